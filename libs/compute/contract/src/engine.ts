@@ -1,0 +1,133 @@
+/**
+ * The engine: executes RV64 user-level instructions on the CPUs of one memory, and leaves with a cause for everything else.
+ *
+ * Not here: privileged state, interrupts, devices and time. Whoever holds the engine (the native board, the VMM) looks at
+ * the exit, changes registers or translation, and runs again. Synchronous and metered by instructions, never by time:
+ * the same calls give the same result. Cause numbers are those of `mcause` (privileged manual, table "mcause values after
+ * trap"). Design: README.md of compute/engine.
+ */
+
+/** Where the architecture's RAM begins (QEMU's `virt`). */
+export const RAM_BASE = 0x8000_0000n
+
+export type AccessKind = "fetch" | "load" | "store"
+
+/**
+ * Why `run` returned. Common to all: `pc` is the virtual address of the instruction that did *not* complete (for `budget`
+ * and `watch`: of the next one), `retired` the instructions completed by this call, exact.
+ */
+export type EngineExit = EngineExitBody & { readonly pc: bigint; readonly retired: number }
+
+export type EngineExitBody =
+  /** As many instructions as asked. */
+  | { readonly kind: "budget" }
+  /** An exception of the instruction at `pc`: illegal (2), misaligned LR/SC/AMO (4, 6), access (1, 5, 7) or page fault (12, 13, 15). */
+  | { readonly kind: "exception"; readonly cause: number; readonly value: bigint; readonly instruction: number }
+  /** An instruction of the SYSTEM opcode: ecall, ebreak, CSR, mret, sret, wfi, sfence.vma, or none of these (then illegal). `length` in bytes: 2 for c.ebreak. */
+  | { readonly kind: "system"; readonly instruction: number; readonly length: 2 | 4 }
+  /** A load outside RAM. Answer with `completeLoad`, or take an access fault (cause 5, `virtualAddress`). */
+  | { readonly kind: "io-load"; readonly address: bigint; readonly virtualAddress: bigint; readonly width: 1 | 2 | 4 | 8; readonly instruction: number }
+  /** A store outside RAM; `value` is zero-extended from `width` bytes. Answer with `completeStore`, or take an access fault (cause 7). */
+  | { readonly kind: "io-store"; readonly address: bigint; readonly virtualAddress: bigint; readonly width: 1 | 2 | 4 | 8; readonly value: bigint; readonly instruction: number }
+  /** A store to a watched page completed (see `watchPage`). `address` is physical. */
+  | { readonly kind: "watch"; readonly address: bigint }
+  /** Translation mode `refill` only: the look-up TLB has no entry. Answer with `installTranslation` and run again. */
+  | { readonly kind: "tlb-miss"; readonly access: AccessKind; readonly virtualAddress: bigint; readonly instruction: number }
+
+/** 0 user, 1 supervisor, 3 machine: as in `mstatus.MPP`. */
+export type PrivilegeLevel = 0 | 1 | 3
+
+/**
+ * How addresses of one CPU become physical, until the next call. Several recent ones keep their look-up TLB, keyed by
+ * everything in here: going to and fro is cheap, and `flushTranslations` forgets all of them.
+ */
+export interface Translation {
+  /** `bare`: virtual is physical. `sv39`: the engine walks the tables at `root` and sets A and D. `refill`: misses leave. */
+  readonly mode: "bare" | "sv39" | "refill"
+  /** Physical page number of the root table (`satp.PPN`); for `refill` any number that names the address space. */
+  readonly root: bigint
+  readonly fetchPrivilege: PrivilegeLevel
+  /** Differs from `fetchPrivilege` only under `mstatus.MPRV`. A machine-mode fetch is always bare, whatever `mode` says. */
+  readonly dataPrivilege: PrivilegeLevel
+  readonly sum: boolean
+  readonly mxr: boolean
+}
+
+/** One PMP region in priority order, in bytes, `to` exclusive. `locked` binds machine mode too. */
+export interface ProtectionRegion {
+  readonly from: bigint
+  readonly to: bigint
+  readonly read: boolean
+  readonly write: boolean
+  readonly execute: boolean
+  readonly locked: boolean
+}
+
+/** One mapping for translation mode `refill`: 4 KiB, for the CPU's present translation. */
+export interface InstalledTranslation {
+  readonly virtualAddress: bigint
+  readonly physicalAddress: bigint
+  readonly read: boolean
+  readonly write: boolean
+  readonly execute: boolean
+}
+
+/** What of a CPU must move with its vCPU. The reservation does not: a move breaks it. */
+export interface CpuState {
+  /** x0…x31, unsigned 64 bits. */
+  readonly registers: readonly bigint[]
+  readonly pc: bigint
+  readonly instret: bigint
+}
+
+export interface EngineOptions {
+  /** Bytes of RAM from `RAM_BASE`; a multiple of 4096. */
+  readonly memoryBytes: number
+  readonly cpus: number
+}
+
+/** All 64-bit values are unsigned (0…2^64-1); wider or negative ones given in are reduced modulo 2^64. */
+export interface Engine {
+  readonly options: EngineOptions
+
+  /** Runs one CPU for at most `budgetInstructions` (1…2^31-1) and stops exactly there. */
+  run(cpu: number, budgetInstructions: number): EngineExit
+
+  readRegister(cpu: number, index: number): bigint
+  /** A write of x0 is discarded. */
+  writeRegister(cpu: number, index: number, value: bigint): void
+  readPc(cpu: number): bigint
+  writePc(cpu: number, pc: bigint): void
+  /** Instructions retired, those completed by the host (`complete…`) included. */
+  readInstret(cpu: number): bigint
+  writeInstret(cpu: number, instret: bigint): void
+  captureCpu(cpu: number): CpuState
+  restoreCpu(cpu: number, state: CpuState): void
+
+  /** Finishes the load of the last exit `io-load`: `value` is cut to its width and extended as the instruction says. Retires it. */
+  completeLoad(cpu: number, value: bigint): void
+  /** Finishes the store of the last exit `io-store`. Retires it. */
+  completeStore(cpu: number): void
+  /** Finishes the last exit `system`: writes `result` to its rd when given, goes to the next instruction. Retires it. */
+  completeSystem(cpu: number, result?: bigint): void
+  /** The same for one that jumps (mret, sret). Retires it. */
+  completeJump(cpu: number, pc: bigint): void
+
+  setTranslation(cpu: number, translation: Translation): void
+  /** The PMP of one CPU; flushes its translations. Without any region and with `denyUnmatched`, only machine mode gets through. */
+  setProtection(cpu: number, protection: { readonly regions: readonly ProtectionRegion[]; readonly denyUnmatched: boolean }): void
+  /** Forgets every look-up TLB entry of this CPU (sfence.vma), or those of one page. */
+  flushTranslations(cpu: number, virtualAddress?: bigint): void
+  installTranslation(cpu: number, entry: InstalledTranslation): void
+  /** The walk a load, store or fetch would do now (A and D are set as it would): its physical address, or the exception cause. */
+  translate(cpu: number, virtualAddress: bigint, access: AccessKind): { readonly address: bigint } | { readonly cause: number }
+
+  /** Physical memory. A range that is not wholly RAM is an assertion: ask `isMemory` first. */
+  isMemory(address: bigint, bytes: number): boolean
+  readMemory(address: bigint, bytes: number): Uint8Array
+  /** As a device's DMA: code made from these bytes is forgotten, reservations of other CPUs on them break. */
+  writeMemory(address: bigint, data: Uint8Array): void
+  /** A store into the 4 KiB page of this physical address makes `run` return `watch` after it (HTIF's `tohost`). */
+  watchPage(address: bigint, watched: "watched" | "unwatched"): void
+  clearReservation(cpu: number): void
+}
