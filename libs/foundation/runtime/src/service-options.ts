@@ -1,0 +1,64 @@
+/**
+ * The signature of `startService`: what every app's `main.ts` hands over and what it gets back.
+ *
+ * ```ts
+ * const environment = readServiceEnvironment("cpu-scheduler", process.env, process.argv.slice(2), process.pid)
+ * const service = await startService({ service: "cpu-scheduler", environment, actorFactory, codec, events, spans })
+ * process.exitCode = await service.stopped
+ * ```
+ */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Machine } from "@backplane/foundation-actor/machine"
+import type { SpanIdSource } from "@backplane/foundation-actor/span-book"
+import type { Json } from "@backplane/foundation-base/json"
+import type { BodyCodec } from "./body-codec.ts"
+import type { ServiceEnvironment } from "./service-environment.ts"
+import type { EventSink, SpanSink } from "./sinks.ts"
+
+/** A configuration that the factory cannot use: becomes the rejection of the `host` request. */
+export class ActorConfigError extends Error {
+  override readonly name = "ActorConfigError"
+  /** Path inside the config, `/cpus/0`. */
+  readonly field: string
+
+  constructor(field: string, reason: string) {
+    super(reason)
+    this.field = field
+  }
+}
+
+/** Makes the machine of one actor. Throws `ActorConfigError` for a kind or a configuration that it does not know. */
+export type ActorFactory = (actor: ActorId, config: Json, context: ActorContext) => Machine
+
+export interface ActorContext {
+  readonly machine: string
+  readonly epoch: number
+}
+
+export interface ServiceOptions {
+  /** Kind of service: `cpu-scheduler`. Its NATS user and `$SRV` name. */
+  readonly service: string
+  /** Semantic version shown in `$SRV.INFO`. Default 0.1.0. */
+  readonly version?: string
+  readonly environment: ServiceEnvironment
+  readonly actorFactory: ActorFactory
+  readonly codec: BodyCodec
+  readonly events: EventSink
+  readonly spans: SpanSink
+  /** Default: random ids, every root sampled. */
+  readonly spanIds?: SpanIdSource
+  /** Called in the orderly stop, after the actors: flush telemetry here. Has a deadline of 2 s. */
+  readonly onStop?: () => Promise<void>
+  /** Default: SIGTERM and SIGINT stop the service, as does the death of the parent. Tests set false. */
+  readonly handleSignals?: boolean
+}
+
+export interface RunningService {
+  readonly service: string
+  readonly instance: string
+  readonly incarnation: string
+  /** Settles when the service has stopped: the exit code, 0 for an orderly stop, 1 after a fatal error. */
+  readonly stopped: Promise<number>
+  /** Begins an orderly stop. Every step has a deadline; may be called again without harm. */
+  stop(reason: string): Promise<number>
+}
