@@ -1,0 +1,27 @@
+/** How all tests of the workspace run: one configuration, from the root. `npx vitest run --config tools/test/vitest.config.ts <folder>`. */
+import { join } from "node:path"
+import { defineConfig } from "vitest/config"
+import { CountReporter } from "./src/count-reporter.ts"
+
+const ROOT = join(import.meta.dirname, "../..")
+const IGNORED = ["**/node_modules/**", "**/dist/**", "**/.nx/**", "**/.backplane/**", "**/tmp/**"]
+
+export default defineConfig({
+  root: ROOT,
+  // Vite must not look for style sheets, public files or .env of the tree.
+  publicDir: false,
+  envDir: false,
+  cacheDir: join(ROOT, "node_modules/.vite"),
+  test: {
+    include: ["{apps,libs,infra,tools}/**/*.test.ts"],
+    exclude: IGNORED,
+    watch: false,
+    pool: "forks",
+    maxWorkers: 2,
+    // Generous: the limit is there to end a hang, not to measure. Many tests start real processes on a busy machine.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 10_000,
+    reporters: ["default", new CountReporter()],
+  },
+})
