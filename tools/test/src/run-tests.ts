@@ -73,7 +73,8 @@ async function run(plan: Plan): Promise<Counts> {
   return [...checks, tests].reduce(addCounts, NO_COUNTS)
 }
 
-async function main(args: readonly string[]): Promise<number> {
+/** Returns the exit code. Exported for with-node.mjs, which runs it in its own process. */
+export async function main(args: readonly string[]): Promise<number> {
   const parsed = parsePlan(args)
   if ("help" in parsed) return (console.log(parsed.help), 0)
   if ("error" in parsed) return (console.error(parsed.error), 2)
