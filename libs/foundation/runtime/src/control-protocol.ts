@@ -82,13 +82,14 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRej
   if (op === "ping" || op === "report") return { op }
   if (op !== "host" && op !== "unhost") return no("/op", "one of host, unhost, ping, report")
   const machine = value["machine"]
-  if (typeof machine !== "string" || !MACHINE.test(machine)) return no("/machine", "small letters, digits and dashes, at most 64")
+  if (typeof machine !== "string" || !isMachineName(machine))
+    return no("/machine", "small letters, digits and dashes, at most 64, and not ctl")
   return op === "host" ? parseHost(machine, value) : parseUnhost(machine, value["actors"])
 }
 
 /** True for the name of a machine that may stand in a subject. */
 export function isMachineName(text: string): boolean {
-  return MACHINE.test(text)
+  return MACHINE.test(text) && text !== "ctl"
 }
 
 function parseHost(machine: string, value: Readonly<Record<string, unknown>>): ControlRequest | ControlRejection {

@@ -1,0 +1,233 @@
+/**
+ * The bus over NATS core: at most once, order kept per sender and receiver, trace and stamp beside the body.
+ *
+ * A lone message goes out as plain JSON with headers (`traceparent`, `Bp-At`, `Bp-Sequence`), so that a service in any
+ * language can speak it. What one turn of the event loop publishes to one receiver goes out as one packed frame
+ * (batch-frame.ts). The turn's end is a microtask, not a timer: a lone message waits for nothing.
+ */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Bus } from "@backplane/foundation-actor/bus"
+import type { Envelope } from "@backplane/foundation-actor/envelope"
+import { assert } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import { headers, type Msg, type MsgHdrs, type NatsConnection } from "@nats-io/nats-core"
+import { CARRIED_BYTES_MAX, decodeFrame, encodeFrame, FRAME_MARK, FRAME_MESSAGES_MAX, readStamp, type Carried } from "./batch-frame.ts"
+import { encodeBody, parseJson } from "./body-text.ts"
+import { plainCodec, type BodyCodec } from "./body-codec.ts"
+import { BusLedger, NOBODY, type BusCounts } from "./bus-ledger.ts"
+import { OutboundGauge } from "./outbound-gauge.ts"
+import type { EventSink } from "./sinks.ts"
+import { inboxSubject, senderOf, subjectOf } from "./subjects.ts"
+import { formatTraceparent, parseTraceparent } from "./traceparent.ts"
+
+const TRACEPARENT = "traceparent"
+const AT = "Bp-At"
+const SEQUENCE = "Bp-Sequence"
+/** Room for the headers of a lone message within the server's `max_payload`. */
+const HEADERS_BYTES = 256
+/** A frame is sent when it has grown to this: large enough to be cheap, small enough to be no burden to others. */
+const FRAME_BYTES = 131_072
+const SENDERS_CACHED_MAX = 4096
+
+export interface NatsBusOptions {
+  readonly connection: NatsConnection
+  readonly events: EventSink
+  readonly codec?: BodyCodec
+}
+
+/** What waits for the end of this turn under one subject. */
+interface Pending {
+  readonly subject: string
+  readonly first: Envelope
+  readonly texts: string[]
+  readonly carried: Carried[]
+  bytes: number
+}
+
+export class NatsBus implements Bus {
+  readonly #connection: NatsConnection
+  readonly #codec: BodyCodec
+  readonly #ledger: BusLedger
+  readonly #gauge: OutboundGauge
+  readonly #payloadBytesMax: number
+  readonly #subscribed = new Set<string>()
+  #pending = new Map<string, Pending>()
+
+  constructor(options: NatsBusOptions) {
+    this.#connection = options.connection
+    this.#codec = options.codec ?? plainCodec
+    this.#ledger = new BusLedger(options.events)
+    this.#gauge = new OutboundGauge(options.connection)
+    this.#payloadBytesMax = (options.connection.info?.max_payload ?? 1_048_576) - HEADERS_BYTES
+  }
+
+  get counts(): Readonly<BusCounts> {
+    return this.#ledger.counts
+  }
+
+  /** The service's status watcher tells the bus of permission violations, which NATS reports out of band. */
+  refused(subject: string, reason: string): void {
+    this.#ledger.problem(
+      "refused",
+      { machine: subject.split(".")[1] ?? "", from: senderOf(subject) ?? NOBODY, to: NOBODY },
+      subject,
+      reason,
+    )
+  }
+
+  publish(envelope: Envelope): void {
+    const encoded = encodeBody(this.#codec, envelope.body, this.#payloadBytesMax)
+    if (encoded.text === undefined) return this.#ledger.problem("oversize", envelope, "body", encoded.reason)
+    const subject = subjectOf(envelope.machine, envelope.to, envelope.from)
+    const pending = this.#pending.get(subject) ?? this.#open(subject, envelope)
+    pending.texts.push(encoded.text)
+    pending.carried.push(envelope)
+    pending.bytes += encoded.text.length + CARRIED_BYTES_MAX
+    if (pending.bytes < FRAME_BYTES && pending.texts.length < FRAME_MESSAGES_MAX) return
+    this.#pending.delete(subject)
+    this.#send(pending)
+  }
+
+  subscribe(machine: string, actor: ActorId, handler: (envelope: Envelope) => void): () => void {
+    const inbox = inboxSubject(machine, actor)
+    assert(!this.#subscribed.has(inbox), `one handler an actor: ${inbox}`)
+    this.#subscribed.add(inbox)
+    const reader = new InboxReader({ machine, to: actor, handler, codec: this.#codec, ledger: this.#ledger })
+    const subscription = this.#connection.subscribe(inbox, {
+      callback: (error, message) => {
+        if (error === null) reader.receive(message)
+        else this.refused(inbox, error.message)
+      },
+    })
+    return () => {
+      reader.close()
+      this.#subscribed.delete(inbox)
+      subscription.unsubscribe()
+    }
+  }
+
+  /** Sends now what waits for the end of the turn. */
+  flush(): void {
+    const pending = this.#pending
+    if (pending.size === 0) return
+    this.#pending = new Map()
+    for (const each of pending.values()) this.#send(each)
+  }
+
+  #open(subject: string, first: Envelope): Pending {
+    if (this.#pending.size === 0) queueMicrotask(() => this.flush())
+    const pending: Pending = { subject, first, texts: [], carried: [], bytes: 0 }
+    this.#pending.set(subject, pending)
+    return pending
+  }
+
+  #send(pending: Pending): void {
+    const { subject, first, texts, carried } = pending
+    const only = texts.length === 1 ? texts[0] : undefined
+    const payload = only ?? encodeFrame(texts, carried)
+    // A code unit of text that is not ASCII has more bytes than it counts: where that oversteps the limit, send by halves.
+    if (only === undefined && payload.length > this.#payloadBytesMax) return this.#sendHalves(pending)
+    const obstacle = this.#gauge.admit(payload.length)
+    if (obstacle !== null) return this.#drop(pending, obstacle)
+    const options = only === undefined ? undefined : headersOf(carried[0] ?? first)
+    try {
+      this.#connection.publish(subject, payload, options)
+    } catch (error) {
+      return this.#drop(pending, error instanceof Error ? error.message : String(error))
+    }
+    this.#ledger.counts.sent += texts.length
+    if (only === undefined) this.#ledger.counts.frames++
+  }
+
+  #sendHalves({ subject, first, texts, carried }: Pending): void {
+    const middle = texts.length >> 1
+    this.#send({ subject, first, texts: texts.slice(0, middle), carried: carried.slice(0, middle), bytes: 0 })
+    this.#send({ subject, first, texts: texts.slice(middle), carried: carried.slice(middle), bytes: 0 })
+  }
+
+  #drop({ first, texts }: Pending, reason: string): void {
+    this.#ledger.problem("dropped", first, "connection", reason)
+    this.#ledger.counts.dropped += texts.length - 1
+  }
+}
+
+function headersOf({ trace, stamp }: Carried): { headers: MsgHdrs } | undefined {
+  if (trace === undefined && stamp === undefined) return undefined
+  const made = headers()
+  if (trace !== undefined) made.set(TRACEPARENT, formatTraceparent(trace))
+  if (stamp !== undefined) {
+    made.set(AT, String(stamp.at))
+    made.set(SEQUENCE, String(stamp.sequence))
+  }
+  return { headers: made }
+}
+
+interface InboxOptions {
+  readonly machine: string
+  readonly to: ActorId
+  readonly handler: (envelope: Envelope) => void
+  readonly codec: BodyCodec
+  readonly ledger: BusLedger
+}
+
+/** Turns what arrives for one actor into envelopes: plain JSON and frames, from anybody, in any shape. */
+class InboxReader {
+  readonly #options: InboxOptions
+  readonly #senders = new Map<string, ActorId | null>()
+  #open = true
+
+  constructor(options: InboxOptions) {
+    this.#options = options
+  }
+
+  close(): void {
+    this.#open = false
+  }
+
+  receive(message: Msg): void {
+    if (!this.#open) return
+    const { machine, to, ledger } = this.#options
+    const from = this.#sender(message.subject)
+    if (from === null) return ledger.problem("malformed", { machine, from: NOBODY, to }, message.subject, "the subject names no sender")
+    const bytes = message.data
+    if (bytes[0] === FRAME_MARK) {
+      const messages = decodeFrame(bytes)
+      if (typeof messages === "string") return ledger.problem("malformed", { machine, from, to }, "frame", messages)
+      for (const each of messages) this.#deliver(from, each.value, each)
+      return
+    }
+    const value = parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8"))
+    if (value === undefined) return ledger.problem("malformed", { machine, from, to }, "body", "no JSON")
+    this.#deliver(from, value, message.headers === undefined ? NOTHING : carriedBy(message.headers))
+  }
+
+  #deliver(from: ActorId, value: Json, { trace, stamp }: Carried): void {
+    if (!this.#open) return
+    const { machine, to, codec, ledger, handler } = this.#options
+    const { body, rejection } = codec.decode(value)
+    if (body === undefined) return ledger.problem("rejected", { machine, from, to }, rejection.field, rejection.reason)
+    ledger.counts.received++
+    if (trace === undefined && stamp === undefined) return handler({ machine, from, to, body })
+    handler({ machine, from, to, body, ...(trace === undefined ? NOTHING : { trace }), ...(stamp === undefined ? NOTHING : { stamp }) })
+  }
+
+  #sender(subject: string): ActorId | null {
+    const known = this.#senders.get(subject)
+    if (known !== undefined) return known
+    if (this.#senders.size >= SENDERS_CACHED_MAX) this.#senders.clear()
+    const sender = senderOf(subject)
+    this.#senders.set(subject, sender)
+    return sender
+  }
+}
+
+const NOTHING = {}
+
+function carriedBy(given: MsgHdrs): Carried {
+  const traceparent = given.get(TRACEPARENT)
+  const at = given.get(AT)
+  return {
+    trace: traceparent === "" ? undefined : (parseTraceparent(traceparent) ?? undefined),
+    stamp: at === "" ? undefined : readStamp(Number(at), Number(given.get(SEQUENCE))),
+  }
+}
