@@ -1,0 +1,157 @@
+/**
+ * The last minutes of traces in memory, within limits of spans, bytes and age; what is let go is counted by reason.
+ *
+ * Whole traces go, oldest first by when they were last heard of: half a trace explains nothing.
+ * I1: the sums of spans and bytes are those of the kept traces. I2: after `add` both are within their limits.
+ */
+import { compareText } from "@backplane/foundation-base/json"
+import type { TraceSpan } from "../trace-span.ts"
+
+export interface TraceLimits {
+  readonly spansMax: number
+  readonly bytesMax: number
+  readonly ageMaxMs: number
+  /** One endless trace must not push out all others. */
+  readonly spansPerTraceMax: number
+}
+
+export const TRACE_LIMITS: TraceLimits = { spansMax: 100_000, bytesMax: 64 * 1024 * 1024, ageMaxMs: 15 * 60_000, spansPerTraceMax: 10_000 }
+
+export type EvictReason = "spans-limit" | "bytes-limit" | "age" | "trace-too-long" | "duplicate"
+
+export interface TraceSummary {
+  readonly traceId: string
+  /** Name of the root span, or of the earliest one where the root has not arrived. */
+  readonly root: string
+  readonly service: string
+  readonly startMicros: number
+  readonly durationMicros: number
+  readonly spans: number
+  readonly services: readonly string[]
+  readonly errors: number
+}
+
+export interface TraceQuery {
+  /** Name of the root span. */
+  readonly root?: string | undefined
+  /** A service with a span in the trace. */
+  readonly service?: string | undefined
+  /** Name of any span in the trace. */
+  readonly span?: string | undefined
+  readonly limit: number
+}
+
+interface KeptTrace {
+  readonly spans: Map<string, TraceSpan>
+  bytes: number
+  heardAt: number
+}
+
+export class TraceStore {
+  readonly #limits: TraceLimits
+  readonly #onDrop: (reason: EvictReason, spans: number) => void
+  /** In the order of when they were last heard of: the first goes first. */
+  readonly #traces = new Map<string, KeptTrace>()
+  #spans = 0
+  #bytes = 0
+
+  constructor(limits: Partial<TraceLimits> = {}, onDrop: (reason: EvictReason, spans: number) => void = () => undefined) {
+    this.#limits = { ...TRACE_LIMITS, ...limits }
+    this.#onDrop = onDrop
+  }
+
+  get spans(): number {
+    return this.#spans
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  add(spans: readonly TraceSpan[], now: number): void {
+    for (const span of spans) this.#addOne(span, now)
+    this.expire(now)
+    while (this.#spans > this.#limits.spansMax) this.#evictOldest("spans-limit")
+    while (this.#bytes > this.#limits.bytesMax) this.#evictOldest("bytes-limit")
+  }
+
+  /** Lets go of what was last heard of too long ago. */
+  expire(now: number): void {
+    for (const trace of this.#traces.values()) {
+      if (now - trace.heardAt <= this.#limits.ageMaxMs) return
+      this.#evictOldest("age")
+    }
+  }
+
+  /** In no particular order; empty where the trace is not here. */
+  trace(traceId: string): readonly TraceSpan[] {
+    return [...(this.#traces.get(traceId)?.spans.values() ?? [])]
+  }
+
+  /** Newest first. */
+  search(query: TraceQuery): readonly TraceSummary[] {
+    const found: TraceSummary[] = []
+    for (const trace of [...this.#traces.values()].reverse()) {
+      if (found.length >= query.limit) break
+      const spans = [...trace.spans.values()]
+      const summary = summaryOf(spans)
+      if (query.root !== undefined && summary.root !== query.root) continue
+      if (query.service !== undefined && !summary.services.includes(query.service)) continue
+      if (query.span !== undefined && !spans.some((span) => span.name === query.span)) continue
+      found.push(summary)
+    }
+    return found
+  }
+
+  /** Every span that is here, oldest trace first. */
+  *all(): Generator<TraceSpan> {
+    for (const trace of this.#traces.values()) yield* trace.spans.values()
+  }
+
+  #addOne(span: TraceSpan, now: number): void {
+    const trace = this.#traces.get(span.traceId) ?? { spans: new Map<string, TraceSpan>(), bytes: 0, heardAt: now }
+    if (trace.spans.has(span.spanId)) return this.#onDrop("duplicate", 1)
+    if (trace.spans.size >= this.#limits.spansPerTraceMax) return this.#onDrop("trace-too-long", 1)
+    const bytes = estimatedBytes(span)
+    trace.spans.set(span.spanId, span)
+    trace.bytes += bytes
+    trace.heardAt = now
+    this.#spans++
+    this.#bytes += bytes
+    this.#traces.delete(span.traceId)
+    this.#traces.set(span.traceId, trace)
+  }
+
+  #evictOldest(reason: EvictReason): void {
+    const oldest = this.#traces.entries().next()
+    if (oldest.done === true) return
+    const [traceId, trace] = oldest.value
+    this.#traces.delete(traceId)
+    this.#spans -= trace.spans.size
+    this.#bytes -= trace.bytes
+    this.#onDrop(reason, trace.spans.size)
+  }
+}
+
+function summaryOf(spans: readonly TraceSpan[]): TraceSummary {
+  const earliest = spans.reduce((first, span) => (span.startMicros < first.startMicros ? span : first))
+  const root = spans.find((span) => span.parentSpanId === null) ?? earliest
+  const end = spans.reduce((last, span) => Math.max(last, span.endMicros), 0)
+  return {
+    traceId: root.traceId,
+    root: root.name,
+    service: root.service,
+    startMicros: earliest.startMicros,
+    durationMicros: end - earliest.startMicros,
+    spans: spans.length,
+    services: [...new Set(spans.map((span) => span.service))].sort(compareText),
+    errors: spans.filter((span) => span.error !== null).length,
+  }
+}
+
+/** Rough: text at two bytes a unit, and what an object with its Map entry takes. */
+function estimatedBytes(span: TraceSpan): number {
+  let units = span.name.length + span.service.length + span.instance.length + (span.error?.length ?? 0) + 64
+  for (const [name, value] of Object.entries(span.attributes)) units += name.length + (typeof value === "string" ? value.length : 4)
+  return 300 + 2 * units + span.links.length * 150
+}

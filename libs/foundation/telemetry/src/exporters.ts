@@ -1,0 +1,142 @@
+/**
+ * OpenTelemetry's side of a telemetry: the Node SDK with our processors and readers. This file and what it imports take a
+ * third of a second to load, so only telemetry.ts imports it, late and by name, and only where something is exported.
+ */
+import { SeverityNumber, logs, type Logger } from "@opentelemetry/api"
+import { defaultResource, resourceFromAttributes, type Resource } from "@opentelemetry/resources"
+import { BatchLogRecordProcessor, type LogRecordExporter } from "@opentelemetry/sdk-logs"
+import { PeriodicExportingMetricReader, type PushMetricExporter } from "@opentelemetry/sdk-metrics"
+import { NodeSDK } from "@opentelemetry/sdk-node"
+import type { SpanExporter } from "@opentelemetry/sdk-trace"
+import type { LogLine } from "./logger.ts"
+import type { MetricStore } from "./metric-store.ts"
+import { metricProducer } from "./metric-producer.ts"
+import type { Settings, Signal } from "./settings.ts"
+import type { SpanQueue } from "./span-queue.ts"
+
+export interface ExportOptions {
+  readonly service: string
+  readonly instance: string
+  readonly settings: Settings
+  readonly spans: SpanQueue
+  readonly metrics: MetricStore
+  readonly wallMicros: () => number
+}
+
+export interface Exports {
+  /** Attributes of the process: OTEL_RESOURCE_ATTRIBUTES, service.name, service.instance.id. */
+  readonly resource: Resource
+  readonly onLine: ((line: LogLine) => void) | null
+  shutdown(): Promise<void>
+}
+
+const SHUTDOWN_TIMEOUT_MS = 3_000
+
+export async function startExports(options: ExportOptions): Promise<Exports> {
+  const { settings } = options
+  const resource = defaultResource().merge(resourceFromAttributes({ "service.name": options.service, "service.instance.id": options.instance }))
+  const metricReaders = settings.isOn.metrics ? [await metricReader(options)] : []
+  const logRecordProcessors = settings.isOn.logs ? [new BatchLogRecordProcessor({ exporter: await logExporter(settings) })] : []
+  const sdk = new NodeSDK({
+    resource,
+    // Detectors of host and process ids cost a start of `ps`-like reads and tell nothing that the actor's id does not.
+    autoDetectResources: false,
+    spanProcessors: settings.isOn.traces ? [options.spans] : [],
+    metricReaders,
+    logRecordProcessors,
+    instrumentations: [],
+  })
+  sdk.start()
+  if (settings.isOn.traces) options.spans.attach(await spanExporter(settings))
+  return {
+    resource,
+    onLine: settings.isOn.logs ? lineExporter(logs.getLogger("backplane")) : null,
+    shutdown: () => within(sdk.shutdown(), SHUTDOWN_TIMEOUT_MS),
+  }
+}
+
+async function spanExporter(settings: Settings): Promise<SpanExporter> {
+  const at = addressOf(settings, "traces")
+  switch (settings.protocol.traces) {
+    case "grpc":
+      return new (await import("@opentelemetry/exporter-trace-otlp-grpc")).OTLPTraceExporter(at)
+    case "http/json":
+      return new (await import("@opentelemetry/exporter-trace-otlp-http")).OTLPTraceExporter(at)
+    case "http/protobuf":
+      return new (await import("@opentelemetry/exporter-trace-otlp-proto")).OTLPTraceExporter(at)
+  }
+}
+
+async function metricReader(options: ExportOptions): Promise<PeriodicExportingMetricReader> {
+  return new PeriodicExportingMetricReader({
+    exporter: await metricExporter(options.settings),
+    exportIntervalMillis: options.settings.metricsIntervalMs,
+    exportTimeoutMillis: Math.min(options.settings.metricsIntervalMs, 5_000),
+    metricProducers: [metricProducer(options.metrics, options.wallMicros)],
+  })
+}
+
+async function metricExporter(settings: Settings): Promise<PushMetricExporter> {
+  const at = addressOf(settings, "metrics")
+  switch (settings.protocol.metrics) {
+    case "grpc":
+      return new (await import("@opentelemetry/exporter-metrics-otlp-grpc")).OTLPMetricExporter(at)
+    case "http/json":
+      return new (await import("@opentelemetry/exporter-metrics-otlp-http")).OTLPMetricExporter(at)
+    case "http/protobuf":
+      return new (await import("@opentelemetry/exporter-metrics-otlp-proto")).OTLPMetricExporter(at)
+  }
+}
+
+async function logExporter(settings: Settings): Promise<LogRecordExporter> {
+  const at = addressOf(settings, "logs")
+  switch (settings.protocol.logs) {
+    case "grpc":
+      return new (await import("@opentelemetry/exporter-logs-otlp-grpc")).OTLPLogExporter(at)
+    case "http/json":
+      return new (await import("@opentelemetry/exporter-logs-otlp-http")).OTLPLogExporter(at)
+    case "http/protobuf":
+      return new (await import("@opentelemetry/exporter-logs-otlp-proto")).OTLPLogExporter(at)
+  }
+}
+
+/** Our own collector by address; a real endpoint's address the exporters read from the environment themselves. */
+function addressOf(settings: Settings, signal: Signal): { url: string } | Record<string, never> {
+  const { destination } = settings
+  if (destination.kind !== "collector") return {}
+  return { url: settings.protocol[signal] === "grpc" ? destination.url : `${destination.url}/v1/${signal}` }
+}
+
+const SEVERITY: Record<LogLine["level"], SeverityNumber> = {
+  debug: SeverityNumber.DEBUG,
+  info: SeverityNumber.INFO,
+  warn: SeverityNumber.WARN,
+  error: SeverityNumber.ERROR,
+}
+
+function lineExporter(logger: Logger): (line: LogLine) => void {
+  return (line) => {
+    const ids = line.trace === undefined ? {} : { trace_id: line.trace.traceId, span_id: line.trace.spanId }
+    logger.emit({
+      severityNumber: SEVERITY[line.level],
+      severityText: line.level.toUpperCase(),
+      body: line.name,
+      eventName: line.name,
+      attributes: { ...ids, ...line.fields },
+    })
+  }
+}
+
+/** Settles when `work` does or the time is over, whichever comes first; a telemetry that cannot say goodbye holds nobody up. */
+async function within(work: Promise<unknown>, timeoutMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeoutMs)
+  })
+  await Promise.race([work.then(ignore, ignore), limit])
+  clearTimeout(timer)
+}
+
+function ignore(): void {
+  // The spans that were lost are counted by the queue.
+}

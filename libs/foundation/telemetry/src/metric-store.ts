@@ -1,0 +1,104 @@
+/**
+ * The numbers of this process, by registered name: counters, gauges, histograms with exemplars.
+ *
+ * One store feeds both ways out: the text exposition (exposition.ts) and OTLP (metric-producer.ts). An unregistered name
+ * is a bug of ours and fails loudly; an unexpected label value is the world's and is bounded: a metric has at most
+ * `SERIES_MAX` series, the rest goes into one marked `otel_metric_overflow`.
+ */
+import { assert } from "@backplane/foundation-base/assert"
+import { labelsKey, type Exemplar, type HistogramPoint, type Labels, type MetricFamily, type NumberPoint } from "./metric-family.ts"
+import { METRICS } from "./registry/metrics.ts"
+import { metricEntry } from "./registry/registry.ts"
+import type { MetricEntry, MetricType } from "./registry/kinds.ts"
+
+export const SERIES_MAX = 2000
+const OVERFLOW: Labels = { otel_metric_overflow: "true" }
+
+interface NumberSeries {
+  readonly labels: Labels
+  value: number
+  exemplar: Exemplar | undefined
+}
+
+interface HistogramSeries {
+  readonly labels: Labels
+  readonly counts: number[]
+  sum: number
+  readonly exemplars: (Exemplar | undefined)[]
+}
+
+export class MetricStore {
+  readonly #numbers = new Map<string, Map<string, NumberSeries>>()
+  readonly #histograms = new Map<string, Map<string, HistogramSeries>>()
+
+  /** Adds to a counter. */
+  count(name: string, labels: Labels, options: { readonly by?: number; readonly exemplar?: Exemplar | undefined } = {}): void {
+    const by = options.by ?? 1
+    this.#entry(name, "counter")
+    assert(by >= 0, `counter ${name} only grows`)
+    const series = this.#number(name, labels)
+    series.value += by
+    series.exemplar = options.exemplar ?? series.exemplar
+  }
+
+  /** Sets a gauge. */
+  set(name: string, labels: Labels, value: number): void {
+    this.#entry(name, "gauge")
+    this.#number(name, labels).value = value
+  }
+
+  /** Adds one observation to a histogram. */
+  observe(name: string, labels: Labels, value: number, exemplar?: Exemplar): void {
+    const bounds = this.#entry(name, "histogram").bounds ?? []
+    const series = this.#histogram(name, labels, bounds.length + 1)
+    const above = bounds.findIndex((bound) => value <= bound)
+    const bucket = above < 0 ? bounds.length : above
+    series.counts[bucket] = (series.counts[bucket] ?? 0) + 1
+    series.sum += value
+    if (exemplar !== undefined) series.exemplars[bucket] = exemplar
+  }
+
+  /** Everything that has a value, in the registry's order; series in the order of their first value. */
+  families(): readonly MetricFamily[] {
+    return Object.entries(METRICS).flatMap(([name, entry]): readonly MetricFamily[] => {
+      const about = { name, unit: entry.unit, meaning: entry.meaning }
+      if (entry.type === "histogram") {
+        const points: HistogramPoint[] = [...(this.#histograms.get(name)?.values() ?? [])].map((series) => ({ ...series, counts: [...series.counts] }))
+        return points.length === 0 ? [] : [{ ...about, type: "histogram", bounds: entry.bounds ?? [], points }]
+      }
+      const points: NumberPoint[] = [...(this.#numbers.get(name)?.values() ?? [])].map((series) => ({ ...series }))
+      return points.length === 0 ? [] : [{ ...about, type: entry.type, points }]
+    })
+  }
+
+  #entry(name: string, type: MetricType): MetricEntry {
+    const entry = metricEntry(name)
+    assert(entry !== undefined, `metric ${name} is in the registry`)
+    assert(entry.type === type, `metric ${name} is a ${entry.type}, not a ${type}`)
+    return entry
+  }
+
+  #number(name: string, labels: Labels): NumberSeries {
+    return seriesOf(this.#numbers, name, labels, (own) => ({ labels: own, value: 0, exemplar: undefined }))
+  }
+
+  #histogram(name: string, labels: Labels, buckets: number): HistogramSeries {
+    const make = (own: Labels): HistogramSeries => ({ labels: own, counts: new Array<number>(buckets).fill(0), sum: 0, exemplars: [] })
+    return seriesOf(this.#histograms, name, labels, make)
+  }
+}
+
+function seriesOf<Series>(all: Map<string, Map<string, Series>>, name: string, labels: Labels, make: (labels: Labels) => Series): Series {
+  let family = all.get(name)
+  if (family === undefined) {
+    family = new Map()
+    all.set(name, family)
+  }
+  const key = labelsKey(labels)
+  const known = family.get(key)
+  if (known !== undefined) return known
+  if (family.size >= SERIES_MAX && labels !== OVERFLOW) return seriesOf(all, name, OVERFLOW, make)
+  const series = make(labels)
+  family.set(key, series)
+  return series
+}
