@@ -6,8 +6,22 @@ import { isActorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Json } from "@backplane/foundation-base/json"
 
 /** `free`: virtual time is the paced wall clock. `lock-step`: the machine clock `clock.0` grants it. */
-export type HostMode =
-  { readonly kind: "free" } | { readonly kind: "lock-step"; readonly latencyCycles: number; readonly persistLatencyCycles: number }
+export type HostMode = FreeMode | LockStepMode
+
+export interface FreeMode {
+  readonly kind: "free"
+  /** Pace of virtual time; missing: as the service was configured. */
+  readonly cyclesPerSecond?: number
+  /** Unix milliseconds of virtual time 0, the same for all services of a machine; missing: now. */
+  readonly originMilliseconds?: number
+}
+
+export interface LockStepMode {
+  readonly kind: "lock-step"
+  /** Cycles from a send to its delivery: the lookahead of the machine clock. */
+  readonly latencyCycles: number
+  readonly persistLatencyCycles: number
+}
 
 export interface HostedActorRequest {
   readonly id: ActorId
@@ -113,13 +127,27 @@ function parseHost(machine: string, value: Readonly<Record<string, unknown>>): C
 
 function parseMode(value: unknown): HostMode | ControlRejection {
   if (!isRecord(value)) return no("/mode", '{"kind":"free"} or {"kind":"lock-step", …}')
-  if (value["kind"] === "free") return { kind: "free" }
+  if (value["kind"] === "free") return parseFree(value["cyclesPerSecond"], value["originMilliseconds"])
   if (value["kind"] !== "lock-step") return no("/mode/kind", "free or lock-step")
   const latencyCycles = value["latencyCycles"]
   const persistLatencyCycles = value["persistLatencyCycles"]
   if (!isWhole(latencyCycles) || latencyCycles === 0) return no("/mode/latencyCycles", "a whole number of cycles, at least 1")
   if (!isWhole(persistLatencyCycles)) return no("/mode/persistLatencyCycles", "a whole number of cycles, at least 0")
   return { kind: "lock-step", latencyCycles, persistLatencyCycles }
+}
+
+function parseFree(cyclesPerSecond: unknown, originMilliseconds: unknown): HostMode | ControlRejection {
+  if (cyclesPerSecond !== undefined && (!isWhole(cyclesPerSecond) || cyclesPerSecond === 0)) {
+    return no("/mode/cyclesPerSecond", "a whole number, at least 1")
+  }
+  if (originMilliseconds !== undefined && (typeof originMilliseconds !== "number" || !Number.isFinite(originMilliseconds))) {
+    return no("/mode/originMilliseconds", "Unix milliseconds")
+  }
+  return {
+    kind: "free",
+    ...(cyclesPerSecond === undefined ? {} : { cyclesPerSecond }),
+    ...(originMilliseconds === undefined ? {} : { originMilliseconds }),
+  }
 }
 
 function parseUnhost(machine: string, actors: unknown): ControlRequest | ControlRejection {

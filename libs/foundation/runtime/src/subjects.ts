@@ -32,3 +32,8 @@ export function aliveSubject(service: string): string {
 export function hostSubject(instance: string): string {
   return `bp.ctl.host.${instance}`
 }
+
+/** Where answers to a NATS user's requests come: each user has its own prefix, which its permissions name (infra/nats). */
+export function inboxPrefix(user: string): string {
+  return `_INBOX_${user.replaceAll("-", "_")}`
+}

@@ -1,0 +1,187 @@
+/**
+ * `startService`: what makes a process a part of the back plane.
+ *
+ * Connects to the bus, answers `$SRV.PING/INFO/STATS` and control requests, says each second that it is alive and what it
+ * hosts, and stops in order: no new requests, then the actors, then the bus, then telemetry, each step with a deadline.
+ * What the actors are is the app's business (`actorFactory`, `codec`).
+ */
+import { randomUUID } from "node:crypto"
+import { Svcm, type Service, type ServiceMsg } from "@nats-io/services"
+import type { NatsConnection } from "@nats-io/nats-core"
+import { ActorHost } from "./actor-host.ts"
+import { connectToBus, watchConnection } from "./connection.ts"
+import type { AliveNotice, HostMode } from "./control-protocol.ts"
+import { endsWithin } from "./deadline.ts"
+import { FileStore } from "./file-store.ts"
+import { LocalBus } from "./local-bus.ts"
+import type { MachineHost, OnFatal } from "./machine-host.ts"
+import { NatsBus } from "./nats-bus.ts"
+import { PacedClock, wallMilliseconds } from "./paced-clock.ts"
+import { watchParent } from "./parent-watch.ts"
+import { RandomSpanIds } from "./random-span-ids.ts"
+import { RoutedBus } from "./routed-bus.ts"
+import { ServiceControl } from "./service-control.ts"
+import type { RunningService, ServiceOptions } from "./service-options.ts"
+import { MemoryStore } from "./store.ts"
+import { aliveSubject, hostSubject } from "./subjects.ts"
+
+const ALIVE_EVERY_MILLISECONDS = 1_000
+const STOP_STEP_MILLISECONDS = 1_500
+const STOP_TELEMETRY_MILLISECONDS = 2_000
+/** After this a stop that hangs all the same ends the process. */
+const STOP_TOTAL_MILLISECONDS = 8_000
+
+export async function startService(options: ServiceOptions): Promise<RunningService> {
+  const { service, environment, events } = options
+  const connection = await connectToBus(service, environment)
+  const incarnation = randomUUID()
+  const running = new ServiceProcess(options, connection, incarnation)
+  await running.announce()
+  events.event({ name: "service.started", level: "info", fields: { service, instance: environment.instance, pid: process.pid } })
+  return running
+}
+
+class ServiceProcess implements RunningService {
+  readonly service: string
+  readonly instance: string
+  readonly incarnation: string
+  readonly stopped: Promise<number>
+  readonly #options: ServiceOptions
+  readonly #connection: NatsConnection
+  readonly #control: ServiceControl
+  readonly #nats: NatsBus
+  readonly #settle: (code: number) => void
+  #registered: Service | null = null
+  #alive: NodeJS.Timeout | null = null
+  #unwatch: () => void = () => undefined
+  #exitCode = 0
+  #stopping = false
+
+  constructor(options: ServiceOptions, connection: NatsConnection, incarnation: string) {
+    const { service, environment, events, codec, actorFactory } = options
+    this.#options = options
+    this.#connection = connection
+    this.service = service
+    this.instance = environment.instance
+    this.incarnation = incarnation
+    let settle: (code: number) => void = () => undefined
+    this.stopped = new Promise((resolve) => (settle = resolve))
+    this.#settle = settle
+    this.#nats = new NatsBus({ connection, events, codec })
+    const local = new LocalBus({ events, codec })
+    const watch = watchConnection(connection, events, (subject, reason) => this.#nats.refused(subject, reason))
+    this.#control = new ServiceControl({
+      service,
+      instance: this.instance,
+      incarnation,
+      pid: process.pid,
+      actorFactory,
+      makeHost: this.#hostMaker(new RoutedBus(local, this.#nats)),
+      counts: () => ({ ...this.#nats.counts, localSent: local.counts.sent, localDropped: local.counts.dropped, ...watch.counts }),
+    })
+  }
+
+  /** Becomes visible: from here on requests are answered. */
+  async announce(): Promise<void> {
+    const { service, instance, incarnation } = this
+    const { version = "0.1.0", environment, handleSignals = true } = this.#options
+    this.#registered = await new Svcm(this.#connection).add({
+      name: service,
+      version,
+      description: `Backplane ${service}`,
+      metadata: { instance, incarnation, pid: String(process.pid) },
+    })
+    this.#registered.addEndpoint("host", { subject: hostSubject(instance), handler: (error, message) => this.#onControl(error, message) })
+    await this.#connection.flush()
+    this.#sayAlive()
+    this.#alive = setInterval(() => this.#sayAlive(), ALIVE_EVERY_MILLISECONDS)
+    const unwatchParent =
+      environment.parentPid === null ? null : watchParent(environment.parentPid, () => void this.stop("the parent process is gone"))
+    const unwatchSignals = handleSignals ? this.#watchSignals() : null
+    this.#unwatch = () => {
+      unwatchParent?.()
+      unwatchSignals?.()
+    }
+  }
+
+  stop(reason: string): Promise<number> {
+    if (!this.#stopping) {
+      this.#stopping = true
+      void this.#stopInOrder(reason)
+    }
+    return this.stopped
+  }
+
+  async #stopInOrder(reason: string): Promise<void> {
+    const { events, onStop, handleSignals = true } = this.#options
+    events.event({ name: "service.stopping", level: "info", fields: { service: this.service, instance: this.instance, reason } })
+    const hard = handleSignals ? setTimeout(() => process.exit(this.#exitCode === 0 ? 1 : this.#exitCode), STOP_TOTAL_MILLISECONDS) : null
+    hard?.unref()
+    if (this.#alive !== null) clearInterval(this.#alive)
+    if (this.#registered !== null) await endsWithin(STOP_STEP_MILLISECONDS, this.#registered.stop())
+    this.#control.stop(reason)
+    this.#nats.flush()
+    // Draining hangs where the server is gone: then closing is all that is left.
+    const drained = await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.drain())
+    if (!drained) await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.close())
+    if (onStop !== undefined) await endsWithin(STOP_TELEMETRY_MILLISECONDS, onStop())
+    this.#unwatch()
+    if (hard !== null) clearTimeout(hard)
+    this.#settle(this.#exitCode)
+  }
+
+  #hostMaker(bus: RoutedBus): (machine: string, mode: HostMode) => MachineHost {
+    const { environment, events, spans, spanIds = new RandomSpanIds() } = this.#options
+    const store = environment.dataFolder === null ? new MemoryStore() : new FileStore(environment.dataFolder)
+    const onFatal: OnFatal = (error, actor) => {
+      this.#exitCode = 1
+      void this.stop(`${actor}: ${error.message}`)
+    }
+    return (machineName, mode) => {
+      if (mode.kind === "lock-step") throw new Error("lock-step is not built yet")
+      const { cyclesPerSecond = environment.cyclesPerSecond, originMilliseconds = wallMilliseconds() } = mode
+      const clock = new PacedClock({ cyclesPerSecond, originMilliseconds })
+      return new ActorHost({ machineName, bus, clock, store, events, spans, spanIds, onFatal })
+    }
+  }
+
+  #onControl(error: Error | null, message: ServiceMsg): void {
+    if (error !== null)
+      return this.#options.events.event({ name: "service.control-error", level: "error", fields: { message: error.message } })
+    let value: unknown
+    try {
+      value = message.json()
+    } catch {
+      message.respond(JSON.stringify({ ok: false, field: "", reason: "the request is no JSON" }))
+      return
+    }
+    void this.#control.answer(value).then((reply) => {
+      if (!reply.ok) {
+        const fields = { instance: this.instance, field: reply.field, reason: reply.reason }
+        this.#options.events.event({ name: "service.control-refused", level: "warn", fields })
+      }
+      if (!this.#connection.isClosed()) message.respond(JSON.stringify(reply))
+    })
+  }
+
+  #sayAlive(): void {
+    if (this.#connection.isClosed()) return
+    const { service, instance, incarnation } = this
+    const notice: AliveNotice = { service, instance, incarnation, pid: process.pid, hosting: this.#control.hosting() }
+    this.#connection.publish(aliveSubject(service), JSON.stringify(notice))
+  }
+
+  #watchSignals(): () => void {
+    const onSignal = (signal: NodeJS.Signals): void => {
+      // Asked twice means now.
+      if (this.#stopping) process.exit(1)
+      void this.stop(signal)
+    }
+    process.on("SIGTERM", onSignal)
+    process.on("SIGINT", onSignal)
+    return () => {
+      process.removeListener("SIGTERM", onSignal)
+      process.removeListener("SIGINT", onSignal)
+    }
+  }
+}
