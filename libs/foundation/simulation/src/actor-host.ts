@@ -60,7 +60,10 @@ export class ActorHost implements Ready {
     this.state = "running"
     this.incarnation++
     this.sent = 0
-    this.spans = this.#spanIds === null ? null : new SpanBook({ actor: this.id, ids: seededSpanIds(this.#spanIds.fork(`${this.id}/${this.incarnation}`)) })
+    this.spans =
+      this.#spanIds === null
+        ? null
+        : new SpanBook({ actor: this.id, ids: seededSpanIds(this.#spanIds.fork(`${this.id}/${this.incarnation}`)) })
     this.machine = this.#factory(this.incarnation)
     return this.machine
   }
@@ -72,7 +75,8 @@ export class ActorHost implements Ready {
     this.spans = null
     const before = this.agenda
     this.agenda = new Agenda()
-    for (let due = before.take(END_OF_TIME); due !== null; due = before.take(END_OF_TIME)) if (due.class === "message") this.agenda.addMessage(due)
+    for (let due = before.take(END_OF_TIME); due !== null; due = before.take(END_OF_TIME))
+      if (due.class === "message") this.agenda.addMessage(due)
   }
 
   hear(message: Omit<DueMessage, "class">): void {

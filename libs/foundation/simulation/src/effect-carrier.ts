@@ -97,7 +97,7 @@ export class EffectCarrier {
     const sequence = (this.#injected.get(from) ?? 0) + 1
     this.#injected.set(from, sequence)
     this.#options.record.did(now, from, { kind: "send", to, body })
-    this.#send(now, to, { from, sequence, body: deepFreeze(body) })
+    this.#send(now, to, { from, sequence, body: this.#carried(body) })
   }
 
   /** What comes to a crashed actor is lost. */
@@ -131,8 +131,14 @@ export class EffectCarrier {
 
   #onSend(now: VirtualTime, host: ActorHost, effect: SendEffect<Body>): void {
     const trace = host.spans?.contextOf(effect)
-    const message = { from: host.id, sequence: ++host.sent, body: deepFreeze(effect.body) }
+    const message = { from: host.id, sequence: ++host.sent, body: this.#carried(effect.body) }
     this.#send(now, effect.to, trace === undefined ? message : { ...message, trace })
+  }
+
+  #carried(body: Body): Body {
+    const { carry } = this.#options.settings
+    deepFreeze(body)
+    return carry === null ? body : deepFreeze(carry(body))
   }
 
   #onPersist(now: VirtualTime, host: ActorHost, effect: PersistEffect): void {
@@ -148,6 +154,7 @@ export class EffectCarrier {
     let copies = 0
     if (target === undefined) {
       this.#counts.unheard++
+      this.#options.record.note(now, message.from, `${to} is not there`)
     } else if (network.isExact) {
       copies = 1
       this.#deliver(target, { ...message, at: after(now, settings.latency) })

@@ -42,7 +42,8 @@ export class FaultDriver {
   /** Puts the first fault of each kind on the world's list, and the end of all. */
   arm(): void {
     const { partition, crash, pause } = this.#plan
-    if (partition !== undefined) this.#again(partition.every, this.#random.fork("partition"), (random) => this.#partition(partition, random))
+    if (partition !== undefined)
+      this.#again(partition.every, this.#random.fork("partition"), (random) => this.#partition(partition, random))
     if (crash !== undefined) this.#again(crash.every, this.#random.fork("crash"), (random) => this.#crash(crash, random))
     if (pause !== undefined) this.#again(pause.every, this.#random.fork("pause"), (random) => this.#pause(pause, random))
     this.#target.at(this.#plan.until, () => {
@@ -103,7 +104,10 @@ export class FaultDriver {
       // One actor of the larger side still reaches both.
       const larger = left.length > right.length ? left : right
       const bridge = larger.slice(0, 1)
-      this.#target.partition([[...bridge, ...left], [...bridge, ...right]])
+      this.#target.partition([
+        [...bridge, ...left],
+        [...bridge, ...right],
+      ])
     } else {
       this.#target.partition([left, right])
     }

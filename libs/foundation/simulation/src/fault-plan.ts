@@ -50,7 +50,10 @@ export function checkFaultPlan(plan: FaultPlan): void {
   checkChance("crash.loseUnsynced", plan.crash?.loseUnsynced)
   checkRange("delay", plan.delay)
   checkRange("clog.lasting", plan.clog?.lasting)
-  for (const [name, fault] of [["partition", plan.partition], ["pause", plan.pause]] as const) {
+  for (const [name, fault] of [
+    ["partition", plan.partition],
+    ["pause", plan.pause],
+  ] as const) {
     checkRange(`${name}.every`, fault?.every)
     checkRange(`${name}.lasting`, fault?.lasting)
   }
@@ -64,7 +67,10 @@ export function checkFaultPlan(plan: FaultPlan): void {
  * A plan drawn from a seed: each kind of fault is there or not by a fair coin, for faults that are always on hide the bugs
  * that need their absence (swarm testing: Groce and others, 2012). `latency` sets the scale of all durations.
  */
-export function drawFaultPlan(random: Random, options: { readonly until: VirtualTime; readonly latency: number; readonly spared?: readonly ActorId[] }): FaultPlan {
+export function drawFaultPlan(
+  random: Random,
+  options: { readonly until: VirtualTime; readonly latency: number; readonly spared?: readonly ActorId[] },
+): FaultPlan {
   const { until, latency, spared } = options
   const range = (min: number, max: number): CycleRange => ({ min: min * latency, max: random.between(min * latency, max * latency) })
   const share = (most: number): number => random.unit() * most
@@ -74,10 +80,23 @@ export function drawFaultPlan(random: Random, options: { readonly until: Virtual
   const delay = maybe(() => ({ delay: range(1, 10) }))
   const reordering = maybe(() => ({ delay: range(1, 10), reordering: share(0.5) }))
   const clog = maybe(() => ({ clog: { chance: share(0.02), lasting: range(5, 50) } }))
-  const partition = maybe(() => ({ partition: { every: range(50, 200), lasting: range(10, 100), oneWay: share(0.5), partial: share(0.5) } }))
+  const partition = maybe(() => ({
+    partition: { every: range(50, 200), lasting: range(10, 100), oneWay: share(0.5), partial: share(0.5) },
+  }))
   const crash = maybe(() => ({ crash: { every: range(50, 200), down: range(5, 50), loseUnsynced: share(1) } }))
   const pause = maybe(() => ({ pause: { every: range(50, 200), lasting: range(5, 50) } }))
-  return { until, ...loss, ...duplication, ...delay, ...reordering, ...clog, ...partition, ...crash, ...pause, ...(spared === undefined ? {} : { spared }) }
+  return {
+    until,
+    ...loss,
+    ...duplication,
+    ...delay,
+    ...reordering,
+    ...clog,
+    ...partition,
+    ...crash,
+    ...pause,
+    ...(spared === undefined ? {} : { spared }),
+  }
 }
 
 function checkChance(field: string, chance: number | undefined): void {

@@ -110,7 +110,8 @@ export class Network {
     const faults = this.#faults
     if (faults === null) return [this.#inOrder(from, to, after(now, this.#latency))]
     if (this.#happens(faults.loss)) return []
-    if (faults.clog !== undefined && this.#random.chance(faults.clog.chance)) this.clog(from, to, after(now, this.#draw(faults.clog.lasting)))
+    if (faults.clog !== undefined && this.#random.chance(faults.clog.chance))
+      this.clog(from, to, after(now, this.#draw(faults.clog.lasting)))
     const arrivals = [this.#arrival(now, from, to, faults)]
     if (this.#happens(faults.duplication)) arrivals.push(this.#arrival(now, from, to, faults))
     return arrivals

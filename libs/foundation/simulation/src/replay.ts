@@ -16,17 +16,23 @@ export function runTwice(scenario: SeededScenario, seed: number): World {
   const second = underOtherClocks(() => scenario(seed))
   if (first.fingerprint === second.fingerprint && first.steps === second.steps) return first
   const { replayCommand } = first.settings
-  throw new SimulationFailure(`two runs of one seed differ (${first.fingerprint} and ${second.fingerprint}): ${firstDifference(first, second)}`, {
-    seed,
-    at: first.now,
-    who: "world",
-    trace: first.trace(20),
-    replayCommand,
-  })
+  throw new SimulationFailure(
+    `two runs of one seed differ (${first.fingerprint} and ${second.fingerprint}): ${firstDifference(first, second)}`,
+    {
+      seed,
+      at: first.now,
+      who: "world",
+      trace: first.trace(20),
+      replayCommand,
+    },
+  )
 }
 
 /** Runs the scenario for `count` seeds from `from`, one in `twiceEvery` twice. Throws at the first that fails. */
-export function runSeeds(scenario: SeededScenario, options: { readonly from?: number; readonly count: number; readonly twiceEvery?: number }): void {
+export function runSeeds(
+  scenario: SeededScenario,
+  options: { readonly from?: number; readonly count: number; readonly twiceEvery?: number },
+): void {
   const { from = 1, count, twiceEvery = 10 } = options
   for (let seed = from; seed < from + count; seed++) {
     if ((seed - from) % twiceEvery === 0) runTwice(scenario, seed)
@@ -35,7 +41,10 @@ export function runSeeds(scenario: SeededScenario, options: { readonly from?: nu
 }
 
 /** The seeds of a range that fail, with the first line of why: for planted bugs, which must be caught. */
-export function failingSeeds(scenario: SeededScenario, options: { readonly from?: number; readonly count: number }): ReadonlyMap<number, string> {
+export function failingSeeds(
+  scenario: SeededScenario,
+  options: { readonly from?: number; readonly count: number },
+): ReadonlyMap<number, string> {
   const { from = 1, count } = options
   const failing = new Map<number, string>()
   for (let seed = from; seed < from + count; seed++) {

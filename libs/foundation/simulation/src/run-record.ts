@@ -24,7 +24,9 @@ export class RunRecord {
   /** An input is handled. A message counts by sender and number: its text was counted when it was sent, and is frozen. */
   heard(at: VirtualTime, actor: ActorId, due: Due): void {
     this.trace.add(at, actor, due)
-    this.#fingerprint?.add(due.class === "message" ? `${at} ${actor} < ${due.from} #${due.sequence}` : `${at} ${actor} ${due.class} ${due.key}`)
+    this.#fingerprint?.add(
+      due.class === "message" ? `${at} ${actor} < ${due.from} #${due.sequence}` : `${at} ${actor} ${due.class} ${due.key}`,
+    )
   }
 
   /** An effect is carried out, by the actor that was heard last. */

@@ -31,8 +31,6 @@ export function fieldsText(body: object): string {
 function objectText(value: object): string {
   if (Array.isArray(value)) return `[${value.map(stableText).join(", ")}]`
   if (ArrayBuffer.isView(value)) return bytesText(value)
-  if (value instanceof Map) return `Map ${objectText([...value.entries()])}`
-  if (value instanceof Set) return `Set ${objectText([...value])}`
   return recordText(value, null)
 }
 

@@ -17,7 +17,11 @@ const SEEDS = 100
 function toyScenario(bug: ToyBug): (seed: number) => World {
   return (seed) => {
     const until = virtualTime(100_000)
-    const world = new World({ seed, faults: drawFaultPlan(new Random(seed).fork("plan"), { until, latency: 100, spared: [CLIENT] }), stepsMax: 100_000 })
+    const world = new World({
+      seed,
+      faults: drawFaultPlan(new Random(seed).fork("plan"), { until, latency: 100, spared: [CLIENT] }),
+      stepsMax: 100_000,
+    })
     world.add(CLIENT, () => new ToyClient(WANTED, bug))
     world.add(SERVER, () => new ToyServer(bug))
     world.addChecker("each increment once", () => {
@@ -28,7 +32,11 @@ function toyScenario(bug: ToyBug): (seed: number) => World {
       if (client.done > server.total) throw new Error(`the client has ${client.done} answers, the server ${server.total} increments`)
     })
     world.run({ until })
-    world.demandProgress({ what: "all increments answered", within: 1_000_000, done: () => world.inspect(CLIENT, ToyClient)?.done === WANTED })
+    world.demandProgress({
+      what: "all increments answered",
+      within: 1_000_000,
+      done: () => world.inspect(CLIENT, ToyClient)?.done === WANTED,
+    })
     return world
   }
 }
@@ -73,17 +81,37 @@ describe("two runs of one seed", () => {
   }
 
   it("differ where a machine reads a wall clock, and the first differing line is shown", () => {
-    expect(() => runTwice(clockReader(() => Date.now()), 7)).toThrow(/two runs of one seed differ[^]*line 4 is "10 reader.0 > other.0 Read \{value: \d+\}"/)
-    expect(() => runTwice(clockReader(() => performance.now()), 7)).toThrow(/two runs of one seed differ/)
+    expect(() =>
+      runTwice(
+        clockReader(() => Date.now()),
+        7,
+      ),
+    ).toThrow(/two runs of one seed differ[^]*line 4 is "10 reader.0 > other.0 Read \{value: \d+\}"/)
+    expect(() =>
+      runTwice(
+        clockReader(() => performance.now()),
+        7,
+      ),
+    ).toThrow(/two runs of one seed differ/)
   })
 
   it("differ where a machine takes chance of its own", () => {
-    expect(() => runTwice(clockReader(() => Math.random()), 7)).toThrow(/two runs of one seed differ/)
+    expect(() =>
+      runTwice(
+        clockReader(() => Math.random()),
+        7,
+      ),
+    ).toThrow(/two runs of one seed differ/)
   })
 
   it("agree where the value is the machine's own, and the wall clock is itself again", () => {
     const { now } = Date
-    expect(runTwice(clockReader(() => 5), 7).steps).toBe(1)
+    expect(
+      runTwice(
+        clockReader(() => 5),
+        7,
+      ).steps,
+    ).toBe(1)
     expect(Date.now).toBe(now)
   })
 

@@ -1,5 +1,6 @@
 /** What a world is made from, and its defaults. */
 import { assert } from "@backplane/foundation-base/assert"
+import type { Body } from "@backplane/foundation-actor/machine"
 import type { FaultPlan } from "./fault-plan.ts"
 import type { SpanRecorder } from "./span-recorder.ts"
 
@@ -22,6 +23,8 @@ export interface WorldOptions {
   readonly traceLinesMax?: number
   /** `off` saves about half the time of a run, and gives up telling two runs apart. */
   readonly fingerprint?: "on" | "off"
+  /** What a body becomes on the wire and back: the app's codecs, to try them too. Throws where one cannot be carried. */
+  readonly carry?: (body: Body) => Body
   /** Without a recorder no span is made and no context carried. */
   readonly spans?: SpanRecorder
   /** The one command that replays a failure; `{seed}` is filled in. */
@@ -38,6 +41,7 @@ export interface WorldSettings {
   readonly waitingMax: number
   readonly traceLinesMax: number
   readonly fingerprint: "on" | "off"
+  readonly carry: ((body: Body) => Body) | null
   readonly spans: SpanRecorder | null
   readonly replayCommand: string
 }
@@ -57,6 +61,7 @@ export function worldSettings(options: WorldOptions): WorldSettings {
     waitingMax: options.waitingMax ?? 1_000_000,
     traceLinesMax: options.traceLinesMax ?? 1000,
     fingerprint: options.fingerprint ?? "on",
+    carry: options.carry ?? null,
     spans: options.spans ?? null,
     replayCommand: (options.replayCommand ?? "the same test or command again with seed {seed}").replaceAll("{seed}", String(options.seed)),
   }

@@ -19,7 +19,7 @@ import { FaultDriver } from "./fault-driver.ts"
 import { Network } from "./network.ts"
 import { ReadyQueue } from "./ready-queue.ts"
 import { RunRecord } from "./run-record.ts"
-import { SimulationFailure, thrownText } from "./simulation-failure.ts"
+import { RunGuard } from "./run-guard.ts"
 import { worldSettings, type WorldOptions, type WorldSettings } from "./world-options.ts"
 
 export type Checker = (world: World) => void
@@ -38,12 +38,6 @@ interface Action {
   readonly run: () => void
 }
 
-interface NamedChecker {
-  readonly name: string
-  readonly check: Checker
-  readonly every: number
-}
-
 export class World {
   readonly settings: WorldSettings
   readonly #random: Random
@@ -54,7 +48,7 @@ export class World {
   readonly #record: RunRecord
   readonly #carrier: EffectCarrier
   readonly #driver: FaultDriver | null
-  readonly #checkers: NamedChecker[] = []
+  readonly #guard: RunGuard
   #now: VirtualTime = TIME_ZERO
   #steps = 0
   #actionsMade = 0
@@ -69,7 +63,14 @@ export class World {
     this.#random = new Random(seed)
     this.#network = new Network({ latency, faults, random: this.#random.fork("network") })
     this.#record = new RunRecord(this.settings)
-    this.#carrier = new EffectCarrier({ settings: this.settings, network: this.#network, record: this.#record, ready: this.#ready, hosts: this.#hosts })
+    this.#guard = new RunGuard({ settings: this.settings, record: this.#record, now: () => this.#now })
+    this.#carrier = new EffectCarrier({
+      settings: this.settings,
+      network: this.#network,
+      record: this.#record,
+      ready: this.#ready,
+      hosts: this.#hosts,
+    })
     this.#driver = faults === null ? null : new FaultDriver(faults, this, this.#random.fork("faults"))
   }
 
@@ -119,7 +120,7 @@ export class World {
   /** A message from outside the world, sent now: takes the same way as any other. `from` is no hosted actor. */
   inject(message: { readonly from: ActorId; readonly to: ActorId; readonly body: Body }): void {
     assert(!this.#hosts.has(message.from), `world: ${message.from} is hosted and speaks for itself`)
-    this.#guard("world", () => this.#carrier.inject(this.#now, message))
+    this.#guard.run("world", () => this.#carrier.inject(this.#now, message))
   }
 
   /** Runs `action` at `time`, before the inputs of that time. */
@@ -130,7 +131,7 @@ export class World {
 
   /** `check` throws where the world is wrong; it is called after every step, or after every `every` steps. */
   addChecker(name: string, check: Checker, options: { readonly every?: number } = {}): void {
-    this.#checkers.push({ name, check, every: options.every ?? 1 })
+    this.#guard.addChecker({ name, check: () => check(this), every: options.every ?? 1 })
   }
 
   /** Calls `watch` for every message sent, lost ones too. */
@@ -188,7 +189,7 @@ export class World {
       this.#now = next
       if (isAction) {
         this.#actions.pop()
-        this.#guard("world", action.run)
+        this.#guard.run("world", action.run)
       } else {
         this.#step(defined(host ?? undefined, "who is due is there"))
       }
@@ -200,7 +201,7 @@ export class World {
   demandProgress(demand: { readonly what: string; readonly within: number; readonly done: () => boolean }): void {
     if (demand.done()) return
     this.run({ until: after(this.#now, demand.within), stop: demand.done })
-    if (!demand.done()) throw this.#failure(`no progress: ${demand.what} within ${demand.within} cycles`, "world")
+    if (!demand.done()) throw this.#guard.failure(`no progress: ${demand.what} within ${demand.within} cycles`, "world")
   }
 
   /** Ends the life of `actor`: what it knew is gone, but for its disk. Messages that reach it while it is down are lost. */
@@ -298,7 +299,7 @@ export class World {
 
   #start(host: ActorHost): void {
     host.disk.sync(this.#now)
-    this.#guard(host.id, () => {
+    this.#guard.run(host.id, () => {
       const machine = host.begin()
       this.#record.note(this.#now, host.id, `start ${host.incarnation}`)
       this.#carrier.carryOut(this.#now, host, { input: null, context: undefined, effects: machine.start(this.#now, host.disk.restored()) })
@@ -315,43 +316,25 @@ export class World {
       else this.#handle(host, due)
     }
     this.#ready.set(host, host.nextReady(this.#now))
-    if (due !== null) this.#check()
+    if (due !== null) this.#guard.check(this.#steps)
   }
 
   #handle(host: ActorHost, due: Due): void {
-    if (++this.#steps > this.settings.stepsMax) throw this.#failure(`more than ${this.settings.stepsMax} steps: no end in sight (stepsMax)`, host.id)
+    if (++this.#steps > this.settings.stepsMax)
+      throw this.#guard.failure(`more than ${this.settings.stepsMax} steps: no end in sight (stepsMax)`, host.id)
     this.#record.heard(this.#now, host.id, due)
     if (due.class === "persisted") host.disk.sync(this.#now)
     try {
       const input = inputOf(due)
       const machine = defined(host.machine ?? undefined, "a running actor has a machine")
-      this.#carrier.carryOut(this.#now, host, { input, context: due.class === "message" ? due.trace : undefined, effects: machine.step(this.#now, input) })
+      this.#carrier.carryOut(this.#now, host, {
+        input,
+        context: due.class === "message" ? due.trace : undefined,
+        effects: machine.step(this.#now, input),
+      })
     } catch (thrown) {
-      throw this.#wrapped(thrown, host.id)
+      throw this.#guard.wrapped(thrown, host.id)
     }
-  }
-
-  #check(): void {
-    for (const checker of this.#checkers) {
-      if (this.#steps % checker.every === 0) this.#guard(`checker ${checker.name}`, () => checker.check(this))
-    }
-  }
-
-  #guard(who: string, run: () => void): void {
-    try {
-      run()
-    } catch (thrown) {
-      throw this.#wrapped(thrown, who)
-    }
-  }
-
-  #wrapped(thrown: unknown, who: string): SimulationFailure {
-    return thrown instanceof SimulationFailure ? thrown : this.#failure(thrownText(thrown), who, thrown)
-  }
-
-  #failure(what: string, who: string, cause?: unknown): SimulationFailure {
-    const { seed, replayCommand } = this.settings
-    return new SimulationFailure(what, { seed, at: this.#now, who, trace: this.trace(20), replayCommand }, cause)
   }
 
   #say(what: string): void {

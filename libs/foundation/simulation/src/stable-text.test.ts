@@ -1,0 +1,36 @@
+import { describe, expect, it } from "vitest"
+import { deepFreeze } from "./deep-freeze.ts"
+import { fieldsText, stableText } from "./stable-text.ts"
+
+describe("the text of a value", () => {
+  it("does not depend on the order of fields, nor on fields that are undefined", () => {
+    expect(stableText({ b: 1, a: [true, null, "x"], gone: undefined })).toBe(`{a: [true, null, "x"], b: 1}`)
+    expect(stableText({ a: [true, null, "x"], b: 1 })).toBe(stableText({ b: 1, a: [true, null, "x"] }))
+  })
+
+  it("tells unlike values apart: text and number, bigint and number, order of a list", () => {
+    const texts = [1, 1n, -1n, "1", [1], [1, 2], [2, 1], { a: 1 }, {}, [], null, true, 0.5, new Uint8Array([1])].map(stableText)
+    expect(new Set(texts).size).toBe(texts.length)
+  })
+
+  it("shows bigint as hex, few bytes whole and many by length and fingerprint", () => {
+    expect(fieldsText({ kind: "Data", pc: 0x8000_0000n, bytes: new Uint8Array([0, 255]) })).toBe("{bytes: <00ff>, pc: 0x80000000}")
+    const page = new Uint8Array(4096)
+    const text = stableText(page)
+    expect(text).toMatch(/^<4096 bytes [0-9a-f]{16}>$/)
+    page[4095] = 1
+    expect(stableText(page)).not.toBe(text)
+  })
+})
+
+describe("a frozen value", () => {
+  it("cannot be changed at any depth", () => {
+    const value = deepFreeze({ list: [{ deep: 1 }] })
+    expect(() => Object.assign(value.list[0]!, { deep: 2 })).toThrow(TypeError)
+  })
+
+  it("holds nothing that no codec carries", () => {
+    expect(() => deepFreeze({ run: () => 1 })).toThrow(/no function/)
+    expect(() => deepFreeze({ map: new Map() })).toThrow(/no Map/)
+  })
+})
