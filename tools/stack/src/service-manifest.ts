@@ -1,0 +1,33 @@
+/**
+ * The services of the stack: name, how many processes, what must be ready before, how to start one.
+ *
+ * The table is all there is to say about a service; the supervisor knows none by name except the bus itself.
+ */
+
+export interface ServiceDeclaration {
+  /** Name of the service on the bus (`$SRV.PING.<name>`), of its NATS user and of its folder under apps. */
+  readonly name: string
+  readonly count: number
+  /** Services that must be ready first. The bus is before all and need not be named. */
+  readonly dependsOn: readonly string[]
+  /** Program and arguments, relative to the checkout. "node" is the Node.js that runs the stack. */
+  readonly command: readonly string[]
+  /** May share a process with others under `--colocate`: its folder exports `start` from `src/app.ts`. */
+  readonly colocatable: boolean
+}
+
+/** The bus. It is started first and stopped last. */
+export const BUS = "nats-server"
+
+function app(name: string, options: Partial<ServiceDeclaration> = {}): ServiceDeclaration {
+  return { name, count: 1, dependsOn: [], command: ["node", `apps/${name}/src/main.ts`], colocatable: true, ...options }
+}
+
+export const SERVICES: readonly ServiceDeclaration[] = [
+  app("memory-controller"),
+  app("cpu-scheduler", { count: 2 }),
+  app("numa-node", { count: 2 }),
+  app("gateway", { colocatable: false }),
+  // Creates machines on the others' processes, so it comes when they can be asked.
+  app("hypervisor", { dependsOn: ["memory-controller", "cpu-scheduler", "numa-node"] }),
+]

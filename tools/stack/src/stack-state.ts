@@ -1,0 +1,89 @@
+/**
+ * What the supervisor tells the world: `.backplane/stack.json`, rewritten at every change, readable by its owner only.
+ *
+ * It is the one place where other programs of this user (the `backplane` command, tests) learn ports and the operator's password.
+ */
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+
+export type StackPhase = "starting" | "ready" | "stopping"
+
+/** waiting: for a lower level · starting: runs, does not answer yet · backing-off: died, starts again soon · failed: given up. */
+export type ProcessPhase = "waiting" | "starting" | "ready" | "backing-off" | "failed" | "stopped"
+
+export interface ProcessState {
+  readonly name: string
+  readonly services: readonly string[]
+  readonly phase: ProcessPhase
+  readonly pid: number | null
+  readonly restarts: number
+  /** Why it last ended: "exit code 1", "SIGKILL"; null while it never did. */
+  readonly lastExit: string | null
+  /** Of the present phase, milliseconds since 1970. */
+  readonly since: number
+  readonly log: string
+}
+
+export interface StackState {
+  readonly version: 1
+  readonly pid: number
+  readonly startedAt: number
+  readonly phase: StackPhase
+  readonly home: string
+  readonly nats: {
+    readonly url: string
+    readonly monitorUrl: string | null
+    readonly user: string | null
+    readonly password: string | null
+  }
+  readonly http: { readonly url: string }
+  readonly collector: { readonly url: string }
+  readonly scenario: string | null
+  readonly processes: readonly ProcessState[]
+}
+
+const FILE = "stack.json"
+
+export function writeStackState(home: string, state: StackState): void {
+  const temporary = join(home, `${FILE}.${process.pid}`)
+  writeFileSync(temporary, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 })
+  // Readers see the old or the new text, never half of one.
+  renameSync(temporary, join(home, FILE))
+}
+
+export function removeStackState(home: string): void {
+  rmSync(join(home, FILE), { force: true })
+}
+
+/** The state of a stack that is running now, or null. A file left by a killed one does not count. */
+export function readLiveState(home: string): StackState | null {
+  const state = readStateFile(home)
+  return state !== null && isAlive(state.pid) ? state : null
+}
+
+export function readStateFile(home: string): StackState | null {
+  const path = join(home, FILE)
+  if (!existsSync(path)) return null
+  try {
+    const value = JSON.parse(readFileSync(path, "utf8")) as StackState
+    return value.version === 1 && Number.isSafeInteger(value.pid) && Array.isArray(value.processes) ? value : null
+  } catch {
+    return null
+  }
+}
+
+/** True while a process with this number exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+}
+
+export function prepareHome(home: string): void {
+  mkdirSync(join(home, "logs"), { recursive: true })
+  mkdirSync(join(home, "data"), { recursive: true })
+  chmodSync(home, 0o700)
+}
