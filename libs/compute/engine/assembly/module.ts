@@ -1,0 +1,57 @@
+/** What the host calls. Arguments are addresses of state blocks; everything wider goes through the state block. */
+import { CPU_BYTES, FRAME_RESERVED, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_KIND, LAYOUT_EXIT_RETIRED, LAYOUT_PC, LAYOUT_RESERVATION, STATES } from "./layout"
+import { clearStopped } from "./access"
+import { interpret } from "./interpreter"
+import { flushWritesOf } from "./look-up"
+import { clearWatchHit, cpuCount, setFrameFlag } from "./memory"
+import { FAILED, failure, translate } from "./translate"
+
+export { afterDeviceWrite, configure, setFrameFlag } from "./memory"
+export { flushAll, flushPage, flushWrites, selectTranslation } from "./look-up"
+export { installTranslation } from "./install"
+
+/** Addresses whose frames are flagged for the run under way: at most one per CPU. */
+const FLAGGED = u32(memory.data(4 * 256, 4))
+let flaggedCount: u32 = 0
+
+/** Another CPU's reservation must see this CPU's stores: its frame is flagged for the time of this run. */
+function flagReservations(cpu: u32): void {
+  for (let index: u32 = 0; index < cpuCount; index++) {
+    const other = STATES + index * CPU_BYTES
+    const reserved = load<u32>(other, LAYOUT_RESERVATION)
+    if (other == cpu || reserved == 0) continue
+    setFrameFlag(reserved, FRAME_RESERVED, 1)
+    store<u32>(FLAGGED + (flaggedCount << 2), reserved)
+    flaggedCount++
+  }
+  if (flaggedCount != 0) flushWritesOf(cpu)
+}
+
+function unflagReservations(): void {
+  for (let index: u32 = 0; index < flaggedCount; index++) setFrameFlag(load<u32>(FLAGGED + (index << 2)), FRAME_RESERVED, 0)
+  flaggedCount = 0
+}
+
+/** Small enough that a newly optimised interpreter is soon entered, large enough not to matter. */
+const STRETCH: u32 = 1 << 18
+
+export function run(cpu: u32, budget: u32): void {
+  flagReservations(cpu)
+  clearStopped()
+  clearWatchHit()
+  let retired: u32 = 0
+  do {
+    const stretch = min<u32>(budget - retired, STRETCH)
+    interpret(cpu, load<u64>(cpu, LAYOUT_PC), stretch)
+    retired += load<u32>(cpu, LAYOUT_EXIT_RETIRED)
+  } while (retired < budget && load<u32>(cpu, LAYOUT_EXIT_KIND) == 0)
+  store<u32>(cpu, retired, LAYOUT_EXIT_RETIRED)
+  unflagReservations()
+}
+
+/** For the host's own look: physical address, or all ones with the cause in the exit fields. */
+export function translateFor(cpu: u32, virtual: u64, access: u32): u64 {
+  const physical = translate(cpu, virtual, access)
+  if (physical == FAILED) store<u32>(cpu, failure, LAYOUT_EXIT_CAUSE)
+  return physical
+}

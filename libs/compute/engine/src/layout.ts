@@ -1,0 +1,124 @@
+/**
+ * The engine's linear memory: where everything lies. The one source for the interpreter (AssemblyScript gets these numbers as
+ * constants when it is built), for the TypeScript face, and for the translator to come.
+ *
+ *   0              constants of the module
+ *   STATES         one state block per CPU: CPU_BYTES each, fields below
+ *   frame flags    one byte per 4 KiB frame of RAM: FRAME_…
+ *   frame → slot   u32 per frame: address of its decoded page, or 0
+ *   slots          SLOT_BYTES each: a header (u32 host address of the frame, u32 frame), then one 8-byte record per halfword
+ *   RAM            page-aligned, to the end
+ */
+
+/** Offsets in a CPU's state block. Sizes in bytes. */
+export const LAYOUT = {
+  /** x0…x31, 8 each. x0 is never written. */
+  X: 0,
+  /** Where writes of x0 go: the 33rd register, never read. */
+  X_SINK: 256,
+  PC: 272,
+  INSTRET: 280,
+  /** Address in linear memory of the reserved bytes, 0 for none. u32. */
+  RESERVATION: 288,
+  /** 0 bare, 1 sv39, 2 refill. u32 each. */
+  MODE: 296,
+  FETCH_PRIVILEGE: 300,
+  DATA_PRIVILEGE: 304,
+  /** Bit 0 SUM, bit 1 MXR. */
+  TRANSLATION_FLAGS: 308,
+  /** Physical page number of the root table. u64. */
+  ROOT: 312,
+  /** Address of the look-up TLB bank in use. u32. */
+  BANK: 320,
+  /** Next bank to give away. u32. */
+  BANK_VICTIM: 324,
+  PROTECTION_COUNT: 328,
+  PROTECTION_DENY_UNMATCHED: 332,
+  EXIT_KIND: 336,
+  EXIT_CAUSE: 340,
+  /** Virtual address or tval. u64. */
+  EXIT_VALUE: 344,
+  /** Physical address. u64. */
+  EXIT_ADDRESS: 352,
+  EXIT_INSTRUCTION: 360,
+  EXIT_WIDTH: 364,
+  /** What a store outside RAM would write. u64. */
+  EXIT_DATA: 368,
+  EXIT_RETIRED: 376,
+  /** A page-straddling instruction is decoded here: two records and the end mark. */
+  SCRATCH: 384,
+  /** Its raw bits. u32. */
+  SCRATCH_RAW: 408,
+  /** One key per bank, 24 each: valid u32, mode and flags and privileges u32, root u64, superpages u32. */
+  BANK_KEYS: 416,
+  /** Regions of the PMP, 24 each: from u64, to u64, flags u32 (PROTECTION_…). */
+  PROTECTION: 512,
+  /** Reserved for the virtual CSR file of mode `assist`: 256 of 8. */
+  VIRTUAL_CSRS: 2048,
+  /** The look-up TLB: BANKS × BANK_BYTES. */
+  BANKS: 4096,
+} as const
+
+export const BANK_COUNT = 4
+export const BANK_KEY_BYTES = 24
+export const TLB_ENTRIES = 512
+/** One entry: u64 tag (virtual page address, or all ones), u32 addend (host minus virtual; for fetch the decoded page), u32 unused. */
+export const TLB_ENTRY_BYTES = 16
+/** In a bank: four direct-mapped arrays. `INSTALLED` holds what mode `refill` was given: u64 tag, u64 physical page | permission bits. */
+export const BANK = { READ: 0, WRITE: 8192, FETCH: 16384, INSTALLED: 24576 } as const
+export const BANK_BYTES = 32768
+export const CPU_BYTES = LAYOUT.BANKS + BANK_COUNT * BANK_BYTES
+
+export const PROTECTION_REGIONS_MAX = 64
+export const PROTECTION_REGION_BYTES = 24
+export const PROTECTION_READ = 1
+export const PROTECTION_WRITE = 2
+export const PROTECTION_EXECUTE = 4
+export const PROTECTION_LOCKED = 8
+
+/** The frame holds decoded instructions: stores go the slow way and forget them. */
+export const FRAME_CODE = 1
+/** Stores are reported (`watchPage`). */
+export const FRAME_WATCHED = 2
+/** Another CPU holds a reservation in it. */
+export const FRAME_RESERVED = 4
+
+/** Bytes of a reservation set. */
+export const GRANULE_BYTES = 64
+
+export const RECORD_BYTES = 8
+export const SLOT_HEADER_BYTES = 64
+/** 2048 records, the end mark, and a line of padding so that slots do not share cache sets. */
+export const SLOT_BYTES = SLOT_HEADER_BYTES + 2048 * RECORD_BYTES + 64
+export const SLOTS_MAX = 1024
+
+export const PAGE_BYTES = 4096
+/** The first 64 KiB belong to the module's own constants. */
+export const STATES = 65536
+
+export const EXIT = { BUDGET: 0, EXCEPTION: 1, SYSTEM: 2, IO_LOAD: 3, IO_STORE: 4, WATCH: 5, TLB_MISS: 6 } as const
+export const MODE = { BARE: 0, SV39: 1, REFILL: 2 } as const
+export const ACCESS = { FETCH: 0, LOAD: 1, STORE: 2 } as const
+
+export interface MemoryMap {
+  readonly frameFlags: number
+  readonly frameSlots: number
+  readonly slots: number
+  readonly slotCount: number
+  readonly ram: number
+  readonly bytes: number
+}
+
+const alignUp = (value: number, to: number): number => Math.ceil(value / to) * to
+
+/** Where the parts lie for a memory of this size. */
+export function memoryMap(memoryBytes: number, cpus: number): MemoryMap {
+  const frames = memoryBytes / PAGE_BYTES
+  const frameFlags = STATES + cpus * CPU_BYTES
+  const frameSlots = alignUp(frameFlags + frames, 64)
+  const slots = alignUp(frameSlots + frames * 4, 64)
+  const slotCount = Math.min(frames, SLOTS_MAX)
+  const ram = alignUp(slots + slotCount * SLOT_BYTES, 65536)
+  // Eight bytes beyond: raw instruction bits are read four at a time, also at the last halfword.
+  return { frameFlags, frameSlots, slots, slotCount, ram, bytes: alignUp(ram + memoryBytes + 8, 65536) }
+}

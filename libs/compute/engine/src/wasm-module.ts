@@ -1,0 +1,47 @@
+/** From the built text to callable functions. Not here: what they mean (assembly/module.ts). */
+import { assert, defined } from "@backplane/foundation-base/assert"
+import { ENGINE_WASM } from "./engine-wasm.ts"
+
+/** What assembly/module.ts exports. `cpu` is the address of a state block. */
+export interface EngineFunctions {
+  configure(ram: number, ramBytes: number, frameFlags: number, frameSlots: number, slots: number, slotCount: number, cpus: number): void
+  run(cpu: number, budget: number): void
+  selectTranslation(cpu: number): void
+  flushAll(cpu: number): void
+  flushPage(cpu: number, virtual: bigint): void
+  flushWrites(): void
+  installTranslation(cpu: number, virtual: bigint, physical: bigint, permissions: number): void
+  translateFor(cpu: number, virtual: bigint, access: number): bigint
+  afterDeviceWrite(host: number, size: number): void
+  setFrameFlag(host: number, flag: number, on: number): void
+}
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+/** Plain base64 (RFC 4648), without line breaks. */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const values = new Uint8Array(128)
+  for (let index = 0; index < ALPHABET.length; index++) values[ALPHABET.charCodeAt(index)] = index
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0
+  const bytes = new Uint8Array((text.length / 4) * 3 - padding)
+  const value = (at: number): number => defined(values[text.charCodeAt(at)], "base64 is ASCII")
+  for (let from = 0, to = 0; from < text.length; from += 4, to += 3) {
+    const group = (value(from) << 18) | (value(from + 1) << 12) | (value(from + 2) << 6) | value(from + 3)
+    bytes[to] = group >>> 16
+    bytes[to + 1] = group >>> 8
+    bytes[to + 2] = group
+  }
+  return bytes
+}
+
+/** `binary`: another build than the committed one, for tests of the tests. */
+export function instantiate(memory: WebAssembly.Memory, binary: Uint8Array<ArrayBuffer> = decodeBase64(ENGINE_WASM)): EngineFunctions {
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), { env: { memory } })
+  const functions = instance.exports
+  assert(isEngine(functions), "the module exports the functions of the engine")
+  return functions
+}
+
+function isEngine(functions: object): functions is EngineFunctions {
+  return "run" in functions && "configure" in functions && "translateFor" in functions && "installTranslation" in functions
+}
