@@ -1,11 +1,13 @@
 /** What an event does to the metrics, by the registry's table. The event's own fields never become labels unasked. */
 import type { Attributes } from "@backplane/foundation-actor/trace-context"
-import { actorKind } from "@backplane/foundation-actor/actor-id"
+import { actorIndex, actorKind } from "@backplane/foundation-actor/actor-id"
 import type { Exemplar, Labels } from "./metric-family.ts"
 import type { MetricStore } from "./metric-store.ts"
 import type { MetricAction } from "./registry/kinds.ts"
 import { eventEntry, metricEntry } from "./registry/registry.ts"
 import type { EventRecord } from "./sinks.ts"
+
+const PREFIX = "backplane."
 
 export function countEvent(store: MetricStore, record: EventRecord, wallMilliseconds: number): void {
   const machine = record.machine ?? ""
@@ -15,8 +17,7 @@ export function countEvent(store: MetricStore, record: EventRecord, wallMillisec
     return
   }
   store.count("backplane_events_total", { machine, name: record.name })
-  const kind = record.actor === undefined ? "host" : actorKind(record.actor)
-  const fields: Attributes = { kind, ...record.fields, machine }
+  const fields: Attributes = { ...whereOf(record), ...plainNames(record.fields), machine }
   for (const action of entry.metrics) carryOut(store, action, { fields, exemplar: (value) => exemplarOf(record, value, wallMilliseconds) })
 }
 
@@ -37,6 +38,20 @@ function carryOut(store: MetricStore, action: MetricAction, context: Context): v
     case "observe":
       return store.observe(action.metric, labels, value, context.exemplar(value))
   }
+}
+
+/** What the actor's name tells: its kind, and the node where it is one. */
+function whereOf(record: EventRecord): Attributes {
+  if (record.actor === undefined) return { kind: "host" }
+  const kind = actorKind(record.actor)
+  return kind === "node" ? { kind, node: actorIndex(record.actor) } : { kind }
+}
+
+/** Machines may use the attribute names of their spans for fields too: `backplane.cpu` is the field `cpu`. */
+function plainNames(fields: Attributes): Attributes {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name, value]),
+  )
 }
 
 /** The metric's labels that the event has; a missing one is left out, which Prometheus reads as empty. */

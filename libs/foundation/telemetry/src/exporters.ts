@@ -2,9 +2,9 @@
  * OpenTelemetry's side of a telemetry: the Node SDK with our processors and readers. This file and what it imports take a
  * third of a second to load, so only telemetry.ts imports it, late and by name, and only where something is exported.
  */
-import { SeverityNumber, logs, type Logger } from "@opentelemetry/api"
+import { SeverityNumber, type Logger } from "@opentelemetry/api"
 import { defaultResource, resourceFromAttributes, type Resource } from "@opentelemetry/resources"
-import { BatchLogRecordProcessor, type LogRecordExporter } from "@opentelemetry/sdk-logs"
+import { BatchLogRecordProcessor, LoggerProvider, type LogRecordExporter } from "@opentelemetry/sdk-logs"
 import { PeriodicExportingMetricReader, type PushMetricExporter } from "@opentelemetry/sdk-metrics"
 import { NodeSDK } from "@opentelemetry/sdk-node"
 import type { SpanExporter } from "@opentelemetry/sdk-trace"
@@ -34,24 +34,29 @@ const SHUTDOWN_TIMEOUT_MS = 3_000
 
 export async function startExports(options: ExportOptions): Promise<Exports> {
   const { settings } = options
-  const resource = defaultResource().merge(resourceFromAttributes({ "service.name": options.service, "service.instance.id": options.instance }))
+  const resource = defaultResource().merge(
+    resourceFromAttributes({ "service.name": options.service, "service.instance.id": options.instance }),
+  )
   const metricReaders = settings.isOn.metrics ? [await metricReader(options)] : []
-  const logRecordProcessors = settings.isOn.logs ? [new BatchLogRecordProcessor({ exporter: await logExporter(settings) })] : []
+  // Not through the SDK: its logger can be had only from a global, and that belongs to whoever registered first.
+  const logs = settings.isOn.logs
+    ? new LoggerProvider({ resource, processors: [new BatchLogRecordProcessor({ exporter: await logExporter(settings) })] })
+    : null
   const sdk = new NodeSDK({
     resource,
     // Detectors of host and process ids cost a start of `ps`-like reads and tell nothing that the actor's id does not.
     autoDetectResources: false,
     spanProcessors: settings.isOn.traces ? [options.spans] : [],
     metricReaders,
-    logRecordProcessors,
+    logRecordProcessors: [],
     instrumentations: [],
   })
   sdk.start()
   if (settings.isOn.traces) options.spans.attach(await spanExporter(settings))
   return {
     resource,
-    onLine: settings.isOn.logs ? lineExporter(logs.getLogger("backplane")) : null,
-    shutdown: () => within(sdk.shutdown(), SHUTDOWN_TIMEOUT_MS),
+    onLine: logs === null ? null : lineExporter(logs.getLogger("backplane")),
+    shutdown: () => within(Promise.all([sdk.shutdown(), logs?.shutdown()]), SHUTDOWN_TIMEOUT_MS),
   }
 }
 

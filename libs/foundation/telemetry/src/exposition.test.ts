@@ -8,9 +8,9 @@ function store(): MetricStore {
   const metrics = new MetricStore()
   metrics.set("backplane_tasks", { machine: 'a"b\\c\nd', state: "running" }, 3)
   metrics.count("backplane_migrations_total", { machine: "m" }, { by: 2, exemplar: EXEMPLAR })
-  metrics.observe("backplane_slice_cycles", { machine: "m" }, 64)
-  metrics.observe("backplane_slice_cycles", { machine: "m" }, 300, EXEMPLAR)
-  metrics.observe("backplane_slice_cycles", { machine: "m" }, 1e12)
+  metrics.observe("backplane_slice_ticks", { machine: "m" }, 5)
+  metrics.observe("backplane_slice_ticks", { machine: "m" }, 300, EXEMPLAR)
+  metrics.observe("backplane_slice_ticks", { machine: "m" }, 1e12)
   return metrics
 }
 
@@ -25,10 +25,10 @@ describe("the text of /metrics", () => {
       "# TYPE backplane_migrations_total counter",
       'backplane_migrations_total{machine="m"} 2',
     ])
-    expect(lines).toContain('backplane_slice_cycles_bucket{machine="m",le="64"} 1')
-    expect(lines).toContain('backplane_slice_cycles_bucket{machine="m",le="1024"} 2')
-    expect(lines).toContain('backplane_slice_cycles_bucket{machine="m",le="+Inf"} 3')
-    expect(lines).toContain('backplane_slice_cycles_count{machine="m"} 3')
+    expect(lines).toContain('backplane_slice_ticks_bucket{machine="m",le="5"} 1')
+    expect(lines).toContain('backplane_slice_ticks_bucket{machine="m",le="500"} 2')
+    expect(lines).toContain('backplane_slice_ticks_bucket{machine="m",le="+Inf"} 3')
+    expect(lines).toContain('backplane_slice_ticks_count{machine="m"} 3')
     expect(lines.at(-1)).toBe("")
   })
 
@@ -37,7 +37,7 @@ describe("the text of /metrics", () => {
     const ids = `{trace_id="${EXEMPLAR.traceId}",span_id="${EXEMPLAR.spanId}"} 300 12.500`
     expect(text).toContain("# TYPE backplane_migrations counter\n")
     expect(text).toContain(`backplane_migrations_total{machine="m"} 2 # ${ids}\n`)
-    expect(text).toContain(`backplane_slice_cycles_bucket{machine="m",le="1024"} 2 # ${ids}\n`)
+    expect(text).toContain(`backplane_slice_ticks_bucket{machine="m",le="500"} 2 # ${ids}\n`)
     expect(text.endsWith("# EOF\n")).toBe(true)
   })
 })

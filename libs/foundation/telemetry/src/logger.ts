@@ -39,7 +39,13 @@ export class Log {
       formatters: { level: (label: string) => ({ level: label }) },
     }
     this.#pino = options.stream === undefined ? pino(settings) : pino(settings, options.stream)
-    if (asked !== "" && !LEVELS.includes(asked)) this.write({ level: "warn", name: "setting-ignored", fields: { setting: "BACKPLANE_LOG_LEVEL", remedy: LEVELS.join(", ") }, trace: undefined })
+    if (asked !== "" && !LEVELS.includes(asked))
+      this.write({
+        level: "warn",
+        name: "setting-ignored",
+        fields: { setting: "BACKPLANE_LOG_LEVEL", remedy: LEVELS.join(", ") },
+        trace: undefined,
+      })
   }
 
   /** Also hands every line of an enabled level to `hook`. */

@@ -27,7 +27,13 @@ export interface HistogramPoint {
 }
 
 export type MetricFamily =
-  | { readonly name: string; readonly type: "counter" | "gauge"; readonly unit: string; readonly meaning: string; readonly points: readonly NumberPoint[] }
+  | {
+      readonly name: string
+      readonly type: "counter" | "gauge"
+      readonly unit: string
+      readonly meaning: string
+      readonly points: readonly NumberPoint[]
+    }
   | {
       readonly name: string
       readonly type: "histogram"

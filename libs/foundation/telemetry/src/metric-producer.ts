@@ -13,7 +13,10 @@ export function metricProducer(store: MetricStore, wallMicros: () => number): Me
       const endTime = hrTime(wallMicros())
       const metrics = store.families().map((family) => metricData(family, startTime, endTime))
       // The reader puts the SDK's own resource in place of this one.
-      return Promise.resolve({ resourceMetrics: { resource: emptyResource(), scopeMetrics: [{ scope: { name: "backplane" }, metrics }] }, errors: [] })
+      return Promise.resolve({
+        resourceMetrics: { resource: emptyResource(), scopeMetrics: [{ scope: { name: "backplane" }, metrics }] },
+        errors: [],
+      })
     },
   }
 }
@@ -24,7 +27,12 @@ function metricData(family: MetricFamily, startTime: HrTime, endTime: HrTime): M
     aggregationTemporality: AggregationTemporality.CUMULATIVE,
   }
   if (family.type === "histogram") {
-    const dataPoints = family.points.map((point) => ({ startTime, endTime, attributes: point.labels, value: histogramValue(family.bounds, point) }))
+    const dataPoints = family.points.map((point) => ({
+      startTime,
+      endTime,
+      attributes: point.labels,
+      value: histogramValue(family.bounds, point),
+    }))
     return { ...about, dataPointType: DataPointType.HISTOGRAM, dataPoints }
   }
   const dataPoints = family.points.map((point) => ({ startTime, endTime, attributes: point.labels, value: point.value }))
@@ -32,7 +40,10 @@ function metricData(family: MetricFamily, startTime: HrTime, endTime: HrTime): M
   return { ...about, dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }
 }
 
-function histogramValue(bounds: readonly number[], point: HistogramPoint): { buckets: { boundaries: number[]; counts: number[] }; sum: number; count: number } {
+function histogramValue(
+  bounds: readonly number[],
+  point: HistogramPoint,
+): { buckets: { boundaries: number[]; counts: number[] }; sum: number; count: number } {
   const count = point.counts.reduce((total, each) => total + each, 0)
   return { buckets: { boundaries: [...bounds], counts: [...point.counts] }, sum: point.sum, count }
 }

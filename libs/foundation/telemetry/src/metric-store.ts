@@ -41,6 +41,13 @@ export class MetricStore {
     series.exemplar = options.exemplar ?? series.exemplar
   }
 
+  /** Tells a counter what somebody else counted since the process began. A smaller number than before changes nothing. */
+  total(name: string, labels: Labels, total: number): void {
+    this.#entry(name, "counter")
+    const series = this.#number(name, labels)
+    series.value = Math.max(series.value, total)
+  }
+
   /** Sets a gauge. */
   set(name: string, labels: Labels, value: number): void {
     this.#entry(name, "gauge")
@@ -63,7 +70,10 @@ export class MetricStore {
     return Object.entries(METRICS).flatMap(([name, entry]): readonly MetricFamily[] => {
       const about = { name, unit: entry.unit, meaning: entry.meaning }
       if (entry.type === "histogram") {
-        const points: HistogramPoint[] = [...(this.#histograms.get(name)?.values() ?? [])].map((series) => ({ ...series, counts: [...series.counts] }))
+        const points: HistogramPoint[] = [...(this.#histograms.get(name)?.values() ?? [])].map((series) => ({
+          ...series,
+          counts: [...series.counts],
+        }))
         return points.length === 0 ? [] : [{ ...about, type: "histogram", bounds: entry.bounds ?? [], points }]
       }
       const points: NumberPoint[] = [...(this.#numbers.get(name)?.values() ?? [])].map((series) => ({ ...series }))

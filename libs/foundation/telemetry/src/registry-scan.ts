@@ -17,7 +17,11 @@ interface Use {
 const asPattern = (name: string): string => name.replace(/\$\{[^}]*\}/g, "{}")
 
 const USES: readonly Use[] = [
-  { what: "span", pattern: /\bopenSpan\(\s*(?:[^()"'`,]|\([^()]*\)|"[^"]*"|`[^`]*`)+,\s*["`]([^"`]+)["`]/g, isKnown: (name) => spanEntry(asPattern(name)) !== undefined },
+  {
+    what: "span",
+    pattern: /\bopenSpan\(\s*(?:[^()"'`,]|\([^()]*\)|"[^"]*"|`[^`]*`)+,\s*["`]([^"`]+)["`]/g,
+    isKnown: (name) => spanEntry(asPattern(name)) !== undefined,
+  },
   { what: "span", pattern: /\bnoteSpan\(\s*["`]([^"`]+)["`]/g, isKnown: (name) => spanEntry(asPattern(name)) !== undefined },
   { what: "event", pattern: /(?<![.\w])event\(\s*["`]([^"`]+)["`]/g, isKnown: (name) => eventEntry(name) !== undefined },
   { what: "attribute", pattern: /["'`](backplane\.[a-z0-9_.]+)["'`]\s*(?:\]|:)/g, isKnown: isRegisteredAttribute },

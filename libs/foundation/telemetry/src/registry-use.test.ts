@@ -28,9 +28,9 @@ describe("names of spans, attributes, metrics and events", () => {
   it.each([
     ['openSpan("k", "sched.decided")', 'a.ts:1: span "sched.decided"'],
     ['openSpan(key(task, 1), "sched.decided", {})', 'a.ts:1: span "sched.decided"'],
-    ["openSpan(\n  `steal/${cpu}`,\n  \"sched.robs\",\n)", 'span "sched.robs"'],
+    ['openSpan(\n  `steal/${cpu}`,\n  "sched.robs",\n)', 'span "sched.robs"'],
     ['noteSpan("tarp ecall")', 'span "tarp ecall"'],
-    ["noteSpan(`trip ${cause}`)", "span \"trip ${cause}\""],
+    ["noteSpan(`trip ${cause}`)", 'span "trip ${cause}"'],
     ['\n\nevent("dispatched", {})', 'a.ts:3: event "dispatched"'],
     ['{ "backplane.cpus": 1 }', 'attribute "backplane.cpus"'],
     ['attributes["backplane.jobs"]', 'attribute "backplane.jobs"'],
@@ -47,7 +47,7 @@ describe("names of spans, attributes, metrics and events", () => {
     'openSpan(`d/${cpu}`, "sched.decide", { "backplane.cpu": cpu })',
     "noteSpan(`trap ${cause}`)",
     'event("steal-asked", { cpu })',
-    "histogram_quantile(0.9, rate(backplane_slice_cycles_bucket[5m]))",
+    "histogram_quantile(0.9, rate(backplane_slice_ticks_bucket[5m]))",
     'subject("backplane.m1.node.0.>")',
     'sink.event("anything")',
   ])("are let through where they are: %s", (text) => {

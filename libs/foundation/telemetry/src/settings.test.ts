@@ -18,7 +18,12 @@ describe("the environment decides where telemetry goes", () => {
   })
 
   it("reads protocol, queue and interval, one signal before all", () => {
-    const settings = readSettings({ OTEL_EXPORTER_OTLP_PROTOCOL: "http/json", OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: "grpc", OTEL_BSP_MAX_QUEUE_SIZE: "100", OTEL_METRIC_EXPORT_INTERVAL: "7" })
+    const settings = readSettings({
+      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
+      OTEL_EXPORTER_OTLP_LOGS_PROTOCOL: "grpc",
+      OTEL_BSP_MAX_QUEUE_SIZE: "100",
+      OTEL_METRIC_EXPORT_INTERVAL: "7",
+    })
     expect(settings.protocol).toEqual({ traces: "http/json", metrics: "http/json", logs: "grpc" })
     expect(settings.spanQueue).toMatchObject({ queueMax: 100, batchMax: 100 })
     expect(settings.metricsIntervalMs).toBe(7)

@@ -8,7 +8,8 @@
  */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-export type Destination = { readonly kind: "off" } | { readonly kind: "memory" } | { readonly kind: "otlp" } | { readonly kind: "collector"; readonly url: string }
+export type Destination =
+  { readonly kind: "off" } | { readonly kind: "memory" } | { readonly kind: "otlp" } | { readonly kind: "collector"; readonly url: string }
 
 export type Signal = "traces" | "metrics" | "logs"
 export type Protocol = "http/protobuf" | "http/json" | "grpc"

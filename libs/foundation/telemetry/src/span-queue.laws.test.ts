@@ -6,7 +6,20 @@ import { readableSpan } from "./readable-span.ts"
 import { SpanQueue } from "./span-queue.ts"
 
 const SPAN: ReadableSpan = readableSpan(
-  { traceId: "1".repeat(32), spanId: "2".repeat(16), parentSpanId: null, name: "migrate", kind: "internal", service: "s", instance: "i", startMicros: 1, endMicros: 2, attributes: {}, links: [], error: null },
+  {
+    traceId: "1".repeat(32),
+    spanId: "2".repeat(16),
+    parentSpanId: null,
+    name: "migrate",
+    kind: "internal",
+    service: "s",
+    instance: "i",
+    startMicros: 1,
+    endMicros: 2,
+    attributes: {},
+    links: [],
+    error: null,
+  },
   emptyResource(),
 )
 
@@ -37,23 +50,29 @@ describe("the span queue", () => {
     const step = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constant("flush" as const))
     const answers = fc.array(fc.constantFrom<Answer>("accept", "refuse", "throw", "silence"), { minLength: 1, maxLength: 4 })
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 12 }), answers, fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 30 }), async (steps, ways, queueMax, batchMax) => {
-        const told = { exported: 0, lost: 0 }
-        const onCount = (outcome: string, by: number): void => void (outcome === "exported" ? (told.exported += by) : (told.lost += by))
-        const queue = new SpanQueue({ queueMax, batchMax: Math.min(batchMax, queueMax), delayMs: 60_000, timeoutMs: 1, onCount })
-        queue.attach(exporter(ways).exporter)
-        for (const each of steps) {
-          if (each === "flush") await queue.forceFlush()
-          else for (let span = 0; span < each; span++) queue.onEnd(SPAN)
+      fc.asyncProperty(
+        fc.array(step, { maxLength: 12 }),
+        answers,
+        fc.integer({ min: 1, max: 30 }),
+        fc.integer({ min: 1, max: 30 }),
+        async (steps, ways, queueMax, batchMax) => {
+          const told = { exported: 0, lost: 0 }
+          const onCount = (outcome: string, by: number): void => void (outcome === "exported" ? (told.exported += by) : (told.lost += by))
+          const queue = new SpanQueue({ queueMax, batchMax: Math.min(batchMax, queueMax), delayMs: 60_000, timeoutMs: 1, onCount })
+          queue.attach(exporter(ways).exporter)
+          for (const each of steps) {
+            if (each === "flush") await queue.forceFlush()
+            else for (let span = 0; span < each; span++) queue.onEnd(SPAN)
+            expect(isAccountedFor(queue)).toBe(true)
+            expect(queue.counts.waiting).toBeLessThanOrEqual(queueMax)
+          }
+          await queue.shutdown()
+          queue.onEnd(SPAN)
           expect(isAccountedFor(queue)).toBe(true)
-          expect(queue.counts.waiting).toBeLessThanOrEqual(queueMax)
-        }
-        await queue.shutdown()
-        queue.onEnd(SPAN)
-        expect(isAccountedFor(queue)).toBe(true)
-        expect(queue.counts.waiting + queue.counts.inFlight).toBe(0)
-        expect(told).toEqual({ exported: queue.counts.exported, lost: queue.counts.dropped })
-      }),
+          expect(queue.counts.waiting + queue.counts.inFlight).toBe(0)
+          expect(told).toEqual({ exported: queue.counts.exported, lost: queue.counts.dropped })
+        },
+      ),
       { numRuns: 60 },
     )
   })

@@ -42,8 +42,20 @@ export class SpanQueue implements SpanProcessor {
     this.#options = { ...SPAN_QUEUE_DEFAULTS, ...options }
   }
 
-  get counts(): { readonly received: number; readonly exported: number; readonly dropped: number; readonly waiting: number; readonly inFlight: number } {
-    return { received: this.#received, exported: this.#exported, dropped: this.#dropped, waiting: this.#waiting.length, inFlight: this.#inFlight }
+  get counts(): {
+    readonly received: number
+    readonly exported: number
+    readonly dropped: number
+    readonly waiting: number
+    readonly inFlight: number
+  } {
+    return {
+      received: this.#received,
+      exported: this.#exported,
+      dropped: this.#dropped,
+      waiting: this.#waiting.length,
+      inFlight: this.#inFlight,
+    }
   }
 
   /** Names where the spans go; those that waited follow at once. */

@@ -31,6 +31,8 @@ export interface TelemetryOptions {
   readonly now: () => number
   /** Where log lines go; standard output where it is missing. */
   readonly logStream?: DestinationStream
+  /** Numbers that somebody began to count before; new ones where it is missing. */
+  readonly metrics?: MetricStore
 }
 
 export interface Telemetry extends EventSink, SpanSink {
@@ -62,7 +64,7 @@ class ProcessTelemetry implements Telemetry {
   readonly settings: Settings
   readonly ids: SpanIdSource
   readonly log: Log
-  readonly metrics = new MetricStore()
+  readonly metrics: MetricStore
   readonly spans: SpanQueue
   readonly ready: Promise<void>
   readonly #options: TelemetryOptions
@@ -78,6 +80,7 @@ class ProcessTelemetry implements Telemetry {
 
   constructor(options: TelemetryOptions, settings: Settings, log: Log) {
     this.#options = options
+    this.metrics = options.metrics ?? new MetricStore()
     this.settings = settings
     this.log = log
     this.ids = new LiveSpanIds(settings.sampler)
@@ -143,7 +146,14 @@ class ProcessTelemetry implements Telemetry {
     try {
       const { startExports } = await import("./exporters.ts")
       const { resourceFromAttributes } = await import("@opentelemetry/resources")
-      const exports = await startExports({ service, instance, settings: this.settings, spans: this.spans, metrics: this.metrics, wallMicros: () => now() * 1000 })
+      const exports = await startExports({
+        service,
+        instance,
+        settings: this.settings,
+        spans: this.spans,
+        metrics: this.metrics,
+        wallMicros: () => now() * 1000,
+      })
       this.#exports = exports
       if (exports.onLine !== null) this.log.onLine(exports.onLine)
       const resourceFor = (actor: string): Resource => {

@@ -12,18 +12,24 @@ import type { TraceSpan } from "./trace-span.ts"
 /** Shown in columns of their own, or the same for a whole trace. */
 const NOT_LISTED = new Set(["backplane.machine", "backplane.actor", "backplane.vt", "backplane.vt_end", "backplane.step"])
 
-export type LastTrace = { readonly kind: "trace"; readonly spans: readonly TraceSpan[] } | { readonly kind: "none"; readonly reason: string }
+export type LastTrace =
+  { readonly kind: "trace"; readonly spans: readonly TraceSpan[] } | { readonly kind: "none"; readonly reason: string }
 
 /** The trace with the newest span that identifies `flow` (see the registry), of all that `spans` hold. */
 export function lastTrace(spans: readonly TraceSpan[], flow: string): LastTrace {
   const known = flows()
-  if (!known.has(flow)) return { kind: "none", reason: `no such flow: ${flow}; there are ${[...known.keys()].sort(compareText).join(", ")}` }
+  if (!known.has(flow))
+    return { kind: "none", reason: `no such flow: ${flow}; there are ${[...known.keys()].sort(compareText).join(", ")}` }
   let newest: TraceSpan | null = null
   for (const span of spans) {
     if (spanEntry(span.name)?.flows?.includes(flow) !== true) continue
     if (newest === null || compareSpans(newest, span) < 0) newest = span
   }
-  if (newest === null) return { kind: "none", reason: `no ${flow} among the last ${spans.length} spans; it is told by ${(known.get(flow) ?? []).join(" or ")}` }
+  if (newest === null)
+    return {
+      kind: "none",
+      reason: `no ${flow} among the last ${spans.length} spans; it is told by ${(known.get(flow) ?? []).join(" or ")}`,
+    }
   const traceId = newest.traceId
   return { kind: "trace", spans: spans.filter((span) => span.traceId === traceId) }
 }
@@ -38,11 +44,17 @@ export function renderTrace(spans: readonly TraceSpan[]): string {
   const start = Math.min(...spans.map((span) => virtualStart(span) ?? Infinity))
   const lines = [headline(spans, first.span)]
   for (const { tree, who, span, indent, isOrphan } of rows) {
-    const columns = [tree.padEnd(nameWidth), who.padEnd(whoWidth), offsetText(span, start).padStart(14), cyclesText(span).padStart(16), wallText(span.endMicros - span.startMicros).padStart(10)]
+    const columns = [
+      tree.padEnd(nameWidth),
+      who.padEnd(whoWidth),
+      offsetText(span, start).padStart(14),
+      cyclesText(span).padStart(16),
+      wallText(span.endMicros - span.startMicros).padStart(10),
+    ]
     lines.push(`${columns.join("  ")}  ${listed(span.attributes)}`.trimEnd())
-    if (isOrphan) lines.push(`${indent}  parent ${span.parentSpanId} was not received`)
-    for (const link of span.links) lines.push(`${indent}  link → trace ${link.traceId} span ${link.spanId}`)
-    if (span.error !== null) lines.push(`${indent}  error: ${span.error}`)
+    if (isOrphan) lines.push(`${indent} parent ${span.parentSpanId} was not received`)
+    for (const link of span.links) lines.push(`${indent} link → trace ${link.traceId} span ${link.spanId}`)
+    if (span.error !== null) lines.push(`${indent} error: ${span.error}`)
   }
   return lines.map((line) => `${line}\n`).join("")
 }
@@ -79,7 +91,13 @@ function rowsOf(spans: readonly TraceSpan[]): readonly Row[] {
     const indent = `${place.lead}${place.isTop ? "" : place.isLast ? "   " : "│  "}`
     const below = children.get(span.spanId) ?? []
     const isOrphan = place.isTop && span.parentSpanId !== null
-    rows.push({ span, tree: `${place.lead}${branch}${title(span)}`, who: `${span.service} ${span.instance}`, indent, isOrphan })
+    rows.push({
+      span,
+      tree: `${place.lead}${branch}${title(span)}`,
+      who: `${span.service} ${span.instance}`,
+      indent: `${indent}${below.length > 0 ? "│" : " "}`,
+      isOrphan,
+    })
     below.forEach((child, index) => add(child, { lead: indent, isLast: index === below.length - 1, isTop: false }))
   }
   for (const span of children.get("") ?? []) add(span, { lead: "", isLast: true, isTop: true })

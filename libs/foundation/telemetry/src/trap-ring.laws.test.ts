@@ -4,7 +4,17 @@ import { TrapRing, type TrapRecord } from "./trap-ring.ts"
 
 const word = fc.nat({ max: 0xffff_ffff })
 const wide = fc.nat({ max: Number.MAX_SAFE_INTEGER })
-const record = fc.record({ time: wide, instret: wide, cause: word, pcHigh: word, pcLow: word, vaHigh: word, vaLow: word, class: word, duration: wide })
+const record = fc.record({
+  time: wide,
+  instret: wide,
+  cause: word,
+  pcHigh: word,
+  pcLow: word,
+  vaHigh: word,
+  vaLow: word,
+  class: word,
+  duration: wide,
+})
 
 describe("the trap ring", () => {
   it("hands out the last records in order and counts the others, like a list would", () => {

@@ -5,7 +5,7 @@
 import { RingBuffer } from "@backplane/foundation-base/ring-buffer"
 import { compareText } from "@backplane/foundation-base/json"
 import { exposition, type ExpositionFormat } from "../exposition.ts"
-import { MetricStore } from "../metric-store.ts"
+import type { MetricStore } from "../metric-store.ts"
 import type { Signal } from "../settings.ts"
 import { MetricView, labelled, type MetricLimits } from "./metric-view.ts"
 import { logsOf, pointsOf, requestOf, spansOf, type Encoding, type ReceivedLog } from "./otlp-decode.ts"
@@ -83,12 +83,20 @@ export class Collector {
 
   /** By name. */
   services(): readonly ServiceSummary[] {
-    const all = [...this.#services].map(([service, { instances, heardAt }]) => ({ service, instances: [...instances].sort(compareText), heardAt }))
+    const all = [...this.#services].map(([service, { instances, heardAt }]) => ({
+      service,
+      instances: [...instances].sort(compareText),
+      heardAt,
+    }))
     return all.sort((a, b) => compareText(a.service, b.service))
   }
 
   /** Newest first. */
-  logs(query: { readonly service?: string | undefined; readonly traceId?: string | undefined; readonly limit: number }): readonly ReceivedLog[] {
+  logs(query: {
+    readonly service?: string | undefined
+    readonly traceId?: string | undefined
+    readonly limit: number
+  }): readonly ReceivedLog[] {
     const matches = (line: ReceivedLog): boolean =>
       (query.service === undefined || line.service === query.service) && (query.traceId === undefined || line.traceId === query.traceId)
     return [...this.#logs].filter(matches).reverse().slice(0, query.limit)

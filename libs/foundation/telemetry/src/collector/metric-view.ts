@@ -29,7 +29,10 @@ export class MetricView {
   /** The first type told for a name stays while it has series: a page with two types for one name cannot be read. */
   readonly #types = new Map<string, { readonly type: ReceivedPoint["type"]; series: number }>()
 
-  constructor(limits: Partial<MetricLimits> = {}, onDrop: (reason: "series-limit" | "type-conflict" | "age", points: number) => void = () => undefined) {
+  constructor(
+    limits: Partial<MetricLimits> = {},
+    onDrop: (reason: "series-limit" | "type-conflict" | "age", points: number) => void = () => undefined,
+  ) {
     this.#limits = { ...METRIC_LIMITS, ...limits }
     this.#onDrop = onDrop
   }
@@ -104,11 +107,15 @@ function familyOf(name: string, series: readonly Series[]): MetricFamily {
   const about = { name, unit: first?.unit ?? "", meaning: first?.meaning ?? "" }
   if (first?.type === "histogram") {
     const points: HistogramPoint[] = series.flatMap(({ labels, point }) =>
-      point.type === "histogram" && sameBounds(point.bounds, first.bounds) ? [{ labels, counts: point.counts, sum: point.sum, exemplars: inBuckets(point.exemplars, point.bounds) }] : [],
+      point.type === "histogram" && sameBounds(point.bounds, first.bounds)
+        ? [{ labels, counts: point.counts, sum: point.sum, exemplars: inBuckets(point.exemplars, point.bounds) }]
+        : [],
     )
     return { ...about, type: "histogram", bounds: first.bounds, points }
   }
-  const points: NumberPoint[] = series.flatMap(({ labels, point }) => (point.type === "histogram" ? [] : [{ labels, value: point.value, exemplar: point.exemplar }]))
+  const points: NumberPoint[] = series.flatMap(({ labels, point }) =>
+    point.type === "histogram" ? [] : [{ labels, value: point.value, exemplar: point.exemplar }],
+  )
   return { ...about, type: first?.type ?? "gauge", points }
 }
 
@@ -137,16 +144,21 @@ function merged(families: readonly MetricFamily[]): MetricFamily[] {
 
 function withPoints(known: MetricFamily, more: MetricFamily): MetricFamily {
   const keys = new Set(known.points.map((point) => labelsKey(point.labels)))
-  if (known.type === "histogram" && more.type === "histogram") return { ...known, points: [...known.points, ...more.points.filter((point) => !keys.has(labelsKey(point.labels)))] }
+  if (known.type === "histogram" && more.type === "histogram")
+    return { ...known, points: [...known.points, ...more.points.filter((point) => !keys.has(labelsKey(point.labels)))] }
   if (known.type === "histogram" || more.type === "histogram") return known
   return { ...known, points: [...known.points, ...more.points.filter((point) => !keys.has(labelsKey(point.labels)))] }
 }
 
 /** The families with the sender's labels added, as `add` would label them. */
-export function labelled(families: readonly MetricFamily[], sender: { readonly service: string; readonly instance: string }): readonly MetricFamily[] {
+export function labelled(
+  families: readonly MetricFamily[],
+  sender: { readonly service: string; readonly instance: string },
+): readonly MetricFamily[] {
   const also = { job: sender.service, instance: sender.instance }
   return families.map((family): MetricFamily => {
-    if (family.type === "histogram") return { ...family, points: family.points.map((point) => ({ ...point, labels: { ...point.labels, ...also } })) }
+    if (family.type === "histogram")
+      return { ...family, points: family.points.map((point) => ({ ...point, labels: { ...point.labels, ...also } })) }
     return { ...family, points: family.points.map((point) => ({ ...point, labels: { ...point.labels, ...also } })) }
   })
 }

@@ -34,7 +34,13 @@ interface ReceivedSeries extends Sender {
 
 export type ReceivedPoint =
   | (ReceivedSeries & { readonly type: "counter" | "gauge"; readonly value: number; readonly exemplar: Exemplar | undefined })
-  | (ReceivedSeries & { readonly type: "histogram"; readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number; readonly exemplars: readonly Exemplar[] })
+  | (ReceivedSeries & {
+      readonly type: "histogram"
+      readonly bounds: readonly number[]
+      readonly counts: readonly number[]
+      readonly sum: number
+      readonly exemplars: readonly Exemplar[]
+    })
 
 /** Status code 2 of OTLP. */
 const STATUS_ERROR = 2
@@ -91,20 +97,30 @@ function metricPoints(metric: OtlpReader, sender: Sender): readonly ReceivedPoin
   const histogram = metric.object("histogram")
   if (histogram !== null) {
     const isDelta = histogram.number("aggregationTemporality") === TEMPORALITY_DELTA
-    return histogram.list("dataPoints").map((point) => ({ ...about, type: "histogram", isDelta, labels: labelsOf(point), ...histogramValues(point) }))
+    return histogram
+      .list("dataPoints")
+      .map((point) => ({ ...about, type: "histogram", isDelta, labels: labelsOf(point), ...histogramValues(point) }))
   }
   const sum = metric.object("sum")
   const source = sum ?? metric.object("gauge")
   if (source === null) return []
   const type = sum?.flag("isMonotonic") === true ? "counter" : "gauge"
   const isDelta = sum !== null && sum.number("aggregationTemporality") === TEMPORALITY_DELTA
-  return source.list("dataPoints").map((point) => ({ ...about, type, isDelta, labels: labelsOf(point), value: valueOf(point), exemplar: exemplarsOf(point)[0] }))
+  return source
+    .list("dataPoints")
+    .map((point) => ({ ...about, type, isDelta, labels: labelsOf(point), value: valueOf(point), exemplar: exemplarsOf(point)[0] }))
 }
 
-function histogramValues(point: OtlpReader): { bounds: readonly number[]; counts: readonly number[]; sum: number; exemplars: readonly Exemplar[] } {
+function histogramValues(point: OtlpReader): {
+  bounds: readonly number[]
+  counts: readonly number[]
+  sum: number
+  exemplars: readonly Exemplar[]
+} {
   const bounds = point.numbers("explicitBounds")
   const counts = point.numbers("bucketCounts")
-  if (counts.length !== 0 && counts.length !== bounds.length + 1) throw new OtlpError(`${point.path}.bucketCounts`, `has one more element than explicitBounds (${bounds.length + 1})`)
+  if (counts.length !== 0 && counts.length !== bounds.length + 1)
+    throw new OtlpError(`${point.path}.bucketCounts`, `has one more element than explicitBounds (${bounds.length + 1})`)
   return { bounds, counts, sum: point.number("sum"), exemplars: exemplarsOf(point) }
 }
 

@@ -13,7 +13,15 @@ type FieldText = `${string} ${number}` | `repeated ${string} ${number}`
 const MESSAGES: Readonly<Record<string, Readonly<Record<string, FieldText>>>> = {
   ArrayValue: { values: "repeated AnyValue 1" },
   KeyValueList: { values: "repeated KeyValue 1" },
-  AnyValue: { stringValue: "string 1", boolValue: "bool 2", intValue: "int64 3", doubleValue: "double 4", arrayValue: "ArrayValue 5", kvlistValue: "KeyValueList 6", bytesValue: "bytes 7" },
+  AnyValue: {
+    stringValue: "string 1",
+    boolValue: "bool 2",
+    intValue: "int64 3",
+    doubleValue: "double 4",
+    arrayValue: "ArrayValue 5",
+    kvlistValue: "KeyValueList 6",
+    bytesValue: "bytes 7",
+  },
   KeyValue: { key: "string 1", value: "AnyValue 2" },
   Resource: { attributes: "repeated KeyValue 1" },
 
@@ -43,7 +51,13 @@ const MESSAGES: Readonly<Record<string, Readonly<Record<string, FieldText>>>> = 
   Sum: { dataPoints: "repeated NumberDataPoint 1", aggregationTemporality: "uint32 2", isMonotonic: "bool 3" },
   Histogram: { dataPoints: "repeated HistogramDataPoint 1", aggregationTemporality: "uint32 2" },
   NumberDataPoint: { asDouble: "double 4", exemplars: "repeated Exemplar 5", asInt: "sfixed64 6", attributes: "repeated KeyValue 7" },
-  HistogramDataPoint: { sum: "double 5", bucketCounts: "repeated fixed64 6", explicitBounds: "repeated double 7", exemplars: "repeated Exemplar 8", attributes: "repeated KeyValue 9" },
+  HistogramDataPoint: {
+    sum: "double 5",
+    bucketCounts: "repeated fixed64 6",
+    explicitBounds: "repeated double 7",
+    exemplars: "repeated Exemplar 8",
+    attributes: "repeated KeyValue 9",
+  },
   Exemplar: { timeUnixNano: "fixed64 2", asDouble: "double 3", spanId: "bytes 4", traceId: "bytes 5", asInt: "sfixed64 6" },
 
   LogsRequest: { resourceLogs: "repeated ResourceLogs 1" },

@@ -108,7 +108,12 @@ export class OtlpReader {
     if (this.has("boolValue")) return this.flag("boolValue")
     if (this.has("intValue")) return this.number("intValue")
     if (this.has("doubleValue")) return this.number("doubleValue")
-    if (this.has("arrayValue")) return JSON.stringify(this.object("arrayValue")?.list("values").map((value) => value.any()))
+    if (this.has("arrayValue"))
+      return JSON.stringify(
+        this.object("arrayValue")
+          ?.list("values")
+          .map((value) => value.any()),
+      )
     if (this.has("kvlistValue")) return JSON.stringify(this.object("kvlistValue")?.attributes("values"))
     return ""
   }

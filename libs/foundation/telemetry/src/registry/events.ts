@@ -9,63 +9,189 @@ function countBy(metric: string, field: string, fixed?: Readonly<Record<string, 
   return fixed === undefined ? { metric, op: "count", field } : { metric, op: "count", field, fixed }
 }
 
-const WHERE = { node: "NUMA node", cpu: "CPU" } as const
+const WHERE = { node: "NUMA node", cpu: "CPU", queue: "run queue by name" } as const
 const TASK = { task: "task" } as const
 const WHY = { reason: "why, in one small word" } as const
+
+/** Told at most some dozens of times a second, so they count nothing: the bus's own counts go to metrics by bus-metrics.ts. */
+const BUS_PROBLEMS: Readonly<Record<string, EventEntry>> = Object.fromEntries(
+  ["malformed", "rejected", "oversize", "dropped", "refused"].map((problem) => [
+    `bus.${problem}`,
+    {
+      meaning: `a bus message was ${problem}`,
+      fields: { from: "sender", to: "receiver", field: "field that is wrong", reason: "why", count: "how many so far" },
+      metrics: [],
+    },
+  ]),
+)
 
 export const EVENTS: Readonly<Record<string, EventEntry>> = {
   dispatch: {
     meaning: "a task was put on a CPU",
-    fields: { ...WHERE, ...TASK, policy: "policy that chose", queue: "tasks left in the run queue", wait: "cycles the CPU waited for the decision", queued: "cycles the task stood in the run queue" },
+    fields: {
+      ...WHERE,
+      ...TASK,
+      policy: "policy that chose",
+      length: "tasks left in the run queue",
+      wait: "ticks the CPU waited for the decision",
+      queued: "ticks the task stood in the run queue",
+    },
     metrics: [
       count("backplane_dispatches_total"),
-      { metric: "backplane_run_queue_length", op: "set", field: "queue" },
-      { metric: "backplane_decision_wait_cycles", op: "observe", field: "wait" },
-      { metric: "backplane_run_queue_wait_cycles", op: "observe", field: "queued" },
+      { metric: "backplane_run_queue_length", op: "set", field: "length" },
+      { metric: "backplane_decision_wait_ticks", op: "observe", field: "wait" },
+      { metric: "backplane_run_queue_wait_ticks", op: "observe", field: "queued" },
     ],
   },
   slice: {
     meaning: "a slice ended, for whatever reason",
-    fields: { ...WHERE, ...TASK, policy: "policy", ran: "cycles run", warm: "of them at the warm rate" },
+    fields: { ...WHERE, ...TASK, policy: "policy", ran: "ticks run", warm: "of them at the warm rate" },
     metrics: [
       count("backplane_slices_total"),
-      { metric: "backplane_slice_cycles", op: "observe", field: "ran" },
-      countBy("backplane_cpu_busy_cycles_total", "ran"),
-      countBy("backplane_cpu_warm_cycles_total", "warm"),
+      { metric: "backplane_slice_ticks", op: "observe", field: "ran" },
+      countBy("backplane_cpu_busy_ticks_total", "ran"),
+      countBy("backplane_cpu_warm_ticks_total", "warm"),
     ],
   },
-  preempt: { meaning: "a task was taken off a CPU before it was done", fields: { ...WHERE, ...TASK, ...WHY }, metrics: [count("backplane_preemptions_total")] },
+  preempt: {
+    meaning: "a task was taken off a CPU before it was done",
+    fields: { ...WHERE, ...TASK, ...WHY },
+    metrics: [count("backplane_preemptions_total")],
+  },
   idle: { meaning: "a CPU ran out of work", fields: { ...WHERE }, metrics: [count("backplane_idles_total")] },
-  migrate: { meaning: "a task moved to another CPU", fields: { ...TASK, from: "old CPU", to: "new CPU", node: "new node", ...WHY }, metrics: [count("backplane_migrations_total")] },
-  "steal-asked": { meaning: "a CPU asked another for work", fields: { ...WHERE, from: "CPU that was asked" }, metrics: [count("backplane_steals_total", { result: "asked" })] },
-  "steal-granted": { meaning: "the asked scheduler gave a task", fields: { ...WHERE, ...TASK, from: "CPU that gave" }, metrics: [count("backplane_steals_total", { result: "granted" })] },
-  "steal-refused": { meaning: "the asked scheduler had nothing to give", fields: { ...WHERE, from: "CPU that refused", ...WHY }, metrics: [count("backplane_steals_total", { result: "refused" })] },
-  tasks: { meaning: "how many tasks are in a state, told as a level", fields: { state: "runnable, running, blocked, finished …", count: "how many" }, metrics: [{ metric: "backplane_tasks", op: "set", field: "count" }] },
-  "task-new": { meaning: "a task entered the machine", fields: { ...TASK, ...WHERE }, metrics: [count("backplane_task_events_total", { outcome: "new" })] },
-  "task-finished": { meaning: "a task ended", fields: { ...TASK, ...WHERE }, metrics: [count("backplane_task_events_total", { outcome: "finished" })] },
-  "task-lost": { meaning: "a task was lost with its CPU or scheduler", fields: { ...TASK, ...WHERE, ...WHY }, metrics: [count("backplane_task_events_total", { outcome: "lost" })] },
-  "task-restarted": { meaning: "a lost task started again", fields: { ...TASK, ...WHERE, ...WHY }, metrics: [count("backplane_task_events_total", { outcome: "restarted" })] },
+  migrate: {
+    meaning: "a task moved to another CPU",
+    fields: { ...TASK, from: "old CPU", to: "new CPU", node: "new node", ...WHY },
+    metrics: [count("backplane_migrations_total")],
+  },
+  "steal-asked": {
+    meaning: "a CPU asked another for work",
+    fields: { ...WHERE, from: "CPU that was asked" },
+    metrics: [count("backplane_steals_total", { result: "asked" })],
+  },
+  "steal-granted": {
+    meaning: "the asked scheduler gave a task",
+    fields: { ...WHERE, ...TASK, from: "CPU that gave" },
+    metrics: [count("backplane_steals_total", { result: "granted" })],
+  },
+  "steal-refused": {
+    meaning: "the asked scheduler had nothing to give",
+    fields: { ...WHERE, from: "CPU that refused", ...WHY },
+    metrics: [count("backplane_steals_total", { result: "refused" })],
+  },
+  "steal-round": { meaning: "a round of stealing went through all schedulers", fields: { ...WHERE, epoch: "its epoch" }, metrics: [] },
+  tasks: {
+    meaning: "how many tasks are in a state, told as a level",
+    fields: { state: "runnable, running, blocked, finished …", count: "how many" },
+    metrics: [{ metric: "backplane_tasks", op: "set", field: "count" }],
+  },
+  "task-new": {
+    meaning: "a task entered the machine",
+    fields: { ...TASK, ...WHERE },
+    metrics: [count("backplane_task_events_total", { outcome: "new" })],
+  },
+  "task-finished": {
+    meaning: "a task ended",
+    fields: { ...TASK, ...WHERE },
+    metrics: [count("backplane_task_events_total", { outcome: "finished" })],
+  },
+  "task-lost": {
+    meaning: "a task was lost with its CPU or scheduler",
+    fields: { ...TASK, ...WHERE, ...WHY },
+    metrics: [count("backplane_task_events_total", { outcome: "lost" })],
+  },
+  "task-restarted": {
+    meaning: "a lost task started again",
+    fields: { ...TASK, ...WHERE, ...WHY },
+    metrics: [count("backplane_task_events_total", { outcome: "restarted" })],
+  },
   "lease-granted": {
     meaning: "the memory controller granted frames",
-    fields: { node: "home node", frames: "how many", holder: "who holds them" },
-    metrics: [count("backplane_leases_total", { result: "granted" }), countBy("backplane_leased_frames_total", "frames", { result: "granted" })],
+    fields: { ...TASK, node: "home node", frames: "how many", holder: "who holds them" },
+    metrics: [
+      count("backplane_leases_total", { result: "granted" }),
+      countBy("backplane_leased_frames_total", "frames", { result: "granted" }),
+    ],
   },
-  "lease-refused": { meaning: "the memory controller refused frames", fields: { node: "home node", frames: "how many", holder: "who asked", ...WHY }, metrics: [count("backplane_leases_total", { result: "refused" })] },
+  "lease-refused": {
+    meaning: "the memory controller refused frames",
+    fields: { ...TASK, node: "home node", frames: "how many", holder: "who asked", ...WHY },
+    metrics: [count("backplane_leases_total", { result: "refused" })],
+  },
   "lease-released": {
     meaning: "frames were given back",
-    fields: { node: "home node", frames: "how many", holder: "who held them" },
-    metrics: [count("backplane_leases_total", { result: "released" }), countBy("backplane_leased_frames_total", "frames", { result: "released" })],
+    fields: { ...TASK, node: "home node", frames: "how many", holder: "who held them" },
+    metrics: [
+      count("backplane_leases_total", { result: "released" }),
+      countBy("backplane_leased_frames_total", "frames", { result: "released" }),
+    ],
   },
-  frames: { meaning: "how many frames are in a state, told as a level", fields: { node: "home node", state: "free, leased …", count: "how many" }, metrics: [{ metric: "backplane_frames", op: "set", field: "count" }] },
-  "verdict-refused": { meaning: "a node refused its scheduler's decision", fields: { ...WHERE, ...TASK, ...WHY }, metrics: [count("backplane_verdicts_refused_total")] },
-  "scheduler-bypassed": { meaning: "a node chose by itself because its scheduler did not answer", fields: { ...WHERE, ...TASK, ...WHY }, metrics: [count("backplane_scheduler_bypasses_total")] },
-  "scheduler-attached": { meaning: "a scheduler took over a CPU", fields: { ...WHERE, policy: "its policy", epoch: "its epoch" }, metrics: [count("backplane_scheduler_attachments_total")] },
-  "policy-swapped": { meaning: "a scheduler was exchanged while the machine ran", fields: { ...WHERE, policy: "new policy", from: "old policy", epoch: "new epoch" }, metrics: [count("backplane_policy_swaps_total")] },
-  exit: { meaning: "a guest left the engine", fields: { ...WHERE, cause: "cause", class: "class of exit" }, metrics: [count("backplane_exits_total")] },
-  "actor-restarted": { meaning: "an actor came back after a kill", fields: { kind: "kind of actor", epoch: "its epoch", ...WHY }, metrics: [count("backplane_actor_restarts_total")] },
-  "stream-closed": { meaning: "a stream of messages to a peer was given up; what it held is told again or lost by name", fields: { ...WHERE, ...WHY, to: "peer", dropped: "messages it still held", kind: "kind of stream" }, metrics: [] },
-  "setting-ignored": { meaning: "a setting could not be read; its default is used", fields: { setting: "name", warning: "what is wrong", remedy: "what it can be" }, metrics: [] },
+  "leases-reported": {
+    meaning: "a node told a restarted memory controller which leases it holds",
+    fields: { node: "node", frames: "how many in all" },
+    metrics: [],
+  },
+  frames: {
+    meaning: "how many frames are in a state, told as a level",
+    fields: { node: "home node", state: "free, leased …", count: "how many" },
+    metrics: [{ metric: "backplane_frames", op: "set", field: "count" }],
+  },
+  "verdict-refused": {
+    meaning: "a node refused its scheduler's decision",
+    fields: { ...WHERE, ...TASK, ...WHY, verdict: "the refusal in one word" },
+    metrics: [count("backplane_verdicts_refused_total")],
+  },
+  "scheduler-bypassed": {
+    meaning: "a node chose by itself because its scheduler did not answer",
+    fields: { ...WHERE, ...TASK, ...WHY },
+    metrics: [count("backplane_scheduler_bypasses_total")],
+  },
+  "scheduler-attached": {
+    meaning: "a scheduler took over a CPU",
+    fields: { ...WHERE, policy: "its policy", epoch: "its epoch" },
+    metrics: [count("backplane_scheduler_attachments_total")],
+  },
+  "policy-swapped": {
+    meaning: "a scheduler was exchanged while the machine ran",
+    fields: { ...WHERE, policy: "new policy", from: "old policy", epoch: "new epoch" },
+    metrics: [count("backplane_policy_swaps_total")],
+  },
+  exit: {
+    meaning: "a guest left the engine",
+    fields: { ...WHERE, cause: "cause", class: "class of exit" },
+    metrics: [count("backplane_exits_total")],
+  },
+  "actor-restarted": {
+    meaning: "an actor came back after a kill",
+    fields: { kind: "kind of actor", epoch: "its epoch", ...WHY },
+    metrics: [count("backplane_actor_restarts_total")],
+  },
+  "host.inbox-full": {
+    meaning: "an actor's inbox was full and a message was dropped",
+    fields: { from: "sender", kind: "kind of message", length: "limit" },
+    metrics: [count("backplane_messages_dropped_total", { reason: "inbox-full" })],
+  },
+  "host.fatal": { meaning: "an assertion failed in an actor; its process stops", fields: { ...WHY, error: "the assertion" }, metrics: [] },
+  ...BUS_PROBLEMS,
+  "stream-closed": {
+    meaning: "a stream of messages to a peer was given up; what it held is told again or lost by name",
+    fields: { ...WHERE, ...WHY, to: "peer", dropped: "messages it still held", kind: "kind of stream" },
+    metrics: [],
+  },
+  "setting-ignored": {
+    meaning: "a setting could not be read; its default is used",
+    fields: { setting: "name", warning: "what is wrong", remedy: "what it can be" },
+    metrics: [],
+  },
   "telemetry-not-started": { meaning: "the exporters could not be loaded; spans are counted as dropped", fields: { ...WHY }, metrics: [] },
-  "message-rejected": { meaning: "a message was rejected", fields: { from: "sender", kind: "kind of message", ...WHY }, metrics: [count("backplane_messages_rejected_total")] },
-  "message-dropped": { meaning: "a message was dropped", fields: { to: "receiver", kind: "kind of message", ...WHY }, metrics: [count("backplane_messages_dropped_total")] },
+  "message-rejected": {
+    meaning: "a message was rejected",
+    fields: { from: "sender", kind: "kind of message", ...WHY },
+    metrics: [count("backplane_messages_rejected_total")],
+  },
+  "message-dropped": {
+    meaning: "a message was dropped",
+    fields: { to: "receiver", kind: "kind of message", ...WHY },
+    metrics: [count("backplane_messages_dropped_total")],
+  },
 }

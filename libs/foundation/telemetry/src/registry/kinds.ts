@@ -27,7 +27,7 @@ export interface MetricEntry {
   readonly bounds?: readonly number[]
 }
 
-/** What an event does to a metric. Labels are filled from the event's fields of the same name and from `fixed`. */
+/** What an event does to a metric. Labels are filled from the event's fields of the same name and from `fixed`. A field may be written with the prefix `backplane.` */
 export interface MetricAction {
   readonly metric: string
   /** `count` adds 1 (or the field's value), `set` and `observe` take the field's value and do nothing where it is absent. */

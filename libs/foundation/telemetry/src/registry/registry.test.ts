@@ -57,11 +57,12 @@ describe("the registry", () => {
   })
 
   it("knows the flows that people ask for", () => {
-    for (const flow of ["trap", "migration", "steal", "restart", "decision", "lease", "reconciliation"]) expect(flows().get(flow), flow).toBeDefined()
+    for (const flow of ["trap", "migration", "steal", "restart", "decision", "lease", "reconciliation"])
+      expect(flows().get(flow), flow).toBeDefined()
   })
 
   it("knows the series of a histogram, and of nothing else", () => {
-    expect(metricOfSeries("backplane_slice_cycles_bucket")?.type).toBe("histogram")
+    expect(metricOfSeries("backplane_slice_ticks_bucket")?.type).toBe("histogram")
     expect(metricOfSeries("backplane_tasks_sum")).toBeUndefined()
   })
 

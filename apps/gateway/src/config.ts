@@ -1,0 +1,61 @@
+/** What the gateway is told from outside, read once; an error names the variable and what belongs there. */
+import type { Environment } from "@backplane/foundation-telemetry/settings"
+
+export interface GatewayConfig {
+  readonly host: string
+  /** 0: any free one. */
+  readonly port: number
+  readonly instance: string
+  /** A real OTLP/HTTP endpoint that everything is passed on to, without a slash at the end; null for none. */
+  readonly forwardTo: string | null
+  readonly forwardHeaders: Readonly<Record<string, string>>
+}
+
+/** OTLP's own port, 4318, is left to a real collector on the same computer. */
+const PORT_DEFAULT = 4380
+const PORT_MAX = 65_535
+
+export class ConfigError extends Error {
+  override readonly name = "ConfigError"
+}
+
+export function readConfig(environment: Environment): GatewayConfig {
+  const forwardTo = text(environment, "OTEL_EXPORTER_OTLP_ENDPOINT")
+  if (forwardTo !== "" && !(URL.canParse(forwardTo) && /^https?:\/\//.test(forwardTo))) {
+    throw new ConfigError(`OTEL_EXPORTER_OTLP_ENDPOINT is ${forwardTo}; it is an http address, for example http://127.0.0.1:4318`)
+  }
+  return {
+    host: text(environment, "BACKPLANE_GATEWAY_HOST") || "127.0.0.1",
+    port: portOf(environment),
+    instance: text(environment, "BACKPLANE_ACTOR") || "gateway.0",
+    forwardTo: forwardTo === "" ? null : forwardTo.replace(/\/+$/, ""),
+    forwardHeaders: headersOf(text(environment, "OTEL_EXPORTER_OTLP_HEADERS")),
+  }
+}
+
+function portOf(environment: Environment): number {
+  const given = text(environment, "BACKPLANE_GATEWAY_PORT")
+  const port = given === "" ? PORT_DEFAULT : Number(given)
+  if (Number.isInteger(port) && port >= 0 && port <= PORT_MAX) return port
+  throw new ConfigError(`BACKPLANE_GATEWAY_PORT is ${given}; it is a port from 0 (any free one) to ${PORT_MAX}`)
+}
+
+/** `name=value,name=value`, values percent-encoded (OpenTelemetry specification, OTLP exporter). */
+function headersOf(list: string): Readonly<Record<string, string>> {
+  const pairs = list.split(",").filter((pair) => pair.includes("="))
+  return Object.fromEntries(
+    pairs.map((pair) => [pair.slice(0, pair.indexOf("=")).trim(), decoded(pair.slice(pair.indexOf("=") + 1).trim())]),
+  )
+}
+
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value)
+  } catch {
+    throw new ConfigError(`OTEL_EXPORTER_OTLP_HEADERS has a value that is not percent-encoded; write % as %25`)
+  }
+}
+
+function text(environment: Environment, name: string): string {
+  return environment[name]?.trim() ?? ""
+}

@@ -1,0 +1,65 @@
+/** Questions about what the collector keeps: traces, services, log lines, metrics. All of them only read. */
+import { Hono, type Context } from "hono"
+import type { Collector } from "@backplane/foundation-telemetry/collector/collector"
+import { CONTENT_TYPES, formatFor } from "@backplane/foundation-telemetry/exposition"
+import { lastTrace, renderTrace } from "@backplane/foundation-telemetry/trace-tree"
+import type { TraceSpan } from "@backplane/foundation-telemetry/trace-span"
+import { Problem } from "./problem.ts"
+
+const LIMIT_DEFAULT = 50
+const LIMIT_MAX = 1000
+
+export function queryRoutes(collector: Collector, now: () => number): Hono {
+  const routes = new Hono()
+  routes.get("/api/traces", (context) => {
+    const { root, service, span } = context.req.query()
+    return context.json({ traces: collector.traces.search({ root, service, span, limit: limitOf(context) }) })
+  })
+  routes.get("/api/traces/last/:flow", (context) => {
+    const found = lastTrace([...collector.traces.all()], context.req.param("flow"))
+    if (found.kind === "none") throw notFound("flow", found.reason)
+    return traceAnswer(context, found.spans)
+  })
+  routes.get("/api/traces/:id", (context) => {
+    const id = context.req.param("id").toLowerCase()
+    if (!/^[0-9a-f]{32}$/.test(id))
+      throw new Problem({ status: 400, title: "Bad request", detail: `${id} is no trace id`, field: "id", remedy: "32 hexadecimal digits" })
+    const spans = collector.traces.trace(id)
+    if (spans.length === 0) throw notFound("id", `trace ${id} is not here (any more); the collector keeps the last minutes`)
+    return traceAnswer(context, spans)
+  })
+  routes.get("/api/services", (context) => context.json({ services: collector.services() }))
+  routes.get("/api/logs", (context) => {
+    const { service, trace } = context.req.query()
+    return context.json({ logs: collector.logs({ service, traceId: trace, limit: limitOf(context) }) })
+  })
+  routes.get("/metrics", (context) => {
+    const format = formatFor(context.req.header("accept"))
+    return context.body(collector.metricsText(format, now()), 200, { "content-type": CONTENT_TYPES[format] })
+  })
+  return routes
+}
+
+/** JSON, or the tree as text where the caller prefers that (`Accept: text/plain`). */
+function traceAnswer(context: Context, spans: readonly TraceSpan[]): Response {
+  if (context.req.header("accept")?.startsWith("text/plain") === true) return context.text(renderTrace(spans))
+  return context.json({ traceId: spans[0]?.traceId, spans })
+}
+
+function limitOf(context: Context): number {
+  const text = context.req.query("limit")
+  if (text === undefined) return LIMIT_DEFAULT
+  const limit = Number(text)
+  if (/^\d+$/.test(text) && limit >= 1 && limit <= LIMIT_MAX) return limit
+  throw new Problem({
+    status: 400,
+    title: "Bad request",
+    detail: `limit is ${text}`,
+    field: "limit",
+    remedy: `a whole number from 1 to ${LIMIT_MAX}`,
+  })
+}
+
+function notFound(field: string, detail: string): Problem {
+  return new Problem({ status: 404, title: "Not found", detail, field })
+}

@@ -1,0 +1,23 @@
+/** The counts that a bus keeps about itself (foundation/runtime/bus-ledger, by structure) as metrics: called before a scrape or an export. */
+import type { MetricStore } from "./metric-store.ts"
+
+export interface BusCounts {
+  readonly sent: number
+  readonly received: number
+  readonly frames: number
+  readonly malformed: number
+  readonly rejected: number
+  readonly oversize: number
+  readonly dropped: number
+  readonly refused: number
+}
+
+const REASONS = ["malformed", "rejected", "oversize", "dropped"] as const
+
+export function recordBus(metrics: MetricStore, machine: string, counts: BusCounts): void {
+  metrics.total("backplane_bus_messages_total", { machine, direction: "sent" }, counts.sent)
+  metrics.total("backplane_bus_messages_total", { machine, direction: "received" }, counts.received)
+  metrics.total("backplane_bus_frames_total", { machine }, counts.frames)
+  metrics.total("backplane_bus_violations_total", { machine }, counts.refused)
+  for (const reason of REASONS) metrics.total("backplane_bus_rejections_total", { machine, reason }, counts[reason])
+}

@@ -1,0 +1,90 @@
+import { describe, expect, it } from "vitest"
+import { lastTrace, renderTrace } from "./trace-tree.ts"
+import type { TraceSpan } from "./trace-span.ts"
+
+const TRACE = "a".repeat(32)
+
+function span(id: string, parent: string | null, more: Partial<TraceSpan> & { readonly vt?: readonly [number, number] }): TraceSpan {
+  const { vt, attributes, ...rest } = more
+  return {
+    traceId: TRACE,
+    spanId: id.repeat(16),
+    parentSpanId: parent?.repeat(16) ?? null,
+    name: "migrate",
+    kind: "internal",
+    service: "numa-node",
+    instance: "node.0",
+    startMicros: 1000,
+    endMicros: 1500,
+    links: [],
+    error: null,
+    ...rest,
+    attributes: {
+      ...(vt === undefined ? {} : { "backplane.vt": vt[0], "backplane.vt_end": vt[1], "backplane.machine": "m1" }),
+      ...attributes,
+    },
+  }
+}
+
+const MIGRATION: readonly TraceSpan[] = [
+  span("3", "1", {
+    name: "sched.decide",
+    service: "cpu-scheduler",
+    instance: "scheduler.cpu-1",
+    vt: [13_000, 14_000],
+    startMicros: 1200,
+    endMicros: 1300,
+    error: "policy says no",
+    links: [{ traceId: "b".repeat(32), spanId: "c".repeat(16) }],
+  }),
+  span("1", null, { vt: [12_000, 24_400], attributes: { "backplane.from": 0, "backplane.to": 1 } }),
+  span("4", "3", { name: "sched.steal", vt: [13_500, 13_600] }),
+  span("2", "1", { name: "mem.fetch", vt: [12_500, 12_900], attributes: { "backplane.step": 3 } }),
+  span("6", "5", { name: "task.finish", vt: [30_000, 30_001] }),
+]
+
+describe("a trace in the terminal", () => {
+  it("shows the tree by virtual time with service, offset, both durations, attributes, links, errors and lost parents", () => {
+    expect(renderTrace(MIGRATION)).toMatchInlineSnapshot(`
+      "trace aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa · machine m1 · 5 spans in 2 services · 18 001 cycles · 500 µs
+      migrate                numa-node node.0                           +0     12 400 cycles      500 µs  from=0 to=1
+      ├─ mem.fetch [step 3]  numa-node node.0                         +500        400 cycles      500 µs
+      └─ sched.decide        cpu-scheduler scheduler.cpu-1          +1 000      1 000 cycles      100 µs
+         │ link → trace bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb span cccccccccccccccc
+         │ error: policy says no
+         └─ sched.steal      numa-node node.0                       +1 500        100 cycles      500 µs
+      task.finish            numa-node node.0                      +18 000          1 cycles      500 µs
+        parent 5555555555555555 was not received
+      "
+    `)
+  })
+
+  it("hangs on no loop among parents and shows each span once", () => {
+    const loop = [span("1", "2", {}), span("2", "1", {}), span("3", "3", {})]
+    const text = renderTrace(loop)
+    expect(text.match(/migrate/g)).toHaveLength(3)
+  })
+
+  it("says so where there is nothing", () => {
+    expect(renderTrace([])).toBe("no spans\n")
+  })
+})
+
+describe("the last trace of a flow", () => {
+  const other = span("9", null, { traceId: "f".repeat(32), name: "mem.lease", vt: [90_000, 90_001] })
+
+  it("is the one whose telling span started last, with all its spans", () => {
+    const newer = span("8", null, { traceId: "e".repeat(32), vt: [50_000, 60_000] })
+    expect(lastTrace([newer, ...MIGRATION, other], "migration")).toEqual({ kind: "trace", spans: [newer] })
+    expect(lastTrace([...MIGRATION, other], "steal")).toMatchObject({ kind: "trace", spans: { length: 5 } })
+  })
+
+  it("is found by a span's pattern", () => {
+    expect(lastTrace([span("1", null, { name: "trap ecall-u" })], "trap")).toMatchObject({ kind: "trace" })
+  })
+
+  it("says what is missing, and which flows there are", () => {
+    expect(lastTrace([other], "migration")).toMatchObject({ kind: "none", reason: expect.stringContaining("migrate") })
+    expect(lastTrace([other], "holiday")).toMatchObject({ kind: "none", reason: expect.stringContaining("reconciliation") })
+  })
+})
