@@ -3,7 +3,7 @@
  *
  * It is not a file system: torn writes and flipped bits are the business of the store that has a disk under it.
  */
-import type { Json } from "@backplane/foundation-base/json"
+import { compareText, type Json } from "@backplane/foundation-base/json"
 import type { Random } from "@backplane/foundation-base/random"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 
@@ -49,9 +49,9 @@ export class Disk {
     return lost
   }
 
-  /** What a restarted actor finds. */
+  /** What a restarted actor finds, in the order of keys. */
   restored(): ReadonlyMap<string, Json> {
-    return new Map(this.#synced)
+    return new Map([...this.#synced].sort((a, b) => compareText(a[0], b[0])))
   }
 
   #apply(write: Write): void {

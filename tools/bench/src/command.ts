@@ -1,0 +1,57 @@
+/**
+ * `backplane bench <name> [--json] [--rounds N]`, and the list of benches without a name. Gives the exit code; the result
+ * goes to `out`, all else to `note`.
+ */
+import { benchNames, BenchUsageError, loadBench } from "./registry.ts"
+import { reportJson, reportTable } from "./report-text.ts"
+import { ROUNDS_DEFAULT, runBench } from "./run-bench.ts"
+
+export interface CommandOutput {
+  /** The result, a line or table at a time. */
+  readonly out: (text: string) => void
+  /** Progress and errors. */
+  readonly note: (text: string) => void
+}
+
+interface Wanted {
+  readonly name: string | null
+  readonly json: boolean
+  readonly rounds: number
+}
+
+export async function benchCommand(args: readonly string[], output: CommandOutput): Promise<number> {
+  try {
+    const wanted = parseArguments(args)
+    if (wanted.name === null) {
+      for (const name of benchNames()) output.out(`${name.padEnd(10)} ${(await loadBench(name)).summary}`)
+      return 0
+    }
+    const report = await runBench(wanted.name, { rounds: wanted.rounds, progress: output.note })
+    output.out(wanted.json ? reportJson(report) : reportTable(report))
+    return 0
+  } catch (error) {
+    if (!(error instanceof BenchUsageError)) throw error
+    output.note(error.message)
+    return 2
+  }
+}
+
+function parseArguments(args: readonly string[]): Wanted {
+  let wanted: Wanted = { name: null, json: false, rounds: ROUNDS_DEFAULT }
+  for (let index = 0; index < args.length; index++) {
+    const argument = args[index] ?? ""
+    if (argument === "--json") wanted = { ...wanted, json: true }
+    else if (argument === "--rounds") wanted = { ...wanted, rounds: parseRounds(args[++index]) }
+    else if (argument.startsWith("-")) throw new BenchUsageError(`no option ${argument}: there are --json and --rounds N`)
+    else if (wanted.name !== null) throw new BenchUsageError(`one bench at a time: ${wanted.name} or ${argument}`)
+    else wanted = { ...wanted, name: argument }
+  }
+  return wanted
+}
+
+function parseRounds(text: string | undefined): number {
+  const rounds = Number(text)
+  if (text === undefined || !Number.isInteger(rounds) || rounds < 1 || rounds > 1000)
+    throw new BenchUsageError("--rounds takes a whole number from 1 to 1000")
+  return rounds
+}
