@@ -5,8 +5,20 @@ import { HELP, parseInvocation, UsageError } from "./options.ts"
 import { homeOf } from "./stack-layout.ts"
 import { up } from "./up.ts"
 
+/**
+ * nx takes any end of a continuous task that nobody depends on for a success, unless it ended as if by a signal: then nx exits with 130.
+ * `stack:up --detach` must not look well when it failed.
+ */
+const FAILED_UNDER_NX = 143
+
 /** Returns the exit code: 0 well, 1 it failed, 2 wrongly asked. */
 export async function main(args: readonly string[]): Promise<number> {
+  const code = await run(args)
+  const continuousTask = process.env["NX_TASK_TARGET_TARGET"] === "up" && process.env["NX_TASK_TARGET_PROJECT"]?.endsWith("stack") === true
+  return code !== 0 && continuousTask && args[0] === "up" ? FAILED_UNDER_NX : code
+}
+
+async function run(args: readonly string[]): Promise<number> {
   if (args.includes("--help") || args.includes("-h")) return (console.log(HELP), 0)
   try {
     const invocation = parseInvocation(args)

@@ -158,7 +158,7 @@ function accessTo(nats: NatsServer, ports: Ports, credentials: Credentials | nul
 
 function configOf(nats: NatsServer, home: string, ports: Ports, rules: readonly ServiceRule[], credentials: Credentials): string {
   const inContainer = nats.kind === "docker"
-  const jetStreamFolder = inContainer ? "/data/jetstream" : join(home, "data/jetstream")
+  const jetStreamFolder = inContainer ? "/data" : join(home, "data")
   const text = serverConfig({ port: ports.nats, monitorPort: ports.natsMonitor, credentials, rules, jetStreamFolder })
   const path = join(home, "nats.conf")
   // A container has its own loopback: there it listens on all addresses and only the published ports are on ours.

@@ -72,13 +72,22 @@ export function readStateFile(home: string): StackState | null {
   }
 }
 
-/** True while a process with this number exists. */
+/** True while a process with this number runs. One that has ended but was not waited for (a container's first process may not) does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === "EPERM"
+  }
+  return !isZombie(pid)
+}
+
+/** Only Linux tells; elsewhere the first process always waits. */
+function isZombie(pid: number): boolean {
+  try {
+    return /^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"))
+  } catch {
+    return false
   }
 }
 

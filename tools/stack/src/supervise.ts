@@ -3,14 +3,14 @@
  *
  * It belongs to no terminal and to no process tree of nx, so that nobody but us decides the order in which its processes end.
  */
+import { rmSync } from "node:fs"
 import { Socket } from "node:net"
 import { join } from "node:path"
 import { LINK_FD, listen, send, type ToFront, type ToSupervisor } from "./link.ts"
 import { parseInvocation, UsageError } from "./options.ts"
 import { RESTART_LIMITS } from "./restart-policy.ts"
-import { layOut, ROOT, type StackLayout } from "./stack-layout.ts"
+import { homeOf, layOut, ROOT, type StackLayout } from "./stack-layout.ts"
 import { prepareHome, removeStackState, writeStackState, type StackState } from "./stack-state.ts"
-import { homeOf } from "./stack-layout.ts"
 import { DEADLINES, Supervisor, type Deadlines } from "./supervisor.ts"
 
 /** A stack that did not stop by then is ended the hard way, by the watchdog. */
@@ -62,6 +62,7 @@ function stopOnce(supervisor: Supervisor, home: string, tell: (record: ToFront) 
     setTimeout(() => process.exit(1), HARD_STOP_MS).unref()
     await supervisor.stop()
     removeStackState(home)
+    rmSync(join(home, "nats.conf"), { force: true })
     tell({ kind: "stopped" })
     setTimeout(() => process.exit(code), 20)
   }

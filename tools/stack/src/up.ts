@@ -56,6 +56,8 @@ class Front {
   #finish: (code: number) => void = () => {}
   #state: StackState | null = null
   #failed = false
+  #stopped = false
+  #finished = false
   #code = 0
 
   constructor(link: Socket, detach: boolean) {
@@ -85,8 +87,8 @@ class Front {
         this.#code = record.usage ? 2 : 1
         return this.#view.fail(record.reason)
       case "stopped":
-        this.#link.end()
-        return this.#done(this.#code)
+        // The end of the link follows when the supervisor itself is gone.
+        this.#stopped = true
     }
   }
 
@@ -94,18 +96,22 @@ class Front {
     if (this.#state !== null) this.#view.ready(this.#state, this.#detach)
     if (!this.#detach) return
     this.#tell({ kind: "detach" })
-    this.#link.end(() => this.#done(0))
+    // The end of the link, right after, is no "stop" any more.
+    this.#link.end()
+    this.#done(0)
   }
 
   /** The supervisor is gone without a word. */
   #onEnd(): void {
-    if (this.#failed) return this.#done(this.#code)
+    if (this.#finished) return
+    if (this.#failed || this.#stopped) return this.#done(this.#code)
     const home = this.#state?.home
     this.#view.fail(`the supervisor has ended unexpectedly${home === undefined ? "" : `; see ${join(home, "logs/supervisor.log")}`}`)
     this.#done(1)
   }
 
   #done(code: number): void {
+    this.#finished = true
     this.#view.close()
     this.#finish(code)
   }

@@ -1,0 +1,13 @@
+/** Two levels of fake services. Moods come from `FAKE_MOODS`, for example `{"front":"dies"}`. */
+import { relative, join } from "node:path"
+import type { ServiceDeclaration } from "../service-manifest.ts"
+import { ROOT } from "../stack-layout.ts"
+
+const PROGRAM = relative(ROOT, join(import.meta.dirname, "fake-service.ts"))
+const moods = JSON.parse(process.env["FAKE_MOODS"] ?? "{}") as Readonly<Record<string, string>>
+
+function fake(name: string, count: number, dependsOn: readonly string[]): ServiceDeclaration {
+  return { name, count, dependsOn, command: ["node", PROGRAM, name, moods[name] ?? "sound"], colocatable: false }
+}
+
+export const services: readonly ServiceDeclaration[] = [fake("back", 2, []), fake("front", 1, ["back"])]

@@ -1,0 +1,106 @@
+/** The stack with real processes and a real nats-server: order, restart, crash loop, and an end that leaves nothing behind. */
+import { createServer } from "node:net"
+import { afterEach, describe, expect, it } from "vitest"
+import { findNatsServer } from "../nats-server-lookup.mjs"
+import { finished, freePort, StackUnderTest, until } from "./fake/stack-under-test.ts"
+
+const { NATS_URL: _, ...environment } = process.env
+const kind = findNatsServer(environment).kind
+
+describe.skipIf(kind !== "program")("a stack of real processes (needs the nats-server program)", () => {
+  let stack = new StackUnderTest()
+  afterEach(async () => await stack.dispose())
+
+  it("is ready level by level, shows it, and refuses a second one", async () => {
+    stack = new StackUnderTest()
+    const { code, output } = await stack.up()
+    expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining("ready: 4 processes") })
+    expect(stack.journal().at(-1)).toBe("front-0 started")
+    expect(await stack.run("status")).toMatchObject({ code: 0, output: expect.stringContaining("front-0") })
+    expect(await stack.up()).toMatchObject({ code: 1, output: expect.stringContaining("running already") })
+  })
+
+  it("starts again what was killed, the bus too", async () => {
+    stack = new StackUnderTest()
+    await stack.up()
+    for (const name of ["back-1", "nats-server"]) {
+      const killed = stack.pidOf(name)
+      expect(await stack.run("kill", name)).toMatchObject({ code: 0 })
+      await until(() => stack.state()?.processes.every((each) => each.phase === "ready" && each.pid !== killed) === true)
+    }
+    expect(stack.state()?.processes.map((each) => each.restarts)).toEqual([1, 0, 1, 0])
+  })
+
+  it("stops the upper level first and leaves nothing, even of the stubborn", async () => {
+    stack = new StackUnderTest({ back: "stubborn" })
+    await stack.up()
+    expect(await stack.run("down")).toMatchObject({ code: 0, output: expect.stringContaining("stopped") })
+    const asked = stack.journal().filter((line) => line.endsWith("asked to stop"))
+    expect(asked[0]).toBe("front-0 asked to stop")
+    expect(stack.survivors()).toEqual([])
+    expect(await stack.run("status")).toMatchObject({ code: 3 })
+  })
+
+  it("says who did not answer in time, and stops the rest", async () => {
+    stack = new StackUnderTest({ front: "mute" }, { BACKPLANE_START_SECONDS: "1" })
+    const { code, output } = await stack.up()
+    expect(code).toBe(1)
+    expect(output).toContain("front-0: no answer to $SRV.PING within 1 s")
+    expect(output).toContain("| front-0 says hello")
+    await until(() => stack.survivors().length === 0)
+  })
+
+  it("calls a crash loop by its name instead of starting for ever", async () => {
+    stack = new StackUnderTest({ back: "dies" })
+    const { code, output } = await stack.up()
+    expect(code).toBe(1)
+    expect(output).toMatch(/back-[01] ended 6 times \(exit code 7\): crash loop/)
+    expect(output).toContain("starts again in 200 ms")
+  })
+
+  it("leaves nothing behind when the supervisor is killed", async () => {
+    stack = new StackUnderTest({ back: "stubborn" })
+    await stack.up()
+    process.kill(stack.state()?.pid ?? 0, "SIGKILL")
+    await until(() => stack.survivors().length === 0)
+    expect(await stack.run("down")).toMatchObject({ code: 0, output: expect.stringContaining("no stack is running") })
+  })
+
+  it("stops when the front is killed without a word", async () => {
+    stack = new StackUnderTest()
+    const front = await stack.upInFront()
+    front.kill("SIGKILL")
+    await until(() => stack.survivors().length === 0)
+    expect(stack.journal()).toContain("front-0 asked to stop")
+  })
+
+  it("stops in order on Ctrl-C and ends well", async () => {
+    stack = new StackUnderTest()
+    const front = await stack.upInFront()
+    const end = finished(front)
+    front.kill("SIGINT")
+    expect(await end).toMatchObject({ code: 0 })
+    expect(stack.survivors()).toEqual([])
+  })
+
+  it("runs a program of the user's in a service's place, whatever it tells of itself", async () => {
+    stack = new StackUnderTest()
+    const command = `node ${JSON.stringify(new URL("fake/fake-service.ts", import.meta.url).pathname)} back anonymous`
+    expect(await stack.up(`--replace=back=${command}`)).toMatchObject({ code: 0 })
+    expect(await stack.run("logs", "back-1")).toMatchObject({ output: expect.stringContaining("anonymous") })
+  })
+
+  it("refuses a port that is taken when it was asked for by number", async () => {
+    stack = new StackUnderTest()
+    const port = await freePort()
+    const squatter = createServer()
+    await new Promise<void>((done) => squatter.listen(port, "127.0.0.1", () => done()))
+    const result = await stack.run(
+      "up",
+      ...(await stack.upArguments()).filter((each) => !each.startsWith("--nats-port")),
+      `--nats-port=${port}`,
+    )
+    squatter.close()
+    expect(result).toMatchObject({ code: 2, output: expect.stringContaining(`--nats-port ${port}: the port is taken`) })
+  })
+})
