@@ -20,7 +20,7 @@ export async function interleaved<Name extends string>(
       const figure = await contenders[name]()
       assert(Number.isFinite(figure), `bench: a round of ${name} gives a number`)
       if (round >= 0) figures[name].push(figure)
-      options.progress(`${round < 0 ? "warm-up" : `round ${round + 1} of ${options.rounds}`}: ${name} ${figure.toPrecision(4)}`)
+      options.progress(`${round < 0 ? "warm-up" : `round ${round + 1} of ${options.rounds}`}: ${name} ${Number(figure.toPrecision(4))}`)
     }
   }
   return figures

@@ -12,6 +12,7 @@ export function deepFreeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value
   assert(!(value instanceof Map || value instanceof Set), "a message or stored value holds lists and records, no Map and no Set")
   Object.freeze(value)
-  for (const key in value) deepFreeze(value[key])
+  if (Array.isArray(value)) for (const element of value) deepFreeze<unknown>(element)
+  else for (const key in value) deepFreeze(value[key])
   return value
 }

@@ -28,15 +28,20 @@ export function runTwice(scenario: SeededScenario, seed: number): World {
   )
 }
 
-/** Runs the scenario for `count` seeds from `from`, one in `twiceEvery` twice. Throws at the first that fails. */
+/** Runs the scenario for `count` seeds from `from`, one in `twiceEvery` twice. Throws at the first that fails, naming it. */
 export function runSeeds(
   scenario: SeededScenario,
   options: { readonly from?: number; readonly count: number; readonly twiceEvery?: number },
 ): void {
   const { from = 1, count, twiceEvery = 10 } = options
   for (let seed = from; seed < from + count; seed++) {
-    if ((seed - from) % twiceEvery === 0) runTwice(scenario, seed)
-    else scenario(seed)
+    try {
+      if ((seed - from) % twiceEvery === 0) runTwice(scenario, seed)
+      else scenario(seed)
+    } catch (thrown) {
+      if (thrown instanceof SimulationFailure) throw thrown
+      throw new Error(`seed ${seed}: ${thrownText(thrown)}`, { cause: thrown })
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { digestOfBytes } from "./digest.ts"
 import { deepFreeze } from "./deep-freeze.ts"
 import { fieldsText, stableText } from "./stable-text.ts"
 
@@ -13,13 +14,34 @@ describe("the text of a value", () => {
     expect(new Set(texts).size).toBe(texts.length)
   })
 
-  it("shows bigint as hex, few bytes whole and many by length and fingerprint", () => {
+  it("shows bigint as hex, few bytes whole and many by length and digest", () => {
     expect(fieldsText({ kind: "Data", pc: 0x8000_0000n, bytes: new Uint8Array([0, 255]) })).toBe("{bytes: <00ff>, pc: 0x80000000}")
     const page = new Uint8Array(4096)
     const text = stableText(page)
     expect(text).toMatch(/^<4096 bytes [0-9a-f]{16}>$/)
     page[4095] = 1
     expect(stableText(page)).not.toBe(text)
+  })
+})
+
+describe("long text", () => {
+  it("is shown by its beginning, length and digest, and differs in its last character", () => {
+    const long = "x".repeat(5000)
+    expect(stableText(long)).toMatch(/^"x{24}"…<5000 characters [0-9a-f]{16}>$/)
+    expect(stableText(`${long.slice(1)}y`)).not.toBe(stableText(long))
+  })
+
+  it("has a digest that every single changed bit changes, in both halves", () => {
+    const bytes = new Uint8Array(64)
+    const digests = new Set([digestOfBytes(bytes)])
+    for (let bit = 0; bit < 512; bit++) {
+      const changed = bytes.slice()
+      changed[bit >> 3] = 1 << (bit & 7)
+      digests.add(digestOfBytes(changed))
+    }
+    expect(digests.size).toBe(513)
+    expect(new Set([...digests].map((digest) => digest.slice(0, 8))).size).toBe(513)
+    expect(new Set([...digests].map((digest) => digest.slice(8))).size).toBe(513)
   })
 })
 

@@ -4,16 +4,19 @@
  * Fields go by name, so neither the order in which code writes them nor a codec on the way changes the text. Unlike JSON
  * it knows what bodies hold besides: bigint (as hex, as on the wire) and bytes. An absent field and `undefined` are equal.
  */
-import { fingerprintOf } from "@backplane/foundation-base/fingerprint"
 import { compareText } from "@backplane/foundation-base/json"
+import { digestOfBytes, digestOfText } from "./digest.ts"
 
-/** Bytes up to this many are written out; longer runs by length and fingerprint. */
+/** Bytes up to this many are written out; longer runs by length and digest. */
 const BYTES_SHOWN_MAX = 16
+/** Text up to this long is written out; of longer the beginning, with length and digest of all. */
+const TEXT_SHOWN_MAX = 120
+const TEXT_BEGINNING = 24
 
 export function stableText(value: unknown): string {
   switch (typeof value) {
     case "string":
-      return JSON.stringify(value)
+      return textText(value)
     case "bigint":
       return hex(value)
     case "object":
@@ -54,10 +57,15 @@ function inOrder(entries: readonly (readonly [string, unknown])[]): boolean {
   return true
 }
 
+function textText(text: string): string {
+  if (text.length <= TEXT_SHOWN_MAX) return JSON.stringify(text)
+  return `${JSON.stringify(text.slice(0, TEXT_BEGINNING))}…<${text.length} characters ${digestOfText(text)}>`
+}
+
 function bytesText(view: ArrayBufferView): string {
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
-  const digits = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
-  return bytes.length <= BYTES_SHOWN_MAX ? `<${digits}>` : `<${bytes.length} bytes ${fingerprintOf(digits)}>`
+  if (bytes.length > BYTES_SHOWN_MAX) return `<${bytes.length} bytes ${digestOfBytes(bytes)}>`
+  return `<${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}>`
 }
 
 function hex(value: bigint): string {

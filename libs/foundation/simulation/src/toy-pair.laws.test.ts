@@ -64,6 +64,15 @@ describe("a request with retry and duplicate suppression", () => {
   })
 })
 
+it("whatever a scenario throws, the seed is named", () => {
+  const failsAt3 = (seed: number): World => {
+    const world = new World({ seed })
+    if (seed === 3) throw new Error("expected 1, got 2")
+    return world
+  }
+  expect(() => runSeeds(failsAt3, { count: 5 })).toThrow("seed 3: Error: expected 1, got 2")
+})
+
 describe("two runs of one seed", () => {
   const OTHER = actorId("other.0")
 
