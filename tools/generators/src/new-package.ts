@@ -10,10 +10,10 @@ const TYPES = ["base", "actor", "contract", "model", "machine", "runtime", "simu
 /** Kinds of package that may see Node.js itself. */
 const WITH_NODE = new Set(["runtime", "telemetry", "app", "simulator", "tool"])
 
-/** `libs/schedule/contract` → `@backplane/schedule-contract`; `apps/cli` → `@backplane/cli`. */
+/** `libs/schedule/contract` → `@backplane/schedule-contract`; `apps/cli` → `@backplane/app-cli` (an app may bear a library's name). */
 export function packageName(folder: string): string {
   const [top, ...rest] = folder.split("/")
-  return `@backplane/${(top === "libs" ? rest : rest.slice(-1)).join("-")}`
+  return `@backplane/${(top === "apps" ? ["app", ...rest] : rest).join("-")}`
 }
 
 function main(args: readonly string[]): number {
@@ -33,7 +33,10 @@ function main(args: readonly string[]): number {
     dependencies: Object.fromEntries(dependencies.map((name) => [name, name.startsWith("@backplane/") ? "0.1.0" : "*"])),
     nx: { ...projectType, tags: [`type:${type}`, `scope:${scope}`], targets: { typecheck: {} } },
   }
-  const up = folder.split("/").map(() => "..").join("/")
+  const up = folder
+    .split("/")
+    .map(() => "..")
+    .join("/")
   const tsconfig = {
     extends: `${up}/tsconfig.base.json`,
     ...(WITH_NODE.has(type) ? { compilerOptions: { types: ["node"] } } : {}),

@@ -1,0 +1,25 @@
+/** Makes any actor of a machine from its name: what the apps do each for their own kind, here for all kinds in one process. */
+import { actorIndex, actorKind, type ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Machine } from "@backplane/foundation-actor/machine"
+import { NodeMachine } from "@backplane/compute-node/node"
+import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
+import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
+
+/** `incarnation`: life of the actor, from 1. */
+export function machineActor(spec: MachineSpec, id: ActorId, incarnation: number): Machine {
+  const index = actorIndex(id)
+  switch (actorKind(id)) {
+    case "node":
+      return new NodeMachine({ spec, node: Number(index), incarnation }) as Machine
+    case "scheduler":
+      return new SchedulerMachine({ spec, queue: index, generation: incarnation }) as Machine
+    case "memory":
+      return new MemoryControllerMachine({ spec, incarnation }) as Machine
+    case "hypervisor":
+      return new HypervisorMachine({ spec }) as Machine
+    default:
+      throw new Error(`no machine has an actor of this kind: ${id}`)
+  }
+}

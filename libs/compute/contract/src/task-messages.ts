@@ -1,0 +1,174 @@
+/**
+ * Tasks between the hypervisor and the nodes, and from node to node.
+ *
+ * The state of a task is a token: it lies on exactly one node. A move is a fetch by the node whose CPU was told to run it; the giver
+ * keeps a copy to answer a repeated fetch, but no longer holds the task.
+ */
+import { Type, type Static } from "typebox"
+
+const closed = { additionalProperties: false } as const
+const Node = Type.Integer({ minimum: 0, maximum: 63 })
+const Cpu = Type.Integer({ minimum: 0, maximum: 255 })
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const Incarnation = Type.Integer({ minimum: 1, description: "life of the node" })
+const Queue = Type.String({ pattern: "^(all|cpu-[0-9]+)$" })
+const Name = Type.String({ minLength: 1, maxLength: 64 })
+const Attempt = Type.Integer({ minimum: 1, description: "which life of the task; an older one is void" })
+
+export const TaskSpec = Type.Object(
+  {
+    task: Name,
+    attempt: Attempt,
+    ordinal: Count,
+    run: Count,
+    workingSet: Count,
+    affinity: Type.Array(Cpu, { maxItems: 256 }),
+  },
+  closed,
+)
+export type TaskSpec = Static<typeof TaskSpec>
+
+/** All that a task is, apart from its memory: what travels when it moves. */
+export const TaskToken = Type.Object(
+  {
+    spec: TaskSpec,
+    taskSeq: Type.Integer({ minimum: 1 }),
+    left: Type.Integer({ minimum: 0, description: "work left, units" }),
+    runtime: Type.Integer({ minimum: 0, description: "ticks run" }),
+    home: Type.Integer({ minimum: 0, maximum: 63, description: "node of its frames" }),
+    lastCpu: Type.Union([Cpu, Type.Null()]),
+    migrations: Count,
+  },
+  closed,
+)
+export type TaskToken = Static<typeof TaskToken>
+
+export const TaskSubmit = Type.Object(
+  { kind: Type.Literal("TaskSubmit"), spec: TaskSpec, queue: Queue },
+  { ...closed, description: "hypervisor → node: start this task; repeated until accepted or rejected" },
+)
+export const TaskAccepted = Type.Object({ kind: Type.Literal("TaskAccepted"), task: Name, attempt: Attempt, node: Node }, closed)
+export const TaskRejected = Type.Object(
+  { kind: Type.Literal("TaskRejected"), task: Name, attempt: Attempt, node: Node, reason: Type.String({ maxLength: 200 }) },
+  closed,
+)
+export const TaskFinished = Type.Object(
+  {
+    kind: Type.Literal("TaskFinished"),
+    task: Name,
+    attempt: Attempt,
+    node: Node,
+    tick: Type.Integer({ minimum: 0, description: "first tick after its last" }),
+    runtime: Count,
+  },
+  { ...closed, description: "node → hypervisor; repeated until seen" },
+)
+export const TaskFinishedSeen = Type.Object({ kind: Type.Literal("TaskFinishedSeen"), task: Name, attempt: Attempt }, closed)
+export const TaskMoved = Type.Object(
+  { kind: Type.Literal("TaskMoved"), task: Name, attempt: Attempt, node: Node },
+  { ...closed, description: "node → hypervisor: the task lies here now; stated again in every report" },
+)
+export const TaskRevoke = Type.Object(
+  { kind: Type.Literal("TaskRevoke"), task: Name, attempt: Attempt },
+  { ...closed, description: "hypervisor → node: this life of the task is void; drop it" },
+)
+export const TaskFetch = Type.Object(
+  { kind: Type.Literal("TaskFetch"), task: Name, taskSeq: Count, node: Node, incarnation: Incarnation, cpu: Cpu },
+  { ...closed, description: "node of the CPU → node of the task; repeated until answered" },
+)
+export const TaskState = Type.Object(
+  { kind: Type.Literal("TaskState"), token: TaskToken, fetchedSeq: Count, cpu: Cpu, queue: Queue },
+  { ...closed, description: "the token itself" },
+)
+export const TaskFetchRefusal = Type.Object(
+  { kind: Type.Literal("TaskFetchRefusal"), task: Name, taskSeq: Count, cpu: Cpu, reason: Type.Enum(["unknown", "stale", "running"]) },
+  closed,
+)
+export const TaskReceived = Type.Object(
+  { kind: Type.Literal("TaskReceived"), task: Name, fetchedSeq: Count },
+  { ...closed, description: "the giver may forget its copy" },
+)
+
+const HeldTask = Type.Object(
+  {
+    task: Name,
+    attempt: Attempt,
+    state: Type.Enum(["leasing", "waiting", "running"]),
+    queue: Queue,
+    sinceTick: Type.Integer({ minimum: -1 }),
+  },
+  closed,
+)
+export const NodeReport = Type.Object(
+  {
+    kind: Type.Literal("NodeReport"),
+    node: Node,
+    incarnation: Incarnation,
+    tick: Type.Integer({ minimum: -1 }),
+    epoch: Count,
+    holds: Type.Array(HeldTask, { maxItems: 10_000 }),
+    idleCpus: Count,
+    dispatches: Count,
+    bypasses: Count,
+  },
+  { ...closed, description: "node → hypervisor: I live, and this is what lies here; the heartbeat" },
+)
+export const PolicySwap = Type.Object(
+  { kind: Type.Literal("PolicySwap"), epoch: Type.Integer({ minimum: 1 }), policy: Type.String({ maxLength: 32 }) },
+  { ...closed, description: "hypervisor → node: from now on this policy; repeated until seen" },
+)
+export const PolicySwapped = Type.Object({ kind: Type.Literal("PolicySwapped"), epoch: Type.Integer({ minimum: 1 }), node: Node }, closed)
+export const ScheduleAsk = Type.Object(
+  { kind: Type.Literal("ScheduleAsk"), cpu: Cpu, from: Count, untilTick: Count },
+  { ...closed, description: "hypervisor → node: what ran on this CPU, from this run length on; repeated until answered" },
+)
+export const SchedulePage = Type.Object(
+  {
+    kind: Type.Literal("SchedulePage"),
+    node: Node,
+    cpu: Cpu,
+    from: Count,
+    segments: Type.Array(Type.Tuple([Count, Count, Name]), { maxItems: 4096 }),
+    total: Count,
+    busy: Count,
+    warm: Count,
+  },
+  closed,
+)
+
+export type TaskSubmit = Static<typeof TaskSubmit>
+export type TaskAccepted = Static<typeof TaskAccepted>
+export type TaskRejected = Static<typeof TaskRejected>
+export type TaskFinished = Static<typeof TaskFinished>
+export type TaskFinishedSeen = Static<typeof TaskFinishedSeen>
+export type TaskMoved = Static<typeof TaskMoved>
+export type TaskRevoke = Static<typeof TaskRevoke>
+export type TaskFetch = Static<typeof TaskFetch>
+export type TaskState = Static<typeof TaskState>
+export type TaskFetchRefusal = Static<typeof TaskFetchRefusal>
+export type TaskReceived = Static<typeof TaskReceived>
+export type HeldTask = Static<typeof HeldTask>
+export type NodeReport = Static<typeof NodeReport>
+export type PolicySwap = Static<typeof PolicySwap>
+export type PolicySwapped = Static<typeof PolicySwapped>
+export type ScheduleAsk = Static<typeof ScheduleAsk>
+export type SchedulePage = Static<typeof SchedulePage>
+
+export const computeMessages = {
+  TaskSubmit,
+  TaskAccepted,
+  TaskRejected,
+  TaskFinished,
+  TaskFinishedSeen,
+  TaskMoved,
+  TaskRevoke,
+  TaskFetch,
+  TaskState,
+  TaskFetchRefusal,
+  TaskReceived,
+  NodeReport,
+  PolicySwap,
+  PolicySwapped,
+  ScheduleAsk,
+  SchedulePage,
+} as const

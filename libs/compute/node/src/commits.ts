@@ -1,0 +1,137 @@
+/**
+ * Judges the decisions of schedulers, one verdict each, and carries out those that hold.
+ *
+ * A commit is handled once: a repeat gets the stored answer. A refusal costs nothing and changes nothing.
+ */
+import { event, send } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Decision, SchedulerCommit, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
+import { queuesOf } from "@backplane/scenario-machine/topology"
+import type { Cpu } from "./cpu.ts"
+import type { Dispatcher } from "./dispatcher.ts"
+import type { EventStreams } from "./event-streams.ts"
+import type { Moves } from "./moves.ts"
+import type { NodeContext, Out } from "./node-context.ts"
+import { mayRunOn, viewOf, type TaskTable } from "./task-table.ts"
+
+type Run = Extract<Decision, { type: "RUN" }>
+type Requeue = Extract<Decision, { type: "REQUEUE" }>
+
+/** Answers kept per queue: a scheduler has few commits on the way at a time. */
+const STORED_MAX = 64
+
+export class Commits {
+  readonly #context: NodeContext
+  readonly #tasks: TaskTable
+  readonly #streams: EventStreams
+  readonly #dispatcher: Dispatcher
+  readonly #moves: Moves
+  /** Per queue, of the current generation: commit number → verdicts, oldest first. */
+  readonly #stored = new Map<string, Map<number, readonly Verdict[]>>()
+
+  constructor(parts: {
+    readonly context: NodeContext
+    readonly tasks: TaskTable
+    readonly streams: EventStreams
+    readonly dispatcher: Dispatcher
+    readonly moves: Moves
+  }) {
+    this.#context = parts.context
+    this.#tasks = parts.tasks
+    this.#streams = parts.streams
+    this.#dispatcher = parts.dispatcher
+    this.#moves = parts.moves
+  }
+
+  /** A new scheduler counts its commits from 1. */
+  forget(queue: string): void {
+    this.#stored.delete(queue)
+  }
+
+  onCommit(now: VirtualTime, from: ActorId, commit: SchedulerCommit, out: Out): void {
+    if (commit.epoch !== this.#context.epoch || commit.generation !== this.#streams.generationOf(commit.queue)) {
+      // What an earlier policy or an earlier life of the scheduler says is void; it is told how things stand.
+      out.push(event("verdict-refused", { "backplane.queue": commit.queue, "backplane.verdict": "STALE_EPOCH" }))
+      const { epoch, node, incarnation, policy } = this.#context
+      out.push(send(from, { kind: "NodeUp", epoch, node, incarnation, policy }))
+      return
+    }
+    this.#streams.seen(commit.queue, commit.seen)
+    const stored = this.#storedOf(commit.queue)
+    const before = stored.get(commit.commit)
+    const verdicts = before ?? commit.decisions.map((decision) => this.#judge(now, commit.queue, decision, out))
+    if (before === undefined && commit.decisions.length > 0) {
+      stored.set(commit.commit, verdicts)
+      if (stored.size > STORED_MAX) stored.delete(stored.keys().next().value as number)
+    }
+    if (verdicts.some((verdict) => verdict !== "OK")) out.push(send(from, this.#answer(commit, verdicts)))
+  }
+
+  #answer(commit: SchedulerCommit, verdicts: readonly Verdict[]): SchedulerVerdicts {
+    const { epoch, queue, generation } = commit
+    return { kind: "SchedulerVerdicts", epoch, queue, generation, commit: commit.commit, node: this.#context.node, verdicts: [...verdicts] }
+  }
+
+  #storedOf(queue: string): Map<number, readonly Verdict[]> {
+    let stored = this.#stored.get(queue)
+    if (stored === undefined) this.#stored.set(queue, (stored = new Map<number, readonly Verdict[]>()))
+    return stored
+  }
+
+  #judge(now: VirtualTime, queue: string, decision: Decision, out: Out): Verdict {
+    const verdict = decision.type === "RUN" ? this.#run(now, queue, decision, out) : this.#requeue(now, queue, decision, out)
+    if (verdict !== "OK")
+      out.push(event("verdict-refused", { "backplane.queue": queue, "backplane.verdict": verdict, "backplane.task": decision.task }))
+    return verdict
+  }
+
+  #run(now: VirtualTime, queue: string, run: Run, out: Out): Verdict {
+    const cpu = this.#dispatcher.cpu(run.cpu)
+    if (cpu === undefined || this.#context.queueOf(run.cpu) !== queue) return "NOT_OWNED"
+    if (cpu.answered?.idleSeq === run.idleSeq && cpu.answered.task === run.task) return "OK" // said before, done before
+    if (cpu.state.kind !== "idle" || cpu.idleSeq !== run.idleSeq) return "CPU_BUSY"
+    const untilTick = this.#context.ticks.tickAt(run.until as VirtualTime)
+    if (untilTick <= this.#context.ticks.tickAt(now)) return "BAD_SLICE"
+    if (run.at !== this.#context.node) {
+      if (run.at >= this.#context.spec.topology.nodes) return "UNKNOWN_TASK"
+      this.#answered(cpu, run)
+      this.#moves.fetch(now, { cpu, task: run.task, taskSeq: run.taskSeq, from: run.at, untilTick }, out)
+      return "OK"
+    }
+    const task = this.#tasks.get(run.task)
+    if (task === undefined) return "UNKNOWN_TASK"
+    if (task.taskSeq !== run.taskSeq) return "STALE_TASK"
+    if (task.state !== "waiting") return "NOT_RUNNABLE"
+    if (task.queue !== queue) return "NOT_OWNED"
+    if (!mayRunOn(task.spec.affinity, run.cpu)) return "AFFINITY"
+    this.#answered(cpu, run)
+    this.#dispatcher.dispatch(now, { cpu, task, untilTick }, out)
+    return "OK"
+  }
+
+  #answered(cpu: Cpu, run: Run): void {
+    cpu.answered = { idleSeq: run.idleSeq, task: run.task }
+  }
+
+  /** Hands a claim to another queue: this node tells the new holder, which answers the thief's question. */
+  #requeue(now: VirtualTime, queue: string, requeue: Requeue, out: Out): Verdict {
+    const task = this.#tasks.get(requeue.task)
+    if (task === undefined) return "UNKNOWN_TASK"
+    if (task.lastStealId === requeue.stealId) return "OK"
+    if (task.queue !== queue || !queuesOf(this.#context.policy, this.#context.spec.topology.cpus).includes(requeue.to)) return "NOT_OWNED"
+    if (task.taskSeq !== requeue.taskSeq) return "STALE_TASK"
+    if (task.state !== "waiting") return "NOT_RUNNABLE"
+    const tick = this.#context.ticks.tickAt(now)
+    const since = task.sinceTick
+    this.#tasks.setState(task, "waiting", tick)
+    task.sinceTick = since // it has waited all along, in whichever queue
+    task.queue = requeue.to
+    task.lastStealId = requeue.stealId
+    const view = viewOf(task, this.#context.node, this.#dispatcher.isWarmOnLast(task))
+    this.#streams.add(requeue.to, { type: "TASK_NEW", task: view, reason: "steal", stealId: requeue.stealId })
+    // Told within this step, not with the instant's other events: the trace of the steal goes on with it.
+    this.#streams.flush(now, out)
+    return "OK"
+  }
+}

@@ -1,0 +1,42 @@
+/** Ends of tasks that the hypervisor has not yet confirmed: stated again until it has. */
+import { event, openSpan, closeSpan, send } from "@backplane/foundation-actor/effects"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { TaskFinished, TaskFinishedSeen } from "@backplane/compute-contract/task-messages"
+import { HYPERVISOR } from "@backplane/scenario-machine/topology"
+import type { NodeContext, Out } from "./node-context.ts"
+import type { Task } from "./task-table.ts"
+
+export class Completions {
+  readonly #context: NodeContext
+  readonly #unseen = new Map<string, { readonly message: TaskFinished; sentAt: VirtualTime }>()
+
+  constructor(context: NodeContext) {
+    this.#context = context
+  }
+
+  hasUnseen(): boolean {
+    return this.#unseen.size > 0
+  }
+
+  finished(now: VirtualTime, task: Task, tick: number, out: Out): void {
+    const { task: name, attempt } = task.spec
+    const message: TaskFinished = { kind: "TaskFinished", task: name, attempt, node: this.#context.node, tick, runtime: task.runtime }
+    this.#unseen.set(`${name}/${attempt}`, { message, sentAt: now })
+    const key = `finish/${name}`
+    out.push(openSpan(key, "task.finish", { "backplane.task": name, "backplane.node": this.#context.node }, { root: true }))
+    out.push(send(HYPERVISOR, message, key), closeSpan(key))
+    out.push(event("task-finished", { "backplane.task": name, "backplane.node": this.#context.node }))
+  }
+
+  onSeen({ task, attempt }: TaskFinishedSeen): void {
+    this.#unseen.delete(`${task}/${attempt}`)
+  }
+
+  repeat(now: VirtualTime, out: Out): void {
+    for (const item of this.#unseen.values()) {
+      if (!this.#context.isOverdue(now, item.sentAt)) continue
+      item.sentAt = now
+      out.push(send(HYPERVISOR, item.message))
+    }
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * One CPU: its cache, what it runs, and the record of what it ran.
+ *
+ * Invariants: segments do not overlap and grow in time; busy and warm count only settled ticks; `idleSeq` grows with each idle period.
+ */
+import { CpuCache } from "@backplane/compute-synthetic/cpu-cache"
+import { runJob, type RunOutcome } from "@backplane/compute-synthetic/job-run"
+import { assert } from "@backplane/foundation-base/assert"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import type { Task } from "./task-table.ts"
+
+/** Run lengths kept per CPU; a machine that runs for ever forgets its oldest. */
+const SEGMENTS_MAX = 200_000
+
+/** [first tick, tick after the last, task]. */
+export type Segment = [number, number, string]
+
+export type CpuState =
+  | { readonly kind: "offline" }
+  | { readonly kind: "idle"; readonly sinceTick: number }
+  | { readonly kind: "fetching"; readonly task: string; readonly taskSeq: number; readonly untilTick: number; readonly sinceTick: number }
+  | { readonly kind: "running"; readonly task: Task; readonly fromTick: number; readonly untilTick: number }
+
+export class Cpu {
+  readonly index: number
+  readonly #cache: CpuCache
+  readonly #warmRate: number
+  state: CpuState = { kind: "offline" }
+  /** Counts idle periods, so that a late decision cannot answer a later one. */
+  idleSeq = 0
+  /** The idle period and task of the last accepted RUN: a repeat of it is no news. */
+  answered: { readonly idleSeq: number; readonly task: string } | null = null
+  readonly #segments: Segment[] = []
+  /** Segments forgotten from the front. */
+  #forgotten = 0
+  busyTicks = 0
+  warmTicks = 0
+
+  constructor(index: number, cache: MachineSpec["cache"]) {
+    this.index = index
+    this.#cache = new CpuCache(cache)
+    this.#warmRate = cache.warmRate
+  }
+
+  isWarmFor(task: string): boolean {
+    return this.#cache.isHot(task)
+  }
+
+  becomeIdle(tick: number): void {
+    this.state = { kind: "idle", sinceTick: tick }
+    this.idleSeq++
+  }
+
+  /** Puts the task on and says at which tick it will have to leave: when done, or at `untilTick`. */
+  enter(task: Task, fromTick: number, untilTick: number): { readonly endTick: number } {
+    assert(this.state.kind === "idle" || this.state.kind === "fetching", "a task enters a CPU that runs nothing")
+    assert(untilTick > fromTick, "a slice has at least one tick")
+    this.#cache.enter(task.spec.task, task.spec.workingSet)
+    this.state = { kind: "running", task, fromTick, untilTick }
+    return { endTick: fromTick + this.#run(this.#cache.clone(), task, untilTick - fromTick).ticks }
+  }
+
+  /** Takes the task off at `tick`, having run it until then (or until it was done). The state is idle afterwards. */
+  leave(tick: number): { readonly task: Task; readonly outcome: RunOutcome; readonly endTick: number } {
+    assert(this.state.kind === "running", "a task leaves a CPU that runs it")
+    const { task, fromTick } = this.state
+    const outcome = this.#run(this.#cache, task, tick - fromTick)
+    const endTick = fromTick + outcome.ticks
+    task.left = outcome.left
+    task.runtime += outcome.ticks
+    this.busyTicks += outcome.ticks
+    this.warmTicks += outcome.warmTicks
+    this.#record(fromTick, endTick, task.spec.task)
+    this.becomeIdle(tick)
+    return { task, outcome, endTick }
+  }
+
+  /** Run lengths from number `from` on, at most `most`; and how many there have been. */
+  segments(from: number, most: number): { readonly segments: Segment[]; readonly total: number } {
+    const start = Math.max(0, from - this.#forgotten)
+    return { segments: this.#segments.slice(start, start + most), total: this.#forgotten + this.#segments.length }
+  }
+
+  #run(cache: CpuCache, task: Task, budgetTicks: number): RunOutcome {
+    const job = { name: task.spec.task, workingSet: task.spec.workingSet }
+    return runJob(cache, job, { left: task.left, budgetTicks, warmRate: this.#warmRate })
+  }
+
+  /** Joins a run length that goes on where the last one of the same task ended. */
+  #record(from: number, to: number, task: string): void {
+    if (to === from) return
+    const last = this.#segments.at(-1)
+    if (last !== undefined && last[1] === from && last[2] === task) last[1] = to
+    else this.#segments.push([from, to, task])
+    if (this.#segments.length > SEGMENTS_MAX) {
+      this.#segments.shift()
+      this.#forgotten++
+    }
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The dispatcher: puts tasks on CPUs and takes them off. It holds the truth; schedulers only propose.
+ *
+ * Not here: which task is best (the scheduler's), how decisions are judged (commits.ts), how a task comes from another node (moves.ts).
+ */
+import { closeSpan, event, noteSpan, openSpan, timer } from "@backplane/foundation-actor/effects"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { assert, defined } from "@backplane/foundation-base/assert"
+import { Cpu } from "./cpu.ts"
+import type { EventStreams } from "./event-streams.ts"
+import type { NodeContext, Out } from "./node-context.ts"
+import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
+
+/** Told when a task has ended here. */
+export type OnFinished = (now: VirtualTime, task: Task, endTick: number, out: Out) => void
+
+export class Dispatcher {
+  readonly #context: NodeContext
+  readonly #tasks: TaskTable
+  readonly #streams: EventStreams
+  readonly #onFinished: OnFinished
+  readonly #cpus: ReadonlyMap<number, Cpu>
+  /** Tasks put on a CPU, ever; and those among them that no scheduler had chosen. */
+  dispatches = 0
+  bypasses = 0
+
+  constructor(parts: {
+    readonly context: NodeContext
+    readonly tasks: TaskTable
+    readonly streams: EventStreams
+    readonly onFinished: OnFinished
+  }) {
+    this.#context = parts.context
+    this.#tasks = parts.tasks
+    this.#streams = parts.streams
+    this.#onFinished = parts.onFinished
+    this.#cpus = new Map(parts.context.cpus.map((index) => [index, new Cpu(index, parts.context.spec.cache)]))
+  }
+
+  get cpus(): readonly Cpu[] {
+    return [...this.#cpus.values()]
+  }
+
+  cpu(index: number): Cpu | undefined {
+    return this.#cpus.get(index)
+  }
+
+  isWarmOnLast(task: Task): boolean {
+    return task.lastCpu !== null && (this.#cpus.get(task.lastCpu)?.isWarmFor(task.spec.task) ?? false)
+  }
+
+  /** The first tick begins: the CPUs come on line. */
+  online(now: VirtualTime, out: Out): void {
+    for (const cpu of this.#cpus.values()) if (cpu.state.kind === "offline") this.makeIdle(now, cpu, out)
+  }
+
+  /** The CPU asks for work: the start of a scheduling decision, and of its trace. */
+  makeIdle(now: VirtualTime, cpu: Cpu, out: Out): void {
+    cpu.becomeIdle(this.#context.ticks.tickAt(now))
+    this.#askForWork(now, cpu, out)
+  }
+
+  #askForWork(now: VirtualTime, cpu: Cpu, out: Out): void {
+    const queue = this.#context.queueOf(cpu.index)
+    const span = decideSpan(cpu)
+    out.push(openSpan(span, "sched.decide", { "backplane.cpu": cpu.index, "backplane.queue": queue }, { root: true }))
+    out.push(timer(idleTimer(cpu.index), this.#context.laterTicks(now, this.#context.spec.schedule.sliceTicks)))
+    this.#streams.add(queue, { type: "CPU_IDLE", cpu: cpu.index, idleSeq: cpu.idleSeq }, span)
+  }
+
+  /** Puts a waiting task that lies here on an idle (or reserved) CPU. */
+  dispatch(now: VirtualTime, run: { readonly cpu: Cpu; readonly task: Task; readonly untilTick: number }, out: Out): void {
+    const { cpu, task, untilTick } = run
+    assert(task.state === "waiting", "only a waiting task is dispatched")
+    assert(mayRunOn(task.spec.affinity, cpu.index), "a task runs only where it may")
+    const tick = this.#context.ticks.tickAt(now)
+    const from = task.lastCpu
+    this.#tasks.setState(task, "running", tick)
+    task.cpu = cpu.index
+    task.lastCpu = cpu.index
+    const { endTick } = cpu.enter(task, tick, Math.max(untilTick, tick + 1))
+    this.dispatches++
+    const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.node": this.#context.node }
+    out.push(noteSpan("sched.dispatch", where))
+    out.push(event("dispatch", { ...where, "backplane.policy": this.#context.policy }))
+    if (from !== null && from !== cpu.index) this.#noteMigration(task, { from, to: cpu.index }, out)
+    out.push(closeSpan(decideSpan(cpu), { "backplane.task": task.spec.task }))
+    out.push(timer(cpuTimer(cpu.index), this.#context.ticks.start(endTick)))
+  }
+
+  #noteMigration(task: Task, move: { readonly from: number; readonly to: number }, out: Out): void {
+    task.migrations++
+    const attributes = { "backplane.task": task.spec.task, "backplane.from": `cpu ${move.from}`, "backplane.to": `cpu ${move.to}` }
+    const key = `migrate/${task.spec.task}`
+    // A move between CPUs of one node costs no message, but is as much a migration: its span begins and ends here.
+    if (this.#cpus.has(move.from)) out.push(openSpan(key, "migrate", attributes))
+    out.push(closeSpan(key, attributes))
+    out.push(event("migrate", attributes))
+  }
+
+  /** The slice is over, or the work is. */
+  onCpuTimer(now: VirtualTime, index: number, out: Out): void {
+    const cpu = defined(this.#cpus.get(index), "the timer's CPU is ours")
+    if (cpu.state.kind !== "running") return
+    this.#takeOff(now, cpu, "slice", out)
+  }
+
+  #takeOff(now: VirtualTime, cpu: Cpu, reason: "slice" | "swap", out: Out): void {
+    const { task, outcome, endTick } = cpu.leave(this.#context.ticks.tickAt(now))
+    const queue = this.#context.queueOf(cpu.index)
+    if (outcome.finished) {
+      this.#tasks.remove(task)
+      this.#streams.add(queue, { type: "TASK_DEAD", task: task.spec.task, cpu: cpu.index })
+      this.#onFinished(now, task, endTick, out)
+    } else {
+      this.#tasks.setState(task, "waiting", endTick)
+      task.queue = queue
+      const view = viewOf(task, this.#context.node, cpu.isWarmFor(task.spec.task))
+      this.#streams.add(queue, { type: "TASK_PREEMPTED", task: view, cpu: cpu.index, reason, ranTicks: outcome.ticks })
+      out.push(event("preempt", { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.reason": reason }))
+    }
+    this.#askForWork(now, cpu, out)
+  }
+
+  /**
+   * An idle CPU has waited a slice. If work that it could take has waited as long, its scheduler is not doing its part, and this CPU
+   * alone takes the oldest (the first rung of the ladder of fallback). Otherwise the question is asked again: it may have been lost.
+   */
+  onIdleTimer(now: VirtualTime, index: number, out: Out): void {
+    const cpu = defined(this.#cpus.get(index), "the timer's CPU is ours")
+    if (cpu.state.kind !== "idle") return
+    const { sliceTicks } = this.#context.spec.schedule
+    const tick = this.#context.ticks.tickAt(now)
+    const queue = this.#context.queueOf(index)
+    const task = this.#tasks
+      .all()
+      .filter(
+        (one) => one.state === "waiting" && one.queue === queue && mayRunOn(one.spec.affinity, index) && tick - one.sinceTick >= sliceTicks,
+      )
+      .sort((a, b) => a.sinceTick - b.sinceTick || a.spec.ordinal - b.spec.ordinal)[0]
+    if (task === undefined || tick - cpu.state.sinceTick < sliceTicks) return this.#askForWork(now, cpu, out)
+    this.bypasses++
+    out.push(event("scheduler-bypassed", { "backplane.cpu": index, "backplane.queue": queue, "backplane.task": task.spec.task }, "warn"))
+    this.#streams.add(queue, { type: "CPU_RUNNING", cpu: index, task: task.spec.task })
+    this.dispatch(now, { cpu, task, untilTick: (Math.floor(tick / sliceTicks) + 1) * sliceTicks }, out)
+  }
+
+  /** Takes a task that became void off its CPU, without telling anyone that it finished. */
+  drop(now: VirtualTime, task: Task, out: Out): void {
+    const cpu = task.cpu === null ? undefined : this.#cpus.get(task.cpu)
+    this.#tasks.remove(task)
+    this.#streams.add(task.queue, { type: "TASK_GONE", task: task.spec.task, reason: "lost" })
+    if (cpu?.state.kind !== "running" || cpu.state.task !== task) return
+    cpu.leave(this.#context.ticks.tickAt(now))
+    this.#askForWork(now, cpu, out)
+  }
+}
+
+/** Timer keys sort by CPU, so that what is due at one instant is handled in the order of CPUs. */
+export function cpuTimer(cpu: number): string {
+  return `cpu/${String(cpu).padStart(4, "0")}`
+}
+
+export function idleTimer(cpu: number): string {
+  return `idle/${String(cpu).padStart(4, "0")}`
+}
+
+export function decideSpan(cpu: Cpu): string {
+  return `decide/${cpu.index}`
+}

@@ -1,0 +1,114 @@
+/**
+ * Event streams from this node to the schedulers: one a queue, in order, repeated until seen.
+ *
+ * A stream opens when a scheduler attaches (a snapshot first) and belongs to that scheduler's generation. Events for a queue that
+ * nobody is attached to are dropped: the snapshot will tell. Invariants: seq grows by one a message; what was not seen is kept, up to
+ * a limit; past the limit the stream is closed and the scheduler must attach again.
+ */
+import { send, event } from "@backplane/foundation-actor/effects"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { SchedulerEvent, SchedulerEvents } from "@backplane/schedule-contract/scheduler-messages"
+import { schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import type { NodeContext, Out } from "./node-context.ts"
+
+/** Messages that a stream keeps unseen before it is given up. */
+const UNSEEN_MAX = 1024
+/** Unseen messages that are repeated at once. */
+const REPEAT_MAX = 8
+
+interface Stream {
+  readonly generation: number
+  nextSeq: number
+  /** Collected in this instant, not yet sent. */
+  pending: SchedulerEvent[]
+  /** Span that the pending events belong to. */
+  pendingSpan: string | undefined
+  readonly unseen: { readonly message: SchedulerEvents; sentAt: VirtualTime }[]
+}
+
+export class EventStreams {
+  readonly #context: NodeContext
+  readonly #streams = new Map<QueueName, Stream>()
+
+  constructor(context: NodeContext) {
+    this.#context = context
+  }
+
+  isAttached(queue: QueueName): boolean {
+    return this.#streams.has(queue)
+  }
+
+  generationOf(queue: QueueName): number {
+    return this.#streams.get(queue)?.generation ?? 0
+  }
+
+  /** A scheduler takes the queue: the snapshot is the first message of its stream. */
+  open(queue: QueueName, generation: number, snapshot: readonly SchedulerEvent[]): void {
+    this.#streams.set(queue, { generation, nextSeq: 1, pending: [...snapshot, { type: "SYNC" }], pendingSpan: undefined, unseen: [] })
+  }
+
+  /** The policy changed: all streams end. */
+  closeAll(): void {
+    this.#streams.clear()
+  }
+
+  /** Adds an event to the message that this instant will send. */
+  add(queue: QueueName, schedulerEvent: SchedulerEvent, span?: string): void {
+    const stream = this.#streams.get(queue)
+    if (stream === undefined) return
+    stream.pending.push(schedulerEvent)
+    stream.pendingSpan ??= span
+  }
+
+  hasPending(): boolean {
+    for (const stream of this.#streams.values()) if (stream.pending.length > 0) return true
+    return false
+  }
+
+  hasUnseen(): boolean {
+    for (const stream of this.#streams.values()) if (stream.unseen.length > 0) return true
+    return false
+  }
+
+  /** Sends what this instant has collected: one message a queue. */
+  flush(now: VirtualTime, out: Out): void {
+    for (const [queue, stream] of this.#streams) {
+      if (stream.pending.length === 0) continue
+      const message: SchedulerEvents = {
+        kind: "SchedulerEvents",
+        epoch: this.#context.epoch,
+        queue,
+        generation: stream.generation,
+        node: this.#context.node,
+        incarnation: this.#context.incarnation,
+        seq: stream.nextSeq++,
+        events: stream.pending,
+      }
+      out.push(send(schedulerActor(queue), message, stream.pendingSpan))
+      stream.pending = []
+      stream.pendingSpan = undefined
+      stream.unseen.push({ message, sentAt: now })
+      if (stream.unseen.length > UNSEEN_MAX) {
+        this.#streams.delete(queue)
+        out.push(event("stream-closed", { "backplane.queue": queue, "backplane.reason": "too many unseen" }, "warn"))
+      }
+    }
+  }
+
+  /** The scheduler has handled all messages up to `seq`. */
+  seen(queue: QueueName, seq: number): void {
+    const unseen = this.#streams.get(queue)?.unseen
+    while (unseen !== undefined && unseen.length > 0 && (unseen[0]?.message.seq ?? Infinity) <= seq) unseen.shift()
+  }
+
+  /** Repeats what has waited too long. */
+  repeat(now: VirtualTime, out: Out): void {
+    for (const [queue, stream] of this.#streams) {
+      for (const item of stream.unseen.slice(0, REPEAT_MAX)) {
+        if (!this.#context.isOverdue(now, item.sentAt)) break
+        item.sentAt = now
+        out.push(send(schedulerActor(queue), item.message))
+      }
+    }
+  }
+}

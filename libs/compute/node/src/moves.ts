@@ -1,0 +1,140 @@
+/**
+ * Tasks that come from other nodes and go to them. The node whose CPU was told to run a task fetches it; the giver answers with
+ * the token and keeps a copy until the taker has it, so that a lost answer loses nothing. Two messages on the path.
+ */
+import { closeSpan, event, openSpan, send } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { TaskFetch, TaskFetchRefusal, TaskReceived, TaskState } from "@backplane/compute-contract/task-messages"
+import { HYPERVISOR, nodeActor } from "@backplane/scenario-machine/topology"
+import type { Cpu } from "./cpu.ts"
+import type { Dispatcher } from "./dispatcher.ts"
+import type { EventStreams } from "./event-streams.ts"
+import type { NodeContext, Out } from "./node-context.ts"
+import { mayRunOn, taskOfToken, viewOf, type TaskTable } from "./task-table.ts"
+
+/** Copies kept for takers that have not confirmed. */
+const GIVEN_MAX = 4096
+
+interface Fetch {
+  readonly cpu: Cpu
+  readonly from: number
+  readonly message: TaskFetch
+  readonly untilTick: number
+  sentAt: VirtualTime
+}
+
+export class Moves {
+  readonly #context: NodeContext
+  readonly #tasks: TaskTable
+  readonly #streams: EventStreams
+  readonly #dispatcher: Dispatcher
+  /** Per CPU: the task it waits for. */
+  readonly #fetches = new Map<number, Fetch>()
+  /** task → the answer that was given, until it is confirmed. */
+  readonly #given = new Map<string, { readonly to: ActorId; readonly state: TaskState }>()
+
+  constructor(parts: {
+    readonly context: NodeContext
+    readonly tasks: TaskTable
+    readonly streams: EventStreams
+    readonly dispatcher: Dispatcher
+  }) {
+    this.#context = parts.context
+    this.#tasks = parts.tasks
+    this.#streams = parts.streams
+    this.#dispatcher = parts.dispatcher
+  }
+
+  hasFetches(): boolean {
+    return this.#fetches.size > 0
+  }
+
+  /** Reserves the CPU and asks the other node for the task. */
+  fetch(
+    now: VirtualTime,
+    want: { readonly cpu: Cpu; readonly task: string; readonly taskSeq: number; readonly from: number; readonly untilTick: number },
+    out: Out,
+  ): void {
+    const { cpu, task, taskSeq, from, untilTick } = want
+    const { node, incarnation } = this.#context
+    cpu.state = { kind: "fetching", task, taskSeq, untilTick, sinceTick: this.#context.ticks.tickAt(now) }
+    const message: TaskFetch = { kind: "TaskFetch", task, taskSeq, node, incarnation, cpu: cpu.index }
+    this.#fetches.set(cpu.index, { cpu, from, message, untilTick, sentAt: now })
+    const key = `migrate/${task}`
+    out.push(openSpan(key, "migrate", { "backplane.task": task, "backplane.from": `node ${from}`, "backplane.to": `node ${node}` }))
+    out.push(send(nodeActor(from), message, key))
+  }
+
+  /** Another node's CPU is to run a task that lies here. */
+  onFetch(from: ActorId, fetch: TaskFetch, out: Out): void {
+    const given = this.#given.get(fetch.task)
+    if (given?.to === from && given.state.fetchedSeq === fetch.taskSeq) return void out.push(send(from, given.state))
+    const task = this.#tasks.get(fetch.task)
+    const reason = task === undefined ? "unknown" : task.taskSeq !== fetch.taskSeq ? "stale" : task.state !== "waiting" ? "running" : null
+    if (task === undefined || reason !== null) {
+      const { task: name, taskSeq, cpu } = fetch
+      return void out.push(send(from, { kind: "TaskFetchRefusal", task: name, taskSeq, cpu, reason: reason ?? "unknown" }))
+    }
+    const state: TaskState = {
+      kind: "TaskState",
+      token: this.#tasks.give(task),
+      fetchedSeq: fetch.taskSeq,
+      cpu: fetch.cpu,
+      queue: task.queue,
+    }
+    this.#given.set(fetch.task, { to: from, state })
+    if (this.#given.size > GIVEN_MAX) this.#given.delete(this.#given.keys().next().value as string)
+    out.push(send(from, state))
+  }
+
+  onReceived(from: ActorId, received: TaskReceived): void {
+    const given = this.#given.get(received.task)
+    if (given?.to === from && given.state.fetchedSeq === received.fetchedSeq) this.#given.delete(received.task)
+  }
+
+  onState(now: VirtualTime, from: ActorId, state: TaskState, out: Out): void {
+    const { token, cpu: index, fetchedSeq } = state
+    const { task: name, attempt } = token.spec
+    out.push(send(from, { kind: "TaskReceived", task: name, fetchedSeq }))
+    const fetch = this.#fetches.get(index)
+    if (fetch?.message.task !== name || fetch.message.taskSeq !== fetchedSeq) return // a copy: it is here already
+    this.#fetches.delete(index)
+    const task = taskOfToken(token, this.#context.queueOf(index), this.#context.ticks.tickAt(now))
+    if (this.#tasks.isOver(token.spec) || this.#tasks.get(name) !== undefined) return this.#giveUp(now, fetch, out)
+    this.#tasks.add(task)
+    out.push(send(HYPERVISOR, { kind: "TaskMoved", task: name, attempt, node: this.#context.node }))
+    if (!mayRunOn(task.spec.affinity, index)) {
+      // The scheduler should have known: the task waits here until it is decided where it may run.
+      const view = viewOf(task, this.#context.node, false)
+      this.#streams.add(task.queue, { type: "TASK_PREEMPTED", task: view, cpu: index, reason: "refused-move", ranTicks: 0 })
+      return this.#giveUp(now, fetch, out)
+    }
+    this.#dispatcher.dispatch(now, { cpu: fetch.cpu, task, untilTick: fetch.untilTick }, out)
+  }
+
+  onRefusal(now: VirtualTime, refusal: TaskFetchRefusal, out: Out): void {
+    const fetch = this.#fetches.get(refusal.cpu)
+    if (fetch?.message.task !== refusal.task || fetch.message.taskSeq !== refusal.taskSeq) return
+    this.#fetches.delete(refusal.cpu)
+    this.#streams.add(this.#context.queueOf(refusal.cpu), { type: "TASK_GONE", task: refusal.task, reason: "moved" })
+    out.push(
+      event("verdict-refused", { "backplane.verdict": "STALE_TASK", "backplane.task": refusal.task, "backplane.reason": refusal.reason }),
+    )
+    this.#giveUp(now, fetch, out)
+  }
+
+  /** The CPU is free again without having run the task. */
+  #giveUp(now: VirtualTime, fetch: Fetch, out: Out): void {
+    out.push(closeSpan(`migrate/${fetch.message.task}`, {}, "the task could not be fetched"))
+    this.#dispatcher.makeIdle(now, fetch.cpu, out)
+  }
+
+  repeat(now: VirtualTime, out: Out): void {
+    for (const fetch of this.#fetches.values()) {
+      if (!this.#context.isOverdue(now, fetch.sentAt)) continue
+      fetch.sentAt = now
+      out.push(send(nodeActor(fetch.from), fetch.message))
+    }
+  }
+}

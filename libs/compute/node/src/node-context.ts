@@ -1,0 +1,119 @@
+/** What all parts of a node share: who it is, how the machine is shaped, and how it says things. */
+import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Effect } from "@backplane/foundation-actor/machine"
+import type {
+  NodeReport,
+  PolicySwap,
+  PolicySwapped,
+  ScheduleAsk,
+  SchedulePage,
+  TaskAccepted,
+  TaskFetch,
+  TaskFetchRefusal,
+  TaskFinished,
+  TaskFinishedSeen,
+  TaskMoved,
+  TaskReceived,
+  TaskRejected,
+  TaskRevoke,
+  TaskState,
+  TaskSubmit,
+} from "@backplane/compute-contract/task-messages"
+import type {
+  FrameLeaseAsk,
+  FrameLeaseGrant,
+  FrameLeaseRefusal,
+  FrameRelease,
+  FrameReleased,
+  LeaseReport,
+  MemoryUp,
+} from "@backplane/memory-contract/memory-messages"
+import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { TickClock } from "@backplane/scenario-machine/tick-clock"
+import { cpusOfNode, queueOfCpu, type QueueName } from "@backplane/scenario-machine/topology"
+import type {
+  NodeUp,
+  SchedulerAttach,
+  SchedulerCommit,
+  SchedulerEvents,
+  SchedulerVerdicts,
+} from "@backplane/schedule-contract/scheduler-messages"
+
+export type NodeHears =
+  | TaskSubmit
+  | TaskFinishedSeen
+  | TaskRevoke
+  | TaskFetch
+  | TaskState
+  | TaskFetchRefusal
+  | TaskReceived
+  | PolicySwap
+  | ScheduleAsk
+  | SchedulerAttach
+  | SchedulerCommit
+  | FrameLeaseGrant
+  | FrameLeaseRefusal
+  | FrameReleased
+  | MemoryUp
+
+export type NodeSays =
+  | TaskAccepted
+  | TaskRejected
+  | TaskFinished
+  | TaskMoved
+  | TaskFetch
+  | TaskState
+  | TaskFetchRefusal
+  | TaskReceived
+  | NodeReport
+  | PolicySwapped
+  | SchedulePage
+  | SchedulerEvents
+  | SchedulerVerdicts
+  | NodeUp
+  | FrameLeaseAsk
+  | FrameRelease
+  | LeaseReport
+
+export type Out = Effect<NodeSays>[]
+
+/** A request without an answer is repeated after so many ticks. */
+export const RETRY_TICKS = 2
+/** A node states what it holds this often: the hypervisor's heartbeat. */
+export const REPORT_TICKS = 50
+
+export class NodeContext {
+  readonly spec: MachineSpec
+  readonly node: number
+  /** Life of this node: what an earlier one knew is gone. */
+  readonly incarnation: number
+  readonly ticks: TickClock
+  /** CPUs of this node, ascending. */
+  readonly cpus: readonly number[]
+  /** Grows with each change of policy. */
+  epoch = 1
+  policy: PolicyName
+
+  constructor(spec: MachineSpec, node: number, incarnation: number) {
+    this.spec = spec
+    this.node = node
+    this.incarnation = incarnation
+    this.ticks = new TickClock(spec.clock)
+    const { from, to } = cpusOfNode(spec.topology, node)
+    this.cpus = Array.from({ length: to - from }, (_, index) => from + index)
+    this.policy = spec.schedule.policy
+  }
+
+  queueOf(cpu: number): QueueName {
+    return queueOfCpu(this.policy, cpu)
+  }
+
+  laterTicks(now: VirtualTime, ticks: number): VirtualTime {
+    return after(now, ticks * this.spec.clock.tickCycles)
+  }
+
+  /** True when a request sent at `sentAt` has waited long enough for a repeat. */
+  isOverdue(now: VirtualTime, sentAt: VirtualTime): boolean {
+    return now - sentAt >= RETRY_TICKS * this.spec.clock.tickCycles
+  }
+}

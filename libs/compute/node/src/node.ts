@@ -1,0 +1,297 @@
+/**
+ * The node machine: CPUs, caches and tasks of one NUMA node. See README.md for what it hears and says and for its invariants.
+ *
+ * This file only dispatches inputs and keeps the timers; each part has its own file.
+ */
+import { cancel, event, noteSpan, send, timer } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { unreachable } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import type { PolicySwap, ScheduleAsk, TaskRevoke, TaskSubmit } from "@backplane/compute-contract/task-messages"
+import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
+import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { HYPERVISOR, queuesOf, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { Commits } from "./commits.ts"
+import { Completions } from "./completions.ts"
+import { Dispatcher } from "./dispatcher.ts"
+import { EventStreams } from "./event-streams.ts"
+import { Leases } from "./leases.ts"
+import { Moves } from "./moves.ts"
+import { NodeContext, RETRY_TICKS, REPORT_TICKS, type NodeHears, type NodeSays, type Out } from "./node-context.ts"
+import { reassignQueues } from "./reassign.ts"
+import { heldOf, newTask, TaskTable, viewOf, type Task } from "./task-table.ts"
+
+/** Tasks that may lie on one node at a time. */
+const TASKS_MAX = 10_000
+/** Run lengths in one page of the schedule. */
+const PAGE_MAX = 4096
+
+export interface NodeConfig {
+  readonly spec: MachineSpec
+  readonly node: number
+  readonly incarnation: number
+}
+
+export class NodeMachine implements Machine<NodeHears, NodeSays> {
+  readonly #context: NodeContext
+  readonly #tasks = new TaskTable()
+  readonly #streams: EventStreams
+  readonly #dispatcher: Dispatcher
+  readonly #moves: Moves
+  readonly #commits: Commits
+  readonly #leases: Leases
+  readonly #completions: Completions
+  /** Whether the retry timer and the flush timer are set. */
+  #retrying = false
+  #flushing = false
+
+  constructor({ spec, node, incarnation }: NodeConfig) {
+    const context = new NodeContext(spec, node, incarnation)
+    const tasks = this.#tasks
+    const streams = new EventStreams(context)
+    const onFinished = (now: VirtualTime, task: Task, endTick: number, out: Out): void => {
+      this.#completions.finished(now, task, endTick, out)
+      this.#leases.release(now, task, out)
+    }
+    const dispatcher = new Dispatcher({ context, tasks, streams, onFinished })
+    this.#context = context
+    this.#streams = streams
+    this.#dispatcher = dispatcher
+    this.#moves = new Moves({ context, tasks, streams, dispatcher })
+    this.#commits = new Commits({ context, tasks, streams, dispatcher, moves: this.#moves })
+    this.#leases = new Leases(context, tasks)
+    this.#completions = new Completions(context)
+  }
+
+  start(now: VirtualTime): readonly Effect<NodeSays>[] {
+    const out: Out = []
+    const begin = this.#context.ticks.start(0)
+    out.push(timer("begin", now > begin ? now : begin))
+    this.#sayNodeUp(now, out)
+    this.#report(now, out)
+    return this.#finishStep(now, out)
+  }
+
+  step(now: VirtualTime, input: Input<NodeHears>): readonly Effect<NodeSays>[] {
+    const out: Out = []
+    if (input.kind === "message") this.#onMessage(now, input.from, input.body, out)
+    else if (input.kind === "timer") this.#onTimer(now, input.key, out)
+    return this.#finishStep(now, out)
+  }
+
+  #onMessage(now: VirtualTime, from: ActorId, body: NodeHears, out: Out): void {
+    switch (body.kind) {
+      case "TaskSubmit":
+        return this.#onTaskSubmit(now, body, out)
+      case "TaskFinishedSeen":
+        return this.#completions.onSeen(body)
+      case "TaskRevoke":
+        return this.#onTaskRevoke(now, body, out)
+      case "TaskFetch":
+        return this.#moves.onFetch(from, body, out)
+      case "TaskState":
+        return this.#moves.onState(now, from, body, out)
+      case "TaskFetchRefusal":
+        return this.#moves.onRefusal(now, body, out)
+      case "TaskReceived":
+        return this.#moves.onReceived(from, body)
+      case "PolicySwap":
+        return this.#onPolicySwap(now, body, out)
+      case "ScheduleAsk":
+        return this.#onScheduleAsk(body, out)
+      case "SchedulerAttach":
+        return this.#onAttach(from, body, out)
+      case "SchedulerCommit":
+        return this.#commits.onCommit(now, from, body, out)
+      case "FrameLeaseGrant":
+        return this.#onReady(now, this.#leases.onGrant(body, out), out)
+      case "FrameLeaseRefusal":
+        return this.#onRefused(this.#leases.onRefusal(body, out), body.reason, out)
+      case "FrameReleased":
+        return this.#leases.onReleased(body)
+      case "MemoryUp":
+        return this.#leases.onMemoryUp(body, out)
+      default:
+        return unreachable(body)
+    }
+  }
+
+  #onTimer(now: VirtualTime, key: string, out: Out): void {
+    const [name, index] = key.split("/")
+    if (name === "cpu") this.#dispatcher.onCpuTimer(now, Number(index), out)
+    else if (name === "idle") this.#dispatcher.onIdleTimer(now, Number(index), out)
+    else if (name === "begin") this.#dispatcher.online(now, out)
+    else if (name === "report") this.#report(now, out)
+    else if (name === "node-up") this.#sayNodeUp(now, out)
+    else if (name === "retry") this.#repeatAll(now, out)
+    else if (name === "send") this.#flush(now, out)
+  }
+
+  /** Sees to it that what was collected is sent at the end of this instant, and that what is unanswered will be repeated. */
+  #finishStep(now: VirtualTime, out: Out): readonly Effect<NodeSays>[] {
+    if (this.#streams.hasPending() && !this.#flushing) {
+      this.#flushing = true
+      out.push(timer("send", now)) // sorts after the keys of CPUs: one message for all that happens at one instant
+    }
+    const waits = this.#streams.hasUnseen() || this.#moves.hasFetches() || this.#leases.hasPending() || this.#completions.hasUnseen()
+    if (waits && !this.#retrying) out.push(timer("retry", this.#context.laterTicks(now, RETRY_TICKS)))
+    if (!waits && this.#retrying) out.push(cancel("retry"))
+    this.#retrying = waits
+    return out
+  }
+
+  #flush(now: VirtualTime, out: Out): void {
+    this.#flushing = false
+    this.#streams.flush(now, out)
+  }
+
+  #repeatAll(now: VirtualTime, out: Out): void {
+    this.#retrying = false
+    this.#streams.repeat(now, out)
+    this.#moves.repeat(now, out)
+    this.#leases.repeat(now, out)
+    this.#completions.repeat(now, out)
+  }
+
+  #onTaskSubmit(now: VirtualTime, { spec, queue }: TaskSubmit, out: Out): void {
+    const { task, attempt } = spec
+    const here = this.#tasks.get(task)
+    if (here !== undefined && here.spec.attempt >= attempt) {
+      if (here.spec.attempt === attempt && here.state !== "leasing") this.#accept(here, out)
+      return
+    }
+    if (this.#tasks.isOver(spec)) return
+    if (here !== undefined) this.#dispatcher.drop(now, here, out)
+    if (this.#tasks.all().length >= TASKS_MAX)
+      return this.#reject(task, attempt, `node ${this.#context.node} holds ${TASKS_MAX} tasks already`, out)
+    const created = newTask(spec, queue, this.#context.node, this.#context.ticks.tickAt(now))
+    this.#tasks.add(created)
+    out.push(noteSpan("task.submit", { "backplane.task": task, "backplane.node": this.#context.node }))
+    this.#leases.ask(now, created, out)
+  }
+
+  #onReady(now: VirtualTime, task: Task | undefined, out: Out): void {
+    if (task === undefined) return
+    this.#tasks.setState(task, "waiting", this.#context.ticks.tickAt(now))
+    this.#accept(task, out)
+    this.#streams.add(task.queue, { type: "TASK_NEW", task: viewOf(task, this.#context.node, false), reason: "new" })
+    out.push(event("task-new", { "backplane.task": task.spec.task, "backplane.node": this.#context.node }))
+  }
+
+  #onRefused(task: Task | undefined, reason: string, out: Out): void {
+    if (task !== undefined) this.#reject(task.spec.task, task.spec.attempt, reason, out)
+  }
+
+  #accept({ spec }: Task, out: Out): void {
+    out.push(send(HYPERVISOR, { kind: "TaskAccepted", task: spec.task, attempt: spec.attempt, node: this.#context.node }))
+  }
+
+  #reject(task: string, attempt: number, reason: string, out: Out): void {
+    out.push(send(HYPERVISOR, { kind: "TaskRejected", task, attempt, node: this.#context.node, reason }))
+  }
+
+  #onTaskRevoke(now: VirtualTime, revoke: TaskRevoke, out: Out): void {
+    const task = this.#tasks.get(revoke.task)
+    if (task === undefined || task.spec.attempt > revoke.attempt) return
+    this.#dispatcher.drop(now, task, out)
+    this.#leases.release(now, task, out)
+  }
+
+  #onAttach(from: ActorId, attach: SchedulerAttach, out: Out): void {
+    const { epoch, policy, node, incarnation } = this.#context
+    const { queue, generation } = attach
+    const known = queuesOf(policy, this.#context.spec.topology.cpus).includes(queue)
+    if (attach.epoch !== epoch || !known) return void out.push(send(from, { kind: "NodeUp", epoch, node, incarnation, policy }))
+    if (from !== schedulerActor(queue) || generation <= this.#streams.generationOf(queue)) return // a copy, or an earlier life
+    this.#commits.forget(queue)
+    this.#streams.open(queue, generation, this.#snapshot(queue))
+    out.push(event("scheduler-attached", { "backplane.queue": queue, "backplane.epoch": epoch, "backplane.policy": policy }))
+  }
+
+  /** All that the scheduler of a queue needs to know, as events. */
+  #snapshot(queue: QueueName): SchedulerEvent[] {
+    const waiting = this.#tasks.all().filter((task) => task.queue === queue && task.state === "waiting")
+    const cpus = this.#dispatcher.cpus.filter((cpu) => this.#context.queueOf(cpu.index) === queue)
+    return [
+      ...waiting.map((task): SchedulerEvent => {
+        const reason = task.taskSeq === 2 ? "new" : "snapshot" // 1: leasing, 2: waiting for the first time
+        return { type: "TASK_NEW", task: viewOf(task, this.#context.node, this.#dispatcher.isWarmOnLast(task)), reason }
+      }),
+      ...cpus.flatMap((cpu): SchedulerEvent[] => {
+        if (cpu.state.kind === "running") return [{ type: "CPU_RUNNING", cpu: cpu.index, task: cpu.state.task.spec.task }]
+        return cpu.state.kind === "idle" ? [{ type: "CPU_IDLE", cpu: cpu.index, idleSeq: cpu.idleSeq }] : []
+      }),
+    ]
+  }
+
+  /** Another policy takes over: what runs keeps its slice, what waits is dealt to the new queues, the old schedulers' word is void. */
+  #onPolicySwap(now: VirtualTime, { epoch, policy }: PolicySwap, out: Out): void {
+    if (epoch > this.#context.epoch) {
+      const before = queuesOf(this.#context.policy, this.#context.spec.topology.cpus)
+      this.#context.epoch = epoch
+      this.#context.policy = asPolicy(policy)
+      this.#streams.closeAll()
+      reassignQueues(this.#tasks.all(), this.#context)
+      for (const queue of before) this.#commits.forget(queue)
+      out.push(noteSpan("sched.swap", { "backplane.policy": policy, "backplane.epoch": epoch, "backplane.node": this.#context.node }))
+      out.push(event("policy-swapped", { "backplane.policy": policy, "backplane.epoch": epoch }, "info"))
+      this.#sayNodeUp(now, out, before)
+    }
+    out.push(send(HYPERVISOR, { kind: "PolicySwapped", epoch: this.#context.epoch, node: this.#context.node }))
+  }
+
+  /** Tells the schedulers that are not attached (and those of `also`) how things stand; again and again until they attach. */
+  #sayNodeUp(now: VirtualTime, out: Out, also: readonly QueueName[] = []): void {
+    const { epoch, node, incarnation, policy, spec } = this.#context
+    const absent = queuesOf(policy, spec.topology.cpus).filter((queue) => !this.#streams.isAttached(queue))
+    for (const queue of new Set([...absent, ...also]))
+      out.push(send(schedulerActor(queue), { kind: "NodeUp", epoch, node, incarnation, policy }))
+    // The timer goes on while all are attached: a stream may be closed later, and then the scheduler must hear of it.
+    out.push(timer("node-up", this.#context.laterTicks(now, 2 * spec.schedule.sliceTicks)))
+  }
+
+  #onScheduleAsk({ cpu: index, from }: ScheduleAsk, out: Out): void {
+    const cpu = this.#dispatcher.cpu(index)
+    if (cpu === undefined) return
+    const { segments, total } = cpu.segments(from, PAGE_MAX)
+    const { busyTicks: busy, warmTicks: warm } = cpu
+    out.push(send(HYPERVISOR, { kind: "SchedulePage", node: this.#context.node, cpu: index, from, segments, total, busy, warm }))
+  }
+
+  #report(now: VirtualTime, out: Out): void {
+    const { node, incarnation, epoch } = this.#context
+    const { dispatches, bypasses } = this.#dispatcher
+    const idleCpus = this.#dispatcher.cpus.filter((cpu) => cpu.state.kind !== "running").length
+    const tick = this.#context.ticks.tickAt(now)
+    const holds = this.#tasks.all().map(heldOf)
+    out.push(send(HYPERVISOR, { kind: "NodeReport", node, incarnation, tick, epoch, holds, idleCpus, dispatches, bypasses }))
+    out.push(timer("report", this.#context.laterTicks(now, REPORT_TICKS)))
+  }
+
+  /** For people and checkers: what lies here and what runs. Not part of the protocol. */
+  inspect(): Json {
+    const { node, incarnation, epoch, policy } = this.#context
+    return {
+      node,
+      incarnation,
+      epoch,
+      policy,
+      dispatches: this.#dispatcher.dispatches,
+      bypasses: this.#dispatcher.bypasses,
+      cpus: this.#dispatcher.cpus.map((cpu) => ({
+        cpu: cpu.index,
+        state: cpu.state.kind,
+        task: cpu.state.kind === "running" ? cpu.state.task.spec.task : null,
+        busyTicks: cpu.busyTicks,
+        warmTicks: cpu.warmTicks,
+      })),
+      tasks: this.#tasks.all().map((task) => ({ ...heldOf(task), left: task.left, cpu: task.cpu, affinity: task.spec.affinity })),
+    }
+  }
+}
+
+function asPolicy(name: string): PolicyName {
+  return POLICY_NAMES.find((policy) => policy === name) ?? "sqms"
+}

@@ -1,0 +1,134 @@
+/**
+ * The tasks that lie on this node: their tokens and what state each is in.
+ *
+ * Invariants: a task is here once; `taskSeq` grows with every change of state; a task that runs is on exactly one CPU of this node.
+ */
+import { assert, defined } from "@backplane/foundation-base/assert"
+import type { HeldTask, TaskSpec, TaskToken } from "@backplane/compute-contract/task-messages"
+import type { TaskView } from "@backplane/schedule-contract/task-view"
+import type { QueueName } from "@backplane/scenario-machine/topology"
+
+export interface Task {
+  readonly spec: TaskSpec
+  /** Grows with every change of state; a decision that names an older one is refused. */
+  taskSeq: number
+  /** leasing: its frames are asked for. waiting: may run. running: on `cpu`. */
+  state: "leasing" | "waiting" | "running"
+  /** The queue whose scheduler has the claim. */
+  queue: QueueName
+  /** Work left, units. */
+  left: number
+  /** Ticks run so far, anywhere. */
+  runtime: number
+  /** Node of its frames. */
+  home: number
+  lastCpu: number | null
+  cpu: number | null
+  migrations: number
+  /** Tick since which it is in this state. */
+  sinceTick: number
+  /** The steal that handed it over last: a repeated hand-over is recognised by it. */
+  lastStealId: string | null
+}
+
+/** Finished tasks that are remembered, so that a late copy of their submission starts nothing. */
+const TOMBSTONES_MAX = 4096
+
+export class TaskTable {
+  readonly #tasks = new Map<string, Task>()
+  /** task/attempt of what ended or left, oldest first. */
+  readonly #tombstones = new Set<string>()
+
+  get(name: string): Task | undefined {
+    return this.#tasks.get(name)
+  }
+
+  mustGet(name: string): Task {
+    return defined(this.#tasks.get(name), `task ${name} lies here`)
+  }
+
+  /** In order of creation, so that whatever loops over it is deterministic. */
+  all(): readonly Task[] {
+    return [...this.#tasks.values()].sort((a, b) => a.spec.ordinal - b.spec.ordinal)
+  }
+
+  add(task: Task): void {
+    assert(!this.#tasks.has(task.spec.task), "a task lies here once")
+    this.#tasks.set(task.spec.task, task)
+  }
+
+  /** The task ended here, or is void. */
+  remove(task: Task): void {
+    this.#tasks.delete(task.spec.task)
+    this.#tombstones.add(keyOf(task.spec))
+    if (this.#tombstones.size > TOMBSTONES_MAX) for (const oldest of this.#tombstones) return void this.#tombstones.delete(oldest)
+  }
+
+  /** The task left for another node: it may come back, so no tombstone. */
+  give(task: Task): TaskToken {
+    this.#tasks.delete(task.spec.task)
+    const { spec, taskSeq, left, runtime, home, lastCpu, migrations } = task
+    return { spec, taskSeq, left, runtime, home, lastCpu, migrations }
+  }
+
+  isOver(spec: { readonly task: string; readonly attempt: number }): boolean {
+    return this.#tombstones.has(keyOf(spec))
+  }
+
+  setState(task: Task, state: Task["state"], tick: number): void {
+    task.state = state
+    task.taskSeq++
+    task.sinceTick = tick
+    if (state !== "running") task.cpu = null
+  }
+}
+
+function keyOf(spec: { readonly task: string; readonly attempt: number }): string {
+  return `${spec.task}/${spec.attempt}`
+}
+
+export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: number): Task {
+  return {
+    spec,
+    taskSeq: 1,
+    state: "leasing",
+    queue,
+    left: spec.run,
+    runtime: 0,
+    home,
+    lastCpu: null,
+    cpu: null,
+    migrations: 0,
+    sinceTick: tick,
+    lastStealId: null,
+  }
+}
+
+export function taskOfToken(token: TaskToken, queue: QueueName, tick: number): Task {
+  return { ...token, state: "waiting", queue, cpu: null, sinceTick: tick, lastStealId: null }
+}
+
+export function mayRunOn(affinity: readonly number[], cpu: number): boolean {
+  return affinity.length === 0 || affinity.includes(cpu)
+}
+
+export function viewOf(task: Task, node: number, warm: boolean): TaskView {
+  const { spec, taskSeq, runtime, lastCpu } = task
+  return {
+    task: spec.task,
+    taskSeq,
+    ordinal: spec.ordinal,
+    node,
+    affinity: [...spec.affinity],
+    workingSet: spec.workingSet,
+    runtime,
+    lastCpu,
+    warm,
+    requestedRun: spec.run,
+  }
+}
+
+export function heldOf(task: Task): HeldTask {
+  const { spec, state, queue, sinceTick } = task
+  return { task: spec.task, attempt: spec.attempt, state, queue, sinceTick }
+}

@@ -1,0 +1,68 @@
+/**
+ * Leases of machine frames. A task may run only when the frames of its working set are leased; the lease lies on the node that
+ * first held the task (first touch) and ends with the task.
+ */
+import { Type, type Static } from "typebox"
+
+const closed = { additionalProperties: false } as const
+const Node = Type.Integer({ minimum: 0, maximum: 63 })
+const Owner = Type.String({ minLength: 1, maxLength: 64, description: "the task that the frames are for" })
+const Attempt = Type.Integer({ minimum: 1, description: "which life of the task" })
+const Frames = Type.Integer({ minimum: 0, description: "number of frames" })
+const Incarnation = Type.Integer({ minimum: 1, description: "life of the node" })
+
+export const Lease = Type.Object({ owner: Owner, attempt: Attempt, frames: Frames, home: Node }, closed)
+export type Lease = Static<typeof Lease>
+
+export const FrameLeaseAsk = Type.Object(
+  { kind: Type.Literal("FrameLeaseAsk"), node: Node, incarnation: Incarnation, owner: Owner, attempt: Attempt, frames: Frames },
+  { ...closed, description: "node → memory controller: frames for a task that starts here" },
+)
+export const FrameLeaseGrant = Type.Object(
+  { kind: Type.Literal("FrameLeaseGrant"), lease: Lease },
+  { ...closed, description: "memory controller → node" },
+)
+export const FrameLeaseRefusal = Type.Object(
+  { kind: Type.Literal("FrameLeaseRefusal"), owner: Owner, attempt: Attempt, reason: Type.String({ maxLength: 200 }) },
+  { ...closed, description: "memory controller → node: no frames, and why" },
+)
+export const FrameRelease = Type.Object(
+  { kind: Type.Literal("FrameRelease"), owner: Owner, attempt: Attempt },
+  { ...closed, description: "node → memory controller: the task is over; repeated until seen" },
+)
+export const FrameReleased = Type.Object(
+  { kind: Type.Literal("FrameReleased"), owner: Owner, attempt: Attempt },
+  { ...closed, description: "memory controller → node" },
+)
+export const MemoryUp = Type.Object(
+  { kind: Type.Literal("MemoryUp"), incarnation: Incarnation },
+  { ...closed, description: "memory controller → node: I have forgotten all; tell me your leases. Repeated until told." },
+)
+export const LeaseReport = Type.Object(
+  {
+    kind: Type.Literal("LeaseReport"),
+    node: Node,
+    incarnation: Incarnation,
+    memoryIncarnation: Type.Integer({ minimum: 0 }),
+    leases: Type.Array(Lease, { maxItems: 10_000 }),
+  },
+  { ...closed, description: "node → memory controller: all the leases whose tasks lie here" },
+)
+
+export type FrameLeaseAsk = Static<typeof FrameLeaseAsk>
+export type FrameLeaseGrant = Static<typeof FrameLeaseGrant>
+export type FrameLeaseRefusal = Static<typeof FrameLeaseRefusal>
+export type FrameRelease = Static<typeof FrameRelease>
+export type FrameReleased = Static<typeof FrameReleased>
+export type MemoryUp = Static<typeof MemoryUp>
+export type LeaseReport = Static<typeof LeaseReport>
+
+export const memoryMessages = {
+  FrameLeaseAsk,
+  FrameLeaseGrant,
+  FrameLeaseRefusal,
+  FrameRelease,
+  FrameReleased,
+  MemoryUp,
+  LeaseReport,
+} as const

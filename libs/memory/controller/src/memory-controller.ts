@@ -1,0 +1,141 @@
+/**
+ * The memory controller machine: owns the machine frames of all nodes and leases them. See README.md.
+ *
+ * Its state is soft: a controller that begins a new life asks every node what is leased, and grants nothing until it knows.
+ */
+import { event, noteSpan, send, timer } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
+import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { unreachable } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import type {
+  FrameLeaseAsk,
+  FrameLeaseGrant,
+  FrameLeaseRefusal,
+  FrameRelease,
+  FrameReleased,
+  LeaseReport,
+  MemoryUp,
+} from "@backplane/memory-contract/memory-messages"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { nodeActor } from "@backplane/scenario-machine/topology"
+import { FrameLedger } from "./frame-ledger.ts"
+
+export type MemoryHears = FrameLeaseAsk | FrameRelease | LeaseReport
+export type MemorySays = FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp
+type Out = Effect<MemorySays>[]
+
+/** Nodes that have not reported are asked again after so many ticks … */
+const RETRY_TICKS = 2
+/** … and after so many questions taken to be gone: a dead node holds nothing. */
+const QUESTIONS_MAX = 50
+/** Requests kept while leases are unknown. */
+const HELD_MAX = 20_000
+
+export interface MemoryControllerConfig {
+  readonly spec: MachineSpec
+  readonly incarnation: number
+}
+
+export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays> {
+  readonly #spec: MachineSpec
+  readonly #incarnation: number
+  readonly #ledger: FrameLedger
+  /** Nodes whose leases are not known yet. Nothing is granted while there are any. */
+  readonly #unknown: Set<number>
+  #questions = 0
+  /** Asked while leases were unknown, by task: answered in order as soon as all are known. */
+  readonly #held = new Map<string, { readonly from: ActorId; readonly ask: FrameLeaseAsk }>()
+
+  constructor({ spec, incarnation }: MemoryControllerConfig) {
+    this.#spec = spec
+    this.#incarnation = incarnation
+    this.#ledger = new FrameLedger(spec.topology.nodes, spec.topology.framesPerNode)
+    this.#unknown = new Set(Array.from({ length: spec.topology.nodes }, (_, node) => node))
+  }
+
+  start(now: VirtualTime): readonly Effect<MemorySays>[] {
+    const out: Out = []
+    this.#askUnknown(now, out)
+    return out
+  }
+
+  step(now: VirtualTime, input: Input<MemoryHears>): readonly Effect<MemorySays>[] {
+    const out: Out = []
+    if (input.kind === "message") this.#onMessage(input.from, input.body, out)
+    else if (input.kind === "timer") this.#askUnknown(now, out)
+    return out
+  }
+
+  #onMessage(from: ActorId, body: MemoryHears, out: Out): void {
+    switch (body.kind) {
+      case "FrameLeaseAsk":
+        return this.#onLeaseAsk(from, body, out)
+      case "FrameRelease":
+        return this.#onRelease(from, body, out)
+      case "LeaseReport":
+        return this.#onReport(body, out)
+      default:
+        return unreachable(body)
+    }
+  }
+
+  #askUnknown(now: VirtualTime, out: Out): void {
+    if (this.#questions++ >= QUESTIONS_MAX) this.#unknown.clear()
+    if (this.#unknown.size === 0) return this.#answerHeld(out)
+    for (const node of this.#unknown) out.push(send(nodeActor(node), { kind: "MemoryUp", incarnation: this.#incarnation }))
+    out.push(timer("ask-unknown", after(now, RETRY_TICKS * this.#spec.clock.tickCycles)))
+  }
+
+  #onReport(report: LeaseReport, out: Out): void {
+    if (report.memoryIncarnation !== this.#incarnation || !this.#unknown.delete(report.node)) return
+    for (const lease of report.leases) this.#ledger.adopt(lease)
+    if (this.#unknown.size === 0) this.#answerHeld(out)
+    out.push(
+      event("leases-reported", {
+        "backplane.node": report.node,
+        "backplane.frames": report.leases.reduce((sum, lease) => sum + lease.frames, 0),
+      }),
+    )
+  }
+
+  #answerHeld(out: Out): void {
+    const held = [...this.#held.values()]
+    this.#held.clear()
+    for (const { from, ask } of held) this.#onLeaseAsk(from, ask, out)
+  }
+
+  #onLeaseAsk(from: ActorId, ask: FrameLeaseAsk, out: Out): void {
+    if (this.#unknown.size > 0) {
+      // Past the limit nothing is kept: the node asks again.
+      if (this.#held.size < HELD_MAX) this.#held.set(`${ask.owner}/${ask.attempt}`, { from, ask })
+      return
+    }
+    const { owner, attempt, frames, node } = ask
+    const lease = this.#ledger.grant({ owner, attempt, frames, node })
+    out.push(noteSpan("mem.lease", { "backplane.task": owner, "backplane.frames": frames, "backplane.node": lease?.home ?? node }))
+    if (lease !== null) return void out.push(send(from, { kind: "FrameLeaseGrant", lease }))
+    const most = Math.max(...this.#ledger.free())
+    const reason = `${frames} frames are asked for and no node has more than ${most} free; give the machine more framesPerNode`
+    out.push(send(from, { kind: "FrameLeaseRefusal", owner, attempt, reason }))
+  }
+
+  #onRelease(from: ActorId, { owner, attempt }: FrameRelease, out: Out): void {
+    const lease = this.#ledger.release({ owner, attempt })
+    out.push(noteSpan("mem.release", { "backplane.task": owner, "backplane.frames": lease?.frames ?? 0 }))
+    if (lease !== null)
+      out.push(event("lease-released", { "backplane.task": owner, "backplane.frames": lease.frames, "backplane.node": lease.home }))
+    out.push(send(from, { kind: "FrameReleased", owner, attempt }))
+  }
+
+  /** For people and checkers. Not part of the protocol. */
+  inspect(): Json {
+    return {
+      incarnation: this.#incarnation,
+      unknown: [...this.#unknown],
+      free: [...this.#ledger.free()],
+      leases: this.#ledger.leases().map((lease) => ({ ...lease })),
+    }
+  }
+}

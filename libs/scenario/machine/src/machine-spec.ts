@@ -1,0 +1,104 @@
+/**
+ * The whole description of one multiprocessor: what every actor of it is configured with.
+ *
+ * A scenario file (YAML or JSON) is a partial spec; `resolveMachineSpec` fills in the defaults and draws the jobs. Plain JSON,
+ * so that it travels in a host request and prints in an error. Times of the workload are in ticks, of the clock in cycles.
+ */
+import { Type, type Static } from "typebox"
+
+const Count = (description: string, minimum = 0, maximum = 1_000_000_000): ReturnType<typeof Type.Integer> =>
+  Type.Integer({ minimum, maximum, description })
+
+/** CPUs of a machine: bounded by the mask of a task and by the steal token, which must get round within one tick. */
+export const CPUS_MAX = 256
+export const NODES_MAX = 64
+export const JOBS_MAX = 10_000
+export const TICKS_MAX = 100_000_000
+
+export const JobSpec = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9_-]+$", description: "unique in the machine" }),
+    run: Count("work in units; one a tick cold, `warmRate` warm"),
+    workingSet: Count("size of the working set, in the units of the cache"),
+    affinity: Type.Array(Count("CPU", 0, CPUS_MAX - 1), { maxItems: CPUS_MAX, description: "CPUs that may run it; empty: any" }),
+    restartable: Type.Boolean({ description: "started again from nothing when the node that held it is lost" }),
+    arrival: Count("tick at which it is submitted; 0: before the first tick", 0, TICKS_MAX),
+  },
+  { additionalProperties: false },
+)
+export type JobSpec = Static<typeof JobSpec>
+
+/** Jobs that keep coming: for a machine that is to stay busy. */
+export const ArrivalSpec = Type.Object(
+  {
+    everyTicks: Count("mean gap between two arrivals", 1, 1_000_000),
+    run: Type.Object({ least: Count("", 0), most: Count("", 0) }, { additionalProperties: false }),
+    workingSet: Type.Object({ least: Count("", 0), most: Count("", 0) }, { additionalProperties: false }),
+    liveMax: Count("no arrival while so many jobs are unfinished", 1, 1000),
+    total: Count("jobs in all; 0: for ever", 0, 1_000_000),
+  },
+  { additionalProperties: false },
+)
+export type ArrivalSpec = Static<typeof ArrivalSpec>
+
+export const POLICY_NAMES = ["sqms", "mqms", "mqms-steal", "mqms-warm"] as const
+export type PolicyName = (typeof POLICY_NAMES)[number]
+
+/** Something done to the machine on purpose at a tick: part of the run, so the same in simulation and live. */
+export const ActionSpec = Type.Object(
+  {
+    atTick: Count("when", 0, TICKS_MAX),
+    swap: Type.Enum([...POLICY_NAMES], { description: "the policy that takes over" }),
+  },
+  { additionalProperties: false },
+)
+export type ActionSpec = Static<typeof ActionSpec>
+
+export const MachineSpec = Type.Object(
+  {
+    name: Type.String({ minLength: 1, maxLength: 32, pattern: "^[a-z0-9][a-z0-9-]*$", description: "names the machine on the bus" }),
+    seed: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    topology: Type.Object(
+      {
+        nodes: Count("NUMA nodes", 1, NODES_MAX),
+        cpus: Count("CPUs in all, spread over the nodes in contiguous blocks", 1, CPUS_MAX),
+        framesPerNode: Count("machine frames of each node", 1),
+      },
+      { additionalProperties: false },
+    ),
+    cache: Type.Object(
+      {
+        size: Count("capacity of each CPU's cache, in working-set units"),
+        warmupTicks: Count("ticks a job runs on a CPU before its working set is in the cache"),
+        warmRate: Count("work a tick does when the cache is warm; 1 when cold", 1, 1000),
+      },
+      { additionalProperties: false },
+    ),
+    schedule: Type.Object(
+      {
+        policy: Type.Enum([...POLICY_NAMES]),
+        sliceTicks: Count("time slice; slices end at its multiples", 1, TICKS_MAX),
+        peekTicks: Count("interval between two looks into other queues; 0: never", 0, TICKS_MAX),
+        randomOrder: Type.Boolean({ description: "CPUs are filled in a fresh random order each tick" }),
+        compat: Type.Enum(["none", "ostep"], { description: "ostep: the chapter's model with its quirks and random draws" }),
+        drawsBefore: Count("outputs of the Mersenne Twister spent on drawing the jobs (compat)"),
+      },
+      { additionalProperties: false },
+    ),
+    clock: Type.Object(
+      {
+        mode: Type.Enum(["lock-step", "free"], { description: "lock-step: the same as the simulation; free: paced by the wall clock" }),
+        tickCycles: Count("cycles of one tick", 10_000),
+        latencyCycles: Count("cycles a message takes where nothing is wrong", 1),
+        cyclesPerSecond: Count("pace in free mode", 1, 100_000_000_000),
+      },
+      { additionalProperties: false },
+    ),
+    jobs: Type.Array(JobSpec, { maxItems: JOBS_MAX }),
+    arrivals: Type.Optional(ArrivalSpec),
+    actions: Type.Array(ActionSpec, { maxItems: 1000 }),
+    maxTicks: Count("a run that lasts longer is ended with an error", 1, TICKS_MAX),
+  },
+  { additionalProperties: false },
+)
+export type MachineSpec = Static<typeof MachineSpec>

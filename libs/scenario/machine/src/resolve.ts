@@ -1,0 +1,133 @@
+/**
+ * From what a user wrote to a whole `MachineSpec`: defaults, drawn jobs, and every check that needs more than one field.
+ *
+ * Throws a `Rejection` that names the field and the remedy. Nothing is guessed: an unknown field is refused.
+ */
+import { MersenneTwister } from "@backplane/foundation-base/mersenne-twister"
+import { Type, type Static } from "typebox"
+import { Compile } from "typebox/compile"
+import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts"
+import { Rejection } from "./rejection.ts"
+
+const JobInput = Type.Object(
+  {
+    ...Type.Pick(JobSpec, ["name", "run", "workingSet"]).properties,
+    ...Type.Partial(Type.Omit(JobSpec, ["name", "run", "workingSet"])).properties,
+  },
+  { additionalProperties: false },
+)
+
+/** Jobs drawn from the seed, as the OSTEP programs draw them. */
+const DrawSpec = Type.Object(
+  {
+    count: Type.Integer({ minimum: 1, maximum: 10_000 }),
+    maxRun: Type.Integer({ minimum: 0, maximum: 1_000_000_000 }),
+    maxWorkingSet: Type.Integer({ minimum: 0, maximum: 1_000_000_000 }),
+  },
+  { additionalProperties: false },
+)
+
+/** What a scenario file may hold. */
+export const MachineInput = Type.Object(
+  {
+    name: Type.Optional(MachineSpec.properties.name),
+    seed: Type.Optional(MachineSpec.properties.seed),
+    topology: Type.Optional(Type.Partial(MachineSpec.properties.topology)),
+    cache: Type.Optional(Type.Partial(MachineSpec.properties.cache)),
+    schedule: Type.Optional(Type.Partial(Type.Omit(MachineSpec.properties.schedule, ["drawsBefore"]))),
+    clock: Type.Optional(Type.Partial(MachineSpec.properties.clock)),
+    jobs: Type.Optional(Type.Array(JobInput, { maxItems: 10_000 })),
+    draw: Type.Optional(DrawSpec),
+    arrivals: Type.Optional(ArrivalSpec),
+    actions: Type.Optional(Type.Array(ActionSpec, { maxItems: 1000 })),
+    maxTicks: Type.Optional(MachineSpec.properties.maxTicks),
+  },
+  { additionalProperties: false },
+)
+export type MachineInput = Static<typeof MachineInput>
+
+const checkInput = Compile(MachineInput)
+
+/** Outputs of the twister that one drawn job takes: two numbers of 53 bits. */
+const DRAWS_PER_JOB = 4
+
+export function resolveMachineSpec(input: unknown): MachineSpec {
+  const wrong = checkInput.Errors(input)[0]
+  if (wrong !== undefined) {
+    const unknown = wrong.keyword === "boolean" || wrong.keyword === "additionalProperties"
+    throw new Rejection(fieldOf(wrong.instancePath, wrong.params), unknown ? "there is no such field; leave it out" : wrong.message)
+  }
+  const given = input as MachineInput
+  const seed = given.seed ?? 0
+  const drawn = given.jobs === undefined && given.arrivals === undefined ? drawJobs(seed, given.draw) : []
+  const spec: MachineSpec = {
+    name: given.name ?? "machine",
+    seed,
+    topology: { nodes: 1, cpus: 2, framesPerNode: 65_536, ...given.topology },
+    cache: { size: 100, warmupTicks: 10, warmRate: 2, ...given.cache },
+    schedule: {
+      policy: "sqms",
+      sliceTicks: 10,
+      peekTicks: 30,
+      randomOrder: false,
+      compat: "none",
+      ...given.schedule,
+      drawsBefore: drawn.length * DRAWS_PER_JOB,
+    },
+    clock: { mode: "lock-step", tickCycles: 1_000_000, latencyCycles: 100, cyclesPerSecond: 100_000_000, ...given.clock },
+    jobs: (given.jobs ?? drawn).map((job) => ({ affinity: [], restartable: false, arrival: 0, ...job })),
+    ...(given.arrivals === undefined ? {} : { arrivals: given.arrivals }),
+    actions: [...(given.actions ?? [])].sort((a, b) => a.atTick - b.atTick),
+    maxTicks: given.maxTicks ?? 1_000_000,
+  }
+  checkTogether(spec)
+  return spec
+}
+
+function drawJobs(seed: number, draw: Static<typeof DrawSpec> = { count: 3, maxRun: 100, maxWorkingSet: 200 }): Static<typeof JobInput>[] {
+  const twister = new MersenneTwister(seed)
+  return Array.from({ length: draw.count }, (_, index) => {
+    const run = Math.trunc((twister.unit() * draw.maxRun) / 10) * 10
+    const workingSet = Math.trunc((twister.unit() * draw.maxWorkingSet) / 10) * 10
+    return { name: String(index), run, workingSet }
+  })
+}
+
+/** The checks that look at several fields at once. */
+function checkTogether(spec: MachineSpec): void {
+  const { nodes, cpus } = spec.topology
+  if (nodes > cpus) throw new Rejection("topology.nodes", `${nodes} nodes need at least as many CPUs, and there are ${cpus}`)
+  const names = new Set<string>()
+  for (const [index, job] of spec.jobs.entries()) {
+    if (names.has(job.name)) throw new Rejection(`jobs[${index}].name`, `the job name ${job.name} is given twice; names are unique`)
+    names.add(job.name)
+    const absent = job.affinity.find((cpu) => cpu >= cpus)
+    if (absent !== undefined)
+      throw new Rejection(`jobs[${index}].affinity`, `job ${job.name} names CPU ${absent}, but the CPUs are 0 to ${cpus - 1}`)
+  }
+  const { arrivals, clock, schedule } = spec
+  if (arrivals !== undefined && arrivals.run.least > arrivals.run.most) throw new Rejection("arrivals.run", "least is above most")
+  if (arrivals !== undefined && arrivals.workingSet.least > arrivals.workingSet.most)
+    throw new Rejection("arrivals.workingSet", "least is above most")
+  // The steal token of `compat: ostep` visits every CPU (at most four messages each) within one tick, and so does set-up.
+  const roundCycles = clock.latencyCycles * (4 * cpus + 40)
+  if (roundCycles >= clock.tickCycles)
+    throw new Rejection(
+      "clock.latencyCycles",
+      `with ${cpus} CPUs a tick must be longer than ${roundCycles} cycles; it is ${clock.tickCycles}`,
+    )
+  if (schedule.compat === "ostep" && spec.actions.length > 0)
+    throw new Rejection("actions", "a policy swap is not part of the OSTEP model; leave out compat: ostep")
+  if (schedule.compat === "ostep" && schedule.policy === "mqms-warm")
+    throw new Rejection("schedule.policy", "mqms-warm is not part of the OSTEP model; take mqms-steal, or leave out compat: ostep")
+}
+
+function fieldOf(path: string, params: object): string {
+  const parts = path.split("/").filter((part) => part !== "")
+  const extra = "additionalProperties" in params && Array.isArray(params.additionalProperties) ? String(params.additionalProperties[0]) : ""
+  const missing = "requiredProperties" in params && Array.isArray(params.requiredProperties) ? String(params.requiredProperties[0]) : ""
+  const all = [...parts, extra, missing].filter((part) => part !== "")
+  return all.length === 0
+    ? "scenario"
+    : all.map((part, index) => (/^\d+$/.test(part) ? `[${part}]` : index === 0 ? part : `.${part}`)).join("")
+}

@@ -1,0 +1,138 @@
+/**
+ * The scheduler contract: what nodes tell schedulers and what schedulers decide.
+ *
+ * The node's dispatcher holds the truth; a scheduler holds claims. Events of one (node, queue) pair form a stream: numbered from 1
+ * within a generation, repeated by the node until a commit has `seen` them. Every event message is answered by one commit, which
+ * may hold no decision; a refused decision, and only that, is answered by verdicts.
+ */
+import { Type, type Static } from "typebox"
+import { CpuIndex, Cycles, NodeIndex, QueueName, Sequence, TaskName, TaskView } from "./task-view.ts"
+
+const closed = { additionalProperties: false } as const
+const Epoch = Type.Integer({ minimum: 1, description: "grows with each change of policy; messages of an older epoch are refused" })
+const Generation = Type.Integer({ minimum: 1, description: "incarnation of the scheduler that the stream was opened for" })
+
+export const SchedulerEvent = Type.Union([
+  Type.Object(
+    {
+      type: Type.Literal("TASK_NEW"),
+      task: TaskView,
+      reason: Type.Enum(["new", "steal", "snapshot"], { description: "created; handed over by another queue; told again after attach" }),
+      stealId: Type.Optional(Type.String({ maxLength: 96 })),
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      type: Type.Literal("TASK_PREEMPTED"),
+      task: TaskView,
+      cpu: CpuIndex,
+      reason: Type.Enum(["slice", "swap", "refused-move"]),
+      ranTicks: Type.Integer({ minimum: 0 }),
+    },
+    closed,
+  ),
+  Type.Object({ type: Type.Literal("TASK_DEAD"), task: TaskName, cpu: CpuIndex }, closed),
+  Type.Object({ type: Type.Literal("TASK_GONE"), task: TaskName, reason: Type.Enum(["moved", "bypassed", "lost"]) }, closed),
+  Type.Object(
+    {
+      type: Type.Literal("CPU_IDLE"),
+      cpu: CpuIndex,
+      idleSeq: Type.Integer({ minimum: 1, description: "counts the idle periods of the CPU; stated again while it lasts" }),
+    },
+    closed,
+  ),
+  Type.Object({ type: Type.Literal("CPU_RUNNING"), cpu: CpuIndex, task: TaskName }, closed),
+  Type.Object({ type: Type.Literal("SYNC") }, { ...closed, description: "the snapshot is complete" }),
+])
+export type SchedulerEvent = Static<typeof SchedulerEvent>
+
+export const SchedulerAttach = Type.Object(
+  { kind: Type.Literal("SchedulerAttach"), epoch: Epoch, queue: QueueName, generation: Generation },
+  { ...closed, description: "scheduler → node: I hold this queue now; send me a snapshot. Repeated until the snapshot comes." },
+)
+export const SchedulerEvents = Type.Object(
+  {
+    kind: Type.Literal("SchedulerEvents"),
+    epoch: Epoch,
+    queue: QueueName,
+    generation: Generation,
+    node: NodeIndex,
+    incarnation: Type.Integer({ minimum: 1, description: "life of the node; a new one has forgotten all" }),
+    seq: Type.Integer({ minimum: 1, description: "+1 a message; a gap means that one is on its way again" }),
+    events: Type.Array(SchedulerEvent, { maxItems: 4096 }),
+  },
+  { ...closed, description: "node → scheduler: what happened, in order" },
+)
+export const Decision = Type.Union([
+  Type.Object(
+    {
+      type: Type.Literal("RUN"),
+      cpu: CpuIndex,
+      task: TaskName,
+      taskSeq: Sequence,
+      at: NodeIndex,
+      until: Cycles,
+      idleSeq: Type.Integer({ minimum: 1, description: "the idle period of the CPU that this answers" }),
+    },
+    { ...closed, description: "run the task, which lies on node `at`, on the CPU until virtual time `until`" },
+  ),
+  Type.Object(
+    { type: Type.Literal("REQUEUE"), task: TaskName, taskSeq: Sequence, to: QueueName, stealId: Type.String({ maxLength: 96 }) },
+    { ...closed, description: "hand the claim on a waiting task to another queue" },
+  ),
+])
+export type Decision = Static<typeof Decision>
+
+export const SchedulerCommit = Type.Object(
+  {
+    kind: Type.Literal("SchedulerCommit"),
+    epoch: Epoch,
+    queue: QueueName,
+    generation: Generation,
+    commit: Type.Integer({ minimum: 1, description: "+1 per node within the generation; a repeat gets the stored answer" }),
+    seen: Type.Integer({ minimum: 0, description: "highest event message handled without a gap" }),
+    decisions: Type.Array(Decision, { maxItems: 4096 }),
+  },
+  { ...closed, description: "scheduler → node: decisions, and what has been seen" },
+)
+export const VERDICTS = [
+  "OK",
+  "STALE_TASK",
+  "STALE_EPOCH",
+  "NOT_RUNNABLE",
+  "NOT_OWNED",
+  "CPU_BUSY",
+  "AFFINITY",
+  "BAD_SLICE",
+  "UNKNOWN_TASK",
+] as const
+export type Verdict = (typeof VERDICTS)[number]
+export const SchedulerVerdicts = Type.Object(
+  {
+    kind: Type.Literal("SchedulerVerdicts"),
+    epoch: Epoch,
+    queue: QueueName,
+    generation: Generation,
+    commit: Sequence,
+    node: NodeIndex,
+    verdicts: Type.Array(Type.Enum([...VERDICTS]), { maxItems: 4096 }),
+  },
+  { ...closed, description: "node → scheduler: the answers to a commit of which a decision was refused" },
+)
+export const NodeUp = Type.Object(
+  {
+    kind: Type.Literal("NodeUp"),
+    epoch: Epoch,
+    node: NodeIndex,
+    incarnation: Type.Integer({ minimum: 1 }),
+    policy: Type.String({ maxLength: 32 }),
+  },
+  { ...closed, description: "node → scheduler: this is the policy now; attach if you hold one of its queues. Repeated until attached." },
+)
+
+export type SchedulerAttach = Static<typeof SchedulerAttach>
+export type SchedulerEvents = Static<typeof SchedulerEvents>
+export type SchedulerCommit = Static<typeof SchedulerCommit>
+export type SchedulerVerdicts = Static<typeof SchedulerVerdicts>
+export type NodeUp = Static<typeof NodeUp>

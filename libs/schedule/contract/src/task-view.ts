@@ -1,0 +1,29 @@
+/** What a scheduler is told of a task. Run time to come is not told: no operating system knows it. */
+import { Type, type Static } from "typebox"
+
+export const TaskName = Type.String({ minLength: 1, maxLength: 64, description: "unique in the machine" })
+export const QueueName = Type.String({
+  pattern: "^(all|cpu-[0-9]+)$",
+  description: "run queue; also the index of the scheduler actor that holds it",
+})
+export const NodeIndex = Type.Integer({ minimum: 0, maximum: 63 })
+export const CpuIndex = Type.Integer({ minimum: 0, maximum: 255 })
+export const Sequence = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+export const Cycles = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "virtual time, cycles" })
+
+export const TaskView = Type.Object(
+  {
+    task: TaskName,
+    taskSeq: Type.Integer({ minimum: 1, description: "grows with each change of the task's state; a decision names the one it saw" }),
+    ordinal: Type.Integer({ minimum: 0, description: "order of creation" }),
+    node: NodeIndex,
+    affinity: Type.Array(CpuIndex, { maxItems: 256, description: "CPUs that may run it; empty: any" }),
+    workingSet: Type.Integer({ minimum: 0 }),
+    runtime: Type.Integer({ minimum: 0, description: "ticks run so far" }),
+    lastCpu: Type.Union([CpuIndex, Type.Null()], { description: "CPU it ran on last" }),
+    warm: Type.Boolean({ description: "its working set is in the cache of lastCpu" }),
+    requestedRun: Type.Integer({ minimum: 0, description: "the run time that the job was given; only `compat: ostep` looks at it" }),
+  },
+  { additionalProperties: false },
+)
+export type TaskView = Static<typeof TaskView>

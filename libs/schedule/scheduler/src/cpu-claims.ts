@@ -1,0 +1,84 @@
+/**
+ * What this scheduler believes of its CPUs: idle (and since which idle period) or not, and the decision that is on its way to each.
+ *
+ * Invariant: a decision on its way names the idle period it answers; the same idle period stated again gets the same decision again.
+ */
+import type { Decision } from "@backplane/schedule-contract/scheduler-messages"
+import type { TaskView } from "@backplane/schedule-contract/task-view"
+
+export type Run = Extract<Decision, { type: "RUN" }>
+
+interface CpuClaim {
+  idleSeq: number
+  idle: boolean
+  /** The decision on its way, and the claim that it used. */
+  sent: { readonly run: Run; readonly task: TaskView } | null
+}
+
+export class CpuClaims {
+  readonly #cpus = new Map<number, CpuClaim>()
+
+  #of(cpu: number): CpuClaim {
+    let claim = this.#cpus.get(cpu)
+    if (claim === undefined) this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: null }))
+    return claim
+  }
+
+  /** CPUs without work, ascending. */
+  idleCpus(): readonly number[] {
+    return [...this.#cpus]
+      .filter(([, claim]) => claim.idle)
+      .map(([cpu]) => cpu)
+      .sort((a, b) => a - b)
+  }
+
+  idleSeq(cpu: number): number {
+    return this.#of(cpu).idleSeq
+  }
+
+  /** The CPU says that it is idle. Returns the decision to say again where it is the same idle period and one is on its way. */
+  onIdle(cpu: number, idleSeq: number): Run | null {
+    const claim = this.#of(cpu)
+    if (idleSeq < claim.idleSeq) return null
+    if (idleSeq === claim.idleSeq && claim.sent !== null) return claim.sent.run
+    claim.idleSeq = idleSeq
+    claim.idle = true
+    claim.sent = null
+    return null
+  }
+
+  /** The CPU runs something: what was on its way is done, or void. */
+  onRunning(cpu: number): void {
+    const claim = this.#of(cpu)
+    claim.idle = false
+    claim.sent = null
+  }
+
+  sent(run: Run, task: TaskView): void {
+    const claim = this.#of(run.cpu)
+    claim.idle = false
+    claim.sent = { run, task }
+  }
+
+  /** The decision was refused. Returns the claim that it used. */
+  refused(run: Run): TaskView | null {
+    const claim = this.#of(run.cpu)
+    if (claim.sent?.run.idleSeq !== run.idleSeq || claim.sent.run.task !== run.task) return null
+    const { task } = claim.sent
+    claim.sent = null
+    return task
+  }
+
+  setIdle(cpu: number): void {
+    this.#of(cpu).idle = true
+  }
+
+  /** Decisions on their way to the CPUs of a node. */
+  sentTo(cpus: ReadonlySet<number>): readonly Run[] {
+    return [...this.#cpus].flatMap(([cpu, claim]) => (claim.sent !== null && cpus.has(cpu) ? [claim.sent.run] : []))
+  }
+
+  forget(cpus?: ReadonlySet<number>): void {
+    for (const cpu of [...this.#cpus.keys()]) if (cpus === undefined || cpus.has(cpu)) this.#cpus.delete(cpu)
+  }
+}

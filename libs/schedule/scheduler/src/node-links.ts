@@ -1,0 +1,134 @@
+/**
+ * The scheduler's side of its streams from and commits to every node.
+ *
+ * Invariants: events of a node are handled in order and once; every event message is answered by a commit that has seen it; commits to
+ * a node are numbered from 1 within this scheduler's generation.
+ */
+import { closeSpan, event, send } from "@backplane/foundation-actor/effects"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Decision, SchedulerEvents } from "@backplane/schedule-contract/scheduler-messages"
+import { nodeActor } from "@backplane/scenario-machine/topology"
+import { RETRY_TICKS, type Out, type SchedulerContext } from "./scheduler-context.ts"
+
+export interface NodeLink {
+  readonly node: number
+  /** Life of the node that we are attached to; 0 before the snapshot. */
+  incarnation: number
+  /** Highest event message handled. */
+  seen: number
+  commits: number
+  /** An event message waits for its answer. */
+  owed: boolean
+  /** Decisions of the current instant, not yet sent. */
+  decisions: Decision[]
+  /** Commits of which an answer may still come: number → decisions. */
+  readonly sent: Map<number, readonly Decision[]>
+}
+
+/** Commits remembered per node for the verdicts that may come. */
+const SENT_MAX = 64
+
+export class NodeLinks {
+  readonly #context: SchedulerContext
+  readonly #links: NodeLink[]
+
+  constructor(context: SchedulerContext) {
+    this.#context = context
+    this.#links = Array.from({ length: context.spec.topology.nodes }, (_, node) => newLink(node))
+  }
+
+  get all(): readonly NodeLink[] {
+    return this.#links
+  }
+
+  link(node: number): NodeLink | undefined {
+    return this.#links[node]
+  }
+
+  /** Asks every node that has not answered yet for its snapshot, and again later. */
+  attach(now: VirtualTime, out: Out): { readonly at: VirtualTime } | null {
+    const { epoch, queue, generation } = this.#context
+    const missing = this.#links.filter((link) => link.incarnation === 0)
+    for (const { node } of missing) out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation }))
+    return missing.length === 0 ? null : { at: this.#context.laterTicks(now, RETRY_TICKS) }
+  }
+
+  /** Forgets what was known of a node, or of all: a new life or a new epoch begins. */
+  reset(node?: number): void {
+    for (const link of this.#links) {
+      if (node !== undefined && link.node !== node) continue
+      const commits = link.commits // numbers are never used twice within a generation
+      Object.assign(link, newLink(link.node), { commits })
+    }
+  }
+
+  /** Whether the message is the next of its stream; `fresh` opens a new stream. A copy is answered again; a gap waits for the repeat. */
+  accept(message: SchedulerEvents): "fresh" | "next" | "copy" | "gap" | "stale" {
+    const link = this.#links[message.node]
+    const { epoch, generation } = this.#context
+    if (link === undefined || message.epoch !== epoch || message.generation !== generation || message.incarnation < link.incarnation)
+      return "stale"
+    if (message.incarnation > link.incarnation) {
+      if (message.seq !== 1) return "gap"
+      this.reset(message.node)
+      link.incarnation = message.incarnation
+      link.seen = 1
+      link.owed = true
+      return "fresh"
+    }
+    if (message.seq <= link.seen) {
+      link.owed = true
+      return "copy"
+    }
+    if (message.seq > link.seen + 1) return "gap"
+    link.seen = message.seq
+    link.owed = true
+    return "next"
+  }
+
+  decide(node: number, decision: Decision): void {
+    this.#links[node]?.decisions.push(decision)
+  }
+
+  /** Sends one commit to each node that waits for an answer or has decisions. */
+  flush(out: Out): void {
+    for (const link of this.#links) if (link.owed || link.decisions.length > 0) this.flushNode(link.node, out)
+  }
+
+  flushNode(node: number, out: Out): void {
+    const link = this.#links[node]
+    if (link === undefined || link.incarnation === 0) return
+    const { epoch, queue, generation } = this.#context
+    const commit = ++link.commits
+    const decisions = link.decisions
+    out.push(
+      send(
+        nodeActor(node),
+        { kind: "SchedulerCommit", epoch, queue, generation, commit, seen: link.seen, decisions },
+        link.owed ? pickSpan(node) : undefined,
+      ),
+    )
+    if (link.owed) out.push(closeSpan(pickSpan(node), { "backplane.reason": `${decisions.length} decisions` }))
+    if (decisions.length > 0) link.sent.set(commit, decisions)
+    if (link.sent.size > SENT_MAX) link.sent.delete(link.sent.keys().next().value as number)
+    link.decisions = []
+    link.owed = false
+  }
+
+  /** The decisions that a verdict message is about. */
+  takeSent(node: number, commit: number, out: Out): readonly Decision[] {
+    const decisions = this.#links[node]?.sent.get(commit)
+    if (decisions === undefined) out.push(event("message-dropped", { "backplane.reason": "verdicts of a forgotten commit" }))
+    this.#links[node]?.sent.delete(commit)
+    return decisions ?? []
+  }
+}
+
+function newLink(node: number): NodeLink {
+  return { node, incarnation: 0, seen: 0, commits: 0, owed: false, decisions: [], sent: new Map() }
+}
+
+/** Span between the events of a node and the commit that answers them. */
+export function pickSpan(node: number): string {
+  return `pick/${node}`
+}

@@ -1,0 +1,116 @@
+/**
+ * Asks all other queues what they would give as soon as a CPU is idle with nothing to run, and takes the offer that loses least
+ * (policy mqms-warm). After a round without an offer it waits for the next peek interval, or for the next word of the idle CPU.
+ */
+import { cancel, send, timer } from "@backplane/foundation-actor/effects"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { OfferAnswer } from "@backplane/schedule-contract/steal-messages"
+import type { TaskView } from "@backplane/schedule-contract/task-view"
+import { compareLoss, lossClass } from "@backplane/schedule-policies/mqms-warm/mqms-warm"
+import type { Out, SchedulerContext } from "./scheduler-context.ts"
+import { STEAL_RETRY_TIMER, StealRequest } from "./steal-request.ts"
+import { STEAL_TIMER, type StealHost, type Stealing, type StealReply } from "./stealing.ts"
+
+/** An answer that takes longer than this many messages' time is not waited for. */
+const ANSWER_MESSAGES = 50
+/** Messages' time after the start of a tick by which CPUs have been assigned. */
+const ASSIGNED_MESSAGES = 20
+/** Rounds in a row for one idle CPU: another thief may be faster. */
+const ROUNDS_MAX = 8
+const COLLECT_TIMER = `${STEAL_TIMER}/collect`
+const AGAIN_TIMER = `${STEAL_TIMER}/again`
+
+export class OfferStealing implements Stealing {
+  readonly #context: SchedulerContext
+  readonly #host: StealHost
+  readonly #request: StealRequest
+  #round = 0
+  /** Answers of the open round; null: no round is open. */
+  #answers: Map<string, OfferAnswer> | null = null
+  #roundsLeft = 0
+  #idleCpu: number | null = null
+
+  constructor(context: SchedulerContext, host: StealHost) {
+    this.#context = context
+    this.#host = host
+    this.#request = new StealRequest(context)
+  }
+
+  begin(): void {
+    // Nothing to look for before a CPU is idle.
+  }
+
+  mayDecide(): boolean {
+    return true
+  }
+
+  afterDecide(now: VirtualTime, idleCpus: readonly number[], out: Out): void {
+    this.#idleCpu = this.#host.queueLength() === 0 ? (idleCpus[0] ?? null) : null
+    if (this.#idleCpu === null || this.#answers !== null || this.#request.isOpen) return
+    this.#roundsLeft = ROUNDS_MAX
+    // Others may be in the middle of assigning their own CPUs: ask when they have done so.
+    const start = this.#context.ticks.start(this.#context.ticks.tickAt(now))
+    const assigned = this.#context.laterMessages(start, ASSIGNED_MESSAGES)
+    if (now < assigned) out.push(timer(AGAIN_TIMER, assigned))
+    else this.#askAll(now, out)
+  }
+
+  #askAll(now: VirtualTime, out: Out): void {
+    const peers = this.#context.peers()
+    if (this.#idleCpu === null || this.#host.queueLength() > 0 || peers.length === 0) return
+    this.#roundsLeft--
+    this.#round++
+    this.#answers = new Map()
+    const { epoch, queue } = this.#context
+    for (const peer of peers) out.push(send(peer, { kind: "OfferAsk", epoch, round: this.#round, thief: queue, cpu: this.#idleCpu }))
+    out.push(timer(COLLECT_TIMER, this.#context.laterMessages(now, ANSWER_MESSAGES)))
+  }
+
+  onReply(now: VirtualTime, _from: unknown, reply: StealReply, out: Out): void {
+    if (reply.kind === "StealNone" && this.#request.close(reply.stealId, false, out)) return this.#again(now, out)
+    if (reply.kind !== "OfferAnswer" || reply.round !== this.#round || this.#answers === null) return
+    this.#answers.set(reply.queue, reply)
+    if (this.#answers.size === this.#context.otherQueues().length) this.#choose(now, out)
+  }
+
+  onTimer(now: VirtualTime, key: string, out: Out): void {
+    if (key === COLLECT_TIMER) this.#choose(now, out)
+    else if (key === AGAIN_TIMER && this.#answers === null && !this.#request.isOpen) this.#askAll(now, out)
+    else if (key === STEAL_RETRY_TIMER) this.#request.repeat(now, out)
+  }
+
+  #choose(now: VirtualTime, out: Out): void {
+    const cpu = this.#idleCpu
+    const offers = [...(this.#answers?.values() ?? [])].filter((answer) => answer.offer !== null)
+    this.#answers = null
+    out.push(cancel(COLLECT_TIMER))
+    if (cpu === null || this.#host.queueLength() > 0) return
+    const best = offers.sort((a, b) => compareOffers(a, b, cpu))[0]
+    if (best?.offer !== null && best !== undefined) this.#request.ask(now, { victim: best.queue, cpu, task: best.offer.task }, out)
+    else this.#waitForNextPeek(now, out)
+  }
+
+  #again(now: VirtualTime, out: Out): void {
+    if (this.#roundsLeft > 0) this.#askAll(now, out)
+    else this.#waitForNextPeek(now, out)
+  }
+
+  #waitForNextPeek(now: VirtualTime, out: Out): void {
+    const { peekTicks, sliceTicks } = this.#context.spec.schedule
+    const interval = peekTicks === 0 ? sliceTicks : Math.min(peekTicks, sliceTicks)
+    const next = (Math.floor(this.#context.ticks.tickAt(now) / interval) + 1) * interval
+    this.#roundsLeft = ROUNDS_MAX
+    out.push(timer(AGAIN_TIMER, this.#context.laterMessages(this.#context.ticks.start(next), ASSIGNED_MESSAGES)))
+  }
+
+  onArrival(now: VirtualTime, stealId: string, out: Out): void {
+    if (this.#request.close(stealId, true, out)) this.#host.decideSoon(now, out)
+  }
+}
+
+/** Below 0: `a` is the better one to take. Class of loss first, then the longest queue, then the least loss. */
+function compareOffers(a: OfferAnswer, b: OfferAnswer, cpu: number): number {
+  const left = a.offer as TaskView
+  const right = b.offer as TaskView
+  return lossClass(left, cpu) - lossClass(right, cpu) || b.waiting - a.waiting || compareLoss(left, right, cpu)
+}

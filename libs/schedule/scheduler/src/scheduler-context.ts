@@ -1,0 +1,95 @@
+/** What all parts of a scheduler actor share. */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Effect } from "@backplane/foundation-actor/machine"
+import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { TickClock } from "@backplane/scenario-machine/tick-clock"
+import { cpusOfQueue, queuesOf, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import type { SchedulerFailure } from "@backplane/schedule-contract/failure-messages"
+import type {
+  NodeUp,
+  SchedulerAttach,
+  SchedulerCommit,
+  SchedulerEvents,
+  SchedulerVerdicts,
+} from "@backplane/schedule-contract/scheduler-messages"
+import type { OfferAnswer, OfferAsk, StealAsk, StealDone, StealNone, StealToken } from "@backplane/schedule-contract/steal-messages"
+import type { Policy } from "@backplane/schedule-policies/policy"
+import { POLICIES } from "@backplane/schedule-policies/policies"
+
+export type SchedulerHears =
+  SchedulerEvents | SchedulerVerdicts | NodeUp | StealAsk | StealNone | OfferAsk | OfferAnswer | StealToken | StealDone
+export type SchedulerSays =
+  SchedulerAttach | SchedulerCommit | StealAsk | StealNone | OfferAsk | OfferAnswer | StealToken | StealDone | SchedulerFailure
+export type Out = Effect<SchedulerSays>[]
+
+/** A request without an answer is repeated after so many ticks. */
+export const RETRY_TICKS = 2
+
+export class SchedulerContext {
+  readonly spec: MachineSpec
+  readonly queue: QueueName
+  /** Life of this scheduler. */
+  readonly generation: number
+  readonly ticks: TickClock
+  /** CPUs that this queue feeds, ascending. */
+  readonly cpus: readonly number[]
+  epoch = 1
+  policyName: PolicyName
+  /** False where the policy of the day has no such queue: then this scheduler has nothing to say. */
+  active: boolean
+
+  constructor(spec: MachineSpec, queue: QueueName, generation: number) {
+    this.spec = spec
+    this.queue = queue
+    this.generation = generation
+    this.ticks = new TickClock(spec.clock)
+    this.cpus = cpusOfQueue(queue, spec.topology.cpus)
+    this.policyName = spec.schedule.policy
+    this.active = this.#holdsQueue()
+  }
+
+  get policy(): Policy {
+    return POLICIES[this.policyName]
+  }
+
+  /** The looks of all CPUs take turns, before CPUs are assigned. */
+  get usesToken(): boolean {
+    const { compat, peekTicks } = this.spec.schedule
+    return compat === "ostep" && this.queue !== "all" && peekTicks > 0 && this.policy.steal === "peek"
+  }
+
+  adopt(epoch: number, policy: string): void {
+    this.epoch = epoch
+    this.policyName = POLICY_NAMES.find((name) => name === policy) ?? this.policyName
+    this.active = this.#holdsQueue()
+  }
+
+  #holdsQueue(): boolean {
+    return queuesOf(this.policyName, this.spec.topology.cpus).includes(this.queue)
+  }
+
+  /** All queues of the policy but this one, in order of CPU. */
+  otherQueues(): readonly QueueName[] {
+    return queuesOf(this.policyName, this.spec.topology.cpus).filter((queue) => queue !== this.queue)
+  }
+
+  peers(): readonly ActorId[] {
+    return this.otherQueues().map(schedulerActor)
+  }
+
+  laterTicks(now: VirtualTime, ticks: number): VirtualTime {
+    return after(now, ticks * this.spec.clock.tickCycles)
+  }
+
+  /** A short while: so many messages' time. */
+  laterMessages(now: VirtualTime, messages: number): VirtualTime {
+    return after(now, messages * this.spec.clock.latencyCycles)
+  }
+
+  /** The end of the slice that `now` lies in: slices end at multiples of their length. */
+  sliceEnd(now: VirtualTime): VirtualTime {
+    const { sliceTicks } = this.spec.schedule
+    return this.ticks.start((Math.floor(this.ticks.tickAt(now) / sliceTicks) + 1) * sliceTicks)
+  }
+}

@@ -1,0 +1,329 @@
+/**
+ * The scheduler machine: decides who runs next on the CPUs that its queue feeds. See README.md for messages and invariants.
+ *
+ * It holds claims, not truth: nodes may refuse any decision, and a scheduler that dies is rebuilt from the nodes' snapshots.
+ */
+import { noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { unreachable } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import { MersenneTwister } from "@backplane/foundation-base/mersenne-twister"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { cpusOfNode, nodeOfCpu, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import type {
+  Decision,
+  NodeUp,
+  SchedulerEvent,
+  SchedulerEvents,
+  SchedulerVerdicts,
+  Verdict,
+} from "@backplane/schedule-contract/scheduler-messages"
+import type { OfferAsk, StealAsk } from "@backplane/schedule-contract/steal-messages"
+import type { TaskView } from "@backplane/schedule-contract/task-view"
+import { CpuClaims, type Run } from "./cpu-claims.ts"
+import { NO_STEALING } from "./no-stealing.ts"
+import { NodeLinks, pickSpan } from "./node-links.ts"
+import { OfferStealing } from "./offer-stealing.ts"
+import { PeekStealing } from "./peek-stealing.ts"
+import { RunQueue } from "./run-queue.ts"
+import { SchedulerContext, type Out, type SchedulerHears, type SchedulerSays } from "./scheduler-context.ts"
+import { STEAL_TIMER, type StealHost, type Stealing } from "./stealing.ts"
+import { TokenStealing } from "./token-stealing.ts"
+
+/** Answers to thieves that are kept for repeated questions. */
+const ANSWERED_MAX = 256
+
+export interface SchedulerConfig {
+  readonly spec: MachineSpec
+  readonly queue: QueueName
+  readonly generation: number
+}
+
+export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> {
+  readonly #context: SchedulerContext
+  readonly #queue = new RunQueue()
+  readonly #claims = new CpuClaims()
+  readonly #links: NodeLinks
+  #stealing: Stealing = NO_STEALING
+  /** stealId → the node that was told to hand over, or null where there was nothing. */
+  readonly #answered = new Map<string, { readonly node: number; readonly decision: Decision } | null>()
+  readonly #twister: MersenneTwister
+  /** First tick whose random order of CPUs has not been drawn. */
+  #nextOrderTick = 0
+  #order: readonly number[] = []
+  #deciding = false
+
+  constructor({ spec, queue, generation }: SchedulerConfig) {
+    this.#context = new SchedulerContext(spec, queue, generation)
+    this.#links = new NodeLinks(this.#context)
+    this.#twister = new MersenneTwister(spec.seed)
+    this.#twister.advanceTo(spec.schedule.drawsBefore)
+  }
+
+  start(now: VirtualTime): readonly Effect<SchedulerSays>[] {
+    const out: Out = []
+    this.#begin(now, out)
+    return out
+  }
+
+  /** Takes up the queue under the policy of the day. */
+  #begin(now: VirtualTime, out: Out): void {
+    this.#stealing = this.#chooseStealing()
+    if (!this.#context.active) return
+    this.#attach(now, out)
+    this.#stealing.begin(now, out)
+  }
+
+  #chooseStealing(): Stealing {
+    const host: StealHost = { queueLength: () => this.#queue.length, decideSoon: (now, out) => this.#decideSoon(now, out) }
+    if (!this.#context.active || this.#context.queue === "all") return NO_STEALING
+    if (this.#context.usesToken) return new TokenStealing(this.#context, host)
+    const { steal } = this.#context.policy
+    return steal === "peek"
+      ? new PeekStealing(this.#context, host)
+      : steal === "offers"
+        ? new OfferStealing(this.#context, host)
+        : NO_STEALING
+  }
+
+  step(now: VirtualTime, input: Input<SchedulerHears>): readonly Effect<SchedulerSays>[] {
+    const out: Out = []
+    if (input.kind === "message") this.#onMessage(now, input.from, input.body, out)
+    else if (input.kind === "timer") this.#onTimer(now, input.key, out)
+    return out
+  }
+
+  #onMessage(now: VirtualTime, from: ActorId, body: SchedulerHears, out: Out): void {
+    if (body.epoch < this.#context.epoch) return // said under a policy that is over
+    switch (body.kind) {
+      case "NodeUp":
+        return this.#onNodeUp(now, body, out)
+      case "SchedulerEvents":
+        return this.#onEvents(now, body, out)
+      case "SchedulerVerdicts":
+        return this.#onVerdicts(now, body, out)
+      case "StealAsk":
+        return this.#onStealAsk(body, out)
+      case "OfferAsk":
+        return this.#onOfferAsk(body, out)
+      case "StealNone":
+      case "OfferAnswer":
+      case "StealToken":
+      case "StealDone":
+        return this.#stealing.onReply(now, from, body, out)
+      default:
+        return unreachable(body)
+    }
+  }
+
+  #onTimer(now: VirtualTime, key: string, out: Out): void {
+    if (key === "attach") this.#attach(now, out)
+    else if (key === "decide") this.#decide(now, out)
+    else if (key.startsWith(STEAL_TIMER) && this.#context.active) this.#stealing.onTimer(now, key, out)
+  }
+
+  #attach(now: VirtualTime, out: Out): void {
+    const again = this.#context.active ? this.#links.attach(now, out) : null
+    if (again !== null) out.push(timer("attach", again.at))
+  }
+
+  #onNodeUp(now: VirtualTime, up: NodeUp, out: Out): void {
+    if (up.epoch > this.#context.epoch) {
+      this.#context.adopt(up.epoch, up.policy)
+      this.#links.reset()
+      this.#claims.forget()
+      this.#queue.removeIf(() => true)
+      this.#answered.clear()
+      return this.#begin(now, out)
+    }
+    const link = this.#links.link(up.node)
+    if (link === undefined || !this.#context.active) return
+    // The node does not know us: it has a new life, or gave up our stream. (Before our first snapshot the attach is on its way.)
+    if (link.incarnation > 0) this.#forgetNode(up.node)
+    this.#attach(now, out)
+  }
+
+  #forgetNode(node: number): void {
+    const { from, to } = cpusOfNode(this.#context.spec.topology, node)
+    this.#links.reset(node)
+    this.#queue.removeIf((task) => task.node === node)
+    this.#claims.forget(new Set(Array.from({ length: to - from }, (_, index) => from + index)))
+  }
+
+  #onEvents(now: VirtualTime, message: SchedulerEvents, out: Out): void {
+    const order = this.#links.accept(message)
+    if (order === "stale" || order === "gap") return
+    out.push(
+      openSpan(pickSpan(message.node), "sched.pick", {
+        "backplane.queue": this.#context.queue,
+        "backplane.policy": this.#context.policyName,
+      }),
+    )
+    if (order === "fresh") {
+      this.#queue.removeIf((task) => task.node === message.node)
+      out.push(noteSpan("sched.attach", { "backplane.queue": this.#context.queue, "backplane.node": message.node }))
+    }
+    if (order === "copy") this.#sayAgain(message.node)
+    else for (const event of message.events) this.#onEvent(now, event, out)
+    this.#decideSoon(now, out)
+  }
+
+  /** The node repeats itself: our last commit may be lost, and the decisions in it. */
+  #sayAgain(node: number): void {
+    const { from, to } = cpusOfNode(this.#context.spec.topology, node)
+    const cpus = new Set(Array.from({ length: to - from }, (_, index) => from + index))
+    for (const run of this.#claims.sentTo(cpus)) this.#links.decide(node, run)
+  }
+
+  #onEvent(now: VirtualTime, event: SchedulerEvent, out: Out): void {
+    switch (event.type) {
+      case "TASK_NEW":
+        if (event.reason === "new" && now < this.#context.ticks.start(0)) this.#queue.enqueueInOrder(event.task)
+        else this.#queue.enqueue(event.task)
+        if (event.stealId !== undefined) this.#stealing.onArrival(now, event.stealId, out)
+        return
+      case "TASK_PREEMPTED":
+        this.#claims.onRunning(event.cpu)
+        return this.#queue.enqueue(event.task)
+      case "TASK_DEAD":
+        this.#claims.onRunning(event.cpu)
+        return this.#queue.remove(event.task)
+      case "TASK_GONE":
+        return this.#queue.remove(event.task)
+      case "CPU_RUNNING":
+        this.#claims.onRunning(event.cpu)
+        return this.#queue.remove(event.task)
+      case "CPU_IDLE": {
+        const again = this.#claims.onIdle(event.cpu, event.idleSeq)
+        if (again !== null) this.#links.decide(nodeOfCpu(this.#context.spec.topology, event.cpu), again)
+        return
+      }
+      case "SYNC":
+        return
+      default:
+        return unreachable(event)
+    }
+  }
+
+  /** Refused decisions: a claim that is still good goes back to the head of the queue, any other is dropped (an event tells the rest). */
+  #onVerdicts(now: VirtualTime, message: SchedulerVerdicts, out: Out): void {
+    if (message.generation !== this.#context.generation) return
+    const decisions = this.#links.takeSent(message.node, message.commit, out)
+    for (const [index, verdict] of message.verdicts.entries()) {
+      const decision = decisions[index]
+      if (decision === undefined || verdict === "OK") continue
+      if (decision.type === "RUN") this.#onRefusedRun(decision, verdict)
+      else this.#onRefusedRequeue(decision, out)
+    }
+    this.#decideSoon(now, out)
+  }
+
+  /** The claim was void: the thief is told that there is nothing. */
+  #onRefusedRequeue({ stealId, to }: Extract<Decision, { type: "REQUEUE" }>, out: Out): void {
+    this.#answered.set(stealId, null)
+    out.push(send(schedulerActor(to), { kind: "StealNone", epoch: this.#context.epoch, stealId }))
+  }
+
+  #onRefusedRun(run: Run, verdict: Verdict): void {
+    const task = this.#claims.refused(run)
+    if (task === null) return
+    if (verdict === "CPU_BUSY" || verdict === "BAD_SLICE") this.#queue.putBack(task)
+    if (verdict !== "CPU_BUSY") this.#claims.setIdle(run.cpu)
+  }
+
+  /** Decisions wait for all that happens at this instant: the timer comes after the instant's messages. */
+  #decideSoon(now: VirtualTime, out: Out): void {
+    if (this.#deciding) return
+    this.#deciding = true
+    out.push(timer("decide", now))
+  }
+
+  #decide(now: VirtualTime, out: Out): void {
+    this.#deciding = false
+    if (!this.#context.active) return
+    if (!this.#stealing.mayDecide(now)) return void (this.#stealing instanceof TokenStealing && this.#stealing.hold(now, out))
+    for (const cpu of this.#inOrder(now)) {
+      const index = this.#context.policy.pick(this.#queue.waiting, cpu)
+      const task = this.#queue.take(index)
+      if (task !== undefined) this.#run(now, cpu, task)
+    }
+    this.#links.flush(out)
+    this.#stealing.afterDecide(now, this.#claims.idleCpus(), out)
+  }
+
+  #run(now: VirtualTime, cpu: number, task: TaskView): void {
+    const run: Run = {
+      type: "RUN",
+      cpu,
+      task: task.task,
+      taskSeq: task.taskSeq,
+      at: task.node,
+      until: this.#context.sliceEnd(now),
+      idleSeq: this.#claims.idleSeq(cpu),
+    }
+    this.#claims.sent(run, task)
+    this.#links.decide(nodeOfCpu(this.#context.spec.topology, cpu), run)
+  }
+
+  /** The idle CPUs in the order in which they are served: by number, or in the tick's random order, drawn for every tick. */
+  #inOrder(now: VirtualTime): readonly number[] {
+    const idle = this.#claims.idleCpus()
+    if (!this.#context.spec.schedule.randomOrder || this.#context.queue !== "all") return idle
+    const tick = this.#context.ticks.tickAt(now)
+    for (; this.#nextOrderTick <= tick; this.#nextOrderTick++) {
+      const order = [...this.#context.cpus]
+      this.#twister.shuffle(order)
+      this.#order = order
+    }
+    return this.#order.filter((cpu) => idle.includes(cpu))
+  }
+
+  /** A thief asks. What is given is handed over by the node that holds it, which answers the thief. */
+  #onStealAsk(ask: StealAsk, out: Out): void {
+    const thief = schedulerActor(ask.thief)
+    if (!this.#answered.has(ask.stealId)) this.#answered.set(ask.stealId, this.#give(ask))
+    if (this.#answered.size > ANSWERED_MAX) this.#answered.delete(this.#answered.keys().next().value as string)
+    const answer = this.#answered.get(ask.stealId)
+    if (answer === null || answer === undefined)
+      return void out.push(send(thief, { kind: "StealNone", epoch: this.#context.epoch, stealId: ask.stealId }))
+    this.#links.decide(answer.node, answer.decision)
+    out.push(noteSpan("sched.steal", { "backplane.task": answer.decision.task, "backplane.to": ask.thief }))
+    this.#links.flushNode(answer.node, out)
+  }
+
+  #give(ask: StealAsk): { readonly node: number; readonly decision: Decision } | null {
+    const { waiting } = this.#queue
+    const asked = waiting.findIndex((task) => task.task === ask.task)
+    const index = this.#context.usesToken
+      ? waiting.findIndex((task) => task.affinity.length === 0 || task.requestedRun === ask.cpu || task.workingSet === ask.cpu)
+      : ask.task === null
+        ? this.#context.policy.give(waiting, ask.cpu)
+        : asked
+    const task = this.#queue.take(index)
+    if (task === undefined) return null
+    return { node: task.node, decision: { type: "REQUEUE", task: task.task, taskSeq: task.taskSeq, to: ask.thief, stealId: ask.stealId } }
+  }
+
+  #onOfferAsk(ask: OfferAsk, out: Out): void {
+    const { epoch, queue, policy } = this.#context
+    const { waiting } = this.#queue
+    const offer = waiting[policy.give(waiting, ask.cpu)] ?? null
+    out.push(send(schedulerActor(ask.thief), { kind: "OfferAnswer", epoch, round: ask.round, queue, waiting: waiting.length, offer }))
+  }
+
+  /** For people and checkers. Not part of the protocol. */
+  inspect(): Json {
+    const { queue, generation, epoch, policyName, active } = this.#context
+    return {
+      queue,
+      generation,
+      epoch,
+      policy: policyName,
+      active,
+      waiting: this.#queue.waiting.map((task) => task.task),
+      idle: [...this.#claims.idleCpus()],
+    }
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Every job of the machine and what became of it.
+ *
+ * Invariants: an attempt is begun only after the one before it was given up; a job that is finished stays finished, once.
+ */
+import { defined } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import type { JobSpec } from "@backplane/scenario-machine/machine-spec"
+
+export type JobState =
+  /** Known, not yet due or not yet told to a node. */
+  | "due"
+  /** Told to a node, no answer yet. */
+  | "submitted"
+  | "live"
+  | "finished"
+  /** The node that held it is gone, and it is not restartable. */
+  | "lost"
+  /** No node could take it. */
+  | "rejected"
+
+export interface Job {
+  readonly spec: JobSpec
+  readonly ordinal: number
+  state: JobState
+  /** Lives begun: 1 for a job that was never restarted. */
+  attempt: number
+  /** Node that it lies on, as far as known. */
+  node: number
+  /** Queue that it was dealt to. */
+  queue: string
+  /** First tick after its last, once finished. */
+  finishTick: number | null
+  /** Why it was rejected or lost. */
+  reason: string
+  /** Reports of its node in a row that did not mention it. */
+  unseen: number
+}
+
+/** Finished jobs that a machine with unending arrivals remembers. */
+const ENDED_MAX = 10_000
+
+export class JobTable {
+  readonly #jobs = new Map<string, Job>()
+  #ordinals = 0
+  /** Ended jobs that were forgotten. */
+  forgotten = 0
+
+  add(spec: JobSpec): Job {
+    const job: Job = {
+      spec,
+      ordinal: this.#ordinals++,
+      state: "due",
+      attempt: 1,
+      node: 0,
+      queue: "all",
+      finishTick: null,
+      reason: "",
+      unseen: 0,
+    }
+    this.#jobs.set(spec.name, job)
+    return job
+  }
+
+  get(name: string): Job | undefined {
+    return this.#jobs.get(name)
+  }
+
+  /** In order of creation. */
+  all(): readonly Job[] {
+    return [...this.#jobs.values()]
+  }
+
+  inState(...states: readonly JobState[]): readonly Job[] {
+    return this.all().filter((job) => states.includes(job.state))
+  }
+
+  /** A machine that runs for ever forgets its oldest ended jobs. Returns their names. */
+  forgetOldest(): readonly string[] {
+    const ended = this.inState("finished", "lost", "rejected")
+    const names = ended.slice(0, Math.max(0, ended.length - ENDED_MAX)).map((job) => job.spec.name)
+    for (const name of names) this.#jobs.delete(name)
+    this.forgotten += names.length
+    return names
+  }
+
+  get size(): number {
+    return this.#jobs.size
+  }
+
+  restore(records: readonly Json[]): void {
+    const jobs = records.map((record) => record as unknown as Job).sort((a, b) => a.ordinal - b.ordinal)
+    for (const job of jobs) this.#jobs.set(job.spec.name, job)
+    this.#ordinals = Math.max(this.#ordinals, ...jobs.map((job) => job.ordinal + 1))
+  }
+
+  mustGet(name: string): Job {
+    return defined(this.#jobs.get(name), `job ${name} is known`)
+  }
+}
+
+/** A job as it is kept on disk. */
+export function recordOf(job: Job): Json {
+  const { spec, ...rest } = job
+  return { ...rest, spec: { ...spec, affinity: [...spec.affinity] } }
+}

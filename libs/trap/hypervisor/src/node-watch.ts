@@ -1,0 +1,84 @@
+/** What the hypervisor knows of each node from its reports: whether it lives, and whether anything moves. */
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { NodeReport } from "@backplane/compute-contract/task-messages"
+import { SILENCE_TICKS, type HypervisorContext } from "./hypervisor-context.ts"
+
+interface NodeState {
+  incarnation: number
+  lastReportAt: VirtualTime | null
+  report: NodeReport | null
+  lost: boolean
+}
+
+export class NodeWatch {
+  readonly #context: HypervisorContext
+  readonly #nodes: NodeState[]
+  /** Since when no task was put on any CPU although tasks wait and every CPU is idle; null: things move. */
+  #stuckSinceTick: number | null = null
+  #stuckDispatches = -1
+
+  constructor(context: HypervisorContext) {
+    this.#context = context
+    this.#nodes = Array.from({ length: context.spec.topology.nodes }, () => ({
+      incarnation: 0,
+      lastReportAt: null,
+      report: null,
+      lost: false,
+    }))
+  }
+
+  /** Takes a report in. `reborn`: the node has begun a new life and forgotten the old one. `stale`: of an earlier life. */
+  onReport(now: VirtualTime, report: NodeReport): "first" | "same" | "reborn" | "stale" {
+    const state = this.#nodes[report.node]
+    if (state === undefined || report.incarnation < state.incarnation) return "stale"
+    const kind = state.incarnation === 0 ? "first" : report.incarnation > state.incarnation ? "reborn" : "same"
+    state.incarnation = report.incarnation
+    state.lastReportAt = now
+    state.report = report
+    state.lost = false
+    return kind
+  }
+
+  /** Nodes that have just been found silent for too long. */
+  newlySilent(now: VirtualTime, startedAt: VirtualTime): readonly number[] {
+    const limit = SILENCE_TICKS * this.#context.spec.clock.tickCycles
+    return this.#nodes.flatMap((state, node) => {
+      if (state.lost || now - (state.lastReportAt ?? startedAt) < limit) return []
+      state.lost = true
+      return [node]
+    })
+  }
+
+  lostNodes(): ReadonlySet<number> {
+    return new Set(this.#nodes.flatMap((state, node) => (state.lost ? [node] : [])))
+  }
+
+  reportOf(node: number): NodeReport | null {
+    return this.#nodes[node]?.report ?? null
+  }
+
+  /**
+   * For how many ticks nothing has moved, by the reports: every CPU of a live node idle, tasks waiting, nothing dispatched since.
+   * A machine that gets no work is not stuck.
+   */
+  stuckTicks(tick: number): number {
+    const reports = this.#nodes.flatMap((state) => (state.lost || state.report === null ? [] : [state.report]))
+    const dispatches = reports.reduce((sum, report) => sum + report.dispatches, 0)
+    const idle = reports.reduce((sum, report) => sum + report.idleCpus, 0)
+    const waiting = reports.reduce((sum, report) => sum + report.holds.filter((task) => task.state === "waiting").length, 0)
+    const moves = waiting === 0 || idle < this.#context.spec.topology.cpus || reports.length < this.#nodes.length
+    if (moves) this.#stuckSinceTick = null
+    else if (this.#stuckSinceTick === null || dispatches !== this.#stuckDispatches) this.#stuckSinceTick = tick
+    this.#stuckDispatches = dispatches
+    return this.#stuckSinceTick === null ? 0 : tick - this.#stuckSinceTick
+  }
+
+  inspect(): { readonly node: number; readonly incarnation: number; readonly state: string; readonly tick: number }[] {
+    return this.#nodes.map((state, node) => ({
+      node,
+      incarnation: state.incarnation,
+      state: state.lost ? "lost" : state.report === null ? "unknown" : "live",
+      tick: state.report?.tick ?? -1,
+    }))
+  }
+}

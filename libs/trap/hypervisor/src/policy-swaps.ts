@@ -1,0 +1,83 @@
+/**
+ * Changes of policy while the machine runs: one at a time, told to every node until each has changed.
+ *
+ * A swap is an epoch: what an older epoch's scheduler says is void. A node that begins a new life is told again.
+ */
+import { closeSpan, event, openSpan, persist, send } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Restored } from "@backplane/foundation-actor/machine"
+import type { NodeReport, PolicySwapped } from "@backplane/compute-contract/task-messages"
+import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { nodeActor } from "@backplane/scenario-machine/topology"
+import type { SwapAsk } from "@backplane/trap-contract/operator-messages"
+import type { HypervisorContext, Out } from "./hypervisor-context.ts"
+
+/** Requests that are remembered, so that a repeat swaps nothing. */
+const ANSWERED_MAX = 64
+
+export class PolicySwaps {
+  readonly #context: HypervisorContext
+  /** Nodes that have not confirmed the current epoch. */
+  readonly #waiting = new Set<number>()
+  readonly #answered = new Map<string, number>()
+
+  constructor(context: HypervisorContext) {
+    this.#context = context
+  }
+
+  get isUnderWay(): boolean {
+    return this.#waiting.size > 0
+  }
+
+  restore(restored: Restored): void {
+    const kept = restored.get("policy")
+    if (typeof kept !== "object" || kept === null || !("epoch" in kept) || !("policy" in kept)) return
+    this.#context.epoch = Number(kept.epoch)
+    this.#context.policy = POLICY_NAMES.find((name) => name === kept.policy) ?? this.#context.policy
+  }
+
+  begin(policy: PolicyName, out: Out): void {
+    this.#context.policy = policy
+    this.#context.epoch++
+    const { epoch, spec } = this.#context
+    for (let node = 0; node < spec.topology.nodes; node++) this.#waiting.add(node)
+    out.push(persist("policy", { epoch, policy }))
+    out.push(openSpan("swap", "sched.swap", { "backplane.policy": policy, "backplane.epoch": epoch }, { root: true }))
+    out.push(event("policy-swapped", { "backplane.policy": policy, "backplane.epoch": epoch }, "info"))
+    this.repeat(out)
+  }
+
+  repeat(out: Out): void {
+    for (const node of this.#waiting) this.#tell(node, out)
+  }
+
+  #tell(node: number, out: Out): void {
+    const { epoch, policy } = this.#context
+    out.push(send(nodeActor(node), { kind: "PolicySwap", epoch, policy }, "swap"))
+  }
+
+  onSwapped({ node, epoch }: PolicySwapped, out: Out): void {
+    if (epoch !== this.#context.epoch || !this.#waiting.delete(node)) return
+    if (this.#waiting.size === 0) out.push(closeSpan("swap"))
+  }
+
+  onReport(report: NodeReport, out: Out): void {
+    if (report.epoch < this.#context.epoch) this.#tell(report.node, out)
+  }
+
+  onAsk(from: ActorId, { request, policy }: SwapAsk, out: Out): void {
+    const known = POLICY_NAMES.find((name) => name === policy)
+    const answer = (state: "begun" | "refused", epoch: number, reason: string): void => {
+      out.push(send(from, { kind: "SwapAnswer", request, epoch, state, reason }))
+    }
+    const before = this.#answered.get(request)
+    if (before !== undefined) return answer("begun", before, "")
+    if (known === undefined)
+      return answer("refused", this.#context.epoch, `there is no policy ${policy}; there are ${POLICY_NAMES.join(", ")}`)
+    if (this.#context.spec.schedule.compat === "ostep") return answer("refused", this.#context.epoch, "the OSTEP model knows no swap")
+    this.begin(known, out)
+    this.#answered.set(request, this.#context.epoch)
+    if (this.#answered.size > ANSWERED_MAX) this.#answered.delete(this.#answered.keys().next().value as string)
+    answer("begun", this.#context.epoch, "")
+  }
+}

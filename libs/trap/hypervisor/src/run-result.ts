@@ -1,0 +1,80 @@
+/** The figures of a run: what `backplane jobs` and `backplane run` print. Pure arithmetic over what nodes and jobs say. */
+import { Fingerprint } from "@backplane/foundation-base/fingerprint"
+import type { Job } from "./job-table.ts"
+import type { CpuRecord } from "./schedule-collector.ts"
+
+export type RunLength = readonly [from: number, to: number, job: string | null]
+
+export type RunFailure =
+  | { readonly kind: "lost-task"; readonly job: string; readonly message: string }
+  | { readonly kind: "max-ticks"; readonly message: string }
+  | { readonly kind: "no-victim"; readonly message: string }
+  | { readonly kind: "rejected"; readonly job: string; readonly message: string }
+
+export interface RunResult {
+  /** First tick after the last job's last. */
+  readonly finish: number
+  /** Per job: its finish tick; null for one that did not finish. */
+  readonly jobs: Readonly<Record<string, number | null>>
+  /** Percent of all ticks, two decimals: in use, and in use with a warm cache. */
+  readonly cpus: readonly { readonly utilization: number; readonly warm: number }[]
+  /** How often a job ran on another CPU than the time before. */
+  readonly migrations: number
+  /** Per CPU: run lengths from tick 0 to `finish`. */
+  readonly schedule: readonly (readonly RunLength[])[]
+  /** Jobs that were lost with a node, and how many lives were begun again. */
+  readonly lost: readonly string[]
+  readonly restarts: number
+  /** Over everything above: equal runs, equal fingerprint. */
+  readonly fingerprint: string
+}
+
+export function runResult(jobs: readonly Job[], cpus: readonly CpuRecord[]): RunResult {
+  const finish = Math.max(0, ...jobs.map((job) => job.finishTick ?? 0), ...cpus.map((cpu) => cpu.segments.at(-1)?.[1] ?? 0))
+  const figures = {
+    finish,
+    jobs: Object.fromEntries(jobs.map((job) => [job.spec.name, job.finishTick])),
+    cpus: cpus.map((cpu) => ({ utilization: percent(cpu.busy, finish), warm: percent(cpu.warm, finish) })),
+    migrations: countMigrations(cpus),
+    schedule: cpus.map((cpu) => withGaps(cpu, finish)),
+    lost: jobs.filter((job) => job.state === "lost").map((job) => job.spec.name),
+    restarts: jobs.reduce((sum, job) => sum + job.attempt - 1, 0),
+  }
+  return { ...figures, fingerprint: new Fingerprint().add(JSON.stringify(figures)).hex() }
+}
+
+/** Two decimals, a tie to the even one (IEEE 754 round-half-even, as most languages print a number): 90.625 is 90.62. */
+export function percent(part: number, whole: number): number {
+  if (whole === 0) return 0
+  const value = (100 * part) / whole
+  const isTie = Number.isInteger(value * 8) && (value * 100) % 1 === 0.5
+  if (!isTie) return Number(value.toFixed(2))
+  const below = Math.floor(value * 100)
+  return (below % 2 === 0 ? below : below + 1) / 100
+}
+
+/** Fills the ticks in which the CPU ran nothing. */
+function withGaps(cpu: CpuRecord, finish: number): RunLength[] {
+  const filled: RunLength[] = []
+  let at = 0
+  for (const [from, to, job] of cpu.segments) {
+    if (from > at) filled.push([at, from, null])
+    filled.push([from, to, job])
+    at = to
+  }
+  if (at < finish) filled.push([at, finish, null])
+  return filled
+}
+
+function countMigrations(cpus: readonly CpuRecord[]): number {
+  const runs = cpus.flatMap((record, cpu) => record.segments.map(([from, , job]) => ({ from, job, cpu })))
+  runs.sort((a, b) => a.from - b.from || a.cpu - b.cpu)
+  const last = new Map<string, number>()
+  let migrations = 0
+  for (const { job, cpu } of runs) {
+    const before = last.get(job)
+    if (before !== undefined && before !== cpu) migrations++
+    last.set(job, cpu)
+  }
+  return migrations
+}
