@@ -228,8 +228,9 @@ describe("a crash", () => {
     expect(world.trace().filter((line) => line.includes("<"))).toEqual(["100 node.1 < node.0 #1 Up {}", "200 node.1 < node.0 #1 Up {}"])
   })
 
-  it("of one that is down already is refused", () => {
+  it("of one that is down already is refused, and so is the restart of one that is up", () => {
     const world = probes(new Map([[A, {}]]))
+    expect(() => world.restart(A)).toThrow(/node.0 is down when it is restarted/)
     world.run()
     world.crash(A)
     expect(() => world.crash(A)).toThrow(/node.0 is up when it crashes/)

@@ -218,8 +218,10 @@ export class World {
 
   /** Begins the next life of a crashed actor, now. */
   restart(actor: ActorId): void {
+    const host = this.#host(actor)
+    assert(host.state === "crashed", `world: ${actor} is down when it is restarted`)
     this.#say(`restart ${actor}`)
-    this.#start(this.#host(actor))
+    this.#start(host)
   }
 
   /** `actor` stands still; what it should handle waits. */
