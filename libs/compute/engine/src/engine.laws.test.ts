@@ -1,0 +1,40 @@
+/** The engine does what the instruction table says, for every extension, on random programs. */
+import { describe, expect, it } from "vitest"
+import { RAM_BASE } from "@backplane/compute-contract/engine"
+import { Random } from "@backplane/foundation-base/random"
+import { WasmEngine } from "./engine.ts"
+import { COMPARE_MEMORY_BYTES, firstDifference } from "./suite/compare.ts"
+import type { Extension } from "@backplane/compute-riscv/instruction"
+
+const EXTENSIONS: readonly (readonly Extension[])[] = [["I"], ["M"], ["A"], ["C"], ["Zba", "Zbb", "Zbs"], ["I", "M", "A", "C", "Zifencei", "Zba", "Zbb", "Zbs"]]
+const PROGRAMS = 60
+const INSTRUCTIONS = 300
+
+describe("random programs end as in the reference: registers, memory, pc and counts", () => {
+  for (const extensions of EXTENSIONS) {
+    it(extensions.join(" "), () => {
+      const engine = new WasmEngine({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 1 })
+      for (let program = 0; program < PROGRAMS; program++) {
+        const difference = firstDifference(engine, { extensions, instructions: INSTRUCTIONS, seed: `${extensions.join("")}-${program}` })
+        expect(difference).toBeUndefined()
+      }
+    })
+  }
+})
+
+describe("random bytes as code", () => {
+  it("end in an exit every time, and never in a failure of the host", () => {
+    const engine = new WasmEngine({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 1 })
+    const random = new Random("bytes")
+    const kinds = new Set<string>()
+    for (let round = 0; round < 300; round++) {
+      engine.writeMemory(RAM_BASE, Uint8Array.from({ length: 4096 }, () => random.below(256)))
+      for (let register = 1; register < 32; register++) engine.writeRegister(0, register, RAM_BASE + BigInt(random.below(COMPARE_MEMORY_BYTES)))
+      engine.writePc(0, RAM_BASE + BigInt(2 * random.below(2048)))
+      const exit = engine.run(0, 1000)
+      expect(exit.retired).toBeLessThanOrEqual(1000)
+      kinds.add(exit.kind)
+    }
+    expect([...kinds]).toContain("exception")
+  })
+})
