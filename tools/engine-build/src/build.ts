@@ -41,14 +41,14 @@ export function engineSources(): Map<string, string> {
 }
 
 export interface Built {
-  readonly binary: Uint8Array
+  readonly binary: Uint8Array<ArrayBuffer>
   readonly text: string
 }
 
-export async function buildEngine(sources: ReadonlyMap<string, string>, outputs: readonly string[] = []): Promise<Built> {
+export async function buildEngine(sources: ReadonlyMap<string, string>, outputs: readonly string[] = [], optimise: "-O1" | "-O3" = "-O3"): Promise<Built> {
   const files = new Map<string, string | Uint8Array>()
   const errors: string[] = []
-  const options = ["-O3", "--runtime", "stub", "--importMemory", "--noExportMemory", "--initialMemory", "1", "--use", "abort="]
+  const options = [optimise, "--runtime", "stub", "--importMemory", "--noExportMemory", "--initialMemory", "1", "--use", "abort="]
   const result = await asc.main(["module.ts", ...options, "--outFile", "engine.wasm", ...outputs], {
     readFile: (name) => sources.get(name.replace(/^\.?\//, "")) ?? null,
     writeFile: (name, contents) => void files.set(name, contents),
@@ -58,7 +58,7 @@ export async function buildEngine(sources: ReadonlyMap<string, string>, outputs:
   if (result.error !== null) throw new Error(`the engine does not compile:\n${errors.join("")}`)
   const binary = files.get("engine.wasm")
   if (!(binary instanceof Uint8Array)) throw new Error("asc wrote no module")
-  return { binary, text: String(files.get("engine.wat") ?? "") }
+  return { binary: new Uint8Array(binary), text: String(files.get("engine.wat") ?? "") }
 }
 
 /** The TypeScript module that carries the binary. */

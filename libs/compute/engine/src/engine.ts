@@ -37,8 +37,8 @@ export class WasmEngine implements Engine {
   readonly #view: DataView
   readonly #functions: EngineFunctions
 
-  /** `binary`: another build than the committed one, for tests of the tests. */
-  constructor(options: EngineOptions, binary?: Uint8Array<ArrayBuffer>) {
+  /** `build`: another than the committed one, and which of its planted bugs is awake: for tests of the tests. */
+  constructor(options: EngineOptions, build?: { readonly binary: Uint8Array<ArrayBuffer>; readonly planted?: number }) {
     const { memoryBytes, cpus } = options
     assert(Number.isInteger(cpus) && cpus >= 1 && cpus <= CPUS_MAX, `cpus is 1…${CPUS_MAX}`)
     assert(memoryBytes % PAGE_BYTES === 0 && memoryBytes >= PAGE_BYTES && memoryBytes <= MEMORY_BYTES_MAX, "memoryBytes is whole pages, up to 3 GiB")
@@ -48,7 +48,8 @@ export class WasmEngine implements Engine {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
     this.#bytes = new Uint8Array(memory.buffer)
     this.#view = new DataView(memory.buffer)
-    this.#functions = instantiate(memory, binary)
+    this.#functions = instantiate(memory, build?.binary)
+    if (build?.planted !== undefined) this.#functions.plant?.(build.planted)
     const { ram, frameFlags, frameSlots, slots, slotCount } = this.#map
     this.#functions.configure(ram, memoryBytes, frameFlags, frameSlots, slots, slotCount, cpus)
     for (let cpu = 0; cpu < cpus; cpu++) {

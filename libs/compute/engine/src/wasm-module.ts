@@ -14,6 +14,8 @@ export interface EngineFunctions {
   translateFor(cpu: number, virtual: bigint, access: number): bigint
   afterDeviceWrite(host: number, size: number): void
   setFrameFlag(host: number, flag: number, on: number): void
+  /** Only in builds with planted bugs: wakes one. */
+  plant?(bug: number): void
 }
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

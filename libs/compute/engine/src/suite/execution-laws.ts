@@ -185,6 +185,43 @@ const changedCode: EngineLaw = {
   },
 }
 
+const changedHalf: EngineLaw = {
+  law: "a store to the second half of an instruction changes it",
+  check: (setting) => {
+    const target = RAM_BASE + 0x100n
+    setting.code([encode("addi", { rd: 5, rs1: 0, immediate: 1 }), ebreak], target)
+    setting.run({ pc: target })
+    setting.registers(0, { 10: target, 11: 0x0020n }) // immediate 2: raw bits 20 up
+    setting.code([encode("sh", { rs1: 10, rs2: 11, immediate: 2 }), ebreak])
+    setting.run()
+    setting.run({ pc: target })
+    return expectSame("x5", setting.engine.readRegister(0, 5), 2n)
+  },
+}
+
+/** Unprivileged manual, "M", table of results for division by zero and overflow, as 64-bit and as 32-bit values. */
+const DIVISIONS: readonly (readonly [name: string, a: bigint, b: bigint, result: bigint])[] = [
+  ["div", 7n, 0n, -1n], ["divu", 7n, 0n, -1n], ["rem", 7n, 0n, 7n], ["remu", 7n, 0n, 7n],
+  ["div", -(1n << 63n), -1n, -(1n << 63n)], ["rem", -(1n << 63n), -1n, 0n],
+  ["divw", 7n, 1n << 32n, -1n], ["divuw", 7n, 1n << 32n, -1n], ["remw", 0x1_8000_0000n, 0n, -(1n << 31n)], ["remuw", 0x1_8000_0000n, 0n, -(1n << 31n)],
+  ["divw", -(1n << 31n), -1n, -(1n << 31n)], ["divw", 0x8000_0000n, 0xffff_ffffn, -(1n << 31n)], ["remw", -(1n << 31n), -1n, 0n],
+  ["div", -7n, 2n, -3n], ["rem", -7n, 2n, -1n], ["divw", -7n, 2n, -3n], ["remw", -7n, 2n, -1n],
+] // prettier-ignore
+
+const divisionTable: EngineLaw = {
+  law: "division by zero and overflow give the results of the manual's table",
+  check: (setting) => {
+    for (const [name, a, b, result] of DIVISIONS) {
+      setting.code([encode(name, { rd: 7, rs1: 5, rs2: 6 }), ebreak])
+      setting.registers(0, { 5: a, 6: b })
+      setting.run()
+      const wrong = expectSame(`${name} ${a} ${b}`, setting.engine.readRegister(0, 7), BigInt.asUintN(64, result))
+      if (wrong !== undefined) return wrong
+    }
+    return undefined
+  },
+}
+
 const manyCodePages: EngineLaw = {
   law: "more code pages than the cache holds run right, also the second time round",
   check: (setting) => {
@@ -238,5 +275,5 @@ const illegal: EngineLaw = {
 }
 
 export const EXECUTION_LAWS: readonly EngineLaw[] = [
-  exactCount, pageEnd, zeroRegister, deviceAccess, noAtomicsOnDevices, reservations, changedCode, manyCodePages, watched, illegal,
+  exactCount, pageEnd, zeroRegister, deviceAccess, noAtomicsOnDevices, reservations, changedCode, changedHalf, divisionTable, manyCodePages, watched, illegal,
 ] // prettier-ignore

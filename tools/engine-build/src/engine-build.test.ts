@@ -1,0 +1,42 @@
+/** The committed module is what its sources build, and the laws of the engine catch every planted bug. */
+import { readFileSync } from "node:fs"
+import { describe, expect, it } from "vitest"
+import { WasmEngine } from "@backplane/compute-engine/engine"
+import { COMPARE_MEMORY_BYTES, firstDifference } from "@backplane/compute-engine/suite/compare"
+import { EXECUTION_LAWS } from "@backplane/compute-engine/suite/execution-laws"
+import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "@backplane/compute-engine/suite/setting"
+import { TRANSLATION_LAWS } from "@backplane/compute-engine/suite/translation-laws"
+import { ENGINE_WASM_FILE, buildEngine, engineSources, moduleText } from "./build.ts"
+import { PLANTED_BUGS, plantedSources } from "./planted-bugs.ts"
+
+const BUILD_MILLISECONDS = 60_000
+const PROGRAMS = 12
+const EXTENSIONS = ["I", "M", "A", "C", "Zba", "Zbb", "Zbs"] as const
+
+/** Names of the laws that this build breaks. */
+function brokenLaws(build: { readonly binary: Uint8Array<ArrayBuffer>; readonly planted: number }): string[] {
+  const broken = [...EXECUTION_LAWS, ...TRANSLATION_LAWS]
+    .filter(({ check }) => check(new Setting(new WasmEngine({ memoryBytes: STAGE_MEMORY_BYTES, cpus: STAGE_CPUS }, build))) !== undefined)
+    .map(({ law }) => law)
+  const engine = new WasmEngine({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 1 }, build)
+  for (let program = 0; program < PROGRAMS; program++) {
+    if (firstDifference(engine, { extensions: EXTENSIONS, instructions: 1500, seed: `planted-${program}` }) !== undefined) return [...broken, "random programs"]
+  }
+  return broken
+}
+
+describe("the committed engine", () => {
+  it("is byte for byte what its sources build", { timeout: BUILD_MILLISECONDS }, async () => {
+    const { binary } = await buildEngine(engineSources())
+    expect(readFileSync(ENGINE_WASM_FILE, "utf8") === moduleText(binary), "run node tools/engine-build/src/build.ts").toBe(true)
+  })
+})
+
+describe("planted bugs", () => {
+  it("each breaks a law, and with all asleep none is broken", { timeout: BUILD_MILLISECONDS }, async () => {
+    const { binary } = await buildEngine(plantedSources(), [], "-O1")
+    expect(brokenLaws({ binary, planted: 0 })).toEqual([])
+    const unnoticed = PLANTED_BUGS.filter((_, index) => brokenLaws({ binary, planted: index + 1 }).length === 0)
+    expect(unnoticed.map(({ bug }) => bug)).toEqual([])
+  })
+})

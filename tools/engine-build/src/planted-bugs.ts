@@ -1,0 +1,51 @@
+/** Deliberate bugs of the engine: one build carries all of them, `plant(n)` wakes one. What no law catches, no law checks. */
+import { engineSources } from "./build.ts"
+
+interface PlantedBug {
+  readonly bug: string
+  /** Module of the engine's sources, and the text in it that goes wrong. */
+  readonly module: string
+  readonly right: string
+  /** In place of `right`; `PLANTED` is true while this bug is awake. */
+  readonly wrong: string
+}
+
+/** An expression that is different while awake. */
+const instead = (bug: string, module: string, right: string, wrong: string): PlantedBug => ({ bug, module, right, wrong: `(PLANTED ? ${wrong} : ${right})` })
+const rather = (bug: string, module: string, right: string, wrong: string): PlantedBug => ({ bug, module, right, wrong })
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  instead("sraw shifts zeros in", "interpreter.ts", "i64(i32(a) >> i32(b))", "i64(i32(u32(a) >> u32(b)))"),
+  instead("mulhsu takes both as signed", "interpreter.ts", "multiplyHighSignedUnsigned(a, b)", "multiplyHighSigned(a, b)"),
+  rather("divw overflow yields 0", "arithmetic.ts", "? -a : a / b\n}\n\nexport function divideUnsignedWord", "? (PLANTED ? -a & i32.MAX_VALUE : -a) : a / b\n}\n\nexport function divideUnsignedWord"),
+  rather("jalr writes rd before it reads rs1", "interpreter.ts", "case OP_JALR_4: {", "case OP_JALR_4: { if (PLANTED) store<i64>(cpu + load<u8>(ip, 1), i64(base + u64((ip - slot) >>> 2)) + 4, 8);"),
+  instead("AMO results are not sign-extended", "interpreter.ts", "i64(load<i32>(host))", "i64(load<u32>(host))"),
+  instead("writes of x0 land in x1", "records.ts", "((rd - 1) & 31) << 3", "(rd == 0 ? 0 : ((rd - 1) & 31) << 3)"),
+  rather("the value of a straddling fault is the first page", "fetch.ts", "stopWithFailure(cpu, ACCESS_FETCH, virtual)\n    return 0\n  }\n  if (!inRam(physical, 2)", "stopWithFailure(cpu, ACCESS_FETCH, PLANTED ? pc : virtual)\n    return 0\n  }\n  if (!inRam(physical, 2)"),
+  rather("A and D are never set", "translate.ts", "if (updated != entry)", "if (!PLANTED && updated != entry)"),
+  rather("SC ignores the reservation", "access.ts", "if (reserved != host)", "if (!PLANTED && reserved != host)"),
+  rather("another CPU's store leaves the reservation", "memory.ts", "if (cpu == writer) continue", "if (PLANTED || cpu == writer) continue"),
+  rather("changed code stays decoded", "code-cache.ts", "if (slot == 0) return\n", "if (PLANTED || slot == 0) return\n"),
+  rather("only the first halfword of changed code is forgotten", "code-cache.ts", "offset < 2 ? 0 : (offset - 2) >>> 1", "PLANTED ? offset >>> 1 : offset < 2 ? 0 : (offset - 2) >>> 1"),
+  rather("the end of a page counts as an instruction", "interpreter.ts", "case OP_PAGE_END: { left++;", "case OP_PAGE_END: { if (!PLANTED) left++;"),
+  rather("a flush of one page does nothing", "look-up.ts", "if (load<u32>(key) == 0) continue", "if (PLANTED || load<u32>(key) == 0) continue"),
+  rather("addresses that are not canonical translate", "translate.ts", "if (u64((i64(virtual) << 25) >> 25) != virtual)", "if (!PLANTED && u64((i64(virtual) << 25) >> 25) != virtual)"),
+  rather("SUM is ignored", "translate.ts", "!(flags & SUM)", "!(PLANTED || flags & SUM)"),
+  rather("store faults report as loads", "translate.ts", "access == ACCESS_LOAD ? 13 : 15", "PLANTED || access == ACCESS_LOAD ? 13 : 15"),
+  rather("half of a faulting split store is written", "access.ts", "if (second == 0) return\n  for", "if (PLANTED) store<u8>(first, u8(value))\n  if (second == 0) return\n  for"),
+  rather("translations are not keyed by root", "look-up.ts", "&& load<u64>(key, 8) == root", "&& (PLANTED || load<u64>(key, 8) == root)"),
+] // prettier-ignore
+
+/** Sources of the build with all bugs asleep; their numbers start at 1. */
+export function plantedSources(): Map<string, string> {
+  const sources = engineSources()
+  sources.set("planted.ts", "export let planted: u32 = 0\nexport function plant(bug: u32): void { planted = bug }\n")
+  sources.set("module.ts", `${sources.get("module.ts") ?? ""}\nexport { plant } from "./planted"\n`)
+  PLANTED_BUGS.forEach(({ bug, module, right, wrong }, index) => {
+    const text = sources.get(module) ?? ""
+    if (!text.includes(right)) throw new Error(`${module} has nothing to plant "${bug}" in`)
+    const planted = text.replaceAll(right, wrong.replaceAll("PLANTED", `(planted == ${index + 1})`))
+    sources.set(module, planted.includes('from "./planted"') ? planted : `import { planted } from "./planted"\n${planted}`)
+  })
+  return sources
+}
