@@ -1,10 +1,10 @@
 /**
- * Several services in one process (`--colocate`): imports each app's `start(environment)` from `apps/<service>/src/app.ts`.
+ * Several services in one process (`--colocate`): imports each app's `start(environment)` from its module.
  *
  * Each keeps its own name, instance and user on the bus; messages between their actors still go through it unless the runtime routes
  * them locally. The process ends with the first service that ends: then all start again together.
  */
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 
 interface Started {
@@ -16,25 +16,24 @@ interface Started {
 type Start = (environment: Readonly<Record<string, string | undefined>>) => Promise<Started>
 
 interface Entry {
-  readonly service: string
+  /** Path of the module, relative to the checkout. */
+  readonly module: string
   readonly environment: Readonly<Record<string, string | undefined>>
 }
 
-const APPS = join(import.meta.dirname, "../../../apps")
+const ROOT = join(import.meta.dirname, "../../..")
 
-async function loadStart(service: string): Promise<Start> {
-  const path = join(APPS, service, "src/app.ts")
+async function loadStart(path: string): Promise<Start> {
   // The path is made at run time: a tool may start an app, but nothing may be built upon one.
-  const module = (await import(pathToFileURL(path).href)) as { readonly start?: unknown }
-  if (typeof module.start !== "function")
-    throw new Error(`apps/${service}/src/app.ts does not export start(environment): run it without --colocate`)
+  const module = (await import(pathToFileURL(resolve(ROOT, path)).href)) as { readonly start?: unknown }
+  if (typeof module.start !== "function") throw new Error(`${path} does not export start(environment): run it without --colocate`)
   return module.start as Start
 }
 
 async function main(): Promise<number> {
   const entries = JSON.parse(process.env["BACKPLANE_COLOCATED"] ?? "[]") as readonly Entry[]
   if (entries.length === 0) return (console.error("BACKPLANE_COLOCATED is empty: this program is started by stack:up --colocate"), 2)
-  const starts = await Promise.all(entries.map(({ service }) => loadStart(service)))
+  const starts = await Promise.all(entries.map(({ module }) => loadStart(module)))
   const { BACKPLANE_COLOCATED: _, ...shared } = process.env
   const started = await Promise.all(entries.map(({ environment }, index) => starts[index]?.({ ...shared, ...environment })))
   const services = started.filter((each) => each !== undefined)

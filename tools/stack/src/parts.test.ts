@@ -38,7 +38,7 @@ describe("a process that dies", () => {
 })
 
 describe("an answer on the bus", () => {
-  const awaited = ["node-0", "node-1"].map((instance) => ({ service: "node", instance }))
+  const awaited = ["node-0", "node-1"].map((instance) => ({ service: "node", instance, startModule: null }))
   it("belongs to the instance that it names", () => {
     expect(matchPing({ name: "node", id: "x", instance: "node-1" }, awaited)).toBe(awaited[1])
     expect(matchPing({ name: "node", id: "x", instance: "node-7" }, awaited)).toBeNull()

@@ -10,6 +10,8 @@ import { BUS, type ServiceDeclaration } from "./service-manifest.ts"
 export interface HostedService {
   readonly service: string
   readonly instance: string
+  /** What a co-located process imports to start it. */
+  readonly startModule: string | null
 }
 
 export interface ProcessPlan {
@@ -29,7 +31,7 @@ export function planProcesses(services: readonly ServiceDeclaration[], choice: C
   checkNames(services, choice)
   const replaced = new Map(choice.replacements.map(({ service, command }) => [service, command]))
   const counted = services.map((each) => ({ ...each, count: choice.counts.get(each.name) ?? each.count }))
-  const together = choice.colocate ? counted.filter((each) => each.colocatable && !replaced.has(each.name)) : []
+  const together = choice.colocate ? counted.filter((each) => each.startModule !== null && !replaced.has(each.name)) : []
   const alone = counted.filter((each) => !together.includes(each))
   const levels = levelsOf(services)
   const plans = alone.flatMap((each) => processesOf(each, levels.get(each.name) ?? 1, replaced.get(each.name)))
@@ -47,8 +49,8 @@ function processesOf(service: ServiceDeclaration, level: number, replacement: st
 }
 
 /** `numa-node-0`, `numa-node-1`, …: always numbered, so that a second one does not rename the first. */
-function instancesOf({ name, count }: ServiceDeclaration): readonly HostedService[] {
-  return Array.from({ length: count }, (_, index) => ({ service: name, instance: `${name}-${index}` }))
+function instancesOf({ name, count, startModule }: ServiceDeclaration): readonly HostedService[] {
+  return Array.from({ length: count }, (_, index) => ({ service: name, instance: `${name}-${index}`, startModule }))
 }
 
 function colocated(services: readonly ServiceDeclaration[]): ProcessPlan {

@@ -27,6 +27,11 @@ export class RestartPolicy {
     this.#limits = limits
   }
 
+  /** Somebody started it by hand: what was before does not count. */
+  forgive(): void {
+    this.#deaths = 0
+  }
+
   /** A process died after `ranMs`. */
   onDeath(ranMs: number): Verdict {
     const { firstDelayMs, delayMaxMs, soundAfterMs, deathsMax } = this.#limits

@@ -12,22 +12,29 @@ export interface ServiceDeclaration {
   readonly dependsOn: readonly string[]
   /** Program and arguments, relative to the checkout. "node" is the Node.js that runs the stack. */
   readonly command: readonly string[]
-  /** May share a process with others under `--colocate`: its folder exports `start` from `src/app.ts`. */
-  readonly colocatable: boolean
+  /** Module that exports `start(environment)`, for sharing a process under `--colocate`; null: always alone. */
+  readonly startModule: string | null
 }
 
 /** The bus. It is started first and stopped last. */
 export const BUS = "nats-server"
 
 function app(name: string, options: Partial<ServiceDeclaration> = {}): ServiceDeclaration {
-  return { name, count: 1, dependsOn: [], command: ["node", `apps/${name}/src/main.ts`], colocatable: true, ...options }
+  return {
+    name,
+    count: 1,
+    dependsOn: [],
+    command: ["node", `apps/${name}/src/main.ts`],
+    startModule: `apps/${name}/src/app.ts`,
+    ...options,
+  }
 }
 
 export const SERVICES: readonly ServiceDeclaration[] = [
   app("memory-controller"),
   app("cpu-scheduler", { count: 2 }),
   app("numa-node", { count: 2 }),
-  app("gateway", { colocatable: false }),
+  app("gateway", { startModule: null }),
   // Creates machines on the others' processes, so it comes when they can be asked.
   app("hypervisor", { dependsOn: ["memory-controller", "cpu-scheduler", "numa-node"] }),
 ]

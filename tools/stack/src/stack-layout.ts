@@ -236,6 +236,6 @@ function environmentOf(
   const [first, ...others] = plan.hosted
   if (first === undefined) return process.env
   if (others.length === 0) return { ...shared, ...own(first) }
-  const list = plan.hosted.map((hosted) => ({ service: hosted.service, environment: own(hosted) }))
+  const list = plan.hosted.map((hosted) => ({ module: hosted.startModule, environment: own(hosted) }))
   return { ...shared, BACKPLANE_COLOCATED: JSON.stringify(list) }
 }

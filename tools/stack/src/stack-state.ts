@@ -8,8 +8,8 @@ import { join } from "node:path"
 
 export type StackPhase = "starting" | "ready" | "stopping"
 
-/** waiting: for a lower level · starting: runs, does not answer yet · backing-off: died, starts again soon · failed: given up. */
-export type ProcessPhase = "waiting" | "starting" | "ready" | "backing-off" | "failed" | "stopped"
+/** waiting: for a lower level · starting: runs, does not answer yet · backing-off: died, starts again soon · failed: given up · off: by the power switch. */
+export type ProcessPhase = "waiting" | "starting" | "ready" | "backing-off" | "failed" | "off" | "stopped"
 
 export interface ProcessState {
   readonly name: string

@@ -2,6 +2,7 @@
 import { createServer } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { findNatsServer } from "../nats-server-lookup.mjs"
+import { isAlive } from "./stack-state.ts"
 import { finished, freePort, StackUnderTest, until } from "./fake/stack-under-test.ts"
 
 const { NATS_URL: _, ...environment } = process.env
@@ -88,6 +89,30 @@ describe.skipIf(kind !== "program")("a stack of real processes (needs the nats-s
     const command = `node ${JSON.stringify(new URL("fake/fake-service.ts", import.meta.url).pathname)} back anonymous`
     expect(await stack.up(`--replace=back=${command}`)).toMatchObject({ code: 0 })
     expect(await stack.run("logs", "back-1")).toMatchObject({ output: expect.stringContaining("anonymous") })
+  })
+
+  it("runs the services in one process when they are co-located", async () => {
+    stack = new StackUnderTest()
+    expect(await stack.up("--colocate")).toMatchObject({ code: 0, output: expect.stringContaining("ready: 2 processes") })
+    expect(stack.state()?.processes.map((each) => [each.name, each.services])).toEqual([
+      ["nats-server", []],
+      ["colocated-0", ["back-0", "back-1", "front-0"]],
+    ])
+    expect(await stack.run("down")).toMatchObject({ code: 0 })
+    expect(stack.survivors()).toEqual([])
+  })
+
+  it("switches a process off, keeps it off, and on again, when an operator asks over the bus", async () => {
+    stack = new StackUnderTest()
+    await stack.up()
+    const pid = stack.pidOf("back-1")
+    const ask = async (request: object): Promise<unknown> => await stack.askPower(request)
+    expect(await ask({ op: "power", process: "back-1", action: "off" })).toMatchObject({ ok: true, processes: expect.anything() })
+    expect(isAlive(pid)).toBe(false)
+    expect(stack.state()?.processes.find((each) => each.name === "back-1")).toMatchObject({ phase: "off", pid: null, restarts: 0 })
+    expect(await ask({ op: "power", process: "back-9", action: "off" })).toMatchObject({ ok: false, field: "/process" })
+    expect(await ask({ op: "power", process: "back-1", action: "on" })).toMatchObject({ ok: true })
+    await until(() => stack.state()?.processes.every((each) => each.phase === "ready") === true)
   })
 
   it("refuses a port that is taken when it was asked for by number", async () => {

@@ -7,6 +7,7 @@ import type { NatsConnection } from "@nats-io/nats-core"
 import { performance } from "node:perf_hooks"
 import { lastLines } from "./log-file.ts"
 import { connectToBus, matchPing, Presence, type BusAccess, type Ping } from "./presence.ts"
+import { servePower, type PowerAction } from "./power-switch.ts"
 import type { ProcessPlan } from "./process-plan.ts"
 import type { RestartLimits } from "./restart-policy.ts"
 import type { ProcessState, StackPhase } from "./stack-state.ts"
@@ -75,6 +76,7 @@ export class Supervisor {
     return this.#phase
   }
 
+  /** Of all processes, the bus first. */
   states(): readonly ProcessState[] {
     return [...(this.#bus === null ? [] : [this.#bus]), ...this.#units].map((unit) => unit.state())
   }
@@ -88,6 +90,7 @@ export class Supervisor {
       eager: () => this.#units.some((unit) => unit.awaited.length > 0),
       onPing: (ping) => this.#onPing(ping),
     })
+    servePower(connection, this)
     const levels = [...new Set(this.#units.map((unit) => unit.plan.level))].sort((a, b) => a - b)
     for (const level of levels) {
       const units = this.#units.filter((unit) => unit.plan.level === level)
@@ -98,6 +101,14 @@ export class Supervisor {
     this.#phase = "ready"
     this.#settings.report(null)
     return { ok: true }
+  }
+
+  /** The power switch. The bus has none: nobody could ask to switch it on again. */
+  async power(name: string, action: PowerAction): Promise<void> {
+    const unit = this.#units.find((each) => each.plan.name === name)
+    if (unit === undefined || this.#phase === "stopping") return
+    if (action !== "on") await unit.powerOff()
+    if (action !== "off" && !this.#stopping.signal.aborted) unit.powerOn()
   }
 
   /** Orderly and bounded: the last level first, the bus last; what does not go by its deadline is killed. May be called again. */
@@ -149,7 +160,7 @@ export class Supervisor {
       ping,
       awaited.map((each) => each.service),
     )
-    awaited.find((each) => each.service === service)?.unit.answered(service ?? { service: "", instance: "" })
+    if (service !== null) awaited.find((each) => each.service === service)?.unit.answered(service)
   }
 
   /** Null when all are ready; else the reason. */

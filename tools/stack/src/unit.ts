@@ -99,8 +99,20 @@ export class Unit {
     await this.#process?.stop(deadlineMs)
   }
 
-  kill(): void {
+  /** Off: killed at once and kept down. Settles when the process is gone. */
+  async powerOff(): Promise<void> {
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#retry = null
+    this.#enter("off", `${this.plan.name} was switched off`)
     this.#process?.kill()
+    await this.#process?.ended
+  }
+
+  /** On: started with a clean slate, unless it runs. */
+  powerOn(): void {
+    if (this.#phase !== "off" && this.#phase !== "failed") return
+    this.#policy.forgive()
+    this.launch()
   }
 
   closeLog(): void {
@@ -123,7 +135,7 @@ export class Unit {
   #onExit(exit: Exit): void {
     this.#lastExit = exit.reason
     this.#log.write(`--- ${new Date().toISOString()} ${this.plan.name} ended: ${exit.reason}\n`)
-    if (this.#phase === "stopped" || this.#phase === "failed") return this.#context.changed(this, null)
+    if (this.#phase === "stopped" || this.#phase === "failed" || this.#phase === "off") return this.#context.changed(this, null)
     const verdict = this.#policy.onDeath(exit.ranMs)
     const { name } = this.plan
     if (verdict.kind === "give-up") {

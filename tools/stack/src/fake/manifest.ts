@@ -4,10 +4,17 @@ import type { ServiceDeclaration } from "../service-manifest.ts"
 import { ROOT } from "../stack-layout.ts"
 
 const PROGRAM = relative(ROOT, join(import.meta.dirname, "fake-service.ts"))
+const APP = relative(ROOT, join(import.meta.dirname, "fake-app.ts"))
 const moods = JSON.parse(process.env["FAKE_MOODS"] ?? "{}") as Readonly<Record<string, string>>
 
 function fake(name: string, count: number, dependsOn: readonly string[]): ServiceDeclaration {
-  return { name, count, dependsOn, command: ["node", PROGRAM, name, moods[name] ?? "sound"], colocatable: false }
+  return {
+    name,
+    count,
+    dependsOn,
+    command: ["node", PROGRAM, name, moods[name] ?? "sound"],
+    startModule: moods[name] === undefined ? APP : null,
+  }
 }
 
 export const services: readonly ServiceDeclaration[] = [fake("back", 2, []), fake("front", 1, ["back"])]

@@ -4,6 +4,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { inboxPrefix } from "@backplane/nats/permissions"
+import { connect } from "@nats-io/transport-node"
+import { POWER_SUBJECT } from "../power-switch.ts"
 import { isAlive, readLiveState, type StackState } from "../stack-state.ts"
 
 const MAIN = join(import.meta.dirname, "../main.ts")
@@ -66,6 +69,18 @@ export class StackUnderTest {
   journal(): readonly string[] {
     const path = join(this.home, "journal.txt")
     return existsSync(path) ? readFileSync(path, "utf8").trimEnd().split("\n") : []
+  }
+
+  /** Asks the power switch over the bus, as the operator. */
+  async askPower(request: object): Promise<unknown> {
+    const { nats } = this.state() ?? { nats: { url: "", user: null, password: null } }
+    const credentials = { user: nats.user ?? "", pass: nats.password ?? "", inboxPrefix: inboxPrefix("operator") }
+    const connection = await connect({ servers: nats.url, ...credentials })
+    try {
+      return (await connection.request(POWER_SUBJECT, JSON.stringify(request), { timeout: 5_000 })).json()
+    } finally {
+      await connection.close()
+    }
   }
 
   survivors(): readonly number[] {

@@ -1,0 +1,69 @@
+/**
+ * The stack's supervisor as a power switch: JSON requests on `bp.ctl.host.stack`, the control subject that operators may ask.
+ *
+ * A cluster fences a member by cutting its power. "off" kills the process at once and keeps it down, "on" starts it, "cycle" is both.
+ * The answer comes when the process is gone, so that whoever waited for it may rely on that.
+ */
+import type { NatsConnection, Subscription } from "@nats-io/nats-core"
+import type { ProcessState } from "./stack-state.ts"
+
+export const POWER_SUBJECT = "bp.ctl.host.stack"
+
+export type PowerAction = "off" | "on" | "cycle"
+
+export type PowerRequest =
+  { readonly op: "ping" } | { readonly op: "report" } | { readonly op: "power"; readonly process: string; readonly action: PowerAction }
+
+export interface PowerRejection {
+  readonly ok: false
+  readonly field: string
+  readonly reason: string
+}
+
+export interface Powered {
+  states(): readonly ProcessState[]
+  power(process: string, action: PowerAction): Promise<void>
+}
+
+const ACTIONS: readonly PowerAction[] = ["off", "on", "cycle"]
+
+export function parsePowerRequest(text: string, processes: readonly string[]): PowerRequest | PowerRejection {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return no("", "a request is a JSON object")
+  }
+  if (typeof value !== "object" || value === null) return no("", "a request is a JSON object")
+  const { op, process, action } = value as Record<string, unknown>
+  if (op === "ping" || op === "report") return { op }
+  if (op !== "power") return no("/op", "one of ping, report, power")
+  if (typeof process !== "string" || !processes.includes(process)) return no("/process", `one of ${processes.join(", ")}`)
+  const known = ACTIONS.find((each) => each === action)
+  return known === undefined ? no("/action", `one of ${ACTIONS.join(", ")}`) : { op, process, action: known }
+}
+
+/** Answers until the subscription ends with its connection. */
+export function servePower(connection: NatsConnection, powered: Powered): Subscription {
+  const answer = async (text: string): Promise<object> => {
+    const names = powered.states().map((each) => each.name)
+    const request = parsePowerRequest(text, names)
+    if (!("op" in request)) return request
+    if (request.op === "power") await powered.power(request.process, request.action)
+    return request.op === "ping" ? { ok: true, op: "ping" } : { ok: true, op: request.op, processes: powered.states().map(publicState) }
+  }
+  return connection.subscribe(POWER_SUBJECT, {
+    callback: (error, message) => {
+      if (error === null) void answer(message.string()).then((reply) => message.respond(JSON.stringify(reply)))
+    },
+  })
+}
+
+/** Paths of this computer are no business of the bus. */
+function publicState({ name, services, phase, pid, restarts, lastExit }: ProcessState): object {
+  return { name, services, phase, pid, restarts, lastExit }
+}
+
+function no(field: string, reason: string): PowerRejection {
+  return { ok: false, field, reason }
+}
