@@ -58,6 +58,9 @@ export interface UserPermissions {
   readonly subscribe: readonly string[]
 }
 
+/** Requests to make, list and end whole machines: answered by the hypervisor service. */
+export const MACHINES_SUBJECT = "bp.ctl.machines"
+
 /** Everything between machines and kinds is written with `*`, so the list grows with kinds, never with actors. */
 export function permissionsOf(rule: ServiceRule, all: readonly ServiceRule[] = SERVICE_RULES): UserPermissions {
   const { user, hosts, talksTo } = rule
@@ -70,8 +73,9 @@ export function permissionsOf(rule: ServiceRule, all: readonly ServiceRule[] = S
   publish.push(`bp.ctl.alive.${user}`)
   const subscribe = [...hosts, port].map((kind) => `bp.*.${kind}.>`)
   subscribe.push("bp.ctl.host.*", "$SRV.>", `${inboxPrefix(user)}.>`)
+  if (user === "hypervisor") subscribe.push(MACHINES_SUBJECT)
   if (rule.role === "operator") {
-    publish.push("bp.ctl.host.*", "$SRV.>")
+    publish.push("bp.ctl.host.*", MACHINES_SUBJECT, "$SRV.>")
     subscribe.push("bp.ctl.alive.*")
   }
   return { user, publish: [...new Set(publish)], subscribe: [...new Set(subscribe)] }

@@ -87,4 +87,6 @@ export interface Machine<Hears extends Body = Body, Says extends Body = Body> {
   /** Called once before any input. */
   start(now: VirtualTime, restored: Restored): readonly Effect<Says>[]
   step(now: VirtualTime, input: Input<Hears>): readonly Effect<Says>[]
+  /** What the actor knows, for people and checkers. Changes nothing and is no part of any protocol. */
+  inspect?(): Json
 }

@@ -41,6 +41,7 @@ export type ControlRequest =
   | { readonly op: "unhost"; readonly machine: string; readonly actors: readonly ActorId[] | "all" }
   | { readonly op: "ping" }
   | { readonly op: "report" }
+  | { readonly op: "inspect"; readonly machine: string; readonly actor: ActorId }
 
 export interface ActorReport {
   readonly machine: string
@@ -69,6 +70,7 @@ export type ControlReply =
       readonly actors: readonly ActorReport[]
       readonly bus: Readonly<Record<string, number>>
     }
+  | { readonly ok: true; readonly op: "inspect"; readonly machine: string; readonly actor: ActorId; readonly state: Json }
   | { readonly ok: false; readonly field: string; readonly reason: string }
 
 export interface AliveNotice {
@@ -94,10 +96,11 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRej
   if (!isRecord(value)) return no("", "a request is a JSON object")
   const op = value["op"]
   if (op === "ping" || op === "report") return { op }
-  if (op !== "host" && op !== "unhost") return no("/op", "one of host, unhost, ping, report")
+  if (op !== "host" && op !== "unhost" && op !== "inspect") return no("/op", "one of host, unhost, ping, report, inspect")
   const machine = value["machine"]
   if (typeof machine !== "string" || !isMachineName(machine))
     return no("/machine", "small letters, digits and dashes, at most 64, and not ctl")
+  if (op === "inspect") return parseInspect(machine, value["actor"])
   return op === "host" ? parseHost(machine, value) : parseUnhost(machine, value["actors"])
 }
 
@@ -148,6 +151,11 @@ function parseFree(cyclesPerSecond: unknown, originMilliseconds: unknown): HostM
     ...(cyclesPerSecond === undefined ? {} : { cyclesPerSecond }),
     ...(originMilliseconds === undefined ? {} : { originMilliseconds }),
   }
+}
+
+function parseInspect(machine: string, actor: unknown): ControlRequest | ControlRejection {
+  if (typeof actor !== "string" || !isActorId(actor)) return no("/actor", "an actor's name is kind.index")
+  return { op: "inspect", machine, actor }
 }
 
 function parseUnhost(machine: string, actors: unknown): ControlRequest | ControlRejection {

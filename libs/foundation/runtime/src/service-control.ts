@@ -42,6 +42,8 @@ export class ServiceControl {
   readonly #options: ServiceControlOptions
   /** By machine and mode: the machine clock runs freely beside a machine in lock-step. */
   readonly #running = new Map<string, Running>()
+  /** `<machine> <actor>` → the machine of the actor, to look into. */
+  readonly #machines = new Map<string, Machine>()
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
   #stopped = false
@@ -55,6 +57,7 @@ export class ServiceControl {
     const request = parseControlRequest(value)
     if ("ok" in request) return request
     if (request.op === "ping" || request.op === "report") return this.#now(request.op)
+    if (request.op === "inspect") return this.#inspect(request.machine, request.actor)
     if (this.#waiting >= WAITING_MAX) return no("", `${WAITING_MAX} requests wait already: ask again later`)
     this.#waiting++
     const done = this.#last.then(() => (request.op === "host" ? this.#host(request) : this.#unhost(request.machine, request.actors)))
@@ -84,6 +87,12 @@ export class ServiceControl {
     return { ok: true, op, service, instance, incarnation, pid, actors: this.#reports(), bus: counts() }
   }
 
+  #inspect(machine: string, actor: ActorId): ControlReply {
+    const hosted = this.#machines.get(`${machine} ${actor}`)
+    if (hosted === undefined) return no("/actor", `${actor} of ${machine} is not hosted here`)
+    return { ok: true, op: "inspect", machine, actor, state: hosted.inspect?.() ?? null }
+  }
+
   #reports(): ReturnType<MachineHost["reports"]> {
     return [...this.#running.values()].flatMap(({ host }) => host.reports())
   }
@@ -106,6 +115,7 @@ export class ServiceControl {
       this.#hostOf(machine, each.actor)?.remove(each.actor)
       try {
         await host.add(each)
+        this.#machines.set(`${machine} ${each.actor}`, each.machine)
       } catch (error) {
         if (error instanceof StoreDamagedError)
           return no(`/actors/${request.actors.findIndex(({ id }) => id === each.actor)}`, error.message)
@@ -146,7 +156,9 @@ export class ServiceControl {
       if (running.machine !== machine) continue
       const here = running.host.reports().map(({ actor }) => actor)
       for (const actor of actors === "all" ? here : here.filter((each) => actors.includes(each))) {
-        if (running.host.remove(actor)) stopped.push(actor)
+        if (!running.host.remove(actor)) continue
+        stopped.push(actor)
+        this.#machines.delete(`${machine} ${actor}`)
       }
       if (running.host.reports().length > 0) continue
       running.host.stop("the machine was taken off this service")
