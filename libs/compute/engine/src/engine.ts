@@ -8,7 +8,7 @@ import { decode, instructionLength } from "@backplane/compute-riscv/decode"
 import { readExit } from "./exit.ts"
 import { ACCESS, CPU_BYTES, EXIT, FRAME_WATCHED, LAYOUT, MODE, PAGE_BYTES, PROTECTION_REGIONS_MAX, PROTECTION_REGION_BYTES, STATES, memoryMap } from "./layout.ts"
 import { permissionBits } from "./permissions.ts"
-import { instantiate } from "./wasm-module.ts"
+import { allocate, instantiate } from "./wasm-module.ts"
 import type {
   AccessKind,
   CpuState,
@@ -27,6 +27,7 @@ export const CPUS_MAX = 64
 /** Linear memory has 32-bit addresses. */
 export const MEMORY_BYTES_MAX = 3 * 2 ** 30
 const REGISTERS = 32
+const WASM_PAGE_BYTES = 65536
 const LITTLE = true
 const FAILED = 2n ** 64n - 1n
 
@@ -44,8 +45,7 @@ export class WasmEngine implements Engine {
     assert(memoryBytes % PAGE_BYTES === 0 && memoryBytes >= PAGE_BYTES && memoryBytes <= MEMORY_BYTES_MAX, "memoryBytes is whole pages, up to 3 GiB")
     this.options = options
     this.#map = memoryMap(memoryBytes, cpus)
-    const pages = this.#map.bytes / 65536
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages })
+    const memory = allocate(this.#map.bytes / WASM_PAGE_BYTES)
     this.#bytes = new Uint8Array(memory.buffer)
     this.#view = new DataView(memory.buffer)
     this.#functions = instantiate(memory, build?.binary)

@@ -2,6 +2,21 @@
 import { assert, defined } from "@backplane/foundation-base/assert"
 import { ENGINE_WASM } from "./engine-wasm.ts"
 
+/**
+ * The global that every host of this library has, as far as it is used here: declared by hand, because the type library that
+ * knows it (dom) would let timers and the like into every pure package that imports the engine.
+ */
+declare const WebAssembly: {
+  readonly Memory: new (pages: { readonly initial: number; readonly maximum: number }) => WasmMemory
+  readonly Module: new (binary: Uint8Array<ArrayBuffer>) => WasmModule
+  readonly Instance: new (module: WasmModule, imports: { readonly env: { readonly memory: WasmMemory } }) => { readonly exports: object }
+}
+
+interface WasmMemory {
+  readonly buffer: ArrayBuffer
+}
+type WasmModule = object
+
 /** What assembly/module.ts exports. `cpu` is the address of a state block. */
 export interface EngineFunctions {
   configure(ram: number, ramBytes: number, frameFlags: number, frameSlots: number, slots: number, slotCount: number, cpus: number): void
@@ -36,8 +51,13 @@ export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
+/** Linear memory of a fixed size, in units of 64 KiB. */
+export function allocate(pages: number): WasmMemory {
+  return new WebAssembly.Memory({ initial: pages, maximum: pages })
+}
+
 /** `binary`: another build than the committed one, for tests of the tests. */
-export function instantiate(memory: WebAssembly.Memory, binary: Uint8Array<ArrayBuffer> = decodeBase64(ENGINE_WASM)): EngineFunctions {
+export function instantiate(memory: WasmMemory, binary: Uint8Array<ArrayBuffer> = decodeBase64(ENGINE_WASM)): EngineFunctions {
   const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), { env: { memory } })
   const functions = instance.exports
   assert(isEngine(functions), "the module exports the functions of the engine")

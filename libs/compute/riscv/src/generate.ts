@@ -21,6 +21,8 @@ export const FREE_REGISTERS: readonly number[] = Array.from({ length: 32 }, (_, 
 export interface ProgramShape {
   readonly extensions: readonly Extension[]
   readonly instructions: number
+  /** Names to leave out. */
+  readonly except?: readonly string[]
 }
 
 /** One thing to place: its bytes once the distance to a later thing is known. */
@@ -33,7 +35,7 @@ interface Item {
 
 /** Little-endian code bytes. What follows it is entered at its end. */
 export function generateProgram(random: Random, shape: ProgramShape): Uint8Array {
-  const wide = INSTRUCTIONS.filter((entry) => shape.extensions.includes(entry.extension) && entry.operation.kind !== "system")
+  const wide = INSTRUCTIONS.filter((entry) => shape.extensions.includes(entry.extension) && entry.operation.kind !== "system" && !shape.except?.includes(entry.name))
   const narrow = shape.extensions.includes("C") ? COMPRESSED.filter((form) => !["c.ebreak", "c.jr", "c.jalr", "c.addi16sp"].includes(form.name)) : []
   const items = Array.from({ length: shape.instructions }, () => {
     const useNarrow = narrow.length > 0 && (wide.length === 0 || random.chance(0.5))

@@ -222,6 +222,24 @@ const divisionTable: EngineLaw = {
   },
 }
 
+const wordCounts: EngineLaw = {
+  law: "clzw, ctzw and cpopw look at the low word only (found against qemu 7.2, whose ctzw does not)",
+  check: (setting) => {
+    const count = (name: string, a: bigint): bigint => {
+      setting.code([encode(name, { rd: 7, rs1: 5 }), ebreak])
+      setting.registers(0, { 5: a })
+      setting.run()
+      return setting.engine.readRegister(0, 7)
+    }
+    return firstWrong(
+      expectSame("ctzw", count("ctzw", 1n << 56n), 32n),
+      expectSame("clzw", count("clzw", 1n << 56n), 32n),
+      expectSame("cpopw", count("cpopw", (1n << 56n) | 3n), 2n),
+      expectSame("ctz", count("ctz", 0n), 64n),
+    )
+  },
+}
+
 const manyCodePages: EngineLaw = {
   law: "more code pages than the cache holds run right, also the second time round",
   check: (setting) => {
@@ -275,5 +293,5 @@ const illegal: EngineLaw = {
 }
 
 export const EXECUTION_LAWS: readonly EngineLaw[] = [
-  exactCount, pageEnd, zeroRegister, deviceAccess, noAtomicsOnDevices, reservations, changedCode, changedHalf, divisionTable, manyCodePages, watched, illegal,
+  exactCount, pageEnd, zeroRegister, deviceAccess, noAtomicsOnDevices, reservations, changedCode, changedHalf, divisionTable, wordCounts, manyCodePages, watched, illegal,
 ] // prettier-ignore
