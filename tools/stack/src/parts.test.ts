@@ -105,7 +105,6 @@ describe("what is shown", () => {
         home: "",
         nats: { url: "", monitorUrl: null, user: null, password: null },
         http: { url: "" },
-        collector: { url: "" },
         scenario: null,
         processes: [STATE],
       })

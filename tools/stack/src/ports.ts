@@ -2,7 +2,7 @@
 import { createServer } from "node:net"
 import { UsageError } from "./options.ts"
 
-export const DEFAULT_PORTS = { nats: 4222, natsMonitor: 8222, http: 8080, collector: 4318 } as const
+export const DEFAULT_PORTS = { nats: 4222, natsMonitor: 8222, http: 4380 } as const
 
 const TRIES_MAX = 200
 

@@ -4,7 +4,7 @@
  * A process runs one service, or several when co-located; a service that is replaced has a process of its own.
  */
 import { UsageError, type UpOptions } from "./options.ts"
-import { BUS, type ServiceDeclaration } from "./service-manifest.ts"
+import { BUS, type Readiness, type ServiceDeclaration } from "./service-manifest.ts"
 
 /** One service inside a process. */
 export interface HostedService {
@@ -21,6 +21,7 @@ export interface ProcessPlan {
   readonly command: readonly string[]
   /** Run by a shell (`--replace`). */
   readonly shell: boolean
+  readonly readiness: Readiness
   /** Starts when all processes of lower levels are ready. The bus is level 0. */
   readonly level: number
 }
@@ -44,6 +45,7 @@ function processesOf(service: ServiceDeclaration, level: number, replacement: st
     hosted: [hosted],
     command: replacement === undefined ? service.command : [replacement],
     shell: replacement !== undefined,
+    readiness: service.readiness,
     level,
   }))
 }
@@ -55,7 +57,7 @@ function instancesOf({ name, count, startModule }: ServiceDeclaration): readonly
 
 function colocated(services: readonly ServiceDeclaration[]): ProcessPlan {
   const command = ["node", "tools/stack/src/colocated.ts"]
-  return { name: "colocated-0", hosted: services.flatMap(instancesOf), command, shell: false, level: 1 }
+  return { name: "colocated-0", hosted: services.flatMap(instancesOf), command, shell: false, readiness: { kind: "bus" }, level: 1 }
 }
 
 /** A process that waits for a co-located service waits for that one process. */

@@ -4,6 +4,9 @@
  * The table is all there is to say about a service; the supervisor knows none by name except the bus itself.
  */
 
+/** bus: answers `$SRV.PING.<name>` on NATS. http: a path of the stack's HTTP port answers with success. */
+export type Readiness = { readonly kind: "bus" } | { readonly kind: "http"; readonly path: string }
+
 export interface ServiceDeclaration {
   /** Name of the service on the bus (`$SRV.PING.<name>`), of its NATS user and of its folder under apps. */
   readonly name: string
@@ -12,6 +15,7 @@ export interface ServiceDeclaration {
   readonly dependsOn: readonly string[]
   /** Program and arguments, relative to the checkout. "node" is the Node.js that runs the stack. */
   readonly command: readonly string[]
+  readonly readiness: Readiness
   /** Module that exports `start(environment)`, for sharing a process under `--colocate`; null: always alone. */
   readonly startModule: string | null
 }
@@ -25,6 +29,7 @@ function app(name: string, options: Partial<ServiceDeclaration> = {}): ServiceDe
     count: 1,
     dependsOn: [],
     command: ["node", `apps/${name}/src/main.ts`],
+    readiness: { kind: "bus" },
     startModule: `apps/${name}/src/app.ts`,
     ...options,
   }
@@ -34,7 +39,7 @@ export const SERVICES: readonly ServiceDeclaration[] = [
   app("memory-controller"),
   app("cpu-scheduler", { count: 2 }),
   app("numa-node", { count: 2 }),
-  app("gateway", { startModule: null }),
+  app("gateway", { readiness: { kind: "http", path: "/readyz" }, startModule: null }),
   // Creates machines on the others' processes, so it comes when they can be asked.
   app("hypervisor", { dependsOn: ["memory-controller", "cpu-scheduler", "numa-node"] }),
 ]

@@ -20,8 +20,8 @@ export const ROOT = join(import.meta.dirname, "../../..")
 export interface Ports {
   readonly nats: number
   readonly natsMonitor: number
+  /** Of the gateway: console, API and collector. */
   readonly http: number
-  readonly collector: number
 }
 
 export interface StackLayout {
@@ -117,10 +117,8 @@ async function choosePorts(up: UpOptions, nats: NatsServer): Promise<{ ports: Po
     nats: { name: "NATS", first: up.natsPort ?? DEFAULT_PORTS.nats, flag: up.natsPort === null ? null : "--nats-port" },
     natsMonitor: { name: "NATS monitoring", first: DEFAULT_PORTS.natsMonitor, flag: null },
     http: { name: "console and API", first: up.httpPort ?? DEFAULT_PORTS.http, flag: up.httpPort === null ? null : "--http-port" },
-    collector: { name: "collector", first: DEFAULT_PORTS.collector, flag: null },
   }
-  // Grafana's own collector takes 4317 and 4318.
-  const taken = new Set<number>(up.grafana ? [4317, 4318] : [])
+  const taken = new Set<number>()
   const notices: string[] = []
   const take = async (wish: PortWish): Promise<number> => {
     const { port, notice } = await choosePort(wish, taken)
@@ -133,7 +131,6 @@ async function choosePorts(up: UpOptions, nats: NatsServer): Promise<{ ports: Po
     nats: own ? await take(wishes.nats) : 0,
     natsMonitor: own ? await take(wishes.natsMonitor) : 0,
     http: await take(wishes.http),
-    collector: await take(wishes.collector),
   }
   return { ports, notices }
 }
@@ -167,7 +164,7 @@ function configOf(nats: NatsServer, home: string, ports: Ports, rules: readonly 
 }
 
 function busPlan(nats: NatsServer, home: string, config: string): ProcessPlan {
-  const plan = { name: BUS, hosted: [], shell: false, level: 0 }
+  const plan: Omit<ProcessPlan, "command"> = { name: BUS, hosted: [], shell: false, readiness: { kind: "bus" }, level: 0 }
   if (nats.kind === "program") return { ...plan, command: [nats.path, "-c", config] }
   const image = nats.kind === "docker" ? nats.image : ""
   const text = readFileSync(config, "utf8")
@@ -212,8 +209,8 @@ function sharedEnvironment(shared: Shared): Readonly<Record<string, string | und
     BACKPLANE_NATS_PASSWORD: external ? (access.password ?? undefined) : undefined,
     BACKPLANE_DATA: join(home, "data"),
     BACKPLANE_HOME: home,
-    BACKPLANE_HTTP_PORT: String(ports.http),
-    BACKPLANE_COLLECTOR: `http://127.0.0.1:${ports.collector}`,
+    BACKPLANE_GATEWAY_PORT: String(ports.http),
+    BACKPLANE_COLLECTOR: `http://127.0.0.1:${ports.http}`,
     BACKPLANE_PARENT_PID: String(parentPid),
     BACKPLANE_SCENARIO: scenario ?? undefined,
     // Compiled code is kept between starts: a service is up some tenths of a second sooner.

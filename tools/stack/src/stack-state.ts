@@ -36,8 +36,8 @@ export interface StackState {
     readonly user: string | null
     readonly password: string | null
   }
+  /** The gateway: console, API and collector. */
   readonly http: { readonly url: string }
-  readonly collector: { readonly url: string }
   readonly scenario: string | null
   readonly processes: readonly ProcessState[]
 }

@@ -91,6 +91,11 @@ describe.skipIf(kind !== "program")("a stack of real processes (needs the nats-s
     expect(await stack.run("logs", "back-1")).toMatchObject({ output: expect.stringContaining("anonymous") })
   })
 
+  it("takes an answer on the HTTP port for readiness where the table says so", async () => {
+    stack = new StackUnderTest({ front: "http" })
+    expect(await stack.up()).toMatchObject({ code: 0, output: expect.stringContaining("front-0 ready") })
+  })
+
   it("runs the services in one process when they are co-located", async () => {
     stack = new StackUnderTest()
     expect(await stack.up("--colocate")).toMatchObject({ code: 0, output: expect.stringContaining("ready: 2 processes") })

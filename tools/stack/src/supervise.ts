@@ -32,6 +32,7 @@ async function main(args: readonly string[]): Promise<void> {
   const supervisor: Supervisor = new Supervisor({
     folder: ROOT,
     ...layout,
+    httpUrl: `http://127.0.0.1:${layout.ports.http}`,
     logPathOf: (plan) => join(layout.home, "logs", `${plan.name}.log`),
     limits: RESTART_LIMITS,
     deadlines: deadlines(process.env),
@@ -84,7 +85,6 @@ function stateOf(layout: StackLayout, supervisor: Supervisor, startedAt: number)
       password: operator?.password ?? access.password,
     },
     http: { url: `http://127.0.0.1:${ports.http}` },
-    collector: { url: `http://127.0.0.1:${ports.collector}` },
     scenario: layout.scenario,
     processes: supervisor.states(),
   }

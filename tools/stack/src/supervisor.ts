@@ -33,6 +33,8 @@ export interface SupervisorSettings {
   /** The bus as a process, or null where somebody else runs it. */
   readonly bus: ProcessPlan | null
   readonly access: BusAccess
+  /** Where a service with readiness by HTTP is asked. */
+  readonly httpUrl: string
   readonly environmentOf: (plan: ProcessPlan) => Readonly<Record<string, string | undefined>>
   readonly logPathOf: (plan: ProcessPlan) => string
   readonly limits: RestartLimits
@@ -63,6 +65,7 @@ export class Supervisor {
       new Unit(plan, {
         folder: settings.folder,
         watchdog: this.#watchdog,
+        httpUrl: settings.httpUrl,
         limits: settings.limits,
         logPath: settings.logPathOf(plan),
         environment: settings.environmentOf(plan),

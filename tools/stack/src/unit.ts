@@ -4,6 +4,7 @@
  * Not the order between processes: that is the supervisor's.
  */
 import { performance } from "node:perf_hooks"
+import { answersHttp } from "./http-probe.ts"
 import { LogFile } from "./log-file.ts"
 import { ManagedProcess, type Exit } from "./managed-process.ts"
 import type { HostedService, ProcessPlan } from "./process-plan.ts"
@@ -14,6 +15,7 @@ import type { Watchdog } from "./watchdog.ts"
 export interface UnitContext {
   readonly folder: string
   readonly watchdog: Watchdog
+  readonly httpUrl: string
   readonly limits: RestartLimits
   readonly logPath: string
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -58,7 +60,7 @@ export class Unit {
 
   /** Services of this process that were started and have not answered yet. */
   get awaited(): readonly HostedService[] {
-    return this.#phase === "starting" ? this.#awaited : []
+    return this.#phase === "starting" && this.plan.readiness.kind === "bus" ? this.#awaited : []
   }
 
   launch(): void {
@@ -77,6 +79,14 @@ export class Unit {
       this.#onExit(exit)
     })
     this.#enter("starting", null)
+    void this.#askHttp(started)
+  }
+
+  async #askHttp(started: ManagedProcess): Promise<void> {
+    const { readiness } = this.plan
+    if (readiness.kind !== "http") return
+    const wanted = (): boolean => this.#process === started && this.#phase === "starting"
+    if (await answersHttp(`${this.#context.httpUrl}${readiness.path}`, wanted)) this.becomeReady()
   }
 
   /** A hosted service answered; the unit is ready when all have. */

@@ -60,11 +60,13 @@ class TableView implements View {
   }
 
   state(state: StackState): void {
+    const before = this.#last.join("\n")
     this.#last = [
       "",
       ...tableOf(state.processes),
       ...(state.phase === "ready" ? ["", ...whereToLook(state, false)] : ["", `${state.phase} …`]),
     ]
+    if (this.#last.join("\n") === before) return
     this.#erase()
     this.#draw()
   }
@@ -89,7 +91,8 @@ class TableView implements View {
   }
 
   #draw(): void {
-    const width = Math.max(20, this.#screen.columns ?? 80)
+    // Some terminals say 0 before they know.
+    const width = this.#screen.columns || 80
     // A wrapped line would take two rows and spoil the count.
     for (const line of this.#last) this.#screen.write(`${line.slice(0, width - 1)}\n`)
     this.#drawn = this.#last.length

@@ -1,9 +1,11 @@
 /**
  * A service that does nothing but be there, for the tests of the supervisor: `node fake-service.ts <name> [mood]`.
  *
- * Moods: `sound`, `mute` (never answers), `dies` (ends at once), `stubborn` (ignores SIGTERM), `anonymous` (does not tell its instance).
+ * Moods: `sound`, `mute` (never answers), `dies` (ends at once), `stubborn` (ignores SIGTERM), `anonymous` (does not tell its instance),
+ * `http` (answers on the HTTP port only).
  */
 import { appendFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { join } from "node:path"
 import { Svcm } from "@nats-io/services"
 import { connect } from "@nats-io/transport-node"
@@ -29,7 +31,12 @@ setInterval(() => {
     process.exit(0)
   }
 }, 500)
-if (mood !== "mute") {
+if (mood === "http") {
+  createServer((request, response) => response.writeHead(request.url === "/readyz" ? 200 : 404).end()).listen(
+    Number(process.env["BACKPLANE_GATEWAY_PORT"]),
+    "127.0.0.1",
+  )
+} else if (mood !== "mute") {
   const user = process.env["BACKPLANE_NATS_USER"] ?? ""
   const pass = process.env["BACKPLANE_NATS_PASSWORD"] ?? ""
   const connection = await connect({ servers: process.env["NATS_URL"] ?? "", user, pass, maxReconnectAttempts: -1, reconnectTimeWait: 100 })
