@@ -1,0 +1,145 @@
+/**
+ * What replicas say to each other. All that one step has for one peer goes as one message (`KvPeer`); an item is the unit of meaning.
+ * None rests on one delivery: coordinators repeat until their deadline, hints until acknowledged, reconciliation every round.
+ */
+import { Type, type Static } from "typebox"
+import { KvRequest } from "./client-messages.ts"
+import { ConsensusItem } from "./consensus-items.ts"
+import { BATCH_ITEMS_MAX, PARTITIONS } from "./limits.ts"
+import { BucketName, Key, KeyState, Vector } from "./versions.ts"
+
+const closed = { additionalProperties: false } as const
+const Id = Type.String({ maxLength: 96, description: "of the coordinator's life: unique, so that late answers find nothing" })
+const Partition = Type.Integer({ minimum: 0, maximum: PARTITIONS - 1 })
+const Hash = Type.String({ pattern: "^[0-9a-f]{16}$" })
+const Actor = Type.String({ maxLength: 64 })
+const Place = { bucket: BucketName, key: Key }
+
+export const Forward = Type.Object(
+  { type: Type.Literal("forward"), requester: Actor, request: KvRequest },
+  { ...closed, description: "a request for the replica that may coordinate it; the answer goes to the requester" },
+)
+export const REPLICATION_REASONS = ["write", "read-repair", "write-repair", "hint", "anti-entropy"] as const
+export type ReplicationReason = (typeof REPLICATION_REASONS)[number]
+export const Replicate = Type.Object(
+  {
+    type: Type.Literal("replicate"),
+    id: Id,
+    ...Place,
+    state: KeyState,
+    reason: Type.Enum([...REPLICATION_REASONS]),
+    holdFor: Type.Optional(Actor),
+  },
+  { ...closed, description: "join this into your state (or, with holdFor, keep it until that replica is back); answered when on disk" },
+)
+export const Replicated = Type.Object(
+  {
+    type: Type.Literal("replicated"),
+    id: Id,
+    ok: Type.Boolean({ description: "false: refused (full); nothing was kept" }),
+    held: Type.Optional(Type.Boolean({ description: "kept as a hint, for the replica of the question" })),
+  },
+  closed,
+)
+export const Fetch = Type.Object(
+  { type: Type.Literal("fetch"), id: Id, ...Place },
+  { ...closed, description: "what do you know of the key?" },
+)
+export const Fetched = Type.Object(
+  {
+    type: Type.Literal("fetched"),
+    id: Id,
+    state: KeyState,
+    unsure: Type.Boolean({ description: "the replica lost data and is being repaired: its answer helps but does not count" }),
+  },
+  closed,
+)
+export const SyncRoots = Type.Object(
+  {
+    type: Type.Literal("sync-roots"),
+    roots: Type.Array(Type.Tuple([Partition, Hash]), { maxItems: PARTITIONS }),
+    answer: Type.Boolean({ description: "false: the question. true: the equal ones, told back" }),
+  },
+  { ...closed, description: "roots of the Merkle trees of the partitions that both hold" },
+)
+export const SyncNodes = Type.Object(
+  { type: Type.Literal("sync-nodes"), partition: Partition, hashes: Type.Array(Hash, { maxItems: 32 }) },
+  { ...closed, description: "the roots differ: these are the hashes below mine" },
+)
+export const SyncLeaves = Type.Object(
+  {
+    type: Type.Literal("sync-leaves"),
+    partition: Partition,
+    nodes: Type.Array(Type.Tuple([Type.Integer({ minimum: 0, maximum: 31 }), Type.Array(Hash, { maxItems: 32 })]), { maxItems: 32 }),
+  },
+  { ...closed, description: "of the nodes that differ, the hashes of the leaves" },
+)
+export const SyncKeys = Type.Object(
+  {
+    type: Type.Literal("sync-keys"),
+    partition: Partition,
+    leaves: Type.Array(Type.Integer({ minimum: 0, maximum: 1023 }), { maxItems: 1024 }),
+    entries: Type.Array(Type.Tuple([BucketName, Key, Hash]), { maxItems: BATCH_ITEMS_MAX }),
+  },
+  { ...closed, description: "of the leaves that differ, my keys and the hash of each" },
+)
+export const SyncStates = Type.Object(
+  {
+    type: Type.Literal("sync-states"),
+    partition: Partition,
+    states: Type.Array(Type.Tuple([BucketName, Key, KeyState]), { maxItems: BATCH_ITEMS_MAX }),
+    wanted: Type.Array(Type.Tuple([BucketName, Key]), { maxItems: BATCH_ITEMS_MAX }),
+  },
+  { ...closed, description: "states that you lack or have otherwise; and those I want of you" },
+)
+export const CertificateAsk = Type.Object(
+  { type: Type.Literal("certificate-ask"), partition: Partition, round: Id },
+  { ...closed, description: "to every member: what is your root of this partition, and do you hold hints for it?" },
+)
+export const CertificateVote = Type.Object(
+  {
+    type: Type.Literal("certificate-vote"),
+    partition: Partition,
+    round: Id,
+    root: Hash,
+    hints: Type.Integer({ minimum: 0 }),
+    unsure: Type.Boolean(),
+  },
+  closed,
+)
+export const Certified = Type.Object(
+  {
+    type: Type.Literal("certified"),
+    partition: Partition,
+    round: Id,
+    root: Hash,
+    cut: Vector,
+    at: Type.Integer({ minimum: 0 }),
+  },
+  { ...closed, description: "all replicas were equal up to this causal cut: tombstones below it may go" },
+)
+export const PeerItem = Type.Union([
+  Forward,
+  Replicate,
+  Replicated,
+  Fetch,
+  Fetched,
+  SyncRoots,
+  SyncNodes,
+  SyncLeaves,
+  SyncKeys,
+  SyncStates,
+  CertificateAsk,
+  CertificateVote,
+  Certified,
+  ConsensusItem,
+])
+export type PeerItem = Static<typeof PeerItem>
+/** The item of one type. */
+export type PeerItemOf<Name extends PeerItem["type"]> = Extract<PeerItem, { readonly type: Name }>
+
+export const KvPeer = Type.Object(
+  { kind: Type.Literal("KvPeer"), items: Type.Array(PeerItem, { minItems: 1, maxItems: BATCH_ITEMS_MAX }) },
+  { ...closed, description: "replica → replica: all that one step has for the peer" },
+)
+export type KvPeer = Static<typeof KvPeer>

@@ -1,0 +1,87 @@
+/**
+ * What a replica knows of one key, and the two things that may happen to it: a write here, and a join with what another knows.
+ *
+ * A state is a set of versions, each named by its dot, and the context: every event that was ever seen. A version that one side has
+ * and the other side's context covers was overwritten there, so it goes; one that is in nobody's context is news, so it stays. Thus a
+ * write needs no list of what it replaced, and concurrent writes are never mistaken for old ones. A *hollow* state has a context but
+ * no versions: it remembers that what it covers is dead.
+ * Laws: join is associative, commutative, idempotent; a context only grows. Source: as in vector.ts.
+ */
+import type { Json } from "@backplane/foundation-base/json"
+import type { Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
+import { compareDots, covers, descends, isSameDot, joinVectors, NO_EVENTS, withDot } from "./vector.ts"
+import type { Reconciler } from "./reconcile/reconciler.ts"
+
+export const NOTHING_KNOWN: KeyState = { context: NO_EVENTS, versions: [] }
+
+export function isHollow(state: KeyState): boolean {
+  return state.versions.length === 0 && state.crdt === undefined
+}
+
+/** True where all that is left of the key are deletions. */
+export function isTombstone(state: KeyState): boolean {
+  return state.crdt === undefined && state.versions.length > 0 && state.versions.every((version) => version.value === null)
+}
+
+/** Joins what two replicas know. Returns `a` itself where `b` has no news. */
+export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): KeyState {
+  if (a === b) return a
+  if (reconciler.crdt !== null) return joinCrdts(reconciler.crdt.merge, a, b)
+  const kept = [
+    ...a.versions.filter((version) => isIn(b.versions, version) || !covers(b.context, version.dot)),
+    ...b.versions.filter((version) => !isIn(a.versions, version) && !covers(a.context, version.dot)),
+  ]
+  const context = joinVectors(a.context, b.context)
+  const versions = reconciler.keep(inOrder(kept))
+  if (context === a.context && sameVersions(versions, a.versions)) return a
+  return { context, versions }
+}
+
+/** A write by `dot.writer` on top of `state`: replaces what `seen` covers, stays beside the rest. */
+export function writeVersion(
+  reconciler: Reconciler,
+  state: KeyState,
+  write: { readonly dot: Dot; readonly value: string | null; readonly seen: Vector },
+): KeyState {
+  const { dot, value, seen } = write
+  const rest = state.versions.filter((version) => !covers(seen, version.dot))
+  return {
+    context: withDot(joinVectors(state.context, seen), dot),
+    versions: reconciler.keep(inOrder([...rest, { dot, value }])),
+  }
+}
+
+/** An operation of a CRDT on top of `state`: its delta is joined in. */
+export function writeDelta(
+  merge: (a: Json, b: Json) => Json,
+  state: KeyState,
+  write: { readonly dot: Dot; readonly delta: Json },
+): KeyState {
+  const crdt = state.crdt === undefined ? write.delta : merge(state.crdt, write.delta)
+  return { context: withDot(state.context, write.dot), versions: [], crdt }
+}
+
+/** True where the two are the same, order of writers apart. */
+export function isSameState(a: KeyState, b: KeyState, sameCrdt: (a: Json | undefined, b: Json | undefined) => boolean): boolean {
+  return (
+    descends(a.context, b.context) && descends(b.context, a.context) && sameVersions(a.versions, b.versions) && sameCrdt(a.crdt, b.crdt)
+  )
+}
+
+function joinCrdts(merge: (a: Json, b: Json) => Json, a: KeyState, b: KeyState): KeyState {
+  const context = joinVectors(a.context, b.context)
+  if (b.crdt === undefined) return context === a.context ? a : { ...a, context }
+  return { context, versions: [], crdt: a.crdt === undefined ? b.crdt : merge(a.crdt, b.crdt) }
+}
+
+function isIn(versions: readonly Version[], version: Version): boolean {
+  return versions.some((other) => isSameDot(other.dot, version.dot))
+}
+
+function inOrder(versions: readonly Version[]): Version[] {
+  return versions.toSorted((a, b) => compareDots(a.dot, b.dot))
+}
+
+function sameVersions(a: readonly Version[], b: readonly Version[]): boolean {
+  return a.length === b.length && a.every((version, index) => isSameDot(version.dot, b[index]?.dot ?? ["", 0]))
+}
