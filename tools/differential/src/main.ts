@@ -4,7 +4,16 @@ import { compareDumps, qemuInstalled, runInEngine, runInQemu } from "./user-diff
 import { makeUserImage } from "./user-image.ts"
 import type { Extension } from "@backplane/compute-riscv/instruction"
 
-const GROUPS: readonly (readonly Extension[])[] = [["I"], ["M"], ["A"], ["C"], ["Zba"], ["Zbb"], ["Zbs"], ["I", "M", "A", "C", "Zba", "Zbb", "Zbs"]]
+const GROUPS: readonly (readonly Extension[])[] = [
+  ["I"],
+  ["M"],
+  ["A"],
+  ["C"],
+  ["Zba"],
+  ["Zbb"],
+  ["Zbs"],
+  ["I", "M", "A", "C", "Zba", "Zbb", "Zbs"],
+]
 /** qemu 7.2's ctzw looks at the upper half of a register whose low word is 0 (mended in 8.0); the manual says 32, and a law of the engine too. */
 const WRONG_IN_QEMU = ["ctzw"]
 const SHAPE = { instructions: 2000, rounds: 20, except: WRONG_IN_QEMU }

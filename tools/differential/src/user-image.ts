@@ -78,8 +78,16 @@ function prologue(): readonly number[] {
 function epilogue(programBytes: number): readonly number[] {
   const toSave = DATA_BYTES / 2 - 64
   const half = toSave / 2
-  const up = [encode("addi", { rd: SP, rs1: SP, immediate: half }), encode("addi", { rd: SP, rs1: SP, immediate: toSave - half - 2000 }), encode("addi", { rd: SP, rs1: SP, immediate: 2000 })]
-  const down = [encode("addi", { rd: SP, rs1: SP, immediate: -half }), encode("addi", { rd: SP, rs1: SP, immediate: 2000 + half - toSave }), encode("addi", { rd: SP, rs1: SP, immediate: -2000 })]
+  const up = [
+    encode("addi", { rd: SP, rs1: SP, immediate: half }),
+    encode("addi", { rd: SP, rs1: SP, immediate: toSave - half - 2000 }),
+    encode("addi", { rd: SP, rs1: SP, immediate: 2000 }),
+  ]
+  const down = [
+    encode("addi", { rd: SP, rs1: SP, immediate: -half }),
+    encode("addi", { rd: SP, rs1: SP, immediate: 2000 + half - toSave }),
+    encode("addi", { rd: SP, rs1: SP, immediate: -2000 }),
+  ]
   const count = [
     ...up,
     encode("sd", { rs1: SP, rs2: 5, immediate: 8 * 5 }),

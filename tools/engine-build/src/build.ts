@@ -23,7 +23,9 @@ function generateLayout(): string {
     .map(([name, value]) => {
       if (typeof value === "number") return constant(name, value)
       if (typeof value === "function") return ""
-      return Object.entries(value).map(([field, offset]) => constant(`${name}_${field}`, offset)).join("")
+      return Object.entries(value)
+        .map(([field, offset]) => constant(`${name}_${field}`, offset))
+        .join("")
     })
     .join("")
 }
@@ -45,7 +47,11 @@ export interface Built {
   readonly text: string
 }
 
-export async function buildEngine(sources: ReadonlyMap<string, string>, outputs: readonly string[] = [], optimise: "-O1" | "-O3" = "-O3"): Promise<Built> {
+export async function buildEngine(
+  sources: ReadonlyMap<string, string>,
+  outputs: readonly string[] = [],
+  optimise: "-O1" | "-O3" = "-O3",
+): Promise<Built> {
   const files = new Map<string, string | Uint8Array>()
   const errors: string[] = []
   const options = [optimise, "--runtime", "stub", "--importMemory", "--noExportMemory", "--initialMemory", "1", "--use", "abort="]

@@ -20,7 +20,8 @@ function brokenLaws(build: { readonly binary: Uint8Array<ArrayBuffer>; readonly 
     .map(({ law }) => law)
   const engine = new WasmEngine({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 1 }, build)
   for (let program = 0; program < PROGRAMS; program++) {
-    if (firstDifference(engine, { extensions: EXTENSIONS, instructions: 1500, seed: `planted-${program}` }) !== undefined) return [...broken, "random programs"]
+    if (firstDifference(engine, { extensions: EXTENSIONS, instructions: 1500, seed: `planted-${program}` }) !== undefined)
+      return [...broken, "random programs"]
   }
   return broken
 }

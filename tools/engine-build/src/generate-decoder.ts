@@ -65,7 +65,12 @@ function opcodeText(opcode: number): string {
 }
 
 function compressedText(form: CompressedForm): string {
-  const operandText = { rd: registerText(form.fields.rd), rs1: registerText(form.fields.rs1), rs2: registerText(form.fields.rs2), immediate: immediateText(form.fields.immediate) }
+  const operandText = {
+    rd: registerText(form.fields.rd),
+    rs1: registerText(form.fields.rs1),
+    rs2: registerText(form.fields.rs2),
+    immediate: immediateText(form.fields.immediate),
+  }
   const conditions = [`(raw & ${hex(form.mask)}) == ${hex(form.match)}`, ...form.nonzero.map((operand) => `${operandText[operand]} != 0`)]
   return `  if (${conditions.join(" && ")}) return ${placement(instructionNamed(form.expandsTo), form.fields, 2)}\n`
 }

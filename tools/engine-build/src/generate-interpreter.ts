@@ -26,7 +26,9 @@ const one = (name: string, body: string): string => `    case ${name}: { ${body}
 function aluCases(instruction: Instruction): string {
   const b = instruction.format === "R" ? B : instruction.format === "R1" ? "" : B_IMMEDIATE
   return lengthsOf(instruction)
-    .map((length) => one(`OP_${identifier(instruction.name)}_${length}`, `${A}; ${b}; ${write(expressionOf(instruction.name))}; ${next(length)}`))
+    .map((length) =>
+      one(`OP_${identifier(instruction.name)}_${length}`, `${A}; ${b}; ${write(expressionOf(instruction.name))}; ${next(length)}`),
+    )
     .join("")
 }
 
@@ -42,7 +44,12 @@ function branchCases(instruction: Instruction): string {
     .join("")
 }
 
-const TYPES: Readonly<Record<number, readonly [signed: string, unsigned: string]>> = { 1: ["i8", "u8"], 2: ["i16", "u16"], 4: ["i32", "u32"], 8: ["i64", "u64"] }
+const TYPES: Readonly<Record<number, readonly [signed: string, unsigned: string]>> = {
+  1: ["i8", "u8"],
+  2: ["i16", "u16"],
+  4: ["i32", "u32"],
+  8: ["i64", "u64"],
+}
 const typeOf = (width: number, signed: boolean): string => TYPES[width]?.[signed ? 0 : 1] ?? ""
 
 const ADDRESS = "const at = load<i64>(cpu + load<u8>(ip, 2)) + i64(load<i32>(ip, 4))"
@@ -75,16 +82,25 @@ function atomicCase(instruction: Instruction): string {
   const name = `OP_${identifier(instruction.name)}_4`
   const at = "const at = load<u64>(cpu + load<u8>(ip, 2))"
   if (operation.kind === "load-reserved") {
-    return one(name, `${at}; const value = loadReserved(cpu, at, ${operation.width}); if (stopped) ${LEAVE}; ${write(`i64(${typeOf(operation.width, true)}(value))`)}; ${next(4)}`)
+    return one(
+      name,
+      `${at}; const value = loadReserved(cpu, at, ${operation.width}); if (stopped) ${LEAVE}; ${write(`i64(${typeOf(operation.width, true)}(value))`)}; ${next(4)}`,
+    )
   }
   if (operation.kind === "store-conditional") {
-    return one(name, `${at}; ${B}; const failed = storeConditional(cpu, at, ${operation.width}, u64(b)); if (stopped) ${LEAVE}; ${write("i64(failed)")}; ${AFTER_STORE} ${next(4)}`)
+    return one(
+      name,
+      `${at}; ${B}; const failed = storeConditional(cpu, at, ${operation.width}, u64(b)); if (stopped) ${LEAVE}; ${write("i64(failed)")}; ${AFTER_STORE} ${next(4)}`,
+    )
   }
   if (operation.kind !== "amo") return ""
   const type = typeOf(operation.width, true)
   const combine = COMBINATIONS[instruction.name.slice(0, -2)] ?? ""
   const work = `const m = i64(load<${type}>(host)); const b = i64(${type}(load<i64>(cpu + load<u8>(ip, 3)))); store<${type}>(host, ${type}(${combine})); afterStore(cpu, host, ${operation.width})`
-  return one(name, `${at}; const host = atomicAddress(cpu, at, ${operation.width}); if (host == 0) ${LEAVE}; ${work}; ${write("m")}; ${AFTER_STORE} ${next(4)}`)
+  return one(
+    name,
+    `${at}; const host = atomicAddress(cpu, at, ${operation.width}); if (host == 0) ${LEAVE}; ${work}; ${write("m")}; ${AFTER_STORE} ${next(4)}`,
+  )
 }
 
 function casesOf(instruction: Instruction): string {
@@ -127,7 +143,8 @@ function jumpCases(): string {
 }
 
 function pseudoCases(): string {
-  const both = (name: string, body: string): string => [4, 2].map((length) => one(`OP_${name}_${length}`, `${body}${next(length)}`)).join("")
+  const both = (name: string, body: string): string =>
+    [4, 2].map((length) => one(`OP_${name}_${length}`, `${body}${next(length)}`)).join("")
   return [
     one("OP_DECODE", "left++; decodeAt(slot, ip); continue"),
     one("OP_PAGE_END", `left++; target = ${PC}; break`),

@@ -71,7 +71,14 @@ export const EXPRESSIONS: Readonly<Record<string, string>> = {
 }
 
 /** Names whose immediate form is not the register form plus `i`. */
-const IMMEDIATE_FORMS: Readonly<Record<string, string>> = { sltiu: "sltu", addiw: "addw", slliw: "sllw", srliw: "srlw", sraiw: "sraw", roriw: "rorw" }
+const IMMEDIATE_FORMS: Readonly<Record<string, string>> = {
+  sltiu: "sltu",
+  addiw: "addw",
+  slliw: "sllw",
+  srliw: "srlw",
+  sraiw: "sraw",
+  roriw: "rorw",
+}
 
 export const CONDITIONS: Readonly<Record<string, string>> = {
   beq: "a == b",

@@ -11,7 +11,12 @@ interface PlantedBug {
 }
 
 /** An expression that is different while awake. */
-const instead = (bug: string, module: string, right: string, wrong: string): PlantedBug => ({ bug, module, right, wrong: `(PLANTED ? ${wrong} : ${right})` })
+const instead = (bug: string, module: string, right: string, wrong: string): PlantedBug => ({
+  bug,
+  module,
+  right,
+  wrong: `(PLANTED ? ${wrong} : ${right})`,
+})
 const rather = (bug: string, module: string, right: string, wrong: string): PlantedBug => ({ bug, module, right, wrong })
 
 export const PLANTED_BUGS: readonly PlantedBug[] = [

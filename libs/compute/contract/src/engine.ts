@@ -26,9 +26,22 @@ export type EngineExitBody =
   /** An instruction of the SYSTEM opcode: ecall, ebreak, CSR, mret, sret, wfi, sfence.vma, or none of these (then illegal). `length` in bytes: 2 for c.ebreak. */
   | { readonly kind: "system"; readonly instruction: number; readonly length: 2 | 4 }
   /** A load outside RAM. Answer with `completeLoad`, or take an access fault (cause 5, `virtualAddress`). */
-  | { readonly kind: "io-load"; readonly address: bigint; readonly virtualAddress: bigint; readonly width: 1 | 2 | 4 | 8; readonly instruction: number }
+  | {
+      readonly kind: "io-load"
+      readonly address: bigint
+      readonly virtualAddress: bigint
+      readonly width: 1 | 2 | 4 | 8
+      readonly instruction: number
+    }
   /** A store outside RAM; `value` is zero-extended from `width` bytes. Answer with `completeStore`, or take an access fault (cause 7). */
-  | { readonly kind: "io-store"; readonly address: bigint; readonly virtualAddress: bigint; readonly width: 1 | 2 | 4 | 8; readonly value: bigint; readonly instruction: number }
+  | {
+      readonly kind: "io-store"
+      readonly address: bigint
+      readonly virtualAddress: bigint
+      readonly width: 1 | 2 | 4 | 8
+      readonly value: bigint
+      readonly instruction: number
+    }
   /** A store to a watched page completed (see `watchPage`). `address` is physical. */
   | { readonly kind: "watch"; readonly address: bigint }
   /** Translation mode `refill` only: the look-up TLB has no entry. Answer with `installTranslation` and run again. */

@@ -6,7 +6,14 @@ import { WasmEngine } from "./engine.ts"
 import { COMPARE_MEMORY_BYTES, firstDifference } from "./suite/compare.ts"
 import type { Extension } from "@backplane/compute-riscv/instruction"
 
-const EXTENSIONS: readonly (readonly Extension[])[] = [["I"], ["M"], ["A"], ["C"], ["Zba", "Zbb", "Zbs"], ["I", "M", "A", "C", "Zifencei", "Zba", "Zbb", "Zbs"]]
+const EXTENSIONS: readonly (readonly Extension[])[] = [
+  ["I"],
+  ["M"],
+  ["A"],
+  ["C"],
+  ["Zba", "Zbb", "Zbs"],
+  ["I", "M", "A", "C", "Zifencei", "Zba", "Zbb", "Zbs"],
+]
 const PROGRAMS = 60
 const INSTRUCTIONS = 300
 
@@ -28,8 +35,12 @@ describe("random bytes as code", () => {
     const random = new Random("bytes")
     const kinds = new Set<string>()
     for (let round = 0; round < 300; round++) {
-      engine.writeMemory(RAM_BASE, Uint8Array.from({ length: 4096 }, () => random.below(256)))
-      for (let register = 1; register < 32; register++) engine.writeRegister(0, register, RAM_BASE + BigInt(random.below(COMPARE_MEMORY_BYTES)))
+      engine.writeMemory(
+        RAM_BASE,
+        Uint8Array.from({ length: 4096 }, () => random.below(256)),
+      )
+      for (let register = 1; register < 32; register++)
+        engine.writeRegister(0, register, RAM_BASE + BigInt(random.below(COMPARE_MEMORY_BYTES)))
       engine.writePc(0, RAM_BASE + BigInt(2 * random.below(2048)))
       const exit = engine.run(0, 1000)
       expect(exit.retired).toBeLessThanOrEqual(1000)

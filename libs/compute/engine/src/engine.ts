@@ -6,7 +6,19 @@ import { assert } from "@backplane/foundation-base/assert"
 import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { decode, instructionLength } from "@backplane/compute-riscv/decode"
 import { readExit } from "./exit.ts"
-import { ACCESS, CPU_BYTES, EXIT, FRAME_WATCHED, LAYOUT, MODE, PAGE_BYTES, PROTECTION_REGIONS_MAX, PROTECTION_REGION_BYTES, STATES, memoryMap } from "./layout.ts"
+import {
+  ACCESS,
+  CPU_BYTES,
+  EXIT,
+  FRAME_WATCHED,
+  LAYOUT,
+  MODE,
+  PAGE_BYTES,
+  PROTECTION_REGIONS_MAX,
+  PROTECTION_REGION_BYTES,
+  STATES,
+  memoryMap,
+} from "./layout.ts"
 import { permissionBits } from "./permissions.ts"
 import { allocate, instantiate } from "./wasm-module.ts"
 import type {
@@ -42,7 +54,10 @@ export class WasmEngine implements Engine {
   constructor(options: EngineOptions, build?: { readonly binary: Uint8Array<ArrayBuffer>; readonly planted?: number }) {
     const { memoryBytes, cpus } = options
     assert(Number.isInteger(cpus) && cpus >= 1 && cpus <= CPUS_MAX, `cpus is 1…${CPUS_MAX}`)
-    assert(memoryBytes % PAGE_BYTES === 0 && memoryBytes >= PAGE_BYTES && memoryBytes <= MEMORY_BYTES_MAX, "memoryBytes is whole pages, up to 3 GiB")
+    assert(
+      memoryBytes % PAGE_BYTES === 0 && memoryBytes >= PAGE_BYTES && memoryBytes <= MEMORY_BYTES_MAX,
+      "memoryBytes is whole pages, up to 3 GiB",
+    )
     this.options = options
     this.#map = memoryMap(memoryBytes, cpus)
     const memory = allocate(this.#map.bytes / WASM_PAGE_BYTES)
@@ -58,7 +73,10 @@ export class WasmEngine implements Engine {
   }
 
   run(cpu: number, budgetInstructions: number): EngineExit {
-    assert(Number.isInteger(budgetInstructions) && budgetInstructions >= 1 && budgetInstructions < 2 ** 31, "a budget is 1…2^31-1 instructions")
+    assert(
+      Number.isInteger(budgetInstructions) && budgetInstructions >= 1 && budgetInstructions < 2 ** 31,
+      "a budget is 1…2^31-1 instructions",
+    )
     const at = this.#at(cpu)
     this.#functions.run(at, budgetInstructions)
     return readExit(this.#view, at)
@@ -163,7 +181,12 @@ export class WasmEngine implements Engine {
 
   installTranslation(cpu: number, entry: InstalledTranslation): void {
     assert(this.#view.getUint32(this.#at(cpu) + LAYOUT.MODE, LITTLE) === MODE.REFILL, "translations are installed in mode refill")
-    this.#functions.installTranslation(this.#at(cpu), entry.virtualAddress, entry.physicalAddress, permissionBits({ ...entry, locked: false }))
+    this.#functions.installTranslation(
+      this.#at(cpu),
+      entry.virtualAddress,
+      entry.physicalAddress,
+      permissionBits({ ...entry, locked: false }),
+    )
   }
 
   translate(cpu: number, virtualAddress: bigint, access: AccessKind): { readonly address: bigint } | { readonly cause: number } {

@@ -24,17 +24,41 @@ export function readExit(view: DataView, at: number): EngineExit {
       return { kind: "system", pc, retired, instruction, length: instructionLength(instruction) }
     case EXIT.IO_LOAD: {
       const width = accessWidth(word(LAYOUT.EXIT_WIDTH))
-      return { kind: "io-load", pc, retired, address: double(LAYOUT.EXIT_ADDRESS), virtualAddress: double(LAYOUT.EXIT_VALUE), width, instruction }
+      return {
+        kind: "io-load",
+        pc,
+        retired,
+        address: double(LAYOUT.EXIT_ADDRESS),
+        virtualAddress: double(LAYOUT.EXIT_VALUE),
+        width,
+        instruction,
+      }
     }
     case EXIT.IO_STORE: {
       const width = accessWidth(word(LAYOUT.EXIT_WIDTH))
       const value = double(LAYOUT.EXIT_DATA)
-      return { kind: "io-store", pc, retired, address: double(LAYOUT.EXIT_ADDRESS), virtualAddress: double(LAYOUT.EXIT_VALUE), width, value, instruction }
+      return {
+        kind: "io-store",
+        pc,
+        retired,
+        address: double(LAYOUT.EXIT_ADDRESS),
+        virtualAddress: double(LAYOUT.EXIT_VALUE),
+        width,
+        value,
+        instruction,
+      }
     }
     case EXIT.WATCH:
       return { kind: "watch", pc, retired, address: double(LAYOUT.EXIT_ADDRESS) }
     case EXIT.TLB_MISS:
-      return { kind: "tlb-miss", pc, retired, access: accessKind(word(LAYOUT.EXIT_CAUSE)), virtualAddress: double(LAYOUT.EXIT_VALUE), instruction }
+      return {
+        kind: "tlb-miss",
+        pc,
+        retired,
+        access: accessKind(word(LAYOUT.EXIT_CAUSE)),
+        virtualAddress: double(LAYOUT.EXIT_VALUE),
+        instruction,
+      }
     default:
       return unreachable(kind)
   }

@@ -34,5 +34,8 @@ function operandsAllowed(form: CompressedForm, operands: Operands): boolean {
 }
 
 const BY_OPCODE: ReadonlyMap<number, readonly Instruction[]> = new Map(
-  [...new Set(INSTRUCTIONS.map(({ match }) => match & 0x7f))].map((opcode) => [opcode, INSTRUCTIONS.filter(({ match }) => (match & 0x7f) === opcode)]),
+  [...new Set(INSTRUCTIONS.map(({ match }) => match & 0x7f))].map((opcode) => [
+    opcode,
+    INSTRUCTIONS.filter(({ match }) => (match & 0x7f) === opcode),
+  ]),
 )

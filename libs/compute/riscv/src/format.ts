@@ -41,7 +41,8 @@ const signedImmediate = (bits: number, ...pieces: Piece[]): ImmediateField => ({
 const unsignedImmediate = (bits: number, ...pieces: Piece[]): ImmediateField => ({ pieces, bits, signed: false })
 
 /** How the operands are written: also picks the assembler syntax (disassemble.ts). */
-export type FormatName = "R" | "R1" | "I" | "shift" | "load" | "S" | "B" | "U" | "J" | "atomic" | "LR" | "fence" | "none" | "csr" | "csri" | "sfence"
+export type FormatName =
+  "R" | "R1" | "I" | "shift" | "load" | "S" | "B" | "U" | "J" | "atomic" | "LR" | "fence" | "none" | "csr" | "csri" | "sfence"
 
 export const FORMATS: Readonly<Record<FormatName, Fields>> = {
   R: { rd: RD, rs1: RS1, rs2: RS2 },

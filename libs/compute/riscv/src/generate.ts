@@ -16,7 +16,9 @@ import type { Fields } from "./format.ts"
 export const DATA_BYTES = 8192
 export const DATA_POINTERS: readonly number[] = [8, 2]
 /** Registers that a program may write. */
-export const FREE_REGISTERS: readonly number[] = Array.from({ length: 32 }, (_, register) => register).filter((register) => !DATA_POINTERS.includes(register))
+export const FREE_REGISTERS: readonly number[] = Array.from({ length: 32 }, (_, register) => register).filter(
+  (register) => !DATA_POINTERS.includes(register),
+)
 
 export interface ProgramShape {
   readonly extensions: readonly Extension[]
@@ -35,8 +37,12 @@ interface Item {
 
 /** Little-endian code bytes. What follows it is entered at its end. */
 export function generateProgram(random: Random, shape: ProgramShape): Uint8Array {
-  const wide = INSTRUCTIONS.filter((entry) => shape.extensions.includes(entry.extension) && entry.operation.kind !== "system" && !shape.except?.includes(entry.name))
-  const narrow = shape.extensions.includes("C") ? COMPRESSED.filter((form) => !["c.ebreak", "c.jr", "c.jalr", "c.addi16sp"].includes(form.name)) : []
+  const wide = INSTRUCTIONS.filter(
+    (entry) => shape.extensions.includes(entry.extension) && entry.operation.kind !== "system" && !shape.except?.includes(entry.name),
+  )
+  const narrow = shape.extensions.includes("C")
+    ? COMPRESSED.filter((form) => !["c.ebreak", "c.jr", "c.jalr", "c.addi16sp"].includes(form.name))
+    : []
   const items = Array.from({ length: shape.instructions }, () => {
     const useNarrow = narrow.length > 0 && (wide.length === 0 || random.chance(0.5))
     return useNarrow ? narrowItem(random, random.pick(narrow)) : wideItem(random, random.pick(wide))
@@ -64,7 +70,11 @@ function wideItem(random: Random, instruction: Instruction): Item {
   if (kind === "load-reserved") return reservedItem(random, rd, instruction.operation.width)
   const operands = { rd, rs1: random.below(32), rs2: random.below(32), immediate: randomImmediate(random, FORMATS[instruction.format]) }
   if (kind === "branch" || kind === "jal") {
-    return { length: 4, ahead: random.between(1, 8), bits: (distance) => halves(encode(instruction.name, { ...operands, immediate: distance })) }
+    return {
+      length: 4,
+      ahead: random.between(1, 8),
+      bits: (distance) => halves(encode(instruction.name, { ...operands, immediate: distance })),
+    }
   }
   if (kind === "load" || kind === "store" || kind === "amo" || kind === "store-conditional") operands.rs1 = random.pick(DATA_POINTERS)
   const raw = encode(instruction.name, operands)
@@ -76,7 +86,11 @@ function reservedItem(random: Random, rd: number, width: 4 | 8): Item {
   const suffix = width === 4 ? "w" : "d"
   const rs1 = random.pick(DATA_POINTERS)
   const lr = encode(`lr.${suffix}`, { rd, rs1 })
-  const sc = encode(`sc.${suffix}`, { rd: random.pick(FREE_REGISTERS), rs1: random.chance(0.8) ? rs1 : random.pick(DATA_POINTERS), rs2: random.below(32) })
+  const sc = encode(`sc.${suffix}`, {
+    rd: random.pick(FREE_REGISTERS),
+    rs1: random.chance(0.8) ? rs1 : random.pick(DATA_POINTERS),
+    rs2: random.below(32),
+  })
   return { length: 8, ahead: 0, bits: () => [...halves(lr), ...halves(sc)] }
 }
 
@@ -104,17 +118,27 @@ function narrowItem(random: Random, form: CompressedForm): Item {
 }
 
 /** Draws until nothing reserved and no data pointer is written: most draws will do. */
-function drawAllowed(random: Random, form: CompressedForm): { readonly rd: number; readonly rs1: number; readonly rs2: number; readonly immediate: number } {
+function drawAllowed(
+  random: Random,
+  form: CompressedForm,
+): { readonly rd: number; readonly rs1: number; readonly rs2: number; readonly immediate: number } {
   const isMemory = instructionNamed(form.expandsTo).operation.kind !== "alu"
   for (let attempt = 0; attempt < 64; attempt++) {
     const register = random.pick(FREE_REGISTERS)
     const rd = form.fields.rd !== undefined && "at" in form.fields.rd && form.fields.rd.width === 3 ? random.between(9, 15) : register
     const sameRegister = JSON.stringify(form.fields.rd) === JSON.stringify(form.fields.rs1)
     const rs1 = sameRegister ? rd : random.between(9, 15)
-    const rs2 = form.fields.rs2 !== undefined && "at" in form.fields.rs2 && form.fields.rs2.width === 3 ? random.between(8, 15) : random.below(32)
+    const rs2 =
+      form.fields.rs2 !== undefined && "at" in form.fields.rs2 && form.fields.rs2.width === 3 ? random.between(8, 15) : random.below(32)
     const operands = { rd, rs1, rs2, immediate: randomImmediate(random, form.fields) }
     const luiToPointer = form.name === "c.lui" && rd === 2
-    if (!luiToPointer && (isMemory || form.nonzero.every((name) => operands[name] !== 0)) && !(form.nonzero.includes("rd") && rd === 0) && !(form.nonzero.includes("immediate") && operands.immediate === 0)) return operands
+    if (
+      !luiToPointer &&
+      (isMemory || form.nonzero.every((name) => operands[name] !== 0)) &&
+      !(form.nonzero.includes("rd") && rd === 0) &&
+      !(form.nonzero.includes("immediate") && operands.immediate === 0)
+    )
+      return operands
   }
   return { rd: 9, rs1: 9, rs2: 9, immediate: 0x10 }
 }
@@ -130,7 +154,26 @@ function randomImmediate(random: Random, fields: Fields): number {
   return field.signed ? (value << (32 - field.bits)) >> (32 - field.bits) : value < 0 ? value + 2 ** field.bits : value
 }
 
-const EDGES: readonly bigint[] = [0n, 1n, 2n, 31n, 32n, 63n, 64n, 0x7fn, 0x80n, 0x7fffffffn, 0x80000000n, 0xffffffffn, 0x100000000n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n, 2n ** 64n - 2n ** 31n, 0xff00ff00ff00ff00n]
+const EDGES: readonly bigint[] = [
+  0n,
+  1n,
+  2n,
+  31n,
+  32n,
+  63n,
+  64n,
+  0x7fn,
+  0x80n,
+  0x7fffffffn,
+  0x80000000n,
+  0xffffffffn,
+  0x100000000n,
+  2n ** 63n - 1n,
+  2n ** 63n,
+  2n ** 64n - 1n,
+  2n ** 64n - 2n ** 31n,
+  0xff00ff00ff00ff00n,
+]
 
 /** A register value: often one of those where arithmetic goes wrong. */
 export function randomValue(random: Random): bigint {

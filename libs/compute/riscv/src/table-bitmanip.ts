@@ -6,7 +6,13 @@ import type { FormatName } from "./format.ts"
 
 const { OP, OP_IMM, OP_32, OP_IMM_32 } = OPCODE
 
-function make(extension: Extension, name: string, pattern: Pattern, format: FormatName, compute: (a: bigint, b: bigint) => bigint): Instruction {
+function make(
+  extension: Extension,
+  name: string,
+  pattern: Pattern,
+  format: FormatName,
+  compute: (a: bigint, b: bigint) => bigint,
+): Instruction {
   return { name, extension, ...pattern, format, operation: { kind: "alu", compute } }
 }
 

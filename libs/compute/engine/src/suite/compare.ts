@@ -36,7 +36,9 @@ function makeSetting({ extensions, instructions, seed }: Comparison): Setting {
   for (let index = 0; index < DATA_BYTES; index++) memory[DATA_OFFSET + index] = random.below(256)
   const registers = Array.from({ length: 32 }, (_, register) => {
     if (register === 0) return RAM_BASE + BigInt(offset) // the place of pc: x0 cannot be set
-    return DATA_POINTERS.includes(register) ? RAM_BASE + BigInt(DATA_OFFSET + DATA_BYTES / 2) + (register === 2 ? 64n : 0n) : randomValue(random)
+    return DATA_POINTERS.includes(register)
+      ? RAM_BASE + BigInt(DATA_OFFSET + DATA_BYTES / 2) + (register === 2 ? 64n : 0n)
+      : randomValue(random)
   })
   return { memory, registers }
 }
@@ -55,7 +57,7 @@ export function firstDifference(engine: Engine, comparison: Comparison): string 
   reference.pc = registers[0] ?? 0n
   engine.writePc(0, reference.pc)
   const budgets = new Random(`${comparison.seed}/budgets`)
-  for (let steps = 0; steps < STEPS_MAX; ) {
+  for (let steps = 0; steps < STEPS_MAX;) {
     const budget = budgets.between(1, 40)
     const exit = engine.run(0, budget)
     steps += exit.retired
@@ -77,8 +79,10 @@ function follow(reference: ReferenceCpu, exit: EngineExit, budget: number): stri
   if (exit.kind === "budget") return undefined
   const stop = reference.step()
   if (stop === undefined) return `the engine stops with ${exit.kind} at ${exit.pc.toString(16)}`
-  if (stop.kind === "system" && exit.kind === "system") return stop.instruction === exit.instruction ? undefined : "another instruction left"
-  if (stop.kind === "exception" && exit.kind === "exception") return stop.cause === exit.cause && stop.value === exit.value ? undefined : "another exception"
+  if (stop.kind === "system" && exit.kind === "system")
+    return stop.instruction === exit.instruction ? undefined : "another instruction left"
+  if (stop.kind === "exception" && exit.kind === "exception")
+    return stop.cause === exit.cause && stop.value === exit.value ? undefined : "another exception"
   if (stop.kind === "io" && (exit.kind === "io-load" || exit.kind === "io-store")) return undefined
   return `the engine stops with ${exit.kind}, the reference with ${stop.kind}`
 }
@@ -86,7 +90,8 @@ function follow(reference: ReferenceCpu, exit: EngineExit, budget: number): stri
 function compareRegisters(engine: Engine, reference: ReferenceCpu): string | undefined {
   for (let index = 0; index < 32; index++) {
     const value = engine.readRegister(0, index)
-    if (value !== reference.registers[index]) return `x${index} is ${value.toString(16)}, not ${reference.registers[index]?.toString(16)} before ${reference.pc.toString(16)}`
+    if (value !== reference.registers[index])
+      return `x${index} is ${value.toString(16)}, not ${reference.registers[index]?.toString(16)} before ${reference.pc.toString(16)}`
   }
   return undefined
 }

@@ -42,7 +42,10 @@ const pageEnd: EngineLaw = {
     setting.registers(0, { 5: 0n })
     const two = setting.run({ pc: start, budget: 2 })
     const rest = setting.engine.run(0, 10)
-    return firstWrong(expectFields("two", two, { kind: "budget", retired: 2, pc: start + 8n }), expectFields("rest", rest, { kind: "system", retired: 1, pc: start + 12n }))
+    return firstWrong(
+      expectFields("two", two, { kind: "budget", retired: 2, pc: start + 8n }),
+      expectFields("rest", rest, { kind: "system", retired: 1, pc: start + 12n }),
+    )
   },
 }
 
@@ -69,7 +72,13 @@ const deviceAccess: EngineLaw = {
   law: "an access outside RAM leaves with address, width and value, and completes as the instruction says",
   check: (setting) => {
     const { engine } = setting
-    setting.code([encode("lb", { rd: 6, rs1: 5, immediate: 3 }), encode("lwu", { rd: 7, rs1: 5 }), encode("sh", { rs1: 5, rs2: 8, immediate: 2 }), encode("lw", { rd: 0, rs1: 5 }), ebreak])
+    setting.code([
+      encode("lb", { rd: 6, rs1: 5, immediate: 3 }),
+      encode("lwu", { rd: 7, rs1: 5 }),
+      encode("sh", { rs1: 5, rs2: 8, immediate: 2 }),
+      encode("lw", { rd: 0, rs1: 5 }),
+      ebreak,
+    ])
     setting.registers(0, { 5: DEVICE, 8: 0x12345678n })
     engine.writeInstret(0, 0n)
     const byte = setting.run()
@@ -113,7 +122,13 @@ const noAtomicsOnDevices: EngineLaw = {
       expectFields("lr misaligned", one(lr, DATA + 2n), { kind: "exception", cause: 4, value: DATA + 2n }),
       expectFields("sc misaligned", one(sc, DATA + 2n), { kind: "exception", cause: 6, value: DATA + 2n }),
       expectFields("amo misaligned", one(amo, DATA + 4n), { kind: "exception", cause: 6, value: DATA + 4n }),
-      expectFields("fetch", one(encode("jalr", { rd: 0, rs1: 5 }), DEVICE), { kind: "exception", cause: 1, value: DEVICE, pc: DEVICE, retired: 1 }),
+      expectFields("fetch", one(encode("jalr", { rd: 0, rs1: 5 }), DEVICE), {
+        kind: "exception",
+        cause: 1,
+        value: DEVICE,
+        pc: DEVICE,
+        retired: 1,
+      }),
     )
   },
 }
@@ -143,13 +158,21 @@ const reservations: EngineLaw = {
     setting.run({ pc: RAM_BASE + 4n, budget: 1 })
     return firstWrong(
       expectSame("without LR", engine.readRegister(0, 7), 1n),
-      expectSame("undisturbed", between(() => undefined), 0n),
+      expectSame(
+        "undisturbed",
+        between(() => undefined),
+        0n,
+      ),
       expectSame("same value stored", between(onOther(encode("sd", { rs1: 5, rs2: 0 }))), 1n),
       expectSame("byte in the granule", between(onOther(encode("sb", { rs1: 9, rs2: 0 }))), 1n),
       expectSame("beyond the granule", between(onOther(encode("sd", { rs1: 10, rs2: 0 }))), 0n),
       expectSame("AMO", between(onOther(encode("amoor.d", { rd: 0, rs1: 5, rs2: 0 }))), 1n),
       expectSame("other CPU only loads", between(onOther(encode("ld", { rd: 6, rs1: 5 }))), 0n),
-      expectSame("device", between(() => engine.writeMemory(DATA + 8n, Uint8Array.of(1))), 1n),
+      expectSame(
+        "device",
+        between(() => engine.writeMemory(DATA + 8n, Uint8Array.of(1))),
+        1n,
+      ),
       expectSame("SC twice", (setting.run({ budget: 2 }), setting.run({ pc: RAM_BASE + 4n, budget: 1 }), engine.readRegister(0, 7)), 1n),
     )
   },
@@ -244,13 +267,21 @@ const manyCodePages: EngineLaw = {
   law: "more code pages than the cache holds run right, also the second time round",
   check: (setting) => {
     const pages = STAGE_MEMORY_BYTES / 4096
-    const step = [addOne(5), encode("lui", { rd: 6, immediate: 0x1000 }), encode("add", { rd: 7, rs1: 7, rs2: 6 }), encode("jalr", { rd: 0, rs1: 7 })]
+    const step = [
+      addOne(5),
+      encode("lui", { rd: 6, immediate: 0x1000 }),
+      encode("add", { rd: 7, rs1: 7, rs2: 6 }),
+      encode("jalr", { rd: 0, rs1: 7 }),
+    ]
     for (let page = 0; page < pages - 1; page++) setting.code(step, RAM_BASE + BigInt(page * 4096))
     setting.code([ebreak], RAM_BASE + BigInt((pages - 1) * 4096))
     for (let round = 0; round < 2; round++) {
       setting.registers(0, { 5: 0n, 7: RAM_BASE })
       const exit = setting.run({ budget: 4 * pages })
-      const wrong = firstWrong(expectFields("end", exit, { kind: "system", retired: 4 * (pages - 1) }), expectSame("x5", setting.engine.readRegister(0, 5), BigInt(pages - 1)))
+      const wrong = firstWrong(
+        expectFields("end", exit, { kind: "system", retired: 4 * (pages - 1) }),
+        expectSame("x5", setting.engine.readRegister(0, 5), BigInt(pages - 1)),
+      )
       if (wrong !== undefined) return wrong
     }
     return undefined

@@ -28,7 +28,10 @@ export class Setting {
   /** Raw instructions at a physical address: 16-bit ones take two bytes. */
   code(instructions: readonly number[], at: bigint = CODE): void {
     const bytes = instructions.flatMap((raw) => ((raw & 3) === 3 ? [raw, raw >>> 8, raw >>> 16, raw >>> 24] : [raw, raw >>> 8]))
-    this.engine.writeMemory(at, Uint8Array.from(bytes, (byte) => byte & 0xff))
+    this.engine.writeMemory(
+      at,
+      Uint8Array.from(bytes, (byte) => byte & 0xff),
+    )
   }
 
   registers(cpu: number, values: Readonly<Record<number, bigint>>): void {

@@ -65,7 +65,12 @@ const straddle: EngineLaw = {
 }
 
 /** Written apart from the engine: may this entry be used so? */
-function permitted(entry: bigint, access: AccessKind, privilege: PrivilegeLevel, bits: { readonly sum: boolean; readonly mxr: boolean }): boolean {
+function permitted(
+  entry: bigint,
+  access: AccessKind,
+  privilege: PrivilegeLevel,
+  bits: { readonly sum: boolean; readonly mxr: boolean },
+): boolean {
   const has = (bit: bigint): boolean => (entry & bit) !== 0n
   if (!has(V) || (has(W) && !has(R)) || !(has(R) || has(X))) return false
   if (privilege === 0 && !has(U)) return false
@@ -104,7 +109,9 @@ const canonical: EngineLaw = {
     setting.paging(1)
     for (const address of [1n << 38n, 1n << 39n, 1n << 63n, 2n ** 64n - (1n << 39n), 2n ** 64n - (1n << 38n) - 4096n]) {
       for (const access of ["fetch", "load", "store"] as const) {
-        const wrong = expectFields(`0x${address.toString(16)} ${access}`, setting.engine.translate(0, address, access), { cause: FAULT[access] })
+        const wrong = expectFields(`0x${address.toString(16)} ${access}`, setting.engine.translate(0, address, access), {
+          cause: FAULT[access],
+        })
         if (wrong !== undefined) return wrong
       }
     }
@@ -211,7 +218,11 @@ const causes: EngineLaw = {
     const store = runPaged(setting, [storeFrom(6, 5)])
     const amo = runPaged(setting, [encode("amoadd.d", { rd: 6, rs1: 5, rs2: 7 })])
     const at = { pc: CODE_FRAME, value: VIRTUAL + 16n, retired: 0 }
-    return firstWrong(expectFields("user", user, { cause: 13, ...at }), expectFields("store", store, { cause: 15, ...at }), expectFields("amo", amo, { cause: 15, ...at }))
+    return firstWrong(
+      expectFields("user", user, { cause: 13, ...at }),
+      expectFields("store", store, { cause: 15, ...at }),
+      expectFields("amo", amo, { cause: 15, ...at }),
+    )
   },
 }
 
