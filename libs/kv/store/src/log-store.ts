@@ -1,0 +1,115 @@
+/**
+ * The append log with its index in memory and its checkpoints, as a pure object: what to do to the disk comes out as operations, what the disk
+ * has done goes in. Whoever holds the disk (a file in the live store, an array in the simulator) carries the operations out in order.
+ *
+ * Invariants:
+ * S1 A segment's first record begins a checkpoint, and the values of a checkpoint are all that the store held at that moment.
+ * S2 A segment is removed only after a later one, with a whole checkpoint, is synced.
+ * S3 Nothing is appended behind bytes that did not decode: every life begins a segment of its own.
+ * S4 Damage found at recovery is itself a value (`DAMAGE_KEY`) until the owner removes it: a second crash does not forget it.
+ */
+import type { Json } from "@backplane/foundation-base/json"
+import { assert } from "@backplane/foundation-base/assert"
+import { encodeRecord, type LogRecord } from "./log-record.ts"
+import { inKeyOrder, recover, type Damage, type Segments } from "./recovery.ts"
+
+/** Under this key the owner finds what was lost; it writes null there when that is repaired. */
+export const DAMAGE_KEY = "!damage"
+
+export type DiskOperation =
+  { readonly op: "append"; readonly segment: number; readonly bytes: Uint8Array } | { readonly op: "remove"; readonly segment: number }
+
+export interface LogStoreOptions {
+  /** A segment is closed by a checkpoint when it is longer than this and than twice its own checkpoint. */
+  readonly segmentBytesMin: number
+}
+
+const DEFAULTS: LogStoreOptions = { segmentBytesMin: 4 * 1024 * 1024 }
+
+export class LogStore {
+  readonly #options: LogStoreOptions
+  readonly #values: Map<string, Json>
+  /** What recovery found wrong; empty for a clean log. */
+  readonly damage: readonly Damage[]
+  #nextSequence: number
+  #segment: number
+  #segmentBytes = 0
+  #checkpointBytes = 0
+  /** Segments that may go once the present one is synced (S2). */
+  #obsolete: number[]
+
+  constructor(segments: Segments, options: Partial<LogStoreOptions> = {}) {
+    const recovered = recover(segments)
+    this.#options = { ...DEFAULTS, ...options }
+    this.#values = new Map(recovered.values)
+    this.#nextSequence = recovered.nextSequence
+    this.#segment = Math.max(-1, ...segments.keys())
+    this.#obsolete = [...segments.keys()]
+    this.damage = recovered.damage
+    if (this.damage.length > 0)
+      this.#values.set(
+        DAMAGE_KEY,
+        this.damage.map((each) => ({ ...each })),
+      )
+  }
+
+  get values(): ReadonlyMap<string, Json> {
+    return this.#values
+  }
+
+  get segment(): number {
+    return this.#segment
+  }
+
+  /** The first operations of a life (S3): a segment with a checkpoint of what was recovered. */
+  begin(): readonly DiskOperation[] {
+    return [this.#checkpoint()]
+  }
+
+  /** Writes `value` under `key`, null removes it. On disk once everything appended so far is synced. */
+  write(key: string, value: Json): readonly DiskOperation[] {
+    assert(this.#checkpointBytes > 0, "begin comes before the first write")
+    if (value === null) this.#values.delete(key)
+    else this.#values.set(key, value)
+    const full = this.#segmentBytes > this.#options.segmentBytesMin && this.#segmentBytes > 2 * this.#checkpointBytes
+    // The checkpoint holds the write: no record of its own.
+    if (full) {
+      this.#obsolete.push(this.#segment)
+      return [this.#checkpoint()]
+    }
+    const sequence = this.#nextSequence++
+    const bytes = encodeRecord(value === null ? { kind: "remove", sequence, key } : { kind: "put", sequence, key, value })
+    this.#segmentBytes += bytes.length
+    return [{ op: "append", segment: this.#segment, bytes }]
+  }
+
+  /** Everything appended so far is synced: what may go now. */
+  synced(): readonly DiskOperation[] {
+    const operations = this.#obsolete.map((segment): DiskOperation => ({ op: "remove", segment }))
+    this.#obsolete = []
+    return operations
+  }
+
+  #checkpoint(): DiskOperation {
+    this.#segment++
+    const records: LogRecord[] = [
+      { kind: "checkpoint-begin", sequence: this.#nextSequence++ },
+      ...inKeyOrder(this.#values).map(([key, value]): LogRecord => ({ kind: "put", sequence: this.#nextSequence++, key, value })),
+      { kind: "checkpoint-end", sequence: this.#nextSequence++ },
+    ]
+    const bytes = joined(records.map(encodeRecord))
+    this.#checkpointBytes = bytes.length
+    this.#segmentBytes = bytes.length
+    return { op: "append", segment: this.#segment, bytes }
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    bytes.set(part, offset)
+    offset += part.length
+  }
+  return bytes
+}

@@ -1,0 +1,43 @@
+/** UTF-8 without the host's encoder, which pure packages do not have. Lone surrogates keep their code unit, so any text comes back as it was. */
+
+export function encodeUtf8(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length * 3)
+  let length = 0
+  for (let index = 0; index < text.length; index++) {
+    const code = text.codePointAt(index) ?? 0
+    if (code > 0xffff) index++
+    length = writeCode(bytes, length, code)
+  }
+  return bytes.slice(0, length)
+}
+
+function writeCode(bytes: Uint8Array, at: number, code: number): number {
+  if (code < 0x80) {
+    bytes[at] = code
+    return at + 1
+  }
+  const more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3
+  bytes[at] = (more === 1 ? 0xc0 : more === 2 ? 0xe0 : 0xf0) | (code >>> (6 * more))
+  for (let rest = more - 1, next = at + 1; rest >= 0; rest--, next++) bytes[next] = 0x80 | ((code >>> (6 * rest)) & 0x3f)
+  return at + 1 + more
+}
+
+/** Only for bytes that `encodeUtf8` made and a checksum vouches for. */
+export function decodeUtf8(bytes: Uint8Array, start: number, end: number): string {
+  const parts: string[] = []
+  let codes: number[] = []
+  for (let at = start; at < end;) {
+    const first = bytes[at] ?? 0
+    const more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3
+    let code = more === 0 ? first : first & (0x3f >>> more)
+    for (let rest = 1; rest <= more; rest++) code = (code << 6) | ((bytes[at + rest] ?? 0) & 0x3f)
+    codes.push(code)
+    at += 1 + more
+    if (codes.length === 4096) {
+      parts.push(String.fromCodePoint(...codes))
+      codes = []
+    }
+  }
+  parts.push(String.fromCodePoint(...codes))
+  return parts.join("")
+}
