@@ -143,7 +143,7 @@ export class ServiceControl {
 
   #make(request: HostRequest, index: number, id: ActorId, config: HostRequest["actors"][number]["config"]): Machine | Rejection {
     try {
-      return this.#options.actorFactory(id, config, { machine: request.machine, epoch: request.epoch })
+      return this.#options.actorFactory(id, config, { machine: request.machine, epoch: request.epoch, mode: request.mode })
     } catch (error) {
       if (error instanceof ActorConfigError) return no(`/actors/${index}/config${error.field}`, error.message)
       return no(`/actors/${index}/config`, error instanceof Error ? error.message : String(error))

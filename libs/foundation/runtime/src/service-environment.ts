@@ -25,7 +25,7 @@ export class EnvironmentError extends Error {
   override readonly name = "EnvironmentError"
 }
 
-const INSTANCE = /^[a-z0-9][a-z0-9-]{0,47}$/
+const INSTANCE = /^[a-z0-9][a-z0-9-]{0,31}$/
 
 export function readServiceEnvironment(
   service: string,
@@ -50,7 +50,7 @@ export function readServiceEnvironment(
   }
   const instance = given("instance", "BACKPLANE_INSTANCE") ?? `${service}-${pid}`
   if (!INSTANCE.test(instance)) {
-    throw new EnvironmentError(`BACKPLANE_INSTANCE is "${instance}": use small letters, digits and dashes, at most 48`)
+    throw new EnvironmentError(`BACKPLANE_INSTANCE is "${instance}": use small letters, digits and dashes, at most 32`)
   }
   return {
     natsUrl: given("nats", "BACKPLANE_NATS_URL", "NATS_URL") ?? "nats://127.0.0.1:4222",

@@ -12,6 +12,7 @@ import type { Machine } from "@backplane/foundation-actor/machine"
 import type { SpanIdSource } from "@backplane/foundation-actor/span-book"
 import type { Json } from "@backplane/foundation-base/json"
 import type { BodyCodec } from "./body-codec.ts"
+import type { HostMode } from "./control-protocol.ts"
 import type { ServiceEnvironment } from "./service-environment.ts"
 import type { EventSink, SpanSink } from "./sinks.ts"
 
@@ -33,6 +34,7 @@ export type ActorFactory = (actor: ActorId, config: Json, context: ActorContext)
 export interface ActorContext {
   readonly machine: string
   readonly epoch: number
+  readonly mode: HostMode
 }
 
 export interface ServiceOptions {

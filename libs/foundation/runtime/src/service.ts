@@ -9,11 +9,13 @@ import { randomUUID } from "node:crypto"
 import { Svcm, type Service, type ServiceMsg } from "@nats-io/services"
 import type { NatsConnection } from "@nats-io/nats-core"
 import { ActorHost } from "./actor-host.ts"
+import { withClock, withLockstep } from "./clock-actor.ts"
 import { connectToBus, watchConnection } from "./connection.ts"
 import type { AliveNotice, HostMode } from "./control-protocol.ts"
 import { endsWithin } from "./deadline.ts"
 import { FileStore } from "./file-store.ts"
 import { LocalBus } from "./local-bus.ts"
+import { LockstepHost } from "./lockstep-host.ts"
 import type { MachineHost, OnFatal } from "./machine-host.ts"
 import { NatsBus } from "./nats-bus.ts"
 import { PacedClock, wallMilliseconds } from "./paced-clock.ts"
@@ -58,7 +60,8 @@ class ServiceProcess implements RunningService {
   #stopping = false
 
   constructor(options: ServiceOptions, connection: NatsConnection, incarnation: string) {
-    const { service, environment, events, codec, actorFactory } = options
+    const { service, environment, events, actorFactory } = options
+    const codec = withLockstep(options.codec)
     this.#options = options
     this.#connection = connection
     this.service = service
@@ -75,7 +78,7 @@ class ServiceProcess implements RunningService {
       instance: this.instance,
       incarnation,
       pid: process.pid,
-      actorFactory,
+      actorFactory: withClock(actorFactory, environment.cyclesPerSecond),
       makeHost: this.#hostMaker(new RoutedBus(local, this.#nats)),
       counts: () => ({ ...this.#nats.counts, localSent: local.counts.sent, localDropped: local.counts.dropped, ...watch.counts }),
     })
@@ -138,7 +141,10 @@ class ServiceProcess implements RunningService {
       void this.stop(`${actor}: ${error.message}`)
     }
     return (machineName, mode) => {
-      if (mode.kind === "lock-step") throw new Error("lock-step is not built yet")
+      if (mode.kind === "lock-step") {
+        const { service, instance, incarnation } = this
+        return new LockstepHost({ machineName, service, instance, incarnation, mode, bus, store, events, spans, spanIds, onFatal })
+      }
       const { cyclesPerSecond = environment.cyclesPerSecond, originMilliseconds = wallMilliseconds() } = mode
       const clock = new PacedClock({ cyclesPerSecond, originMilliseconds })
       return new ActorHost({ machineName, bus, clock, store, events, spans, spanIds, onFatal })
