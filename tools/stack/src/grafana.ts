@@ -1,16 +1,17 @@
-/** `--grafana`: starts the compose file of infra/grafana beside the stack. It is left running: its data outlives a run. */
+/** `--grafana`: starts Grafana beside the stack, as `npx nx run grafana:up` does. It is left running: its data outlives a run. */
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { dockerAnswers } from "../nats-server-lookup.mjs"
 
-/** Null when it runs, else the reason with the remedy. */
+/** Null when it answers, else the reason with the remedy. */
 export function startGrafana(root: string): string | null {
-  const file = join(root, "infra/grafana/compose.yaml")
-  if (!existsSync(file)) return `--grafana: ${file} is missing; leave the option out`
-  if (!dockerAnswers()) {
-    return "--grafana needs a docker engine and none answers: start one (docker info must work), or leave --grafana out; the console shows traces too"
+  const program = join(root, "infra/grafana/src/up.ts")
+  if (!existsSync(program)) return `--grafana: ${program} is missing; leave the option out`
+  const run = spawnSync(process.execPath, [program], { cwd: root, encoding: "utf8", timeout: 300_000 })
+  if (run.status === 0) {
+    process.stdout.write(run.stdout)
+    return null
   }
-  const run = spawnSync("docker", ["compose", "-f", file, "up", "-d", "--wait"], { cwd: root, encoding: "utf8", timeout: 300_000 })
-  return run.status === 0 ? null : `--grafana: docker compose failed: ${(run.stderr || run.error?.message) ?? "no output"}`
+  const said = `${run.stderr ?? ""}${run.stdout ?? ""}`.trim() || (run.error?.message ?? "it said nothing")
+  return `--grafana: ${said}\nor leave --grafana out: the console at the gateway shows traces too`
 }

@@ -9,7 +9,15 @@ import { ROOT } from "./stack-layout.ts"
 const NOTHING = { colocate: false, replacements: [], counts: new Map<string, number>() }
 
 function service(name: string, dependsOn: readonly string[] = [], count = 1): ServiceDeclaration {
-  return { name, count, dependsOn, command: ["node", `${name}.ts`], readiness: { kind: "bus" }, startModule: `${name}.app.ts` }
+  return {
+    name,
+    count,
+    dependsOn,
+    command: ["node", `${name}.ts`],
+    readiness: { kind: "bus" },
+    stopsLast: false,
+    startModule: `${name}.app.ts`,
+  }
 }
 
 describe("levels", () => {

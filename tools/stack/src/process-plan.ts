@@ -22,6 +22,7 @@ export interface ProcessPlan {
   /** Run by a shell (`--replace`). */
   readonly shell: boolean
   readonly readiness: Readiness
+  readonly stopsLast: boolean
   /** Starts when all processes of lower levels are ready. The bus is level 0. */
   readonly level: number
 }
@@ -32,7 +33,7 @@ export function planProcesses(services: readonly ServiceDeclaration[], choice: C
   checkNames(services, choice)
   const replaced = new Map(choice.replacements.map(({ service, command }) => [service, command]))
   const counted = services.map((each) => ({ ...each, count: choice.counts.get(each.name) ?? each.count }))
-  const together = choice.colocate ? counted.filter((each) => each.startModule !== null && !replaced.has(each.name)) : []
+  const together = choice.colocate ? counted.filter((each) => each.startModule !== null && !each.stopsLast && !replaced.has(each.name)) : []
   const alone = counted.filter((each) => !together.includes(each))
   const levels = levelsOf(services)
   const plans = alone.flatMap((each) => processesOf(each, levels.get(each.name) ?? 1, replaced.get(each.name)))
@@ -46,6 +47,7 @@ function processesOf(service: ServiceDeclaration, level: number, replacement: st
     command: replacement === undefined ? service.command : [replacement],
     shell: replacement !== undefined,
     readiness: service.readiness,
+    stopsLast: service.stopsLast,
     level,
   }))
 }
@@ -57,7 +59,15 @@ function instancesOf({ name, count, startModule }: ServiceDeclaration): readonly
 
 function colocated(services: readonly ServiceDeclaration[]): ProcessPlan {
   const command = ["node", "tools/stack/src/colocated.ts"]
-  return { name: "colocated-0", hosted: services.flatMap(instancesOf), command, shell: false, readiness: { kind: "bus" }, level: 1 }
+  return {
+    name: "colocated-0",
+    hosted: services.flatMap(instancesOf),
+    command,
+    shell: false,
+    readiness: { kind: "bus" },
+    stopsLast: false,
+    level: 1,
+  }
 }
 
 /** A process that waits for a co-located service waits for that one process. */

@@ -16,6 +16,8 @@ export interface ServiceDeclaration {
   /** Program and arguments, relative to the checkout. "node" is the Node.js that runs the stack. */
   readonly command: readonly string[]
   readonly readiness: Readiness
+  /** Stops after all others but the bus: it takes in what they say at their end. */
+  readonly stopsLast: boolean
   /** Module that exports `start(environment)`, for sharing a process under `--colocate`; null: always alone. */
   readonly startModule: string | null
 }
@@ -30,6 +32,7 @@ function app(name: string, options: Partial<ServiceDeclaration> = {}): ServiceDe
     dependsOn: [],
     command: ["node", `apps/${name}/src/main.ts`],
     readiness: { kind: "bus" },
+    stopsLast: false,
     startModule: `apps/${name}/src/app.ts`,
     ...options,
   }
@@ -39,7 +42,8 @@ export const SERVICES: readonly ServiceDeclaration[] = [
   app("memory-controller"),
   app("cpu-scheduler", { count: 2 }),
   app("numa-node", { count: 2 }),
-  app("gateway", { readiness: { kind: "http", path: "/readyz" }, startModule: null }),
+  // The collector of spans and logs: the others flush to it when they stop.
+  app("gateway", { readiness: { kind: "http", path: "/readyz" }, stopsLast: true, startModule: null }),
   // Creates machines on the others' processes, so it comes when they can be asked.
   app("hypervisor", { dependsOn: ["memory-controller", "cpu-scheduler", "numa-node"] }),
 ]

@@ -164,7 +164,7 @@ function configOf(nats: NatsServer, home: string, ports: Ports, rules: readonly 
 }
 
 function busPlan(nats: NatsServer, home: string, config: string): ProcessPlan {
-  const plan: Omit<ProcessPlan, "command"> = { name: BUS, hosted: [], shell: false, readiness: { kind: "bus" }, level: 0 }
+  const plan: Omit<ProcessPlan, "command"> = { name: BUS, hosted: [], shell: false, readiness: { kind: "bus" }, stopsLast: true, level: 0 }
   if (nats.kind === "program") return { ...plan, command: [nats.path, "-c", config] }
   const image = nats.kind === "docker" ? nats.image : ""
   const text = readFileSync(config, "utf8")

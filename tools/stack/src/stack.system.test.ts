@@ -42,6 +42,13 @@ describe.skipIf(kind !== "program")("a stack of real processes (needs the nats-s
     expect(await stack.run("status")).toMatchObject({ code: 3 })
   })
 
+  it("stops last what takes in the last words of the others", async () => {
+    stack = new StackUnderTest({ front: "last" })
+    await stack.up()
+    await stack.run("down")
+    expect(stack.journal().at(-1)).toBe("front-0 asked to stop")
+  })
+
   it("says who did not answer in time, and stops the rest", async () => {
     stack = new StackUnderTest({ front: "mute" }, { BACKPLANE_START_SECONDS: "1" })
     const { code, output } = await stack.up()

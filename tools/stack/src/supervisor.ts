@@ -126,17 +126,24 @@ export class Supervisor {
     this.#stopping.abort()
     this.#wake()
     const until = performance.now() + stopMs
-    const levels = [...new Set(this.#units.map((unit) => unit.plan.level))].sort((a, b) => b - a)
-    for (const [index, level] of levels.entries()) {
-      // A slow level must not eat the time of those below it.
-      const share = (until - performance.now()) / (levels.length - index)
-      await Promise.all(this.#units.filter((unit) => unit.plan.level === level).map((unit) => unit.stop(share)))
+    const groups = this.#stopOrder()
+    for (const [index, units] of groups.entries()) {
+      // A slow group must not eat the time of those after it.
+      const share = (until - performance.now()) / (groups.length - index)
+      await Promise.all(units.map((unit) => unit.stop(share)))
     }
     await this.#presence?.close()
     await this.#bus?.stop(stopBusMs)
     this.#watchdog.close()
     for (const unit of [...this.#units, ...(this.#bus === null ? [] : [this.#bus])]) unit.closeLog()
     this.#settings.report(null)
+  }
+
+  /** The highest level first; who stops last is a group of its own at the end. */
+  #stopOrder(): readonly (readonly Unit[])[] {
+    const groupOf = (unit: Unit): number => (unit.plan.stopsLast ? 0 : unit.plan.level)
+    const groups = [...new Set(this.#units.map(groupOf))].sort((a, b) => b - a)
+    return groups.map((group) => this.#units.filter((unit) => groupOf(unit) === group))
   }
 
   async #startBus(): Promise<NatsConnection | string> {
