@@ -13,6 +13,7 @@ import type { MetricStore } from "./metric-store.ts"
 import { metricProducer } from "./metric-producer.ts"
 import type { Settings, Signal } from "./settings.ts"
 import type { SpanQueue } from "./span-queue.ts"
+import { within } from "./within.ts"
 
 export interface ExportOptions {
   readonly service: string
@@ -106,10 +107,11 @@ async function logExporter(settings: Settings): Promise<LogRecordExporter> {
 }
 
 /** Our own collector by address; a real endpoint's address the exporters read from the environment themselves. */
-function addressOf(settings: Settings, signal: Signal): { url: string } | Record<string, never> {
+function addressOf(settings: Settings, signal: Signal): { url: string; timeoutMillis: number } | Record<string, never> {
   const { destination } = settings
   if (destination.kind !== "collector") return {}
-  return { url: settings.protocol[signal] === "grpc" ? destination.url : `${destination.url}/v1/${signal}` }
+  const url = settings.protocol[signal] === "grpc" ? destination.url : `${destination.url}/v1/${signal}`
+  return { url, timeoutMillis: settings.spanQueue.timeoutMs }
 }
 
 const SEVERITY: Record<LogLine["level"], SeverityNumber> = {
@@ -130,18 +132,4 @@ function lineExporter(logger: Logger): (line: LogLine) => void {
       attributes: { ...ids, ...line.fields },
     })
   }
-}
-
-/** Settles when `work` does or the time is over, whichever comes first; a telemetry that cannot say goodbye holds nobody up. */
-async function within(work: Promise<unknown>, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeoutMs)
-  })
-  await Promise.race([work.then(ignore, ignore), limit])
-  clearTimeout(timer)
-}
-
-function ignore(): void {
-  // The spans that were lost are counted by the queue.
 }

@@ -6,6 +6,7 @@
  * The exporter may come later than the first span (its library takes a third of a second to load), so that start-up waits
  * for nothing.
  */
+import { within } from "./within.ts"
 import type { SpanExporter, ReadableSpan, SpanProcessor } from "@opentelemetry/sdk-trace"
 
 /** `ExportResultCode.SUCCESS` of @opentelemetry/core, without loading it. */
@@ -95,7 +96,7 @@ export class SpanQueue implements SpanProcessor {
     const left = this.#waiting.length
     this.#waiting = []
     if (left > 0) this.#lose("closed", left)
-    await this.#exporter?.shutdown()
+    if (this.#exporter !== null) await within(this.#exporter.shutdown(), this.#options.timeoutMs)
   }
 
   #schedule(): void {

@@ -166,6 +166,35 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { kind: "kind of actor", epoch: "its epoch", ...WHY },
     metrics: [count("backplane_actor_restarts_total")],
   },
+  "machine-done": { meaning: "all tasks of a machine are done and its result is known", fields: { machine: "name", ...WHY }, metrics: [] },
+  "machine-failed": { meaning: "a machine cannot go on", fields: { machine: "name", ...WHY }, metrics: [] },
+  "node-lost": {
+    meaning: "a node is gone, and with it the tasks it held",
+    fields: { node: "NUMA node", tasks: "names of the tasks", ...WHY },
+    metrics: [],
+  },
+  "clock.joined": {
+    meaning: "a process joined the lock-step clock",
+    fields: { port: "member", actors: "how many actors it hosts" },
+    metrics: [],
+  },
+  "clock.left": { meaning: "a process left the lock-step clock", fields: { port: "member" }, metrics: [] },
+  "clock.member-lost": {
+    meaning: "a member of the lock-step clock fell silent",
+    fields: { port: "member", incarnation: "its incarnation", why: "how it was noticed", through: "time up to which it had answered" },
+    metrics: [],
+  },
+  "clock.actor-twice": { meaning: "two members host one actor; the newer keeps it", fields: { port: "member that loses it" }, metrics: [] },
+  "clock.roster": {
+    meaning: "the clock told its members who hosts what",
+    fields: { version: "of the roster", ports: "members", time: "virtual time from which it holds" },
+    metrics: [],
+  },
+  "clock.idle": {
+    meaning: "nobody has anything to do before the next external input",
+    fields: { time: "virtual time", grants: "grants so far" },
+    metrics: [],
+  },
   "host.inbox-full": {
     meaning: "an actor's inbox was full and a message was dropped",
     fields: { from: "sender", kind: "kind of message", length: "limit" },

@@ -37,6 +37,7 @@ export const ATTRIBUTES: Readonly<Record<string, AttributeEntry>> = {
   "backplane.machine": { unit: "", meaning: "name of the machine" },
   "backplane.actor": { unit: "", meaning: "actor whose span it is" },
   "backplane.task": { unit: "", meaning: "task the span is about" },
+  "backplane.tasks": { unit: "", meaning: "tasks by name, apart by spaces" },
   "backplane.cpu": { unit: "", meaning: "CPU the span is about" },
   "backplane.node": { unit: "", meaning: "NUMA node the span is about" },
   "backplane.from": { unit: "", meaning: "where a move starts (CPU or node)" },
