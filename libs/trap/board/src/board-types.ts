@@ -1,0 +1,35 @@
+/** What goes into a board and what comes out of a run. */
+
+/** One piece of the guest's image, at its physical address. */
+export interface BootSegment {
+  readonly address: bigint
+  readonly data: Uint8Array
+  /** At least `data.length`; the rest is zero. */
+  readonly memoryBytes: bigint
+}
+
+/** The shape of compute/image's GuestImage, as far as the board needs it. */
+export interface BootImage {
+  readonly entry: bigint
+  /** `machine`: all harts begin at the entry in M-mode. `supervisor`: hart 0 begins in S-mode, the board answers SBI calls. */
+  readonly start: "machine" | "supervisor"
+  readonly segments: readonly BootSegment[]
+  /** `tohost` and `fromhost`, if the guest ends and speaks through HTIF. */
+  readonly symbols: ReadonlyMap<string, bigint>
+}
+
+/** How a guest ended. `code` is 0 for success. */
+export interface BoardEnd {
+  readonly kind: "end"
+  readonly reason: "finisher" | "tohost" | "shutdown" | "reset"
+  readonly code: number
+}
+
+export type BoardStop =
+  /** As many instructions as asked. */
+  | { readonly kind: "budget" }
+  | BoardEnd
+  /** Every hart waits and no timer is set: only console input can wake one. */
+  | { readonly kind: "idle" }
+  /** No hart can ever go on: each traps at the very address of its trap handler, or is stopped. */
+  | { readonly kind: "stuck"; readonly detail: string }

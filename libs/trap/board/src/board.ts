@@ -1,0 +1,290 @@
+/**
+ * The machine without a VMM (mode `native`): engine, privileged model and devices joined into a board like QEMU's `virt`.
+ *
+ * Harts take turns in windows of WINDOW_INSTRUCTIONS on one thread; time passes by instructions (machine-clock.ts). The same calls
+ * with the same input give the same run, however it is cut into budgets. Not here: how an image is read, what a person sees.
+ */
+import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
+import { Slot } from "@backplane/trap-csr/csr-file"
+import { EBREAK, ECALL, executeSystem } from "@backplane/trap-csr/execute-system"
+import { Exception } from "@backplane/trap-csr/causes"
+import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
+import { UART } from "@backplane/trap-devices/address-map/virt-map"
+import { boot } from "./boot.ts"
+import { Console } from "./console.ts"
+import { exceptionName, interruptName } from "./exit-names.ts"
+import { Hart } from "./hart.ts"
+import { HtifService } from "./htif-service.ts"
+import { MachineClock } from "./machine-clock.ts"
+import { SbiService } from "./sbi-service.ts"
+import { Wiring } from "./wiring.ts"
+import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
+import type { Moment } from "@backplane/trap-csr/moment"
+import type { BoardEnd, BoardStop, BootImage } from "./board-types.ts"
+
+/** A hart's turn: long enough that switching costs nothing, short enough that a spinning hart starves nobody. */
+export const WINDOW_INSTRUCTIONS = 20_000
+const PMP_CSR_FIRST = 0x3a0
+const PMP_CSR_LAST = 0x3ef
+
+export class Board {
+  readonly engine: Engine
+  readonly harts: readonly Hart[]
+  readonly console = new Console()
+  readonly #clock: MachineClock
+  readonly #wiring: Wiring
+  readonly #sbi: SbiService | null
+  readonly #htif: HtifService | null
+  readonly #exits = new Map<string, number>()
+  /** Whose window it is, and how much of it is left. */
+  #turn = 0
+  #windowLeft = WINDOW_INSTRUCTIONS
+  /** Instructions of the run under way. */
+  #spent = 0
+  #instructions = 0
+  #end: BoardEnd | null = null
+  /** The guest has touched the UART: only then does input go there. */
+  #uartUsed = false
+
+  /** Boots `image` on an engine that nobody used before. */
+  constructor(engine: Engine, image: BootImage) {
+    this.engine = engine
+    const { cpus } = engine.options
+    this.#clock = new MachineClock(cpus)
+    this.#wiring = new Wiring({ harts: cpus, clock: () => this.#clock.ticks(), output: (byte) => this.console.write(byte) })
+    this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, index))
+    boot(engine, image, this.harts)
+    this.#sbi = image.start === "supervisor" ? new SbiService(engine, this.harts, this.console) : null
+    const tohost = image.symbols.get("tohost")
+    this.#htif = tohost === undefined ? null : new HtifService(engine, this.console, { tohost, fromhost: image.symbols.get("fromhost") })
+  }
+
+  /** Runs until `budgetInstructions` more have retired on all harts together, or something ends or holds up the machine. */
+  run(budgetInstructions: number): BoardStop {
+    assert(Number.isSafeInteger(budgetInstructions) && budgetInstructions >= 1, "a budget is at least one instruction")
+    this.#spent = 0
+    while (this.#end === null && this.#spent < budgetInstructions) {
+      if (this.#windowLeft === 0) this.#nextTurn()
+      const hart = this.current()
+      this.#deliverInput()
+      hart.file.set(Slot.lines, this.#wiring.lines(hart.index))
+      if (this.#ready(hart)) this.#runHart(hart, budgetInstructions - this.#spent)
+      else {
+        const held = this.#passBy()
+        if (held !== null) return held
+      }
+    }
+    return this.#end ?? { kind: "budget" }
+  }
+
+  /** The hart whose instruction comes next, unless it waits. */
+  current(): Hart {
+    return defined(this.harts[this.#turn], "the turn is a hart's")
+  }
+
+  /** Retired by all harts since boot. */
+  instructions(): number {
+    return this.#instructions
+  }
+
+  /** `mtime` now. */
+  time(): bigint {
+    return this.#wiring.clint.time()
+  }
+
+  /** How often each cause left the engine. */
+  exits(): ReadonlyMap<string, number> {
+    return this.#exits
+  }
+
+  #nextTurn(): void {
+    this.#turn = (this.#turn + 1) % this.harts.length
+    this.#windowLeft = WINDOW_INSTRUCTIONS
+  }
+
+  #moment(hart: Hart): Moment {
+    return { instret: this.engine.readInstret(hart.index), time: this.time() }
+  }
+
+  /** Can it execute now? Ends its waiting when an interrupt says so. */
+  #ready(hart: Hart): boolean {
+    if (hart.state === "stopped" || hart.stuck()) return false
+    if (!hart.waiting) return true
+    if (!wakes(hart.file, this.#moment(hart))) return false
+    hart.waiting = false
+    hart.state = "started"
+    if (hart.resume !== null) hart.begin(hart.resume)
+    return true
+  }
+
+  /** The present hart waits: time passes. An answer if nothing but the outside can go on. */
+  #passBy(): BoardStop | null {
+    const others = this.harts.some((hart) => {
+      hart.file.set(Slot.lines, this.#wiring.lines(hart.index))
+      return this.#ready(hart)
+    })
+    if (others) {
+      this.#clock.pass(this.#windowLeft)
+      this.#windowLeft = 0
+      return null
+    }
+    const deadlines = this.harts.filter((hart) => hart.waiting && !hart.stuck()).map((hart) => hart.deadline(this.#wiring.clint.deadline(hart.index)))
+    const next = deadlines.reduce((first, deadline) => (first === null || (deadline !== null && deadline < first) ? deadline : first), null)
+    if (next === null || next === NEVER) return this.#hold()
+    // Nobody runs before the first timer rings: go there at once.
+    this.#clock.pass(this.#clock.unitsUntil(next - this.time()))
+    return null
+  }
+
+  #hold(): BoardStop {
+    if (this.harts.some((hart) => hart.waiting)) return { kind: "idle" }
+    const cause = this.harts.find((hart) => hart.stuck())
+    const where = cause === undefined ? "" : ` hart ${cause.index} at 0x${this.engine.readPc(cause.index).toString(16)}, cause ${cause.file.get(Slot.mcause)}`
+    return { kind: "stuck", detail: cause === undefined ? "every hart is stopped" : `the trap handler itself traps:${where}` }
+  }
+
+  #runHart(hart: Hart, budget: number): void {
+    const moment = this.#moment(hart)
+    const interrupt = interruptToTake(hart.file, moment)
+    if (interrupt !== null) {
+      this.#count(interruptName(interrupt))
+      hart.trap({ cause: interrupt, interrupt: true, value: 0n, pc: this.engine.readPc(hart.index) })
+    }
+    const deadline = hart.deadline(this.#wiring.clint.deadline(hart.index))
+    const untilTimer = deadline !== null && deadline > moment.time ? this.#clock.unitsUntil(deadline - moment.time) : Infinity
+    const exit = this.engine.run(hart.index, Math.min(budget, this.#windowLeft, untilTimer))
+    if (exit.retired > 0) hart.retired()
+    this.#account(exit.retired)
+    this.#handle(hart, exit)
+  }
+
+  #account(retired: number): void {
+    this.#spent += retired
+    this.#instructions += retired
+    this.#windowLeft -= retired
+    this.#clock.pass(retired)
+  }
+
+  /** The host completed the instruction of an exit: it counts like any other. */
+  #completed(hart: Hart): void {
+    hart.retired()
+    this.#account(1)
+  }
+
+  #handle(hart: Hart, exit: EngineExit): void {
+    switch (exit.kind) {
+      case "budget":
+        return
+      case "exception":
+        return this.#exception(hart, { cause: exit.cause, value: exit.value, pc: exit.pc })
+      case "system":
+        return this.#onSystem(hart, exit)
+      case "io-load":
+        return this.#onLoad(hart, exit)
+      case "io-store":
+        return this.#onStore(hart, exit)
+      case "watch":
+        this.#count("watch")
+        this.#end ??= this.#htif?.look() ?? null
+        return
+      case "tlb-miss":
+        assert(false, "the native machine never runs in mode refill")
+        return
+      default:
+        unreachable(exit)
+    }
+  }
+
+  #exception(hart: Hart, { cause, value, pc }: { readonly cause: number; readonly value: bigint; readonly pc: bigint }): void {
+    this.#count(exceptionName(cause))
+    hart.trap({ cause, interrupt: false, value, pc })
+  }
+
+  #onSystem(hart: Hart, exit: Extract<EngineExit, { kind: "system" }>): void {
+    const cpu = hart.index
+    // The one 16-bit form is c.ebreak.
+    const word = exit.length === 2 ? EBREAK : exit.instruction
+    if (word === ECALL && this.#sbi !== null && hart.file.get(Slot.privilege) === 1n) {
+      this.#count("sbi")
+      this.#end ??= this.#sbi.call(hart)
+      return this.#completed(hart)
+    }
+    const rs1 = this.engine.readRegister(cpu, (word >>> 15) & 31)
+    const rs2 = this.engine.readRegister(cpu, (word >>> 20) & 31)
+    const outcome = executeSystem(hart.file, { word, pc: exit.pc, rs1, rs2 }, this.#moment(hart))
+    switch (outcome.kind) {
+      case "exception":
+        return this.#exception(hart, { ...outcome, pc: exit.pc })
+      case "next":
+        this.#count("csr")
+        this.engine.completeSystem(cpu, outcome.value ?? undefined)
+        if (outcome.affects === "translation" || outcome.affects === "both") this.#translationWritten(hart, word >>> 20)
+        break
+      case "return":
+        this.#count("return")
+        this.engine.completeJump(cpu, outcome.pc)
+        hart.refreshTranslation()
+        break
+      case "wait":
+        this.#count("wait")
+        this.engine.completeSystem(cpu)
+        hart.waiting = true
+        break
+      case "fence":
+        this.#count("fence")
+        this.engine.flushTranslations(cpu, outcome.scope.address ?? undefined)
+        this.engine.completeSystem(cpu)
+        break
+      default:
+        unreachable(outcome)
+    }
+    this.#completed(hart)
+  }
+
+  #translationWritten(hart: Hart, csr: number): void {
+    if (csr >= PMP_CSR_FIRST && csr <= PMP_CSR_LAST) hart.refreshProtection()
+    hart.refreshTranslation()
+  }
+
+  #onLoad(hart: Hart, { address, width, virtualAddress, pc }: Extract<EngineExit, { kind: "io-load" }>): void {
+    const answer = this.#wiring.map.load(address, width)
+    if (answer.kind === "absent") return this.#exception(hart, { cause: Exception.loadAccess, value: virtualAddress, pc })
+    this.#count("io-load")
+    this.#uartUsed ||= isUart(address)
+    this.engine.completeLoad(hart.index, answer.value)
+    this.#completed(hart)
+  }
+
+  #onStore(hart: Hart, { address, width, value, virtualAddress, pc }: Extract<EngineExit, { kind: "io-store" }>): void {
+    if (this.#wiring.map.store(address, width, value).kind === "absent") {
+      return this.#exception(hart, { cause: Exception.storeAccess, value: virtualAddress, pc })
+    }
+    this.#count("io-store")
+    this.#uartUsed ||= isUart(address)
+    this.engine.completeStore(hart.index)
+    this.#completed(hart)
+    const finish = this.#wiring.finisher.finish()
+    if (finish === null) return
+    this.#end ??= { kind: "end", reason: finish.kind === "reset" ? "reset" : "finisher", code: finish.kind === "fail" ? finish.code : 0 }
+  }
+
+  /** Console input goes to the UART as it has room, or answers a read of HTIF. */
+  #deliverInput(): void {
+    if (this.console.waiting().length === 0) return
+    this.#htif?.answerRead()
+    while (this.#uartUsed && this.#wiring.uart.room() > 0 && this.console.waiting().length > 0) {
+      for (const byte of this.console.take(1)) this.#wiring.uart.receive(byte)
+    }
+  }
+
+  #count(name: string): void {
+    this.#exits.set(name, (this.#exits.get(name) ?? 0) + 1)
+  }
+}
+
+function isUart(address: bigint): boolean {
+  return address >= UART.base && address < UART.base + BigInt(UART.bytes)
+}
+
+/** `mtimecmp` and `stimecmp` after reset. */
+const NEVER = 2n ** 64n - 1n

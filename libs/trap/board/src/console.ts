@@ -1,0 +1,36 @@
+/** The board's console: bytes out of whatever the guest writes to (UART, SBI, HTIF), and bytes in that wait to be read. */
+
+/** Input is refused beyond this: the guest does not read. */
+export const INPUT_BYTES_MAX = 1 << 20
+
+export class Console {
+  /** Oldest first; at most INPUT_BYTES_MAX. */
+  #input: number[] = []
+  #output: number[] = []
+
+  write(byte: number): void {
+    this.#output.push(byte)
+  }
+
+  takeOutput(): Uint8Array {
+    const taken = Uint8Array.from(this.#output)
+    this.#output = []
+    return taken
+  }
+
+  /** How many of the bytes were taken. */
+  feed(bytes: Uint8Array): number {
+    const taken = Math.min(bytes.length, INPUT_BYTES_MAX - this.#input.length)
+    for (const byte of bytes.subarray(0, taken)) this.#input.push(byte)
+    return taken
+  }
+
+  waiting(): readonly number[] {
+    return this.#input
+  }
+
+  /** The oldest `bytes` of input. */
+  take(bytes: number): readonly number[] {
+    return this.#input.splice(0, bytes)
+  }
+}

@@ -1,0 +1,106 @@
+/** One hart of the native machine: its CSR file, whether it runs, and what the engine must be told when privileged state changes. */
+import { newCsrFile, Slot } from "@backplane/trap-csr/csr-file"
+import { supervisorTimerDeadline } from "@backplane/trap-csr/interrupts"
+import { pmpRanges } from "@backplane/trap-csr/pmp"
+import { translationOf } from "@backplane/trap-csr/translation"
+import { enterTrap } from "@backplane/trap-csr/trap"
+import { MTIP } from "@backplane/trap-csr/causes"
+import type { CpuState, Engine } from "@backplane/compute-contract/engine"
+import type { CsrFile } from "@backplane/trap-csr/csr-file"
+import type { Trap } from "@backplane/trap-csr/trap"
+import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
+
+/** Traps without one instruction retired between them, after which a hart will never get on. */
+const TRAPS_IN_PLACE_MAX = 64
+
+export interface HartCapture {
+  readonly cpu: CpuState
+  /** The slots of the CSR file, in order. */
+  readonly csrs: readonly bigint[]
+  readonly state: HartState
+  readonly waiting: boolean
+}
+
+export class Hart {
+  readonly index: number
+  readonly file: CsrFile
+  readonly #engine: Engine
+  /** As SBI's hart state management sees it; harts started in M-mode are always started. */
+  state: HartState = "started"
+  /** In wfi, or suspended. Ends when an enabled interrupt is pending. */
+  waiting = false
+  /** Where a hart suspended without retention begins anew; null to go on where it is. */
+  resume: { readonly pc: bigint; readonly opaque: bigint } | null = null
+  /** Reset by every retired instruction. I: at most TRAPS_IN_PLACE_MAX, where the hart counts as stuck. */
+  #trapsInPlace = 0
+
+  constructor(engine: Engine, index: number) {
+    this.#engine = engine
+    this.index = index
+    this.file = newCsrFile(index)
+    this.refreshProtection()
+  }
+
+  stuck(): boolean {
+    return this.#trapsInPlace >= TRAPS_IN_PLACE_MAX
+  }
+
+  retired(): void {
+    this.#trapsInPlace = 0
+  }
+
+  trap(trap: Trap): void {
+    this.#trapsInPlace += 1
+    this.#engine.writePc(this.index, enterTrap(this.file, trap))
+    this.refreshTranslation()
+  }
+
+  /** After any change of privilege, satp or the fields of mstatus that translation looks at. */
+  refreshTranslation(): void {
+    this.#engine.setTranslation(this.index, translationOf(this.file))
+  }
+
+  /** After a change of a PMP register. Without a matching region S and U get nothing. Privileged manual, "Priority and Matching Logic". */
+  refreshProtection(): void {
+    this.#engine.setProtection(this.index, { regions: pmpRanges(this.file), denyUnmatched: true })
+  }
+
+  /** Begins at `pc` in S-mode as SBI's hart start says: bare, interrupts off, number and `opaque` in a0 and a1. */
+  begin({ pc, opaque }: { readonly pc: bigint; readonly opaque: bigint }): void {
+    this.state = "started"
+    this.waiting = false
+    this.resume = null
+    this.#trapsInPlace = 0
+    this.file.set(Slot.satp, 0n)
+    this.file.set(Slot.privilege, 1n)
+    this.file.set(Slot.mstatus, this.file.get(Slot.mstatus) & ~2n) // SIE
+    this.#engine.writeRegister(this.index, 10, BigInt(this.index))
+    this.#engine.writeRegister(this.index, 11, opaque)
+    this.#engine.writePc(this.index, pc)
+    this.refreshTranslation()
+  }
+
+  /** The `mtime` at which an enabled timer of this hart will ring, or null. */
+  deadline(machineTimer: bigint): bigint | null {
+    const supervisor = supervisorTimerDeadline(this.file)
+    const machine = (this.file.get(Slot.mie) & MTIP) === 0n ? null : machineTimer
+    if (supervisor === null || machine === null) return supervisor ?? machine
+    return supervisor < machine ? supervisor : machine
+  }
+
+  capture(): HartCapture {
+    const csrs = Array.from({ length: CSR_SLOTS }, (_, slot) => this.file.get(slot))
+    return { cpu: this.#engine.captureCpu(this.index), csrs, state: this.state, waiting: this.waiting }
+  }
+
+  restore(capture: HartCapture): void {
+    capture.csrs.forEach((value, slot) => this.file.set(slot, value))
+    this.#engine.restoreCpu(this.index, capture.cpu)
+    this.state = capture.state
+    this.waiting = capture.waiting
+    this.refreshProtection()
+    this.refreshTranslation()
+  }
+}
+
+const CSR_SLOTS = 64

@@ -1,0 +1,75 @@
+/** Serves `tohost`, for guests that have the symbol: trap/devices/htif says what a word means. */
+import { unreachable } from "@backplane/foundation-base/assert"
+import { decodeTohost, readReply } from "@backplane/trap-devices/htif/htif"
+import type { Engine } from "@backplane/compute-contract/engine"
+import type { BoardEnd } from "./board-types.ts"
+import type { Console } from "./console.ts"
+
+const WORD_BYTES = 8
+/** What a proxied system call ends with: nobody is there to serve it. */
+const CODE_UNSUPPORTED = 1
+
+export class HtifService {
+  readonly #engine: Engine
+  readonly #console: Console
+  readonly #tohost: bigint
+  readonly #fromhost: bigint | undefined
+  /** The guest waits for a byte. */
+  #reading = false
+
+  constructor(engine: Engine, console: Console, symbols: { readonly tohost: bigint; readonly fromhost: bigint | undefined }) {
+    this.#engine = engine
+    this.#console = console
+    this.#tohost = symbols.tohost
+    this.#fromhost = symbols.fromhost
+    engine.watchPage(symbols.tohost, "watched")
+  }
+
+  /** After a store to the page of `tohost`. */
+  look(): BoardEnd | null {
+    const request = decodeTohost(this.#read(this.#tohost))
+    switch (request.kind) {
+      case "none":
+        return null
+      case "exit":
+        return { kind: "end", reason: "tohost", code: Number(request.code) }
+      case "write-byte":
+        this.#console.write(request.byte)
+        this.#acknowledge(request.reply)
+        return null
+      case "read-byte":
+        this.#reading = true
+        this.#write(this.#tohost, 0n)
+        this.answerRead()
+        return null
+      case "unsupported":
+        return { kind: "end", reason: "tohost", code: CODE_UNSUPPORTED }
+      default:
+        return unreachable(request)
+    }
+  }
+
+  /** Gives a waiting guest its byte, once there is one. */
+  answerRead(): void {
+    if (!this.#reading || this.#fromhost === undefined) return
+    const [byte] = this.#console.take(1)
+    if (byte === undefined) return
+    this.#reading = false
+    this.#write(this.#fromhost, readReply(byte))
+  }
+
+  #acknowledge(reply: bigint): void {
+    this.#write(this.#tohost, 0n)
+    if (this.#fromhost !== undefined) this.#write(this.#fromhost, reply)
+  }
+
+  #read(address: bigint): bigint {
+    return new DataView(this.#engine.readMemory(address, WORD_BYTES).buffer).getBigUint64(0, true)
+  }
+
+  #write(address: bigint, value: bigint): void {
+    const bytes = new Uint8Array(WORD_BYTES)
+    new DataView(bytes.buffer).setBigUint64(0, value, true)
+    this.#engine.writeMemory(address, bytes)
+  }
+}

@@ -1,0 +1,54 @@
+/** The devices of the board at their addresses, and their wires to the harts. Devices know offsets only; this file knows the rest. */
+import { AddressMap } from "@backplane/trap-devices/address-map/address-map"
+import { CLINT, FINISHER, PLIC, UART, UART_INTERRUPT } from "@backplane/trap-devices/address-map/virt-map"
+import { Clint, clintReset } from "@backplane/trap-devices/clint/clint"
+import { Finisher } from "@backplane/trap-devices/finisher/finisher"
+import { Plic, machineContext, plicReset, supervisorContext } from "@backplane/trap-devices/plic/plic"
+import { Uart } from "@backplane/trap-devices/uart/uart"
+import { UART_RESET } from "@backplane/trap-devices/uart/uart-registers"
+import { MEIP, MSIP, MTIP, SEIP } from "@backplane/trap-csr/causes"
+import type { Clock } from "@backplane/trap-devices/device"
+
+export interface WiringOptions {
+  readonly harts: number
+  readonly clock: Clock
+  readonly output: (byte: number) => void
+}
+
+export class Wiring {
+  readonly map: AddressMap
+  readonly clint: Clint
+  readonly uart: Uart
+  readonly finisher = new Finisher()
+  readonly #plic: Plic
+  /** MEIP and SEIP of each hart as the PLIC drives them; stale while `#externalStale`. */
+  readonly #external: bigint[]
+  #externalStale = true
+
+  constructor({ harts, clock, output }: WiringOptions) {
+    this.#external = new Array<bigint>(harts).fill(0n)
+    this.#plic = new Plic(() => (this.#externalStale = true), plicReset(2 * harts))
+    // Its levels are read anew before every entry to the engine, so a change needs no notice.
+    this.clint = new Clint({ clock, changed: () => undefined }, clintReset(harts))
+    this.uart = new Uart({ interrupt: (level) => this.#plic.drive(UART_INTERRUPT, level), output }, UART_RESET)
+    this.map = new AddressMap([
+      { name: "finisher", ...FINISHER, device: this.finisher },
+      { name: "clint", ...CLINT, device: this.clint },
+      { name: "plic", ...PLIC, device: this.#plic },
+      { name: "uart", ...UART, device: this.uart },
+    ])
+  }
+
+  /** The levels of a hart's interrupt wires now, as bits of `mip`. */
+  lines(hart: number): bigint {
+    if (this.#externalStale) this.#readExternal()
+    return (this.#external[hart] ?? 0n) | (this.clint.softwarePending(hart) ? MSIP : 0n) | (this.clint.timerPending(hart) ? MTIP : 0n)
+  }
+
+  #readExternal(): void {
+    this.#externalStale = false
+    for (let hart = 0; hart < this.#external.length; hart++) {
+      this.#external[hart] = (this.#plic.output(machineContext(hart)) ? MEIP : 0n) | (this.#plic.output(supervisorContext(hart)) ? SEIP : 0n)
+    }
+  }
+}
