@@ -47,7 +47,7 @@ function installModules() {
 
 function provideNatsServer(forTests) {
   let found = findNatsServer()
-  if (found.kind === "missing" && canInstallPackage()) {
+  if (found.kind === "missing" && found.installable && canInstallPackage()) {
     installDebianPackage()
     found = findNatsServer()
   }

@@ -4,7 +4,8 @@ export type NatsServer =
   | { readonly kind: "running"; readonly url: string }
   | { readonly kind: "program"; readonly path: string }
   | { readonly kind: "docker"; readonly image: string }
-  | { readonly kind: "missing"; readonly reason: string }
+  /** `installable`: a package would help; else a setting of the user's is wrong. */
+  | { readonly kind: "missing"; readonly reason: string; readonly installable: boolean }
 
 export const NATS_IMAGE: string
 export function findNatsServer(env?: Readonly<Record<string, string | undefined>>): NatsServer

@@ -21,14 +21,18 @@ export function findNatsServer(env = process.env) {
   if (env.NATS_URL) return { kind: "running", url: env.NATS_URL }
   if (env.NATS_SERVER) {
     if (isExecutable(env.NATS_SERVER)) return { kind: "program", path: env.NATS_SERVER }
-    return { kind: "missing", reason: `NATS_SERVER is "${env.NATS_SERVER}", which is no executable file: correct it or unset it` }
+    return {
+      kind: "missing",
+      reason: `NATS_SERVER is "${env.NATS_SERVER}", which is no executable file: correct it or unset it`,
+      installable: false,
+    }
   }
   const name = process.platform === "win32" ? "nats-server.exe" : "nats-server"
   const folders = [...(env.PATH ?? "").split(delimiter).filter(Boolean), ...(process.platform === "win32" ? [] : DAEMON_FOLDERS)]
   const path = folders.map((folder) => join(folder, name)).find(isExecutable)
   if (path !== undefined) return { kind: "program", path }
   if (dockerAnswers()) return { kind: "docker", image: NATS_IMAGE }
-  return { kind: "missing", reason: `no nats-server was found. ${installHint(process.platform)}` }
+  return { kind: "missing", reason: `no nats-server was found. ${installHint(process.platform)}`, installable: true }
 }
 
 /** How a person installs nats-server, per system. */

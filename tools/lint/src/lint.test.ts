@@ -37,6 +37,12 @@ const MODEL = "libs/trap/vmm"
 const RUNTIME = "libs/foundation/runtime"
 
 const TEXTS: readonly PlantedInFolder[] = [
+  {
+    law: "another package is not reached by a relative path",
+    folder: MACHINE,
+    text: importing("../../../../apps/server/src/thing.ts"),
+    rule: BOUNDARIES,
+  },
   { law: "a machine imports no node module", folder: MACHINE, text: importing("node:fs"), rule: "no-restricted-imports" },
   { law: "nor by its bare name", folder: MACHINE, text: importing("fs"), rule: "no-restricted-imports" },
   { law: "nor the bus", folder: MACHINE, text: importing("@nats-io/nats-core"), rule: "no-restricted-imports" },
