@@ -13,7 +13,7 @@ export const LEVELS = {
   /* 2 */ model: ["base", "actor", "contract", "model"],
   /* 3 */ machine: ["base", "actor", "contract", "model"],
   /* 4 */ telemetry: ["base", "actor", "telemetry"],
-  /* 4 */ runtime: ["base", "actor", "runtime"],
+  /* 4 */ runtime: ["base", "actor", "runtime", "telemetry"],
   /* 4 */ simulation: ["base", "actor", "simulation"],
   /* 5 */ app: ["base", "actor", "contract", "model", "machine", "runtime", "telemetry"],
   /* 5 */ simulator: ["base", "actor", "contract", "model", "machine", "runtime", "telemetry", "simulation"],

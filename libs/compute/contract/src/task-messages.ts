@@ -128,7 +128,10 @@ export const SchedulePage = Type.Object(
     node: Node,
     cpu: Cpu,
     from: Count,
-    segments: Type.Array(Type.Tuple([Count, Count, Name]), { maxItems: 4096 }),
+    segments: Type.Array(Type.Tuple([Count, Count, Name, Count]), {
+      maxItems: 4096,
+      description: "first tick, tick after the last, task, tick since which the cache was warm (the end: never)",
+    }),
     total: Count,
     busy: Count,
     warm: Count,

@@ -12,8 +12,8 @@ import type { Task } from "./task-table.ts"
 /** Run lengths kept per CPU; a machine that runs for ever forgets its oldest. */
 const SEGMENTS_MAX = 200_000
 
-/** [first tick, tick after the last, task]. */
-export type Segment = [number, number, string]
+/** [first tick, tick after the last, task, tick since which the cache was warm for it (the end: never)]. */
+export type Segment = [number, number, string, number]
 
 export type CpuState =
   | { readonly kind: "offline" }
@@ -70,7 +70,8 @@ export class Cpu {
     task.runtime += outcome.ticks
     this.busyTicks += outcome.ticks
     this.warmTicks += outcome.warmTicks
-    this.#record(fromTick, endTick, task.spec.task)
+    // Within a run a cache only gets warm, never cold: the warm ticks are its last ones.
+    this.#record([fromTick, endTick, task.spec.task, endTick - outcome.warmTicks])
     this.becomeIdle(tick)
     return { task, outcome, endTick }
   }
@@ -87,11 +88,14 @@ export class Cpu {
   }
 
   /** Joins a run length that goes on where the last one of the same task ended. */
-  #record(from: number, to: number, task: string): void {
+  #record(segment: Segment): void {
+    const [from, to, task, warmFrom] = segment
     if (to === from) return
     const last = this.#segments.at(-1)
-    if (last !== undefined && last[1] === from && last[2] === task) last[1] = to
-    else this.#segments.push([from, to, task])
+    if (last !== undefined && last[1] === from && last[2] === task) {
+      if (last[3] === last[1]) last[3] = warmFrom
+      last[1] = to
+    } else this.#segments.push(segment)
     if (this.#segments.length > SEGMENTS_MAX) {
       this.#segments.shift()
       this.#forgotten++

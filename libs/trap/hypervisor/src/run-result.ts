@@ -22,6 +22,8 @@ export interface RunResult {
   readonly migrations: number
   /** Per CPU: run lengths from tick 0 to `finish`. */
   readonly schedule: readonly (readonly RunLength[])[]
+  /** Per CPU: when its cache was warm for what it ran, from and to. */
+  readonly warmRuns: readonly (readonly (readonly [from: number, to: number])[])[]
   /** Jobs that were lost with a node, and how many lives were begun again. */
   readonly lost: readonly string[]
   readonly restarts: number
@@ -37,6 +39,7 @@ export function runResult(jobs: readonly Job[], cpus: readonly CpuRecord[]): Run
     cpus: cpus.map((cpu) => ({ utilization: percent(cpu.busy, finish), warm: percent(cpu.warm, finish) })),
     migrations: countMigrations(cpus),
     schedule: cpus.map((cpu) => withGaps(cpu, finish)),
+    warmRuns: cpus.map((cpu) => cpu.segments.flatMap(([, to, , warmFrom]): [number, number][] => (warmFrom < to ? [[warmFrom, to]] : []))),
     lost: jobs.filter((job) => job.state === "lost").map((job) => job.spec.name),
     restarts: jobs.reduce((sum, job) => sum + job.attempt - 1, 0),
   }

@@ -5,7 +5,7 @@ import type { SchedulePage } from "@backplane/compute-contract/task-messages"
 import { nodeActor, nodeOfCpu } from "@backplane/scenario-machine/topology"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 
-export type Segment = readonly [from: number, to: number, job: string]
+export type Segment = readonly [from: number, to: number, job: string, warmFrom: number]
 
 export interface CpuRecord {
   readonly segments: Segment[]

@@ -1,0 +1,32 @@
+/** Where things are in the checkout, and programs of it that run as their own process. */
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import { CommandFailure } from "./failure.ts"
+
+export const ROOT = join(import.meta.dirname, "../../..")
+
+export interface ProgramResult {
+  readonly code: number
+  readonly stdout: string
+}
+
+/** Runs a program of the checkout to its end; what it says on standard error goes straight through. */
+export function runProgram(path: string, args: readonly string[], input?: string): Promise<ProgramResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(ROOT, path), ...args], { stdio: ["pipe", "pipe", "inherit"] })
+    let stdout = ""
+    child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
+    child.on("error", (error) => reject(new CommandFailure("program", `${path} cannot be started: ${error.message}`)))
+    child.on("close", (code) => resolve({ code: code ?? 1, stdout }))
+    child.stdin.on("error", () => undefined) // it ended without reading all
+    child.stdin.end(input ?? "")
+  })
+}
+
+/** Runs a program with this terminal as its own. */
+export function passThrough(path: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [join(ROOT, path), ...args], { stdio: "inherit" })
+    child.on("close", (code) => resolve(code ?? 1))
+  })
+}

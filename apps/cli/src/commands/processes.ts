@@ -1,0 +1,50 @@
+/** `backplane ps | pause | resume | kill`: the processes of the stack, and what can be done to them on purpose. */
+import type { Command } from "commander"
+import { CommandFailure } from "../failure.ts"
+import { homeFolder, mustReadStack, type StackProcess } from "../stack-client.ts"
+
+const SIGNALS = { pause: "SIGSTOP", resume: "SIGCONT", kill: "SIGKILL" } as const
+const MEANINGS = {
+  pause: "stop a process in its tracks (SIGSTOP), as a hung host",
+  resume: "let a paused process go on (SIGCONT)",
+  kill: "end a process without warning (SIGKILL); the supervisor starts it again",
+} as const
+
+export function register(program: Command): void {
+  program
+    .command("ps")
+    .description("processes of the running stack")
+    .option("--json", "print JSON")
+    .action((flags: { json?: true }, command: Command) => {
+      const { processes } = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
+      if (flags.json === true) return console.log(JSON.stringify({ processes }))
+      for (const { name, phase, pid, restarts, lastExit } of processes)
+        console.log(
+          `${name.padEnd(22)} ${phase.padEnd(12)} ${String(pid ?? "-").padStart(8)}  restarts ${restarts}${lastExit === null ? "" : `  last: ${lastExit}`}`,
+        )
+    })
+  for (const action of ["pause", "resume", "kill"] as const) {
+    program
+      .command(action)
+      .description(MEANINGS[action])
+      .argument("<process>", "as `backplane ps` names it, for example numa-node-1")
+      .option("--json", "print JSON")
+      .action((name: string, flags: { json?: true }, command: Command) => {
+        const found = find(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)).processes, name)
+        process.kill(found.pid, SIGNALS[action])
+        console.log(
+          flags.json === true
+            ? JSON.stringify({ process: name, pid: found.pid, signal: SIGNALS[action] })
+            : `${SIGNALS[action]} sent to ${name} (pid ${found.pid})`,
+        )
+      })
+  }
+}
+
+function find(processes: readonly StackProcess[], name: string): { readonly pid: number } {
+  const found = processes.find((one) => one.name === name)
+  if (found === undefined)
+    throw new CommandFailure("bad-input", `there is no process ${name}; there are ${processes.map((one) => one.name).join(", ")}`)
+  if (found.pid === null) throw new CommandFailure("bad-input", `${name} is not running now (${found.phase})`)
+  return { pid: found.pid }
+}

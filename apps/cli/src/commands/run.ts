@@ -1,0 +1,65 @@
+/** `backplane run <scenario>`: a machine described in a file, to its end. */
+import { readFileSync } from "node:fs"
+import { Rejection } from "@backplane/scenario-machine/rejection"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import type { Command } from "commander"
+import { parse } from "yaml"
+import { CommandFailure } from "../failure.ts"
+import { runInSimulator, runLive, unwrap } from "../machine-run.ts"
+import { printRun, type ReportFlags } from "../run-report.ts"
+import { homeFolder } from "../stack-client.ts"
+
+interface Flags extends ReportFlags {
+  readonly sim?: true
+  readonly live?: true
+  readonly seed?: string
+}
+
+export function register(program: Command): void {
+  program
+    .command("run")
+    .description("run the machine of a scenario file (YAML or JSON) to its end")
+    .argument("<scenario>", "file; see apps/hypervisor/scenarios and the README for what it may hold")
+    .option("--sim", "in the simulator (default)")
+    .option("--live", "over NATS: on the running stack, else on one of its own")
+    .option("--seed <n>", "instead of the scenario's")
+    .option("--svg <file>", "also write a picture of the schedule")
+    .option("--perfetto <file>", "also write schedule and spans for ui.perfetto.dev (.json or .pftrace)")
+    .option("--json", "print JSON")
+    .action((file: string, flags: Flags, command: Command) =>
+      runScenario(file, flags, homeFolder(command.optsWithGlobals<{ home?: string }>().home)),
+    )
+}
+
+async function runScenario(file: string, flags: Flags, home: string): Promise<void> {
+  if (flags.sim === true && flags.live === true) throw new CommandFailure("bad-input", "--sim and --live exclude each other: give one")
+  const spec = readScenario(file, flags.seed)
+  if (spec.arrivals?.total === 0)
+    throw new Rejection(
+      "arrivals.total",
+      `${file} describes a machine without end; give it a total, or start it with \`npm start -- --scenario ${file}\``,
+    )
+  const output = flags.live === true ? await runLive(spec, home) : await runInSimulator(spec, flags.perfetto)
+  const { perfetto, ...rest } = flags
+  // The simulator writes the spans too; of a live run only the schedule is at hand here.
+  await printRun(
+    { spec, result: unwrap(output), bus: flags.live === true ? "nats" : "sim" },
+    flags.live === true && perfetto !== undefined ? flags : rest,
+  )
+}
+
+function readScenario(file: string, seed: string | undefined): MachineSpec {
+  let content: unknown
+  try {
+    content = parse(readFileSync(file, "utf8"))
+  } catch (error) {
+    throw new Rejection(
+      file,
+      `cannot be read as YAML or JSON: ${error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error)}`,
+    )
+  }
+  if (seed === undefined) return resolveMachineSpec(content)
+  if (!/^\d+$/.test(seed)) throw new Rejection("--seed", `${seed} is not a whole number`)
+  return resolveMachineSpec(typeof content === "object" && content !== null ? { ...content, seed: Number(seed) } : content)
+}

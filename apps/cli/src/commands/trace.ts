@@ -1,0 +1,70 @@
+/** `backplane trace`: what the stack's collector knows, as a tree in the terminal. */
+import type { Command } from "commander"
+import { CommandFailure } from "../failure.ts"
+import { homeFolder, mustReadStack } from "../stack-client.ts"
+
+const TIMEOUT_MILLISECONDS = 5_000
+
+interface TraceSummary {
+  readonly traceId: string
+  readonly name?: string
+  readonly root?: string
+  readonly spans?: number
+  readonly services?: readonly string[]
+}
+
+export function register(program: Command): void {
+  const trace = program.command("trace").description("traces of the last minutes, across the services")
+  trace
+    .command("last")
+    .description("the newest trace of a flow: decision, migration, steal, lease, restart, swap, …")
+    .argument("<flow>")
+    .option("--json", "print the spans as JSON")
+    .action((flow: string, flags: { json?: true }, command: Command) =>
+      show(command, `/api/traces/last/${encodeURIComponent(flow)}`, flags.json === true),
+    )
+  trace
+    .command("show")
+    .description("one trace by its id")
+    .argument("<id>", "32 hexadecimal digits")
+    .option("--json", "print the spans as JSON")
+    .action((id: string, flags: { json?: true }, command: Command) =>
+      show(command, `/api/traces/${encodeURIComponent(id)}`, flags.json === true),
+    )
+  trace
+    .command("list")
+    .description("the newest traces")
+    .option("--limit <n>", "how many", "20")
+    .option("--service <name>", "only those that this service took part in")
+    .option("--json", "print JSON")
+    .action(async (flags: { limit: string; service?: string; json?: true }, command: Command) => {
+      const query = new URLSearchParams({ limit: flags.limit, ...(flags.service === undefined ? {} : { service: flags.service }) })
+      const text = await get(command, `/api/traces?${query.toString()}`, "application/json")
+      if (flags.json === true) return console.log(text)
+      for (const { traceId, name, root, spans, services } of (JSON.parse(text) as { traces: TraceSummary[] }).traces)
+        console.log(
+          `${traceId}  ${(name ?? root ?? "").padEnd(18)} ${String(spans ?? "").padStart(4)} spans  ${(services ?? []).join(", ")}`,
+        )
+    })
+}
+
+async function show(command: Command, path: string, json: boolean): Promise<void> {
+  console.log(await get(command, path, json ? "application/json" : "text/plain"))
+}
+
+async function get(command: Command, path: string, accept: string): Promise<string> {
+  const { url } = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)).http
+  let response: Response
+  try {
+    response = await fetch(url + path, { headers: { accept }, signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS) })
+  } catch (error) {
+    throw new CommandFailure("no-answer", `the gateway at ${url} does not answer (${String(error)}): see \`npx nx run stack:status\``)
+  }
+  const text = await response.text()
+  if (response.ok) return text
+  const { detail, remedy } = JSON.parse(text) as { detail?: string; remedy?: string }
+  throw new CommandFailure(
+    response.status === 404 ? "not-found" : "bad-input",
+    [detail ?? text, remedy].filter((part) => part !== undefined).join(": "),
+  )
+}

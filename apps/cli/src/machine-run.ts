@@ -1,0 +1,76 @@
+/** Runs one machine to its end, in the simulator or live on a stack, with the same result. */
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import type { RunFailure, RunResult } from "@backplane/trap-hypervisor/run-result"
+import { runProgram } from "./checkout.ts"
+import { CommandFailure } from "./failure.ts"
+import { withStack } from "./live-stack.ts"
+import type { StackClient } from "./stack-client.ts"
+
+const POLL_MILLISECONDS = 50
+/** A live run of which nothing is heard for so long has failed. */
+const SILENCE_MILLISECONDS = 60_000
+
+export interface RunOutput {
+  readonly result?: RunResult
+  readonly failure?: RunFailure
+}
+
+export async function runInSimulator(spec: MachineSpec, perfettoFile?: string): Promise<RunOutput> {
+  const args = ["run", ...(perfettoFile === undefined ? [] : ["--perfetto", perfettoFile])]
+  const { code, stdout } = await runProgram("apps/simulator/src/main.ts", args, JSON.stringify(spec))
+  if (code !== 0) throw new CommandFailure("simulation", "the simulation failed; see above")
+  return JSON.parse(stdout) as RunOutput
+}
+
+/** Makes the machine on a stack, waits for its end and takes it down again. */
+export function runLive(spec: MachineSpec, home: string): Promise<RunOutput> {
+  return withStack(home, async (client) => {
+    // Names are unique: what an earlier machine of the same name kept on disk must not come back.
+    const machine = `${spec.name.slice(0, 16)}-${process.pid}-${Date.now().toString(36)}`
+    await client.office({ op: "create", spec: { ...spec, name: machine } })
+    try {
+      return await waitForEnd(client, machine)
+    } finally {
+      await client.office({ op: "destroy", machine })
+    }
+  })
+}
+
+interface HypervisorState {
+  readonly state: "running" | "done" | "failed"
+  readonly result: RunResult | null
+  readonly failure: RunFailure | null
+  readonly nodes: readonly { readonly tick: number }[]
+}
+
+async function waitForEnd(client: StackClient, machine: string): Promise<RunOutput> {
+  let progress = ""
+  let movedAt = Date.now()
+  for (;;) {
+    const state = await client.inspect(machine, "hypervisor.0").catch(() => null)
+    if (state !== null) {
+      const { result, failure, nodes } = state as unknown as HypervisorState
+      if (failure !== null) return { failure }
+      if (result !== null) return { result }
+      const now = JSON.stringify(nodes)
+      if (now !== progress) movedAt = Date.now()
+      progress = now
+    }
+    if (Date.now() - movedAt > SILENCE_MILLISECONDS)
+      throw new CommandFailure(
+        "stalled",
+        `the machine ${machine} has not moved for ${SILENCE_MILLISECONDS / 1000} s: see the logs (npx nx run stack:logs)`,
+      )
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS))
+  }
+}
+
+/** Prints the result, or ends the command as the failure says. */
+export function unwrap(output: RunOutput): RunResult {
+  if (output.result !== undefined) return output.result
+  const failure = output.failure
+  if (failure === undefined) throw new CommandFailure("failure", "the run gave neither a result nor a reason")
+  const details = "job" in failure ? { job: failure.job } : {}
+  const cannotEnd = failure.kind === "lost-task" || failure.kind === "max-ticks"
+  throw new CommandFailure(failure.kind, failure.message, { exitCode: cannotEnd ? 3 : 1, details })
+}

@@ -1,0 +1,103 @@
+/** Talks to a running stack as its operator: reads where it is from the stack's state file, asks over the bus. */
+import { existsSync, readFileSync } from "node:fs"
+import { join, resolve } from "node:path"
+import { connectToBus } from "@backplane/foundation-runtime/connection"
+import type { Json } from "@backplane/foundation-base/json"
+import type { NatsConnection } from "@nats-io/nats-core"
+import { ROOT } from "./checkout.ts"
+import { CommandFailure } from "./failure.ts"
+
+const REQUEST_MILLISECONDS = 5_000
+const MACHINES_SUBJECT = "bp.ctl.machines"
+
+export interface StackProcess {
+  readonly name: string
+  readonly services: readonly string[]
+  readonly phase: string
+  readonly pid: number | null
+  readonly restarts: number
+  readonly lastExit: string | null
+}
+
+export interface StackState {
+  readonly pid: number
+  readonly phase: string
+  readonly nats: { readonly url: string; readonly user: string | null; readonly password: string | null }
+  readonly http: { readonly url: string }
+  readonly processes: readonly StackProcess[]
+}
+
+export function homeFolder(given: string | undefined): string {
+  return resolve(ROOT, given ?? process.env["BACKPLANE_HOME"] ?? ".backplane")
+}
+
+/** The stack that runs from `home`, or null. */
+export function readStack(home: string): StackState | null {
+  const path = join(home, "stack.json")
+  if (!existsSync(path)) return null
+  const state = JSON.parse(readFileSync(path, "utf8")) as StackState
+  try {
+    process.kill(state.pid, 0)
+    return state
+  } catch {
+    return null // left by a stack that was killed
+  }
+}
+
+export function mustReadStack(home: string): StackState {
+  const state = readStack(home)
+  if (state === null) throw new CommandFailure("no-stack", "no stack is running here: start one with `npm start -- --detach`")
+  return state
+}
+
+export class StackClient {
+  readonly state: StackState
+  readonly connection: NatsConnection
+
+  private constructor(state: StackState, connection: NatsConnection) {
+    this.state = state
+    this.connection = connection
+  }
+
+  static async connect(state: StackState): Promise<StackClient> {
+    const { url, user, password } = state.nats
+    const connection = await connectToBus("operator", {
+      natsUrl: url,
+      natsUser: user,
+      natsPassword: password,
+      instance: `cli-${process.pid}`,
+      dataFolder: null,
+      parentPid: null,
+      cyclesPerSecond: 1,
+    })
+    return new StackClient(state, connection)
+  }
+
+  /** Asks the office of machines. Throws where it refuses or is silent. */
+  async office(request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, Json>>> {
+    const reply = await this.#ask(MACHINES_SUBJECT, request)
+    if (reply["ok"] === true) return reply
+    throw new CommandFailure("refused", `${String(reply["field"])}: ${String(reply["reason"])}`)
+  }
+
+  /** What an actor of a machine knows. */
+  async inspect(machine: string, actor: string): Promise<Json> {
+    return (await this.office({ op: "inspect", machine, actor }))["state"] ?? null
+  }
+
+  async #ask(subject: string, request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, Json>>> {
+    try {
+      const reply = await this.connection.request(subject, JSON.stringify(request), { timeout: REQUEST_MILLISECONDS })
+      return reply.json()
+    } catch (error) {
+      throw new CommandFailure(
+        "no-answer",
+        `the hypervisor does not answer on ${subject} (${String(error)}): see \`npx nx run stack:status\``,
+      )
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.connection.close()
+  }
+}

@@ -1,0 +1,247 @@
+/**
+ * Makes, lists and ends whole machines: answers requests on the bus and keeps every actor hosted (see cluster/hosting for the choice).
+ *
+ * Only carries out: what should run where is decided by `Hosting`, a pure model. What the office knows survives its process, so that a
+ * hypervisor that is restarted finds its machines as it left them.
+ */
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Json } from "@backplane/foundation-base/json"
+import { Hosting, type AliveNotice, type HostingRequest } from "@backplane/cluster-hosting/hosting"
+import type { HostMode } from "@backplane/foundation-runtime/control-protocol"
+import type { EventSink } from "@backplane/foundation-runtime/sinks"
+import { hostSubject } from "@backplane/foundation-runtime/subjects"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { Rejection } from "@backplane/scenario-machine/rejection"
+import { hostedActors } from "@backplane/scenario-machine/topology"
+import type { Msg, NatsConnection } from "@nats-io/nats-core"
+import { OfficeFile } from "./office-file.ts"
+import { parseOfficeRequest, refused, type OfficeReply } from "./office-protocol.ts"
+
+const TICK_MILLISECONDS = 500
+const REQUEST_MILLISECONDS = 3_000
+/** How long the first scenario waits for the other services. */
+const FIRST_WAIT_MILLISECONDS = 30_000
+const MACHINES_SUBJECT = "bp.ctl.machines"
+const CLOCK = actorId("clock.0")
+/** Cycles a second of a machine clock's own time, and its patience in them. */
+const CLOCK_CYCLES_PER_SECOND = 1_000_000
+const CLOCK_RETRY_CYCLES = 250_000
+const CLOCK_DEAD_CYCLES = 3_000_000
+/** Cycles from a persist effect to its notice in lock-step: as in the simulation. */
+const PERSIST_CYCLES = 1_000
+
+export interface MachineOfficeOptions {
+  readonly connection: NatsConnection
+  /** The hypervisor's own process: it hosts the machine clocks. */
+  readonly instance: string
+  readonly dataFolder: string | null
+  /** Names the run of the stack. */
+  readonly run: string
+  readonly events: EventSink
+}
+
+export class MachineOffice {
+  readonly #options: MachineOfficeOptions
+  readonly #hosting = new Hosting()
+  /** Unix milliseconds of virtual time 0, by machine. */
+  readonly #origins = new Map<string, number>()
+  readonly #file: OfficeFile
+  #timer: NodeJS.Timeout | null = null
+  /** The scenario of the stack's start, until all services are there for it. */
+  #first: { readonly spec: MachineSpec; readonly until: number } | null = null
+
+  constructor(options: MachineOfficeOptions) {
+    this.#options = options
+    this.#file = new OfficeFile(options.dataFolder, options.run)
+  }
+
+  async start(first: MachineSpec | null): Promise<void> {
+    const { connection } = this.#options
+    for (const { origin, ...kept } of this.#file.read()) {
+      this.#hosting.restore(kept)
+      this.#origins.set(kept.spec.name, origin)
+    }
+    if (first !== null && !this.#hosting.machines.has(first.name))
+      this.#first = { spec: first, until: Date.now() + FIRST_WAIT_MILLISECONDS }
+    connection.subscribe("bp.ctl.alive.*", { callback: (error, message) => void (error === null && this.#onAlive(message)) })
+    connection.subscribe(MACHINES_SUBJECT, { callback: (error, message) => void (error === null && this.#onRequest(message)) })
+    await connection.flush()
+    this.#timer = setInterval(() => this.#tick(), TICK_MILLISECONDS)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    await this.#options.connection.close()
+  }
+
+  #tick(): void {
+    this.#carryOut(this.#hosting.onTick(Date.now()))
+    if (this.#first === null) return
+    const { spec, until } = this.#first
+    const created = this.#create(spec)
+    if (created.ok) this.#first = null
+    else if (Date.now() > until) {
+      this.#first = null
+      this.#say("machine-refused", "error", { "backplane.machine": spec.name, "backplane.reason": String(created["reason"]) })
+    }
+  }
+
+  #say(name: string, level: "info" | "warn" | "error", fields: Readonly<Record<string, string | number>>): void {
+    this.#options.events.event({ name, level, fields })
+  }
+
+  #onAlive(message: Msg): void {
+    try {
+      this.#carryOut(this.#hosting.onAlive(Date.now(), message.json<AliveNotice>()))
+    } catch (error) {
+      this.#say("message-rejected", "warn", { "backplane.reason": `alive notice: ${String(error)}` })
+    }
+  }
+
+  async #onRequest(message: Msg): Promise<void> {
+    let reply: OfficeReply
+    try {
+      reply = await this.#answer(message)
+    } catch (error) {
+      reply = refused(error instanceof Rejection ? error.field : "request", error instanceof Error ? error.message : String(error))
+    }
+    message.respond(JSON.stringify(reply))
+  }
+
+  async #answer(message: Msg): Promise<OfficeReply> {
+    const request = parseOfficeRequest(message.string())
+    switch (request.op) {
+      case "create":
+        return this.#create(request.spec)
+      case "destroy":
+        return this.#destroy(request.machine)
+      case "list":
+        return {
+          ok: true,
+          machines: this.#list(),
+          instances: this.#hosting.instances().map(({ service, instance, incarnation }) => ({ service, instance, incarnation })),
+        }
+      case "inspect":
+        return this.#inspect(request.machine, request.actor)
+    }
+  }
+
+  #create(spec: MachineSpec): OfficeReply {
+    const made = this.#hosting.create(spec)
+    if ("refused" in made) return refused("spec", made.refused)
+    // Virtual time begins when all processes have had time to take their actors.
+    this.#origins.set(spec.name, Date.now() + 250)
+    this.#save()
+    if (spec.clock.mode === "lock-step") void this.#hostClock(spec)
+    this.#say("machine-created", "info", { "backplane.machine": spec.name, "backplane.policy": spec.schedule.policy })
+    this.#carryOut(made.requests)
+    return { ok: true, machine: spec.name }
+  }
+
+  #destroy(machine: string): OfficeReply {
+    const spec = this.#hosting.machines.get(machine)?.spec
+    const requests = this.#hosting.destroy(machine)
+    if (requests === null || spec === undefined) return refused("machine", `there is no machine ${machine}`)
+    this.#origins.delete(machine)
+    this.#save()
+    this.#carryOut(requests)
+    if (spec.clock.mode === "lock-step") void this.#request(this.#options.instance, { op: "unhost", machine, actors: [CLOCK] })
+    this.#say("machine-destroyed", "info", { "backplane.machine": machine })
+    return { ok: true, machine }
+  }
+
+  #list(): Json {
+    return [...this.#hosting.machines].map(([machine, { spec, places }]) => ({
+      machine,
+      mode: spec.clock.mode,
+      policy: spec.schedule.policy,
+      nodes: spec.topology.nodes,
+      cpus: spec.topology.cpus,
+      ready: this.#hosting.isReady(machine),
+      actors: [...places].map(([actor, { instance, epoch, running }]) => ({ actor, instance, epoch, running })),
+    }))
+  }
+
+  async #inspect(machine: string, actor: ActorId): Promise<OfficeReply> {
+    const hosted = this.#hosting.machines.get(machine)
+    if (hosted === undefined) return refused("machine", `there is no machine ${machine}`)
+    const place = hosted.places.get(actor)
+    if (place === undefined) return refused("actor", `${machine} has no ${actor}`)
+    return (await this.#request(place.instance, { op: "inspect", machine, actor })) as OfficeReply
+  }
+
+  #carryOut(requests: readonly HostingRequest[]): void {
+    for (const request of requests) {
+      if (request.op === "unhost") void this.#request(request.instance, { ...request })
+      else void this.#host(request)
+    }
+    if (requests.length > 0) this.#save()
+  }
+
+  async #host(request: Extract<HostingRequest, { op: "host" }>): Promise<void> {
+    const spec = this.#hosting.machines.get(request.machine)?.spec
+    if (spec === undefined) return
+    const { machine, epoch, instance } = request
+    const actors = request.actors.map((id) => ({ id, config: spec as unknown as Json }))
+    const reply = await this.#request(instance, { op: "host", machine, epoch, mode: this.#modeOf(spec) as unknown as Json, actors })
+    if (reply.ok) this.#hosting.onHosted(machine, request.actors)
+    else
+      this.#say("host-refused", "warn", { "backplane.machine": machine, "backplane.reason": `${instance}: ${reply.field} ${reply.reason}` })
+  }
+
+  #modeOf(spec: MachineSpec): HostMode {
+    const { mode, latencyCycles, cyclesPerSecond } = spec.clock
+    if (mode === "lock-step") return { kind: "lock-step", latencyCycles, persistLatencyCycles: PERSIST_CYCLES }
+    return { kind: "free", cyclesPerSecond, originMilliseconds: this.#origins.get(spec.name) ?? Date.now() }
+  }
+
+  async #hostClock(spec: MachineSpec): Promise<void> {
+    const config = {
+      life: `${spec.name}/${Date.now()}`,
+      actors: [...hostedActors(spec)],
+      latencyCycles: spec.clock.latencyCycles,
+      until: null,
+      retryCycles: CLOCK_RETRY_CYCLES,
+      deadCycles: CLOCK_DEAD_CYCLES,
+    }
+    const mode = { kind: "free", cyclesPerSecond: CLOCK_CYCLES_PER_SECOND }
+    const reply = await this.#request(this.#options.instance, {
+      op: "host",
+      machine: spec.name,
+      epoch: 1,
+      mode,
+      actors: [{ id: CLOCK, config }],
+    })
+    if (!reply.ok) this.#say("host-refused", "error", { "backplane.machine": spec.name, "backplane.reason": `${CLOCK}: ${reply.reason}` })
+  }
+
+  /** Asks a process; a silence is an answer too. */
+  async #request(
+    instance: string,
+    request: Readonly<Record<string, Json>>,
+  ): Promise<{ readonly ok: true } | { readonly ok: false; readonly field: string; readonly reason: string }> {
+    try {
+      const reply = await this.#options.connection.request(hostSubject(instance), JSON.stringify(request), {
+        timeout: REQUEST_MILLISECONDS,
+      })
+      return reply.json()
+    } catch (error) {
+      return {
+        ok: false,
+        field: "instance",
+        reason: `${instance} does not answer: ${error instanceof Error ? error.message : String(error)}`,
+      }
+    }
+  }
+
+  #save(): void {
+    const machines = [...this.#hosting.machines.values()].filter(({ spec }) => spec.clock.mode === "free")
+    this.#file.write(
+      machines.map(({ spec, places }) => ({
+        spec,
+        origin: this.#origins.get(spec.name) ?? 0,
+        places: [...places].map(([actor, place]) => ({ actor, ...place })),
+      })),
+    )
+  }
+}

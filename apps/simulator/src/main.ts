@@ -1,0 +1,35 @@
+/**
+ * The simulator as a process: `run` takes a whole machine spec as JSON on standard input and prints the outcome as JSON;
+ * `compare` puts policies side by side; `soak` runs seeds under faults. The `backplane` command calls it.
+ */
+import { parseArgs } from "node:util"
+import { readFileSync } from "node:fs"
+import { machineSpecOf } from "@backplane/scenario-machine/resolve"
+import { compareCommand } from "./compare-command.ts"
+import { runTraced } from "./perfetto-run.ts"
+import { simulate } from "./simulate.ts"
+import { soakCommand } from "./soak-command.ts"
+
+function runCommand(args: readonly string[]): number {
+  const { values } = parseArgs({ args: [...args], options: { perfetto: { type: "string" } } })
+  const spec = machineSpecOf(JSON.parse(readFileSync(0, "utf8")))
+  const outcome = values.perfetto === undefined ? simulate(spec, { fingerprint: "off" }) : runTraced(spec, values.perfetto)
+  process.stdout.write(JSON.stringify(outcome))
+  return 0
+}
+
+const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = {
+  run: runCommand,
+  compare: compareCommand,
+  soak: soakCommand,
+}
+
+const [name = "", ...args] = process.argv.slice(2)
+const command = COMMANDS[name]
+try {
+  if (command === undefined) throw new Error(`there is no command ${name}; there are ${Object.keys(COMMANDS).join(", ")}`)
+  process.exitCode = command(args)
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 1
+}

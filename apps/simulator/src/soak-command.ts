@@ -1,0 +1,3 @@
+export function soakCommand(_args: readonly string[]): number {
+  return 0
+}

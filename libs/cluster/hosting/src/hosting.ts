@@ -1,0 +1,194 @@
+/**
+ * Keeps every actor of every machine hosted: compares what should run where with what processes say they run, and says what to ask.
+ *
+ * Pure and level-triggered: each notice of a process states all that it hosts, so a lost request or a restarted process shows as a
+ * difference and is asked for again. A new life of an actor gets a higher epoch; actors that wander where they do not belong are
+ * taken down.
+ */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { SERVICE_OF_KIND, planHosting, type Instance } from "./hosting-plan.ts"
+
+/** A process that has not been heard of for so long is gone; its actors are begun again elsewhere. */
+export const GONE_MILLISECONDS = 5_000
+export const MACHINES_MAX = 64
+
+export interface HostedActor {
+  readonly machine: string
+  readonly actor: ActorId
+  readonly epoch: number
+}
+
+export interface AliveNotice extends Instance {
+  readonly hosting: readonly HostedActor[]
+}
+
+export type HostingRequest =
+  | {
+      readonly op: "host"
+      readonly instance: string
+      readonly machine: string
+      readonly epoch: number
+      readonly actors: readonly ActorId[]
+    }
+  | { readonly op: "unhost"; readonly instance: string; readonly machine: string; readonly actors: readonly ActorId[] }
+
+export interface Place {
+  instance: string
+  /** Process life in which it was placed; null: no process has it. */
+  incarnation: string | null
+  /** Which life of the actor. */
+  epoch: number
+  /** The process has said that it hosts it. */
+  running: boolean
+}
+
+/** A machine as it is kept over a restart of whoever hosts it. */
+export interface KeptMachine {
+  readonly spec: MachineSpec
+  readonly places: readonly ({ readonly actor: ActorId } & Readonly<Place>)[]
+}
+
+export interface HostedMachine {
+  readonly spec: MachineSpec
+  readonly places: Map<ActorId, Place>
+}
+
+export class Hosting {
+  readonly #instances = new Map<string, { notice: AliveNotice; heardAt: number }>()
+  readonly #machines = new Map<string, HostedMachine>()
+
+  get machines(): ReadonlyMap<string, HostedMachine> {
+    return this.#machines
+  }
+
+  instances(): readonly Instance[] {
+    return [...this.#instances.values()].map(({ notice }) => notice)
+  }
+
+  /** A reason why the machine cannot be made, or the first requests. */
+  create(spec: MachineSpec): { readonly refused: string } | { readonly requests: readonly HostingRequest[] } {
+    if (this.#machines.has(spec.name)) return { refused: `there is a machine ${spec.name} already; take another name, or destroy it first` }
+    if (this.#machines.size >= MACHINES_MAX) return { refused: `there are ${MACHINES_MAX} machines already; destroy one first` }
+    const { places, missing } = planHosting(spec, this.instances())
+    if (missing.length > 0) return { refused: `no process of ${missing.join(", ")} is running; start the stack with all its services` }
+    const machine: HostedMachine = { spec, places: new Map() }
+    for (const [actor, instance] of places) {
+      const incarnation = this.#instances.get(instance)?.notice.incarnation ?? null
+      machine.places.set(actor, { instance, incarnation, epoch: 1, running: false })
+    }
+    this.#machines.set(spec.name, machine)
+    return { requests: this.#missingOf(machine) }
+  }
+
+  /** Takes a machine over from an earlier life: processes that still host its actors go on undisturbed. */
+  restore({ spec, places }: KeptMachine): void {
+    this.#machines.set(spec.name, {
+      spec,
+      places: new Map(places.map(({ actor, instance, incarnation, epoch }) => [actor, { instance, incarnation, epoch, running: false }])),
+    })
+  }
+
+  destroy(name: string): readonly HostingRequest[] | null {
+    const machine = this.#machines.get(name)
+    if (machine === undefined) return null
+    this.#machines.delete(name)
+    const byInstance = groupBy([...machine.places], ([, place]) => place.instance)
+    return [...byInstance].map(([instance, list]) => ({ op: "unhost", instance, machine: name, actors: list.map(([actor]) => actor) }))
+  }
+
+  /** A process says what it hosts. */
+  onAlive(now: number, notice: AliveNotice): readonly HostingRequest[] {
+    this.#instances.set(notice.instance, { notice, heardAt: now })
+    const requests: HostingRequest[] = []
+    const said = new Map(notice.hosting.map((one) => [`${one.machine} ${one.actor}`, one.epoch]))
+    for (const machine of this.#machines.values()) {
+      for (const [actor, place] of machine.places) {
+        if (place.instance !== notice.instance) continue
+        if (place.incarnation !== notice.incarnation) this.#beginAgain(place, notice)
+        place.running = said.get(`${machine.spec.name} ${actor}`) === place.epoch
+      }
+      requests.push(...this.#missingOf(machine, notice.instance))
+    }
+    return [...requests, ...this.#strayed(notice)]
+  }
+
+  #beginAgain(place: Place, notice: AliveNotice): void {
+    // The first life may have been placed before its process was heard of; any later life is a new epoch.
+    if (place.incarnation !== null) place.epoch++
+    place.incarnation = notice.incarnation
+    place.running = false
+  }
+
+  /** Actors that a process hosts and should not: those of machines that are gone, and those that were begun again elsewhere. */
+  #strayed(notice: AliveNotice): HostingRequest[] {
+    const strays = notice.hosting.filter(({ machine, actor }) => {
+      if (SERVICE_OF_KIND[actor.slice(0, actor.indexOf("."))] === undefined) return false
+      return this.#machines.get(machine)?.places.get(actor)?.instance !== notice.instance
+    })
+    return [...groupBy(strays, (one) => one.machine)].map(([machine, list]) => ({
+      op: "unhost",
+      instance: notice.instance,
+      machine,
+      actors: list.map((one) => one.actor),
+    }))
+  }
+
+  /** Time passes: what lay on processes that are gone is begun again on others of the same service. */
+  onTick(now: number): readonly HostingRequest[] {
+    const gone = [...this.#instances.values()]
+      .filter(({ heardAt }) => now - heardAt > GONE_MILLISECONDS)
+      .map(({ notice }) => notice.instance)
+    for (const instance of gone) this.#instances.delete(instance)
+    const requests: HostingRequest[] = []
+    for (const machine of this.#machines.values()) {
+      const orphans = [...machine.places].filter(([, place]) => !this.#instances.has(place.instance))
+      if (orphans.length === 0) continue
+      const { places } = planHosting(machine.spec, this.instances())
+      for (const [actor, place] of orphans) {
+        const instance = places.get(actor)
+        if (instance === undefined) continue // no process of the service lives: it waits
+        Object.assign(place, {
+          instance,
+          incarnation: this.#instances.get(instance)?.notice.incarnation ?? null,
+          epoch: place.epoch + 1,
+          running: false,
+        })
+      }
+      requests.push(...this.#missingOf(machine))
+    }
+    return requests
+  }
+
+  /** A host request was answered: these run now. */
+  onHosted(machine: string, actors: readonly ActorId[]): void {
+    for (const actor of actors) {
+      const place = this.#machines.get(machine)?.places.get(actor)
+      if (place !== undefined) place.running = true
+    }
+  }
+
+  isReady(machine: string): boolean {
+    const places = this.#machines.get(machine)?.places
+    return places !== undefined && [...places.values()].every((place) => place.running)
+  }
+
+  #missingOf(machine: HostedMachine, only?: string): HostingRequest[] {
+    const missing = [...machine.places].filter(([, place]) => !place.running && (only === undefined || place.instance === only))
+    return [...groupBy(missing, ([, place]) => `${place.instance} ${place.epoch}`).values()].map((list) => {
+      const place = (list[0] as [ActorId, Place])[1]
+      return { op: "host", instance: place.instance, machine: machine.spec.name, epoch: place.epoch, actors: list.map(([actor]) => actor) }
+    })
+  }
+}
+
+function groupBy<T>(list: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>()
+  for (const item of list) {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [item])
+    else group.push(item)
+  }
+  return groups
+}

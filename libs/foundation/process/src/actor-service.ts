@@ -1,0 +1,72 @@
+/**
+ * A process that hosts actors: the bus, telemetry and persistence joined, so that an app says only which actors it can make.
+ *
+ * Reads all settings from the environment (see runtime's `service-environment.ts` and telemetry's `settings.ts`).
+ */
+import { EnvironmentError, readServiceEnvironment, type ServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
+import { startService } from "@backplane/foundation-runtime/service"
+import { ActorConfigError, type ActorFactory, type RunningService } from "@backplane/foundation-runtime/service-options"
+import type { BodyCodec } from "@backplane/foundation-runtime/body-codec"
+import { startTelemetry, type Telemetry } from "@backplane/foundation-telemetry/telemetry"
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface ActorServiceOptions {
+  /** Kind of service: its NATS user and `$SRV` name. */
+  readonly service: string
+  readonly environment: Environment
+  readonly codec: BodyCodec
+  readonly actorFactory: ActorFactory
+  /** More to stop, before telemetry. */
+  readonly onStop?: () => Promise<void>
+}
+
+export interface ActorService extends RunningService {
+  readonly settings: ServiceEnvironment
+  readonly telemetry: Telemetry
+}
+
+export async function startActorService(options: ActorServiceOptions): Promise<ActorService> {
+  const { service, environment, codec, actorFactory } = options
+  const settings = readServiceEnvironment(service, environment, process.argv.slice(2), process.pid)
+  const telemetry = startTelemetry({
+    service,
+    instance: settings.instance,
+    environment,
+    now: () => performance.timeOrigin + performance.now(),
+  })
+  const running = await startService({
+    service,
+    environment: settings,
+    actorFactory: (actor, config, context) => {
+      try {
+        return actorFactory(actor, config, context)
+      } catch (error) {
+        if (error instanceof Error && "field" in error) throw new ActorConfigError(`/${String(error.field)}`, error.message)
+        throw error
+      }
+    },
+    codec,
+    events: telemetry,
+    spans: telemetry,
+    spanIds: telemetry.ids,
+    onStop: async () => {
+      await options.onStop?.()
+      await telemetry.shutdown()
+    },
+  })
+  return Object.assign(running, { settings, telemetry })
+}
+
+/** What an app's `main.ts` does: runs until stopped and ends the process with the exit code; bad settings end it with 2. */
+export async function runApp(start: (environment: Environment) => Promise<RunningService>): Promise<void> {
+  try {
+    const service = await start(process.env)
+    process.exitCode = await service.stopped
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error)
+    process.exitCode = error instanceof EnvironmentError ? 2 : 1
+  }
+  // Whatever still holds the event loop (a socket that will not close) must not hold the process.
+  setTimeout(() => process.exit(), 500).unref()
+}

@@ -1,0 +1,24 @@
+/** Every message that crosses the bus, by kind: the one list from which validation and the catalogue are made. */
+import { computeMessages } from "@backplane/compute-contract/task-messages"
+import { memoryMessages } from "@backplane/memory-contract/memory-messages"
+import { scheduleMessages } from "@backplane/schedule-contract/schedule-messages"
+import { trapMessages } from "@backplane/trap-contract/operator-messages"
+import type { TSchema } from "typebox"
+
+export interface MessageEntry {
+  readonly kind: string
+  /** The subsystem whose contract defines it. */
+  readonly subsystem: "compute" | "schedule" | "memory" | "trap"
+  readonly schema: TSchema
+}
+
+function entries(subsystem: MessageEntry["subsystem"], schemas: Readonly<Record<string, TSchema>>): MessageEntry[] {
+  return Object.entries(schemas).map(([kind, schema]) => ({ kind, subsystem, schema }))
+}
+
+export const MESSAGES: readonly MessageEntry[] = [
+  ...entries("compute", computeMessages),
+  ...entries("schedule", scheduleMessages),
+  ...entries("memory", memoryMessages),
+  ...entries("trap", trapMessages),
+]
