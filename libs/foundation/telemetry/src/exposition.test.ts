@@ -47,6 +47,7 @@ describe("the metric store", () => {
     expect(() => new MetricStore().count("backplane_made_up_total", {})).toThrow("in the registry")
     expect(() => new MetricStore().count("backplane_tasks", {})).toThrow("is a gauge")
     expect(() => new MetricStore().count("backplane_idles_total", {}, { by: -1 })).toThrow("only grows")
+    expect(() => new MetricStore().count("backplane_idles_total", { task: "t1" })).toThrow("has the label task")
   })
 
   it("takes the same labels in any order as one series", () => {

@@ -53,6 +53,11 @@ export class Log {
     this.#hook = hook
   }
 
+  /** Whether a line of this level is written at all: ask before putting together many fields. */
+  isWritten(level: Level): boolean {
+    return this.#pino.isLevelEnabled(level)
+  }
+
   write(line: LogLine): void {
     if (!this.#pino.isLevelEnabled(line.level)) return
     const ids = line.trace === undefined ? {} : { trace_id: line.trace.traceId, span_id: line.trace.spanId }

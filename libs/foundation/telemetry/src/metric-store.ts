@@ -6,13 +6,14 @@
  * `SERIES_MAX` series, the rest goes into one marked `otel_metric_overflow`.
  */
 import { assert } from "@backplane/foundation-base/assert"
-import { labelsKey, type Exemplar, type HistogramPoint, type Labels, type MetricFamily, type NumberPoint } from "./metric-family.ts"
+import type { Exemplar, HistogramPoint, Labels, MetricFamily, NumberPoint } from "./metric-family.ts"
 import { METRICS } from "./registry/metrics.ts"
 import { metricEntry } from "./registry/registry.ts"
 import type { MetricEntry, MetricType } from "./registry/kinds.ts"
 
 export const SERIES_MAX = 2000
 const OVERFLOW: Labels = { otel_metric_overflow: "true" }
+const OVERFLOW_KEY = "overflow"
 
 interface NumberSeries {
   readonly labels: Labels
@@ -34,30 +35,29 @@ export class MetricStore {
   /** Adds to a counter. */
   count(name: string, labels: Labels, options: { readonly by?: number; readonly exemplar?: Exemplar | undefined } = {}): void {
     const by = options.by ?? 1
-    this.#entry(name, "counter")
+    const entry = this.#entry(name, "counter")
     assert(by >= 0, `counter ${name} only grows`)
-    const series = this.#number(name, labels)
+    const series = this.#number(name, entry, labels)
     series.value += by
     series.exemplar = options.exemplar ?? series.exemplar
   }
 
   /** Tells a counter what somebody else counted since the process began. A smaller number than before changes nothing. */
   total(name: string, labels: Labels, total: number): void {
-    this.#entry(name, "counter")
-    const series = this.#number(name, labels)
+    const series = this.#number(name, this.#entry(name, "counter"), labels)
     series.value = Math.max(series.value, total)
   }
 
   /** Sets a gauge. */
   set(name: string, labels: Labels, value: number): void {
-    this.#entry(name, "gauge")
-    this.#number(name, labels).value = value
+    this.#number(name, this.#entry(name, "gauge"), labels).value = value
   }
 
   /** Adds one observation to a histogram. */
   observe(name: string, labels: Labels, value: number, exemplar?: Exemplar): void {
-    const bounds = this.#entry(name, "histogram").bounds ?? []
-    const series = this.#histogram(name, labels, bounds.length + 1)
+    const entry = this.#entry(name, "histogram")
+    const bounds = entry.bounds ?? []
+    const series = this.#histogram(name, entry, labels)
     const above = bounds.findIndex((bound) => value <= bound)
     const bucket = above < 0 ? bounds.length : above
     series.counts[bucket] = (series.counts[bucket] ?? 0) + 1
@@ -88,27 +88,51 @@ export class MetricStore {
     return entry
   }
 
-  #number(name: string, labels: Labels): NumberSeries {
-    return seriesOf(this.#numbers, name, labels, (own) => ({ labels: own, value: 0, exemplar: undefined }))
+  #number(name: string, entry: MetricEntry, labels: Labels): NumberSeries {
+    return seriesOf(this.#numbers, { name, entry, labels }, (own) => ({ labels: own, value: 0, exemplar: undefined }))
   }
 
-  #histogram(name: string, labels: Labels, buckets: number): HistogramSeries {
-    const make = (own: Labels): HistogramSeries => ({ labels: own, counts: new Array<number>(buckets).fill(0), sum: 0, exemplars: [] })
-    return seriesOf(this.#histograms, name, labels, make)
+  #histogram(name: string, entry: MetricEntry, labels: Labels): HistogramSeries {
+    const buckets = (entry.bounds?.length ?? 0) + 1
+    return seriesOf(this.#histograms, { name, entry, labels }, (own) => ({
+      labels: own,
+      counts: new Array<number>(buckets).fill(0),
+      sum: 0,
+      exemplars: [],
+    }))
   }
 }
 
-function seriesOf<Series>(all: Map<string, Map<string, Series>>, name: string, labels: Labels, make: (labels: Labels) => Series): Series {
-  let family = all.get(name)
+interface Place {
+  readonly name: string
+  readonly entry: MetricEntry
+  readonly labels: Labels
+}
+
+function seriesOf<Series>(all: Map<string, Map<string, Series>>, place: Place, make: (labels: Labels) => Series): Series {
+  let family = all.get(place.name)
   if (family === undefined) {
     family = new Map()
-    all.set(name, family)
+    all.set(place.name, family)
   }
-  const key = labelsKey(labels)
+  const key = keyOf(place.entry, place.labels)
   const known = family.get(key)
   if (known !== undefined) return known
-  if (family.size >= SERIES_MAX && labels !== OVERFLOW) return seriesOf(all, name, OVERFLOW, make)
-  const series = make(labels)
-  family.set(key, series)
+  for (const label of Object.keys(place.labels)) assert(place.entry.labels.includes(label), `metric ${place.name} has the label ${label}`)
+  const isFull = family.size >= SERIES_MAX
+  const overflow = isFull ? family.get(OVERFLOW_KEY) : undefined
+  if (overflow !== undefined) return overflow
+  const series = make(isFull ? OVERFLOW : place.labels)
+  family.set(isFull ? OVERFLOW_KEY : key, series)
   return series
+}
+
+/** The values in the registry's order: the same for the same labels in any order. A missing label is not an empty one. */
+function keyOf(entry: MetricEntry, labels: Labels): string {
+  let key = ""
+  for (const label of entry.labels) {
+    const value = labels[label]
+    key += value === undefined ? "\u0001" : `${value}\u0000`
+  }
+  return key
 }

@@ -4,6 +4,7 @@
  * `startTelemetry` returns at once; OpenTelemetry's SDK is loaded behind it where there is somewhere to export to, and what
  * was told meanwhile waits in bounded queues. With nowhere to export, the last spans stay in memory (`recentSpans`).
  */
+import { setImmediate } from "node:timers/promises"
 import type { SpanIdSource } from "@backplane/foundation-actor/span-book"
 import type { Resource } from "@opentelemetry/resources"
 import { RingBuffer } from "@backplane/foundation-base/ring-buffer"
@@ -107,6 +108,7 @@ class ProcessTelemetry implements Telemetry {
 
   event(record: Parameters<EventSink["event"]>[0]): void {
     countEvent(this.metrics, record, this.#options.now())
+    if (!this.log.isWritten(record.level)) return
     const where = {
       ...(record.machine === undefined ? {} : { machine: record.machine }),
       ...(record.actor === undefined ? {} : { actor: record.actor }),
@@ -144,6 +146,8 @@ class ProcessTelemetry implements Telemetry {
   async #connect(): Promise<void> {
     const { service, instance, now } = this.#options
     try {
+      // Loading blocks for a fifth of a second: whoever starts us gets to send its first packets before.
+      await setImmediate()
       const { startExports } = await import("./exporters.ts")
       const { resourceFromAttributes } = await import("@opentelemetry/resources")
       const exports = await startExports({
