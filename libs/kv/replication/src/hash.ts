@@ -1,0 +1,45 @@
+/**
+ * The one hash of the store: which partition a key lies in, which leaf of a Merkle tree, and the fingerprint of a state.
+ *
+ * Two lanes of MurmurHash3's 32-bit mix over UTF-16 code units, each with its own seed: 64 bits, synchronous and without WebAssembly, so
+ * that pure code may use it. Not a defence against somebody who looks for collisions. Source: Appleby, MurmurHash3_x86_32 (public domain).
+ */
+import { PARTITIONS } from "@backplane/kv-contract/limits"
+
+export interface Hash64 {
+  readonly high: number
+  readonly low: number
+}
+
+export const ZERO_HASH: Hash64 = { high: 0, low: 0 }
+
+export function hashOf(text: string): Hash64 {
+  return { high: lane(text, 0x9747b28c), low: lane(text, 0x3c6ef372) }
+}
+
+export function hexOf(hash: Hash64): string {
+  return hash.high.toString(16).padStart(8, "0") + hash.low.toString(16).padStart(8, "0")
+}
+
+/** The name of a key over all buckets. A bucket's name has no slash, so no two keys share one. */
+export function placeName(bucket: string, key: string): string {
+  return `${bucket}/${key}`
+}
+
+export function partitionOf(bucket: string, key: string): number {
+  return lane(placeName(bucket, key), 0x85ebca6b) % PARTITIONS
+}
+
+function lane(text: string, seed: number): number {
+  let hash = seed
+  for (let index = 0; index < text.length; index++) {
+    let unit = Math.imul(text.charCodeAt(index), 0xcc9e2d51)
+    unit = Math.imul((unit << 15) | (unit >>> 17), 0x1b873593)
+    hash ^= unit
+    hash = Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64
+  }
+  hash ^= text.length
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}

@@ -1,0 +1,66 @@
+/**
+ * The Merkle tree of one partition: 32 nodes of 32 leaves, a leaf for each of 1024 classes of keys.
+ *
+ * Goal: equal replicas find out by one hash, different ones descend only where they differ. A leaf is the exclusive or of the hashes of its
+ * states, so a change costs two of them whatever the leaf holds; nodes and the root are hashed over their children when asked for. What a
+ * state's hash covers is the caller's business; a state that must not count has none.
+ */
+import { hashOf, hexOf, type Hash64 } from "./hash.ts"
+
+export const NODES = 32
+export const LEAVES_PER_NODE = 32
+export const LEAVES = NODES * LEAVES_PER_NODE
+
+export function leafOf(place: string): number {
+  return hashOf(place).low % LEAVES
+}
+
+export class MerkleTree {
+  readonly #high = new Uint32Array(LEAVES)
+  readonly #low = new Uint32Array(LEAVES)
+  /** Null where a leaf below changed. */
+  readonly #nodes: (string | null)[] = new Array<string | null>(NODES).fill(null)
+  #root: string | null = null
+  /** Grows with each change: an equal number means that nothing changed. */
+  #changes = 0
+
+  get changes(): number {
+    return this.#changes
+  }
+
+  /** The state of `place` had hash `before` and has hash `after` now; null where it has none. */
+  replace(place: string, before: Hash64 | null, after: Hash64 | null): void {
+    const leaf = leafOf(place)
+    this.#high[leaf] = (this.#high[leaf] ?? 0) ^ (before?.high ?? 0) ^ (after?.high ?? 0)
+    this.#low[leaf] = (this.#low[leaf] ?? 0) ^ (before?.low ?? 0) ^ (after?.low ?? 0)
+    this.#nodes[Math.floor(leaf / LEAVES_PER_NODE)] = null
+    this.#root = null
+    this.#changes++
+  }
+
+  root(): string {
+    this.#root ??= hexOf(hashOf(this.nodes().join("")))
+    return this.#root
+  }
+
+  nodes(): readonly string[] {
+    return this.#nodes.map((known, node) => {
+      const hash = known ?? hexOf(hashOf(this.leaves(node).join("")))
+      this.#nodes[node] = hash
+      return hash
+    })
+  }
+
+  /** The hashes of the leaves of one node. */
+  leaves(node: number): readonly string[] {
+    return Array.from({ length: LEAVES_PER_NODE }, (_, index) => {
+      const leaf = node * LEAVES_PER_NODE + index
+      return hexOf({ high: this.#high[leaf] ?? 0, low: this.#low[leaf] ?? 0 })
+    })
+  }
+}
+
+/** Indices at which two lists of hashes differ. */
+export function differing(mine: readonly string[], theirs: readonly string[]): readonly number[] {
+  return mine.flatMap((hash, index) => (hash === theirs[index] ? [] : [index]))
+}
