@@ -145,7 +145,7 @@ export type PortHears = LockstepGrant | LockstepResend | LockstepExpelled
 
 /** What is wrong with a body of ours that came over a bus, or null: field and reason. */
 export function lockstepProblem(body: Body): { readonly field: string; readonly reason: string } | null {
-  const check = SHAPES[body.kind]
+  const check = isLockstepKind(body.kind) ? SHAPES[body.kind] : undefined
   if (check === undefined) return { field: "/kind", reason: `${body.kind} is no message of the machine clock` }
   for (const [field, is] of Object.entries(check)) {
     if (!is(Reflect.get(body, field))) return { field: `/${field}`, reason: `not what ${body.kind} carries there` }
@@ -154,7 +154,7 @@ export function lockstepProblem(body: Body): { readonly field: string; readonly 
 }
 
 export function isLockstepKind(kind: string): boolean {
-  return kind in SHAPES
+  return Object.hasOwn(SHAPES, kind)
 }
 
 type Check = (value: unknown) => boolean

@@ -3,8 +3,8 @@
  *
  * The same for `free` and lock-step hosts, which differ only in what a send, a timer and a write mean (`EffectHandler`).
  */
-import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Body, Effect, Input, Machine, Restored } from "@backplane/foundation-actor/machine"
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Body, Effect, Input, Machine, Restored, SendEffect } from "@backplane/foundation-actor/machine"
 import { SpanBook, stepName, type SpanIdSource } from "@backplane/foundation-actor/span-book"
 import type { TraceContext } from "@backplane/foundation-actor/trace-context"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
@@ -12,6 +12,9 @@ import type { Json } from "@backplane/foundation-base/json"
 import { unreachable } from "@backplane/foundation-base/assert"
 import { wallMilliseconds } from "./paced-clock.ts"
 import type { EventSink, HostTime, SpanSink } from "./sinks.ts"
+
+/** A send without a span of its own carries the span of the step: asking for it is how the book tells which that is. */
+const NO_SPAN_NAMED: SendEffect<Body> = { kind: "send", to: actorId("nobody.0"), body: { kind: "" } }
 
 export interface EffectHandler {
   send(to: ActorId, body: Body, trace: TraceContext | undefined): void
@@ -100,6 +103,8 @@ export class ActorRunner {
 
   #event(at: VirtualTime, effect: Extract<Effect<Body>, { kind: "event" }>): void {
     const { machineName, actor, events } = this.#options
-    events.event({ name: effect.name, level: effect.level ?? "debug", fields: effect.fields ?? {}, machine: machineName, actor, at })
+    const record = { name: effect.name, level: effect.level ?? "debug", fields: effect.fields ?? {}, machine: machineName, actor, at }
+    const trace = this.#book.contextOf(NO_SPAN_NAMED)
+    events.event(trace === undefined ? record : { ...record, trace })
   }
 }

@@ -7,7 +7,7 @@
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { EventEffect } from "@backplane/foundation-actor/machine"
 import type { FinishedSpan } from "@backplane/foundation-actor/span-book"
-import type { Attributes } from "@backplane/foundation-actor/trace-context"
+import type { Attributes, TraceContext } from "@backplane/foundation-actor/trace-context"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { RingBuffer } from "@backplane/foundation-base/ring-buffer"
 
@@ -26,6 +26,8 @@ export interface EventRecord {
   readonly machine?: string
   readonly actor?: ActorId
   readonly at?: VirtualTime
+  /** The span of the step that told it. */
+  readonly trace?: TraceContext
 }
 
 export interface EventSink {

@@ -10,7 +10,7 @@ import { Random } from "@backplane/foundation-base/random"
 import { ClockMachine } from "../clock-machine.ts"
 import { LockstepPort } from "../lockstep-port.ts"
 import type { StampedMessage } from "../port-outflow.ts"
-import type { ClockHears, PortHears, PortId } from "../protocol.ts"
+import type { ClockHears, LockstepGrant, PortHears, PortId } from "../protocol.ts"
 import type { Steppable } from "../port-actor.ts"
 
 export const CLOCK = actorId("clock.0")
@@ -27,6 +27,10 @@ export interface ShuffledRunOptions {
   readonly copies?: number
   /** Spoils a message on its way: a planted bug. */
   readonly spoil?: (message: StampedMessage) => StampedMessage
+  /** Spoils what the clock says: a planted bug. */
+  readonly spoilGrant?: (grant: LockstepGrant) => LockstepGrant
+  /** What the clock takes the latency for: a planted bug where it is more. */
+  readonly clockLatencyCycles?: number
 }
 
 type Frame =
@@ -61,8 +65,8 @@ export class ShuffledRun {
   }
 
   newClock(life: number): ClockMachine {
-    const { actors, latencyCycles } = this.#options
-    return new ClockMachine({ life, actors, latencyCycles, until: null, retryCycles: RETRY, deadCycles: DEAD })
+    const { actors, latencyCycles, clockLatencyCycles = latencyCycles } = this.#options
+    return new ClockMachine({ life, actors, latencyCycles: clockLatencyCycles, until: null, retryCycles: RETRY, deadCycles: DEAD })
   }
 
   addProcess(name: string, incarnation: string, actors: readonly { readonly id: ActorId; readonly machine: Machine }[]): void {
@@ -156,8 +160,13 @@ export class ShuffledRun {
   #carryOut(effects: ReturnType<ClockMachine["step"]>): void {
     for (const effect of effects) {
       if (effect.kind === "timer") this.#alarm = effect.at
-      if (effect.kind === "send" && effect.body.kind !== "LockstepStatus") this.#put({ to: effect.to, from: CLOCK, control: effect.body })
+      if (effect.kind === "send" && effect.body.kind !== "LockstepStatus")
+        this.#put({ to: effect.to, from: CLOCK, control: this.#spoilt(effect.body) })
     }
+  }
+
+  #spoilt(body: PortHears): PortHears {
+    return body.kind === "LockstepGrant" ? (this.#options.spoilGrant?.(body) ?? body) : body
   }
 
   #runSome(process: Process): void {

@@ -58,6 +58,42 @@ function numbersOf(heard: readonly Envelope[]): number[] {
   return heard.map((each) => (each.body as Numbered).number)
 }
 
+/** What a law works with: the world and two short words. */
+interface Trial {
+  readonly world: BusWorld
+  readonly listen: (bus: Bus, actor: ActorId, machine?: string) => Envelope[]
+  readonly say: (body: Body, options?: Partial<Envelope>) => void
+}
+
+interface BusLawCheck {
+  readonly law: BusLaw
+  readonly title: string
+  readonly check: (trial: Trial) => Promise<void>
+}
+
+function trialOf(world: BusWorld): Trial {
+  return {
+    world,
+    listen: (bus, actor, machine = "m") => {
+      const heard: Envelope[] = []
+      bus.subscribe(machine, actor, (envelope) => heard.push(envelope))
+      return heard
+    },
+    say: (body, options = {}) => world.left.publish({ machine: "m", from: LEFT, to: RIGHT, body, ...options }),
+  }
+}
+
+/** The laws that this world breaks: for tests that plant bugs. */
+export async function brokenBusLaws(make: () => Promise<BusWorld>): Promise<BusLaw[]> {
+  const broken: BusLaw[] = []
+  for (const { law, check } of BUS_LAWS) {
+    const world = await make()
+    await check(trialOf(world)).catch(() => broken.push(law))
+    await world.close()
+  }
+  return broken
+}
+
 export function busSuite(
   name: string,
   make: () => Promise<BusWorld>,
@@ -69,21 +105,19 @@ export function busSuite(
       world = await make()
     })
     afterEach(() => world.close())
-
-    const law = (key: BusLaw, title: string, check: () => Promise<void>): void => {
-      const skip = skipped.find((each) => each.law === key)
-      if (skip === undefined) it(title, check)
-      else it.skip(`${title} (not here: ${skip.why})`, check)
+    for (const { law, title, check } of BUS_LAWS) {
+      const skip = skipped.find((each) => each.law === law)
+      if (skip === undefined) it(title, () => check(trialOf(world)))
+      else it.skip(`${title} (not here: ${skip.why})`, () => check(trialOf(world)))
     }
-    const listen = (bus: Bus, actor: ActorId, machine = "m"): Envelope[] => {
-      const heard: Envelope[] = []
-      bus.subscribe(machine, actor, (envelope) => heard.push(envelope))
-      return heard
-    }
-    const say = (body: Body, options: Partial<Envelope> = {}): void =>
-      world.left.publish({ machine: "m", from: LEFT, to: RIGHT, body, ...options })
+  })
+}
 
-    law("order", "what one actor says to another arrives once and in order, whatever the turn it was said in", async () => {
+const BUS_LAWS: readonly BusLawCheck[] = [
+  {
+    law: "order",
+    title: "what one actor says to another arrives once and in order, whatever the turn it was said in",
+    check: async ({ world, listen, say }) => {
       const heard = listen(world.right, RIGHT)
       await world.settle()
       for (let number = 0; number < 30; number++) {
@@ -93,9 +127,13 @@ export function busSuite(
       await world.settle()
       expect(numbersOf(heard)).toEqual(Array.from({ length: 30 }, (_, number) => number))
       expect(heard.every((each) => each.from === LEFT && each.to === RIGHT && each.machine === "m")).toBe(true)
-    })
+    },
+  },
 
-    law("addressing", "no other actor and no other machine hears it", async () => {
+  {
+    law: "addressing",
+    title: "no other actor and no other machine hears it",
+    check: async ({ world, listen, say }) => {
       const right = listen(world.right, RIGHT)
       const third = listen(world.right, THIRD)
       const otherMachine = listen(world.right, RIGHT, "m2")
@@ -105,17 +143,25 @@ export function busSuite(
       say(numbered(3), { machine: "m2" })
       await world.settle()
       expect([numbersOf(right), numbersOf(third), numbersOf(otherMachine)]).toEqual([[1], [2], [3]])
-    })
+    },
+  },
 
-    law("self-send", "an actor can send to itself", async () => {
+  {
+    law: "self-send",
+    title: "an actor can send to itself",
+    check: async ({ world, listen, say }) => {
       const heard = listen(world.left, LEFT)
       await world.settle()
       say(numbered(1), { to: LEFT })
       await world.settle()
       expect(numbersOf(heard)).toEqual([1])
-    })
+    },
+  },
 
-    law("unsubscribe", "after unsubscribing nothing more is delivered, even of what is on its way", async () => {
+  {
+    law: "unsubscribe",
+    title: "after unsubscribing nothing more is delivered, even of what is on its way",
+    check: async ({ world, listen, say }) => {
       const heard: Envelope[] = []
       const leave = world.right.subscribe("m", RIGHT, (envelope) => {
         heard.push(envelope)
@@ -130,27 +176,39 @@ export function busSuite(
       say(numbered(9))
       await world.settle()
       expect([numbersOf(heard), numbersOf(again)]).toEqual([[0], [9]])
-    })
+    },
+  },
 
-    law("nobody", "publishing to nobody neither throws nor hurts what follows", async () => {
+  {
+    law: "nobody",
+    title: "publishing to nobody neither throws nor hurts what follows",
+    check: async ({ world, listen, say }) => {
       expect(() => say(numbered(1), { to: actorId("nobody.0") })).not.toThrow()
       const heard = listen(world.right, RIGHT)
       await world.settle()
       say(numbered(2))
       await world.settle()
       expect(numbersOf(heard)).toEqual([2])
-    })
+    },
+  },
 
-    law("no delivery inside publish", "publish returns before the message is delivered", async () => {
+  {
+    law: "no delivery inside publish",
+    title: "publish returns before the message is delivered",
+    check: async ({ world, listen, say }) => {
       const heard = listen(world.left, LEFT)
       await world.settle()
       say(numbered(1), { to: LEFT })
       expect(heard).toEqual([])
       await world.settle()
       expect(heard.length).toBe(1)
-    })
+    },
+  },
 
-    law("carried", "trace context and stamp survive, alone and in a batch; a message without them has none", async () => {
+  {
+    law: "carried",
+    title: "trace context and stamp survive, alone and in a batch; a message without them has none",
+    check: async ({ world, listen, say }) => {
       const trace = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", sampled: true }
       const stamp = { at: virtualTime(123_456_789_012), sequence: 42 }
       const variants: Partial<Envelope>[] = [{ trace, stamp }, { trace: { ...trace, sampled: false } }, { stamp }, {}]
@@ -166,9 +224,13 @@ export function busSuite(
         ...variants,
         ...variants,
       ])
-    })
+    },
+  },
 
-    law("unicode", "JSON survives unchanged: unicode, nesting, empty things, numbers", async () => {
+  {
+    law: "unicode",
+    title: "JSON survives unchanged: unicode, nesting, empty things, numbers",
+    check: async ({ world, listen, say }) => {
       const body = {
         kind: "Any",
         text: 'snow ☃ \u{1f680} \u0000 "\\\n ä',
@@ -183,9 +245,13 @@ export function busSuite(
       say(body)
       await world.settle()
       expect(heard.map((each) => each.body)).toEqual([body, body, body])
-    })
+    },
+  },
 
-    law("large", "large bodies arrive whole and in order with small ones", async () => {
+  {
+    law: "large",
+    title: "large bodies arrive whole and in order with small ones",
+    check: async ({ world, listen, say }) => {
       const half = world.payloadBytesMax === null ? 500_000 : Math.floor(world.payloadBytesMax / 2)
       const heard = listen(world.right, RIGHT)
       await world.settle()
@@ -198,9 +264,13 @@ export function busSuite(
       await world.settle()
       expect(heard.map((each) => each.body.kind)).toEqual(["Numbered", "Large", "Numbered", "Large", "Large", "Numbered"])
       expect((heard[4]?.body as Body & { data: string }).data).toBe("y".repeat(half))
-    })
+    },
+  },
 
-    law("oversize", "a body that the bus cannot carry is refused and counted, and the next goes through", async () => {
+  {
+    law: "oversize",
+    title: "a body that the bus cannot carry is refused and counted, and the next goes through",
+    check: async ({ world, listen, say }) => {
       const heard = listen(world.right, RIGHT)
       await world.settle()
       say({ kind: "Large", data: "x".repeat((world.payloadBytesMax ?? 0) + 1) } as Body)
@@ -208,9 +278,13 @@ export function busSuite(
       await world.settle()
       expect(numbersOf(heard)).toEqual([1])
       expect(world.problems("oversize")).toBe(1)
-    })
+    },
+  },
 
-    law("not JSON", "a raw bigint is refused and counted, never sent", async () => {
+  {
+    law: "not JSON",
+    title: "a raw bigint is refused and counted, never sent",
+    check: async ({ world, listen, say }) => {
       const heard = listen(world.right, RIGHT)
       await world.settle()
       say({ kind: "Raw", address: 5n } as Body)
@@ -218,9 +292,13 @@ export function busSuite(
       await world.settle()
       expect(numbersOf(heard)).toEqual([1])
       expect(world.problems("oversize")).toBe(1)
-    })
+    },
+  },
 
-    law("burst", "a burst keeps its order through batching, to several receivers at once", async () => {
+  {
+    law: "burst",
+    title: "a burst keeps its order through batching, to several receivers at once",
+    check: async ({ world, listen, say }) => {
       const right = listen(world.right, RIGHT)
       const third = listen(world.right, THIRD)
       await world.settle()
@@ -228,9 +306,13 @@ export function busSuite(
       await world.settle()
       expect(numbersOf(right)).toEqual(Array.from({ length: BURST / 2 }, (_, index) => 2 * index))
       expect(numbersOf(third)).toEqual(Array.from({ length: BURST / 2 }, (_, index) => 2 * index + 1))
-    })
+    },
+  },
 
-    law("malformed", "what is no message is counted and dropped; the next goes through", async () => {
+  {
+    law: "malformed",
+    title: "what is no message is counted and dropped; the next goes through",
+    check: async ({ world, listen, say }) => {
       const heard = listen(world.right, RIGHT)
       await world.settle()
       const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -248,6 +330,6 @@ export function busSuite(
       await world.settle()
       expect(numbersOf(heard)).toEqual([1])
       expect([world.problems("malformed"), world.problems("rejected")]).toEqual([garbage.length, 2])
-    })
-  })
-}
+    },
+  },
+]
