@@ -4,9 +4,13 @@ import { assert } from "@backplane/foundation-base/assert"
 const VARINT = 0
 const FIXED64 = 1
 const LENGTH = 2
+/** Room for the length of a message. */
+const LENGTH_BYTES = 4
 
 export class ProtobufWriter {
-  readonly #bytes: number[] = []
+  #bytes = new Uint8Array(64)
+  /** Bytes written; the rest of the array is room. */
+  #length = 0
 
   /** A whole number from 0 to 2^53. */
   uint(field: number, value: number): this {
@@ -21,7 +25,7 @@ export class ProtobufWriter {
     this.#varint(field * 8 + FIXED64)
     let rest = value
     for (let byte = 0; byte < 8; byte++) {
-      this.#bytes.push(rest % 256)
+      this.#byte(rest % 256)
       rest = Math.floor(rest / 256)
     }
     return this
@@ -31,21 +35,35 @@ export class ProtobufWriter {
     return this.#chunk(field, utf8(value))
   }
 
+  /**
+   * The length comes before the content but is known after it: four bytes are kept free and filled in. A varint may be
+   * longer than it needs to be, and Perfetto's own writer does the same.
+   */
   message(field: number, write: (writer: ProtobufWriter) => void): this {
-    const inner = new ProtobufWriter()
-    write(inner)
-    return this.#chunk(field, inner.#bytes)
+    this.#varint(field * 8 + LENGTH)
+    this.#reserve(LENGTH_BYTES)
+    const start = this.#length + LENGTH_BYTES
+    this.#length = start
+    write(this)
+    let rest = this.#length - start
+    assert(rest < 128 ** LENGTH_BYTES, "a message is shorter than 256 MiB")
+    for (let byte = 0; byte < LENGTH_BYTES; byte++) {
+      this.#bytes[start - LENGTH_BYTES + byte] = (rest % 128) + (byte < LENGTH_BYTES - 1 ? 128 : 0)
+      rest = Math.floor(rest / 128)
+    }
+    return this
   }
 
   bytes(): Uint8Array {
-    return Uint8Array.from(this.#bytes)
+    return this.#bytes.slice(0, this.#length)
   }
 
-  #chunk(field: number, bytes: readonly number[]): this {
+  #chunk(field: number, bytes: ArrayLike<number>): this {
     this.#varint(field * 8 + LENGTH)
     this.#varint(bytes.length)
-    // Not push(...bytes): a long message would overflow the stack of arguments.
-    for (const byte of bytes) this.#bytes.push(byte)
+    this.#reserve(bytes.length)
+    this.#bytes.set(bytes, this.#length)
+    this.#length += bytes.length
     return this
   }
 
@@ -53,10 +71,23 @@ export class ProtobufWriter {
   #varint(value: number): void {
     let rest = value
     while (rest >= 128) {
-      this.#bytes.push((rest % 128) + 128)
+      this.#byte((rest % 128) + 128)
       rest = Math.floor(rest / 128)
     }
-    this.#bytes.push(rest)
+    this.#byte(rest)
+  }
+
+  #byte(value: number): void {
+    this.#reserve(1)
+    this.#bytes[this.#length++] = value
+  }
+
+  /** Makes room, at least twice as much as before. */
+  #reserve(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return
+    const larger = new Uint8Array(Math.max(this.#length + more, 2 * this.#bytes.length))
+    larger.set(this.#bytes)
+    this.#bytes = larger
   }
 }
 
