@@ -21,6 +21,9 @@ const TICK_MILLISECONDS = 500
 const REQUEST_MILLISECONDS = 3_000
 /** How long the first scenario waits for the other services. */
 const FIRST_WAIT_MILLISECONDS = 30_000
+const HEARD_ALL_MILLISECONDS = 1_200
+/** A request for a machine waits so long for the services that it needs; below the asker's patience. */
+const SERVICES_WAIT_MILLISECONDS = 4_000
 const MACHINES_SUBJECT = "bp.ctl.machines"
 const CLOCK = actorId("clock.0")
 /** Cycles a second of a machine clock's own time, and its patience in them. */
@@ -47,6 +50,8 @@ export class MachineOffice {
   readonly #origins = new Map<string, number>()
   readonly #file: OfficeFile
   #timer: NodeJS.Timeout | null = null
+  /** By when every live process has said once that it is there. */
+  #heardAllAt = 0
   /** The scenario of the stack's start, until all services are there for it. */
   #first: { readonly spec: MachineSpec; readonly until: number } | null = null
 
@@ -66,6 +71,7 @@ export class MachineOffice {
     connection.subscribe("bp.ctl.alive.*", { callback: (error, message) => void (error === null && this.#onAlive(message)) })
     connection.subscribe(MACHINES_SUBJECT, { callback: (error, message) => void (error === null && this.#onRequest(message)) })
     await connection.flush()
+    this.#heardAllAt = Date.now() + HEARD_ALL_MILLISECONDS
     this.#timer = setInterval(() => this.#tick(), TICK_MILLISECONDS)
   }
 
@@ -76,7 +82,7 @@ export class MachineOffice {
 
   #tick(): void {
     this.#carryOut(this.#hosting.onTick(Date.now()))
-    if (this.#first === null) return
+    if (this.#first === null || Date.now() < this.#heardAllAt) return
     const { spec, until } = this.#first
     const created = this.#create(spec)
     if (created.ok) this.#first = null
@@ -112,7 +118,7 @@ export class MachineOffice {
     const request = parseOfficeRequest(message.string())
     switch (request.op) {
       case "create":
-        return this.#create(request.spec)
+        return this.#createWhenReady(request.spec)
       case "destroy":
         return this.#destroy(request.machine)
       case "list":
@@ -123,6 +129,18 @@ export class MachineOffice {
         }
       case "inspect":
         return this.#inspect(request.machine, request.actor)
+    }
+  }
+
+  /** Processes say once a second that they are there: what was asked right after the start waits until all have had their say. */
+  async #createWhenReady(spec: MachineSpec): Promise<OfficeReply> {
+    const deadline = Date.now() + SERVICES_WAIT_MILLISECONDS
+    for (;;) {
+      if (Date.now() >= this.#heardAllAt) {
+        const reply = this.#create(spec)
+        if (reply.ok || Date.now() >= deadline || this.#hosting.machines.has(spec.name)) return reply
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100))
     }
   }
 

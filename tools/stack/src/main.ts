@@ -13,6 +13,8 @@ const FAILED_UNDER_NX = 143
 
 /** Returns the exit code: 0 well, 1 it failed, 2 wrongly asked. */
 export async function main(args: readonly string[]): Promise<number> {
+  // `stack:logs -f | head`: nobody reads any more. A stack that is coming up must not be left half started because of that.
+  process.stdout.on("error", () => args[0] === "up" || process.exit(0))
   const code = await run(args)
   const continuousTask = process.env["NX_TASK_TARGET_TARGET"] === "up" && process.env["NX_TASK_TARGET_PROJECT"]?.endsWith("stack") === true
   return code !== 0 && continuousTask && args[0] === "up" ? FAILED_UNDER_NX : code

@@ -12,7 +12,7 @@ import type { HostedService } from "./process-plan.ts"
 const EAGER_MS = 50
 const CALM_MS = 2_000
 const CONNECT_RETRY_MS = 25
-const CLOSE_DEADLINE_MS = 300
+const CLOSE_DEADLINE_MS = 200
 
 export interface Ping {
   readonly name: string

@@ -5,6 +5,8 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import { parse } from "yaml"
 import { pathToFileURL } from "node:url"
 import { inboxPrefix, SERVICE_RULES, type ServiceRule } from "@backplane/nats/permissions"
 import { makeCredentials, serverConfig, type Credentials } from "@backplane/nats/server-config"
@@ -66,7 +68,7 @@ export async function layOut(invocation: Invocation, parentPid: number): Promise
   const access = accessTo(nats, ports, credentials)
   const bus = credentials === null ? null : busPlan(nats, home, configOf(nats, home, ports, rules, credentials))
   const password = credentials?.get("operator")
-  const scenario = up.scenario === null ? null : resolve(up.scenario)
+  const scenario = up.scenario === null || up.scenario === "none" ? up.scenario : resolve(up.scenario)
   const shared = sharedEnvironment({ home, access, ports, scenario, parentPid, grafana: up.grafana, external: credentials === null })
   return {
     home,
@@ -99,6 +101,7 @@ function checkProgram({ command, shell, name }: ProcessPlan): void {
 }
 
 function checkScenario(file: string): void {
+  if (file === "none") return // services without a machine
   let text: string
   try {
     text = readFileSync(file, "utf8")
@@ -106,9 +109,9 @@ function checkScenario(file: string): void {
     throw new UsageError(`--scenario ${file}: the file cannot be read; give the path of a scenario`)
   }
   try {
-    JSON.parse(text)
+    resolveMachineSpec(parse(text))
   } catch (error) {
-    throw new UsageError(`--scenario ${file}: not JSON (${error instanceof Error ? error.message : String(error)})`)
+    throw new UsageError(`--scenario ${file}: ${error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error)}`)
   }
 }
 

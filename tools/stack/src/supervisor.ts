@@ -21,11 +21,15 @@ export interface Deadlines {
   readonly levelMs: number
   /** For all services to end, together. */
   readonly stopMs: number
+  /** By which a level that is slow to end is ahead of the next lower one. */
+  readonly headStartMs: number
+  /** For those that stop last. */
+  readonly stopLastMs: number
   /** For the bus to end, after them. */
   readonly stopBusMs: number
 }
 
-export const DEADLINES: Deadlines = { busMs: 10_000, levelMs: 30_000, stopMs: 2_000, stopBusMs: 600 }
+export const DEADLINES: Deadlines = { busMs: 10_000, levelMs: 30_000, stopMs: 1_800, headStartMs: 250, stopLastMs: 400, stopBusMs: 400 }
 
 export interface SupervisorSettings {
   readonly folder: string
@@ -121,17 +125,20 @@ export class Supervisor {
   }
 
   async #stop(): Promise<void> {
-    const { stopMs, stopBusMs } = this.#settings.deadlines
+    const { stopMs, headStartMs, stopLastMs, stopBusMs } = this.#settings.deadlines
     this.#phase = "stopping"
     this.#stopping.abort()
     this.#wake()
     const until = performance.now() + stopMs
-    const groups = this.#stopOrder()
-    for (const [index, units] of groups.entries()) {
-      // A slow group must not eat the time of those after it.
-      const share = (until - performance.now()) / (groups.length - index)
-      await Promise.all(units.map((unit) => unit.stop(share)))
+    const ending: Promise<void>[] = []
+    for (const units of this.#stopOrder()) {
+      const group = Promise.all(units.map((unit) => unit.stop(until - performance.now())))
+      ending.push(group.then(() => {}))
+      // A slow group must not eat the time of those after it: it has a head start, and the deadline is for all.
+      await Promise.race([group, new Promise((done) => setTimeout(done, headStartMs).unref())])
     }
+    await Promise.all(ending)
+    await Promise.all(this.#units.map((unit) => unit.stop(stopLastMs)))
     await this.#presence?.close()
     await this.#bus?.stop(stopBusMs)
     this.#watchdog.close()
@@ -139,11 +146,11 @@ export class Supervisor {
     this.#settings.report(null)
   }
 
-  /** The highest level first; who stops last is a group of its own at the end. */
+  /** The highest level first, without those that stop last. */
   #stopOrder(): readonly (readonly Unit[])[] {
-    const groupOf = (unit: Unit): number => (unit.plan.stopsLast ? 0 : unit.plan.level)
-    const groups = [...new Set(this.#units.map(groupOf))].sort((a, b) => b - a)
-    return groups.map((group) => this.#units.filter((unit) => groupOf(unit) === group))
+    const units = this.#units.filter((unit) => !unit.plan.stopsLast)
+    const levels = [...new Set(units.map((unit) => unit.plan.level))].sort((a, b) => b - a)
+    return levels.map((level) => units.filter((unit) => unit.plan.level === level))
   }
 
   async #startBus(): Promise<NatsConnection | string> {

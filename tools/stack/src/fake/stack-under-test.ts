@@ -37,7 +37,16 @@ export class StackUnderTest {
   }
 
   async up(...args: readonly string[]): Promise<Finished> {
-    const result = await this.run("up", "--detach", ...(await this.upArguments()), ...args)
+    return await this.#upDetached([...(await this.upArguments()), ...args])
+  }
+
+  /** The built-in table instead of the fake services. */
+  async upReal(...args: readonly string[]): Promise<Finished> {
+    return await this.#upDetached([...(await this.#portArguments()), ...args])
+  }
+
+  async #upDetached(args: readonly string[]): Promise<Finished> {
+    const result = await this.run("up", "--detach", ...args)
     this.state()
     return result
   }
@@ -50,7 +59,11 @@ export class StackUnderTest {
   }
 
   async upArguments(): Promise<readonly string[]> {
-    return ["--manifest", MANIFEST, `--nats-port=${await freePort()}`, `--http-port=${await freePort()}`]
+    return ["--manifest", MANIFEST, ...(await this.#portArguments())]
+  }
+
+  async #portArguments(): Promise<readonly string[]> {
+    return [`--nats-port=${await freePort()}`, `--http-port=${await freePort()}`]
   }
 
   state(): StackState | null {
