@@ -66,10 +66,10 @@ busSuite("nats", overNats)
 busSuite("routed", routed)
 
 describe("nats bus", () => {
-  it("a burst of one turn is few NATS messages; a lone message is plain JSON with headers", async () => {
+  it("a lone message is plain JSON with headers; a burst is one frame to who reads frames, plain messages to all others", async () => {
     const raw = await connection()
     const seen: { text: string; traceparent: string | undefined; at: string | undefined }[] = []
-    raw.subscribe("bp.>", {
+    raw.subscribe("bp.m.scheduler.>", {
       callback: (_, message) =>
         seen.push({ text: message.string(), traceparent: message.headers?.get("traceparent"), at: message.headers?.get("Bp-At") }),
     })
@@ -77,15 +77,31 @@ describe("nats bus", () => {
     const world = await overNats()
     const from = actorId("node.0")
     const to = actorId("scheduler.1")
+    const heard: unknown[] = []
+    world.left.subscribe("m", from, (envelope) => heard.push(envelope.body))
     const trace = { traceId: "0af7651916cd43dd8448eb211c80319c", spanId: "b7ad6b7169203331", sampled: true }
     world.left.publish({ machine: "m", from, to, body: { kind: "Lone" }, trace })
     await world.settle()
     await raw.flush()
-    expect(seen).toEqual([{ text: '{"kind":"Lone"}', traceparent: `00-${trace.traceId}-${trace.spanId}-01`, at: "" }])
-    for (let count = 0; count < 1000; count++) world.left.publish({ machine: "m", from, to, body: { kind: "Many" } })
+    expect(seen).toEqual([{ text: ' {"kind":"Lone"}', traceparent: `00-${trace.traceId}-${trace.spanId}-01`, at: "" }])
+    const burst = async (count: number): Promise<number> => {
+      seen.length = 0
+      for (let number = 0; number < count; number++) world.left.publish({ machine: "m", from, to, body: { kind: "Many" } })
+      await world.settle()
+      await raw.flush()
+      return seen.length
+    }
+    expect(await burst(10)).toBe(10)
+    world.right.publish({ machine: "m", from: to, to: from, body: { kind: "Ours" } })
     await world.settle()
+    expect(await burst(1000)).toBe(1)
+    // The receiver is swapped for one in another language: as soon as it speaks, it gets what it can read.
+    raw.publish(subjectOf("m", from, to), '{"kind":"Foreign"}')
     await raw.flush()
-    expect(seen.length).toBe(2)
+    await world.settle()
+    expect(await burst(10)).toBe(10)
+    expect(seen.every(({ text }) => text === ' {"kind":"Many"}')).toBe(true)
+    expect(heard).toEqual([{ kind: "Ours" }, { kind: "Foreign" }])
     await world.close()
     await raw.close()
   })

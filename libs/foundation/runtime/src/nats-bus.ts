@@ -3,7 +3,9 @@
  *
  * A lone message goes out as plain JSON with headers (`traceparent`, `Bp-At`, `Bp-Sequence`), so that a service in any
  * language can speak it. What one turn of the event loop publishes to one receiver goes out as one packed frame
- * (batch-frame.ts). The turn's end is a microtask, not a timer: a lone message waits for nothing.
+ * (batch-frame.ts), if that receiver is known to read frames: each of our messages says so of its sender, by a space before
+ * the JSON, which no other reader notices. Who has not been heard, or speaks without the space, gets one plain message each.
+ * The turn's end is a microtask, not a timer: a lone message waits for nothing.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Bus } from "@backplane/foundation-actor/bus"
@@ -28,6 +30,10 @@ const HEADERS_BYTES = 256
 /** A frame is sent when it has grown to this: large enough to be cheap, small enough to be no burden to others. */
 const FRAME_BYTES = 131_072
 const SENDERS_CACHED_MAX = 4096
+/** Stands before the JSON of a sender that reads frames. */
+const READS_FRAMES = " "
+const READS_FRAMES_BYTE = 0x20
+const PEERS_MAX = 65_536
 
 export interface NatsBusOptions {
   readonly connection: NatsConnection
@@ -51,6 +57,8 @@ export class NatsBus implements Bus {
   readonly #gauge: OutboundGauge
   readonly #payloadBytesMax: number
   readonly #subscribed = new Set<string>()
+  /** `<machine>.<actor>` of those who are known to read frames. */
+  readonly #readers = new Set<string>()
   #pending = new Map<string, Pending>()
 
   constructor(options: NatsBusOptions) {
@@ -92,7 +100,14 @@ export class NatsBus implements Bus {
     const inbox = inboxSubject(machine, actor)
     assert(!this.#subscribed.has(inbox), `one handler an actor: ${inbox}`)
     this.#subscribed.add(inbox)
-    const reader = new InboxReader({ machine, to: actor, handler, codec: this.#codec, ledger: this.#ledger })
+    const reader = new InboxReader({
+      machine,
+      to: actor,
+      handler,
+      codec: this.#codec,
+      ledger: this.#ledger,
+      noteReader: (from, reads) => this.#noteReader(`${machine}.${from}`, reads),
+    })
     const subscription = this.#connection.subscribe(inbox, {
       callback: (error, message) => {
         if (error === null) reader.receive(message)
@@ -121,9 +136,16 @@ export class NatsBus implements Bus {
     return pending
   }
 
+  #noteReader(peer: string, reads: boolean): void {
+    if (this.#readers.size >= PEERS_MAX) this.#readers.clear()
+    if (reads) this.#readers.add(peer)
+    else this.#readers.delete(peer)
+  }
+
   #send(pending: Pending): void {
     const { subject, first, texts, carried } = pending
-    const only = texts.length === 1 ? texts[0] : undefined
+    if (texts.length > 1 && !this.#readers.has(`${first.machine}.${first.to}`)) return this.#sendEach(pending)
+    const only = texts.length === 1 ? READS_FRAMES + (texts[0] ?? "") : undefined
     const payload = only ?? encodeFrame(texts, carried)
     // A code unit of text that is not ASCII has more bytes than it counts: where that oversteps the limit, send by halves.
     if (only === undefined && payload.length > this.#payloadBytesMax) return this.#sendHalves(pending)
@@ -137,6 +159,10 @@ export class NatsBus implements Bus {
     }
     this.#ledger.counts.sent += texts.length
     if (only === undefined) this.#ledger.counts.frames++
+  }
+
+  #sendEach({ subject, first, texts, carried }: Pending): void {
+    texts.forEach((text, index) => this.#send({ subject, first, texts: [text], carried: carried.slice(index, index + 1), bytes: 0 }))
   }
 
   #sendHalves({ subject, first, texts, carried }: Pending): void {
@@ -168,12 +194,20 @@ interface InboxOptions {
   readonly handler: (envelope: Envelope) => void
   readonly codec: BodyCodec
   readonly ledger: BusLedger
+  /** The sender reads frames, or it does not. */
+  readonly noteReader: (from: ActorId, reads: boolean) => void
+}
+
+interface Sender {
+  readonly from: ActorId | null
+  /** What its last message said; null before the first. */
+  readsFrames: boolean | null
 }
 
 /** Turns what arrives for one actor into envelopes: plain JSON and frames, from anybody, in any shape. */
 class InboxReader {
   readonly #options: InboxOptions
-  readonly #senders = new Map<string, ActorId | null>()
+  readonly #senders = new Map<string, Sender>()
   #open = true
 
   constructor(options: InboxOptions) {
@@ -186,10 +220,16 @@ class InboxReader {
 
   receive(message: Msg): void {
     if (!this.#open) return
-    const { machine, to, ledger } = this.#options
-    const from = this.#sender(message.subject)
+    const { machine, to, ledger, noteReader } = this.#options
+    const sender = this.#sender(message.subject)
+    const { from } = sender
     if (from === null) return ledger.problem("malformed", { machine, from: NOBODY, to }, message.subject, "the subject names no sender")
     const bytes = message.data
+    const readsFrames = bytes[0] === READS_FRAMES_BYTE || bytes[0] === FRAME_MARK
+    if (readsFrames !== sender.readsFrames) {
+      sender.readsFrames = readsFrames
+      noteReader(from, readsFrames)
+    }
     if (bytes[0] === FRAME_MARK) {
       const messages = decodeFrame(bytes)
       if (typeof messages === "string") return ledger.problem("malformed", { machine, from, to }, "frame", messages)
@@ -211,11 +251,11 @@ class InboxReader {
     handler({ machine, from, to, body, ...(trace === undefined ? NOTHING : { trace }), ...(stamp === undefined ? NOTHING : { stamp }) })
   }
 
-  #sender(subject: string): ActorId | null {
+  #sender(subject: string): Sender {
     const known = this.#senders.get(subject)
     if (known !== undefined) return known
     if (this.#senders.size >= SENDERS_CACHED_MAX) this.#senders.clear()
-    const sender = senderOf(subject)
+    const sender: Sender = { from: senderOf(subject), readsFrames: null }
     this.#senders.set(subject, sender)
     return sender
   }
