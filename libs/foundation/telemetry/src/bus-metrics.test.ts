@@ -1,5 +1,5 @@
 import { expect, it } from "vitest"
-import { recordBus } from "./bus-metrics.ts"
+import { recordBus, recordInbox } from "./bus-metrics.ts"
 import { exposition } from "./exposition.ts"
 import { MetricStore } from "./metric-store.ts"
 
@@ -11,4 +11,11 @@ it("a bus's counts become totals, and telling them twice counts nothing twice", 
   const text = exposition(store.families(), "prometheus")
   expect(text).toContain('backplane_bus_messages_total{machine="m",direction="sent"} 5')
   expect(text).toContain('backplane_bus_rejections_total{machine="m",reason="dropped"} 3')
+})
+
+it("an inbox's length is a level: the last one told stays", () => {
+  const store = new MetricStore()
+  recordInbox(store, { machine: "m", actor: "node.0", length: 5 })
+  recordInbox(store, { machine: "m", actor: "node.0", length: 2 })
+  expect(exposition(store.families(), "prometheus")).toContain('backplane_inbox_length{machine="m",actor="node.0"} 2')
 })

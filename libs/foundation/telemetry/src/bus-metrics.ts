@@ -1,4 +1,4 @@
-/** The counts that a bus keeps about itself (foundation/runtime/bus-ledger, by structure) as metrics: called before a scrape or an export. */
+/** What a host counts about itself (foundation/runtime: bus-ledger, inboxes; by structure) as metrics: told before a scrape or every few seconds. */
 import type { MetricStore } from "./metric-store.ts"
 
 export interface BusCounts {
@@ -20,4 +20,12 @@ export function recordBus(metrics: MetricStore, machine: string, counts: BusCoun
   metrics.total("backplane_bus_frames_total", { machine }, counts.frames)
   metrics.total("backplane_bus_violations_total", { machine }, counts.refused)
   for (const reason of REASONS) metrics.total("backplane_bus_rejections_total", { machine, reason }, counts[reason])
+}
+
+/** `actor` is a label: actors are as many as the machine has parts, not as many as messages. */
+export function recordInbox(
+  metrics: MetricStore,
+  inbox: { readonly machine: string; readonly actor: string; readonly length: number },
+): void {
+  metrics.set("backplane_inbox_length", { machine: inbox.machine, actor: inbox.actor }, inbox.length)
 }

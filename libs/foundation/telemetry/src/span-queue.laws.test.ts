@@ -88,6 +88,16 @@ describe("the span queue", () => {
     expect(batches).toEqual([512, 512, 512, 512])
   })
 
+  it("asks a collector that refuses only once when it ends, and counts the rest", async () => {
+    const queue = new SpanQueue({ queueMax: 100, batchMax: 10, delayMs: 60_000 })
+    const { exporter: target, batches } = exporter(["refuse"])
+    queue.attach(target)
+    for (let span = 0; span < 50; span++) queue.onEnd(SPAN)
+    await queue.shutdown()
+    expect(batches).toEqual([10])
+    expect(queue.counts).toMatchObject({ dropped: 50, exported: 0, waiting: 0 })
+  })
+
   it("keeps what comes before the exporter and sends it once there is one", async () => {
     const queue = new SpanQueue({ delayMs: 60_000 })
     queue.onEnd(SPAN)

@@ -32,7 +32,7 @@ export class SpanQueue implements SpanProcessor {
   #exporter: SpanExporter | null = null
   #timer: NodeJS.Timeout | null = null
   /** The one export under way; exports never overlap, so a slow collector fills the queue and not the memory. */
-  #running: Promise<void> | null = null
+  #running: Promise<boolean> | null = null
   #isClosed = false
   #received = 0
   #exported = 0
@@ -77,13 +77,13 @@ export class SpanQueue implements SpanProcessor {
     this.#schedule()
   }
 
-  /** Exports everything that waits now. Bounded: each batch has the time limit. */
+  /** Exports what waits now, batch after batch; stops at the first that fails, so a dead collector costs one time limit or two. */
   async forceFlush(): Promise<void> {
     const batchesMax = Math.ceil(this.#options.queueMax / this.#options.batchMax) + 1
     for (let batch = 0; batch < batchesMax && this.#exporter !== null; batch++) {
-      if (this.#running !== null) await this.#running
-      if (this.#waiting.length === 0) return
-      await this.#exportBatch(this.#exporter)
+      const isExported = this.#running === null ? true : await this.#running
+      if (!isExported || this.#waiting.length === 0) return
+      if (!(await this.#exportBatch(this.#exporter))) return
     }
   }
 
@@ -114,15 +114,20 @@ export class SpanQueue implements SpanProcessor {
     void this.#exportBatch(this.#exporter).then(() => this.#schedule())
   }
 
-  #exportBatch(exporter: SpanExporter): Promise<void> {
+  /** True where the batch was exported. */
+  #exportBatch(exporter: SpanExporter): Promise<boolean> {
     const batch = this.#waiting.splice(0, this.#options.batchMax)
     this.#inFlight = batch.length
     this.#running = exportWithin(exporter, batch, this.#options.timeoutMs).then((isExported) => {
       this.#inFlight = 0
       this.#running = null
-      if (!isExported) return this.#lose("export-failed", batch.length)
-      this.#exported += batch.length
-      this.#options.onCount?.("exported", batch.length)
+      if (isExported) {
+        this.#exported += batch.length
+        this.#options.onCount?.("exported", batch.length)
+      } else {
+        this.#lose("export-failed", batch.length)
+      }
+      return isExported
     })
     return this.#running
   }

@@ -5,6 +5,7 @@
  * Times are wall microseconds since 1970 as a number (exact to a quarter of a microsecond until 2255); virtual times
  * travel as the attributes `backplane.vt` and `backplane.vt_end`.
  */
+import { actorKind } from "@backplane/foundation-actor/actor-id"
 import type { FinishedSpan } from "@backplane/foundation-actor/span-book"
 import type { Attributes } from "@backplane/foundation-actor/trace-context"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
@@ -70,4 +71,13 @@ export function traceSpanOf(finished: FinishedSpan<HostTime>, from: SpanOrigin):
     links,
     error,
   }
+}
+
+/**
+ * A span of the simulation, where there is no wall: one cycle is shown as one nanosecond since 1970, and the kind of the
+ * actor stands for the app.
+ */
+export function simulatedTraceSpan(finished: FinishedSpan<VirtualTime>, machine: string): TraceSpan {
+  const both = (virtual: VirtualTime): HostTime => ({ virtual, wallMilliseconds: virtual / 1e6 })
+  return traceSpanOf({ ...finished, start: both(finished.start), end: both(finished.end) }, { service: actorKind(finished.actor), machine })
 }
