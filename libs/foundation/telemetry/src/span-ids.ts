@@ -13,8 +13,11 @@ export class LiveSpanIds implements SpanIdSource {
   /** A span book asks for the decision right after it has made the trace's id. */
   #lastTraceId = ""
 
-  constructor(sampler: Settings["sampler"]) {
+  readonly #onUnsampled: () => void
+
+  constructor(sampler: Settings["sampler"], onUnsampled: () => void = () => undefined) {
     this.#decide = traceDecision(sampler)
+    this.#onUnsampled = onUnsampled
   }
 
   traceId(): string {
@@ -27,7 +30,9 @@ export class LiveSpanIds implements SpanIdSource {
   }
 
   sampled(): boolean {
-    return this.#decide(this.#lastTraceId)
+    const isSampled = this.#decide(this.#lastTraceId)
+    if (!isSampled) this.#onUnsampled()
+    return isSampled
   }
 
   #digits(count: number): string {

@@ -144,6 +144,15 @@ describe("switched off", () => {
   })
 })
 
+describe("the sampler", () => {
+  it("leaves traces out by name of OTEL_TRACES_SAMPLER, and counts them", () => {
+    const { telemetry } = start({ OTEL_TRACES_SAMPLER: "always_off" })
+    telemetry.ids.traceId()
+    expect(telemetry.ids.sampled("migrate")).toBe(false)
+    expect(telemetry.metricsText("prometheus")).toContain("backplane_traces_unsampled_total 1\n")
+  })
+})
+
 describe("with a collector that is not there", () => {
   it("every span is counted as dropped and the end comes in bounded time", async () => {
     const { telemetry } = start({

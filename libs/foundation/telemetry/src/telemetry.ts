@@ -84,7 +84,7 @@ class ProcessTelemetry implements Telemetry {
     this.metrics = options.metrics ?? new MetricStore()
     this.settings = settings
     this.log = log
-    this.ids = new LiveSpanIds(settings.sampler)
+    this.ids = new LiveSpanIds(settings.sampler, () => this.metrics.count("backplane_traces_unsampled_total", {}))
     this.spans = new SpanQueue({
       ...settings.spanQueue,
       onCount: (outcome, by) => {

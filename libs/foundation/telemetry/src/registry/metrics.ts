@@ -195,7 +195,12 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     meaning: "spans lost: queue full, export failed or closed",
     labels: ["reason"],
   },
-  backplane_spans_unsampled_total: { type: "counter", unit: "{span}", meaning: "spans left out by the sampler, on purpose", labels: [] },
+  backplane_traces_unsampled_total: {
+    type: "counter",
+    unit: "{trace}",
+    meaning: "traces begun here that the sampler left out, on purpose",
+    labels: [],
+  },
   backplane_collector_received_total: {
     type: "counter",
     unit: "{item}",
