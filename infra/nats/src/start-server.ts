@@ -45,11 +45,9 @@ export async function startNatsServer(settings: StartSettings = {}): Promise<Run
     child.once("exit", () => resolve())
   })
   const clean = (): void => rmSync(folder, { recursive: true, force: true })
-  // Whoever forgets to stop it, or dies of an error, leaves no server behind.
-  const killAtExit = (): void => void child.kill("SIGKILL")
-  process.once("exit", killAtExit)
+  const release = killWithUs(child)
   void ended.then(() => {
-    process.removeListener("exit", killAtExit)
+    release()
     clean()
   })
   const ports = await portsOf(folder, ended)
@@ -59,6 +57,25 @@ export async function startNatsServer(settings: StartSettings = {}): Promise<Run
     throw new Error(`nats-server did not start: ${said.join("").trim().slice(-2000)}`)
   }
   return { url: `nats://127.0.0.1:${ports.port}`, ...ports, pid: child.pid ?? 0, credentials, ended, stop: () => stop(child, ended) }
+}
+
+/**
+ * Whoever forgets to stop the server, or is killed, leaves none behind: a shell waits on a pipe that breaks when this process
+ * ends, however it ends. Windows has no such shell: there only an orderly end of this process takes the server along.
+ */
+function killWithUs(child: ChildProcess): () => void {
+  if (process.platform === "win32") {
+    const kill = (): void => void child.kill("SIGKILL")
+    process.once("exit", kill)
+    return () => process.removeListener("exit", kill)
+  }
+  const watch = spawn("/bin/sh", ["-c", 'read -r line || kill -9 "$1"', "watch", String(child.pid)], {
+    stdio: ["pipe", "ignore", "ignore"],
+  })
+  watch.on("error", () => undefined)
+  watch.stdin.on("error", () => undefined)
+  watch.unref()
+  return () => watch.stdin.end("stopped\n")
 }
 
 async function portsOf(folder: string, ended: Promise<void>): Promise<{ port: number; monitorPort: number | null } | null> {
