@@ -47,10 +47,13 @@ export const TaskSubmit = Type.Object(
   { kind: Type.Literal("TaskSubmit"), spec: TaskSpec, queue: Queue },
   { ...closed, description: "hypervisor → node: start this task; repeated until accepted or rejected" },
 )
-export const TaskAccepted = Type.Object({ kind: Type.Literal("TaskAccepted"), task: Name, attempt: Attempt, node: Node }, closed)
+export const TaskAccepted = Type.Object(
+  { kind: Type.Literal("TaskAccepted"), task: Name, attempt: Attempt, node: Node },
+  { ...closed, description: "node → hypervisor: the task lies here and may be scheduled; said again for every repeated TaskSubmit" },
+)
 export const TaskRejected = Type.Object(
   { kind: Type.Literal("TaskRejected"), task: Name, attempt: Attempt, node: Node, reason: Type.String({ maxLength: 200 }) },
-  closed,
+  { ...closed, description: "node → hypervisor: this task cannot be started here, and why" },
 )
 export const TaskFinished = Type.Object(
   {
@@ -61,9 +64,12 @@ export const TaskFinished = Type.Object(
     tick: Type.Integer({ minimum: 0, description: "first tick after its last" }),
     runtime: Count,
   },
-  { ...closed, description: "node → hypervisor; repeated until seen" },
+  { ...closed, description: "node → hypervisor: the task has done all its work; repeated until seen" },
 )
-export const TaskFinishedSeen = Type.Object({ kind: Type.Literal("TaskFinishedSeen"), task: Name, attempt: Attempt }, closed)
+export const TaskFinishedSeen = Type.Object(
+  { kind: Type.Literal("TaskFinishedSeen"), task: Name, attempt: Attempt },
+  { ...closed, description: "hypervisor → node: the end of the task is noted; repeat it no more" },
+)
 export const TaskMoved = Type.Object(
   { kind: Type.Literal("TaskMoved"), task: Name, attempt: Attempt, node: Node },
   { ...closed, description: "node → hypervisor: the task lies here now; stated again in every report" },
@@ -74,19 +80,19 @@ export const TaskRevoke = Type.Object(
 )
 export const TaskFetch = Type.Object(
   { kind: Type.Literal("TaskFetch"), task: Name, taskSeq: Count, node: Node, incarnation: Incarnation, cpu: Cpu },
-  { ...closed, description: "node of the CPU → node of the task; repeated until answered" },
+  { ...closed, description: "node (of the CPU) → node (of the task): hand the task over; repeated until answered" },
 )
 export const TaskState = Type.Object(
   { kind: Type.Literal("TaskState"), token: TaskToken, fetchedSeq: Count, cpu: Cpu, queue: Queue },
-  { ...closed, description: "the token itself" },
+  { ...closed, description: "node (of the task) → node (of the CPU): the token itself; from here on the task lies with the receiver" },
 )
 export const TaskFetchRefusal = Type.Object(
   { kind: Type.Literal("TaskFetchRefusal"), task: Name, taskSeq: Count, cpu: Cpu, reason: Type.Enum(["unknown", "stale", "running"]) },
-  closed,
+  { ...closed, description: "node (asked) → node (of the CPU): the task is not handed over, and why" },
 )
 export const TaskReceived = Type.Object(
   { kind: Type.Literal("TaskReceived"), task: Name, fetchedSeq: Count },
-  { ...closed, description: "the giver may forget its copy" },
+  { ...closed, description: "node (of the CPU) → node (that gave): the token has come; the giver may forget its copy" },
 )
 
 const HeldTask = Type.Object(
@@ -117,7 +123,10 @@ export const PolicySwap = Type.Object(
   { kind: Type.Literal("PolicySwap"), epoch: Type.Integer({ minimum: 1 }), policy: Type.String({ maxLength: 32 }) },
   { ...closed, description: "hypervisor → node: from now on this policy; repeated until seen" },
 )
-export const PolicySwapped = Type.Object({ kind: Type.Literal("PolicySwapped"), epoch: Type.Integer({ minimum: 1 }), node: Node }, closed)
+export const PolicySwapped = Type.Object(
+  { kind: Type.Literal("PolicySwapped"), epoch: Type.Integer({ minimum: 1 }), node: Node },
+  { ...closed, description: "node → hypervisor: the policy of this epoch holds here" },
+)
 export const ScheduleAsk = Type.Object(
   { kind: Type.Literal("ScheduleAsk"), cpu: Cpu, from: Count, untilTick: Count },
   { ...closed, description: "hypervisor → node: what ran on this CPU, from this run length on; repeated until answered" },
@@ -136,7 +145,7 @@ export const SchedulePage = Type.Object(
     busy: Count,
     warm: Count,
   },
-  closed,
+  { ...closed, description: "node → hypervisor: what ran on the CPU, a page of run lengths and the sums so far" },
 )
 
 export type TaskSubmit = Static<typeof TaskSubmit>

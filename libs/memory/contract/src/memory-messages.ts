@@ -20,7 +20,7 @@ export const FrameLeaseAsk = Type.Object(
 )
 export const FrameLeaseGrant = Type.Object(
   { kind: Type.Literal("FrameLeaseGrant"), lease: Lease },
-  { ...closed, description: "memory controller → node" },
+  { ...closed, description: "memory controller → node: the frames are yours; the task may run" },
 )
 export const FrameLeaseRefusal = Type.Object(
   { kind: Type.Literal("FrameLeaseRefusal"), owner: Owner, attempt: Attempt, reason: Type.String({ maxLength: 200 }) },
@@ -32,7 +32,7 @@ export const FrameRelease = Type.Object(
 )
 export const FrameReleased = Type.Object(
   { kind: Type.Literal("FrameReleased"), owner: Owner, attempt: Attempt },
-  { ...closed, description: "memory controller → node" },
+  { ...closed, description: "memory controller → node: the lease is over; repeat the release no more" },
 )
 export const MemoryUp = Type.Object(
   { kind: Type.Literal("MemoryUp"), incarnation: Incarnation },

@@ -20,15 +20,15 @@ export const StealAsk = Type.Object(
     cpu: CpuIndex,
     task: Type.Union([TaskName, Type.Null()], { description: "the task that was offered; null: the first that may move" }),
   },
-  { ...closed, description: "thief → victim: give me one waiting task" },
+  { ...closed, description: "scheduler (thief) → scheduler (victim): give me one waiting task" },
 )
 export const StealNone = Type.Object(
   { kind: Type.Literal("StealNone"), epoch: Epoch, stealId: StealId },
-  { ...closed, description: "victim → thief: nothing to give" },
+  { ...closed, description: "scheduler (victim) → scheduler (thief): nothing to give" },
 )
 export const OfferAsk = Type.Object(
   { kind: Type.Literal("OfferAsk"), epoch: Epoch, round: Sequence, thief: QueueName, cpu: CpuIndex },
-  { ...closed, description: "idle scheduler → every other: what could I take from you?" },
+  { ...closed, description: "scheduler (idle) → scheduler (every other): what could I take from you?" },
 )
 export const OfferAnswer = Type.Object(
   {
@@ -39,7 +39,7 @@ export const OfferAnswer = Type.Object(
     waiting: Type.Integer({ minimum: 0 }),
     offer: Type.Union([TaskView, Type.Null()], { description: "the waiting task that loses least by moving" }),
   },
-  closed,
+  { ...closed, description: "scheduler (asked) → scheduler (idle): how many wait here, and the task that I would give" },
 )
 export const StealToken = Type.Object(
   {
@@ -48,11 +48,11 @@ export const StealToken = Type.Object(
     tick: Sequence,
     draws: Type.Integer({ minimum: 0, description: "outputs of the Mersenne Twister taken so far" }),
   },
-  { ...closed, description: "scheduler of CPU n → of CPU n + 1: it is your turn to look (compat: ostep)" },
+  { ...closed, description: "scheduler (of CPU n) → scheduler (of CPU n + 1): it is your turn to look (compat: ostep)" },
 )
 export const StealDone = Type.Object(
   { kind: Type.Literal("StealDone"), epoch: Epoch, tick: Sequence, draws: Sequence },
-  { ...closed, description: "scheduler of the last CPU → all: everyone has looked, assign now (compat: ostep)" },
+  { ...closed, description: "scheduler (of the last CPU) → scheduler (all): everyone has looked, assign now (compat: ostep)" },
 )
 
 export type StealAsk = Static<typeof StealAsk>

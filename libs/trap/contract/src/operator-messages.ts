@@ -15,7 +15,7 @@ export const SwapAnswer = Type.Object(
     state: Type.Enum(["begun", "refused"]),
     reason: Type.String({ maxLength: 200 }),
   },
-  closed,
+  { ...closed, description: "hypervisor → operator: the take-over has begun with this epoch, or is refused with a reason" },
 )
 
 export type SwapAsk = Static<typeof SwapAsk>
