@@ -53,6 +53,8 @@ export interface ConnectionCounts {
 
 export interface ConnectionWatch {
   readonly counts: Readonly<ConnectionCounts>
+  /** The server is not there at the moment. */
+  isAway(): boolean
 }
 
 /** Follows the connection's status until it is closed. `onRefused` hears of permission violations. */
@@ -88,5 +90,5 @@ export function watchConnection(
     }
   }
   void follow()
-  return { counts }
+  return { counts, isAway: () => counts.disconnects > counts.reconnects }
 }

@@ -10,7 +10,7 @@ import { Svcm, type Service, type ServiceMsg } from "@nats-io/services"
 import type { NatsConnection } from "@nats-io/nats-core"
 import { ActorHost } from "./actor-host.ts"
 import { withClock, withLockstep } from "./clock-actor.ts"
-import { connectToBus, watchConnection } from "./connection.ts"
+import { connectToBus, watchConnection, type ConnectionWatch } from "./connection.ts"
 import type { AliveNotice, HostMode } from "./control-protocol.ts"
 import { endsWithin } from "./deadline.ts"
 import { FileStore } from "./file-store.ts"
@@ -52,6 +52,7 @@ class ServiceProcess implements RunningService {
   readonly #connection: NatsConnection
   readonly #control: ServiceControl
   readonly #nats: NatsBus
+  readonly #watch: ConnectionWatch
   readonly #settle: (code: number) => void
   #registered: Service | null = null
   #alive: NodeJS.Timeout | null = null
@@ -72,7 +73,7 @@ class ServiceProcess implements RunningService {
     this.#settle = settle
     this.#nats = new NatsBus({ connection, events, codec })
     const local = new LocalBus({ events, codec })
-    const watch = watchConnection(connection, events, (subject, reason) => this.#nats.refused(subject, reason))
+    this.#watch = watchConnection(connection, events, (subject, reason) => this.#nats.refused(subject, reason))
     this.#control = new ServiceControl({
       service,
       instance: this.instance,
@@ -80,7 +81,7 @@ class ServiceProcess implements RunningService {
       pid: process.pid,
       actorFactory: withClock(actorFactory, environment.cyclesPerSecond),
       makeHost: this.#hostMaker(new RoutedBus(local, this.#nats)),
-      counts: () => ({ ...this.#nats.counts, localSent: local.counts.sent, localDropped: local.counts.dropped, ...watch.counts }),
+      counts: () => ({ ...this.#nats.counts, localSent: local.counts.sent, localDropped: local.counts.dropped, ...this.#watch.counts }),
     })
   }
 
@@ -121,11 +122,12 @@ class ServiceProcess implements RunningService {
     const hard = handleSignals ? setTimeout(() => process.exit(this.#exitCode === 0 ? 1 : this.#exitCode), STOP_TOTAL_MILLISECONDS) : null
     hard?.unref()
     if (this.#alive !== null) clearInterval(this.#alive)
-    if (this.#registered !== null) await endsWithin(STOP_STEP_MILLISECONDS, this.#registered.stop())
+    const isAway = this.#watch.isAway()
+    if (this.#registered !== null && !isAway) await endsWithin(STOP_STEP_MILLISECONDS, this.#registered.stop())
     this.#control.stop(reason)
     this.#nats.flush()
     // Draining hangs where the server is gone: then closing is all that is left.
-    const drained = await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.drain())
+    const drained = !isAway && (await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.drain()))
     if (!drained) await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.close())
     if (onStop !== undefined) await endsWithin(STOP_TELEMETRY_MILLISECONDS, onStop())
     this.#unwatch()
