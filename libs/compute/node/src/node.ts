@@ -3,7 +3,7 @@
  *
  * This file only dispatches inputs and keeps the timers; each part has its own file.
  */
-import { cancel, event, noteSpan, send, timer } from "@backplane/foundation-actor/effects"
+import { cancel, closeSpan, event, noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
@@ -25,6 +25,8 @@ import { heldOf, newTask, TaskTable, viewOf, type Task } from "./task-table.ts"
 
 /** Tasks that may lie on one node at a time. */
 const TASKS_MAX = 10_000
+/** Open while a new life of the node tells the others of itself. */
+const RESTART_SPAN = "restart"
 /** Run lengths in one page of the schedule. */
 const PAGE_MAX = 4096
 
@@ -69,8 +71,11 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const out: Out = []
     const begin = this.#context.ticks.start(0)
     out.push(timer("begin", now > begin ? now : begin))
+    const { node, incarnation } = this.#context
+    if (incarnation > 1) out.push(openSpan(RESTART_SPAN, "actor.restart", { "backplane.node": node }, { root: true }))
     this.#sayNodeUp(now, out)
     this.#report(now, out)
+    if (incarnation > 1) out.push(closeSpan(RESTART_SPAN))
     return this.#finishStep(now, out)
   }
 
@@ -247,7 +252,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const { epoch, node, incarnation, policy, spec } = this.#context
     const absent = queuesOf(policy, spec.topology.cpus).filter((queue) => !this.#streams.isAttached(queue))
     for (const queue of new Set([...absent, ...also]))
-      out.push(send(schedulerActor(queue), { kind: "NodeUp", epoch, node, incarnation, policy }))
+      out.push(send(schedulerActor(queue), { kind: "NodeUp", epoch, node, incarnation, policy }, RESTART_SPAN))
     // The timer goes on while all are attached: a stream may be closed later, and then the scheduler must hear of it.
     out.push(timer("node-up", this.#context.laterTicks(now, 2 * spec.schedule.sliceTicks)))
   }
@@ -266,7 +271,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const idleCpus = this.#dispatcher.cpus.filter((cpu) => cpu.state.kind !== "running").length
     const tick = this.#context.ticks.tickAt(now)
     const holds = this.#tasks.all().map(heldOf)
-    out.push(send(HYPERVISOR, { kind: "NodeReport", node, incarnation, tick, epoch, holds, idleCpus, dispatches, bypasses }))
+    out.push(send(HYPERVISOR, { kind: "NodeReport", node, incarnation, tick, epoch, holds, idleCpus, dispatches, bypasses }, RESTART_SPAN))
     out.push(timer("report", this.#context.laterTicks(now, REPORT_TICKS)))
   }
 

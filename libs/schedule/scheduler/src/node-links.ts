@@ -49,7 +49,7 @@ export class NodeLinks {
   attach(now: VirtualTime, out: Out): { readonly at: VirtualTime } | null {
     const { epoch, queue, generation } = this.#context
     const missing = this.#links.filter((link) => link.incarnation === 0)
-    for (const { node } of missing) out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation }))
+    for (const { node } of missing) out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation }, ATTACH_SPAN))
     return missing.length === 0 ? null : { at: this.#context.laterTicks(now, RETRY_TICKS) }
   }
 
@@ -127,6 +127,9 @@ export class NodeLinks {
 function newLink(node: number): NodeLink {
   return { node, incarnation: 0, seen: 0, commits: 0, owed: false, decisions: [], sent: new Map() }
 }
+
+/** Span from the first attach of a new life to the last snapshot. */
+export const ATTACH_SPAN = "attach"
 
 /** Span between the events of a node and the commit that answers them. */
 export function pickSpan(node: number): string {

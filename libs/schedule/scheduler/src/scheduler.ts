@@ -3,7 +3,7 @@
  *
  * It holds claims, not truth: nodes may refuse any decision, and a scheduler that dies is rebuilt from the nodes' snapshots.
  */
-import { noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
+import { closeSpan, noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
@@ -24,7 +24,7 @@ import type { OfferAsk, StealAsk } from "@backplane/schedule-contract/steal-mess
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import { CpuClaims, type Run } from "./cpu-claims.ts"
 import { NO_STEALING } from "./no-stealing.ts"
-import { NodeLinks, pickSpan } from "./node-links.ts"
+import { ATTACH_SPAN, NodeLinks, pickSpan } from "./node-links.ts"
 import { OfferStealing } from "./offer-stealing.ts"
 import { PeekStealing } from "./peek-stealing.ts"
 import { RunQueue } from "./run-queue.ts"
@@ -72,6 +72,16 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #begin(now: VirtualTime, out: Out): void {
     this.#stealing = this.#chooseStealing()
     if (!this.#context.active) return
+    const { generation, queue, policyName, epoch } = this.#context
+    if (generation > 1)
+      out.push(
+        openSpan(
+          ATTACH_SPAN,
+          "actor.restart",
+          { "backplane.queue": queue, "backplane.policy": policyName, "backplane.epoch": epoch },
+          { root: true },
+        ),
+      )
     this.#attach(now, out)
     this.#stealing.begin(now, out)
   }
@@ -164,6 +174,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     if (order === "fresh") {
       this.#queue.removeIf((task) => task.node === message.node)
       out.push(noteSpan("sched.attach", { "backplane.queue": this.#context.queue, "backplane.node": message.node }))
+      if (this.#links.all.every((link) => link.incarnation > 0)) out.push(closeSpan(ATTACH_SPAN))
     }
     if (order === "copy") this.#sayAgain(message.node)
     else for (const event of message.events) this.#onEvent(now, event, out)

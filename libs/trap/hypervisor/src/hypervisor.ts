@@ -158,14 +158,16 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   #submit(_now: VirtualTime, job: Job, out: Out): void {
     job.state = "submitted"
     const { name } = job.spec
-    out.push(
-      openSpan(
-        `submit/${name}`,
-        "task.submit",
-        { "backplane.task": name, "backplane.node": job.node, "backplane.queue": job.queue },
-        { root: true },
-      ),
-    )
+    // A life that is begun again belongs to the trace of the restart, which is open already.
+    if (job.attempt === 1)
+      out.push(
+        openSpan(
+          `submit/${name}`,
+          "task.submit",
+          { "backplane.task": name, "backplane.node": job.node, "backplane.queue": job.queue },
+          { root: true },
+        ),
+      )
     this.#sendSubmit(job, out)
     this.#keep(job, out)
   }
@@ -173,7 +175,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   #sendSubmit(job: Job, out: Out): void {
     const { name: task, run, workingSet, affinity } = job.spec
     const spec = { task, attempt: job.attempt, ordinal: job.ordinal, run, workingSet, affinity: [...affinity] }
-    out.push(send(nodeActor(job.node), { kind: "TaskSubmit", spec, queue: job.queue }, `submit/${task}`))
+    out.push(send(nodeActor(job.node), { kind: "TaskSubmit", spec, queue: job.queue }, spanOf(job)))
   }
 
   #keep(job: Job, out: Out): void {
@@ -219,7 +221,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       return void out.push(send(from, { kind: "TaskRevoke", task, attempt }))
     if (job.state !== "submitted" || job.node !== node) return
     job.state = "live"
-    out.push(closeSpan(`submit/${task}`))
+    out.push(closeSpan(spanOf(job)))
     this.#keep(job, out)
   }
 
@@ -228,7 +230,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     if (job === undefined || job.attempt !== attempt || job.state !== "submitted") return
     job.state = "rejected"
     job.reason = reason
-    out.push(closeSpan(`submit/${task}`, {}, reason))
+    out.push(closeSpan(spanOf(job), {}, reason))
     this.#keep(job, out)
     if (this.#arrivals === null) this.#fail({ kind: "rejected", job: task, message: reason }, out)
   }
@@ -320,7 +322,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     const neverRan = job.state === "submitted"
     job.unseen = 0
     job.reason = reason
-    out.push(openSpan(`restart/${name}`, "task.restart", { "backplane.task": name, "backplane.reason": reason }, { root: true }))
+    out.push(openSpan(`restart/${name}`, "task.restart", { "backplane.task": name, "backplane.reason": reason }))
     if (restartable || neverRan) {
       job.attempt++
       out.push(event("task-restarted", { "backplane.task": name, "backplane.reason": reason }, "warn"))
@@ -328,9 +330,9 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     } else {
       job.state = "lost"
       out.push(event("task-lost", { "backplane.task": name, "backplane.reason": reason }, "warn"))
+      out.push(closeSpan(`restart/${name}`, { "backplane.verdict": "lost" }))
       this.#keep(job, out)
     }
-    out.push(closeSpan(`restart/${name}`, { "backplane.verdict": restartable || neverRan ? "restarted" : "lost" }))
   }
 
   #fail(failure: RunFailure, out: Out): void {
@@ -374,6 +376,11 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       failure: this.#failure as unknown as Json,
     }
   }
+}
+
+/** The open span that the start of this life of a job belongs to. */
+function spanOf(job: Job): string {
+  return `${job.attempt === 1 ? "submit" : "restart"}/${job.spec.name}`
 }
 
 function maxTime(a: VirtualTime, b: VirtualTime): VirtualTime {
