@@ -28,12 +28,12 @@ export interface BusAccess {
   readonly inboxPrefix: string
 }
 
-/** Connects as soon as the server listens. Null when the deadline passes or `signal` says stop. */
-export async function connectToBus(access: BusAccess, deadlineMs: number, stop: AbortSignal): Promise<NatsConnection | string> {
+/** Connects as soon as the server listens; gives the reason when the deadline passes or `wanted` says no. */
+export async function connectToBus(access: BusAccess, deadlineMs: number, wanted: () => boolean): Promise<NatsConnection | string> {
   const until = performance.now() + deadlineMs
   const credentials = access.user === null ? {} : { user: access.user, pass: access.password ?? "" }
   let problem = "stopped"
-  while (!stop.aborted) {
+  while (wanted()) {
     try {
       return await connect({
         servers: access.url,

@@ -8,7 +8,8 @@ import { finished, freePort, StackUnderTest, until } from "./fake/stack-under-te
 const { NATS_URL: _, ...environment } = process.env
 const kind = findNatsServer(environment).kind
 
-describe.skipIf(kind !== "program")("a stack of real processes (needs the nats-server program)", () => {
+// Ends a hang; measures nothing: a busy computer takes ten times as long.
+describe.skipIf(kind !== "program")("a stack of real processes (needs the nats-server program)", { timeout: 90_000 }, () => {
   let stack = new StackUnderTest()
   afterEach(async () => await stack.dispose())
 

@@ -93,7 +93,9 @@ function stateOf(layout: StackLayout, supervisor: Supervisor, startedAt: number)
 /** A slow computer may be given more time to start; the stop keeps its three seconds. */
 function deadlines(environment: NodeJS.ProcessEnv): Deadlines {
   const seconds = Number(environment["BACKPLANE_START_SECONDS"])
-  return Number.isFinite(seconds) && seconds > 0 ? { ...DEADLINES, levelMs: seconds * 1000 } : DEADLINES
+  return Number.isFinite(seconds) && seconds > 0
+    ? { ...DEADLINES, busMs: Math.max(DEADLINES.busMs, seconds * 1000), levelMs: seconds * 1000 }
+    : DEADLINES
 }
 
 if (import.meta.main) await main(process.argv.slice(2))

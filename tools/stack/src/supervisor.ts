@@ -156,7 +156,8 @@ export class Supervisor {
   async #startBus(): Promise<NatsConnection | string> {
     const { access, deadlines } = this.#settings
     this.#bus?.launch()
-    const connection = await connectToBus(access, deadlines.busMs, this.#stopping.signal)
+    const wanted = (): boolean => !this.#stopping.signal.aborted && this.#bus?.phase !== "failed"
+    const connection = await connectToBus(access, deadlines.busMs, wanted)
     if (typeof connection === "string") return `the bus at ${access.url} cannot be reached: ${connection}${why(this.#bus)}`
     this.#bus?.becomeReady()
     void this.#watchConnection(connection)
