@@ -223,6 +223,7 @@ export class Board {
       case "return":
         this.#count("return")
         this.engine.completeJump(cpu, outcome.pc)
+        hart.returned()
         hart.refreshTranslation()
         break
       case "wait":

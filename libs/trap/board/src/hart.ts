@@ -12,6 +12,8 @@ import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
 
 /** Traps without one instruction retired between them, after which a hart will never get on. */
 const TRAPS_IN_PLACE_MAX = 64
+/** Traps without one return between them, after which the handler is taken to trap for ever, though it retires something each time. */
+const TRAPS_NESTED_MAX = 65_536
 
 export interface HartCapture {
   readonly cpu: CpuState
@@ -33,6 +35,8 @@ export class Hart {
   resume: { readonly pc: bigint; readonly opaque: bigint } | null = null
   /** Reset by every retired instruction. I: at most TRAPS_IN_PLACE_MAX, where the hart counts as stuck. */
   #trapsInPlace = 0
+  /** Reset by every mret and sret. I: at most TRAPS_NESTED_MAX, where the hart counts as stuck. */
+  #trapsNested = 0
 
   constructor(engine: Engine, index: number) {
     this.#engine = engine
@@ -42,15 +46,21 @@ export class Hart {
   }
 
   stuck(): boolean {
-    return this.#trapsInPlace >= TRAPS_IN_PLACE_MAX
+    return this.#trapsInPlace >= TRAPS_IN_PLACE_MAX || this.#trapsNested >= TRAPS_NESTED_MAX
   }
 
   retired(): void {
     this.#trapsInPlace = 0
   }
 
+  /** An mret or sret went through. */
+  returned(): void {
+    this.#trapsNested = 0
+  }
+
   trap(trap: Trap): void {
     this.#trapsInPlace += 1
+    this.#trapsNested += 1
     this.#engine.writePc(this.index, enterTrap(this.file, trap))
     this.refreshTranslation()
   }
@@ -71,6 +81,7 @@ export class Hart {
     this.waiting = false
     this.resume = null
     this.#trapsInPlace = 0
+    this.#trapsNested = 0
     this.file.set(Slot.satp, 0n)
     this.file.set(Slot.privilege, 1n)
     this.file.set(Slot.mstatus, this.file.get(Slot.mstatus) & ~2n) // SIE
