@@ -1,20 +1,23 @@
-/** The gateway as a process: `node apps/gateway/src/main.ts`. Settings: config.ts. */
+/** The gateway as a process: `node apps/gateway/src/main.ts`. Settings: config.ts; the bus: foundation/runtime's service-environment. */
+import { EnvironmentError } from "@backplane/foundation-runtime/service-environment"
+import { joinBus } from "./bus.ts"
 import { ConfigError, readConfig } from "./config.ts"
 import { startGateway } from "./gateway.ts"
 
 async function main(): Promise<void> {
+  const bus = joinBus(process.env)
   const gateway = await startGateway({
     ...readConfig(process.env),
     environment: process.env,
     now: () => performance.timeOrigin + performance.now(),
+    readiness: bus.readiness,
   })
   console.log(`gateway listening on ${gateway.url}`)
-  const stop = (): void => void gateway.close()
-  process.once("SIGINT", stop)
-  process.once("SIGTERM", stop)
+  process.exitCode = await bus.serve(gateway)
 }
 
 main().catch((error: unknown) => {
-  console.error(error instanceof ConfigError ? error.message : error)
-  process.exitCode = error instanceof ConfigError ? 2 : 1
+  const isSetting = error instanceof ConfigError || error instanceof EnvironmentError
+  console.error(isSetting ? error.message : error)
+  process.exit(isSetting ? 2 : 1)
 })

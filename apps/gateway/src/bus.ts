@@ -1,0 +1,50 @@
+/**
+ * The gateway's place on the bus: it answers `$SRV.PING` and control requests as every service does, under its own NATS user.
+ *
+ * Without BACKPLANE_NATS_URL it runs alone, as a collector only. With it, it is ready when it has joined.
+ */
+import { plainCodec } from "@backplane/foundation-runtime/body-codec"
+import { readServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
+import { startService } from "@backplane/foundation-runtime/service"
+import { ActorConfigError } from "@backplane/foundation-runtime/service-options"
+import type { Environment } from "@backplane/foundation-telemetry/settings"
+import type { Gateway, Readiness } from "./gateway.ts"
+
+export interface BusPlace {
+  readonly readiness: () => Readiness
+  /** Joins, and settles with the exit code when the gateway has been told to stop and has stopped. */
+  serve(gateway: Gateway): Promise<number>
+}
+
+export function joinBus(environment: Environment): BusPlace {
+  const isAlone = (environment["BACKPLANE_NATS_URL"] ?? "") === ""
+  let readiness: Readiness = isAlone ? { ready: true, detail: "listening; not on a bus" } : { ready: false, detail: "joining the bus" }
+  return {
+    readiness: () => readiness,
+    serve: async (gateway) => {
+      if (isAlone) return untilSignal(gateway)
+      const service = await startService({
+        service: "gateway",
+        environment: readServiceEnvironment("gateway", environment, process.argv.slice(2), process.pid),
+        actorFactory: (actor) => {
+          throw new ActorConfigError("", `the gateway hosts no actors yet: ${actor}`)
+        },
+        codec: plainCodec,
+        events: gateway.telemetry,
+        spans: gateway.telemetry,
+        spanIds: gateway.telemetry.ids,
+        onStop: () => gateway.close(),
+      })
+      readiness = { ready: true, detail: "listening, on the bus" }
+      return service.stopped
+    },
+  }
+}
+
+function untilSignal(gateway: Gateway): Promise<number> {
+  return new Promise((resolve) => {
+    const stop = (): void => void gateway.close().then(() => resolve(0))
+    process.once("SIGINT", stop)
+    process.once("SIGTERM", stop)
+  })
+}
