@@ -62,11 +62,13 @@ function locate(cpu: u32, virtual: u64, size: u32, access: u32): u64 {
   return physical
 }
 
+/** In the tag of a writable entry for a flagged frame: no address compares equal to it, so its stores come here. */
+const FLAGGED: u64 = 8
+
 function install(cpu: u32, virtual: u64, physical: u64, access: u32): void {
   const host = hostOf(physical)
-  if (access == ACCESS_STORE && flagsOf(host) != 0) return
   const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + (access == ACCESS_STORE ? BANK_WRITE : BANK_READ), virtual)
-  store<u64>(entry, virtual & ~0xfff)
+  store<u64>(entry, (virtual & ~0xfff) | (access == ACCESS_STORE && flagsOf(host) != 0 ? FLAGGED : 0))
   store<u32>(entry, host - u32(virtual), 8)
 }
 
@@ -117,8 +119,10 @@ export function storeSlow(cpu: u32, virtual: u64, size: u32, value: u64): void {
     return
   }
   const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + BANK_WRITE, virtual)
-  if (load<u64>(entry) == (virtual & ~0xfff)) {
-    storeHost(u32(virtual) + load<u32>(entry, 8), size, value)
+  if ((load<u64>(entry) & ~FLAGGED) == (virtual & ~0xfff)) {
+    const host = u32(virtual) + load<u32>(entry, 8)
+    storeHost(host, size, value)
+    afterStore(cpu, host, size)
     return
   }
   const physical = locate(cpu, virtual, size, ACCESS_STORE)
@@ -160,7 +164,7 @@ export function locateMemory(cpu: u32, virtual: u64, size: u32, access: u32): u3
 /** Where an AMO works; 0 when stopped. AMOs are stores: causes 6, 7, 15. The caller calls `afterStore`. */
 export function atomicAddress(cpu: u32, virtual: u64, size: u32): u32 {
   const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + BANK_WRITE, virtual)
-  if ((virtual & (~0xfff | u64(size - 1))) == load<u64>(entry)) return u32(virtual) + load<u32>(entry, 8)
+  if ((virtual & (~0xfff | u64(size - 1))) == (load<u64>(entry) & ~FLAGGED)) return u32(virtual) + load<u32>(entry, 8)
   if (u32(virtual) & (size - 1)) {
     stopWithException(cpu, 6, virtual)
     return 0
