@@ -1,7 +1,5 @@
-/** Hosts hypervisors and machine clocks, and keeps the office where whole machines are made, listed and ended. */
-import { actorKind } from "@backplane/foundation-actor/actor-id"
+/** Hosts hypervisors, and keeps the office where whole machines are made, listed and ended. */
 import type { Machine } from "@backplane/foundation-actor/machine"
-import { ClockMachine, type ClockConfig } from "@backplane/foundation-lockstep/clock-machine"
 import { startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
 import { connectToBus } from "@backplane/foundation-runtime/connection"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
@@ -17,10 +15,7 @@ export async function start(environment: Environment): Promise<ActorService> {
     service: "hypervisor",
     environment,
     codec: new MessageCodec(),
-    actorFactory: (actor, config) =>
-      actorKind(actor) === "clock"
-        ? (new ClockMachine(config as unknown as ClockConfig) as Machine)
-        : (new HypervisorMachine({ spec: machineSpecOf(config) }) as Machine),
+    actorFactory: (_actor, config) => new HypervisorMachine({ spec: machineSpecOf(config) }) as Machine,
     onStop: async () => {
       for (const office of offices) await office.stop()
     },

@@ -26,10 +26,8 @@ const HEARD_ALL_MILLISECONDS = 1_200
 const SERVICES_WAIT_MILLISECONDS = 4_000
 const MACHINES_SUBJECT = "bp.ctl.machines"
 const CLOCK = actorId("clock.0")
-/** Cycles a second of a machine clock's own time, and its patience in them. */
-const CLOCK_CYCLES_PER_SECOND = 1_000_000
-const CLOCK_RETRY_CYCLES = 250_000
-const CLOCK_DEAD_CYCLES = 3_000_000
+/** A process that leaves its machine clock without an answer for so long is given up; the machine goes on without it. */
+const CLOCK_DEAD_MILLISECONDS = 3_000
 /** Cycles from a persist effect to its notice in lock-step: as in the simulation. */
 const PERSIST_CYCLES = 1_000
 
@@ -214,15 +212,9 @@ export class MachineOffice {
   }
 
   async #hostClock(spec: MachineSpec): Promise<void> {
-    const config = {
-      life: `${spec.name}/${Date.now()}`,
-      actors: [...hostedActors(spec)],
-      latencyCycles: spec.clock.latencyCycles,
-      until: null,
-      retryCycles: CLOCK_RETRY_CYCLES,
-      deadCycles: CLOCK_DEAD_CYCLES,
-    }
-    const mode = { kind: "free", cyclesPerSecond: CLOCK_CYCLES_PER_SECOND }
+    // The runtime makes the clock itself; it runs by the wall, beside the machine that it keeps in step.
+    const config = { actors: [...hostedActors(spec)], latencyCycles: spec.clock.latencyCycles, deadMilliseconds: CLOCK_DEAD_MILLISECONDS }
+    const mode = { kind: "free" }
     const reply = await this.#request(this.#options.instance, {
       op: "host",
       machine: spec.name,

@@ -7,6 +7,7 @@ import { EnvironmentError, readServiceEnvironment, type ServiceEnvironment } fro
 import { startService } from "@backplane/foundation-runtime/service"
 import { ActorConfigError, type ActorFactory, type RunningService } from "@backplane/foundation-runtime/service-options"
 import type { BodyCodec } from "@backplane/foundation-runtime/body-codec"
+import { recordBus, recordInbox, type BusCounts } from "@backplane/foundation-telemetry/bus-metrics"
 import { startTelemetry, type Telemetry } from "@backplane/foundation-telemetry/telemetry"
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -24,6 +25,27 @@ export interface ActorServiceOptions {
 export interface ActorService extends RunningService {
   readonly settings: ServiceEnvironment
   readonly telemetry: Telemetry
+}
+
+/** How often what the host has counted becomes metrics. */
+const METRICS_EVERY_MILLISECONDS = 5_000
+
+/** Tells the metrics what the host of the actors counts about itself. */
+function tellMetrics(running: RunningService, telemetry: Telemetry): void {
+  const { actors, bus } = running.report()
+  const count = (name: keyof BusCounts): number => bus[name] ?? 0
+  const { service } = running
+  recordBus(telemetry.metrics, service, {
+    sent: count("sent"),
+    received: count("received"),
+    frames: count("frames"),
+    malformed: count("malformed"),
+    rejected: count("rejected"),
+    oversize: count("oversize"),
+    dropped: count("dropped"),
+    refused: count("refused"),
+  })
+  for (const { machine, actor, inboxLength } of actors) recordInbox(telemetry.metrics, { machine, actor, length: inboxLength })
 }
 
 export async function startActorService(options: ActorServiceOptions): Promise<ActorService> {
@@ -55,6 +77,8 @@ export async function startActorService(options: ActorServiceOptions): Promise<A
       await telemetry.shutdown()
     },
   })
+  const metrics = setInterval(() => tellMetrics(running, telemetry), METRICS_EVERY_MILLISECONDS)
+  metrics.unref()
   return Object.assign(running, { settings, telemetry })
 }
 

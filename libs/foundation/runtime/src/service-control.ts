@@ -14,7 +14,7 @@ import {
   type HostMode,
 } from "./control-protocol.ts"
 import type { ActorToHost, MachineHost } from "./machine-host.ts"
-import { ActorConfigError, type ActorFactory } from "./service-options.ts"
+import { ActorConfigError, type ActorFactory, type ServiceReport } from "./service-options.ts"
 import { StoreDamagedError } from "./store.ts"
 
 const WAITING_MAX = 64
@@ -56,7 +56,8 @@ export class ServiceControl {
   async answer(value: unknown): Promise<ControlReply> {
     const request = parseControlRequest(value)
     if ("ok" in request) return request
-    if (request.op === "ping" || request.op === "report") return this.#now(request.op)
+    if (request.op === "ping") return this.#pong()
+    if (request.op === "report") return this.report()
     if (request.op === "inspect") return this.#inspect(request.machine, request.actor)
     if (this.#waiting >= WAITING_MAX) return no("", `${WAITING_MAX} requests wait already: ask again later`)
     this.#waiting++
@@ -81,10 +82,14 @@ export class ServiceControl {
     this.#running.clear()
   }
 
-  #now(op: "ping" | "report"): ControlReply {
+  #pong(): ControlReply {
+    const { service, instance, incarnation } = this.#options
+    return { ok: true, op: "ping", service, instance, incarnation }
+  }
+
+  report(): ServiceReport {
     const { service, instance, incarnation, pid, counts } = this.#options
-    if (op === "ping") return { ok: true, op, service, instance, incarnation }
-    return { ok: true, op, service, instance, incarnation, pid, actors: this.#reports(), bus: counts() }
+    return { ok: true, op: "report", service, instance, incarnation, pid, actors: this.#reports(), bus: counts() }
   }
 
   #inspect(machine: string, actor: ActorId): ControlReply {

@@ -11,6 +11,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Machine } from "@backplane/foundation-actor/machine"
 import type { SpanIdSource } from "@backplane/foundation-actor/span-book"
 import type { Json } from "@backplane/foundation-base/json"
+import type { ControlReply } from "./control-protocol.ts"
 import type { BodyCodec } from "./body-codec.ts"
 import type { HostMode } from "./control-protocol.ts"
 import type { ServiceEnvironment } from "./service-environment.ts"
@@ -55,12 +56,16 @@ export interface ServiceOptions {
   readonly handleSignals?: boolean
 }
 
+export type ServiceReport = Extract<ControlReply, { op: "report" }>
+
 export interface RunningService {
   readonly service: string
   readonly instance: string
   readonly incarnation: string
   /** Settles when the service has stopped: the exit code, 0 for an orderly stop, 1 after a fatal error. */
   readonly stopped: Promise<number>
+  /** What it hosts and has counted so far: the answer to the control request `report`. */
+  report(): ServiceReport
   /** Begins an orderly stop. Every step has a deadline; may be called again without harm. */
   stop(reason: string): Promise<number>
 }

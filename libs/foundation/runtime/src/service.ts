@@ -23,7 +23,7 @@ import { watchParent } from "./parent-watch.ts"
 import { RandomSpanIds } from "./random-span-ids.ts"
 import { RoutedBus } from "./routed-bus.ts"
 import { ServiceControl } from "./service-control.ts"
-import type { RunningService, ServiceOptions } from "./service-options.ts"
+import type { RunningService, ServiceOptions, ServiceReport } from "./service-options.ts"
 import { MemoryStore } from "./store.ts"
 import { aliveSubject, hostSubject } from "./subjects.ts"
 
@@ -106,6 +106,10 @@ class ServiceProcess implements RunningService {
       unwatchParent?.()
       unwatchSignals?.()
     }
+  }
+
+  report(): ServiceReport {
+    return this.#control.report()
   }
 
   stop(reason: string): Promise<number> {
