@@ -75,6 +75,8 @@ export class Dispatcher {
     assert(mayRunOn(task.spec.affinity, cpu.index), "a task runs only where it may")
     const tick = this.#context.ticks.tickAt(now)
     const from = task.lastCpu
+    const queued = tick - task.sinceTick
+    const wait = cpu.state.kind === "idle" || cpu.state.kind === "fetching" ? tick - cpu.state.sinceTick : 0
     this.#tasks.setState(task, "running", tick)
     task.cpu = cpu.index
     task.lastCpu = cpu.index
@@ -82,7 +84,17 @@ export class Dispatcher {
     this.dispatches++
     const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.node": this.#context.node }
     out.push(noteSpan("sched.dispatch", where))
-    out.push(event("dispatch", { ...where, "backplane.policy": this.#context.policy }))
+    const length = this.#tasks.waitingIn(task.queue)
+    const policy = this.#context.policy
+    out.push(
+      event("dispatch", {
+        ...where,
+        "backplane.policy": policy,
+        "backplane.wait": wait,
+        "backplane.queued": queued,
+        "backplane.length": length,
+      }),
+    )
     if (from !== null && from !== cpu.index) this.#noteMigration(task, { from, to: cpu.index }, out)
     out.push(closeSpan(decideSpan(cpu), { "backplane.task": task.spec.task }))
     out.push(timer(cpuTimer(cpu.index), this.#context.ticks.start(endTick)))
@@ -108,6 +120,9 @@ export class Dispatcher {
   #takeOff(now: VirtualTime, cpu: Cpu, reason: "slice" | "swap", out: Out): void {
     const { task, outcome, endTick } = cpu.leave(this.#context.ticks.tickAt(now))
     const queue = this.#context.queueOf(cpu.index)
+    const { policy } = this.#context
+    const spent = { "backplane.ran": outcome.ticks, "backplane.warm": outcome.warmTicks }
+    out.push(event("slice", { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.policy": policy, ...spent }))
     if (outcome.finished) {
       this.#tasks.remove(task)
       this.#streams.add(queue, { type: "TASK_DEAD", task: task.spec.task, cpu: cpu.index })

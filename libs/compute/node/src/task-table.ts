@@ -52,6 +52,13 @@ export class TaskTable {
     return [...this.#tasks.values()].sort((a, b) => a.spec.ordinal - b.spec.ordinal)
   }
 
+  /** Tasks that lie here and wait in the queue. */
+  waitingIn(queue: QueueName): number {
+    let count = 0
+    for (const task of this.#tasks.values()) if (task.queue === queue && task.state === "waiting") count++
+    return count
+  }
+
   add(task: Task): void {
     assert(!this.#tasks.has(task.spec.task), "a task lies here once")
     this.#tasks.set(task.spec.task, task)

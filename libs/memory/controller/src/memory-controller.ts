@@ -8,13 +8,13 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { unreachable } from "@backplane/foundation-base/assert"
-import type { Json } from "@backplane/foundation-base/json"
 import type {
   FrameLeaseAsk,
   FrameLeaseGrant,
   FrameLeaseRefusal,
   FrameRelease,
   FrameReleased,
+  Lease,
   LeaseReport,
   MemoryUp,
 } from "@backplane/memory-contract/memory-messages"
@@ -32,6 +32,16 @@ const RETRY_TICKS = 2
 const QUESTIONS_MAX = 50
 /** Requests kept while leases are unknown. */
 const HELD_MAX = 20_000
+
+/** What the controller shows of itself to people and checkers. */
+export type MemoryInspection = {
+  readonly incarnation: number
+  /** Nodes that have not told their leases yet. */
+  readonly unknown: readonly number[]
+  /** Free frames of each node. */
+  readonly free: readonly number[]
+  readonly leases: readonly Lease[]
+}
 
 export interface MemoryControllerConfig {
   readonly spec: MachineSpec
@@ -115,7 +125,10 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     const { owner, attempt, frames, node } = ask
     const lease = this.#ledger.grant({ owner, attempt, frames, node })
     out.push(noteSpan("mem.lease", { "backplane.task": owner, "backplane.frames": frames, "backplane.node": lease?.home ?? node }))
-    if (lease !== null) return void out.push(send(from, { kind: "FrameLeaseGrant", lease }))
+    if (lease !== null) {
+      this.#sayFrames(lease.home, out)
+      return void out.push(send(from, { kind: "FrameLeaseGrant", lease }))
+    }
     const most = Math.max(...this.#ledger.free())
     const reason = `${frames} frames are asked for and no node has more than ${most} free; give the machine more framesPerNode`
     out.push(send(from, { kind: "FrameLeaseRefusal", owner, attempt, reason }))
@@ -124,18 +137,27 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   #onRelease(from: ActorId, { owner, attempt }: FrameRelease, out: Out): void {
     const lease = this.#ledger.release({ owner, attempt })
     out.push(noteSpan("mem.release", { "backplane.task": owner, "backplane.frames": lease?.frames ?? 0 }))
+    if (lease !== null) this.#sayFrames(lease.home, out)
     if (lease !== null)
       out.push(event("lease-released", { "backplane.task": owner, "backplane.frames": lease.frames, "backplane.node": lease.home }))
     out.push(send(from, { kind: "FrameReleased", owner, attempt }))
   }
 
+  /** How the frames of a node stand now. */
+  #sayFrames(node: number, out: Out): void {
+    const free = this.#ledger.free()[node] ?? 0
+    const leased = this.#spec.topology.framesPerNode - free
+    for (const [state, count] of [["free", free] as const, ["leased", leased] as const])
+      out.push(event("frames", { "backplane.node": node, "backplane.state": state, "backplane.count": count }))
+  }
+
   /** For people and checkers. Not part of the protocol. */
-  inspect(): Json {
+  inspect(): MemoryInspection {
     return {
       incarnation: this.#incarnation,
       unknown: [...this.#unknown],
       free: [...this.#ledger.free()],
-      leases: this.#ledger.leases().map((lease) => ({ ...lease })),
+      leases: this.#ledger.leases(),
     }
   }
 }

@@ -13,7 +13,7 @@ import type { JobSpec, MachineSpec } from "@backplane/scenario-machine/machine-s
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
 import { Arrivals } from "./arrivals.ts"
 import { CHECK_TICKS, HypervisorContext, RETRY_TICKS, type HypervisorHears, type HypervisorSays, type Out } from "./hypervisor-context.ts"
-import { JobTable, recordOf, type Job } from "./job-table.ts"
+import { JOB_STATES, JobTable, recordOf, type Job } from "./job-table.ts"
 import { NodeWatch } from "./node-watch.ts"
 import { dealJobs, placeOne } from "./placement.ts"
 import { PolicySwaps } from "./policy-swaps.ts"
@@ -275,6 +275,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   /** Once in a while: silent nodes, tasks that nobody holds, a machine in which nothing moves. */
   #check(now: VirtualTime, out: Out): void {
     out.push(timer("check", this.#context.laterTicks(now, CHECK_TICKS)))
+    for (const state of JOB_STATES)
+      out.push(event("tasks", { "backplane.state": state, "backplane.count": this.#jobs.inState(state).length }))
     if (this.#result !== null || this.#failure !== null) return
     for (const node of this.#watch.newlySilent(now, this.#startedAt)) this.#onNodeLost(now, node, "silent", out)
     // Three reports without it, and no word of its end: it went down with a message or a node.

@@ -19,6 +19,8 @@ export type JobState =
   /** No node could take it. */
   | "rejected"
 
+export const JOB_STATES: readonly JobState[] = ["due", "submitted", "live", "finished", "lost", "rejected"]
+
 export interface Job {
   readonly spec: JobSpec
   readonly ordinal: number
