@@ -23,7 +23,7 @@ export function disassembleImage(path: string, { json }: { readonly json: boolea
 }
 
 function* listing(address: bigint, data: Uint8Array, json: boolean): Generator<string> {
-  for (let at = 0; at + 2 <= data.length; ) {
+  for (let at = 0; at + 2 <= data.length;) {
     const half = (offset: number): number => (data[offset] ?? 0) | ((data[offset + 1] ?? 0) << 8)
     const pc = address + BigInt(at)
     // Four bytes, or the two that are left of the segment.
@@ -31,7 +31,9 @@ function* listing(address: bigint, data: Uint8Array, json: boolean): Generator<s
     const raw = wide ? (half(at) | (half(at + 2) << 16)) >>> 0 : half(at)
     const { text, length } = wide || (raw & 3) !== 3 ? disassemble(raw, pc) : { text: `.half 0x${raw.toString(16)}`, length: 2 }
     const bits = raw.toString(16).padStart(length * 2, "0")
-    yield json ? JSON.stringify({ address: `0x${pc.toString(16)}`, bits, text }) : `${pc.toString(16).padStart(16, "0")}:  ${bits.padEnd(8)}  ${text}`
+    yield json
+      ? JSON.stringify({ address: `0x${pc.toString(16)}`, bits, text })
+      : `${pc.toString(16).padStart(16, "0")}:  ${bits.padEnd(8)}  ${text}`
     at += length
   }
 }

@@ -21,6 +21,7 @@ export interface GuestFlags {
 /** As `timeout(1)` says it. */
 const EXIT_LIMIT = 124
 const PAGE_BYTES = 4096
+const BYTE_MAX = 255
 /** Between two looks at the clock: some milliseconds. */
 const CHUNK_INSTRUCTIONS = 2_000_000
 
@@ -40,17 +41,31 @@ export function runGuest(path: string, flags: GuestFlags): number {
     else if (bytes.length > 0) process.stdout.write(bytes)
   }
   const started = performance.now()
+  const cpuStarted = process.cpuUsage()
   const outcome = drive(board, flags, emit)
   const elapsed = (performance.now() - started) / 1000
-  const figures = { instructions: board.instructions(), seconds: round(elapsed), mips: round(board.instructions() / elapsed / 1e6) }
+  const cpu = process.cpuUsage(cpuStarted)
+  const figures = {
+    instructions: board.instructions(),
+    seconds: round(elapsed),
+    cpuSeconds: round((cpu.user + cpu.system) / 1e6),
+    mips: round(board.instructions() / elapsed / 1e6),
+  }
   if (flags.json === true) {
     const exits = Object.fromEntries([...board.exits()].sort(([a], [b]) => (a < b ? -1 : 1)))
     console.log(JSON.stringify({ ...outcome, ...figures, console: Buffer.concat(output).toString("utf8"), exits }))
   } else {
     const message = outcome.message === undefined ? "" : `: ${outcome.message}`
-    console.error(`backplane: ${outcome.reason}${message}, exit ${outcome.exit}; ${figures.instructions} instructions, ${figures.seconds} s, ${figures.mips} MIPS`)
+    console.error(
+      `backplane: ${outcome.reason}${message}, exit ${outcome.exit}; ${figures.instructions} instructions, ${figures.seconds} s, ${figures.mips} MIPS`,
+    )
   }
-  return outcome.exit
+  return processCode(outcome.exit)
+}
+
+/** A process can say a byte only: what does not fit is 255, never 0. */
+function processCode(exit: number): number {
+  return exit <= BYTE_MAX ? exit : BYTE_MAX
 }
 
 function makeBoard(path: string, flags: GuestFlags): Board {
@@ -60,10 +75,14 @@ function makeBoard(path: string, flags: GuestFlags): Board {
     throw refuse("--memory", `${memoryBytes} bytes cannot be`, "give whole pages of 4K from 1M to 3G")
   }
   const image = readGuest(path, memoryBytes)
-  if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus })) throw refuse("--memory", "the image leaves no room for the device tree at the end of RAM", "give more")
+  if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus }))
+    throw refuse("--memory", "the image leaves no room for the device tree at the end of RAM", "give more")
   const options = { memoryBytes, cpus }
   const print = (line: string): void => console.error(line)
-  return new Board(flags.traceInstructions === undefined ? new WasmEngine(options) : new TracedEngine(options, flags.traceInstructions, print), image)
+  return new Board(
+    flags.traceInstructions === undefined ? new WasmEngine(options) : new TracedEngine(options, flags.traceInstructions, print),
+    image,
+  )
 }
 
 function feed(board: Board, path: string): void {
@@ -100,7 +119,7 @@ function drive(board: Board, flags: GuestFlags, emit: (bytes: Uint8Array) => voi
 function outcomeOf(stop: Exclude<BoardStop, { kind: "budget" }>): Outcome {
   switch (stop.kind) {
     case "end":
-      return { exit: stop.code & 0xff, reason: stop.reason }
+      return { exit: stop.code, reason: stop.reason }
     case "idle":
       return { exit: EXIT_LIMIT, reason: "idle", message: "every hart waits, no timer is set and no input is left" }
     case "stuck":

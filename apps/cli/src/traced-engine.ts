@@ -37,8 +37,11 @@ export class TracedEngine extends WasmEngine {
       const now = this.readRegister(cpu, register)
       return now === value ? [] : [`${REGISTER_NAMES[register]}=0x${now.toString(16)}`]
     })
-    const left = exit.kind === "budget" ? "" : ` [${exit.kind}${exit.kind === "exception" ? ` ${exit.cause} 0x${exit.value.toString(16)}` : ""}]`
-    this.#print(`cpu ${cpu} 0x${pc.toString(16).padStart(16, "0")}  ${text}${changes.length === 0 ? "" : `  ; ${changes.join(" ")}`}${left}`)
+    const left =
+      exit.kind === "budget" ? "" : ` [${exit.kind}${exit.kind === "exception" ? ` ${exit.cause} 0x${exit.value.toString(16)}` : ""}]`
+    this.#print(
+      `cpu ${cpu} 0x${pc.toString(16).padStart(16, "0")}  ${text}${changes.length === 0 ? "" : `  ; ${changes.join(" ")}`}${left}`,
+    )
     return exit
   }
 
@@ -49,7 +52,10 @@ export class TracedEngine extends WasmEngine {
     if (high === undefined) return "(second half: no code)"
     const raw = (low | (high << 16)) >>> 0
     const { text, length } = disassemble(raw, pc)
-    return `${raw.toString(16).padStart(length * 2, "0").padEnd(8)}  ${text}`
+    return `${raw
+      .toString(16)
+      .padStart(length * 2, "0")
+      .padEnd(8)}  ${text}`
   }
 
   #halfwordAt(cpu: number, address: bigint): number | undefined {

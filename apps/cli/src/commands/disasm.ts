@@ -1,6 +1,5 @@
 /** `backplane disasm <elf>`: the instructions of a guest image. */
 import type { Command } from "commander"
-import { disassembleImage } from "../guest-disassembly.ts"
 
 export function register(program: Command): void {
   program
@@ -8,7 +7,8 @@ export function register(program: Command): void {
     .description("list the instructions of a RISC-V ELF executable: address, raw bits, text")
     .argument("<elf>", "ELF64 executable")
     .option("--json", "print one JSON object an instruction")
-    .action((elf: string, flags: { readonly json?: true }) => {
+    .action(async (elf: string, flags: { readonly json?: true }) => {
+      const { disassembleImage } = await import("../guest-disassembly.ts")
       disassembleImage(elf, { json: flags.json === true })
     })
 }

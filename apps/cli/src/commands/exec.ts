@@ -1,7 +1,6 @@
 /** `backplane exec <elf|Image>`: one guest on the native machine, without the stack. */
 import { InvalidArgumentError } from "commander"
 import type { Command } from "commander"
-import { runGuest } from "../guest-run.ts"
 import type { GuestFlags } from "../guest-run.ts"
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
@@ -28,7 +27,9 @@ function bytes(text: string): number {
 export function register(program: Command): void {
   program
     .command("exec")
-    .description("run a RISC-V guest (ELF in M-mode, or a flat Image in S-mode over SBI) on the native machine; exits as the guest does, 124 at a limit")
+    .description(
+      "run a RISC-V guest (ELF in M-mode, or a flat Image in S-mode over SBI) on the native machine; exits as the guest does, 124 at a limit",
+    )
     .argument("<image>", "ELF64 executable or Linux Image")
     .option("--cpus <n>", "harts", count, 1)
     .option("--memory <size>", "RAM, such as 128M", bytes, 128 * 2 ** 20)
@@ -37,7 +38,8 @@ export function register(program: Command): void {
     .option("--trace-instructions <n>", "write the first n instructions to standard error", count)
     .option("--stdin <file>", "what the guest reads from its console")
     .option("--json", "print one line of JSON at the end instead of the console as it comes")
-    .action((image: string, flags: GuestFlags) => {
+    .action(async (image: string, flags: GuestFlags) => {
+      const { runGuest } = await import("../guest-run.ts")
       process.exitCode = runGuest(image, flags)
     })
 }

@@ -128,7 +128,9 @@ export class Board {
       this.#windowLeft = 0
       return null
     }
-    const deadlines = this.harts.filter((hart) => hart.waiting && !hart.stuck()).map((hart) => hart.deadline(this.#wiring.clint.deadline(hart.index)))
+    const deadlines = this.harts
+      .filter((hart) => hart.waiting && !hart.stuck())
+      .map((hart) => hart.deadline(this.#wiring.clint.deadline(hart.index)))
     const next = deadlines.reduce((first, deadline) => (first === null || (deadline !== null && deadline < first) ? deadline : first), null)
     if (next === null || next === NEVER) return this.#hold()
     // Nobody runs before the first timer rings: go there at once.
@@ -139,7 +141,10 @@ export class Board {
   #hold(): BoardStop {
     if (this.harts.some((hart) => hart.waiting)) return { kind: "idle" }
     const cause = this.harts.find((hart) => hart.stuck())
-    const where = cause === undefined ? "" : ` hart ${cause.index} at 0x${this.engine.readPc(cause.index).toString(16)}, cause ${cause.file.get(Slot.mcause)}`
+    const where =
+      cause === undefined
+        ? ""
+        : ` hart ${cause.index} at 0x${this.engine.readPc(cause.index).toString(16)}, cause ${cause.file.get(Slot.mcause)}`
     return { kind: "stuck", detail: cause === undefined ? "every hart is stopped" : `the trap handler itself traps:${where}` }
   }
 

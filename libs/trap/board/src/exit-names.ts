@@ -6,7 +6,9 @@ function kebab(name: string): string {
 }
 
 const EXCEPTION_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(Exception).map(([name, cause]) => [cause, kebab(name)]))
-const INTERRUPT_NAMES: ReadonlyMap<number, string> = new Map(Object.entries(Interrupt).map(([name, cause]) => [cause, `interrupt-${kebab(name)}`]))
+const INTERRUPT_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(Interrupt).map(([name, cause]) => [cause, `interrupt-${kebab(name)}`]),
+)
 
 export function exceptionName(cause: number): string {
   return EXCEPTION_NAMES.get(cause) ?? `exception-${cause}`

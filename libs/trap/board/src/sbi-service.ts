@@ -127,6 +127,7 @@ export class SbiService {
 
   #flush(index: number, range: { readonly from: bigint; readonly bytes: bigint } | null): void {
     if (range === null || range.bytes > PAGES_FLUSHED_SINGLY * PAGE) return this.#engine.flushTranslations(index)
-    for (let at = range.from & ~(PAGE - 1n); at < range.from + range.bytes; at += PAGE) this.#engine.flushTranslations(index, BigInt.asUintN(64, at))
+    for (let at = range.from & ~(PAGE - 1n); at < range.from + range.bytes; at += PAGE)
+      this.#engine.flushTranslations(index, BigInt.asUintN(64, at))
   }
 }

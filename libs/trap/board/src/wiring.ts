@@ -48,7 +48,8 @@ export class Wiring {
   #readExternal(): void {
     this.#externalStale = false
     for (let hart = 0; hart < this.#external.length; hart++) {
-      this.#external[hart] = (this.#plic.output(machineContext(hart)) ? MEIP : 0n) | (this.#plic.output(supervisorContext(hart)) ? SEIP : 0n)
+      this.#external[hart] =
+        (this.#plic.output(machineContext(hart)) ? MEIP : 0n) | (this.#plic.output(supervisorContext(hart)) ? SEIP : 0n)
     }
   }
 }
