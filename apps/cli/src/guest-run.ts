@@ -5,7 +5,7 @@ import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
 import { CPUS_MAX, MEMORY_BYTES_MAX, WasmEngine } from "@backplane/compute-engine/engine"
 import { CommandFailure } from "./failure.ts"
 import { BAD_INPUT, readGuest } from "./guest-file.ts"
-import { TracedEngine } from "./traced-engine.ts"
+import { traceEngine } from "./traced-engine.ts"
 import type { BoardStop } from "@backplane/trap-board/board-types"
 
 export interface GuestFlags {
@@ -77,10 +77,12 @@ function makeBoard(path: string, flags: GuestFlags): Board {
   const image = readGuest(path, memoryBytes)
   if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus }))
     throw refuse("--memory", "the image leaves no room for the device tree at the end of RAM", "give more")
-  const options = { memoryBytes, cpus }
-  const print = (line: string): void => console.error(line)
+  const engine = new WasmEngine({ memoryBytes, cpus })
+  const { traceInstructions } = flags
   return new Board(
-    flags.traceInstructions === undefined ? new WasmEngine(options) : new TracedEngine(options, flags.traceInstructions, print),
+    traceInstructions === undefined
+      ? engine
+      : traceEngine(engine, { instructions: traceInstructions, print: (line) => console.error(line) }),
     image,
   )
 }

@@ -1,21 +1,39 @@
 /** An engine that tells each of its first instructions: address, bits, text, and the registers it changed. Slow while it tells. */
-import { WasmEngine } from "@backplane/compute-engine/engine"
 import { disassemble } from "@backplane/compute-riscv/disassemble"
 import { REGISTER_NAMES } from "@backplane/compute-riscv/register-names"
-import type { EngineExit, EngineOptions } from "@backplane/compute-contract/engine"
+import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
 
-export class TracedEngine extends WasmEngine {
+export interface TraceOptions {
+  readonly instructions: number
+  readonly print: (line: string) => void
+}
+
+/** The same engine, but for its `run`. */
+export function traceEngine(engine: Engine, options: TraceOptions): Engine {
+  const tracer = new Tracer(engine, options)
+  const run = (cpu: number, budgetInstructions: number): EngineExit => tracer.run(cpu, budgetInstructions)
+  return new Proxy(engine, {
+    get(target, property) {
+      if (property === "run") return run
+      const value: unknown = Reflect.get(target, property)
+      return typeof value === "function" ? (...values: unknown[]): unknown => Reflect.apply(value, target, values) : value
+    },
+  })
+}
+
+class Tracer {
+  readonly #engine: Engine
+  readonly #print: (line: string) => void
   /** Instructions still to be told. Only falls. */
   #left: number
-  readonly #print: (line: string) => void
 
-  constructor(options: EngineOptions, instructions: number, print: (line: string) => void) {
-    super(options)
+  constructor(engine: Engine, { instructions, print }: TraceOptions) {
+    this.#engine = engine
     this.#left = instructions
     this.#print = print
   }
 
-  override run(cpu: number, budgetInstructions: number): EngineExit {
+  run(cpu: number, budgetInstructions: number): EngineExit {
     let retired = 0
     while (this.#left > 0 && retired < budgetInstructions) {
       this.#left -= 1
@@ -23,18 +41,19 @@ export class TracedEngine extends WasmEngine {
       retired += exit.retired
       if (exit.kind !== "budget") return { ...exit, retired }
     }
-    if (retired === budgetInstructions) return { kind: "budget", pc: this.readPc(cpu), retired }
-    const exit = super.run(cpu, budgetInstructions - retired)
+    if (retired === budgetInstructions) return { kind: "budget", pc: this.#engine.readPc(cpu), retired }
+    const exit = this.#engine.run(cpu, budgetInstructions - retired)
     return { ...exit, retired: retired + exit.retired }
   }
 
   #step(cpu: number): EngineExit {
-    const pc = this.readPc(cpu)
+    const engine = this.#engine
+    const pc = engine.readPc(cpu)
     const text = this.#textAt(cpu, pc)
-    const before = this.captureCpu(cpu).registers
-    const exit = super.run(cpu, 1)
+    const before = engine.captureCpu(cpu).registers
+    const exit = engine.run(cpu, 1)
     const changes = before.flatMap((value, register) => {
-      const now = this.readRegister(cpu, register)
+      const now = engine.readRegister(cpu, register)
       return now === value ? [] : [`${REGISTER_NAMES[register]}=0x${now.toString(16)}`]
     })
     const left =
@@ -59,9 +78,9 @@ export class TracedEngine extends WasmEngine {
   }
 
   #halfwordAt(cpu: number, address: bigint): number | undefined {
-    const found = this.translate(cpu, address, "fetch")
-    if (!("address" in found) || !this.isMemory(found.address, 2)) return undefined
-    const [low = 0, high = 0] = this.readMemory(found.address, 2)
+    const found = this.#engine.translate(cpu, BigInt.asUintN(64, address), "fetch")
+    if (!("address" in found) || !this.#engine.isMemory(found.address, 2)) return undefined
+    const [low = 0, high = 0] = this.#engine.readMemory(found.address, 2)
     return low | (high << 8)
   }
 }
