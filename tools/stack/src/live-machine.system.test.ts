@@ -1,0 +1,171 @@
+/**
+ * Machines on the real stack, over NATS, with the `backplane` command as a user would: the simulation's result to the byte in lock-step, whatever
+ * the process layout; nothing lost when a scheduler is killed; only what lay there when a node is; and the traces of it.
+ */
+import { spawn } from "node:child_process"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { findNatsServer } from "../nats-server-lookup.mjs"
+import { finished, StackUnderTest, until, type Finished } from "./fake/stack-under-test.ts"
+
+const { NATS_URL: _, ...environment } = process.env
+const kind = findNatsServer(environment).kind
+const PATIENCE = { BACKPLANE_START_SECONDS: "60" }
+const DEADLINE_MS = 180_000
+const CLI = join(import.meta.dirname, "../../../apps/cli/src/main.ts")
+
+/** Whether the bus was simulated or real is the one thing that may differ. */
+const withoutBus = (output: string): string => output.replace(/^\{"bus":"(sim|nats)",/, "{")
+
+const COMPARED: readonly (readonly string[])[] = [
+  ["--list", "a:100:100,b:100:50,c:100:50"],
+  ["--list", "a:100:100,b:100:50,c:100:50", "--per-cpu-queues", "--peek", "10", "--compat", "ostep", "--nodes", "2"],
+  ["--cpus", "5", "--nodes", "3", "--job-count", "11", "--max-wset", "60", "--per-cpu-queues", "--peek", "7", "--seed", "9"],
+]
+/** Long enough to be hit in the middle. */
+const LONG = [
+  "--cpus",
+  "4",
+  "--nodes",
+  "2",
+  "--job-count",
+  "12",
+  "--max-run",
+  "8000",
+  "--max-wset",
+  "60",
+  "--per-cpu-queues",
+  "--live",
+  "--json",
+]
+
+interface Result {
+  readonly jobs: Readonly<Record<string, number | null>>
+  readonly lost: readonly string[]
+  readonly restarts: number
+}
+
+describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-server program)", () => {
+  const stack = new StackUnderTest({}, PATIENCE)
+
+  const cli = (...args: readonly string[]): Promise<Finished> => {
+    const child = spawn(process.execPath, [CLI, "--home", stack.home, ...args], { stdio: ["ignore", "pipe", "ignore"] })
+    return finished(child)
+  }
+  const json = async (...args: readonly string[]): Promise<unknown> => JSON.parse((await cli(...args, "--json")).output)
+
+  /** Tick that the job machine has reached, −1 before there is one. */
+  const ticksOfRun = async (): Promise<number> => {
+    const { machines } = (await json("status")) as { machines: { machine: string; hypervisor: { nodes: { tick: number }[] } | null }[] }
+    const run = machines.find((each) => each.machine.startsWith("jobs-"))
+    return Math.max(-1, ...(run?.hypervisor?.nodes ?? []).map((node) => node.tick))
+  }
+
+  /** Starts a long run, kills a process in the middle of it, and returns how the run ended. */
+  const runWithKill = async (victim: string, ...flags: readonly string[]): Promise<Result> => {
+    const run = cli("jobs", ...LONG, ...flags)
+    for (let tries = 0; tries < 600 && (await ticksOfRun()) < 200; tries++);
+    expect(await ticksOfRun()).toBeGreaterThanOrEqual(200)
+    expect(await cli("kill", victim)).toMatchObject({ code: 0 })
+    const { code, output } = await run
+    expect(code).toBe(0)
+    await until(() => stack.state()?.processes.every((each) => each.phase === "ready") === true, 3_000)
+    return JSON.parse(output) as Result
+  }
+
+  beforeAll(async () => {
+    expect(await stack.upReal()).toMatchObject({ code: 0 })
+  }, DEADLINE_MS)
+  afterAll(async () => await stack.dispose(), DEADLINE_MS)
+
+  it.each(COMPARED.map((flags) => [flags.join(" "), flags] as const))(
+    "in lock-step a live run is the simulation, byte for byte: %s",
+    async (_title, flags) => {
+      const [simulated, live] = await Promise.all([cli("jobs", ...flags, "--sim", "--json"), cli("jobs", ...flags, "--live", "--json")])
+      expect(live.code).toBe(0)
+      expect(withoutBus(live.output)).toBe(withoutBus(simulated.output))
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "kill -9 of a scheduler's process loses nothing: every job ends, none is begun again; the restart is a trace",
+    async () => {
+      const { jobs, lost, restarts } = await runWithKill("cpu-scheduler-0")
+      expect(Object.values(jobs)).not.toContain(null)
+      expect({ lost, restarts }).toEqual({ lost: [], restarts: 0 })
+      const { spans } = (await json("trace", "last", "restart")) as { spans: { name: string; service: string }[] }
+      expect(new Set(spans.map((span) => span.service))).toEqual(new Set(["cpu-scheduler", "numa-node"]))
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "kill -9 of a node's process loses only what lay there, and says so",
+    async () => {
+      const { jobs, lost, restarts } = await runWithKill("numa-node-1")
+      expect(lost.length).toBeGreaterThan(0)
+      expect(lost.length).toBeLessThan(Object.keys(jobs).length)
+      expect(Object.keys(jobs).filter((job) => jobs[job] === null)).toEqual(lost)
+      expect(restarts).toBe(0)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "restartable jobs of a killed node end all the same; their restart is a trace across the services",
+    async () => {
+      const { jobs, lost, restarts } = await runWithKill("numa-node-0", "--restartable")
+      expect(Object.values(jobs)).not.toContain(null)
+      expect(lost).toEqual([])
+      expect(restarts).toBeGreaterThan(0)
+      const { traces } = (await json("trace", "list", "--limit", "1000")) as { traces: { name?: string; services: string[] }[] }
+      expect(JSON.stringify(traces)).toContain("numa-node")
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "another policy takes over the running machine, and no job is lost by it",
+    async () => {
+      expect(await cli("sched", "swap", "sqms")).toMatchObject({ code: 0 })
+      expect(await cli("sched", "swap", "mqms-steal")).toMatchObject({ code: 0 })
+      const { machines } = (await json("status")) as {
+        machines: { machine: string; hypervisor: { policy: string; jobs: { lost: number } } }[]
+      }
+      expect(machines.find((each) => each.machine === "demo")?.hypervisor).toMatchObject({ policy: "mqms-steal", jobs: { lost: 0 } })
+      expect(await cli("sched", "swap", "nonsense")).toMatchObject({ code: 1 })
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "a scheduling decision is one trace over node and scheduler, from the idle CPU to the dispatch",
+    async () => {
+      const { spans } = (await json("trace", "last", "decision")) as { spans: { name: string; service: string }[] }
+      expect(spans.map((span) => span.name)).toEqual(expect.arrayContaining(["sched.decide", "sched.pick", "sched.dispatch"]))
+      expect(new Set(spans.map((span) => span.service))).toEqual(new Set(["cpu-scheduler", "numa-node"]))
+    },
+    DEADLINE_MS,
+  )
+})
+
+describe.skipIf(kind !== "program")("another process layout (needs the nats-server program)", () => {
+  const stack = new StackUnderTest({}, PATIENCE)
+  afterAll(async () => await stack.dispose(), DEADLINE_MS)
+
+  it(
+    "co-located, with one node process, the result is the same",
+    async () => {
+      expect(await stack.upReal("--colocate", "--count", "numa-node=1", "--scenario", "none")).toMatchObject({ code: 0 })
+      const run = (...args: readonly string[]): Promise<Finished> =>
+        finished(
+          spawn(process.execPath, [CLI, "--home", stack.home, "jobs", ...(COMPARED[2] ?? []), "--json", ...args], {
+            stdio: ["ignore", "pipe", "ignore"],
+          }),
+        )
+      expect(withoutBus((await run("--live")).output)).toBe(withoutBus((await run("--sim")).output))
+    },
+    DEADLINE_MS,
+  )
+})
