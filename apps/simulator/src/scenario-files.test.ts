@@ -1,0 +1,83 @@
+/** The scenario files that a user is told to try: each runs to its end here, and shows what its comment says. */
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { TickClock } from "@backplane/scenario-machine/tick-clock"
+import type { RunResult } from "@backplane/trap-hypervisor/run-result"
+import { describe, expect, it } from "vitest"
+import { parse } from "yaml"
+import { machineWorld, outcomeOf, simulate, type RunOutcome } from "./simulate.ts"
+
+const FOLDER = join(import.meta.dirname, "../../hypervisor/scenarios")
+const STEPS_MAX = 2_000_000
+
+function read(name: string): MachineSpec {
+  return resolveMachineSpec(parse(readFileSync(join(FOLDER, name), "utf8")))
+}
+
+function resultOf(outcome: RunOutcome | null): RunResult {
+  if (outcome === null || !("result" in outcome)) throw new Error(`the run ended without a result: ${JSON.stringify(outcome)}`)
+  return outcome.result
+}
+
+const run = (name: string): RunResult => resultOf(simulate(read(name), { fingerprint: "off", stepsMax: STEPS_MAX }))
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+const warmOf = (result: RunResult): number => mean(result.cpus.map((cpu) => cpu.warm / cpu.utilization))
+
+describe("scenario files", () => {
+  it("are all tried here", () => {
+    expect(readdirSync(FOLDER).sort()).toEqual([
+      "default.yaml",
+      "eight-cpus-many-queues.yaml",
+      "eight-cpus-one-queue.yaml",
+      "restartable-jobs.yaml",
+      "swap-at-a-tick.yaml",
+    ])
+  })
+
+  it("default.yaml stays busy on every CPU and never ends", () => {
+    const spec = read("default.yaml")
+    const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX })
+    world.run({ until: new TickClock(spec.clock).start(1000) })
+    expect(outcomeOf(world)).toBeNull()
+    const counts = new Map<string, number>()
+    world.onMessage(({ body }) => void counts.set(body.kind, (counts.get(body.kind) ?? 0) + 1))
+    world.run({ until: new TickClock(spec.clock).start(1200) })
+    expect(counts.get("TaskFinished")).toBeGreaterThan(2)
+    expect(counts.get("SchedulerCommit")).toBeGreaterThan(40)
+  })
+
+  it("one queue for eight CPUs is in use nearly always and seldom warm; many queues are the other way round, with the same jobs", () => {
+    const [one, many] = [run("eight-cpus-one-queue.yaml"), run("eight-cpus-many-queues.yaml")]
+    expect(read("eight-cpus-one-queue.yaml").jobs).toEqual(read("eight-cpus-many-queues.yaml").jobs)
+    expect(mean(one.cpus.map((cpu) => cpu.utilization))).toBeGreaterThan(mean(many.cpus.map((cpu) => cpu.utilization)))
+    expect(warmOf(many)).toBeGreaterThan(2 * warmOf(one))
+    expect([many.migrations, one.migrations > 50]).toEqual([0, true])
+  })
+
+  it("a swap to mqms-warm in the middle ends sooner than mqms alone, and no job is lost or run twice", () => {
+    const [swapped, alone] = [run("swap-at-a-tick.yaml"), run("eight-cpus-many-queues.yaml")]
+    expect(swapped.finish).toBeLessThan(alone.finish)
+    expect(Object.values(swapped.jobs)).not.toContain(null)
+    const before = (result: RunResult): unknown =>
+      result.schedule.map((cpu) =>
+        Array.from({ length: 60 }, (_, tick) => cpu.find(([from, to]) => from <= tick && tick < to)?.[2] ?? null),
+      )
+    expect(before(swapped)).toEqual(before(alone))
+  })
+
+  it("restartable jobs end although node 1 dies and comes back; the one that is not restartable is named", () => {
+    const spec = read("restartable-jobs.yaml")
+    const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX })
+    const ticks = new TickClock(spec.clock)
+    world.at(ticks.start(150), () => world.crash(actorId("node.1")))
+    world.at(ticks.start(200), () => world.restart(actorId("node.1")))
+    world.run({ until: ticks.start(20_000), stop: () => outcomeOf(world) !== null })
+    const result = resultOf(outcomeOf(world))
+    expect(result.lost).toEqual(["once"])
+    expect(result.restarts).toBeGreaterThan(0)
+    expect(Object.entries(result.jobs).flatMap(([name, finish]) => (finish === null ? [name] : []))).toEqual(["once"])
+  })
+})
