@@ -8,7 +8,9 @@ import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
 import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
 
 /** `incarnation`: life of the actor, from 1. */
-export function machineActor(spec: MachineSpec, id: ActorId, incarnation: number): Machine {
+export type ActorMaker = (spec: MachineSpec, id: ActorId, incarnation: number) => Machine
+
+export const machineActor: ActorMaker = (spec, id, incarnation) => {
   const index = actorIndex(id)
   switch (actorKind(id)) {
     case "node":

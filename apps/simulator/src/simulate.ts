@@ -6,14 +6,14 @@ import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { hostedActors, HYPERVISOR } from "@backplane/scenario-machine/topology"
 import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
 import type { RunFailure, RunResult } from "@backplane/trap-hypervisor/run-result"
-import { machineActor } from "./machine-actors.ts"
+import { machineActor, type ActorMaker } from "./machine-actors.ts"
 
 export type RunOutcome = { readonly result: RunResult } | { readonly failure: RunFailure }
 
 /** A world with all the actors of the machine, at time 0. */
-export function machineWorld(spec: MachineSpec, options: Partial<WorldOptions> = {}): World {
+export function machineWorld(spec: MachineSpec, options: Partial<WorldOptions> = {}, make: ActorMaker = machineActor): World {
   const world = new World({ seed: spec.seed, machine: spec.name, latency: spec.clock.latencyCycles, stepsMax: 1_000_000_000, ...options })
-  for (const id of hostedActors(spec)) world.add(id, (incarnation) => machineActor(spec, id, incarnation))
+  for (const id of hostedActors(spec)) world.add(id, (incarnation) => make(spec, id, incarnation))
   return world
 }
 

@@ -14,8 +14,9 @@ export class Completions {
     this.#context = context
   }
 
-  hasUnseen(): boolean {
-    return this.#unseen.size > 0
+  /** How many ends are not confirmed. */
+  get unseen(): number {
+    return this.#unseen.size
   }
 
   finished(now: VirtualTime, task: Task, tick: number, out: Out): void {

@@ -65,9 +65,11 @@ export class EventStreams {
     return false
   }
 
-  hasUnseen(): boolean {
-    for (const stream of this.#streams.values()) if (stream.unseen.length > 0) return true
-    return false
+  /** How many messages have not been seen, over all streams. */
+  get unseen(): number {
+    let sum = 0
+    for (const stream of this.#streams.values()) sum += stream.unseen.length
+    return sum
   }
 
   /** Sends what this instant has collected: one message a queue. */

@@ -23,8 +23,9 @@ export class Leases {
     this.#tasks = tasks
   }
 
-  hasPending(): boolean {
-    return this.#asked.size > 0 || this.#releasing.size > 0
+  /** How many requests wait for an answer. */
+  get pending(): number {
+    return this.#asked.size + this.#releasing.size
   }
 
   ask(now: VirtualTime, task: Task, out: Out): void {

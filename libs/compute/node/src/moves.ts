@@ -46,8 +46,14 @@ export class Moves {
     this.#dispatcher = parts.dispatcher
   }
 
-  hasFetches(): boolean {
-    return this.#fetches.size > 0
+  /** How many requests wait for an answer. */
+  get unanswered(): number {
+    return this.#fetches.size
+  }
+
+  /** Tasks that left and whose arrival is not confirmed. */
+  leaving(): readonly string[] {
+    return [...this.#given.keys()]
   }
 
   /** Reserves the CPU and asks the other node for the task. */

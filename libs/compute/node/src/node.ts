@@ -8,7 +8,6 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { unreachable } from "@backplane/foundation-base/assert"
-import type { Json } from "@backplane/foundation-base/json"
 import type { PolicySwap, ScheduleAsk, TaskRevoke, TaskSubmit } from "@backplane/compute-contract/task-messages"
 import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
@@ -17,6 +16,7 @@ import { Commits } from "./commits.ts"
 import { Completions } from "./completions.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { EventStreams } from "./event-streams.ts"
+import { inspectCpu, inspectTask, type NodeInspection } from "./inspection.ts"
 import { Leases } from "./leases.ts"
 import { Moves } from "./moves.ts"
 import { NodeContext, RETRY_TICKS, REPORT_TICKS, type NodeHears, type NodeSays, type Out } from "./node-context.ts"
@@ -134,13 +134,17 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     else if (name === "send") this.#flush(now, out)
   }
 
+  get #unanswered(): number {
+    return this.#streams.unseen + this.#moves.unanswered + this.#leases.pending + this.#completions.unseen
+  }
+
   /** Sees to it that what was collected is sent at the end of this instant, and that what is unanswered will be repeated. */
   #finishStep(now: VirtualTime, out: Out): readonly Effect<NodeSays>[] {
     if (this.#streams.hasPending() && !this.#flushing) {
       this.#flushing = true
       out.push(timer("send", now)) // sorts after the keys of CPUs: one message for all that happens at one instant
     }
-    const waits = this.#streams.hasUnseen() || this.#moves.hasFetches() || this.#leases.hasPending() || this.#completions.hasUnseen()
+    const waits = this.#unanswered > 0
     if (waits && !this.#retrying) out.push(timer("retry", this.#context.laterTicks(now, RETRY_TICKS)))
     if (!waits && this.#retrying) out.push(cancel("retry"))
     this.#retrying = waits
@@ -276,23 +280,20 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   }
 
   /** For people and checkers: what lies here and what runs. Not part of the protocol. */
-  inspect(): Json {
+  inspect(): NodeInspection {
     const { node, incarnation, epoch, policy } = this.#context
+    const { dispatches, bypasses, cpus } = this.#dispatcher
     return {
       node,
       incarnation,
       epoch,
       policy,
-      dispatches: this.#dispatcher.dispatches,
-      bypasses: this.#dispatcher.bypasses,
-      cpus: this.#dispatcher.cpus.map((cpu) => ({
-        cpu: cpu.index,
-        state: cpu.state.kind,
-        task: cpu.state.kind === "running" ? cpu.state.task.spec.task : null,
-        busyTicks: cpu.busyTicks,
-        warmTicks: cpu.warmTicks,
-      })),
-      tasks: this.#tasks.all().map((task) => ({ ...heldOf(task), left: task.left, cpu: task.cpu, affinity: task.spec.affinity })),
+      dispatches,
+      bypasses,
+      cpus: cpus.map(inspectCpu),
+      tasks: this.#tasks.all().map(inspectTask),
+      leaving: this.#moves.leaving(),
+      unanswered: this.#unanswered,
     }
   }
 }

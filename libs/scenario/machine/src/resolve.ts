@@ -107,6 +107,9 @@ export function machineSpecOf(value: unknown): MachineSpec {
   return spec
 }
 
+/** Jobs that arrive are called j0, j1 … */
+const ARRIVAL_NAME = /^j\d+$/
+
 /** The checks that look at several fields at once. */
 function checkTogether(spec: MachineSpec): void {
   const { nodes, cpus } = spec.topology
@@ -115,6 +118,8 @@ function checkTogether(spec: MachineSpec): void {
   for (const [index, job] of spec.jobs.entries()) {
     if (names.has(job.name)) throw new Rejection(`jobs[${index}].name`, `the job name ${job.name} is given twice; names are unique`)
     names.add(job.name)
+    if (spec.arrivals !== undefined && ARRIVAL_NAME.test(job.name))
+      throw new Rejection(`jobs[${index}].name`, `${job.name} is a name that arrivals give; take one that is not j and a number`)
     const absent = job.affinity.find((cpu) => cpu >= cpus)
     if (absent !== undefined)
       throw new Rejection(`jobs[${index}].affinity`, `job ${job.name} names CPU ${absent}, but the CPUs are 0 to ${cpus - 1}`)

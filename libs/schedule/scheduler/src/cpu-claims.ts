@@ -78,6 +78,11 @@ export class CpuClaims {
     return [...this.#cpus].flatMap(([cpu, claim]) => (claim.sent !== null && cpus.has(cpu) ? [claim.sent.run] : []))
   }
 
+  /** Tasks of the decisions on their way. */
+  onTheirWay(): readonly string[] {
+    return [...this.#cpus.values()].flatMap((claim) => (claim.sent === null ? [] : [claim.sent.task.task]))
+  }
+
   forget(cpus?: ReadonlySet<number>): void {
     for (const cpu of [...this.#cpus.keys()]) if (cpus === undefined || cpus.has(cpu)) this.#cpus.delete(cpu)
   }

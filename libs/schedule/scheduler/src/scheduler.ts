@@ -8,7 +8,6 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { unreachable } from "@backplane/foundation-base/assert"
-import type { Json } from "@backplane/foundation-base/json"
 import { MersenneTwister } from "@backplane/foundation-base/mersenne-twister"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { cpusOfNode, nodeOfCpu, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
@@ -34,6 +33,21 @@ import { TokenStealing } from "./token-stealing.ts"
 
 /** Answers to thieves that are kept for repeated questions. */
 const ANSWERED_MAX = 256
+
+/** What a scheduler shows of itself to people and checkers. */
+export type SchedulerInspection = {
+  readonly queue: QueueName
+  readonly generation: number
+  readonly epoch: number
+  readonly policy: string
+  readonly active: boolean
+  /** Claims, oldest first. */
+  readonly waiting: readonly string[]
+  /** CPUs that it believes idle. */
+  readonly idle: readonly number[]
+  /** Tasks of decisions on their way. */
+  readonly deciding: readonly string[]
+}
 
 export interface SchedulerConfig {
   readonly spec: MachineSpec
@@ -325,7 +339,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   }
 
   /** For people and checkers. Not part of the protocol. */
-  inspect(): Json {
+  inspect(): SchedulerInspection {
     const { queue, generation, epoch, policyName, active } = this.#context
     return {
       queue,
@@ -335,6 +349,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       active,
       waiting: this.#queue.waiting.map((task) => task.task),
       idle: [...this.#claims.idleCpus()],
+      deciding: this.#claims.onTheirWay(),
     }
   }
 }

@@ -35,7 +35,7 @@ export class Arrivals {
   next(tick: number): JobSpec {
     const { run, workingSet } = this.#spec
     return {
-      name: `j${this.#made++}`,
+      name: `j${this.#made++}`, // a form that listed jobs may not have: scenario/machine/resolve
       run: this.#random.between(run.least, run.most),
       workingSet: this.#random.between(workingSet.least, workingSet.most),
       affinity: [],

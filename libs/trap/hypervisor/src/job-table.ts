@@ -91,7 +91,8 @@ export class JobTable {
   }
 
   restore(records: readonly Json[]): void {
-    const jobs = records.map((record) => record as unknown as Job).sort((a, b) => a.ordinal - b.ordinal)
+    // Copies: what the store hands out is not ours to change.
+    const jobs = records.map((record) => ({ ...(record as unknown as Job) })).sort((a, b) => a.ordinal - b.ordinal)
     for (const job of jobs) this.#jobs.set(job.spec.name, job)
     this.#ordinals = Math.max(this.#ordinals, ...jobs.map((job) => job.ordinal + 1))
   }

@@ -1,0 +1,120 @@
+/**
+ * A machine and what goes wrong in it, drawn from a seed: every policy, layout, load and kind of fault comes up, alone and together.
+ *
+ * Each kind of fault is there or not by a fair coin (swarm testing: faults that are always on hide the bugs that need their absence).
+ * Durations are scaled to the machine: a message takes 100 cycles where nothing is wrong, a tick has a million, so a delay that
+ * matters to a schedule is one of a good part of a tick, and a node is given up after 200 ticks of silence.
+ */
+import type { Random } from "@backplane/foundation-base/random"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { CycleRange, FaultPlan } from "@backplane/foundation-simulation/fault-plan"
+import { POLICY_NAMES, type ActionSpec, type ArrivalSpec, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
+import { TickClock } from "@backplane/scenario-machine/tick-clock"
+
+export const TICK_CYCLES = 1_000_000
+/** Jobs arrive for so long after the last fault: a machine that has healed must do new work as if nothing had been. */
+export const CALM_TICKS = 150
+
+export interface SoakCase {
+  readonly spec: MachineSpec
+  readonly faults: FaultPlan | null
+  /** Tick after which nothing goes wrong any more. */
+  readonly calmTick: number
+}
+
+/** Faults of every kind. */
+export function drawFaulty(random: Random, seed: number): SoakCase {
+  const calmTick = random.between(40, 300)
+  const spec = drawSpec(random.fork("machine"), { seed, lastArrival: calmTick + CALM_TICKS })
+  const until = new TickClock(spec.clock).start(calmTick)
+  return { spec, faults: drawFaults(random.fork("faults"), until), calmTick }
+}
+
+/** Nothing fails, but messages take a good part of a tick: as in a live machine in free mode on a busy host. */
+export function drawSlow(random: Random, seed: number): SoakCase {
+  const calmTick = random.between(200, 400)
+  const spec = drawSpec(random.fork("machine"), { seed, lastArrival: calmTick })
+  const slowest = random.between(TICK_CYCLES / 10, TICK_CYCLES)
+  return { spec, faults: { until: virtualTime(Number.MAX_SAFE_INTEGER), delay: { min: TICK_CYCLES / 10, max: slowest } }, calmTick: 0 }
+}
+
+/** Nothing is wrong at all. */
+export function drawExact(random: Random, seed: number): SoakCase {
+  return { spec: drawSpec(random.fork("machine"), { seed, lastArrival: 200 }), faults: null, calmTick: 0 }
+}
+
+function drawSpec(random: Random, options: { readonly seed: number; readonly lastArrival: number }): MachineSpec {
+  const cpus = random.between(1, 6)
+  const lateShare = random.unit()
+  const jobs = Array.from({ length: random.between(1, 24) }, (_, index) => ({
+    name: `task-${index}`,
+    run: random.chance(0.1) ? 0 : random.between(1, 100),
+    workingSet: random.between(0, 60),
+    affinity: random.chance(0.25) ? drawAffinity(random, cpus) : [],
+    restartable: true,
+    arrival: random.chance(lateShare) ? random.between(1, options.lastArrival) : 0,
+  }))
+  const input: MachineInput = {
+    name: "soak",
+    seed: options.seed,
+    topology: { cpus, nodes: random.between(1, Math.min(cpus, 4)) },
+    cache: { warmupTicks: random.between(0, 12), warmRate: random.between(1, 3) },
+    schedule: {
+      policy: random.pick(POLICY_NAMES),
+      sliceTicks: random.between(2, 15),
+      peekTicks: random.between(0, 15),
+      randomOrder: random.chance(0.2),
+    },
+    clock: { tickCycles: TICK_CYCLES },
+    jobs,
+    ...(random.chance(0.3) ? { arrivals: drawArrivals(random) } : {}),
+    actions: drawSwaps(random, options.lastArrival),
+  }
+  return resolveMachineSpec(input)
+}
+
+function drawArrivals(random: Random): ArrivalSpec {
+  return {
+    everyTicks: random.between(2, 12),
+    run: { least: 0, most: random.between(1, 60) },
+    workingSet: { least: 0, most: 60 },
+    liveMax: random.between(1, 12),
+    total: random.between(1, 20),
+  }
+}
+
+/** At least one CPU. */
+function drawAffinity(random: Random, cpus: number): number[] {
+  const all = Array.from({ length: cpus }, (_, cpu) => cpu)
+  return random
+    .shuffled(all)
+    .slice(0, random.between(1, cpus))
+    .sort((a, b) => a - b)
+}
+
+function drawSwaps(random: Random, lastTick: number): ActionSpec[] {
+  if (random.chance(0.5)) return []
+  return Array.from({ length: random.between(1, 4) }, () => ({ atTick: random.between(1, lastTick), swap: random.pick(POLICY_NAMES) }))
+}
+
+function drawFaults(random: Random, until: FaultPlan["until"]): FaultPlan {
+  const ticks = (least: number, most: number): CycleRange => ({ min: least * TICK_CYCLES, max: random.between(least, most) * TICK_CYCLES })
+  const share = (most: number): number => random.unit() * most
+  const maybe = <T>(make: () => T): T | null => (random.chance(0.5) ? make() : null)
+  const delay = (): CycleRange => ({ min: 100, max: random.pick([1_000, TICK_CYCLES / 10, TICK_CYCLES, 3 * TICK_CYCLES]) })
+  const downMax = random.between(1, 3)
+  // Some outages are longer than the silence after which a node is given up: then the dead come back.
+  const outage = (): CycleRange => ticks(1, random.chance(0.3) ? 260 : 40)
+  return {
+    until,
+    ...maybe(() => ({ loss: share(0.25) })),
+    ...maybe(() => ({ duplication: share(0.25) })),
+    ...maybe(() => ({ delay: delay() })),
+    ...maybe(() => ({ delay: delay(), reordering: share(0.5) })),
+    ...maybe(() => ({ clog: { chance: share(0.02), lasting: ticks(1, 20) } })),
+    ...maybe(() => ({ partition: { every: ticks(5, 60), lasting: outage(), oneWay: share(0.5), partial: share(0.5) } })),
+    ...maybe(() => ({ crash: { every: ticks(3, 60), down: outage(), loseUnsynced: share(1), downMax } })),
+    ...maybe(() => ({ pause: { every: ticks(5, 60), lasting: outage() } })),
+  }
+}
