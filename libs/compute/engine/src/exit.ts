@@ -6,6 +6,9 @@ import type { AccessKind, EngineExit } from "@backplane/compute-contract/engine"
 
 const LITTLE = true
 
+/** In the order of their numbers, which begin at 0. */
+const EXIT_NUMBERS: readonly ExitNumber[] = Object.values(EXIT)
+
 type ExitNumber = (typeof EXIT)[keyof typeof EXIT]
 
 export function readExit(view: DataView, at: number): EngineExit {
@@ -65,7 +68,7 @@ export function readExit(view: DataView, at: number): EngineExit {
 }
 
 function exitNumber(value: number): ExitNumber {
-  const known = Object.values(EXIT).find((kind) => kind === value)
+  const known = EXIT_NUMBERS[value]
   assert(known !== undefined, "an exit has a known kind")
   return known
 }
