@@ -21,8 +21,8 @@ export interface Guest {
   /** Of `backplane exec`. */
   readonly exit: number
   readonly reason: string
-  /** All that the console shows. */
-  readonly console: string
+  /** All that the console shows; null for one that writes raw bytes. */
+  readonly console: string | null
   /** Whether `qemu-system-riscv64 -machine virt` of version 7.2 ends in the same way. */
   readonly qemu: "same" | "differs"
 }
@@ -64,7 +64,7 @@ function guest(fields: Fields): Guest {
     maxInstructions: number(fields, "maxInstructions"),
     exit: number(fields, "exit") ?? 0,
     reason: string(fields, "reason", null),
-    console: string(fields, "console", ""),
+    console: fields["raw"] === true ? null : string(fields, "console", ""),
     qemu: fields["qemu"] === "differs" ? "differs" : "same",
   }
 }
