@@ -1,0 +1,49 @@
+/** Plain base64 (RFC 4648, section 4), with padding and without line breaks: bytes as JSON text. */
+import { assert } from "./assert.ts"
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+/** Code unit → value, or 255. */
+const VALUES = Uint8Array.from({ length: 128 }, (_, unit) => ALPHABET.indexOf(String.fromCharCode(unit)) & 0xff)
+const NO_VALUE = 255
+/** Groups that are joined to text at once: `String.fromCharCode` takes so many arguments without harm. */
+const CHUNK_UNITS = 8192
+
+export function encodeBase64(bytes: Uint8Array): string {
+  const units = new Uint8Array(Math.ceil(bytes.length / 3) * 4)
+  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
+    const group = ((bytes[from] ?? 0) << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0)
+    for (let digit = 0; digit < 4; digit++) units[to + digit] = ALPHABET.charCodeAt((group >>> (18 - 6 * digit)) & 63)
+  }
+  const missing = (3 - (bytes.length % 3)) % 3
+  units.fill("=".charCodeAt(0), units.length - missing)
+  let text = ""
+  for (let at = 0; at < units.length; at += CHUNK_UNITS) text += String.fromCharCode(...units.subarray(at, at + CHUNK_UNITS))
+  return text
+}
+
+/** How many bytes a text of this length and padding stands for. */
+export function decodedBytes(text: string): number {
+  return (text.length / 4) * 3 - (text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0)
+}
+
+/** Is it base64? Asked at the edge, before `decodeBase64`. */
+export function isBase64(text: string): boolean {
+  if (text.length % 4 !== 0) return false
+  const digits = text.endsWith("==") ? text.length - 2 : text.endsWith("=") ? text.length - 1 : text.length
+  for (let at = 0; at < digits; at++) if ((VALUES[text.charCodeAt(at)] ?? NO_VALUE) === NO_VALUE) return false
+  return true
+}
+
+export function decodeBase64(text: string): Uint8Array {
+  assert(isBase64(text), "the text is base64")
+  const bytes = new Uint8Array(decodedBytes(text))
+  // Padding stands for digits of value 0 whose bytes fall outside the array.
+  const digit = (at: number): number => (text.charCodeAt(at) === 0x3d ? 0 : (VALUES[text.charCodeAt(at)] ?? 0))
+  for (let from = 0, to = 0; from < text.length; from += 4, to += 3) {
+    const group = (digit(from) << 18) | (digit(from + 1) << 12) | (digit(from + 2) << 6) | digit(from + 3)
+    bytes[to] = group >>> 16
+    bytes[to + 1] = group >>> 8
+    bytes[to + 2] = group
+  }
+  return bytes
+}
