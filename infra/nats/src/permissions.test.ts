@@ -38,7 +38,7 @@ describe("permissions", () => {
   it("a scheduler may speak as a scheduler, and the node hears it", async () => {
     const node = await as("numa-node")
     const heard: string[] = []
-    node.connection.subscribe("bp.m.node.0.>", { callback: (_, message) => heard.push(message.subject) })
+    node.connection.subscribe("bp.m.node.0.>", { callback: (_, message) => void heard.push(message.subject) })
     await settle(node.connection)
     const scheduler = await as("cpu-scheduler")
     scheduler.connection.publish("bp.m.node.0.scheduler.1", "{}")
@@ -50,7 +50,7 @@ describe("permissions", () => {
   it("a scheduler cannot speak as a node: refused by the server and seen as a violation, and nobody hears it", async () => {
     const node = await as("numa-node")
     const heard: string[] = []
-    node.connection.subscribe("bp.m.node.0.>", { callback: (_, message) => heard.push(message.subject) })
+    node.connection.subscribe("bp.m.node.0.>", { callback: (_, message) => void heard.push(message.subject) })
     await settle(node.connection)
     const scheduler = await as("cpu-scheduler")
     const forged = [

@@ -64,9 +64,11 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
   /** Starts a long run, kills a process in the middle of it, and returns how the run ended. */
   const runWithKill = async (victim: string, ...flags: readonly string[]): Promise<Result> => {
     const run = cli("jobs", ...LONG, ...flags)
-    for (let tries = 0; tries < 600 && (await ticksOfRun()) < 200; tries++);
-    expect(await ticksOfRun()).toBeGreaterThanOrEqual(200)
-    expect(await cli("kill", victim)).toMatchObject({ code: 0 })
+    let tick = -1
+    for (let tries = 0; tries < 600 && tick < 200; tries++) tick = await ticksOfRun()
+    expect(tick).toBeGreaterThanOrEqual(200)
+    // By its pid, not by `backplane kill`: on a busy computer a command takes as long to start as a short run takes.
+    process.kill(stack.pidOf(victim), "SIGKILL")
     const { code, output } = await run
     expect(code).toBe(0)
     await until(() => stack.state()?.processes.every((each) => each.phase === "ready") === true, 3_000)

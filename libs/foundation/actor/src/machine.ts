@@ -68,7 +68,14 @@ export interface PersistEffect {
  * - `note`: names the span of the current step and gives it attributes; makes it a root where the message carried none.
  */
 export type SpanEffect =
-  | { readonly kind: "span"; readonly op: "open"; readonly key: string; readonly name: string; readonly root?: boolean; readonly attributes?: Attributes }
+  | {
+      readonly kind: "span"
+      readonly op: "open"
+      readonly key: string
+      readonly name: string
+      readonly root?: boolean
+      readonly attributes?: Attributes
+    }
   | { readonly kind: "span"; readonly op: "close"; readonly key: string; readonly attributes?: Attributes; readonly error?: string }
   | { readonly kind: "span"; readonly op: "note"; readonly name: string; readonly attributes?: Attributes }
 

@@ -71,7 +71,7 @@ describe("nats bus", () => {
     const seen: { text: string; traceparent: string | undefined; at: string | undefined }[] = []
     raw.subscribe("bp.m.scheduler.>", {
       callback: (_, message) =>
-        seen.push({ text: message.string(), traceparent: message.headers?.get("traceparent"), at: message.headers?.get("Bp-At") }),
+        void seen.push({ text: message.string(), traceparent: message.headers?.get("traceparent"), at: message.headers?.get("Bp-At") }),
     })
     await raw.flush()
     const world = await overNats()
