@@ -4,6 +4,7 @@ import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { Random } from "@backplane/foundation-base/random"
 import { WasmEngine } from "./engine.ts"
 import { COMPARE_MEMORY_BYTES, firstDifference } from "./suite/compare.ts"
+import { DATA_POINTERS, generateProgram } from "@backplane/compute-riscv/generate"
 import type { Extension } from "@backplane/compute-riscv/instruction"
 
 const EXTENSIONS: readonly (readonly Extension[])[] = [
@@ -47,5 +48,34 @@ describe("random bytes as code", () => {
       kinds.add(exit.kind)
     }
     expect([...kinds]).toContain("exception")
+  })
+})
+
+describe("a CPU that moves to another engine in mid-run", () => {
+  // Without atomics: a move breaks the reservation, as the manual allows, so an SC may go the other way.
+  it("ends in the same state as one that stayed", () => {
+    const random = new Random("move")
+    for (let round = 0; round < 20; round++) {
+      const memory = new Uint8Array(COMPARE_MEMORY_BYTES)
+      memory.set(generateProgram(random, { extensions: ["I", "M", "C", "Zbb"], instructions: 400 }), 0xf00)
+      const start = (): WasmEngine => {
+        const engine = new WasmEngine({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 1 })
+        engine.writeMemory(RAM_BASE, memory)
+        for (let register = 1; register < 32; register++) engine.writeRegister(0, register, RAM_BASE + 0x8000n + BigInt(register))
+        for (const pointer of DATA_POINTERS) engine.writeRegister(0, pointer, RAM_BASE + 0x9000n)
+        engine.writePc(0, RAM_BASE + 0xf00n)
+        return engine
+      }
+      const stayed = start()
+      const end = stayed.run(0, 10_000)
+      const from = start()
+      from.run(0, random.between(1, 200))
+      const to = new WasmEngine({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 2 })
+      to.writeMemory(RAM_BASE, from.readMemory(RAM_BASE, COMPARE_MEMORY_BYTES))
+      to.restoreCpu(1, from.captureCpu(0))
+      expect(to.run(1, 10_000)).toMatchObject({ kind: end.kind, pc: end.pc })
+      expect(to.captureCpu(1)).toEqual(stayed.captureCpu(0))
+      expect(to.readMemory(RAM_BASE, COMPARE_MEMORY_BYTES)).toEqual(stayed.readMemory(RAM_BASE, COMPARE_MEMORY_BYTES))
+    }
   })
 })

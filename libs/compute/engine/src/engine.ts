@@ -221,6 +221,15 @@ export class WasmEngine implements Engine {
     this.#view.setUint32(this.#at(cpu) + LAYOUT.RESERVATION, 0, LITTLE)
   }
 
+  readReservation(cpu: number): bigint | null {
+    const host = this.#view.getUint32(this.#at(cpu) + LAYOUT.RESERVATION, LITTLE)
+    return host === 0 ? null : BigInt(host - this.#map.ram) + RAM_BASE
+  }
+
+  writeReservation(cpu: number, address: bigint): void {
+    this.#view.setUint32(this.#at(cpu) + LAYOUT.RESERVATION, this.#host(address, 1), LITTLE)
+  }
+
   #at(cpu: number): number {
     assert(cpu >= 0 && cpu < this.options.cpus, "the CPU exists")
     return STATES + cpu * CPU_BYTES
