@@ -14,15 +14,28 @@ export async function withStack<T>(home: string, use: (client: StackClient) => P
   if (running !== null) return withClient(await StackClient.connect(running), use)
   const own = mkdtempSync(join(tmpdir(), "backplane-"))
   console.error("backplane: no stack is running: starting one for this command (a few seconds)")
+  const interrupted = untilInterrupted()
   try {
     const up = await runProgram(STACK, ["up", "--detach", "--home", own, "--scenario", "none"])
     const state = readStack(own)
     if (up.code !== 0 || state === null) throw new CommandFailure("no-stack", `a stack could not be started:\n${up.stdout}`)
-    return await withClient(await StackClient.connect(state), use)
+    return await Promise.race([withClient(await StackClient.connect(state), use), interrupted.rejects])
   } finally {
+    interrupted.forget()
     await runProgram(STACK, ["down", "--home", own])
     rmSync(own, { recursive: true, force: true })
   }
+}
+
+/** Ctrl-C must not leave the stack of this command behind: it ends the use of it, and then the stack is taken down as always. */
+function untilInterrupted(): { readonly rejects: Promise<never>; readonly forget: () => void } {
+  let stop: () => void = () => undefined
+  const rejects = new Promise<never>((_, reject) => {
+    stop = () => reject(new CommandFailure("interrupted", "interrupted", { exitCode: 130 }))
+  })
+  rejects.catch(() => undefined) // it may come when nobody races it any more
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop)
+  return { rejects, forget: () => process.removeListener("SIGINT", stop).removeListener("SIGTERM", stop) }
 }
 
 async function withClient<T>(client: StackClient, use: (client: StackClient) => Promise<T>): Promise<T> {

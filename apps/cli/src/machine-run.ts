@@ -47,7 +47,12 @@ async function waitForEnd(client: StackClient, machine: string): Promise<RunOutp
   let progress = ""
   let movedAt = Date.now()
   for (;;) {
-    const state = await client.inspect(machine, "hypervisor.0").catch(() => null)
+    const state = await client.inspect(machine, "hypervisor.0").catch((error: unknown) => {
+      // A hypervisor that is just being hosted does not answer yet; one whose process died has taken a machine in lock-step with it.
+      if (String(error).includes(`there is no machine ${machine}`))
+        throw new CommandFailure("machine-gone", `the machine ${machine} is gone: the hypervisor's process ended during the run`)
+      return null
+    })
     if (state !== null) {
       const { result, failure, nodes } = state as unknown as HypervisorState
       if (failure !== null) return { failure }
