@@ -61,6 +61,7 @@ export const ConsensusMessage = Type.Union([
       ok: Type.Boolean(),
       match: Type.Integer({ minimum: 0, description: "ok: last index that is on my disk as on yours; else: try from here" }),
       round: Type.Integer({ minimum: 0 }),
+      voter: Type.Boolean({ description: "false: I lost data and only learn; do not count me" }),
     },
     closed,
   ),

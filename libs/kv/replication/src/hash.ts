@@ -30,16 +30,32 @@ export function partitionOf(bucket: string, key: string): number {
   return lane(placeName(bucket, key), 0x85ebca6b) % PARTITIONS
 }
 
+/** One hash of many, in their order; `high` and `low` have one length. */
+export function foldHashes(high: Uint32Array, low: Uint32Array): Hash64 {
+  let one = 0x9747b28c
+  let other = 0x3c6ef372
+  for (let index = 0; index < high.length; index++) {
+    one = mixed(mixed(one, high[index] ?? 0), low[index] ?? 0)
+    other = mixed(mixed(other, low[index] ?? 0), high[index] ?? 0)
+  }
+  return { high: finished(one ^ high.length), low: finished(other ^ high.length) }
+}
+
 function lane(text: string, seed: number): number {
   let hash = seed
-  for (let index = 0; index < text.length; index++) {
-    let unit = Math.imul(text.charCodeAt(index), 0xcc9e2d51)
-    unit = Math.imul((unit << 15) | (unit >>> 17), 0x1b873593)
-    hash ^= unit
-    hash = Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64
-  }
-  hash ^= text.length
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
+  for (let index = 0; index < text.length; index++) hash = mixed(hash, text.charCodeAt(index))
+  return finished(hash ^ text.length)
+}
+
+function mixed(hash: number, value: number): number {
+  let unit = Math.imul(value, 0xcc9e2d51)
+  unit = Math.imul((unit << 15) | (unit >>> 17), 0x1b873593)
+  const next = hash ^ unit
+  return (Math.imul((next << 13) | (next >>> 19), 5) + 0xe6546b64) | 0
+}
+
+function finished(hash: number): number {
+  let last = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  last = Math.imul(last ^ (last >>> 13), 0xc2b2ae35)
+  return (last ^ (last >>> 16)) >>> 0
 }

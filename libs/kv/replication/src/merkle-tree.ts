@@ -5,7 +5,7 @@
  * states, so a change costs two of them whatever the leaf holds; nodes and the root are hashed over their children when asked for. What a
  * state's hash covers is the caller's business; a state that must not count has none.
  */
-import { hashOf, hexOf, type Hash64 } from "./hash.ts"
+import { foldHashes, hashOf, hexOf, type Hash64 } from "./hash.ts"
 
 export const NODES = 32
 export const LEAVES_PER_NODE = 32
@@ -15,12 +15,15 @@ export function leafOf(place: string): number {
   return hashOf(place).low % LEAVES
 }
 
+const EMPTY_NODE = hexOf(foldHashes(new Uint32Array(LEAVES_PER_NODE), new Uint32Array(LEAVES_PER_NODE)))
+const EMPTY_ROOT = hexOf(hashOf(new Array<string>(NODES).fill(EMPTY_NODE).join("")))
+
 export class MerkleTree {
   readonly #high = new Uint32Array(LEAVES)
   readonly #low = new Uint32Array(LEAVES)
   /** Null where a leaf below changed. */
-  readonly #nodes: (string | null)[] = new Array<string | null>(NODES).fill(null)
-  #root: string | null = null
+  readonly #nodes: (string | null)[] = new Array<string | null>(NODES).fill(EMPTY_NODE)
+  #root: string | null = EMPTY_ROOT
   /** Grows with each change: an equal number means that nothing changed. */
   #changes = 0
 
@@ -45,7 +48,9 @@ export class MerkleTree {
 
   nodes(): readonly string[] {
     return this.#nodes.map((known, node) => {
-      const hash = known ?? hexOf(hashOf(this.leaves(node).join("")))
+      if (known !== null) return known
+      const [start, end] = [node * LEAVES_PER_NODE, (node + 1) * LEAVES_PER_NODE]
+      const hash = hexOf(foldHashes(this.#high.subarray(start, end), this.#low.subarray(start, end)))
       this.#nodes[node] = hash
       return hash
     })

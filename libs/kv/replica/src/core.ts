@@ -1,0 +1,193 @@
+/**
+ * What the parts of a replica share: its keys, its shelf of hints, its clock, what waits for the disk, and what the step has to say.
+ *
+ * It decides nothing about requests; the coordinators and the repairs do (see replica.ts for the walk).
+ */
+import { defined } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Bucket } from "@backplane/kv-contract/bucket"
+import type { KeyState, Vector } from "@backplane/kv-contract/versions"
+import { partitionOf, placeName } from "@backplane/kv-replication/hash"
+import { HintShelf, type Hint } from "@backplane/kv-replication/hint-shelf"
+import { holdersOf } from "@backplane/kv-replication/partition-map"
+import { observed } from "@backplane/kv-versioning/hybrid-clock"
+import { reconcilerOf, type Reconciler } from "@backplane/kv-versioning/reconcile/reconciler"
+import { highestCount } from "@backplane/kv-versioning/vector"
+import { AnswerBook } from "./answer-book.ts"
+import { DurableWrites, type Waiter } from "./durable-writes.ts"
+import { KeyTable, type Applied, type KeyRecord, type Place } from "./key-table.ts"
+import { Outbox } from "./outbox.ts"
+import { TIMINGS_DEFAULT, type ReplicaOptions, type ReplicaTimings } from "./replica-options.ts"
+import { SOUND_RULES, type ReplicaRules } from "./rules.ts"
+
+/** Requests remembered with a key, so that a repeat after a restart is not applied again. */
+const APPLIED_MAX = 8
+
+export class ReplicaCore {
+  readonly options: ReplicaOptions
+  readonly id: ActorId
+  readonly rules: ReplicaRules
+  readonly timings: ReplicaTimings
+  readonly outbox = new Outbox()
+  readonly durable = new DurableWrites(this.outbox)
+  readonly table: KeyTable
+  readonly shelf: HintShelf
+  readonly book = new AnswerBook()
+  /** Waiters that need not wait; the replica hands them on at the end of the step. */
+  readonly ready: Waiter[] = []
+  /** Partitions of which something was lost, with the holders that were found equal since. */
+  readonly unsure = new Map<number, Set<ActorId>>()
+  now: VirtualTime = 0 as VirtualTime
+  /** Name under which this life counts events. */
+  writer = ""
+  /** Hints handed over so far: what was counted on top of a hint is not counted on under the same name once that is gone. */
+  handovers = 0
+  /** Ids made by this life. */
+  #ids = 0
+  #life = ""
+  /** Latest hybrid time seen or made. */
+  #time = 0
+  readonly #buckets: ReadonlyMap<string, { readonly bucket: Bucket; readonly reconciler: Reconciler }>
+
+  constructor(options: ReplicaOptions) {
+    this.options = options
+    this.id = options.id
+    this.rules = options.rules ?? SOUND_RULES
+    this.timings = { ...TIMINGS_DEFAULT, ...options.timings }
+    this.table = new KeyTable(this.rules)
+    this.shelf = new HintShelf(options.hintsPerReplicaMax)
+    this.#buckets = new Map(
+      options.buckets.map((bucket) => {
+        const reconciler = reconcilerOf(bucket, options.handlers ?? new Map())
+        if (typeof reconciler === "string") throw new Error(reconciler)
+        return [bucket.name, { bucket, reconciler }]
+      }),
+    )
+  }
+
+  /** Begins a life: its name is new, its clock lies past all it knows. */
+  begin(now: VirtualTime, lives: number): void {
+    this.now = now
+    this.writer = this.rules.writerName({ id: this.id, wall: this.wall(), count: lives })
+    this.#life = `${this.id}/${lives}/${now.toString(36)}`
+    this.#time = this.table.highestTime()
+  }
+
+  wall(): number {
+    return this.options.wall?.(this.now) ?? this.now
+  }
+
+  freshId(): string {
+    return `${this.#life}/${++this.#ids}`
+  }
+
+  bucket(name: string): { readonly bucket: Bucket; readonly reconciler: Reconciler } | undefined {
+    return this.#buckets.get(name)
+  }
+
+  reconciler(name: string): Reconciler {
+    return defined(this.#buckets.get(name), "the bucket was checked").reconciler
+  }
+
+  holders({ bucket, key }: Place): readonly ActorId[] {
+    return holdersOf(this.options.map, partitionOf(bucket, key))
+  }
+
+  isHolder(place: Place): boolean {
+    return this.holders(place).includes(this.id)
+  }
+
+  /** The time of a new event, past everything in `seen`. */
+  nextTime(...seen: readonly Vector[]): number {
+    for (const vector of seen) this.#time = observed(this.#time, highestCount(vector))
+    this.#time = this.rules.nextTime(this.#time, this.wall())
+    return this.#time
+  }
+
+  /** Joins `incoming` into what is known here. */
+  joined(place: Place, incoming: KeyState): KeyState {
+    return this.rules.join(this.reconciler(place.bucket), this.table.stateOf(place), incoming)
+  }
+
+  /** Takes `state` over, in memory now and on disk when `waiter` hears of it. */
+  keep(place: Place, state: KeyState, waiter: Waiter | null, applied: readonly Applied[] = []): void {
+    const before = this.table.record(place)
+    this.#time = observed(this.#time, highestCount(state.context))
+    const requests = [...(before?.applied ?? []), ...applied].slice(-APPLIED_MAX)
+    const record: KeyRecord = { ...place, state, applied: requests }
+    this.table.set(record)
+    this.#persist(place, `k/${placeName(place.bucket, place.key)}`, recordJson(record), waiter)
+  }
+
+  /** Joins `incoming` in; `waiter` hears when what it brought is on disk, at once where that is so already. */
+  absorb(place: Place, incoming: KeyState, waiter: Waiter | null): void {
+    const before = this.table.stateOf(place)
+    const state = this.rules.join(this.reconciler(place.bucket), before, incoming)
+    const known = this.table.record(place)
+    if (known !== undefined && known.state === state) this.#alreadyKnown(`k/${placeName(place.bucket, place.key)}`, waiter)
+    else if (known === undefined && state === before) this.#alreadyKnown("", waiter)
+    else this.keep(place, state, waiter)
+  }
+
+  /** Puts a state on the shelf for a holder that is away; false where there is no room. */
+  shelve(hint: Hint, waiter: Waiter | null): boolean {
+    const held = this.shelf.of(hint.target, hint.bucket, hint.key)
+    const state = held === undefined ? hint.state : this.rules.join(this.reconciler(hint.bucket), held.state, hint.state)
+    const key = hintKey(hint)
+    if (held !== undefined && held.state === state) {
+      this.#alreadyKnown(key, waiter)
+      return true
+    }
+    if (!this.shelf.put({ ...hint, state })) return false
+    this.#persist(hint, key, { state: stateJson(state) }, waiter)
+    return true
+  }
+
+  /** True while what is known of the key here is not all on disk: a crash could take it back, so nobody may see it. */
+  isUndurable({ bucket, key }: Place): boolean {
+    return !this.rules.servesUndurable && this.durable.isWaiting(`k/${placeName(bucket, key)}`)
+  }
+
+  /** `waiter` hears when it is. */
+  whenDurable({ bucket, key }: Place, waiter: Waiter): void {
+    this.durable.join(`k/${placeName(bucket, key)}`, waiter)
+  }
+
+  unshelve(hint: Hint): void {
+    if (!this.shelf.delivered(hint)) return
+    this.handovers++
+    this.durable.write(hintKey(hint), null, null)
+  }
+
+  forgetKey(record: KeyRecord): void {
+    this.table.remove(record)
+    this.durable.write(`k/${placeName(record.bucket, record.key)}`, null, null)
+  }
+
+  #persist(place: Place, key: string, value: Json, waiter: Waiter | null): void {
+    const inMemory = this.bucket(place.bucket)?.bucket.durability === "memory"
+    if (!inMemory) this.durable.write(key, value, this.rules.acknowledgesEarly ? null : waiter)
+    if (waiter !== null && (inMemory || this.rules.acknowledgesEarly)) this.ready.push(waiter)
+  }
+
+  #alreadyKnown(key: string, waiter: Waiter | null): void {
+    if (waiter === null) return
+    if (this.durable.isWaiting(key) && !this.rules.acknowledgesEarly) this.durable.join(key, waiter)
+    else this.ready.push(waiter)
+  }
+}
+
+export function hintKey({ target, bucket, key }: Pick<Hint, "target" | "bucket" | "key">): string {
+  return `h/${target}/${placeName(bucket, key)}`
+}
+
+export function stateJson(state: KeyState): Json {
+  const versions = state.versions.map(({ dot, value }): Json => ({ dot: [dot[0], dot[1]], value }))
+  return state.crdt === undefined ? { context: state.context, versions } : { context: state.context, versions, crdt: state.crdt }
+}
+
+function recordJson({ state, applied }: KeyRecord): Json {
+  return { state: stateJson(state), applied: applied.map(([requester, sequence]): Json => [requester, sequence]) }
+}

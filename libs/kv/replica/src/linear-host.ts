@@ -1,0 +1,181 @@
+/**
+ * The linear registers that this replica holds: one consensus group per partition, woken by the first request or message for it.
+ *
+ * It carries the groups' actions out and answers requesters; what is decided is the group's business (kv/replication/consensus).
+ */
+import type { Json } from "@backplane/foundation-base/json"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { KvRequest, Operation } from "@backplane/kv-contract/client-messages"
+import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
+import { ConsensusGroup, type GroupAction } from "@backplane/kv-replication/consensus/consensus-group"
+import { partitionOf } from "@backplane/kv-replication/hash"
+import { holdersOf } from "@backplane/kv-replication/partition-map"
+import type { ReplicaCore } from "./core.ts"
+import { rejection } from "./rejections.ts"
+
+export type LinearOperation = Extract<Operation, { type: "get" | "cas" }>
+
+interface PendingLinear {
+  readonly requester: ActorId
+  readonly sequence: number
+  readonly isWrite: boolean
+  readonly startedAt: number
+}
+
+const NO_LEADER = "ask again: the partition has no leader that this replica knows of"
+
+export class LinearHost {
+  readonly #core: ReplicaCore
+  readonly #groups = new Map<number, ConsensusGroup>()
+  readonly #restored = new Map<number, Map<string, Json>>()
+  readonly #pending = new Map<string, PendingLinear>()
+
+  constructor(core: ReplicaCore) {
+    this.#core = core
+  }
+
+  get isIdle(): boolean {
+    return this.#groups.size === 0
+  }
+
+  group(partition: number): ConsensusGroup | undefined {
+    return this.#groups.get(partition)
+  }
+
+  /** One value that was on disk: `r/<partition>/<key>`. */
+  restore(key: string, value: Json): void {
+    const [, partition, name] = key.split("/")
+    const values = this.#restored.get(Number(partition)) ?? new Map<string, Json>()
+    values.set(name ?? "", value)
+    this.#restored.set(Number(partition), values)
+  }
+
+  wakeRestored(): void {
+    for (const partition of [...this.#restored.keys()].sort((a, b) => a - b)) this.#wake(partition)
+  }
+
+  begin(requester: ActorId, request: KvRequest, operation: LinearOperation, isForwarded: "forwarded" | "direct"): void {
+    const core = this.#core
+    const { bucket, key } = operation
+    const { sequence } = request
+    const partition = partitionOf(bucket, key)
+    const group = this.#wake(partition)
+    if (group.role !== "leader") {
+      core.book.forget(requester, sequence)
+      // A forwarded request goes no further: two replicas that each believe in the other would play ball.
+      if (isForwarded === "direct" && group.leader !== null && group.leader !== core.id) {
+        core.outbox.send(group.leader, { type: "forward", requester, request })
+        return
+      }
+      core.outbox.answer(requester, rejection(sequence, { reason: "no-leader", remedy: NO_LEADER }))
+      return
+    }
+    const isWrite = operation.type === "cas"
+    this.#pending.set(`${requester}#${sequence}`, { requester, sequence, isWrite, startedAt: core.now })
+    if (operation.type === "get") this.#carry(partition, group.read({ requester, sequence, bucket, key }))
+    else this.#carry(partition, group.propose({ requester, sequence, bucket, key, expect: operation.expect, value: operation.value }))
+  }
+
+  onItem(from: ActorId, { partition, message }: ConsensusItem): void {
+    if (!holdersOf(this.#core.options.map, partition).includes(this.#core.id)) return
+    this.#carry(partition, this.#wake(partition).hear(this.#core.now, from, message))
+  }
+
+  onDurable(partition: number, ticket: number): void {
+    const group = this.#groups.get(partition)
+    if (group !== undefined) this.#carry(partition, group.durable(ticket, this.#core.now))
+  }
+
+  tick(): void {
+    const { now, timings, outbox, book } = this.#core
+    for (const [partition, group] of this.#groups) this.#carry(partition, group.tick(now))
+    for (const [name, pending] of this.#pending) {
+      if (now - pending.startedAt < timings.deadline) continue
+      this.#pending.delete(name)
+      book.forget(pending.requester, pending.sequence)
+      const remedy = "ask again, with the same sequence: no majority answered in time"
+      outbox.answer(pending.requester, rejection(pending.sequence, { reason: "quorum-not-met", remedy, unknown: pending.isWrite }))
+    }
+  }
+
+  /** What was proposed and read in this step leaves together. */
+  flush(): void {
+    for (const [partition, group] of this.#groups) this.#carry(partition, group.flush(this.#core.now))
+  }
+
+  #wake(partition: number): ConsensusGroup {
+    const known = this.#groups.get(partition)
+    if (known !== undefined) return known
+    const { options, id, rules, timings, now, unsure } = this.#core
+    const group = new ConsensusGroup({
+      id,
+      partition,
+      voters: holdersOf(options.map, partition),
+      rules: rules.consensus,
+      election: timings.election,
+      heartbeat: timings.heartbeat,
+      restored: this.#restored.get(partition) ?? new Map<string, Json>(),
+      damaged: unsure.has(partition),
+    })
+    this.#groups.set(partition, group)
+    this.#carry(partition, group.tick(now))
+    return group
+  }
+
+  #carry(partition: number, actions: readonly GroupAction[]): void {
+    const { outbox, durable } = this.#core
+    for (const action of actions) {
+      switch (action.do) {
+        case "send":
+          outbox.send(action.to, { type: "consensus", partition, message: action.message })
+          break
+        case "write":
+          durable.write(
+            `r/${partition}/${action.key}`,
+            action.value,
+            action.ticket === null ? null : { kind: "consensus", partition, ticket: action.ticket },
+          )
+          break
+        case "applied":
+          this.#applied(action)
+          break
+        case "read":
+          this.#answer(action.read.requester, action.read.sequence, { values: action.value === null ? [] : [action.value] })
+          break
+        case "refused":
+          this.#refused(action.requester, action.sequence)
+          break
+      }
+    }
+  }
+
+  #applied({ command, result }: Extract<GroupAction, { do: "applied" }>): void {
+    if (result === "forgotten") {
+      this.#refused(command.requester, command.sequence)
+      return
+    }
+    this.#answer(command.requester, command.sequence, { values: result.value === null ? [] : [result.value], swapped: result.swapped })
+  }
+
+  #answer(requester: string, sequence: number, what: { readonly values: string[]; readonly swapped?: boolean }): void {
+    const pending = this.#take(requester, sequence)
+    if (pending === undefined) return
+    const answer = { sequence, ok: true as const, context: {}, ...what }
+    this.#core.book.set(pending.requester, sequence, answer)
+    this.#core.outbox.answer(pending.requester, answer)
+  }
+
+  #refused(requester: string, sequence: number): void {
+    const pending = this.#take(requester, sequence)
+    if (pending === undefined) return
+    this.#core.book.forget(pending.requester, sequence)
+    this.#core.outbox.answer(pending.requester, rejection(sequence, { reason: "no-leader", remedy: NO_LEADER }))
+  }
+
+  #take(requester: string, sequence: number): PendingLinear | undefined {
+    const name = `${requester}#${sequence}`
+    const pending = this.#pending.get(name)
+    this.#pending.delete(name)
+    return pending
+  }
+}

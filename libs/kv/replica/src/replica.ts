@@ -1,0 +1,301 @@
+/**
+ * A replica of the key-value store: coordinates requests, holds partitions, repairs what diverged.
+ *
+ * The walk of a write: gateway → coordinator → holders → coordinator → gateway (4 messages; a coordinator that holds no copy adds a forward). The
+ * machine only sorts: requests go to their coordinator, items of peers to the part that asked for them, notices of the disk to who
+ * waits, timers to the rounds. Its states are those of its parts; see README.md for the invariants.
+ */
+import { unreachable } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import { actorId, isActorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { noteSpan, persist, timer } from "@backplane/foundation-actor/effects"
+import type { Input, Machine, Restored } from "@backplane/foundation-actor/machine"
+import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { KvRequest } from "@backplane/kv-contract/client-messages"
+import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import { PARTITIONS } from "@backplane/kv-contract/limits"
+import type { PeerItem, PeerItemOf } from "@backplane/kv-contract/peer-items"
+import type { KeyState, Vector } from "@backplane/kv-contract/versions"
+import { hashOf } from "@backplane/kv-replication/hash"
+import { holdersOf } from "@backplane/kv-replication/partition-map"
+import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
+import { AntiEntropy } from "./anti-entropy.ts"
+import { Certifier } from "./certifier.ts"
+import { ReplicaCore } from "./core.ts"
+import type { Waiter } from "./durable-writes.ts"
+import { HintKeeper } from "./hint-keeper.ts"
+import type { Applied } from "./key-table.ts"
+import { LinearHost } from "./linear-host.ts"
+import type { KvEffect } from "./outbox.ts"
+import { ReadCoordinator } from "./read-coordinator.ts"
+import { rejection, whatIsWrong } from "./rejections.ts"
+import type { ReplicaOptions } from "./replica-options.ts"
+import { WriteCoordinator } from "./write-coordinator.ts"
+
+export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
+  readonly #core: ReplicaCore
+  readonly #writes: WriteCoordinator
+  readonly #reads: ReadCoordinator
+  readonly #hints: HintKeeper
+  readonly #sync: AntiEntropy
+  readonly #certifier: Certifier
+  readonly #linear: LinearHost
+  /** Rounds that have a timer running. */
+  readonly #armed = new Set<string>()
+
+  constructor(options: ReplicaOptions) {
+    this.#core = new ReplicaCore(options)
+    this.#writes = new WriteCoordinator(this.#core)
+    this.#reads = new ReadCoordinator(this.#core)
+    this.#hints = new HintKeeper(this.#core)
+    this.#sync = new AntiEntropy(this.#core)
+    this.#certifier = new Certifier(this.#core)
+    this.#linear = new LinearHost(this.#core)
+  }
+
+  /** For checkers and metrics: what this replica knows, as it is. */
+  get view(): Pick<ReplicaCore, "table" | "shelf" | "unsure" | "id"> & { readonly linear: LinearHost } {
+    const { table, shelf, unsure, id } = this.#core
+    return { table, shelf, unsure, id, linear: this.#linear }
+  }
+
+  start(now: VirtualTime, restored: Restored): readonly KvEffect[] {
+    const core = this.#core
+    const lives = Number(restored.get("lives") ?? 0) + 1
+    const damaged = restored.has(DAMAGE_KEY)
+    if (damaged)
+      for (let partition = 0; partition < PARTITIONS; partition++) if (this.#holds(partition)) core.unsure.set(partition, new Set())
+    for (const [key, value] of restored) this.#restore(key, value, damaged)
+    core.begin(now, lives)
+    core.outbox.effect(persist("lives", lives))
+    this.#linear.wakeRestored()
+    this.#arm("sync", core.timings.syncRound)
+    this.#arm("certify", core.timings.certifyRound)
+    return this.#end()
+  }
+
+  step(now: VirtualTime, input: Input<KvMessage>): readonly KvEffect[] {
+    this.#core.now = now
+    switch (input.kind) {
+      case "message":
+        this.#onMessage(input.from, input.body)
+        break
+      case "timer":
+        this.#onTimer(input.key)
+        break
+      case "persisted":
+        for (const waiter of this.#core.durable.done(input.key)) this.#onDurable(waiter)
+        break
+      default:
+        unreachable(input)
+    }
+    return this.#end()
+  }
+
+  #onMessage(from: ActorId, body: KvMessage): void {
+    switch (body.kind) {
+      case "KvAsk":
+        for (const request of body.requests) this.#onRequest(from, request, "direct")
+        break
+      case "KvPeer":
+        for (const item of body.items) this.#onItem(from, item)
+        break
+      case "KvTell":
+        break // A replica asks nobody for keys: an answer that strays here is of no use.
+      default:
+        unreachable(body)
+    }
+  }
+
+  #onRequest(requester: ActorId, request: KvRequest, way: "direct" | "forwarded"): void {
+    const core = this.#core
+    const { operation, sequence } = request
+    const stored = core.book.find(requester, sequence)
+    if (stored === "open") return
+    if (stored !== undefined) {
+      core.outbox.answer(requester, stored)
+      return
+    }
+    const wrong = whatIsWrong(core, request)
+    if (wrong !== null) {
+      core.outbox.answer(requester, rejection(sequence, wrong))
+      return
+    }
+    const holders = core.holders(operation)
+    const isLinear = core.bucket(operation.bucket)?.bucket.policy === "linear"
+    const isRead = operation.type === "get" && !isLinear
+    const standsIn = "sloppy" in operation && operation.sloppy === true && request.attempt >= holders.length && operation.type !== "update"
+    if (!isRead && !core.isHolder(operation) && !(standsIn && way === "direct")) {
+      this.#forward(requester, request, way)
+      return
+    }
+    core.book.set(requester, sequence, "open")
+    if (operation.type === "cas" || (operation.type === "get" && isLinear)) this.#linear.begin(requester, request, operation, way)
+    else if (operation.type === "get") this.#reads.begin(requester, request, operation)
+    else this.#writes.begin(requester, request, operation)
+  }
+
+  /** To a holder: a register's request to another one each attempt, a write always to the same, which knows whether it has done it. */
+  #forward(requester: ActorId, request: KvRequest, way: "direct" | "forwarded"): void {
+    const core = this.#core
+    const holders = core.holders(request.operation)
+    if (way === "forwarded") {
+      core.outbox.answer(requester, rejection(request.sequence, { reason: "busy", remedy: "ask again: the partition is being moved" }))
+      return
+    }
+    const isLinear = core.bucket(request.operation.bucket)?.bucket.policy === "linear"
+    const attempt = isLinear ? request.attempt : 0
+    const to = holders[(hashOf(`${requester}#${request.sequence}`).low + attempt) % holders.length]
+    if (to !== undefined) core.outbox.send(to, { type: "forward", requester, request })
+  }
+
+  #onItem(from: ActorId, item: PeerItem): void {
+    switch (item.type) {
+      case "forward":
+        if (isActorId(item.requester)) this.#onRequest(item.requester, item.request, "forwarded")
+        break
+      case "replicate":
+        this.#onReplicate(from, item)
+        break
+      case "replicated":
+        this.#writes.onReplicated(from, item)
+        this.#hints.onReplicated(from, item)
+        break
+      case "fetch":
+        this.#reads.onFetch(from, item)
+        break
+      case "fetched":
+        this.#reads.onFetched(from, item)
+        break
+      case "sync-roots":
+        this.#sync.onRoots(from, item)
+        break
+      case "sync-nodes":
+        this.#sync.onNodes(from, item)
+        break
+      case "sync-leaves":
+        this.#sync.onLeaves(from, item)
+        break
+      case "sync-keys":
+        this.#sync.onKeys(from, item)
+        break
+      case "sync-states":
+        this.#sync.onStates(from, item)
+        break
+      case "certificate-ask":
+        this.#certifier.onAsk(from, item)
+        break
+      case "certificate-vote":
+        this.#certifier.onVote(from, item)
+        break
+      case "certified":
+        this.#certifier.onCertified(item)
+        break
+      case "consensus":
+        this.#linear.onItem(from, item)
+        break
+      default:
+        unreachable(item)
+    }
+  }
+
+  /** Joins the state in, or keeps it for another; acknowledged when it is on disk (D1). */
+  #onReplicate(from: ActorId, { id, bucket, key, state, reason, holdFor }: PeerItemOf<"replicate">): void {
+    const core = this.#core
+    if (core.bucket(bucket) === undefined) return
+    if (reason !== "write") core.outbox.effect(noteSpan(`kv.reconcile ${reason}`, { "backplane.key": `${bucket}/${key}` }))
+    if (holdFor === undefined) {
+      if (core.isHolder({ bucket, key })) core.absorb({ bucket, key }, state, { kind: "acknowledge", to: from, id, held: false })
+      return
+    }
+    const kept = core.shelve({ target: actorId(holdFor), bucket, key, state }, { kind: "acknowledge", to: from, id, held: true })
+    if (!kept) core.outbox.send(from, { type: "replicated", id, ok: core.rules.acknowledgesRefusedHint, held: true })
+  }
+
+  #onDurable(waiter: Waiter): void {
+    switch (waiter.kind) {
+      case "write":
+        return this.#writes.onDurable(waiter.id)
+      case "acknowledge":
+        return this.#core.outbox.send(waiter.to, {
+          type: "replicated",
+          id: waiter.id,
+          ok: true,
+          ...(waiter.held ? { held: true } : {}),
+        })
+      case "read":
+        return this.#reads.onDurable(waiter.id)
+      case "fetch":
+        return this.#reads.onFetch(waiter.to, waiter)
+      case "consensus":
+        return this.#linear.onDurable(waiter.partition, waiter.ticket)
+      default:
+        return unreachable(waiter)
+    }
+  }
+
+  #onTimer(key: string): void {
+    const { timings } = this.#core
+    this.#armed.delete(key)
+    switch (key) {
+      case "retry":
+        this.#writes.tick()
+        this.#reads.tick()
+        break
+      case "hint":
+        this.#hints.round()
+        break
+      case "consensus":
+        this.#linear.tick()
+        break
+      case "sync":
+        this.#sync.round()
+        this.#arm("sync", timings.syncRound)
+        break
+      case "certify":
+        this.#certifier.round()
+        this.#arm("certify", timings.certifyRound)
+        break
+    }
+  }
+
+  /** The end of a step: what need not wait, timers that are needed now, and all that was said. */
+  #end(): readonly KvEffect[] {
+    const { ready, timings, shelf, outbox } = this.#core
+    this.#linear.flush()
+    for (let waiter = ready.shift(); waiter !== undefined; waiter = ready.shift()) this.#onDurable(waiter)
+    if (!this.#writes.isIdle || !this.#reads.isIdle) this.#arm("retry", timings.retry)
+    if (shelf.count > 0) this.#arm("hint", timings.hintRound)
+    if (!this.#linear.isIdle) this.#arm("consensus", Math.floor(timings.heartbeat / 2))
+    return outbox.flush()
+  }
+
+  #arm(key: string, cycles: number): void {
+    if (this.#armed.has(key)) return
+    this.#armed.add(key)
+    this.#core.outbox.effect(timer(key, after(this.#core.now, cycles)))
+  }
+
+  #holds(partition: number): boolean {
+    return holdersOf(this.#core.options.map, partition).includes(this.#core.id)
+  }
+
+  /** One value of the disk, which our own store vouches for: hence the casts. */
+  #restore(key: string, value: Json, damaged: boolean): void {
+    const core = this.#core
+    const slash = key.indexOf("/", 2)
+    const [bucket, name] = [key.slice(2, slash), key.slice(slash + 1)]
+    if (key.startsWith("k/")) {
+      const { state, applied } = value as { readonly state: KeyState; readonly applied: readonly Applied[] }
+      if (core.bucket(bucket) !== undefined)
+        core.table.set({ bucket, key: name, state, applied: core.rules.remembersApplied ? applied : [] })
+    } else if (key.startsWith("h/")) {
+      const inner = name.indexOf("/")
+      const { state } = value as { readonly state: KeyState }
+      core.shelf.put({ target: actorId(bucket), bucket: name.slice(0, inner), key: name.slice(inner + 1), state })
+    } else if (key.startsWith("c/") && !damaged) {
+      const { cut, at } = value as { readonly cut: Vector; readonly at: number }
+      core.table.certify(Number(key.slice(2)), cut, at)
+    } else if (key.startsWith("r/")) this.#linear.restore(key, value)
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The single decisions on which the promises of a replica rest, each a function with a name. A live replica uses `SOUND_RULES`; the
+ * simulator plants a bug by exchanging one, which is how the checkers are known to see it.
+ */
+import { canonicalJson } from "@backplane/foundation-base/json"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { KeyState, Vector } from "@backplane/kv-contract/versions"
+import type { ConsensusRules } from "@backplane/kv-replication/consensus/consensus-rules"
+import { SOUND_CONSENSUS } from "@backplane/kv-replication/consensus/consensus-rules"
+import { hashOf, type Hash64 } from "@backplane/kv-replication/hash"
+import type { Quorum } from "@backplane/kv-replication/quorum"
+import { nextTick } from "@backplane/kv-versioning/hybrid-clock"
+import { isHollow, isTombstone, joinStates } from "@backplane/kv-versioning/key-state"
+import type { Reconciler } from "@backplane/kv-versioning/reconcile/reconciler"
+import { descends, NO_EVENTS } from "@backplane/kv-versioning/vector"
+
+export interface ReplicaRules {
+  /** Whether a write that is not on disk yet may be acknowledged. */
+  readonly acknowledgesEarly: boolean
+  /** Whether a version is sent to others before it is on the disk of its coordinator. */
+  readonly sendsBeforeDisk: boolean
+  /** Whether a read may see what is not on the disk of its replica yet. */
+  readonly servesUndurable: boolean
+  /** Whether the answer of a replica that lost data counts towards a quorum. */
+  readonly countsUnsure: boolean
+  /** Whether a hint that found no room is acknowledged. */
+  readonly acknowledgesRefusedHint: boolean
+  /** Whether applied requests are found again after a restart. */
+  readonly remembersApplied: boolean
+  /** Whether members that hold nothing of a partition are asked for hints before it is certified. */
+  readonly asksEveryMember: boolean
+  /** Whether tombstones go without a certificate. */
+  readonly collectsUncertified: boolean
+  /** Whether a hint goes as soon as it is sent. */
+  readonly forgetsHintsEarly: boolean
+  writesNeeded(quorum: Quorum): number
+  readsNeeded(quorum: Quorum): number
+  nextTime(last: number, physical: number): number
+  join(reconciler: Reconciler, a: KeyState, b: KeyState): KeyState
+  meetsFloor(context: Vector, floor: Vector): boolean
+  /** What a read repair sends: the join, or … */
+  repairState(joined: KeyState, answers: readonly KeyState[]): KeyState
+  /** What the Merkle tree counts; null: nothing. */
+  stateHash(state: KeyState): Hash64 | null
+  mayCollect(state: KeyState, cut: Vector): boolean
+  /** The context of a key that is not there, in a partition that was certified up to `cut`. */
+  absentContext(cut: Vector): Vector
+  /** The name under which this life counts events: never one whose events were forgotten. */
+  writerName(life: { readonly id: ActorId; readonly wall: number; readonly count: number }): string
+  readonly consensus: ConsensusRules
+}
+
+export const SOUND_RULES: ReplicaRules = {
+  acknowledgesEarly: false,
+  sendsBeforeDisk: false,
+  servesUndurable: false,
+  countsUnsure: false,
+  acknowledgesRefusedHint: false,
+  remembersApplied: true,
+  asksEveryMember: true,
+  collectsUncertified: false,
+  forgetsHintsEarly: false,
+  writesNeeded: ({ w }) => w,
+  readsNeeded: ({ r }) => r,
+  nextTime: nextTick,
+  join: joinStates,
+  meetsFloor: descends,
+  repairState: (joined) => joined,
+  stateHash,
+  mayCollect: (state, cut) => (isTombstone(state) || isHollow(state)) && descends(cut, state.context),
+  absentContext: (cut) => cut,
+  writerName: ({ id, wall, count }) => `${id}@${wall.toString(36)}.${count}`,
+  consensus: SOUND_CONSENSUS,
+}
+
+/** Over all of a state; a hollow one counts as absent, for a replica that collected it has nothing either. */
+function stateHash(state: KeyState): Hash64 | null {
+  if (isHollow(state)) return null
+  return hashOf(
+    canonicalJson({
+      context: state.context,
+      versions: state.versions.map(({ dot, value }) => [dot, value]),
+      crdt: state.crdt ?? NO_EVENTS,
+    }),
+  )
+}

@@ -1,0 +1,234 @@
+/**
+ * Coordinates a put, delete or update: mints its version, sends the state to the holders, answers when W have it on disk.
+ *
+ * Invariants:
+ * W1 A version is minted on top of all that its writer counted before for the key: by a holder on its own state, by a stand-in on its shelf.
+ * W2 A write is answered only after W holders (with sloppy: or stand-ins) told that it is on disk.
+ * W3 A version leaves its coordinator when it is on its disk: a request that is repeated after a crash is found there, not done twice.
+ * W4 What a holder did not acknowledge in time lies on a shelf, here or at a stand-in, or is left to anti-entropy if the shelf is full.
+ */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { KvRequest, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
+import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
+import type { KeyState, SessionToken } from "@backplane/kv-contract/versions"
+import { partitionOf } from "@backplane/kv-replication/hash"
+import { preferenceList } from "@backplane/kv-replication/partition-map"
+import { quorumOf } from "@backplane/kv-replication/quorum"
+import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
+import { NOTHING_KNOWN, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
+import type { ReplicaCore } from "./core.ts"
+import type { Applied, Place } from "./key-table.ts"
+import { rejection, tooBig, type Rejection } from "./rejections.ts"
+
+export type WriteOperation = Extract<Operation, { type: "put" | "delete" | "update" }>
+
+interface PendingWrite {
+  readonly id: string
+  readonly requester: ActorId
+  readonly sequence: number
+  readonly place: Place
+  readonly state: KeyState
+  readonly session: SessionToken | undefined
+  readonly needed: number
+  readonly sloppy: boolean
+  readonly startedAt: number
+  sentAt: number
+  /** Holders that have it on disk. */
+  readonly acknowledged: Set<ActorId>
+  /** Stand-ins that keep it on disk, by the holder they stand in for. */
+  readonly held: Map<ActorId, ActorId>
+  /** Stand-ins that were asked. */
+  readonly asked: Map<ActorId, ActorId>
+  handedOff: boolean
+  /** On this replica's disk (W3). */
+  isDurable: boolean
+  answered: boolean
+}
+
+export class WriteCoordinator {
+  readonly #core: ReplicaCore
+  readonly #pending = new Map<string, PendingWrite>()
+
+  constructor(core: ReplicaCore) {
+    this.#core = core
+  }
+
+  get isIdle(): boolean {
+    return this.#pending.size === 0
+  }
+
+  begin(requester: ActorId, request: KvRequest, operation: WriteOperation): void {
+    const core = this.#core
+    const place: Place = { bucket: operation.bucket, key: operation.key }
+    const applied: Applied = [requester, request.sequence]
+    const record = core.table.record(place)
+    const known = record?.applied.some(([who, sequence]) => who === requester && sequence === request.sequence) === true
+    const state = known && record !== undefined ? record.state : this.#minted(place, operation)
+    if ("reason" in state) {
+      core.outbox.answer(requester, rejection(request.sequence, state))
+      core.book.forget(requester, request.sequence)
+      return
+    }
+    const write = this.#open(requester, request, { operation, place, state })
+    if (core.isHolder(place)) core.keep(place, state, { kind: "write", id: write.id }, known ? [] : [applied])
+    else this.#standIn(write)
+    if (core.rules.sendsBeforeDisk) this.#replicate(write)
+  }
+
+  onDurable(id: string): void {
+    const write = this.#pending.get(id)
+    if (write === undefined) return
+    if (this.#core.isHolder(write.place)) write.acknowledged.add(this.#core.id)
+    else write.held.set(this.#core.id, this.#core.id)
+    write.isDurable = true
+    this.#replicate(write)
+    this.#progress(write)
+  }
+
+  onReplicated(from: ActorId, item: PeerItemOf<"replicated">): void {
+    const write = this.#pending.get(item.id)
+    if (write === undefined || !item.ok) return
+    const target = write.asked.get(from)
+    if (item.held === true && target !== undefined) write.held.set(target, from)
+    else if (item.held !== true) write.acknowledged.add(from)
+    this.#progress(write)
+  }
+
+  tick(): void {
+    const { timings, now } = this.#core
+    for (const write of [...this.#pending.values()]) {
+      const age = now - write.startedAt
+      if (age >= timings.handoff && !write.handedOff && write.isDurable) this.#handOff(write)
+      if (age >= timings.deadline) this.#giveUp(write)
+      else if (write.answered && write.handedOff) this.#pending.delete(write.id)
+      else if (write.isDurable && now - write.sentAt >= timings.retry) this.#replicate(write)
+    }
+  }
+
+  /** The state with the new version on top (W1). */
+  #minted(place: Place, operation: WriteOperation): KeyState | Rejection {
+    const core = this.#core
+    const reconciler = core.reconciler(place.bucket)
+    const isHolder = core.isHolder(place)
+    const before = isHolder ? core.table.stateOf(place) : this.#onShelf(place)
+    const seen = ("context" in operation ? operation.context : undefined) ?? {}
+    const time = core.nextTime(before.context, seen, sessionFloor(operation.session, place.bucket, place.key))
+    const writer = isHolder ? core.writer : `${core.writer}.h${core.handovers}`
+    if (operation.type === "update") {
+      if (reconciler.crdt === null) return { reason: "wrong-operation", field: "type", remedy: "this bucket has no data type: put a value" }
+      const result = reconciler.crdt.delta(before.crdt ?? reconciler.crdt.empty, operation.operation, { writer, time })
+      if ("bad" in result) return { reason: "bad-operation", field: "operation", remedy: result.bad }
+      return writeDelta(reconciler.crdt.merge, before, { dot: [writer, time], delta: result.delta })
+    }
+    const value = operation.type === "put" ? operation.value : null
+    const state = writeVersion(reconciler, before, { dot: [writer, time], value, seen })
+    return tooBig(state) ?? state
+  }
+
+  #open(
+    requester: ActorId,
+    request: KvRequest,
+    what: { readonly operation: WriteOperation; readonly place: Place; readonly state: KeyState },
+  ): PendingWrite {
+    const core = this.#core
+    const { operation, place, state } = what
+    const bucket = core.bucket(place.bucket)?.bucket ?? {}
+    const quorum = quorumOf(core.holders(place).length, bucket, { w: operation.w })
+    const needed = "field" in quorum ? core.holders(place).length : core.rules.writesNeeded(quorum)
+    const write: PendingWrite = {
+      id: core.freshId(),
+      requester,
+      sequence: request.sequence,
+      place,
+      state,
+      session: operation.session,
+      needed,
+      sloppy: operation.sloppy ?? ("sloppy" in bucket ? bucket.sloppy === true : false),
+      startedAt: core.now,
+      sentAt: core.now,
+      acknowledged: new Set(),
+      held: new Map(),
+      asked: new Map(),
+      handedOff: false,
+      isDurable: false,
+      answered: false,
+    }
+    this.#pending.set(write.id, write)
+    return write
+  }
+
+  #onShelf(place: Place): KeyState {
+    const { shelf, rules } = this.#core
+    const states = this.#core.holders(place).flatMap((target) => shelf.of(target, place.bucket, place.key)?.state ?? [])
+    return states.reduce((joined, state) => rules.join(this.#core.reconciler(place.bucket), joined, state), NOTHING_KNOWN)
+  }
+
+  /** This replica holds nothing of the partition: it keeps the write for all who do. */
+  #standIn(write: PendingWrite): void {
+    const { place, state, id } = write
+    const targets = this.#core.holders(place)
+    // Only where every holder's shelf has room may the write count as kept.
+    for (const [index, target] of targets.entries()) {
+      const waiter = index === targets.length - 1 ? ({ kind: "write", id } as const) : null
+      if (!this.#core.shelve({ target, ...place, state }, waiter)) return
+    }
+  }
+
+  #replicate(write: PendingWrite): void {
+    const core = this.#core
+    write.sentAt = core.now
+    const item = { type: "replicate", id: write.id, ...write.place, state: write.state, reason: "write" } as const
+    for (const holder of core.holders(write.place))
+      if (holder !== core.id && !write.acknowledged.has(holder)) core.outbox.send(holder, item)
+    for (const [standIn, target] of write.asked)
+      if (!write.held.has(target) && !write.acknowledged.has(target))
+        core.outbox.send(standIn, { ...item, reason: "hint", holdFor: target })
+  }
+
+  /** Holders that are silent get a hint: on the own shelf, and with sloppy at a stand-in, which counts (W4). */
+  #handOff(write: PendingWrite): void {
+    const core = this.#core
+    write.handedOff = true
+    const silent = core.holders(write.place).filter((holder) => holder !== core.id && !write.acknowledged.has(holder))
+    const standIns = preferenceList(core.options.map, partitionOf(write.place.bucket, write.place.key))
+      .slice(core.holders(write.place).length)
+      .filter((member) => member !== core.id)
+    for (const [index, target] of silent.entries()) {
+      if (core.isHolder(write.place)) core.shelve({ target, ...write.place, state: write.state }, null)
+      const standIn = standIns[index]
+      if (write.sloppy && standIn !== undefined) write.asked.set(standIn, target)
+    }
+    if (write.asked.size > 0) this.#replicate(write)
+  }
+
+  #progress(write: PendingWrite): void {
+    const core = this.#core
+    const stoodIn = write.sloppy ? [...write.held.keys()].filter((target) => !write.acknowledged.has(target)).length : 0
+    if (!write.answered && write.acknowledged.size + stoodIn >= write.needed) {
+      write.answered = true
+      const answer = this.#success(write)
+      core.book.set(write.requester, write.sequence, answer)
+      core.outbox.answer(write.requester, answer)
+    }
+    if (write.answered && (write.handedOff || write.acknowledged.size === core.holders(write.place).length)) this.#pending.delete(write.id)
+  }
+
+  #success({ sequence, state, place, session }: PendingWrite): KvSuccess {
+    const reconciler = this.#core.reconciler(place.bucket)
+    // All values are told, for the context covers them all: who writes with it must have seen what it replaces.
+    const answer: KvSuccess = { sequence, ok: true, values: [...reconciler.read(state.versions)], context: state.context }
+    if (reconciler.crdt !== null) answer.result = reconciler.crdt.value(state.crdt ?? reconciler.crdt.empty)
+    if (session !== undefined) answer.session = sessionAfter(session, { ...place, context: state.context })
+    return answer
+  }
+
+  #giveUp(write: PendingWrite): void {
+    this.#pending.delete(write.id)
+    if (write.answered) return
+    const { book, outbox } = this.#core
+    book.forget(write.requester, write.sequence)
+    const have = write.acknowledged.size + write.held.size
+    const remedy = `ask again, with the same sequence: ${have} of ${write.needed} replicas acknowledged in time`
+    outbox.answer(write.requester, rejection(write.sequence, { reason: "quorum-not-met", remedy, unknown: true }))
+  }
+}

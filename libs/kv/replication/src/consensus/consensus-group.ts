@@ -1,0 +1,514 @@
+/**
+ * One replica's part in the consensus of one partition (Raft with PreVote, persisted votes, read index), as a pure state machine.
+ *
+ * Inputs: messages of peers, ticks, proposals and reads of clients, and notices that something is on disk. Outputs: `GroupAction`s, in order.
+ * Invariants:
+ * C1 At most one vote a term, on disk before it is told; a term only grows.
+ * C2 commit only grows; what is committed is on the disks of a majority and in every later leader's log.
+ * C3 Applied in the order of the log, each entry once.
+ * C4 A read sees every write that was answered before it began: the leader answers from a commit index of its own term or later, after a
+ *    majority confirmed, since the read came, that it still leads.
+ * C5 After a loss of data the replica only learns, and nobody counts it, until it saw an entry commit that came after it began to learn. (That
+ *    it cannot then repeat a forgotten vote holds for groups of three.)
+ * Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), sections 3, 6.4 and 9.6.
+ */
+import { assert } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Command, ConsensusMessage, Entry } from "@backplane/kv-contract/consensus-items"
+import { hashOf } from "../hash.ts"
+import { ConsensusLog, type LogWrite } from "./consensus-log.ts"
+import type { ConsensusRules } from "./consensus-rules.ts"
+import { DiskGate } from "./disk-gate.ts"
+import { MOVES, type Role } from "./consensus-table.ts"
+import { RegisterMachine, type Applied } from "./register-machine.ts"
+
+export type GroupAction =
+  | { readonly do: "send"; readonly to: ActorId; readonly message: ConsensusMessage }
+  /** When the write with a ticket is on disk, so are all before it: call `durable(ticket)`. */
+  | { readonly do: "write"; readonly key: string; readonly value: Json; readonly ticket: number | null }
+  | { readonly do: "applied"; readonly command: Command; readonly result: Applied }
+  | { readonly do: "read"; readonly read: Read; readonly value: string | null }
+  | { readonly do: "refused"; readonly requester: string; readonly sequence: number }
+
+export interface Read {
+  readonly requester: string
+  readonly sequence: number
+  readonly bucket: string
+  readonly key: string
+}
+
+export interface GroupOptions {
+  readonly id: ActorId
+  readonly partition: number
+  /** All holders of the partition, this one among them. */
+  readonly voters: readonly ActorId[]
+  readonly rules: ConsensusRules
+  readonly election: number
+  readonly heartbeat: number
+  readonly restored: ReadonlyMap<string, Json>
+  /** True where the disk lost something: begin as a learner (C5). */
+  readonly damaged: boolean
+}
+
+interface Progress {
+  next: number
+  match: number
+  /** The latest read round that the follower confirmed. */
+  round: number
+  voter: boolean
+}
+
+type Append = Extract<ConsensusMessage, { step: "append" }>
+type AppendAnswer = Extract<ConsensusMessage, { step: "append-answer" }>
+type AnyVote = Extract<ConsensusMessage, { step: "vote" | "pre-vote" }>
+
+const ENTRIES_PER_MESSAGE = 256
+/** A log longer than this is replaced by a snapshot of what it made. */
+const LOG_LENGTH_MAX = 128
+
+export class ConsensusGroup {
+  readonly #options: GroupOptions
+  readonly #log: ConsensusLog
+  readonly #machine: RegisterMachine
+  #role: Role = "follower"
+  #term = 0
+  #vote: string | null = null
+  #leader: ActorId | null = null
+  #commit = 0
+  #applied = 0
+  readonly #disk: DiskGate
+  #granted = new Set<ActorId>()
+  readonly #progress = new Map<ActorId, Progress>()
+  #reads: { readonly read: Read; readonly index: number; readonly round: number }[] = []
+  #round = 0
+  #electionAt: number | null = null
+  #heartbeatAt = 0
+  #heardLeaderAt = Number.NEGATIVE_INFINITY
+  /** As a learner: the leader's last index when learning began. */
+  #learningFrom: number | null = null
+  #hasNews = false
+  #actions: GroupAction[] = []
+
+  constructor(options: GroupOptions) {
+    this.#options = options
+    this.#log = ConsensusLog.restored(options.restored)
+    this.#machine = new RegisterMachine(options.rules.remembersCommands)
+    this.#machine.restore(this.#log.base)
+    this.#commit = this.#log.base.index
+    this.#applied = this.#commit
+    this.#disk = new DiskGate(this.#log.lastIndex)
+    const meta = options.restored.get("meta") as
+      { readonly term: number; readonly vote: string | null; readonly learner?: boolean } | undefined
+    this.#term = meta?.term ?? 0
+    this.#vote = meta?.vote ?? null
+    if ((options.damaged || meta?.learner === true) && options.rules.learnsAfterDamage) this.#role = "learner"
+  }
+
+  get role(): Role {
+    return this.#role
+  }
+
+  get term(): number {
+    return this.#term
+  }
+
+  get leader(): ActorId | null {
+    return this.#leader
+  }
+
+  get commit(): number {
+    return this.#commit
+  }
+
+  /** Committed entry, for checkers; null where it is in the snapshot. */
+  committed(index: number): Entry | null {
+    return index > this.#commit || this.#log.termAt(index) === null || index <= this.#log.base.index ? null : this.#log.entry(index)
+  }
+
+  tick(now: number): readonly GroupAction[] {
+    this.#electionAt ??= this.#nextElection(now)
+    if (this.#role === "leader" && now >= this.#heartbeatAt) this.#broadcast(now)
+    if (this.#role !== "leader" && this.#role !== "learner" && now >= this.#electionAt) this.#askPromises(now)
+    return this.#done()
+  }
+
+  /** Proposes a command; refused where this replica does not lead. */
+  propose(command: Command): readonly GroupAction[] {
+    if (this.#role !== "leader") return [{ do: "refused", requester: command.requester, sequence: command.sequence }]
+    this.#appendOwn({ term: this.#term, command })
+    this.#hasNews = true
+    return this.#done()
+  }
+
+  /** Reads a register (C4). */
+  read(read: Read): readonly GroupAction[] {
+    const { rules } = this.#options
+    if (this.#role !== "leader") return [{ do: "refused", requester: read.requester, sequence: read.sequence }]
+    if (!rules.confirmsReads) return [{ do: "read", read, value: this.#machine.read(read.bucket, read.key) }]
+    // The commit index is sure to be the newest only once an entry of the own term is committed; wait for the last entry until then.
+    const ownTerm = this.#log.termAt(this.#commit) === this.#term
+    this.#round++
+    this.#reads.push({ read, index: ownTerm ? this.#commit : this.#log.lastIndex, round: this.#round })
+    this.#hasNews = true
+    return this.#done()
+  }
+
+  /** Proposals and reads of a step leave together: the host calls this at its end. */
+  flush(now: number): readonly GroupAction[] {
+    if (!this.#hasNews) return []
+    this.#hasNews = false
+    if (this.#role === "leader") this.#broadcast(now)
+    this.#answerReads()
+    return this.#done()
+  }
+
+  durable(ticket: number, now: number): readonly GroupAction[] {
+    this.#disk.durable(ticket, (index) => this.#log.termAt(index))
+    this.#releaseHeld()
+    if (this.#role === "candidate" && this.#disk.isMetaDurable) this.#countVote(now, this.#options.id)
+    if (this.#role === "leader") this.#advance(now)
+    return this.#done()
+  }
+
+  hear(now: number, from: ActorId, message: ConsensusMessage): readonly GroupAction[] {
+    if (!this.#options.voters.includes(from)) return []
+    // A promise given bears the term asked for; a refusal the refuser's own, so that who is behind learns of it.
+    const promises = message.step === "pre-vote" || (message.step === "pre-vote-answer" && message.granted)
+    if (message.term > this.#term && !promises) this.#follow(now, message.term, null)
+    if (message.term < this.#term) {
+      this.#answerStale(from, message)
+      return this.#done()
+    }
+    switch (MOVES[this.#role][message.step]) {
+      case "promise":
+        this.#promise(now, from, message as AnyVote)
+        break
+      case "vote":
+        this.#giveVote(now, from, message as AnyVote)
+        break
+      case "count-promise":
+        if (message.step === "pre-vote-answer" && message.granted && message.term === this.#term + 1) this.#countPromise(now, from)
+        break
+      case "count-vote":
+        if (message.step === "vote-answer" && message.granted) this.#countVote(now, from)
+        break
+      case "accept":
+        this.#accept(now, from, message as Append)
+        break
+      case "progress":
+        this.#onProgress(now, from, message as AppendAnswer)
+        break
+      case "ignore":
+        break
+      case "impossible":
+        assert(false, `partition ${this.#options.partition} has one leader in term ${this.#term}`)
+    }
+    return this.#done()
+  }
+
+  // ——— elections
+
+  #askPromises(now: number): void {
+    this.#electionAt = this.#nextElection(now)
+    this.#become("pre-candidate")
+    this.#leader = null
+    this.#granted = new Set()
+    const { lastIndex, lastTerm } = this.#log
+    this.#toPeers({ step: "pre-vote", term: this.#term + 1, lastIndex, lastTerm })
+    this.#countPromise(now, this.#options.id)
+  }
+
+  #countPromise(now: number, from: ActorId): void {
+    this.#granted.add(from)
+    if (this.#granted.size < this.#majority()) return
+    this.#become("candidate")
+    this.#term++
+    this.#vote = this.#options.id
+    this.#granted = new Set()
+    this.#writeMeta()
+    // Others may be asked at once; the own vote counts when it is on disk (C1).
+    const { lastIndex, lastTerm } = this.#log
+    this.#toPeers({ step: "vote", term: this.#term, lastIndex, lastTerm })
+    if (!this.#options.rules.persistsVotes) this.#countVote(now, this.#options.id)
+  }
+
+  #countVote(now: number, from: ActorId): void {
+    this.#granted.add(from)
+    if (this.#granted.size < this.#majority() || !this.#granted.has(this.#options.id)) return
+    this.#become("leader")
+    this.#leader = this.#options.id
+    this.#progress.clear()
+    for (const peer of this.#peers()) this.#progress.set(peer, { next: this.#log.lastIndex + 1, match: 0, round: 0, voter: true })
+    this.#appendOwn({ term: this.#term, command: NOTHING_TO_DO })
+    this.#broadcast(now)
+  }
+
+  #promise(now: number, from: ActorId, { term, lastIndex, lastTerm }: AnyVote): void {
+    const leads = this.#role === "leader" || now - this.#heardLeaderAt < this.#options.election
+    const granted = !leads && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
+    this.#send(from, { step: "pre-vote-answer", term: granted ? term : this.#term, granted })
+  }
+
+  #giveVote(now: number, from: ActorId, { term, lastIndex, lastTerm }: AnyVote): void {
+    const free = this.#vote === null || this.#vote === from
+    const granted = free && (this.#isUpToDate(lastIndex, lastTerm) || !this.#options.rules.checksLogs) && this.#role !== "leader"
+    if (granted && this.#vote === null) {
+      this.#vote = from
+      this.#writeMeta()
+    }
+    if (granted) this.#electionAt = this.#nextElection(now)
+    const answer: ConsensusMessage = { step: "vote-answer", term, granted }
+    if (this.#options.rules.persistsVotes) this.#hold(from, answer, 0)
+    else this.#send(from, answer)
+  }
+
+  #isUpToDate(lastIndex: number, lastTerm: number): boolean {
+    return lastTerm > this.#log.lastTerm || (lastTerm === this.#log.lastTerm && lastIndex >= this.#log.lastIndex)
+  }
+
+  #follow(now: number, term: number, leader: ActorId | null): void {
+    assert(term >= this.#term, "a term only grows")
+    if (this.#role !== "learner") this.#become("follower")
+    this.#leader = leader
+    if (term > this.#term) {
+      this.#term = term
+      this.#vote = null
+      this.#writeMeta()
+    }
+    this.#electionAt = this.#nextElection(now)
+  }
+
+  /** Reads that were waiting are refused when the role is lost: their requesters ask the next leader. */
+  #become(role: Role): void {
+    this.#role = role
+    for (const { read } of this.#reads) this.#actions.push({ do: "refused", requester: read.requester, sequence: read.sequence })
+    this.#reads = []
+  }
+
+  #answerStale(from: ActorId, message: ConsensusMessage): void {
+    const term = this.#term
+    if (message.step === "append")
+      this.#send(from, { step: "append-answer", term, ok: false, match: 0, round: 0, voter: this.#role !== "learner" })
+    if (message.step === "vote") this.#send(from, { step: "vote-answer", term, granted: false })
+    if (message.step === "pre-vote") this.#send(from, { step: "pre-vote-answer", term, granted: false })
+  }
+
+  // ——— the log
+
+  #appendOwn(entry: Entry): void {
+    this.#write(this.#log.append([entry]))
+  }
+
+  #broadcast(now: number): void {
+    this.#heartbeatAt = now + this.#options.heartbeat
+    for (const peer of this.#peers()) this.#sendAppend(peer)
+    // A group of one, or rules that do not wait for the disk, may go on at once.
+    this.#advance(now)
+  }
+
+  #sendAppend(peer: ActorId): void {
+    const progress = this.#progress.get(peer)
+    if (progress === undefined) return
+    const { base } = this.#log
+    const behind = progress.next <= base.index
+    const previousIndex = behind ? base.index : progress.next - 1
+    const entries = this.#log.after(previousIndex, ENTRIES_PER_MESSAGE)
+    const append: Append = {
+      step: "append",
+      term: this.#term,
+      previousIndex,
+      previousTerm: this.#log.termAt(previousIndex) ?? 0,
+      entries,
+      commit: this.#commit,
+      round: this.#round,
+    }
+    this.#send(peer, behind ? { ...append, snapshot: base } : append)
+  }
+
+  #accept(now: number, from: ActorId, append: Append): void {
+    this.#follow(now, append.term, from)
+    this.#heardLeaderAt = now
+    // The vote of the term is the leader's by now: a learner that forgot it gives it to nobody else.
+    if (this.#role === "learner" && this.#vote !== from) {
+      this.#vote = from
+      this.#writeMeta()
+    }
+    if (append.snapshot !== undefined && append.snapshot.index > this.#commit) this.#install(append.snapshot)
+    const match = this.#matched(append)
+    if (match === null) {
+      const back = Math.min(append.previousIndex - 1, this.#log.lastIndex)
+      this.#send(from, {
+        step: "append-answer",
+        term: this.#term,
+        ok: false,
+        match: Math.max(back, this.#commit),
+        round: append.round,
+        voter: this.#isVoter(),
+      })
+      return
+    }
+    this.#commitUpTo(Math.min(append.commit, match))
+    this.#learn(append, match)
+    this.#hold(from, { step: "append-answer", term: this.#term, ok: true, match, round: append.round, voter: this.#isVoter() }, match)
+  }
+
+  /** Takes the entries in; the last index that is as the leader's, or null where the logs do not meet. */
+  #matched({ previousIndex, previousTerm, entries }: Append): number | null {
+    const skip = Math.max(0, this.#log.base.index - previousIndex)
+    if (skip === 0 && this.#log.termAt(previousIndex) !== previousTerm) return null
+    if (skip > entries.length) return this.#log.base.index
+    const start = previousIndex + skip
+    const fresh = entries.slice(skip)
+    const same = fresh.findIndex((entry, offset) => this.#log.termAt(start + offset + 1) !== entry.term)
+    if (same < 0) return start + fresh.length
+    const first = start + same + 1
+    if (first <= this.#log.lastIndex) {
+      assert(first > this.#commit, "what is committed is never cut")
+      this.#write(this.#log.cut(first))
+      this.#disk.durableIndex = Math.min(this.#disk.durableIndex, first - 1)
+    }
+    this.#write(this.#log.append(fresh.slice(same)))
+    return start + fresh.length
+  }
+
+  #install(snapshot: NonNullable<Append["snapshot"]>): void {
+    this.#write(this.#log.rebase(snapshot))
+    this.#machine.restore(snapshot)
+    this.#commit = snapshot.index
+    this.#applied = snapshot.index
+    this.#disk.durableIndex = Math.min(this.#disk.durableIndex, this.#log.lastIndex)
+  }
+
+  #learn({ commit }: Append, match: number): void {
+    if (this.#role !== "learner") return
+    this.#learningFrom ??= match
+    if (commit <= this.#learningFrom || this.#commit <= this.#learningFrom) return
+    this.#role = "follower"
+    this.#writeMeta()
+  }
+
+  #onProgress(now: number, from: ActorId, answer: AppendAnswer): void {
+    const progress = this.#progress.get(from)
+    if (progress === undefined) return
+    progress.voter = answer.voter
+    progress.round = Math.max(progress.round, answer.round)
+    if (!answer.ok) {
+      progress.next = Math.max(1, Math.min(progress.next - 1, answer.match + 1))
+      this.#sendAppend(from)
+      this.#answerReads()
+      return
+    }
+    progress.match = answer.voter ? Math.max(progress.match, answer.match) : answer.match
+    progress.next = Math.max(progress.next, answer.match + 1)
+    // A learner may vote again once something committed without it: give it something to see.
+    if (!answer.voter && answer.match === this.#log.lastIndex && this.#commit === this.#log.lastIndex)
+      this.#appendOwn({ term: this.#term, command: NOTHING_TO_DO })
+    this.#advance(now)
+    this.#answerReads()
+    if (progress.next <= this.#log.lastIndex && answer.match + 1 === progress.next) this.#pushOn(from, progress)
+  }
+
+  /** More entries for a follower that is behind, without waiting for the next heartbeat. */
+  #pushOn(peer: ActorId, progress: Progress): void {
+    this.#sendAppend(peer)
+    progress.next = Math.min(this.#log.lastIndex, progress.next + ENTRIES_PER_MESSAGE - 1) + 1
+  }
+
+  /** Commits what a majority has on disk (C2). */
+  #advance(now: number): void {
+    const { rules } = this.#options
+    const own = rules.persistsEntries ? this.#disk.durableIndex : this.#log.lastIndex
+    const matches = [own, ...[...this.#progress.values()].map(({ match, voter }) => (voter ? match : 0))].sort((a, b) => b - a)
+    const index = matches[this.#majority() - 1] ?? 0
+    if (index <= this.#commit) return
+    if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
+    this.#commitUpTo(index)
+    this.#answerReads()
+    // Followers hear of it with the next message; at the latest a heartbeat from now.
+    this.#heartbeatAt = Math.min(this.#heartbeatAt, now + this.#options.heartbeat)
+  }
+
+  #commitUpTo(index: number): void {
+    this.#commit = Math.max(this.#commit, index)
+    while (this.#applied < this.#commit) {
+      this.#applied++
+      const { command } = this.#log.entry(this.#applied)
+      const result = command.sequence === 0 ? null : this.#machine.apply(command)
+      if (result !== null) this.#actions.push({ do: "applied", command, result })
+    }
+    if (this.#log.length > LOG_LENGTH_MAX && this.#applied > this.#log.base.index)
+      this.#write(this.#log.rebase(this.#machine.snapshot(this.#applied, this.#log.termAt(this.#applied) ?? 0)))
+  }
+
+  #answerReads(): void {
+    if (this.#role !== "leader" || this.#reads.length === 0) return
+    const rounds = [this.#round, ...[...this.#progress.values()].map(({ round, voter }) => (voter ? round : 0))].sort((a, b) => b - a)
+    const confirmed = rounds[this.#majority() - 1] ?? 0
+    const ready = this.#reads.filter(({ index, round }) => round <= confirmed && index <= this.#applied)
+    this.#reads = this.#reads.filter((each) => !ready.includes(each))
+    for (const { read } of ready) this.#actions.push({ do: "read", read, value: this.#machine.read(read.bucket, read.key) })
+  }
+
+  // ——— disk and wire
+
+  #writeMeta(): void {
+    this.#disk.metaWritten()
+    const learner = this.#role === "learner"
+    this.#write([
+      { key: "meta", value: learner ? { term: this.#term, vote: this.#vote, learner } : { term: this.#term, vote: this.#vote } },
+    ])
+  }
+
+  #write(writes: readonly LogWrite[]): void {
+    for (const [position, { key, value }] of writes.entries()) {
+      const last = position === writes.length - 1
+      this.#actions.push({ do: "write", key, value, ticket: last ? this.#disk.ticket(this.#log.lastIndex, this.#log.lastTerm) : null })
+    }
+  }
+
+  /** Sends the answer once entries up to `index` and the present term and vote are on disk. */
+  #hold(to: ActorId, message: ConsensusMessage, index: number): void {
+    this.#disk.hold(to, message, { index: this.#options.rules.persistsEntries ? index : 0, term: this.#term })
+    this.#releaseHeld()
+  }
+
+  #releaseHeld(): void {
+    for (const { to, message } of this.#disk.release(this.#term)) this.#send(to, message)
+  }
+
+  #isVoter(): boolean {
+    return this.#role !== "learner"
+  }
+
+  #majority(): number {
+    return this.#options.rules.majorityOf(this.#options.voters.length)
+  }
+
+  #peers(): readonly ActorId[] {
+    return this.#options.voters.filter((voter) => voter !== this.#options.id)
+  }
+
+  /** Between one and two election times, a different point for each replica and term. */
+  #nextElection(now: number): number {
+    const { id, partition, election } = this.#options
+    return now + election + (hashOf(`${id}/${partition}/${this.#term}/${now}`).high % election)
+  }
+
+  #toPeers(message: ConsensusMessage): void {
+    for (const peer of this.#peers()) this.#send(peer, message)
+  }
+
+  #send(to: ActorId, message: ConsensusMessage): void {
+    this.#actions.push({ do: "send", to, message })
+  }
+
+  #done(): readonly GroupAction[] {
+    const actions = this.#actions
+    this.#actions = []
+    return actions
+  }
+}
+
+/** The first entry of a term: commits what earlier terms left. */
+const NOTHING_TO_DO: Command = { requester: "-", sequence: 0, bucket: "none", key: "-", value: null }

@@ -1,0 +1,94 @@
+/**
+ * The log of one group: a snapshot that stands for its beginning, and the entries behind it. Index 0 is before everything.
+ *
+ * Every change comes back as writes, in order, for the disk. Keys are relative to the group: `meta`, `base`, `<index>`.
+ */
+import { assert, defined } from "@backplane/foundation-base/assert"
+import type { Json } from "@backplane/foundation-base/json"
+import type { Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
+
+export interface LogWrite {
+  readonly key: string
+  readonly value: Json
+}
+
+export const EMPTY_SNAPSHOT: Snapshot = { index: 0, term: 0, registers: [], done: [] }
+
+export class ConsensusLog {
+  #base: Snapshot = EMPTY_SNAPSHOT
+  #entries: Entry[] = []
+
+  get base(): Snapshot {
+    return this.#base
+  }
+
+  get lastIndex(): number {
+    return this.#base.index + this.#entries.length
+  }
+
+  get lastTerm(): number {
+    return this.#entries.at(-1)?.term ?? this.#base.term
+  }
+
+  get length(): number {
+    return this.#entries.length
+  }
+
+  /** Null where the log does not reach, or no longer reaches back so far. */
+  termAt(index: number): number | null {
+    if (index === this.#base.index) return this.#base.term
+    return this.#entries[index - this.#base.index - 1]?.term ?? null
+  }
+
+  entry(index: number): Entry {
+    return defined(this.#entries[index - this.#base.index - 1], `the log reaches ${index}`)
+  }
+
+  after(index: number, limit: number): Entry[] {
+    return this.#entries.slice(index - this.#base.index, index - this.#base.index + limit)
+  }
+
+  append(entries: readonly Entry[]): LogWrite[] {
+    const first = this.lastIndex + 1
+    this.#entries.push(...entries)
+    return entries.map((entry, offset) => ({ key: String(first + offset), value: entryJson(entry) }))
+  }
+
+  /** Drops what is at `index` and behind. */
+  cut(index: number): LogWrite[] {
+    assert(index > this.#base.index, "what a snapshot holds is never cut")
+    const last = this.lastIndex
+    this.#entries.length = index - this.#base.index - 1
+    return Array.from({ length: last - index + 1 }, (_, offset) => ({ key: String(last - offset), value: null }))
+  }
+
+  /** `snapshot` stands for everything up to its index. */
+  rebase(snapshot: Snapshot): LogWrite[] {
+    const keeps = this.termAt(snapshot.index) === snapshot.term
+    const dropped = keeps ? snapshot.index - this.#base.index : this.#entries.length
+    const first = this.#base.index + 1
+    this.#entries.splice(0, dropped)
+    this.#base = snapshot
+    // The snapshot is written before what it stands for is removed.
+    return [
+      { key: "base", value: { ...snapshot } },
+      ...Array.from({ length: dropped }, (_, offset) => ({ key: String(first + offset), value: null })),
+    ]
+  }
+
+  /** What was on disk: entries without a gap, in terms that never fall. */
+  static restored(values: ReadonlyMap<string, Json>): ConsensusLog {
+    const log = new ConsensusLog()
+    const base = values.get("base")
+    if (base !== undefined) log.#base = base as Snapshot
+    for (let index = log.#base.index + 1; ; index++) {
+      const entry = values.get(String(index)) as Entry | undefined
+      if (entry === undefined || entry.term < log.lastTerm) return log
+      log.#entries.push(entry)
+    }
+  }
+}
+
+function entryJson({ term, command }: Entry): Json {
+  return { term, command: { ...command } }
+}

@@ -1,0 +1,88 @@
+/**
+ * What goes wrong with a simulated store, drawn from a seed: the world's own faults, and those of disks and clocks.
+ *
+ * Each class is there or not by a coin (swarm testing). All damage of disks happens to one replica, the victim: what is promised holds for a
+ * minority. `amnesia` (a sync that lies, an old backup) is damage that no log can tell; it takes linear registers out of the run.
+ */
+import type { Random } from "@backplane/foundation-base/random"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { CycleRange, FaultPlan } from "@backplane/foundation-simulation/fault-plan"
+
+export const FAULT_CLASSES = [
+  "loss",
+  "duplication",
+  "delay",
+  "reordering",
+  "clog",
+  "partition",
+  "crash",
+  "pause",
+  "power",
+  "clock",
+  "flip",
+  "misdirect",
+  "full",
+  "slow",
+  "lie",
+  "backup",
+] as const
+export type FaultClass = (typeof FAULT_CLASSES)[number]
+
+const MS = 1000
+const SECOND = 1_000_000
+const range = (min: number, max: number): CycleRange => ({ min, max })
+
+export interface KvFaults {
+  readonly classes: ReadonlySet<FaultClass>
+  readonly plan: FaultPlan
+  readonly victim: ActorId
+  /** Cycles from a write to its sync. */
+  readonly syncCycles: number
+  /** Microseconds by which each replica's clock is wrong, and when that changes. */
+  readonly clocks: ReadonlyMap<ActorId, readonly { readonly from: number; readonly offset: number }[]>
+}
+
+export function drawClasses(random: Random): ReadonlySet<FaultClass> {
+  const drawn = FAULT_CLASSES.filter((name) => random.chance(name === "lie" || name === "backup" ? 0.12 : 0.45))
+  return new Set(drawn)
+}
+
+export function drawKvFaults(
+  random: Random,
+  options: {
+    readonly classes: ReadonlySet<FaultClass>
+    readonly until: number
+    readonly replicas: readonly ActorId[]
+    readonly spared: readonly ActorId[]
+  },
+): KvFaults {
+  const { classes, until, replicas, spared } = options
+  const has = (name: FaultClass): boolean => classes.has(name)
+  const share = (most: number): number => random.unit() * most
+  const plan: FaultPlan = {
+    until: virtualTime(until),
+    spared,
+    ...(has("loss") ? { loss: share(0.15) } : {}),
+    ...(has("duplication") ? { duplication: share(0.15) } : {}),
+    ...(has("delay") ? { delay: range(MS, random.between(2 * MS, 40 * MS)) } : {}),
+    ...(has("reordering") ? { delay: range(MS, random.between(5 * MS, 40 * MS)), reordering: share(0.5) } : {}),
+    ...(has("clog") ? { clog: { chance: share(0.005), lasting: range(50 * MS, SECOND) } } : {}),
+    ...(has("partition")
+      ? { partition: { every: range(SECOND, 5 * SECOND), lasting: range(200 * MS, 3 * SECOND), oneWay: 0.3, partial: 0.3 } }
+      : {}),
+    ...(has("crash") ? { crash: { every: range(SECOND, 5 * SECOND), down: range(50 * MS, 3 * SECOND), loseUnsynced: 1, downMax: 1 } } : {}),
+    ...(has("pause") ? { pause: { every: range(SECOND, 5 * SECOND), lasting: range(50 * MS, 2500 * MS) } } : {}),
+  }
+  const clocks = new Map(replicas.map((id) => [id, has("clock") ? drawClock(random.fork(`clock/${id}`), until) : [{ from: 0, offset: 0 }]]))
+  const syncCycles = has("slow") ? random.between(10 * MS, 300 * MS) : 4 * MS
+  return { classes, plan, victim: random.pick(replicas), syncCycles, clocks }
+}
+
+/** Jumps of up to ten seconds, forward and back. */
+function drawClock(random: Random, until: number): readonly { readonly from: number; readonly offset: number }[] {
+  const changes = [{ from: 0, offset: random.between(0, 10 * SECOND) }]
+  for (let from = random.between(0, until / 2); from < until; from += random.between(SECOND, until / 2))
+    changes.push({ from, offset: random.between(0, 10 * SECOND) })
+  return changes
+}

@@ -1,0 +1,172 @@
+/**
+ * A simulated store under faults: replicas on breakable disks, clients, checkers; one seed says everything.
+ *
+ * Two phases, as in TigerBeetle's simulator: while the faults last nothing wrong may happen (safety); then everything heals and everything
+ * must end: clients answered, hints gone, replicas equal (liveness); then the history is judged against what is left.
+ */
+import { defined } from "@backplane/foundation-base/assert"
+import { canonicalJson, type Json } from "@backplane/foundation-base/json"
+import { Random } from "@backplane/foundation-base/random"
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { after, virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { World } from "@backplane/foundation-simulation/world"
+import { partitionMap, type PartitionMap } from "@backplane/kv-replication/partition-map"
+import { stateJson } from "@backplane/kv-replica/core"
+import type { KeyRecord } from "@backplane/kv-replica/key-table"
+import { ReplicaMachine } from "@backplane/kv-replica/replica"
+import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
+import { isHollow } from "@backplane/kv-versioning/key-state"
+import { KvClient } from "./client.ts"
+import { DiskedReplica, SimulatedDisk, type DiskBugs } from "./disked-replica.ts"
+import type { HistoryEntry } from "./history.ts"
+import { drawClasses, drawKvFaults, type FaultClass, type KvFaults } from "./kv-faults.ts"
+import { armDiskFaults } from "./disk-faults.ts"
+import { watchAcknowledgements } from "./acknowledgement-checker.ts"
+import { watchLastWriter } from "./last-writer-checker.ts"
+import { watchConsensus } from "./consensus-checker.ts"
+import { judge } from "./verdict.ts"
+import { BUCKETS } from "./workload.ts"
+
+export interface KvWorldOptions {
+  /** Cycles (microseconds) that faults and requests last. */
+  readonly cycles?: number
+  readonly classes?: ReadonlySet<FaultClass>
+  readonly buckets?: readonly string[]
+  readonly tokens?: "with" | "without"
+  readonly rules?: ReplicaRules
+  readonly diskBugs?: DiskBugs
+  readonly hintsPerReplicaMax?: number
+  readonly pauseMax?: number
+  readonly fingerprint?: "on" | "off"
+  /** A body on the wire and back: the contract, to try it too. */
+  readonly carry?: (body: { readonly kind: string }) => { readonly kind: string }
+}
+
+/** What a run consists of; checkers look at it. */
+export interface KvRun {
+  readonly world: World
+  readonly map: PartitionMap
+  readonly replicas: readonly ActorId[]
+  readonly clients: readonly ActorId[]
+  readonly disks: ReadonlyMap<ActorId, SimulatedDisk>
+  readonly history: HistoryEntry[]
+  readonly faults: KvFaults
+  readonly tokens: "with" | "without"
+}
+
+export const CYCLES_DEFAULT = 60_000_000
+const CLOCK_BASE = 1_000_000_000_000
+const SETTLE_SECONDS = 180
+
+/** Runs one seed to its end; throws where something is wrong. */
+export function runKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
+  const run = makeKvWorld(seed, options)
+  const cycles = options.cycles ?? CYCLES_DEFAULT
+  run.world.run({ until: virtualTime(cycles) })
+  run.world.heal()
+  const isDone = (): boolean => run.clients.every((id) => run.world.inspect(id, KvClient)?.isDone === true)
+  run.world.demandProgress({ what: "every request answered or given up", within: 20_000_000, done: isDone })
+  settle(run)
+  const wrong = judge(run)
+  if (wrong !== null) throw new Error(`seed ${seed}: ${wrong} (faults: ${[...run.faults.classes].join(" ")})`)
+  return run
+}
+
+export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
+  const random = new Random(seed).fork("kv")
+  const count = random.pick([3, 3, 4, 5])
+  const replicas = Array.from({ length: count }, (_, index) => actorId(`kv-shard.${index}`))
+  const clients = Array.from({ length: 4 }, (_, index) => actorId(`client.${index}`))
+  const cycles = options.cycles ?? CYCLES_DEFAULT
+  const classes = options.classes ?? drawClasses(random.fork("classes"))
+  const faults = drawKvFaults(random.fork("faults"), { classes, until: cycles, replicas, spared: clients })
+  const map = partitionMap(replicas.map((id, index) => ({ id, zone: `zone-${index % 3}` })))
+  const world = new World({
+    seed,
+    latency: 1000,
+    persistLatency: faults.syncCycles,
+    faults: faults.plan,
+    stepsMax: 3_000_000,
+    fingerprint: options.fingerprint ?? "on",
+    ...(options.carry === undefined ? {} : { carry: options.carry }),
+    replayCommand: "node libs/kv/simulation/src/main.ts --from {seed} --count 1",
+  })
+  const disks = new Map(replicas.map((id) => [id, new SimulatedDisk()]))
+  const history: HistoryEntry[] = []
+  const run: KvRun = { world, map, replicas, clients, disks, history, faults, tokens: options.tokens ?? "with" }
+  for (const id of replicas) addReplica(run, id, options, random)
+  const amnesia = classes.has("lie") || classes.has("backup")
+  const forgetful = amnesia || classes.has("flip") || classes.has("misdirect")
+  const buckets = (options.buckets ?? BUCKETS.map(({ name }) => name)).filter((name) => !(amnesia && name === "register"))
+  for (const id of clients)
+    world.add(id, () => {
+      const pauseMax = options.pauseMax ?? 1_000_000
+      return new KvClient({
+        id,
+        replicas,
+        random: random.fork(id),
+        buckets,
+        tokens: run.tokens,
+        pauseMax,
+        until: cycles,
+        history,
+        forgetful,
+        duplicates: classes.has("duplication"),
+      })
+    })
+  armDiskFaults(run, random.fork("disks"), cycles)
+  if (!amnesia) watchAcknowledgements(run)
+  watchConsensus(run)
+  watchLastWriter(run)
+  return run
+}
+
+function addReplica({ world, disks, faults, map }: KvRun, id: ActorId, options: KvWorldOptions, random: Random): void {
+  const place = defined(disks.get(id), "each replica has a disk")
+  const clock = faults.clocks.get(id) ?? []
+  const wall = (now: VirtualTime): number => CLOCK_BASE + now + (clock.findLast(({ from }) => from <= now)?.offset ?? 0)
+  world.add(id, (incarnation) => {
+    const replica = new ReplicaMachine({
+      id,
+      map,
+      buckets: BUCKETS,
+      wall,
+      rules: options.rules ?? SOUND_RULES,
+      timings: { certifyRound: 3_000_000, heartbeat: 400_000, election: 1_200_000 },
+      ...(options.hintsPerReplicaMax === undefined ? {} : { hintsPerReplicaMax: options.hintsPerReplicaMax }),
+    })
+    return new DiskedReplica(replica, place, random.fork(`disk/${id}/${incarnation}`), options.diskBugs)
+  })
+}
+
+/** Lets repairs run until everybody is equal; fails where that does not come. */
+function settle(run: KvRun): void {
+  const { world } = run
+  let apart: string | null = null
+  for (let second = 0; second < SETTLE_SECONDS; second++) {
+    world.run({ until: after(world.now, 1_000_000) })
+    apart = whatIsApart(run)
+    if (apart === null) return
+  }
+  world.demandProgress({ what: `replicas equal after healing: ${apart}`, within: 1, done: () => false })
+}
+
+/** Null where all holders of each partition are equal, sure, and no hint is left. */
+function whatIsApart({ map, replicas, world }: KvRun): string | null {
+  const views = new Map(replicas.map((id) => [id, defined(world.inspect(id, DiskedReplica)?.inner.view, `${id} is up`)]))
+  for (const [id, view] of views) {
+    if (view.shelf.count > 0) return `${id} holds ${view.shelf.count} hints`
+    if (view.unsure.size > 0) return `${id} is unsure of ${view.unsure.size} partitions`
+  }
+  for (const [partition, holders] of map.holders.entries()) {
+    const digests = new Set(holders.map((id) => digest(views.get(id)?.table.records(partition) ?? [])))
+    if (digests.size > 1) return `the holders of partition ${partition} differ`
+  }
+  return null
+}
+
+/** Over the states themselves, not over the trees that are to be checked. */
+function digest(records: readonly KeyRecord[]): string {
+  const states = records.filter(({ state }) => !isHollow(state)).map(({ bucket, key, state }): Json => [bucket, key, stateJson(state)])
+  return states.length === 0 ? "" : canonicalJson(states)
+}

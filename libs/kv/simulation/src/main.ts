@@ -1,0 +1,28 @@
+/** `node libs/kv/simulation/src/main.ts [--from N] [--count N] [--cycles N]`: seeds of faults, with what they took. Ends with 1 where one failed. */
+import { runKvWorld, CYCLES_DEFAULT } from "./kv-world.ts"
+import { wholeNumberOption } from "./options.ts"
+
+function main(args: readonly string[]): number {
+  const from = wholeNumberOption(args, "--from", 1)
+  const count = wholeNumberOption(args, "--count", 20)
+  const cycles = wholeNumberOption(args, "--cycles", CYCLES_DEFAULT)
+  const began = performance.now()
+  let steps = 0
+  let failed = 0
+  for (let seed = from; seed < from + count; seed++) {
+    try {
+      const run = runKvWorld(seed, { cycles })
+      steps += run.world.steps
+      console.log(
+        `seed ${seed} ok: ${run.history.length} requests, ${run.world.steps} steps, ${run.world.fingerprint}, faults: ${[...run.faults.classes].join(" ")}`,
+      )
+    } catch (thrown) {
+      console.error(thrown instanceof Error ? thrown.message : String(thrown))
+      failed++
+    }
+  }
+  console.log(`${count} seeds, ${failed} failed, ${steps} steps, ${((performance.now() - began) / 1000).toFixed(1)} s`)
+  return failed === 0 ? 0 : 1
+}
+
+if (import.meta.main) process.exitCode = main(process.argv.slice(2))

@@ -1,0 +1,192 @@
+/**
+ * Bugs that the checkers must catch: each exchanges one decision of the rules, and says where it is worth hunting.
+ *
+ * A checker that has never failed is not trusted. `hunt` narrows buckets and fault classes to where the bug can show, so that a score costs minutes
+ * and not hours; without a bug the same hunts must find nothing (see the test).
+ */
+import { hashOf } from "@backplane/kv-replication/hash"
+import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
+import { joinStates } from "@backplane/kv-versioning/key-state"
+import { highestCount, joinVectors } from "@backplane/kv-versioning/vector"
+import { NO_DISK_BUGS } from "./disked-replica.ts"
+import type { FaultClass } from "./kv-faults.ts"
+import type { KvWorldOptions } from "./kv-world.ts"
+
+export interface PlantedBug {
+  readonly name: string
+  readonly hunt: KvWorldOptions
+}
+
+const classes = (...names: readonly FaultClass[]): { readonly classes: ReadonlySet<FaultClass> } => ({ classes: new Set(names) })
+const rules = (changed: Partial<ReplicaRules>): { readonly rules: ReplicaRules } => ({ rules: { ...SOUND_RULES, ...changed } })
+const consensus = (changed: Partial<ReplicaRules["consensus"]>): { readonly rules: ReplicaRules } =>
+  rules({ consensus: { ...SOUND_RULES.consensus, ...changed } })
+const only = (...buckets: readonly string[]): { readonly buckets: readonly string[] } => ({ buckets })
+const BUSY = { pauseMax: 200_000, cycles: 30_000_000 } as const
+const register = { ...only("register"), ...BUSY }
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  { name: "acknowledges before the disk has it", hunt: { ...rules({ acknowledgesEarly: true }), ...BUSY, ...classes("power") } },
+  { name: "acknowledges at W − 1", hunt: { ...rules({ writesNeeded: ({ w }) => Math.max(1, w - 1) }), ...BUSY, ...classes("partition") } },
+  {
+    name: "reads at R − 1",
+    hunt: {
+      ...rules({ readsNeeded: ({ r }) => Math.max(1, r - 1) }),
+      ...only("plain"),
+      tokens: "without",
+      ...BUSY,
+      ...classes("partition", "loss", "delay"),
+    },
+  },
+  {
+    name: "lww decided by arrival",
+    hunt: {
+      ...rules({
+        join: (reconciler, a, b) => {
+          const joined = joinStates(reconciler, a, b)
+          return reconciler.rule === "lww" && joined !== a && a.versions.length > 0
+            ? { context: joined.context, versions: b.versions }
+            : joined
+        },
+      }),
+      ...only("last"),
+      ...BUSY,
+      ...classes("delay", "reordering"),
+    },
+  },
+  {
+    name: "clock that forgets what it saw",
+    hunt: { ...rules({ nextTime: (_last, physical) => physical }), ...BUSY, ...classes("clock", "crash") },
+  },
+  {
+    name: "vector merge that overwrites",
+    hunt: {
+      ...rules({ join: (reconciler, a, b) => ({ ...joinStates(reconciler, a, b), context: b.context }) }),
+      ...BUSY,
+      ...classes("partition", "delay"),
+    },
+  },
+  {
+    name: "join that keeps the newer state whole",
+    hunt: {
+      ...rules({
+        join: (_reconciler, a, b) =>
+          highestCount(b.context) > highestCount(a.context) ? { ...b, context: joinVectors(a.context, b.context) } : a,
+      }),
+      ...only("plain"),
+      ...BUSY,
+      ...classes("partition", "delay"),
+    },
+  },
+  {
+    name: "tombstones dropped without a certificate",
+    hunt: {
+      ...rules({ collectsUncertified: true, mayCollect: (state) => state.versions.every(({ value }) => value === null) }),
+      ...only("plain", "last"),
+      ...BUSY,
+      ...classes("partition", "crash", "delay"),
+    },
+  },
+  {
+    name: "what a certificate let go may come back",
+    hunt: { ...rules({ absentContext: () => ({}) }), ...only("plain"), ...BUSY, ...classes("backup") },
+  },
+  {
+    name: "hint that found no room is acknowledged",
+    hunt: { ...rules({ acknowledgesRefusedHint: true }), hintsPerReplicaMax: 1, ...only("far"), ...BUSY, ...classes("partition", "crash") },
+  },
+  {
+    name: "hint forgotten when it is sent",
+    hunt: { ...rules({ forgetsHintsEarly: true }), ...only("far"), ...BUSY, ...classes("partition", "crash", "loss") },
+  },
+  {
+    name: "read repair that writes the older version",
+    hunt: {
+      ...rules({
+        repairState: (joined, answers) => {
+          const oldest = answers.reduce(
+            (first, state) => (highestCount(state.context) < highestCount(first.context) ? state : first),
+            joined,
+          )
+          return { ...joined, versions: oldest.versions }
+        },
+      }),
+      ...only("plain", "last"),
+      ...BUSY,
+      ...classes("partition", "loss"),
+    },
+  },
+  {
+    name: "Merkle hash that is stale",
+    hunt: {
+      ...rules({ stateHash: (state) => (state.versions.length === 0 && state.crdt === undefined ? null : hashOf("here")) }),
+      ...only("plain", "last"),
+      ...BUSY,
+      ...classes("power", "crash", "loss", "partition"),
+    },
+  },
+  {
+    name: "writer's name used again after amnesia",
+    hunt: { ...rules({ writerName: ({ id }) => id }), ...only("plain", "set"), ...BUSY, ...classes("backup", "flip") },
+  },
+  {
+    name: "damaged replica counts towards a quorum",
+    hunt: { ...rules({ countsUnsure: true }), ...only("plain"), tokens: "without", ...BUSY, ...classes("flip", "partition", "delay") },
+  },
+  {
+    name: "applied requests forgotten at a restart",
+    hunt: { ...rules({ remembersApplied: false }), ...only("count"), ...BUSY, ...classes("crash", "power", "loss", "partition") },
+  },
+  {
+    name: "sent before it is on the coordinator's disk",
+    hunt: { ...rules({ sendsBeforeDisk: true }), ...only("count"), ...BUSY, ...classes("crash", "power") },
+  },
+  {
+    name: "session token ignored",
+    hunt: { ...rules({ meetsFloor: () => true }), ...only("weak"), ...BUSY, ...classes("partition", "delay") },
+  },
+  { name: "disk that is told done without a sync", hunt: { diskBugs: { ...NO_DISK_BUGS, skipsSync: true }, ...BUSY, ...classes("power") } },
+  {
+    name: "damage that recovery keeps to itself",
+    hunt: {
+      diskBugs: { ...NO_DISK_BUGS, hidesDamage: true },
+      ...only("plain"),
+      tokens: "without",
+      ...BUSY,
+      ...classes("flip", "misdirect", "partition"),
+    },
+  },
+  {
+    name: "vote not persisted",
+    hunt: { ...consensus({ persistsVotes: false }), ...register, ...classes("crash", "power", "partition", "delay") },
+  },
+  {
+    name: "entry acknowledged before it is on disk",
+    hunt: { ...consensus({ persistsEntries: false }), ...register, ...classes("power", "crash", "partition") },
+  },
+  { name: "read without read index", hunt: { ...consensus({ confirmsReads: false }), ...register, ...classes("partition", "pause") } },
+  {
+    name: "entry of an older term counted as committed",
+    hunt: { ...consensus({ commitsOwnTermOnly: false }), ...register, ...classes("crash", "partition", "loss", "delay") },
+  },
+  {
+    name: "vote for a candidate whose log is behind",
+    hunt: { ...consensus({ checksLogs: false }), ...register, ...classes("partition", "loss", "crash") },
+  },
+  {
+    name: "repeated command applied again",
+    hunt: { ...consensus({ remembersCommands: false }), ...register, ...classes("loss", "duplication", "partition") },
+  },
+  {
+    name: "majority that is none",
+    hunt: { ...consensus({ majorityOf: (voters) => Math.floor(voters / 2) }), ...register, ...classes("partition") },
+  },
+  {
+    name: "damaged voter that goes on voting",
+    hunt: { ...consensus({ learnsAfterDamage: false }), ...register, ...classes("flip", "misdirect", "partition", "crash") },
+  },
+  {
+    name: "certificate without asking who holds hints",
+    hunt: { ...rules({ asksEveryMember: false }), ...only("far"), ...BUSY, ...classes("partition", "crash", "loss") },
+  },
+]

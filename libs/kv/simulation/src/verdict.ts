@@ -1,0 +1,46 @@
+/** The judgement at the end of a run: the history against the state that everybody ended in. */
+import { defined } from "@backplane/foundation-base/assert"
+import { NOTHING_KNOWN } from "@backplane/kv-versioning/key-state"
+import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
+import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
+import { partitionOf } from "@backplane/kv-replication/hash"
+import type { KeyState } from "@backplane/kv-contract/versions"
+import { DiskedReplica } from "./disked-replica.ts"
+import type { HistoryEntry } from "./history.ts"
+import { counterViolation, lastWriterViolation, sessionViolation, setViolation, siblingViolation } from "./history-checkers.ts"
+import type { KvRun } from "./kv-world.ts"
+import { linearizabilityViolation } from "./linearizability.ts"
+import { SESSION_BUCKETS } from "./workload.ts"
+
+/** The first thing that is wrong, or null. */
+export function judge(run: KvRun): string | null {
+  const { history, faults, tokens } = run
+  const of = (...buckets: readonly string[]): HistoryEntry[] => history.filter(({ bucket }) => buckets.includes(bucket))
+  const values = (bucket: string, key: string): readonly string[] => liveValues(finalState(run, bucket, key).versions)
+  const shown = (type: "or-set" | "pn-counter", bucket: string, key: string): unknown => {
+    const crdt = crdtType(type)
+    return crdt.value(finalState(run, bucket, key).crdt ?? crdt.empty)
+  }
+  const amnesia = faults.classes.has("lie") || faults.classes.has("backup")
+  const damaged = amnesia || faults.classes.has("flip") || faults.classes.has("misdirect")
+  // What only one replica had to acknowledge may be lost with that replica's disk.
+  const durable = damaged ? of("plain", "far") : of("plain", "far", "weak")
+  return (
+    siblingViolation(durable, values) ??
+    lastWriterViolation(of("last"), values) ??
+    counterViolation(of("count"), (bucket, key) => Number(shown("pn-counter", bucket, key))) ??
+    setViolation(of("set"), (bucket, key) => shown("or-set", bucket, key) as readonly string[]) ??
+    (tokens === "with" || !amnesia ? sessions(run, damaged) : null) ??
+    linearizabilityViolation(of("register"))
+  )
+}
+
+function sessions({ history }: KvRun, damaged: boolean): string | null {
+  return sessionViolation(history.filter(({ bucket }) => SESSION_BUCKETS.has(bucket) && !(damaged && bucket === "weak")))
+}
+
+function finalState({ world, map }: KvRun, bucket: string, key: string): KeyState {
+  const [holder] = map.holders[partitionOf(bucket, key)] ?? []
+  const view = world.inspect(defined(holder, "each partition has a holder"), DiskedReplica)?.inner.view
+  return view?.table.record({ bucket, key })?.state ?? NOTHING_KNOWN
+}

@@ -1,0 +1,49 @@
+/** The buckets of a simulated store and what clients do in them, drawn from a seed. */
+import type { Random } from "@backplane/foundation-base/random"
+import type { Bucket } from "@backplane/kv-contract/bucket"
+
+export const BUCKETS: readonly Bucket[] = [
+  { name: "plain", policy: "siblings" },
+  { name: "last", policy: "lww" },
+  { name: "weak", policy: "siblings", r: 1, w: 1 },
+  { name: "far", policy: "siblings", sloppy: true },
+  { name: "set", policy: "crdt", crdt: "or-set" },
+  { name: "count", policy: "crdt", crdt: "pn-counter" },
+  { name: "register", policy: "linear" },
+]
+
+/** Buckets in which reads are checked against what the session saw. */
+export const SESSION_BUCKETS = new Set(["plain", "weak", "far"])
+
+export interface Wish {
+  readonly bucket: string
+  readonly key: string
+  readonly op: "get" | "put" | "delete" | "cas" | "update"
+  /** Cycles to wait before. */
+  readonly pause: number
+}
+
+const KEYS = 3
+
+/** `only` narrows the buckets. */
+export function drawWish(random: Random, options: { readonly only: readonly string[]; readonly pauseMax: number }): Wish {
+  const bucket = random.pick(options.only)
+  // Few registers, so that few partitions need a leader and conflicts are many.
+  const key = `k${random.below(bucket === "register" ? 2 : KEYS)}`
+  const chance = random.unit()
+  const op =
+    bucket === "register"
+      ? chance < 0.35
+        ? "get"
+        : "cas"
+      : bucket === "set" || bucket === "count"
+        ? chance < 0.3
+          ? "get"
+          : "update"
+        : chance < 0.4
+          ? "get"
+          : chance < 0.85
+            ? "put"
+            : "delete"
+  return { bucket, key, op, pause: random.between(1000, options.pauseMax) }
+}
