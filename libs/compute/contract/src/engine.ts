@@ -85,7 +85,7 @@ export interface InstalledTranslation {
   readonly execute: boolean
 }
 
-/** What of a CPU must move with its vCPU. The reservation does not: a move breaks it. */
+/** What of a CPU must move with its vCPU. The reservation need not: a move may break it (`writeReservation` where it shall not). */
 export interface CpuState {
   /** x0…x31, unsigned 64 bits. */
   readonly registers: readonly bigint[]
@@ -143,4 +143,8 @@ export interface Engine {
   /** A store into the 4 KiB page of this physical address makes `run` return `watch` after it (HTIF's `tohost`). */
   watchPage(address: bigint, watched: "watched" | "unwatched"): void
   clearReservation(cpu: number): void
+  /** Physical address of the last load-reserved while its reservation holds, else null. */
+  readReservation(cpu: number): bigint | null
+  /** Sets the reservation as if this CPU had just loaded it: for a run that must go on exactly as it would have. */
+  writeReservation(cpu: number, address: bigint): void
 }

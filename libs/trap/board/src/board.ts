@@ -10,14 +10,17 @@ import { EBREAK, ECALL, executeSystem } from "@backplane/trap-csr/execute-system
 import { Exception } from "@backplane/trap-csr/causes"
 import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
 import { UART } from "@backplane/trap-devices/address-map/virt-map"
+import { captureOf, loadPages, stateOf, type BoardState } from "./board-capture.ts"
 import { boot } from "./boot.ts"
 import { Console } from "./console.ts"
 import { exceptionName, interruptName } from "./exit-names.ts"
 import { Hart } from "./hart.ts"
-import { HtifService } from "./htif-service.ts"
+import { HtifService, type HtifState } from "./htif-service.ts"
 import { MachineClock } from "./machine-clock.ts"
 import { SbiService } from "./sbi-service.ts"
+import { stateHash } from "./state-hash.ts"
 import { Wiring } from "./wiring.ts"
+import type { BoardCapture } from "@backplane/compute-contract/guest-state"
 import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
 import type { Moment } from "@backplane/trap-csr/moment"
 import type { BoardEnd, BoardStop, BootImage } from "./board-types.ts"
@@ -30,7 +33,7 @@ const PMP_CSR_LAST = 0x3ef
 export class Board {
   readonly engine: Engine
   readonly harts: readonly Hart[]
-  readonly console = new Console()
+  readonly console: Console
   readonly #clock: MachineClock
   readonly #wiring: Wiring
   readonly #sbi: SbiService | null
@@ -42,21 +45,66 @@ export class Board {
   /** Instructions of the run under way. */
   #spent = 0
   #instructions = 0
+  readonly #start: BootImage["start"]
   #end: BoardEnd | null = null
   /** The guest has touched the UART: only then does input go there. */
   #uartUsed = false
 
-  /** Boots `image` on an engine that nobody used before. */
-  constructor(engine: Engine, image: BootImage) {
-    this.engine = engine
+  /** On an engine that nobody used before: boots an image, or goes on where a capture was made. */
+  constructor(engine: Engine, from: BootImage | BoardCapture) {
+    const state = "pages" in from ? stateOf(from) : null
     const { cpus } = engine.options
-    this.#clock = new MachineClock(cpus)
-    this.#wiring = new Wiring({ harts: cpus, clock: () => this.#clock.ticks(), output: (byte) => this.console.write(byte) })
+    this.engine = engine
+    this.console = new Console(state?.console)
+    this.#clock = new MachineClock(cpus, state?.passed)
+    const output = (byte: number): void => this.console.write(byte)
+    this.#wiring = new Wiring({ harts: cpus, clock: () => this.#clock.ticks(), output, ...(state && { devices: state.devices }) })
     this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, index))
-    boot(engine, image, this.harts)
-    this.#sbi = image.start === "supervisor" ? new SbiService(engine, this.harts, this.console) : null
-    const tohost = image.symbols.get("tohost")
-    this.#htif = tohost === undefined ? null : new HtifService(engine, this.console, { tohost, fromhost: image.symbols.get("fromhost") })
+    if ("pages" in from) loadPages(engine, from)
+    else boot(engine, from, this.harts)
+    this.#start = from.start
+    this.#sbi = from.start === "supervisor" ? new SbiService(engine, this.harts, this.console) : null
+    const htif = "pages" in from ? state?.htif : htifOf(from)
+    this.#htif = htif ? new HtifService(engine, this.console, htif) : null
+    if (state !== null) this.#goOn(state)
+  }
+
+  #goOn(state: BoardState): void {
+    assert(state.harts.length === this.harts.length, "a capture goes on with as many harts as it had")
+    assert(state.turn < this.harts.length, "the turn is a hart's")
+    for (const [index, hart] of state.harts.entries()) this.harts[index]?.restore(hart)
+    for (const [name, count] of state.exits) this.#exits.set(name, count)
+    this.#turn = state.turn
+    this.#windowLeft = state.windowLeft
+    this.#instructions = state.instructions
+    this.#uartUsed = state.uartUsed
+  }
+
+  /** All that the machine is now, as plain data. Of a board that has ended too, but there is nothing to go on with. */
+  capture(): BoardCapture {
+    return captureOf(this.engine, this.#state())
+  }
+
+  /** Equal for equal machines: see state-hash.ts. */
+  hash(): string {
+    return stateHash(this.engine, this.#state())
+  }
+
+  #state(): BoardState {
+    for (const hart of this.harts) this.#readLines(hart)
+    return {
+      start: this.#start,
+      htif: this.#htif?.capture() ?? null,
+      harts: this.harts.map((hart) => hart.capture()),
+      devices: this.#wiring.capture(),
+      uartUsed: this.#uartUsed,
+      console: this.console.capture(),
+      passed: this.#clock.passed(),
+      turn: this.#turn,
+      windowLeft: this.#windowLeft,
+      instructions: this.#instructions,
+      exits: [...this.#exits],
+    }
   }
 
   /** Runs until `budgetInstructions` more have retired on all harts together, or something ends or holds up the machine. */
@@ -67,7 +115,7 @@ export class Board {
       if (this.#windowLeft === 0) this.#nextTurn()
       const hart = this.current()
       this.#deliverInput()
-      hart.file.set(Slot.lines, this.#wiring.lines(hart.index))
+      this.#readLines(hart)
       if (this.#ready(hart)) this.#runHart(hart, budgetInstructions - this.#spent)
       else {
         const held = this.#passBy()
@@ -92,6 +140,11 @@ export class Board {
     return this.#wiring.clint.time()
   }
 
+  /** Units of the machine clock since boot: instructions, and what the harts waited. */
+  passed(): number {
+    return this.#clock.passed()
+  }
+
   /** How often each cause left the engine. */
   exits(): ReadonlyMap<string, number> {
     return this.#exits
@@ -100,6 +153,10 @@ export class Board {
   #nextTurn(): void {
     this.#turn = (this.#turn + 1) % this.harts.length
     this.#windowLeft = WINDOW_INSTRUCTIONS
+  }
+
+  #readLines(hart: Hart): void {
+    hart.file.set(Slot.lines, this.#wiring.lines(hart.index))
   }
 
   #moment(hart: Hart): Moment {
@@ -120,7 +177,7 @@ export class Board {
   /** The present hart waits: time passes. An answer if nothing but the outside can go on. */
   #passBy(): BoardStop | null {
     const others = this.harts.some((hart) => {
-      hart.file.set(Slot.lines, this.#wiring.lines(hart.index))
+      this.#readLines(hart)
       return this.#ready(hart)
     })
     if (others) {
@@ -216,6 +273,7 @@ export class Board {
     }
     const rs1 = this.engine.readRegister(cpu, (word >>> 15) & 31)
     const rs2 = this.engine.readRegister(cpu, (word >>> 20) & 31)
+    this.#readLines(hart) // as they are at this very instruction: `mip` must not depend on where the run was cut
     const outcome = executeSystem(hart.file, { word, pc: exit.pc, rs1, rs2 }, this.#moment(hart))
     switch (outcome.kind) {
       case "exception":
@@ -286,6 +344,11 @@ export class Board {
   #count(name: string): void {
     this.#exits.set(name, (this.#exits.get(name) ?? 0) + 1)
   }
+}
+
+function htifOf({ symbols }: BootImage): HtifState | null {
+  const tohost = symbols.get("tohost")
+  return tohost === undefined ? null : { tohost, fromhost: symbols.get("fromhost"), reading: false }
 }
 
 function isUart(address: bigint): boolean {

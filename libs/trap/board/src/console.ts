@@ -8,6 +8,12 @@ export class Console {
   #input: number[] = []
   #output: number[] = []
 
+  constructor(waiting: { readonly input: Uint8Array; readonly output: Uint8Array } | null = null) {
+    if (waiting === null) return
+    this.#input = [...waiting.input]
+    this.#output = [...waiting.output]
+  }
+
   write(byte: number): void {
     this.#output.push(byte)
   }
@@ -16,6 +22,11 @@ export class Console {
     const taken = Uint8Array.from(this.#output)
     this.#output = []
     return taken
+  }
+
+  /** What waits to be read by the guest, and to be taken by the host. */
+  capture(): { readonly input: Uint8Array; readonly output: Uint8Array } {
+    return { input: Uint8Array.from(this.#input), output: Uint8Array.from(this.#output) }
   }
 
   /** How many of the bytes were taken. */

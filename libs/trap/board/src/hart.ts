@@ -21,6 +21,11 @@ export interface HartCapture {
   readonly csrs: readonly bigint[]
   readonly state: HartState
   readonly waiting: boolean
+  readonly resume: { readonly pc: bigint; readonly opaque: bigint } | null
+  /** A run that goes on after a capture must not differ in one instruction: a broken reservation would. */
+  readonly reservation: bigint | null
+  readonly trapsInPlace: number
+  readonly trapsNested: number
 }
 
 export class Hart {
@@ -101,7 +106,16 @@ export class Hart {
 
   capture(): HartCapture {
     const csrs = Array.from({ length: CSR_SLOTS }, (_, slot) => this.file.get(slot))
-    return { cpu: this.#engine.captureCpu(this.index), csrs, state: this.state, waiting: this.waiting }
+    return {
+      cpu: this.#engine.captureCpu(this.index),
+      csrs,
+      state: this.state,
+      waiting: this.waiting,
+      resume: this.resume,
+      reservation: this.#engine.readReservation(this.index),
+      trapsInPlace: this.#trapsInPlace,
+      trapsNested: this.#trapsNested,
+    }
   }
 
   restore(capture: HartCapture): void {
@@ -109,6 +123,10 @@ export class Hart {
     this.#engine.restoreCpu(this.index, capture.cpu)
     this.state = capture.state
     this.waiting = capture.waiting
+    this.resume = capture.resume
+    this.#trapsInPlace = capture.trapsInPlace
+    this.#trapsNested = capture.trapsNested
+    if (capture.reservation !== null) this.#engine.writeReservation(this.index, capture.reservation)
     this.refreshProtection()
     this.refreshTranslation()
   }

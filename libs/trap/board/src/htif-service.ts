@@ -9,20 +9,32 @@ const WORD_BYTES = 8
 /** What a proxied system call ends with: nobody is there to serve it. */
 const CODE_UNSUPPORTED = 1
 
+export interface HtifState {
+  readonly tohost: bigint
+  readonly fromhost: bigint | undefined
+  /** The guest waits for a byte. */
+  readonly reading: boolean
+}
+
 export class HtifService {
   readonly #engine: Engine
   readonly #console: Console
   readonly #tohost: bigint
   readonly #fromhost: bigint | undefined
   /** The guest waits for a byte. */
-  #reading = false
+  #reading: boolean
 
-  constructor(engine: Engine, console: Console, symbols: { readonly tohost: bigint; readonly fromhost: bigint | undefined }) {
+  constructor(engine: Engine, console: Console, { tohost, fromhost, reading }: HtifState) {
     this.#engine = engine
     this.#console = console
-    this.#tohost = symbols.tohost
-    this.#fromhost = symbols.fromhost
-    engine.watchPage(symbols.tohost, "watched")
+    this.#tohost = tohost
+    this.#fromhost = fromhost
+    this.#reading = reading
+    engine.watchPage(tohost, "watched")
+  }
+
+  capture(): HtifState {
+    return { tohost: this.#tohost, fromhost: this.#fromhost, reading: this.#reading }
   }
 
   /** After a store to the page of `tohost`. */

@@ -13,8 +13,13 @@ export class MachineClock {
   /** Instructions and waited windows of all harts. Only grows. */
   #passed = 0
 
-  constructor(harts: number) {
+  constructor(harts: number, passed = 0) {
     this.#unitsPerTick = INSTRUCTIONS_PER_TICK * harts
+    this.#passed = passed
+  }
+
+  passed(): number {
+    return this.#passed
   }
 
   ticks(): bigint {

@@ -1,11 +1,11 @@
 /** The devices of the board at their addresses, and their wires to the harts. Devices know offsets only; this file knows the rest. */
 import { AddressMap } from "@backplane/trap-devices/address-map/address-map"
 import { CLINT, FINISHER, PLIC, UART, UART_INTERRUPT } from "@backplane/trap-devices/address-map/virt-map"
-import { Clint, clintReset } from "@backplane/trap-devices/clint/clint"
+import { Clint, clintReset, type ClintState } from "@backplane/trap-devices/clint/clint"
 import { Finisher } from "@backplane/trap-devices/finisher/finisher"
-import { Plic, machineContext, plicReset, supervisorContext } from "@backplane/trap-devices/plic/plic"
+import { Plic, machineContext, plicReset, supervisorContext, type PlicState } from "@backplane/trap-devices/plic/plic"
 import { Uart } from "@backplane/trap-devices/uart/uart"
-import { UART_RESET } from "@backplane/trap-devices/uart/uart-registers"
+import { UART_RESET, type UartState } from "@backplane/trap-devices/uart/uart-registers"
 import { MEIP, MSIP, MTIP, SEIP } from "@backplane/trap-csr/causes"
 import type { Clock } from "@backplane/trap-devices/device"
 
@@ -13,6 +13,15 @@ export interface WiringOptions {
   readonly harts: number
   readonly clock: Clock
   readonly output: (byte: number) => void
+  /** Where another board left off; absent: reset. */
+  readonly devices?: DevicesState
+}
+
+/** The registers of every device that has any which matter between two instructions: the finisher's one ends the machine. */
+export interface DevicesState {
+  readonly clint: ClintState
+  readonly plic: PlicState
+  readonly uart: UartState
 }
 
 export class Wiring {
@@ -25,18 +34,23 @@ export class Wiring {
   readonly #external: bigint[]
   #externalStale = true
 
-  constructor({ harts, clock, output }: WiringOptions) {
+  constructor({ harts, clock, output, devices }: WiringOptions) {
+    const state = devices ?? { clint: clintReset(harts), plic: plicReset(2 * harts), uart: UART_RESET }
     this.#external = new Array<bigint>(harts).fill(0n)
-    this.#plic = new Plic(() => (this.#externalStale = true), plicReset(2 * harts))
+    this.#plic = new Plic(() => (this.#externalStale = true), state.plic)
     // Its levels are read anew before every entry to the engine, so a change needs no notice.
-    this.clint = new Clint({ clock, changed: () => undefined }, clintReset(harts))
-    this.uart = new Uart({ interrupt: (level) => this.#plic.drive(UART_INTERRUPT, level), output }, UART_RESET)
+    this.clint = new Clint({ clock, changed: () => undefined }, state.clint)
+    this.uart = new Uart({ interrupt: (level) => this.#plic.drive(UART_INTERRUPT, level), output }, state.uart)
     this.map = new AddressMap([
       { name: "finisher", ...FINISHER, device: this.finisher },
       { name: "clint", ...CLINT, device: this.clint },
       { name: "plic", ...PLIC, device: this.#plic },
       { name: "uart", ...UART, device: this.uart },
     ])
+  }
+
+  capture(): DevicesState {
+    return { clint: this.clint.capture(), plic: this.#plic.capture(), uart: this.uart.capture() }
   }
 
   /** The levels of a hart's interrupt wires now, as bits of `mip`. */

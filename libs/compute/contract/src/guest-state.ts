@@ -1,0 +1,149 @@
+/**
+ * A guest as a task: what a job says of it, what moves with it from node to node, and what came of it.
+ *
+ * Not here: what the fields mean to the machine (trap/board makes and takes a capture), how a guest is run (trap/guest).
+ * 64-bit values are hexadecimal text, bytes are base64.
+ */
+import { Type, type Static } from "typebox"
+
+const closed = { additionalProperties: false } as const
+const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const Word = Type.Integer({ minimum: 0, maximum: 0xffff_ffff })
+const Hex = Type.String({ pattern: "^0x[0-9a-f]{1,16}$", description: "unsigned 64 bits" })
+const Byte = Type.Integer({ minimum: 0, maximum: 255 })
+
+export const PAGE_BYTES = 4096
+/** A guest moves in one message, and the bus carries 8 MB: base64 takes a third more than the memory. */
+export const GUEST_MEMORY_BYTES_MAX = 4 * 2 ** 20
+export const GUEST_IMAGE_BYTES_MAX = 256 * 1024
+/** Of base64 for `bytes` bytes. */
+const base64Length = (bytes: number): number => Math.ceil(bytes / 3) * 4
+const Base64 = (bytesMax: number): ReturnType<typeof Type.String> =>
+  Type.String({ pattern: "^[A-Za-z0-9+/]*={0,2}$", maxLength: base64Length(bytesMax) })
+/** Console bytes that are kept of a guest: the first so many. */
+export const GUEST_CONSOLE_BYTES_MAX = 16 * 1024
+
+export const GuestSpec = Type.Object(
+  {
+    image: Type.Optional({
+      ...Base64(GUEST_IMAGE_BYTES_MAX),
+      description: "ELF64 or flat Image, base64, at most 256 KiB of it; absent where only the size matters, or a capture is at hand",
+    }),
+    memoryBytes: Type.Integer({
+      minimum: 2 ** 16,
+      maximum: GUEST_MEMORY_BYTES_MAX,
+      multipleOf: PAGE_BYTES,
+      description: "RAM, whole pages of 4096 bytes",
+    }),
+    instructionsPerTick: Type.Integer({ minimum: 1, maximum: 100_000_000, description: "how far the guest gets in one tick" }),
+    instructionsMax: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: "it is ended here, with exit 124" }),
+  },
+  closed,
+)
+export type GuestSpec = Static<typeof GuestSpec>
+
+export const HartRecord = Type.Object(
+  {
+    registers: Type.Array(Hex, { minItems: 32, maxItems: 32 }),
+    pc: Hex,
+    instret: Hex,
+    reservation: Type.Union([Hex, Type.Null()], { description: "physical address of the last load-reserved, while it holds" }),
+    csrs: Type.Array(Hex, { minItems: 64, maxItems: 64, description: "slots of trap/csr's file" }),
+    state: Type.Enum(["started", "stopped", "suspended"]),
+    waiting: Type.Boolean(),
+    resume: Type.Union([Type.Object({ pc: Hex, opaque: Hex }, closed), Type.Null()]),
+    trapsInPlace: Count,
+    trapsNested: Count,
+  },
+  closed,
+)
+export type HartRecord = Static<typeof HartRecord>
+
+const DevicesRecord = Type.Object(
+  {
+    clint: Type.Object({ software: Type.Array(Type.Boolean()), compare: Type.Array(Hex), shift: Hex }, closed),
+    plic: Type.Object(
+      {
+        priority: Type.Array(Byte),
+        pending: Type.Array(Word),
+        claimed: Type.Array(Word),
+        enabled: Type.Array(Type.Array(Word)),
+        threshold: Type.Array(Byte),
+      },
+      closed,
+    ),
+    uart: Type.Object(
+      {
+        received: Type.Array(Byte),
+        ier: Byte,
+        fcr: Byte,
+        lcr: Byte,
+        mcr: Byte,
+        lsr: Byte,
+        scratch: Byte,
+        divisorLow: Byte,
+        divisorHigh: Byte,
+        transmitterPending: Type.Boolean(),
+      },
+      closed,
+    ),
+    uartUsed: Type.Boolean({ description: "input goes there only after the guest has touched it" }),
+  },
+  closed,
+)
+
+/** A whole native board between two instructions: on any engine it goes on as if it had never stopped. */
+export const BoardCapture = Type.Object(
+  {
+    memoryBytes: Type.Integer({ minimum: PAGE_BYTES, multipleOf: PAGE_BYTES }),
+    start: Type.Enum(["machine", "supervisor"]),
+    htif: Type.Union([
+      Type.Object(
+        { tohost: Hex, fromhost: Type.Union([Hex, Type.Null()]), reading: Type.Boolean({ description: "the guest waits for a byte" }) },
+        closed,
+      ),
+      Type.Null(),
+    ]),
+    harts: Type.Array(HartRecord, { minItems: 1, maxItems: 64 }),
+    devices: DevicesRecord,
+    console: Type.Object({ input: Type.String(), output: Type.String() }, { ...closed, description: "bytes that wait, base64" }),
+    passed: Type.Integer({ minimum: 0, description: "units of the machine clock" }),
+    turn: Type.Integer({ minimum: 0, description: "whose window it is" }),
+    windowLeft: Count,
+    instructions: Count,
+    exits: Type.Array(Type.Tuple([Type.String(), Count])),
+    pages: Type.Array(Type.Tuple([Count, Base64(PAGE_BYTES)]), {
+      description: "number from the start of RAM and bytes of each page that is not zero",
+    }),
+  },
+  closed,
+)
+export type BoardCapture = Static<typeof BoardCapture>
+
+/** What of a guest moves with its task. */
+export const GuestState = Type.Object(
+  {
+    board: BoardCapture,
+    grantedUnits: Type.Integer({ minimum: 0, description: "units of the machine clock that its ticks so far have paid for" }),
+    console: Type.Object(
+      { kept: Base64(GUEST_CONSOLE_BYTES_MAX), bytes: Count },
+      { ...closed, description: "its first bytes, and how many there were" },
+    ),
+  },
+  closed,
+)
+export type GuestState = Static<typeof GuestState>
+
+/** How a guest ended, as `backplane exec` says it. */
+export const GuestOutcome = Type.Object(
+  {
+    exit: Type.Integer({ minimum: 0, description: "the guest's code; 124 at a limit" }),
+    reason: Type.Enum(["finisher", "tohost", "shutdown", "reset", "limit", "idle", "stuck"]),
+    instructions: Count,
+    console: Type.String({ description: "its first 16 KiB" }),
+    consoleBytes: Count,
+    state: Type.String({ pattern: "^[0-9a-f]{16}$", description: "hash of registers, devices and memory at its end" }),
+  },
+  closed,
+)
+export type GuestOutcome = Static<typeof GuestOutcome>
