@@ -4,6 +4,7 @@ import type { Width } from "../device.ts"
 import { BUFFERS, FakeDriver, FakeMemory } from "../suite/fake-driver.ts"
 import { VirtioEntropy } from "../virtio-entropy/virtio-entropy.ts"
 import { VirtioMmio, type GiveBack, type VirtioFunction } from "./virtio-mmio.ts"
+import { EMPTY_SLOT } from "./empty-slot.ts"
 import { Register, Status } from "./virtio-registers.ts"
 
 /** Gives nothing back by itself. */
@@ -41,8 +42,8 @@ describe("virtio-mmio", () => {
   })
 
   it("an empty slot has device number 0 and no queues", () => {
-    const device = new VirtioMmio({ interrupt: () => {}, memory: new FakeMemory() }, null)
-    expect([device.load(8, 4), device.load(Register.queueSizeMax, 4), device.load(Register.deviceFeatures, 4)]).toEqual([0n, 0n, 0n])
+    const words = [0, 4, 8, 12, Register.queueSizeMax, Register.deviceFeatures].map((offset) => EMPTY_SLOT.load(offset, 4))
+    expect(words).toEqual([0x74726976n, 2n, 0n, 0x554d4551n, 0n, 0n])
   })
 
   it("offers features in two words, grants FEATURES_OK, and takes a queue that is ready only once it has a size", () => {

@@ -1,12 +1,12 @@
 /**
  * The virtio-mmio transport, version 2: registers, feature negotiation, queues, interrupt. The essay is README.md of this folder.
  *
- * What a device does with a chain is its `VirtioFunction` (virtio-block, virtio-entropy). A slot without one shows device number 0.
+ * What a device does with a chain is its `VirtioFunction` (virtio-block, virtio-entropy). A slot without one is empty-slot.ts.
  */
 import type { Device, Width, Wire } from "../device.ts"
 import type { GuestMemory } from "./guest-memory.ts"
 import { QUEUE_RESET, QUEUE_SIZE_MAX, returnChain, takeChain, type Chain, type QueueState } from "./split-queue.ts"
-import { Register, Status, type TransportState } from "./virtio-registers.ts"
+import { MAGIC, Register, Status, VENDOR, VERSION, type TransportState } from "./virtio-registers.ts"
 
 /** Gives a chain back to the driver; may be called at once or any time later. Calls after a reset are dropped by the transport. */
 export type GiveBack = (answer: { readonly head: number; readonly written: number }) => void
@@ -29,10 +29,6 @@ export interface VirtioWires {
   readonly memory: GuestMemory
 }
 
-const MAGIC = 0x7472_6976
-const VERSION = 2
-/** "QEMU": xv6 checks it. */
-const VENDOR = 0x554d_4551
 const VERSION_1 = 1n << 32n
 const USED_BUFFER = 1
 const CONFIGURATION_CHANGE = 2
@@ -40,12 +36,12 @@ const NO_REGION = 0xffff_ffff
 
 export class VirtioMmio implements Device {
   readonly #wires: VirtioWires
-  readonly #function: VirtioFunction | null
+  readonly #function: VirtioFunction
   #state: TransportState
   /** Counts resets, so that an answer to a chain of before is dropped. */
   #life = 0
 
-  constructor(wires: VirtioWires, behind: VirtioFunction | null) {
+  constructor(wires: VirtioWires, behind: VirtioFunction) {
     this.#wires = wires
     this.#function = behind
     this.#state = this.#resetState()
@@ -71,7 +67,7 @@ export class VirtioMmio implements Device {
 
   #loadConfiguration(at: number, width: Width): bigint {
     let value = 0n
-    for (let index = width - 1; index >= 0; index -= 1) value = (value << 8n) | BigInt(this.#function?.configuration[at + index] ?? 0)
+    for (let index = width - 1; index >= 0; index -= 1) value = (value << 8n) | BigInt(this.#function.configuration[at + index] ?? 0)
     return value
   }
 
@@ -83,7 +79,7 @@ export class VirtioMmio implements Device {
       case Register.version:
         return VERSION
       case Register.device:
-        return this.#function?.device ?? 0
+        return this.#function.device
       case Register.vendor:
         return VENDOR
       case Register.deviceFeatures:
@@ -161,7 +157,7 @@ export class VirtioMmio implements Device {
     if (value !== 0) return this.#set({ status: this.#state.status | value })
     this.#life += 1
     this.#state = this.#resetState()
-    this.#function?.reset()
+    this.#function.reset()
     this.#wires.interrupt(false)
   }
 
@@ -175,7 +171,7 @@ export class VirtioMmio implements Device {
       if (taken.kind === "none") return
       if (taken.kind === "broken") return this.#break()
       this.#set({ queues: this.#state.queues.with(index, taken.queue) })
-      this.#function?.take(taken.chain, (answer) => {
+      this.#function.take(taken.chain, (answer) => {
         if (life === this.#life) this.#giveBack(index, answer)
       })
     }
@@ -207,7 +203,7 @@ export class VirtioMmio implements Device {
   }
 
   #offered(): bigint {
-    return this.#function === null ? 0n : this.#function.features | VERSION_1
+    return this.#function.features | VERSION_1
   }
 
   #queue(): QueueState | undefined {
@@ -224,7 +220,7 @@ export class VirtioMmio implements Device {
   }
 
   #resetState(): TransportState {
-    const queues = new Array<QueueState>(this.#function?.queues ?? 0).fill(QUEUE_RESET)
+    const queues = new Array<QueueState>(this.#function.queues).fill(QUEUE_RESET)
     return { status: 0, interruptStatus: 0, featureWord: 0, selected: 0, queues }
   }
 }

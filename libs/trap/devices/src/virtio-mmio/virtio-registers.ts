@@ -27,6 +27,11 @@ export const Register = {
   configuration: 0x100,
 } as const
 
+export const MAGIC = 0x7472_6976
+export const VERSION = 2
+/** "QEMU": xv6 checks it. */
+export const VENDOR = 0x554d_4551
+
 export const Status = { acknowledge: 1, driver: 2, driverOk: 4, featuresOk: 8, needsReset: 64, failed: 128 } as const
 
 export interface TransportState {
