@@ -1,11 +1,12 @@
 /** The devices of the board at their addresses, and their wires to the harts. Devices know offsets only; this file knows the rest. */
 import { AddressMap } from "@backplane/trap-devices/address-map/address-map"
-import { CLINT, FINISHER, PLIC, UART, UART_INTERRUPT } from "@backplane/trap-devices/address-map/virt-map"
+import { CLINT, FINISHER, PLIC, UART, UART_INTERRUPT, VIRTIO_SLOTS, virtioPlace } from "@backplane/trap-devices/address-map/virt-map"
 import { Clint, clintReset, type ClintState } from "@backplane/trap-devices/clint/clint"
 import { Finisher } from "@backplane/trap-devices/finisher/finisher"
 import { Plic, machineContext, plicReset, supervisorContext, type PlicState } from "@backplane/trap-devices/plic/plic"
 import { Uart } from "@backplane/trap-devices/uart/uart"
 import { UART_RESET, type UartState } from "@backplane/trap-devices/uart/uart-registers"
+import { EMPTY_SLOT } from "@backplane/trap-devices/virtio-mmio/empty-slot"
 import { MEIP, MSIP, MTIP, SEIP } from "@backplane/trap-csr/causes"
 import type { Clock } from "@backplane/trap-devices/device"
 
@@ -46,6 +47,7 @@ export class Wiring {
       { name: "clint", ...CLINT, device: this.clint },
       { name: "plic", ...PLIC, device: this.#plic },
       { name: "uart", ...UART, device: this.uart },
+      ...Array.from({ length: VIRTIO_SLOTS }, (_, slot) => ({ name: `virtio${slot}`, ...virtioPlace(slot), device: EMPTY_SLOT })),
     ])
   }
 
