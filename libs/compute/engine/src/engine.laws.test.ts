@@ -5,6 +5,7 @@ import { Random } from "@backplane/foundation-base/random"
 import { WasmEngine } from "./engine.ts"
 import { COMPARE_MEMORY_BYTES, firstDifference } from "./suite/compare.ts"
 import { DATA_POINTERS, generateProgram } from "@backplane/compute-riscv/generate"
+import { INTERLEAVE_MEMORY_BYTES, firstInterleavedDifference } from "./suite/interleave.ts"
 import type { Extension } from "@backplane/compute-riscv/instruction"
 
 const EXTENSIONS: readonly (readonly Extension[])[] = [
@@ -77,5 +78,12 @@ describe("a CPU that moves to another engine in mid-run", () => {
       expect(to.captureCpu(1)).toEqual(stayed.captureCpu(0))
       expect(to.readMemory(RAM_BASE, COMPARE_MEMORY_BYTES)).toEqual(stayed.readMemory(RAM_BASE, COMPARE_MEMORY_BYTES))
     }
+  })
+})
+
+describe("two CPUs on one memory", () => {
+  it("do in random slices what the reference does: LR, SC, AMOs and stores that break reservations", () => {
+    const engine = new WasmEngine({ memoryBytes: INTERLEAVE_MEMORY_BYTES, cpus: 2 })
+    for (let round = 0; round < 60; round++) expect(firstInterleavedDifference(engine, `interleave-${round}`)).toBeUndefined()
   })
 })
