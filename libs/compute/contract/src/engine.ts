@@ -10,6 +10,9 @@
 /** Where the architecture's RAM begins (QEMU's `virt`). */
 export const RAM_BASE = 0x8000_0000n
 
+/** Of translation, of protection by page tables, and of what moves between nodes. */
+export const PAGE_BYTES = 4096
+
 export type AccessKind = "fetch" | "load" | "store"
 
 /**

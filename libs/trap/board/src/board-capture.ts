@@ -7,8 +7,9 @@
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { decodeBase64, encodeBase64 } from "@backplane/foundation-base/base64"
-import { PAGE_BYTES, type BoardCapture, type HartRecord } from "@backplane/compute-contract/guest-state"
-import { RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
+// Types only from guest-state: its schemas would triple the start of whoever only runs a guest.
+import type { BoardCapture, HartRecord } from "@backplane/compute-contract/guest-state"
+import { PAGE_BYTES, RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
 import type { HartCapture } from "./hart.ts"
 import type { HtifState } from "./htif-service.ts"
 import type { DevicesState } from "./wiring.ts"
