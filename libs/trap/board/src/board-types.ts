@@ -1,4 +1,5 @@
 /** What goes into a board and what comes out of a run. */
+import type { Disk } from "@backplane/trap-devices/virtio-block/disk"
 
 /** One piece of the guest's image, at its physical address. */
 export interface BootSegment {
@@ -16,6 +17,13 @@ export interface BootImage {
   readonly segments: readonly BootSegment[]
   /** `tohost` and `fromhost`, if the guest ends and speaks through HTIF. */
   readonly symbols: ReadonlyMap<string, bigint>
+}
+
+export interface BoardOptions {
+  /** By virtio slot. */
+  readonly disks?: readonly Disk[]
+  /** The kernel's command line, told in the device tree. */
+  readonly bootArguments?: string
 }
 
 /** How a guest ended. `code` is 0 for success. */

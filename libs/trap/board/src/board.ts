@@ -23,7 +23,8 @@ import { Wiring } from "./wiring.ts"
 import type { BoardCapture } from "@backplane/compute-contract/guest-state"
 import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
 import type { Moment } from "@backplane/trap-csr/moment"
-import type { BoardEnd, BoardStop, BootImage } from "./board-types.ts"
+import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
+import type { BoardEnd, BoardOptions, BoardStop, BootImage } from "./board-types.ts"
 
 /** A hart's turn: long enough that switching costs nothing, short enough that a spinning hart starves nobody. */
 export const WINDOW_INSTRUCTIONS = 20_000
@@ -46,22 +47,30 @@ export class Board {
   #spent = 0
   #instructions = 0
   readonly #start: BootImage["start"]
+  readonly #disks: number
   #end: BoardEnd | null = null
   /** The guest has touched the UART: only then does input go there. */
   #uartUsed = false
 
   /** On an engine that nobody used before: boots an image, or goes on where a capture was made. */
-  constructor(engine: Engine, from: BootImage | BoardCapture) {
+  constructor(engine: Engine, from: BootImage | BoardCapture, { disks = [], bootArguments }: BoardOptions = {}) {
     const state = "pages" in from ? stateOf(from) : null
     const { cpus } = engine.options
     this.engine = engine
     this.console = new Console(state?.console)
     this.#clock = new MachineClock(cpus, state?.passed)
     const output = (byte: number): void => this.console.write(byte)
-    this.#wiring = new Wiring({ harts: cpus, clock: () => this.#clock.ticks(), output, ...(state && { devices: state.devices }) })
+    const clock = (): bigint => this.#clock.ticks()
+    this.#disks = disks.length
+    this.#wiring = new Wiring({ harts: cpus, clock, output, memory: memoryOf(engine), disks, ...(state && { devices: state.devices }) })
     this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, index))
     if ("pages" in from) loadPages(engine, from)
-    else boot(engine, from, this.harts)
+    else
+      boot(engine, from, {
+        harts: this.harts,
+        memoryBytes: engine.options.memoryBytes,
+        ...(bootArguments !== undefined && { bootArguments }),
+      })
     this.#start = from.start
     this.#sbi = from.start === "supervisor" ? new SbiService(engine, this.harts, this.console) : null
     const htif = "pages" in from ? state?.htif : htifOf(from)
@@ -82,6 +91,7 @@ export class Board {
 
   /** All that the machine is now, as plain data. Of a board that has ended too, but there is nothing to go on with. */
   capture(): BoardCapture {
+    assert(this.#disks === 0, "a board with a disk is not captured: what the disk has under way would be lost")
     return captureOf(this.engine, this.#state())
   }
 
@@ -353,6 +363,17 @@ function htifOf({ symbols }: BootImage): HtifState | null {
 
 function isUart(address: bigint): boolean {
   return address >= UART.base && address < UART.base + BigInt(UART.bytes)
+}
+
+function memoryOf(engine: Engine): GuestMemory {
+  return {
+    read: (address, bytes) => (engine.isMemory(address, bytes) ? engine.readMemory(address, bytes) : null),
+    write(address, data) {
+      if (!engine.isMemory(address, data.length)) return false
+      engine.writeMemory(address, data)
+      return true
+    },
+  }
 }
 
 /** `mtimecmp` and `stimecmp` after reset. */

@@ -7,7 +7,8 @@ import { openPmp } from "@backplane/trap-csr/pmp"
 import { virtDeviceTree } from "@backplane/trap-devices/device-tree/virt-tree"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { BootImage } from "./board-types.ts"
-import type { Hart } from "./hart.ts"
+import type { CsrFile } from "@backplane/trap-csr/csr-file"
+import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
 
 const PAGE = 4096n
 /** All that S-mode can handle: everything but its own environment calls and those from M. */
@@ -24,18 +25,41 @@ export function placeDeviceTree(image: BootImage, memoryBytes: number, treeBytes
 }
 
 /** Does image and device tree fit? Asked by the edge before a board is made, so that a person gets a message. */
-export function leavesRoomForDeviceTree(image: BootImage, options: { readonly memoryBytes: number; readonly cpus: number }): boolean {
-  return placeDeviceTree(image, options.memoryBytes, treeOf(options.cpus, options.memoryBytes).length) !== undefined
+export function leavesRoomForDeviceTree(image: BootImage, machine: BootMachine): boolean {
+  return placeDeviceTree(image, machine.memoryBytes, treeOf(machine).length) !== undefined
 }
 
-function treeOf(harts: number, memoryBytes: number): Uint8Array {
-  return virtDeviceTree({ harts, memoryBytes: BigInt(memoryBytes) })
+/** What the device tree tells. */
+export interface BootMachine {
+  readonly memoryBytes: number
+  readonly cpus: number
+  readonly bootArguments?: string
 }
 
-export function boot(engine: Engine, image: BootImage, harts: readonly Hart[]): void {
-  const { memoryBytes } = engine.options
+function treeOf({ cpus, memoryBytes, bootArguments }: BootMachine): Uint8Array {
+  return virtDeviceTree({ harts: cpus, memoryBytes: BigInt(memoryBytes), ...(bootArguments === undefined ? {} : { bootArguments }) })
+}
+
+/** What boot needs of a hart. */
+export interface BootHart {
+  readonly index: number
+  readonly file: CsrFile
+  state: HartState
+  refreshProtection(): void
+  refreshTranslation(): void
+}
+
+/** Registers by hart, memory by physical address, all zero. */
+export type BootTarget = Pick<Engine, "writeMemory" | "writePc" | "writeRegister">
+
+export function boot(
+  engine: BootTarget,
+  image: BootImage,
+  { harts, ...options }: { readonly harts: readonly BootHart[]; readonly memoryBytes: number; readonly bootArguments?: string },
+): void {
+  const { memoryBytes } = options
   for (const { address, data } of image.segments) engine.writeMemory(address, data) // RAM begins as zeros: nothing to clear
-  const tree = treeOf(harts.length, memoryBytes)
+  const tree = treeOf({ ...options, cpus: harts.length })
   const treeAddress = placeDeviceTree(image, memoryBytes, tree.length)
   assert(treeAddress !== undefined, "the image leaves room for the device tree")
   engine.writeMemory(treeAddress, tree)
@@ -50,7 +74,7 @@ export function boot(engine: Engine, image: BootImage, harts: readonly Hart[]): 
 }
 
 /** What firmware would have done: delegate, open memory and counters, give S-mode its timer. Hart 0 runs, the others wait to be started. */
-function prepareSupervisor(hart: Hart): void {
+function prepareSupervisor(hart: BootHart): void {
   const { file } = hart
   file.set(Slot.medeleg, DELEGATED_EXCEPTIONS)
   file.set(Slot.mideleg, DELEGATED_INTERRUPTS)

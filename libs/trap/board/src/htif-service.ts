@@ -16,15 +16,18 @@ export interface HtifState {
   readonly reading: boolean
 }
 
+/** The guest's memory at physical addresses, and the watch on it. */
+export type HtifMemory = Pick<Engine, "readMemory" | "writeMemory" | "watchPage">
+
 export class HtifService {
-  readonly #engine: Engine
+  readonly #engine: HtifMemory
   readonly #console: Console
   readonly #tohost: bigint
   readonly #fromhost: bigint | undefined
   /** The guest waits for a byte. */
   #reading: boolean
 
-  constructor(engine: Engine, console: Console, { tohost, fromhost, reading }: HtifState) {
+  constructor(engine: HtifMemory, console: Console, { tohost, fromhost, reading }: HtifState) {
     this.#engine = engine
     this.#console = console
     this.#tohost = tohost

@@ -8,7 +8,8 @@ import type { Engine } from "@backplane/compute-contract/engine"
 import type { SbiEffect } from "@backplane/trap-sbi/sbi-types"
 import type { BoardEnd } from "./board-types.ts"
 import type { Console } from "./console.ts"
-import type { Hart } from "./hart.ts"
+import type { CsrFile } from "@backplane/trap-csr/csr-file"
+import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
 
 const A0 = 10
 const A6 = 16
@@ -18,19 +19,35 @@ const PAGE = 4096n
 /** A range of more pages than this is flushed whole. */
 const PAGES_FLUSHED_SINGLY = 64n
 
+/** Registers by hart, memory by physical address. */
+export type SbiMachine = Pick<
+  Engine,
+  "readRegister" | "writeRegister" | "completeSystem" | "readMemory" | "writeMemory" | "flushTranslations"
+> & { readonly options: { readonly memoryBytes: number } }
+
+/** A hart as far as calls change it. */
+export interface SbiHart {
+  readonly index: number
+  readonly file: CsrFile
+  state: HartState
+  waiting: boolean
+  resume: { readonly pc: bigint; readonly opaque: bigint } | null
+  begin(at: { readonly pc: bigint; readonly opaque: bigint }): void
+}
+
 export class SbiService {
-  readonly #engine: Engine
-  readonly #harts: readonly Hart[]
+  readonly #engine: SbiMachine
+  readonly #harts: readonly SbiHart[]
   readonly #console: Console
 
-  constructor(engine: Engine, harts: readonly Hart[], console: Console) {
+  constructor(engine: SbiMachine, harts: readonly SbiHart[], console: Console) {
     this.#engine = engine
     this.#harts = harts
     this.#console = console
   }
 
   /** The call in the registers of `hart`, whose `ecall` is not completed yet. An end, if it asked for one. */
-  call(hart: Hart): BoardEnd | null {
+  call(hart: SbiHart): BoardEnd | null {
     const cpu = hart.index
     const read = (register: number): bigint => this.#engine.readRegister(cpu, register)
     const answer = callSbi(
@@ -103,11 +120,11 @@ export class SbiService {
     }
   }
 
-  #hart(index: number): Hart | undefined {
+  #hart(index: number): SbiHart | undefined {
     return this.#harts[index]
   }
 
-  #set(index: number, state: Hart["state"]): void {
+  #set(index: number, state: HartState): void {
     const hart = this.#hart(index)
     if (hart !== undefined) hart.state = state
   }
