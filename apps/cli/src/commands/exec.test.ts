@@ -82,6 +82,23 @@ describe("exec", { timeout: COMMAND_MS }, () => {
   })
 })
 
+/** Prints every third-party package that is loaded. */
+const TELL_PACKAGES = `import { registerHooks } from "node:module"
+registerHooks({ load: (url, context, next) => { if (url.includes("node_modules/")) console.error("loaded", url.split("node_modules/").at(-1)); return next(url, context) } })`
+
+describe("the start of exec", { timeout: COMMAND_MS }, () => {
+  it("loads no library but the one for commands: it is waited for each time", () => {
+    const hook = `data:text/javascript,${encodeURIComponent(TELL_PACKAGES)}`
+    const main = join(ROOT, "apps/cli/src/main.ts")
+    const { stderr } = spawnSync(process.execPath, ["--import", hook, main, "exec", guest("arith.elf")], {
+      encoding: "utf8",
+      timeout: COMMAND_MS,
+    })
+    const packages = [...stderr.matchAll(/^loaded ([^/\n]+)/gm)].map(([, name]) => name)
+    expect([...new Set(packages)]).toEqual(["commander"])
+  })
+})
+
 describe("disasm", { timeout: COMMAND_MS }, () => {
   it("lists address, bits and text", () => {
     const { code, out } = backplane("disasm", guest("arith.elf"))
