@@ -42,25 +42,25 @@ describe("the walks of the README", () => {
     ])
   })
 
-  it("start of a job: 5 messages; what is accepted is told beside the path", () => {
+  it("start of a job: 5 messages, once it is on disk; what is accepted is told beside the path", () => {
     expect(saidIn(5, { topology: { cpus: 1 }, jobs: [job("a", 50, 5)] })).toEqual([
-      "0 TaskSubmit hypervisor.0 → node.0",
-      "1 FrameLeaseAsk node.0 → memory.0",
-      "2 FrameLeaseGrant memory.0 → node.0",
-      "3 TaskAccepted node.0 → hypervisor.0",
-      "3 SchedulerEvents node.0 → scheduler.all",
-      "4 SchedulerCommit scheduler.all → node.0",
+      "10 TaskSubmit hypervisor.0 → node.0",
+      "11 FrameLeaseAsk node.0 → memory.0",
+      "12 FrameLeaseGrant memory.0 → node.0",
+      "13 TaskAccepted node.0 → hypervisor.0",
+      "13 SchedulerEvents node.0 → scheduler.all",
+      "14 SchedulerCommit scheduler.all → node.0",
     ])
   })
 
-  it("end of a job: 2 messages until another runs; the result and the frames go beside the path", () => {
+  it("end of a job: 2 messages until another runs; the result (seen when on disk) and the frames go beside the path", () => {
     expect(saidIn(5, { topology: { cpus: 1 }, jobs: [job("a", 5), job("b", 50)] })).toEqual([
       "0 TaskFinished node.0 → hypervisor.0",
       "0 FrameRelease node.0 → memory.0",
       "0 SchedulerEvents node.0 → scheduler.all",
-      "1 TaskFinishedSeen hypervisor.0 → node.0",
       "1 FrameReleased memory.0 → node.0",
       "1 SchedulerCommit scheduler.all → node.0",
+      "11 TaskFinishedSeen hypervisor.0 → node.0",
     ])
   })
 

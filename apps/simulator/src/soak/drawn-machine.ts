@@ -23,6 +23,12 @@ export interface SoakCase {
   readonly calmTick: number
 }
 
+/**
+ * A scheduler has one slice to answer, and after a change of policy that takes six messages: told, attach, snapshot, decision, and twice
+ * the rest of a tick. With messages of up to a tick, shorter slices would be bypassed by right.
+ */
+const SLOW_SLICE_TICKS_LEAST = 8
+
 /** Faults of every kind. */
 export function drawFaulty(random: Random, seed: number): SoakCase {
   const calmTick = random.between(40, 300)
@@ -34,7 +40,7 @@ export function drawFaulty(random: Random, seed: number): SoakCase {
 /** Nothing fails, but messages take a good part of a tick: as in a live machine in free mode on a busy host. */
 export function drawSlow(random: Random, seed: number): SoakCase {
   const calmTick = random.between(200, 400)
-  const spec = drawSpec(random.fork("machine"), { seed, lastArrival: calmTick })
+  const spec = drawSpec(random.fork("machine"), { seed, lastArrival: calmTick, sliceLeast: SLOW_SLICE_TICKS_LEAST })
   const slowest = random.between(TICK_CYCLES / 10, TICK_CYCLES)
   return { spec, faults: { until: virtualTime(Number.MAX_SAFE_INTEGER), delay: { min: TICK_CYCLES / 10, max: slowest } }, calmTick: 0 }
 }
@@ -44,7 +50,10 @@ export function drawExact(random: Random, seed: number): SoakCase {
   return { spec: drawSpec(random.fork("machine"), { seed, lastArrival: 200 }), faults: null, calmTick: 0 }
 }
 
-function drawSpec(random: Random, options: { readonly seed: number; readonly lastArrival: number }): MachineSpec {
+function drawSpec(
+  random: Random,
+  options: { readonly seed: number; readonly lastArrival: number; readonly sliceLeast?: number },
+): MachineSpec {
   const cpus = random.between(1, 6)
   const lateShare = random.unit()
   const jobs = Array.from({ length: random.between(1, 24) }, (_, index) => ({
@@ -62,7 +71,7 @@ function drawSpec(random: Random, options: { readonly seed: number; readonly las
     cache: { warmupTicks: random.between(0, 12), warmRate: random.between(1, 3) },
     schedule: {
       policy: random.pick(POLICY_NAMES),
-      sliceTicks: random.between(2, 15),
+      sliceTicks: random.between(options.sliceLeast ?? 2, 15),
       peekTicks: random.between(0, 15),
       randomOrder: random.chance(0.2),
     },

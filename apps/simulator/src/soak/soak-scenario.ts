@@ -59,11 +59,10 @@ export function runSoakCase({ spec, faults, calmTick }: SoakCase, options: SoakO
   const within = (lastArrivalTick(spec) + workTicks(spec) + SETTLE_TICKS) * TICK_CYCLES
   world.demandProgress({ what: "all jobs ended", within, done: () => outcomeOf(world) !== null })
   checkOutcome(world, spec, options.kind)
-  world.demandProgress({
-    what: "all leases given back, nothing unanswered, no claim left",
-    within: AFTERMATH_TICKS * TICK_CYCLES,
-    done: () => leftovers(world, spec).length === 0,
-  })
+  const end = after(world.now, AFTERMATH_TICKS * TICK_CYCLES)
+  world.run({ until: end, stop: () => leftovers(world, spec).length === 0 })
+  const left = leftovers(world, spec)
+  if (left.length > 0) throw new Error(`all jobs have ended, and ${AFTERMATH_TICKS} ticks later there is still: ${left.join("; ")}`)
   return world
 }
 
@@ -102,7 +101,9 @@ export function leftovers(world: World, spec: MachineSpec): string[] {
     .filter((id) => actorKind(id) === "scheduler")
     .flatMap((id) => {
       const scheduler = world.inspect(schedulerActor(actorIndex(id)), SchedulerMachine)?.inspect()
-      return [...(scheduler?.waiting ?? []), ...(scheduler?.deciding ?? [])].map((task) => `claim of ${id} on ${task}`)
+      return [...(scheduler?.waiting ?? []), ...(scheduler?.deciding ?? []), ...(scheduler?.handing ?? [])].map(
+        (task) => `claim of ${id} on ${task}`,
+      )
     })
   return [...leases, ...nodes, ...claims]
 }

@@ -5,6 +5,7 @@
  * keeps a copy to answer a repeated fetch, but no longer holds the task.
  */
 import { Type, type Static } from "typebox"
+import { GuestOutcome, GuestSpec, GuestState } from "./guest-state.ts"
 
 const closed = { additionalProperties: false } as const
 const Node = Type.Integer({ minimum: 0, maximum: 63 })
@@ -23,6 +24,7 @@ export const TaskSpec = Type.Object(
     run: Count,
     workingSet: Count,
     affinity: Type.Array(Cpu, { maxItems: 256 }),
+    guest: Type.Optional(GuestSpec),
   },
   closed,
 )
@@ -38,14 +40,19 @@ export const TaskToken = Type.Object(
     home: Type.Integer({ minimum: 0, maximum: 63, description: "node of its frames" }),
     lastCpu: Type.Union([Cpu, Type.Null()]),
     migrations: Count,
+    guest: Type.Optional(GuestState),
   },
   closed,
 )
 export type TaskToken = Static<typeof TaskToken>
 
 export const TaskSubmit = Type.Object(
-  { kind: Type.Literal("TaskSubmit"), spec: TaskSpec, queue: Queue },
-  { ...closed, description: "hypervisor → node: start this task; repeated until accepted or rejected" },
+  { kind: Type.Literal("TaskSubmit"), spec: TaskSpec, queue: Queue, incarnation: Incarnation },
+  {
+    ...closed,
+    description:
+      "hypervisor → node: start this task; repeated until accepted or rejected. Void for any other life of the node: an earlier one may have begun it",
+  },
 )
 export const TaskAccepted = Type.Object(
   { kind: Type.Literal("TaskAccepted"), task: Name, attempt: Attempt, node: Node },
@@ -63,6 +70,7 @@ export const TaskFinished = Type.Object(
     node: Node,
     tick: Type.Integer({ minimum: 0, description: "first tick after its last" }),
     runtime: Count,
+    guest: Type.Optional(GuestOutcome),
   },
   { ...closed, description: "node → hypervisor: the task has done all its work; repeated until seen" },
 )

@@ -7,7 +7,6 @@ import { event, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Decision, SchedulerCommit, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
-import { queuesOf } from "@backplane/scenario-machine/topology"
 import type { Cpu } from "./cpu.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./event-streams.ts"
@@ -50,8 +49,9 @@ export class Commits {
   }
 
   onCommit(now: VirtualTime, from: ActorId, commit: SchedulerCommit, out: Out): void {
-    if (commit.epoch !== this.#context.epoch || commit.generation !== this.#streams.generationOf(commit.queue)) {
-      // What an earlier policy or an earlier life of the scheduler says is void; it is told how things stand.
+    const isOurs = commit.epoch === this.#context.epoch && commit.incarnation === this.#context.incarnation
+    if (!isOurs || commit.generation !== this.#streams.generationOf(commit.queue)) {
+      // Said under an earlier policy, by an earlier life of the scheduler, or to an earlier life of this node: void. It is told how things stand.
       out.push(event("verdict-refused", { "backplane.queue": commit.queue, "backplane.verdict": "STALE_EPOCH" }))
       const { epoch, node, incarnation, policy } = this.#context
       out.push(send(from, { kind: "NodeUp", epoch, node, incarnation, policy }))
@@ -65,7 +65,8 @@ export class Commits {
       stored.set(commit.commit, verdicts)
       if (stored.size > STORED_MAX) stored.delete(stored.keys().next().value as number)
     }
-    if (verdicts.some((verdict) => verdict !== "OK")) out.push(send(from, this.#answer(commit, verdicts)))
+    const isAwaited = commit.decisions.some((decision, index) => decision.type === "REQUEUE" || verdicts[index] !== "OK")
+    if (isAwaited) out.push(send(from, this.#answer(commit, verdicts)))
   }
 
   #answer(commit: SchedulerCommit, verdicts: readonly Verdict[]): SchedulerVerdicts {
@@ -119,13 +120,13 @@ export class Commits {
     const task = this.#tasks.get(requeue.task)
     if (task === undefined) return "UNKNOWN_TASK"
     if (task.lastStealId === requeue.stealId) return "OK"
-    if (task.queue !== queue || !queuesOf(this.#context.policy, this.#context.spec.topology.cpus).includes(requeue.to)) return "NOT_OWNED"
+    if (task.queue !== queue || !this.#context.queues().includes(requeue.to)) return "NOT_OWNED"
     if (task.taskSeq !== requeue.taskSeq) return "STALE_TASK"
     if (task.state !== "waiting") return "NOT_RUNNABLE"
     const tick = this.#context.ticks.tickAt(now)
     const since = task.sinceTick
     this.#tasks.setState(task, "waiting", tick)
-    task.sinceTick = since // it has waited all along, in whichever queue
+    task.sinceTick = since // it has waited all along, in whichever queue; `queuedTick` begins anew
     task.queue = requeue.to
     task.lastStealId = requeue.stealId
     const view = viewOf(task, this.#context.node, this.#dispatcher.isWarmOnLast(task))

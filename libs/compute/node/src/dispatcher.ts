@@ -125,7 +125,7 @@ export class Dispatcher {
     out.push(event("slice", { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.policy": policy, ...spent }))
     if (outcome.finished) {
       this.#tasks.remove(task)
-      this.#streams.add(queue, { type: "TASK_DEAD", task: task.spec.task, cpu: cpu.index })
+      this.#streams.add(queue, { type: "TASK_DEAD", task: task.spec.task, taskSeq: task.taskSeq, cpu: cpu.index })
       this.#onFinished(now, task, endTick, out)
     } else {
       this.#tasks.setState(task, "waiting", endTick)
@@ -138,8 +138,9 @@ export class Dispatcher {
   }
 
   /**
-   * An idle CPU has waited a slice. If work that it could take has waited as long, its scheduler is not doing its part, and this CPU
-   * alone takes the oldest (the first rung of the ladder of fallback). Otherwise the question is asked again: it may have been lost.
+   * An idle CPU has waited a slice. If its scheduler has had a claim on work for it as long, the scheduler is not doing its part, and
+   * this CPU alone takes the oldest (the first rung of the ladder of fallback). Otherwise the question is asked again: it may have been
+   * lost. What counts is how long the claim lies with this queue: a task just stolen may have waited long in another.
    */
   onIdleTimer(now: VirtualTime, index: number, out: Out): void {
     const cpu = defined(this.#cpus.get(index), "the timer's CPU is ours")
@@ -150,13 +151,14 @@ export class Dispatcher {
     const task = this.#tasks
       .all()
       .filter(
-        (one) => one.state === "waiting" && one.queue === queue && mayRunOn(one.spec.affinity, index) && tick - one.sinceTick >= sliceTicks,
+        (one) =>
+          one.state === "waiting" && one.queue === queue && mayRunOn(one.spec.affinity, index) && tick - one.queuedTick >= sliceTicks,
       )
       .sort((a, b) => a.sinceTick - b.sinceTick || a.spec.ordinal - b.spec.ordinal)[0]
     if (task === undefined || tick - cpu.state.sinceTick < sliceTicks) return this.#askForWork(now, cpu, out)
     this.bypasses++
     out.push(event("scheduler-bypassed", { "backplane.cpu": index, "backplane.queue": queue, "backplane.task": task.spec.task }, "warn"))
-    this.#streams.add(queue, { type: "CPU_RUNNING", cpu: index, task: task.spec.task })
+    this.#streams.add(queue, { type: "CPU_RUNNING", cpu: index, task: task.spec.task, taskSeq: task.taskSeq })
     this.dispatch(now, { cpu, task, untilTick: (Math.floor(tick / sliceTicks) + 1) * sliceTicks }, out)
   }
 
@@ -164,7 +166,7 @@ export class Dispatcher {
   drop(now: VirtualTime, task: Task, out: Out): void {
     const cpu = task.cpu === null ? undefined : this.#cpus.get(task.cpu)
     this.#tasks.remove(task)
-    this.#streams.add(task.queue, { type: "TASK_GONE", task: task.spec.task, reason: "lost" })
+    this.#streams.add(task.queue, { type: "TASK_GONE", task: task.spec.task, taskSeq: task.taskSeq, reason: "lost" })
     if (cpu?.state.kind !== "running" || cpu.state.task !== task) return
     cpu.leave(this.#context.ticks.tickAt(now))
     this.#askForWork(now, cpu, out)

@@ -103,11 +103,15 @@ export class EventStreams {
     while (unseen !== undefined && unseen.length > 0 && (unseen[0]?.message.seq ?? Infinity) <= seq) unseen.shift()
   }
 
-  /** Repeats what has waited too long. */
+  /**
+   * Repeats what has waited too long, and what was sent after it: the scheduler takes nothing out of turn, so all behind a lost message
+   * is lost with it. To repeat only the lost one would leave a stream that says something new every few ticks behind for ever.
+   */
   repeat(now: VirtualTime, out: Out): void {
     for (const [queue, stream] of this.#streams) {
+      const first = stream.unseen[0]
+      if (first === undefined || !this.#context.isOverdue(now, first.sentAt)) continue
       for (const item of stream.unseen.slice(0, REPEAT_MAX)) {
-        if (!this.#context.isOverdue(now, item.sentAt)) break
         item.sentAt = now
         out.push(send(schedulerActor(queue), item.message))
       }

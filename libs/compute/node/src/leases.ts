@@ -5,6 +5,7 @@
  */
 import { event, noteSpan, send } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { TaskToken } from "@backplane/compute-contract/task-messages"
 import type { FrameLeaseGrant, FrameLeaseRefusal, FrameReleased, Lease, MemoryUp } from "@backplane/memory-contract/memory-messages"
 import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
 import type { NodeContext, Out } from "./node-context.ts"
@@ -36,9 +37,14 @@ export class Leases {
   }
 
   /** The task that may run now, or undefined where the grant is old news. */
-  onGrant(grant: FrameLeaseGrant, out: Out): Task | undefined {
-    const task = this.#waitingFor(grant.lease.owner, grant.lease.attempt)
-    if (task === undefined) return undefined
+  onGrant(now: VirtualTime, grant: FrameLeaseGrant, out: Out): Task | undefined {
+    const { owner, attempt } = grant.lease
+    const task = this.#waitingFor(owner, attempt)
+    if (task === undefined) {
+      // The question was answered twice, and the second time after the end: what was granted then is given back.
+      if (this.#tasks.isOver({ task: owner, attempt })) this.#giveBack(now, { owner, attempt }, out)
+      return undefined
+    }
     task.home = grant.lease.home
     out.push(
       event("lease-granted", {
@@ -69,6 +75,10 @@ export class Leases {
   release(now: VirtualTime, task: Task, out: Out): void {
     const { task: owner, attempt } = task.spec
     this.#asked.delete(owner)
+    this.#giveBack(now, { owner, attempt }, out)
+  }
+
+  #giveBack(now: VirtualTime, { owner, attempt }: { readonly owner: string; readonly attempt: number }, out: Out): void {
     this.#releasing.set(`${owner}/${attempt}`, { owner, attempt, sentAt: now })
     out.push(send(MEMORY_CONTROLLER, { kind: "FrameRelease", owner, attempt }))
   }
@@ -77,13 +87,16 @@ export class Leases {
     this.#releasing.delete(`${owner}/${attempt}`)
   }
 
-  /** The memory controller has forgotten all: it is told what is leased for the tasks that lie here. */
-  onMemoryUp(up: MemoryUp, out: Out): void {
+  /** The memory controller has forgotten all: it is told what is leased for the tasks that lie here, and for those on their way from here. */
+  onMemoryUp(up: MemoryUp, leaving: readonly TaskToken[], out: Out): void {
     const { node, incarnation } = this.#context
-    const leases: Lease[] = this.#tasks
-      .all()
-      .filter((task) => task.state !== "leasing")
-      .map(({ spec, home }) => ({ owner: spec.task, attempt: spec.attempt, frames: spec.workingSet, home }))
+    const lying = this.#tasks.all().filter((task) => task.state !== "leasing")
+    const leases = [...lying, ...leaving].map(({ spec, home }): Lease => ({
+      owner: spec.task,
+      attempt: spec.attempt,
+      frames: spec.workingSet,
+      home,
+    }))
     out.push(noteSpan("mem.lease", { "backplane.reason": "controller restarted", "backplane.node": node }))
     out.push(send(MEMORY_CONTROLLER, { kind: "LeaseReport", node, incarnation, memoryIncarnation: up.incarnation, leases }))
   }

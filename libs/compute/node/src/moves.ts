@@ -5,8 +5,9 @@
 import { closeSpan, event, openSpan, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import type { TaskFetch, TaskFetchRefusal, TaskReceived, TaskState } from "@backplane/compute-contract/task-messages"
+import type { TaskFetch, TaskFetchRefusal, TaskReceived, TaskState, TaskToken } from "@backplane/compute-contract/task-messages"
 import { HYPERVISOR, nodeActor } from "@backplane/scenario-machine/topology"
+import type { SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import type { Cpu } from "./cpu.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./event-streams.ts"
@@ -15,12 +16,27 @@ import { mayRunOn, taskOfToken, viewOf, type TaskTable } from "./task-table.ts"
 
 /** Copies kept for takers that have not confirmed. */
 const GIVEN_MAX = 4096
+/**
+ * A fetch is asked for so many times, two ticks apart: as long as the hypervisor waits for a silent node. By then the giver is given up
+ * and its tasks begin again elsewhere, and this CPU must not wait for ever.
+ */
+const FETCH_TRIES_MAX = 100
 
 interface Fetch {
   readonly cpu: Cpu
   readonly from: number
   readonly message: TaskFetch
   readonly untilTick: number
+  sentAt: VirtualTime
+  tries: number
+}
+
+/** A token that left, kept and said again until the taker confirms it. */
+interface Given {
+  readonly to: ActorId
+  /** Life of the taker: a new one must not be given what the old one took with it. */
+  readonly incarnation: number
+  readonly state: TaskState
   sentAt: VirtualTime
 }
 
@@ -32,7 +48,7 @@ export class Moves {
   /** Per CPU: the task it waits for. */
   readonly #fetches = new Map<number, Fetch>()
   /** task → the answer that was given, until it is confirmed. */
-  readonly #given = new Map<string, { readonly to: ActorId; readonly state: TaskState }>()
+  readonly #given = new Map<string, Given>()
 
   constructor(parts: {
     readonly context: NodeContext
@@ -48,12 +64,16 @@ export class Moves {
 
   /** How many requests wait for an answer. */
   get unanswered(): number {
-    return this.#fetches.size
+    return this.#fetches.size + this.#given.size
   }
 
   /** Tasks that left and whose arrival is not confirmed. */
   leaving(): readonly string[] {
     return [...this.#given.keys()]
+  }
+
+  tokensLeaving(): readonly TaskToken[] {
+    return [...this.#given.values()].map(({ state }) => state.token)
   }
 
   /** Reserves the CPU and asks the other node for the task. */
@@ -66,16 +86,17 @@ export class Moves {
     const { node, incarnation } = this.#context
     cpu.state = { kind: "fetching", task, taskSeq, untilTick, sinceTick: this.#context.ticks.tickAt(now) }
     const message: TaskFetch = { kind: "TaskFetch", task, taskSeq, node, incarnation, cpu: cpu.index }
-    this.#fetches.set(cpu.index, { cpu, from, message, untilTick, sentAt: now })
+    this.#fetches.set(cpu.index, { cpu, from, message, untilTick, sentAt: now, tries: 1 })
     const key = `migrate/${task}`
     out.push(openSpan(key, "migrate", { "backplane.task": task, "backplane.from": `node ${from}`, "backplane.to": `node ${node}` }))
     out.push(send(nodeActor(from), message, key))
   }
 
   /** Another node's CPU is to run a task that lies here. */
-  onFetch(from: ActorId, fetch: TaskFetch, out: Out): void {
+  onFetch(now: VirtualTime, from: ActorId, fetch: TaskFetch, out: Out): void {
     const given = this.#given.get(fetch.task)
-    if (given?.to === from && given.state.fetchedSeq === fetch.taskSeq) return void out.push(send(from, given.state))
+    const isRepeat = given?.to === from && given.incarnation === fetch.incarnation && given.state.fetchedSeq === fetch.taskSeq
+    if (isRepeat) return void out.push(send(from, given.state))
     const task = this.#tasks.get(fetch.task)
     const reason = task === undefined ? "unknown" : task.taskSeq !== fetch.taskSeq ? "stale" : task.state !== "waiting" ? "running" : null
     if (task === undefined || reason !== null) {
@@ -89,7 +110,7 @@ export class Moves {
       cpu: fetch.cpu,
       queue: task.queue,
     }
-    this.#given.set(fetch.task, { to: from, state })
+    this.#given.set(fetch.task, { to: from, incarnation: fetch.incarnation, state, sentAt: now })
     if (this.#given.size > GIVEN_MAX) this.#given.delete(this.#given.keys().next().value as string)
     out.push(send(from, state))
   }
@@ -107,7 +128,9 @@ export class Moves {
     if (fetch?.message.task !== name || fetch.message.taskSeq !== fetchedSeq) return // a copy: it is here already
     this.#fetches.delete(index)
     const task = taskOfToken(token, this.#context.queueOf(index), this.#context.ticks.tickAt(now))
-    if (this.#tasks.isOver(token.spec) || this.#tasks.get(name) !== undefined) return this.#giveUp(now, fetch, out)
+    const here = this.#tasks.get(name)
+    if (here !== undefined && here.spec.attempt < attempt) this.#dispatcher.drop(now, here, out)
+    else if (here !== undefined || this.#tasks.isOver(token.spec)) return this.#giveUp(now, fetch, out)
     this.#tasks.add(task)
     out.push(send(HYPERVISOR, { kind: "TaskMoved", task: name, attempt, node: this.#context.node }))
     if (!mayRunOn(task.spec.affinity, index)) {
@@ -123,7 +146,7 @@ export class Moves {
     const fetch = this.#fetches.get(refusal.cpu)
     if (fetch?.message.task !== refusal.task || fetch.message.taskSeq !== refusal.taskSeq) return
     this.#fetches.delete(refusal.cpu)
-    this.#streams.add(this.#context.queueOf(refusal.cpu), { type: "TASK_GONE", task: refusal.task, reason: "moved" })
+    this.#streams.add(this.#context.queueOf(refusal.cpu), goneEvent(refusal))
     out.push(
       event("verdict-refused", { "backplane.verdict": "STALE_TASK", "backplane.task": refusal.task, "backplane.reason": refusal.reason }),
     )
@@ -137,10 +160,25 @@ export class Moves {
   }
 
   repeat(now: VirtualTime, out: Out): void {
-    for (const fetch of this.#fetches.values()) {
+    for (const given of this.#given.values()) {
+      if (!this.#context.isOverdue(now, given.sentAt)) continue
+      given.sentAt = now
+      out.push(send(given.to, given.state))
+    }
+    for (const fetch of [...this.#fetches.values()]) {
       if (!this.#context.isOverdue(now, fetch.sentAt)) continue
+      if (fetch.tries++ >= FETCH_TRIES_MAX) {
+        this.#fetches.delete(fetch.cpu.index)
+        this.#streams.add(this.#context.queueOf(fetch.cpu.index), goneEvent(fetch.message))
+        this.#giveUp(now, fetch, out)
+        continue
+      }
       fetch.sentAt = now
       out.push(send(nodeActor(fetch.from), fetch.message))
     }
   }
+}
+
+function goneEvent({ task, taskSeq }: { readonly task: string; readonly taskSeq: number }): SchedulerEvent {
+  return { type: "TASK_GONE", task, taskSeq, reason: "moved" }
 }

@@ -30,7 +30,7 @@ import type {
 } from "@backplane/memory-contract/memory-messages"
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
-import { cpusOfNode, queueOfCpu, type QueueName } from "@backplane/scenario-machine/topology"
+import { cpusOfNode, queueOfCpu, queuesOf, type QueueName } from "@backplane/scenario-machine/topology"
 import type {
   NodeUp,
   SchedulerAttach,
@@ -106,6 +106,11 @@ export class NodeContext {
 
   queueOf(cpu: number): QueueName {
     return queueOfCpu(this.policy, cpu)
+  }
+
+  /** All queues of the policy of the day. */
+  queues(): readonly QueueName[] {
+    return queuesOf(this.policy, this.spec.topology.cpus)
   }
 
   laterTicks(now: VirtualTime, ticks: number): VirtualTime {

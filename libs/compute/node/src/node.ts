@@ -8,10 +8,10 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { unreachable } from "@backplane/foundation-base/assert"
-import type { PolicySwap, ScheduleAsk, TaskRevoke, TaskSubmit } from "@backplane/compute-contract/task-messages"
+import type { PolicySwap, ScheduleAsk, TaskRevoke, TaskSpec, TaskSubmit } from "@backplane/compute-contract/task-messages"
 import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
-import { HYPERVISOR, queuesOf, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { HYPERVISOR, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
 import { Commits } from "./commits.ts"
 import { Completions } from "./completions.ts"
 import { Dispatcher } from "./dispatcher.ts"
@@ -21,12 +21,14 @@ import { Leases } from "./leases.ts"
 import { Moves } from "./moves.ts"
 import { NodeContext, RETRY_TICKS, REPORT_TICKS, type NodeHears, type NodeSays, type Out } from "./node-context.ts"
 import { reassignQueues } from "./reassign.ts"
-import { heldOf, newTask, TaskTable, viewOf, type Task } from "./task-table.ts"
+import { heldOf, isFirstWait, newTask, TaskTable, viewOf, type Task } from "./task-table.ts"
 
 /** Tasks that may lie on one node at a time. */
 const TASKS_MAX = 10_000
 /** Open while a new life of the node tells the others of itself. */
 const RESTART_SPAN = "restart"
+/** Refusals that are remembered. */
+const REFUSED_MAX = 1024
 /** Run lengths in one page of the schedule. */
 const PAGE_MAX = 4096
 
@@ -45,6 +47,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   readonly #commits: Commits
   readonly #leases: Leases
   readonly #completions: Completions
+  /** Why tasks could not start here, so that a repeated submission is answered again. */
+  readonly #refused = new Map<string, { readonly attempt: number; readonly reason: string }>()
   /** Whether the retry timer and the flush timer are set. */
   #retrying = false
   #flushing = false
@@ -95,7 +99,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       case "TaskRevoke":
         return this.#onTaskRevoke(now, body, out)
       case "TaskFetch":
-        return this.#moves.onFetch(from, body, out)
+        return this.#moves.onFetch(now, from, body, out)
       case "TaskState":
         return this.#moves.onState(now, from, body, out)
       case "TaskFetchRefusal":
@@ -111,13 +115,13 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       case "SchedulerCommit":
         return this.#commits.onCommit(now, from, body, out)
       case "FrameLeaseGrant":
-        return this.#onReady(now, this.#leases.onGrant(body, out), out)
+        return this.#onReady(now, this.#leases.onGrant(now, body, out), out)
       case "FrameLeaseRefusal":
         return this.#onRefused(this.#leases.onRefusal(body, out), body.reason, out)
       case "FrameReleased":
         return this.#leases.onReleased(body)
       case "MemoryUp":
-        return this.#leases.onMemoryUp(body, out)
+        return this.#leases.onMemoryUp(body, this.#moves.tokensLeaving(), out)
       default:
         return unreachable(body)
     }
@@ -164,19 +168,26 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#completions.repeat(now, out)
   }
 
-  #onTaskSubmit(now: VirtualTime, { spec, queue }: TaskSubmit, out: Out): void {
+  #onTaskSubmit(now: VirtualTime, { spec, queue, incarnation }: TaskSubmit, out: Out): void {
+    if (incarnation !== this.#context.incarnation) return // our report tells the hypervisor which life this is
     const { task, attempt } = spec
     const here = this.#tasks.get(task)
     if (here !== undefined && here.spec.attempt >= attempt) {
-      if (here.spec.attempt === attempt && here.state !== "leasing") this.#accept(here, out)
+      if (here.spec.attempt === attempt && here.state !== "leasing") this.#accept(spec, out)
       return
     }
+    const refused = this.#refused.get(task)
+    if (refused?.attempt === attempt) return this.#reject(task, attempt, refused.reason, out)
     if (this.#tasks.isOver(spec)) return
+    // It began here and lies on another node now: the answer to the submission was lost, the task was not.
+    if (this.#tasks.hasBegun(spec)) return this.#accept(spec, out)
     if (here !== undefined) this.#dispatcher.drop(now, here, out)
-    if (this.#tasks.all().length >= TASKS_MAX)
+    if (this.#tasks.size >= TASKS_MAX)
       return this.#reject(task, attempt, `node ${this.#context.node} holds ${TASKS_MAX} tasks already`, out)
     const created = newTask(spec, queue, this.#context.node, this.#context.ticks.tickAt(now))
-    this.#tasks.add(created)
+    // The submission may be older than the policy.
+    if (!this.#context.queues().includes(queue)) reassignQueues([created], this.#context)
+    this.#tasks.begin(created)
     out.push(noteSpan("task.submit", { "backplane.task": task, "backplane.node": this.#context.node }))
     this.#leases.ask(now, created, out)
   }
@@ -184,16 +195,20 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   #onReady(now: VirtualTime, task: Task | undefined, out: Out): void {
     if (task === undefined) return
     this.#tasks.setState(task, "waiting", this.#context.ticks.tickAt(now))
-    this.#accept(task, out)
+    this.#accept(task.spec, out)
     this.#streams.add(task.queue, { type: "TASK_NEW", task: viewOf(task, this.#context.node, false), reason: "new" })
     out.push(event("task-new", { "backplane.task": task.spec.task, "backplane.node": this.#context.node }))
   }
 
   #onRefused(task: Task | undefined, reason: string, out: Out): void {
-    if (task !== undefined) this.#reject(task.spec.task, task.spec.attempt, reason, out)
+    if (task === undefined) return
+    const { task: name, attempt } = task.spec
+    this.#refused.set(name, { attempt, reason })
+    if (this.#refused.size > REFUSED_MAX) this.#refused.delete(this.#refused.keys().next().value as string)
+    this.#reject(name, attempt, reason, out)
   }
 
-  #accept({ spec }: Task, out: Out): void {
+  #accept(spec: TaskSpec, out: Out): void {
     out.push(send(HYPERVISOR, { kind: "TaskAccepted", task: spec.task, attempt: spec.attempt, node: this.#context.node }))
   }
 
@@ -211,7 +226,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   #onAttach(from: ActorId, attach: SchedulerAttach, out: Out): void {
     const { epoch, policy, node, incarnation } = this.#context
     const { queue, generation } = attach
-    const known = queuesOf(policy, this.#context.spec.topology.cpus).includes(queue)
+    const known = this.#context.queues().includes(queue)
     if (attach.epoch !== epoch || !known) return void out.push(send(from, { kind: "NodeUp", epoch, node, incarnation, policy }))
     if (from !== schedulerActor(queue) || generation <= this.#streams.generationOf(queue)) return // a copy, or an earlier life
     this.#commits.forget(queue)
@@ -225,11 +240,11 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const cpus = this.#dispatcher.cpus.filter((cpu) => this.#context.queueOf(cpu.index) === queue)
     return [
       ...waiting.map((task): SchedulerEvent => {
-        const reason = task.taskSeq === 2 ? "new" : "snapshot" // 1: leasing, 2: waiting for the first time
+        const reason = isFirstWait(task) ? "new" : "snapshot"
         return { type: "TASK_NEW", task: viewOf(task, this.#context.node, this.#dispatcher.isWarmOnLast(task)), reason }
       }),
       ...cpus.flatMap((cpu): SchedulerEvent[] => {
-        if (cpu.state.kind === "running") return [{ type: "CPU_RUNNING", cpu: cpu.index, task: cpu.state.task.spec.task }]
+        if (cpu.state.kind === "running") return [runningOn(cpu.index, cpu.state.task)]
         return cpu.state.kind === "idle" ? [{ type: "CPU_IDLE", cpu: cpu.index, idleSeq: cpu.idleSeq }] : []
       }),
     ]
@@ -238,11 +253,12 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   /** Another policy takes over: what runs keeps its slice, what waits is dealt to the new queues, the old schedulers' word is void. */
   #onPolicySwap(now: VirtualTime, { epoch, policy }: PolicySwap, out: Out): void {
     if (epoch > this.#context.epoch) {
-      const before = queuesOf(this.#context.policy, this.#context.spec.topology.cpus)
+      const before = this.#context.queues()
       this.#context.epoch = epoch
       this.#context.policy = asPolicy(policy)
       this.#streams.closeAll()
       reassignQueues(this.#tasks.all(), this.#context)
+      for (const task of this.#tasks.all()) task.queuedTick = this.#context.ticks.tickAt(now)
       for (const queue of before) this.#commits.forget(queue)
       out.push(noteSpan("sched.swap", { "backplane.policy": policy, "backplane.epoch": epoch, "backplane.node": this.#context.node }))
       out.push(event("policy-swapped", { "backplane.policy": policy, "backplane.epoch": epoch }, "info"))
@@ -254,7 +270,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   /** Tells the schedulers that are not attached (and those of `also`) how things stand; again and again until they attach. */
   #sayNodeUp(now: VirtualTime, out: Out, also: readonly QueueName[] = []): void {
     const { epoch, node, incarnation, policy, spec } = this.#context
-    const absent = queuesOf(policy, spec.topology.cpus).filter((queue) => !this.#streams.isAttached(queue))
+    const absent = this.#context.queues().filter((queue) => !this.#streams.isAttached(queue))
     for (const queue of new Set([...absent, ...also]))
       out.push(send(schedulerActor(queue), { kind: "NodeUp", epoch, node, incarnation, policy }, RESTART_SPAN))
     // The timer goes on while all are attached: a stream may be closed later, and then the scheduler must hear of it.
@@ -296,6 +312,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       unanswered: this.#unanswered,
     }
   }
+}
+
+function runningOn(cpu: number, { spec, taskSeq }: Task): SchedulerEvent {
+  return { type: "CPU_RUNNING", cpu, task: spec.task, taskSeq }
 }
 
 function asPolicy(name: string): PolicyName {

@@ -10,7 +10,7 @@ import type { QueueName } from "@backplane/scenario-machine/topology"
 
 export interface Task {
   readonly spec: TaskSpec
-  /** Grows with every change of state; a decision that names an older one is refused. */
+  /** Grows with every change of state, and from life to life; a decision that names an older one is refused. */
   taskSeq: number
   /** leasing: its frames are asked for. waiting: may run. running: on `cpu`. */
   state: "leasing" | "waiting" | "running"
@@ -27,17 +27,25 @@ export interface Task {
   migrations: number
   /** Tick since which it is in this state. */
   sinceTick: number
+  /** Tick since which the claim on it lies with `queue`: a scheduler is given time from here on. Not before `sinceTick`. */
+  queuedTick: number
   /** The steal that handed it over last: a repeated hand-over is recognised by it. */
   lastStealId: string | null
 }
 
-/** Finished tasks that are remembered, so that a late copy of their submission starts nothing. */
-const TOMBSTONES_MAX = 4096
+/** Lives that are remembered, so that a late copy of their submission starts nothing. */
+const REMEMBERED_MAX = 4096
+/** Changes of state that a life may have: numbers of a later life are above all of an earlier one. */
+const SEQS_PER_LIFE = 1_000_000_000
+/** Its number within its life when it waits for the first time: 1 is `leasing`. */
+const FIRST_WAIT = 2
 
 export class TaskTable {
   readonly #tasks = new Map<string, Task>()
-  /** task/attempt of what ended or left, oldest first. */
+  /** task/attempt of what ended here, oldest first. */
   readonly #tombstones = new Set<string>()
+  /** task/attempt of what was submitted here, wherever it is now, oldest first. */
+  readonly #begun = new Set<string>()
 
   get(name: string): Task | undefined {
     return this.#tasks.get(name)
@@ -59,6 +67,10 @@ export class TaskTable {
     return count
   }
 
+  get size(): number {
+    return this.#tasks.size
+  }
+
   add(task: Task): void {
     assert(!this.#tasks.has(task.spec.task), "a task lies here once")
     this.#tasks.set(task.spec.task, task)
@@ -67,8 +79,17 @@ export class TaskTable {
   /** The task ended here, or is void. */
   remove(task: Task): void {
     this.#tasks.delete(task.spec.task)
-    this.#tombstones.add(keyOf(task.spec))
-    if (this.#tombstones.size > TOMBSTONES_MAX) for (const oldest of this.#tombstones) return void this.#tombstones.delete(oldest)
+    remember(this.#tombstones, keyOf(task.spec))
+  }
+
+  /** A life begins here. */
+  begin(task: Task): void {
+    this.add(task)
+    remember(this.#begun, keyOf(task.spec))
+  }
+
+  hasBegun(spec: { readonly task: string; readonly attempt: number }): boolean {
+    return this.#begun.has(keyOf(spec))
   }
 
   /** The task left for another node: it may come back, so no tombstone. */
@@ -86,8 +107,19 @@ export class TaskTable {
     task.state = state
     task.taskSeq++
     task.sinceTick = tick
+    task.queuedTick = tick
     if (state !== "running") task.cpu = null
   }
+}
+
+function remember(lives: Set<string>, life: string): void {
+  lives.add(life)
+  if (lives.size > REMEMBERED_MAX) for (const oldest of lives) return void lives.delete(oldest)
+}
+
+/** True for a task that waits for the first time in its life. */
+export function isFirstWait({ taskSeq }: Task): boolean {
+  return taskSeq % SEQS_PER_LIFE === FIRST_WAIT
 }
 
 function keyOf(spec: { readonly task: string; readonly attempt: number }): string {
@@ -97,7 +129,7 @@ function keyOf(spec: { readonly task: string; readonly attempt: number }): strin
 export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: number): Task {
   return {
     spec,
-    taskSeq: 1,
+    taskSeq: (spec.attempt - 1) * SEQS_PER_LIFE + 1,
     state: "leasing",
     queue,
     left: spec.run,
@@ -107,12 +139,13 @@ export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: nu
     cpu: null,
     migrations: 0,
     sinceTick: tick,
+    queuedTick: tick,
     lastStealId: null,
   }
 }
 
 export function taskOfToken(token: TaskToken, queue: QueueName, tick: number): Task {
-  return { ...token, state: "waiting", queue, cpu: null, sinceTick: tick, lastStealId: null }
+  return { ...token, state: "waiting", queue, cpu: null, sinceTick: tick, queuedTick: tick, lastStealId: null }
 }
 
 export function mayRunOn(affinity: readonly number[], cpu: number): boolean {

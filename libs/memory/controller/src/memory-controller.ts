@@ -30,6 +30,8 @@ type Out = Effect<MemorySays>[]
 const RETRY_TICKS = 2
 /** … and after so many questions taken to be gone: a dead node holds nothing. */
 const QUESTIONS_MAX = 50
+/** Ended lives of tasks that are remembered, so that a late copy of a question leases nothing for them. */
+const ENDED_MAX = 20_000
 /** Requests kept while leases are unknown. */
 const HELD_MAX = 20_000
 
@@ -57,6 +59,9 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   #questions = 0
   /** Asked while leases were unknown, by task: answered in order as soon as all are known. */
   readonly #held = new Map<string, { readonly from: ActorId; readonly ask: FrameLeaseAsk }>()
+
+  /** owner/attempt of what was given back, oldest first: over for good, for a life of a task has one lease in all. */
+  readonly #ended = new Set<string>()
 
   constructor({ spec, incarnation }: MemoryControllerConfig) {
     this.#spec = spec
@@ -100,7 +105,8 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
 
   #onReport(report: LeaseReport, out: Out): void {
     if (report.memoryIncarnation !== this.#incarnation || !this.#unknown.delete(report.node)) return
-    for (const lease of report.leases) this.#ledger.adopt(lease)
+    // The report may be older than a release that has come before it.
+    for (const lease of report.leases) if (!this.#ended.has(lifeOf(lease))) this.#ledger.adopt(lease)
     if (this.#unknown.size === 0) this.#answerHeld(out)
     out.push(
       event("leases-reported", {
@@ -117,9 +123,10 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   }
 
   #onLeaseAsk(from: ActorId, ask: FrameLeaseAsk, out: Out): void {
+    if (this.#ended.has(lifeOf(ask))) return // a late copy: nobody waits for an answer
     if (this.#unknown.size > 0) {
       // Past the limit nothing is kept: the node asks again.
-      if (this.#held.size < HELD_MAX) this.#held.set(`${ask.owner}/${ask.attempt}`, { from, ask })
+      if (this.#held.size < HELD_MAX) this.#held.set(lifeOf(ask), { from, ask })
       return
     }
     const { owner, attempt, frames, node } = ask
@@ -135,6 +142,10 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   }
 
   #onRelease(from: ActorId, { owner, attempt }: FrameRelease, out: Out): void {
+    const life = lifeOf({ owner, attempt })
+    this.#held.delete(life)
+    this.#ended.add(life)
+    if (this.#ended.size > ENDED_MAX) this.#ended.delete(this.#ended.values().next().value as string)
     const lease = this.#ledger.release({ owner, attempt })
     out.push(noteSpan("mem.release", { "backplane.task": owner, "backplane.frames": lease?.frames ?? 0 }))
     if (lease !== null) this.#sayFrames(lease.home, out)
@@ -160,4 +171,8 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
       leases: this.#ledger.leases(),
     }
   }
+}
+
+function lifeOf({ owner, attempt }: { readonly owner: string; readonly attempt: number }): string {
+  return `${owner}/${attempt}`
 }

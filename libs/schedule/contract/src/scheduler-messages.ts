@@ -3,14 +3,21 @@
  *
  * The node's dispatcher holds the truth; a scheduler holds claims. Events of one (node, queue) pair form a stream: numbered from 1
  * within a generation, repeated by the node until a commit has `seen` them. Every event message is answered by one commit, which
- * may hold no decision; a refused decision, and only that, is answered by verdicts.
+ * may hold no decision. Verdicts answer a commit with a refused decision (what was done shows in the events) and one that hands a
+ * claim over (whose doing shows to the other scheduler only).
  */
 import { Type, type Static } from "typebox"
 import { CpuIndex, Cycles, NodeIndex, QueueName, Sequence, TaskName, TaskView } from "./task-view.ts"
 
 const closed = { additionalProperties: false } as const
 const Epoch = Type.Integer({ minimum: 1, description: "grows with each change of policy; messages of an older epoch are refused" })
-const Generation = Type.Integer({ minimum: 1, description: "incarnation of the scheduler that the stream was opened for" })
+const Generation = Type.Integer({
+  minimum: 1,
+  description: "of the stream: grows with each attach of the queue's schedulers, over all their lives",
+})
+const NodeIncarnation = Type.Integer({ minimum: 1, description: "life of the node; a new one has forgotten all" })
+
+const VoidTaskSeq = Type.Integer({ minimum: 1, description: "claims on this state of the task and on older ones are void" })
 
 export const SchedulerEvent = Type.Union([
   Type.Object(
@@ -32,8 +39,8 @@ export const SchedulerEvent = Type.Union([
     },
     closed,
   ),
-  Type.Object({ type: Type.Literal("TASK_DEAD"), task: TaskName, cpu: CpuIndex }, closed),
-  Type.Object({ type: Type.Literal("TASK_GONE"), task: TaskName, reason: Type.Enum(["moved", "bypassed", "lost"]) }, closed),
+  Type.Object({ type: Type.Literal("TASK_DEAD"), task: TaskName, taskSeq: VoidTaskSeq, cpu: CpuIndex }, closed),
+  Type.Object({ type: Type.Literal("TASK_GONE"), task: TaskName, taskSeq: VoidTaskSeq, reason: Type.Enum(["moved", "lost"]) }, closed),
   Type.Object(
     {
       type: Type.Literal("CPU_IDLE"),
@@ -42,7 +49,7 @@ export const SchedulerEvent = Type.Union([
     },
     closed,
   ),
-  Type.Object({ type: Type.Literal("CPU_RUNNING"), cpu: CpuIndex, task: TaskName }, closed),
+  Type.Object({ type: Type.Literal("CPU_RUNNING"), cpu: CpuIndex, task: TaskName, taskSeq: VoidTaskSeq }, closed),
   Type.Object({ type: Type.Literal("SYNC") }, { ...closed, description: "the snapshot is complete" }),
 ])
 export type SchedulerEvent = Static<typeof SchedulerEvent>
@@ -58,7 +65,7 @@ export const SchedulerEvents = Type.Object(
     queue: QueueName,
     generation: Generation,
     node: NodeIndex,
-    incarnation: Type.Integer({ minimum: 1, description: "life of the node; a new one has forgotten all" }),
+    incarnation: NodeIncarnation,
     seq: Type.Integer({ minimum: 1, description: "+1 a message; a gap means that one is on its way again" }),
     events: Type.Array(SchedulerEvent, { maxItems: 4096 }),
   },
@@ -90,6 +97,7 @@ export const SchedulerCommit = Type.Object(
     epoch: Epoch,
     queue: QueueName,
     generation: Generation,
+    incarnation: NodeIncarnation,
     commit: Type.Integer({ minimum: 1, description: "+1 per node within the generation; a repeat gets the stored answer" }),
     seen: Type.Integer({ minimum: 0, description: "highest event message handled without a gap" }),
     decisions: Type.Array(Decision, { maxItems: 4096 }),
@@ -118,14 +126,14 @@ export const SchedulerVerdicts = Type.Object(
     node: NodeIndex,
     verdicts: Type.Array(Type.Enum([...VERDICTS]), { maxItems: 4096 }),
   },
-  { ...closed, description: "node → scheduler: the answers to a commit of which a decision was refused" },
+  { ...closed, description: "node → scheduler: the answers to a commit of which a decision was refused, or that hands a claim over" },
 )
 export const NodeUp = Type.Object(
   {
     kind: Type.Literal("NodeUp"),
     epoch: Epoch,
     node: NodeIndex,
-    incarnation: Type.Integer({ minimum: 1 }),
+    incarnation: NodeIncarnation,
     policy: Type.String({ maxLength: 32 }),
   },
   { ...closed, description: "node → scheduler: this is the policy now; attach if you hold one of its queues. Repeated until attached." },

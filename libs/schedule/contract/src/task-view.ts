@@ -11,10 +11,17 @@ export const CpuIndex = Type.Integer({ minimum: 0, maximum: 255 })
 export const Sequence = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 export const Cycles = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "virtual time, cycles" })
 
+/** Weight of a task that says nothing of it. A task of weight 200 is due twice as much as one of weight 100. */
+export const WEIGHT_DEFAULT = 100
+export const WEIGHT_MAX = 10_000
+
 export const TaskView = Type.Object(
   {
     task: TaskName,
-    taskSeq: Type.Integer({ minimum: 1, description: "grows with each change of the task's state; a decision names the one it saw" }),
+    taskSeq: Type.Integer({
+      minimum: 1,
+      description: "grows with each change of the task's state, over all its lives; a decision names the one it saw",
+    }),
     ordinal: Type.Integer({ minimum: 0, description: "order of creation" }),
     node: NodeIndex,
     affinity: Type.Array(CpuIndex, { maxItems: 256, description: "CPUs that may run it; empty: any" }),
@@ -22,6 +29,13 @@ export const TaskView = Type.Object(
     runtime: Type.Integer({ minimum: 0, description: "ticks run so far" }),
     lastCpu: Type.Union([CpuIndex, Type.Null()], { description: "CPU it ran on last" }),
     warm: Type.Boolean({ description: "its working set is in the cache of lastCpu" }),
+    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: WEIGHT_MAX, description: "share that is due to it; not given: 100" })),
+    gang: Type.Optional(
+      Type.Object(
+        { name: TaskName, size: Type.Integer({ minimum: 1, maximum: 256, description: "members that run together or not at all" }) },
+        { additionalProperties: false },
+      ),
+    ),
     requestedRun: Type.Integer({ minimum: 0, description: "the run time that the job was given; only `compat: ostep` looks at it" }),
   },
   { additionalProperties: false },

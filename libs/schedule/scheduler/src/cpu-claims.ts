@@ -1,7 +1,8 @@
 /**
  * What this scheduler believes of its CPUs: idle (and since which idle period) or not, and the decision that is on its way to each.
  *
- * Invariant: a decision on its way names the idle period it answers; the same idle period stated again gets the same decision again.
+ * Invariants: a decision on its way names the idle period it answers; the same idle period stated again gets the same decision again.
+ * A decision that came to nothing gives its claim back: a claim is never forgotten, only found void (I2 of the README).
  */
 import type { Decision } from "@backplane/schedule-contract/scheduler-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
@@ -36,22 +37,33 @@ export class CpuClaims {
     return this.#of(cpu).idleSeq
   }
 
-  /** The CPU says that it is idle. Returns the decision to say again where it is the same idle period and one is on its way. */
-  onIdle(cpu: number, idleSeq: number): Run | null {
+  /**
+   * The CPU says that it is idle. `again`: the decision to say again where it is the same idle period and one is on its way. `unused`:
+   * the claim of a decision that came to nothing, for had it been done, the CPU would have said so before.
+   */
+  onIdle(cpu: number, idleSeq: number): { readonly again?: Run; readonly unused?: TaskView } {
     const claim = this.#of(cpu)
-    if (idleSeq < claim.idleSeq) return null
-    if (idleSeq === claim.idleSeq && claim.sent !== null) return claim.sent.run
+    if (idleSeq < claim.idleSeq) return {}
+    const { sent } = claim
+    if (idleSeq === claim.idleSeq && sent !== null) return { again: sent.run }
     claim.idleSeq = idleSeq
     claim.idle = true
     claim.sent = null
-    return null
+    return sent === null ? {} : { unused: sent.task }
   }
 
-  /** The CPU runs something: what was on its way is done, or void. */
-  onRunning(cpu: number): void {
+  /** The CPU runs `task`, or did: what was on its way is done, or came too late. Returns the claim of the latter. */
+  onRunning(cpu: number, task: string): TaskView | null {
     const claim = this.#of(cpu)
+    const { sent } = claim
     claim.idle = false
     claim.sent = null
+    return sent === null || sent.task.task === task ? null : sent.task
+  }
+
+  /** The task is gone: a decision on its way that names this state of it, or an older one, is void. */
+  onGone(task: string, taskSeq: number): void {
+    for (const claim of this.#cpus.values()) if (claim.sent?.task.task === task && claim.sent.task.taskSeq <= taskSeq) claim.sent = null
   }
 
   sent(run: Run, task: TaskView): void {
@@ -83,7 +95,14 @@ export class CpuClaims {
     return [...this.#cpus.values()].flatMap((claim) => (claim.sent === null ? [] : [claim.sent.task.task]))
   }
 
-  forget(cpus?: ReadonlySet<number>): void {
-    for (const cpu of [...this.#cpus.keys()]) if (cpus === undefined || cpus.has(cpu)) this.#cpus.delete(cpu)
+  /** Forgets what was known of these CPUs, or of all. Returns the claims of the decisions that were on their way there. */
+  forget(cpus?: ReadonlySet<number>): readonly TaskView[] {
+    const unused: TaskView[] = []
+    for (const [cpu, { sent }] of [...this.#cpus]) {
+      if (cpus !== undefined && !cpus.has(cpu)) continue
+      this.#cpus.delete(cpu)
+      if (sent !== null) unused.push(sent.task)
+    }
+    return unused
   }
 }

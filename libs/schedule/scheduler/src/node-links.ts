@@ -2,7 +2,8 @@
  * The scheduler's side of its streams from and commits to every node.
  *
  * Invariants: events of a node are handled in order and once; every event message is answered by a commit that has seen it; commits to
- * a node are numbered from 1 within this scheduler's generation.
+ * a node are numbered from 1 within a generation of its stream; no two streams, of whatever life of the queue's scheduler, have one
+ * generation.
  */
 import { closeSpan, event, send } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
@@ -12,6 +13,8 @@ import { RETRY_TICKS, type Out, type SchedulerContext } from "./scheduler-contex
 
 export interface NodeLink {
   readonly node: number
+  /** Of the stream: a new one for every time that we attach anew. */
+  generation: number
   /** Life of the node that we are attached to; 0 before the snapshot. */
   incarnation: number
   /** Highest event message handled. */
@@ -25,6 +28,9 @@ export interface NodeLink {
   readonly sent: Map<number, readonly Decision[]>
 }
 
+/** Streams that a life of a scheduler may open to one node. */
+const STREAMS_PER_LIFE = 1_048_576
+
 /** Commits remembered per node for the verdicts that may come. */
 const SENT_MAX = 64
 
@@ -34,7 +40,7 @@ export class NodeLinks {
 
   constructor(context: SchedulerContext) {
     this.#context = context
-    this.#links = Array.from({ length: context.spec.topology.nodes }, (_, node) => newLink(node))
+    this.#links = Array.from({ length: context.spec.topology.nodes }, (_, node) => newLink(node, context.generation * STREAMS_PER_LIFE))
   }
 
   get all(): readonly NodeLink[] {
@@ -47,30 +53,38 @@ export class NodeLinks {
 
   /** Asks every node that has not answered yet for its snapshot, and again later. */
   attach(now: VirtualTime, out: Out): { readonly at: VirtualTime } | null {
-    const { epoch, queue, generation } = this.#context
     const missing = this.#links.filter((link) => link.incarnation === 0)
-    for (const { node } of missing) out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation }, ATTACH_SPAN))
+    for (const { node } of missing) this.introduce(node, out)
     return missing.length === 0 ? null : { at: this.#context.laterTicks(now, RETRY_TICKS) }
+  }
+
+  /** Tells one node that we hold the queue, under the policy that we know. */
+  introduce(node: number, out: Out): void {
+    const { epoch, queue } = this.#context
+    const generation = this.#links[node]?.generation
+    if (generation !== undefined) out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation }))
   }
 
   /** Forgets what was known of a node, or of all: a new life or a new epoch begins. */
   reset(node?: number): void {
     for (const link of this.#links) {
       if (node !== undefined && link.node !== node) continue
-      const commits = link.commits // numbers are never used twice within a generation
-      Object.assign(link, newLink(link.node), { commits })
+      // A new generation: the node takes an attach of the old one for a copy, and would never send the snapshot again.
+      Object.assign(link, newLink(link.node, link.generation + 1))
     }
   }
 
-  /** Whether the message is the next of its stream; `fresh` opens a new stream. A copy is answered again; a gap waits for the repeat. */
-  accept(message: SchedulerEvents): "fresh" | "next" | "copy" | "gap" | "stale" {
+  /**
+   * Whether the message is the next of its stream; `fresh` opens a new stream. A copy is answered again; a gap waits for the repeat.
+   * `reborn`: a late copy of our attach has reached a new life of the node; a new stream must be opened to it.
+   */
+  accept(message: SchedulerEvents): "fresh" | "next" | "copy" | "gap" | "stale" | "reborn" {
     const link = this.#links[message.node]
-    const { epoch, generation } = this.#context
-    if (link === undefined || message.epoch !== epoch || message.generation !== generation || message.incarnation < link.incarnation)
-      return "stale"
-    if (message.incarnation > link.incarnation) {
+    if (link === undefined || message.epoch !== this.#context.epoch || message.generation !== link.generation) return "stale"
+    if (message.incarnation < link.incarnation) return "stale"
+    if (link.incarnation > 0 && message.incarnation > link.incarnation) return "reborn"
+    if (link.incarnation === 0) {
       if (message.seq !== 1) return "gap"
-      this.reset(message.node)
       link.incarnation = message.incarnation
       link.seen = 1
       link.owed = true
@@ -98,13 +112,14 @@ export class NodeLinks {
   flushNode(node: number, out: Out): void {
     const link = this.#links[node]
     if (link === undefined || link.incarnation === 0) return
-    const { epoch, queue, generation } = this.#context
+    const { epoch, queue } = this.#context
+    const { generation, incarnation } = link
     const commit = ++link.commits
     const decisions = link.decisions
     out.push(
       send(
         nodeActor(node),
-        { kind: "SchedulerCommit", epoch, queue, generation, commit, seen: link.seen, decisions },
+        { kind: "SchedulerCommit", epoch, queue, generation, incarnation, commit, seen: link.seen, decisions },
         link.owed ? pickSpan(node) : undefined,
       ),
     )
@@ -124,8 +139,8 @@ export class NodeLinks {
   }
 }
 
-function newLink(node: number): NodeLink {
-  return { node, incarnation: 0, seen: 0, commits: 0, owed: false, decisions: [], sent: new Map() }
+function newLink(node: number, generation: number): NodeLink {
+  return { node, generation, incarnation: 0, seen: 0, commits: 0, owed: false, decisions: [], sent: new Map() }
 }
 
 /** Span from the first attach of a new life to the last snapshot. */

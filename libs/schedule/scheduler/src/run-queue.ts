@@ -28,6 +28,7 @@ export class RunQueue {
     this.#waiting.sort((a, b) => a.ordinal - b.ordinal)
   }
 
+  /** A claim that was not used after all goes back to the head; what has been heard of the task meanwhile counts more. */
   putBack(task: TaskView): void {
     if (this.#indexOf(task.task) < 0) this.#waiting.unshift(task)
   }
@@ -40,8 +41,10 @@ export class RunQueue {
     return this.#waiting[this.#indexOf(task)]
   }
 
-  remove(task: string): void {
-    this.take(this.#indexOf(task))
+  /** Removes the claim if it is on this state of the task or on an older one. */
+  remove(task: string, taskSeq: number): void {
+    const index = this.#indexOf(task)
+    if (index >= 0 && (this.#waiting[index] as TaskView).taskSeq <= taskSeq) this.take(index)
   }
 
   removeIf(gone: (task: TaskView) => boolean): void {

@@ -11,17 +11,11 @@ import { unreachable } from "@backplane/foundation-base/assert"
 import { MersenneTwister } from "@backplane/foundation-base/mersenne-twister"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { cpusOfNode, nodeOfCpu, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
-import type {
-  Decision,
-  NodeUp,
-  SchedulerEvent,
-  SchedulerEvents,
-  SchedulerVerdicts,
-  Verdict,
-} from "@backplane/schedule-contract/scheduler-messages"
+import type { NodeUp, SchedulerEvent, SchedulerEvents, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import type { OfferAsk, StealAsk } from "@backplane/schedule-contract/steal-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import { CpuClaims, type Run } from "./cpu-claims.ts"
+import { HANDOVER_TIMER, Handovers, type Handover, type PlacedHandover } from "./handovers.ts"
 import { NO_STEALING } from "./no-stealing.ts"
 import { ATTACH_SPAN, NodeLinks, pickSpan } from "./node-links.ts"
 import { OfferStealing } from "./offer-stealing.ts"
@@ -47,6 +41,8 @@ export type SchedulerInspection = {
   readonly idle: readonly number[]
   /** Tasks of decisions on their way. */
   readonly deciding: readonly string[]
+  /** Tasks whose claims are being handed to other queues. */
+  readonly handing: readonly string[]
 }
 
 export interface SchedulerConfig {
@@ -62,7 +58,8 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   readonly #links: NodeLinks
   #stealing: Stealing = NO_STEALING
   /** stealId → the node that was told to hand over, or null where there was nothing. */
-  readonly #answered = new Map<string, { readonly node: number; readonly decision: Decision } | null>()
+  readonly #answered = new Map<string, PlacedHandover | null>()
+  readonly #handovers: Handovers
   readonly #twister: MersenneTwister
   /** First tick whose random order of CPUs has not been drawn. */
   #nextOrderTick = 0
@@ -72,6 +69,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   constructor({ spec, queue, generation }: SchedulerConfig) {
     this.#context = new SchedulerContext(spec, queue, generation)
     this.#links = new NodeLinks(this.#context)
+    this.#handovers = new Handovers(this.#context)
     this.#twister = new MersenneTwister(spec.seed)
     this.#twister.advanceTo(spec.schedule.drawsBefore)
   }
@@ -129,7 +127,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       case "SchedulerVerdicts":
         return this.#onVerdicts(now, body, out)
       case "StealAsk":
-        return this.#onStealAsk(body, out)
+        return this.#onStealAsk(now, body, out)
       case "OfferAsk":
         return this.#onOfferAsk(body, out)
       case "StealNone":
@@ -145,6 +143,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #onTimer(now: VirtualTime, key: string, out: Out): void {
     if (key === "attach") this.#attach(now, out)
     else if (key === "decide") this.#decide(now, out)
+    else if (key === HANDOVER_TIMER) this.#repeatHandovers(now, out)
     else if (key.startsWith(STEAL_TIMER) && this.#context.active) this.#stealing.onTimer(now, key, out)
   }
 
@@ -160,10 +159,11 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       this.#claims.forget()
       this.#queue.removeIf(() => true)
       this.#answered.clear()
+      this.#handovers.forget()
       return this.#begin(now, out)
     }
     const link = this.#links.link(up.node)
-    if (link === undefined || !this.#context.active) return
+    if (link === undefined || !this.#context.active || up.incarnation < link.incarnation) return
     // The node does not know us: it has a new life, or gave up our stream. (Before our first snapshot the attach is on its way.)
     if (link.incarnation > 0) this.#forgetNode(up.node)
     this.#attach(now, out)
@@ -172,13 +172,21 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #forgetNode(node: number): void {
     const { from, to } = cpusOfNode(this.#context.spec.topology, node)
     this.#links.reset(node)
+    this.#handovers.forget(node)
     this.#queue.removeIf((task) => task.node === node)
-    this.#claims.forget(new Set(Array.from({ length: to - from }, (_, index) => from + index)))
+    const unused = this.#claims.forget(new Set(Array.from({ length: to - from }, (_, index) => from + index)))
+    for (const task of unused) if (task.node !== node) this.#queue.putBack(task)
   }
 
   #onEvents(now: VirtualTime, message: SchedulerEvents, out: Out): void {
+    // We have a new life and the policy changed during the last one: the node refuses the question, and tells how things stand.
+    if (message.epoch > this.#context.epoch) return this.#links.introduce(message.node, out)
     const order = this.#links.accept(message)
     if (order === "stale" || order === "gap") return
+    if (order === "reborn") {
+      this.#forgetNode(message.node)
+      return this.#attach(now, out)
+    }
     out.push(
       openSpan(pickSpan(message.node), "sched.pick", {
         "backplane.queue": this.#context.queue,
@@ -210,20 +218,20 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
         if (event.stealId !== undefined) this.#stealing.onArrival(now, event.stealId, out)
         return
       case "TASK_PREEMPTED":
-        this.#claims.onRunning(event.cpu)
+        this.#putBack(this.#claims.onRunning(event.cpu, event.task.task))
         return this.#queue.enqueue(event.task)
       case "TASK_DEAD":
-        this.#claims.onRunning(event.cpu)
-        return this.#queue.remove(event.task)
-      case "TASK_GONE":
-        return this.#queue.remove(event.task)
       case "CPU_RUNNING":
-        this.#claims.onRunning(event.cpu)
-        return this.#queue.remove(event.task)
+        this.#putBack(this.#claims.onRunning(event.cpu, event.task))
+        this.#claims.onGone(event.task, event.taskSeq)
+        return this.#queue.remove(event.task, event.taskSeq)
+      case "TASK_GONE":
+        this.#claims.onGone(event.task, event.taskSeq)
+        return this.#queue.remove(event.task, event.taskSeq)
       case "CPU_IDLE": {
-        const again = this.#claims.onIdle(event.cpu, event.idleSeq)
-        if (again !== null) this.#links.decide(nodeOfCpu(this.#context.spec.topology, event.cpu), again)
-        return
+        const { again, unused } = this.#claims.onIdle(event.cpu, event.idleSeq)
+        if (again !== undefined) this.#links.decide(nodeOfCpu(this.#context.spec.topology, event.cpu), again)
+        return this.#putBack(unused ?? null)
       }
       case "SYNC":
         return
@@ -232,21 +240,27 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     }
   }
 
+  #putBack(task: TaskView | null): void {
+    if (task !== null) this.#queue.putBack(task)
+  }
+
   /** Refused decisions: a claim that is still good goes back to the head of the queue, any other is dropped (an event tells the rest). */
   #onVerdicts(now: VirtualTime, message: SchedulerVerdicts, out: Out): void {
-    if (message.generation !== this.#context.generation) return
+    if (message.generation !== this.#links.link(message.node)?.generation) return
     const decisions = this.#links.takeSent(message.node, message.commit, out)
     for (const [index, verdict] of message.verdicts.entries()) {
       const decision = decisions[index]
-      if (decision === undefined || verdict === "OK") continue
-      if (decision.type === "RUN") this.#onRefusedRun(decision, verdict)
-      else this.#onRefusedRequeue(decision, out)
+      if (decision === undefined) continue
+      if (decision.type === "REQUEUE") this.#onHandedOver(decision, verdict, out)
+      else if (verdict !== "OK") this.#onRefusedRun(decision, verdict)
     }
-    this.#decideSoon(now, out)
+    if (message.verdicts.some((verdict) => verdict !== "OK")) this.#decideSoon(now, out)
   }
 
-  /** The claim was void: the thief is told that there is nothing. */
-  #onRefusedRequeue({ stealId, to }: Extract<Decision, { type: "REQUEUE" }>, out: Out): void {
+  /** Done: the thief has been told. Refused: the claim was void, and the thief is told that there is nothing. */
+  #onHandedOver({ stealId, to }: Handover, verdict: Verdict, out: Out): void {
+    this.#handovers.settled(stealId)
+    if (verdict === "OK") return
     this.#answered.set(stealId, null)
     out.push(send(schedulerActor(to), { kind: "StealNone", epoch: this.#context.epoch, stealId }))
   }
@@ -306,7 +320,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   }
 
   /** A thief asks. What is given is handed over by the node that holds it, which answers the thief. */
-  #onStealAsk(ask: StealAsk, out: Out): void {
+  #onStealAsk(now: VirtualTime, ask: StealAsk, out: Out): void {
     const thief = schedulerActor(ask.thief)
     if (!this.#answered.has(ask.stealId)) this.#answered.set(ask.stealId, this.#give(ask))
     if (this.#answered.size > ANSWERED_MAX) this.#answered.delete(this.#answered.keys().next().value as string)
@@ -314,11 +328,19 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     if (answer === null || answer === undefined)
       return void out.push(send(thief, { kind: "StealNone", epoch: this.#context.epoch, stealId: ask.stealId }))
     this.#links.decide(answer.node, answer.decision)
+    this.#handovers.begin(now, answer, out)
     out.push(noteSpan("sched.steal", { "backplane.task": answer.decision.task, "backplane.to": ask.thief }))
     this.#links.flushNode(answer.node, out)
   }
 
-  #give(ask: StealAsk): { readonly node: number; readonly decision: Decision } | null {
+  #repeatHandovers(now: VirtualTime, out: Out): void {
+    for (const { node, decision } of this.#handovers.repeat(now, out)) {
+      this.#links.decide(node, decision)
+      this.#links.flushNode(node, out)
+    }
+  }
+
+  #give(ask: StealAsk): PlacedHandover | null {
     const { waiting } = this.#queue
     const asked = waiting.findIndex((task) => task.task === ask.task)
     const index = this.#context.usesToken
@@ -350,6 +372,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       waiting: this.#queue.waiting.map((task) => task.task),
       idle: [...this.#claims.idleCpus()],
       deciding: this.#claims.onTheirWay(),
+      handing: this.#handovers.tasks(),
     }
   }
 }

@@ -29,6 +29,8 @@ export interface Job {
   attempt: number
   /** Node that it lies on, as far as known. */
   node: number
+  /** Life of that node that this life of the job was submitted to; 0: to none yet. */
+  nodeLife: number
   /** Queue that it was dealt to. */
   queue: string
   /** First tick after its last, once finished. */
@@ -48,13 +50,15 @@ export class JobTable {
   /** Ended jobs that were forgotten. */
   forgotten = 0
 
-  add(spec: JobSpec): Job {
+  add(spec: JobSpec, ordinal = this.#ordinals): Job {
+    this.#ordinals = Math.max(this.#ordinals, ordinal + 1)
     const job: Job = {
       spec,
-      ordinal: this.#ordinals++,
+      ordinal,
       state: "due",
       attempt: 1,
       node: 0,
+      nodeLife: 0,
       queue: "all",
       finishTick: null,
       reason: "",
@@ -77,9 +81,9 @@ export class JobTable {
     return this.all().filter((job) => states.includes(job.state))
   }
 
-  /** A machine that runs for ever forgets its oldest ended jobs. Returns their names. */
-  forgetOldest(): readonly string[] {
-    const ended = this.inState("finished", "lost", "rejected")
+  /** A machine that runs for ever forgets its oldest ended jobs, but none of the `listed` first ones. Returns their names. */
+  forgetOldest(listed: number): readonly string[] {
+    const ended = this.inState("finished", "lost", "rejected").filter((job) => job.ordinal >= listed)
     const names = ended.slice(0, Math.max(0, ended.length - ENDED_MAX)).map((job) => job.spec.name)
     for (const name of names) this.#jobs.delete(name)
     this.forgotten += names.length
@@ -90,11 +94,22 @@ export class JobTable {
     return this.#jobs.size
   }
 
-  restore(records: readonly Json[]): void {
+  /** Takes over what an earlier life wrote down; of the `listed` jobs, those without a record have not begun. */
+  restore(records: readonly Json[], listed: readonly JobSpec[]): void {
     // Copies: what the store hands out is not ours to change.
-    const jobs = records.map((record) => ({ ...(record as unknown as Job) })).sort((a, b) => a.ordinal - b.ordinal)
-    for (const job of jobs) this.#jobs.set(job.spec.name, job)
-    this.#ordinals = Math.max(this.#ordinals, ...jobs.map((job) => job.ordinal + 1))
+    const kept = new Map(records.map((record) => ({ ...(record as unknown as Job) })).map((job) => [job.spec.name, job]))
+    for (const [ordinal, spec] of listed.entries()) {
+      const job = kept.get(spec.name)
+      if (job === undefined) this.add(spec, ordinal)
+      else this.#restoreOne(job)
+      kept.delete(spec.name)
+    }
+    for (const job of [...kept.values()].sort((a, b) => a.ordinal - b.ordinal)) this.#restoreOne(job)
+  }
+
+  #restoreOne(job: Job): void {
+    this.#jobs.set(job.spec.name, job)
+    this.#ordinals = Math.max(this.#ordinals, job.ordinal + 1)
   }
 
   mustGet(name: string): Job {

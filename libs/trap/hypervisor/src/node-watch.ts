@@ -49,6 +49,11 @@ export class NodeWatch {
     })
   }
 
+  /** The life of a node, or 0 before its first word. */
+  incarnationOf(node: number): number {
+    return this.#nodes[node]?.incarnation ?? 0
+  }
+
   lostNodes(): ReadonlySet<number> {
     return new Set(this.#nodes.flatMap((state, node) => (state.lost ? [node] : [])))
   }

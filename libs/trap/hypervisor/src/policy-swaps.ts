@@ -1,16 +1,22 @@
 /**
  * Changes of policy while the machine runs: one at a time, told to every node until each has changed.
  *
- * A swap is an epoch: what an older epoch's scheduler says is void. A node that begins a new life is told again.
+ * A swap is an epoch: what an older epoch's scheduler says is void. A node that begins a new life is told again. Nobody is told before it
+ * is on disk: a hypervisor that begins anew would give the same epoch to another policy.
  */
-import { closeSpan, event, openSpan, persist, send } from "@backplane/foundation-actor/effects"
+import { closeSpan, event, openSpan, persist, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Restored } from "@backplane/foundation-actor/machine"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { NodeReport, PolicySwapped } from "@backplane/compute-contract/task-messages"
 import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { nodeActor } from "@backplane/scenario-machine/topology"
 import type { SwapAsk } from "@backplane/trap-contract/operator-messages"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
+import { Writes } from "./writes.ts"
+
+/** Under which the policy of the day is kept. */
+const KEY = "policy"
 
 /** Requests that are remembered, so that a repeat swaps nothing. */
 const ANSWERED_MAX = 64
@@ -20,6 +26,9 @@ export class PolicySwaps {
   /** Nodes that have not confirmed the current epoch. */
   readonly #waiting = new Set<number>()
   readonly #answered = new Map<string, number>()
+  readonly #writes = new Writes()
+  /** Swaps of the scenario that have been begun: an earlier life's are not done again, and what it missed is. */
+  #actionsDone = 0
 
   constructor(context: HypervisorContext) {
     this.#context = context
@@ -30,10 +39,28 @@ export class PolicySwaps {
   }
 
   restore(restored: Restored): void {
-    const kept = restored.get("policy")
+    const kept = restored.get(KEY)
     if (typeof kept !== "object" || kept === null || !("epoch" in kept) || !("policy" in kept)) return
     this.#context.epoch = Number(kept.epoch)
     this.#context.policy = POLICY_NAMES.find((name) => name === kept.policy) ?? this.#context.policy
+    this.#actionsDone = "actionsDone" in kept ? Number(kept.actionsDone) : 0
+    for (let node = 0; node < this.#context.spec.topology.nodes; node++) this.#waiting.add(node)
+  }
+
+  /** Sets the timers of the swaps that the scenario asks for. */
+  arm(now: VirtualTime, out: Out): void {
+    for (const [index, action] of this.#context.spec.actions.entries()) {
+      const at = this.#context.ticks.start(action.atTick)
+      if (index >= this.#actionsDone) out.push(timer(actionTimer(index), at > now ? at : now))
+    }
+  }
+
+  /** Number `index` of the scenario's swaps is due. */
+  onAction(index: number, out: Out): void {
+    const action = this.#context.spec.actions[index]
+    if (action === undefined || index < this.#actionsDone) return
+    this.#actionsDone = index + 1
+    this.begin(action.swap, out)
   }
 
   begin(policy: PolicyName, out: Out): void {
@@ -41,13 +68,18 @@ export class PolicySwaps {
     this.#context.epoch++
     const { epoch, spec } = this.#context
     for (let node = 0; node < spec.topology.nodes; node++) this.#waiting.add(node)
-    out.push(persist("policy", { epoch, policy }))
+    this.#writes.begin(KEY)
+    out.push(persist(KEY, { epoch, policy, actionsDone: this.#actionsDone }))
     out.push(openSpan("swap", "sched.swap", { "backplane.policy": policy, "backplane.epoch": epoch }, { root: true }))
     out.push(event("policy-swapped", { "backplane.policy": policy, "backplane.epoch": epoch }, "info"))
-    this.repeat(out)
+  }
+
+  onPersisted(key: string, out: Out): void {
+    if (key === KEY && this.#writes.end(KEY)) this.repeat(out)
   }
 
   repeat(out: Out): void {
+    if (this.#writes.isPending(KEY)) return
     for (const node of this.#waiting) this.#tell(node, out)
   }
 
@@ -62,7 +94,7 @@ export class PolicySwaps {
   }
 
   onReport(report: NodeReport, out: Out): void {
-    if (report.epoch < this.#context.epoch) this.#tell(report.node, out)
+    if (report.epoch < this.#context.epoch && !this.#writes.isPending(KEY)) this.#tell(report.node, out)
   }
 
   onAsk(from: ActorId, { request, policy }: SwapAsk, out: Out): void {
@@ -80,4 +112,9 @@ export class PolicySwaps {
     if (this.#answered.size > ANSWERED_MAX) this.#answered.delete(this.#answered.keys().next().value as string)
     answer("begun", this.#context.epoch, "")
   }
+}
+
+/** Padded: timers that come due at one instant are handled in the order of their keys. */
+export function actionTimer(index: number): string {
+  return `action/${String(index).padStart(4, "0")}`
 }

@@ -1,0 +1,133 @@
+/**
+ * Starting jobs: where each begins, the submission to its node, and the record on disk that must be there first.
+ *
+ * Invariant (I1 of the README): a node is told of a life of a job, and of the end of one, only when that is on disk. A hypervisor that
+ * begins anew would otherwise give the same life to two nodes, or run an ended job again.
+ */
+import { closeSpan, openSpan, persist, send } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { nodeActor } from "@backplane/scenario-machine/topology"
+import type { HypervisorContext, Out } from "./hypervisor-context.ts"
+import { recordOf, type Job, type JobTable } from "./job-table.ts"
+import type { NodeWatch } from "./node-watch.ts"
+import { dealJobs, placeOne } from "./placement.ts"
+import { Writes } from "./writes.ts"
+
+const RECORD_PREFIX = "job/"
+
+export class JobStarts {
+  readonly #context: HypervisorContext
+  readonly #jobs: JobTable
+  readonly #watch: NodeWatch
+  readonly #writes = new Writes()
+  /** Who waits to hear that the end of a job has been seen. */
+  readonly #confirmations = new Map<string, { readonly to: ActorId; readonly attempt: number }>()
+
+  constructor(parts: { readonly context: HypervisorContext; readonly jobs: JobTable; readonly watch: NodeWatch }) {
+    this.#context = parts.context
+    this.#jobs = parts.jobs
+    this.#watch = parts.watch
+  }
+
+  /** The jobs of the first tick are dealt all at once. */
+  dealFirst(out: Out): void {
+    const first = this.#jobs.inState("due").filter((job) => job.spec.arrival === 0 && job.attempt === 1)
+    for (const [job, place] of dealJobs(first, this.#context.policy, this.#context.spec.topology)) {
+      job.queue = place.queue
+      job.node = place.node
+      this.#submit(job, out)
+    }
+  }
+
+  /** Begins a life of the job where it fits best, or leaves it due where no node that may run it lives. */
+  place(job: Job, out: Out): void {
+    const others = this.#jobs.inState("submitted", "live").filter((other) => other !== job)
+    const { policy, spec } = this.#context
+    const place = placeOne(job, { policy, topology: spec.topology, others, deadNodes: this.#watch.lostNodes() })
+    if (place === null) {
+      job.state = "due"
+      this.keep(job, out)
+      return
+    }
+    job.node = place.node
+    job.queue = place.queue
+    this.#submit(job, out)
+  }
+
+  #submit(job: Job, out: Out): void {
+    job.state = "submitted"
+    const { name } = job.spec
+    const attributes = { "backplane.task": name, "backplane.node": job.node, "backplane.queue": job.queue }
+    out.push(openSpan(spanOf(name), "task.submit", attributes, { root: true }))
+    job.nodeLife = 0
+    this.#address(job, out)
+  }
+
+  /** A life of a job goes to one life of one node. Before the node's first word that is not known, and nothing is sent. */
+  #address(job: Job, out: Out): void {
+    job.nodeLife = this.#watch.incarnationOf(job.node)
+    if (job.nodeLife > 0) this.keep(job, out)
+  }
+
+  /** The node has said its first word to us: what waits for it can be sent. */
+  onFirstReport(node: number, out: Out): void {
+    for (const job of this.#jobs.inState("submitted")) if (job.node === node && job.nodeLife === 0) this.#address(job, out)
+  }
+
+  /** The node has answered. */
+  answered(job: Job, out: Out, refusal?: string): void {
+    out.push(refusal === undefined ? closeSpan(spanOf(job.spec.name)) : closeSpan(spanOf(job.spec.name), {}, refusal))
+    this.keep(job, out)
+  }
+
+  /** Writes down what became of the job. What has to be said of it is said when that is on disk. */
+  keep(job: Job, out: Out): void {
+    this.#writes.begin(job.spec.name)
+    out.push(persist(`${RECORD_PREFIX}${job.spec.name}`, recordOf(job)))
+  }
+
+  /** A job that ended long ago is forgotten. */
+  forget(name: string, out: Out): void {
+    this.#writes.begin(name)
+    out.push(persist(`${RECORD_PREFIX}${name}`, null))
+  }
+
+  /** Tells `to` that the end of this life has been seen, as soon as it is on disk. */
+  confirm(job: Job, to: ActorId, out: Out): void {
+    const { name } = job.spec
+    this.#confirmations.set(name, { to, attempt: job.attempt })
+    if (!this.#writes.isPending(name)) this.#sendConfirmation(name, out)
+  }
+
+  /** Something is on disk; other keys than those of jobs are not ours. */
+  onPersisted(key: string, out: Out): void {
+    if (!key.startsWith(RECORD_PREFIX)) return
+    const name = key.slice(RECORD_PREFIX.length)
+    if (!this.#writes.end(name)) return
+    const job = this.#jobs.get(name)
+    if (job?.state === "submitted" && job.nodeLife > 0) this.#sendSubmit(job, out)
+    this.#sendConfirmation(name, out)
+  }
+
+  repeat(out: Out): void {
+    for (const job of this.#jobs.inState("submitted"))
+      if (job.nodeLife > 0 && !this.#writes.isPending(job.spec.name)) this.#sendSubmit(job, out)
+  }
+
+  #sendSubmit(job: Job, out: Out): void {
+    const { name: task, run, workingSet, affinity } = job.spec
+    const spec = { task, attempt: job.attempt, ordinal: job.ordinal, run, workingSet, affinity: [...affinity] }
+    out.push(send(nodeActor(job.node), { kind: "TaskSubmit", spec, queue: job.queue, incarnation: job.nodeLife }, spanOf(task)))
+  }
+
+  #sendConfirmation(name: string, out: Out): void {
+    const confirmation = this.#confirmations.get(name)
+    if (confirmation === undefined) return
+    this.#confirmations.delete(name)
+    out.push(send(confirmation.to, { kind: "TaskFinishedSeen", task: name, attempt: confirmation.attempt }))
+  }
+}
+
+function spanOf(task: string): string {
+  return `submit/${task}`
+}

@@ -1,0 +1,168 @@
+/**
+ * What was lost and what is done about it: silent or reborn nodes, tasks that nobody holds, a machine in which nothing moves.
+ *
+ * A task is lost with the node that held it, or on the way between two. A life is given up before the next one begins; a node that turns
+ * out to hold a life given up is told to drop it.
+ */
+import { closeSpan, event, openSpan, send } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { NodeReport, TaskMoved } from "@backplane/compute-contract/task-messages"
+import type { FrameReleased } from "@backplane/memory-contract/memory-messages"
+import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
+import { CHECK_TICKS, type HypervisorContext, type Out } from "./hypervisor-context.ts"
+import type { JobStarts } from "./job-starts.ts"
+import type { Job, JobTable } from "./job-table.ts"
+import type { NodeWatch } from "./node-watch.ts"
+import type { RunFailure } from "./run-result.ts"
+
+/** Reports of its node in a row without it, and no word of its end: it went down with a message or a node. */
+const UNSEEN_MAX = 3
+
+/** Lives of a job before its present one whose leases a new life of the hypervisor gives back once more: it may not have done so. */
+const RELEASES_REPEATED = 8
+
+/** A node gives frames back again every few ticks; after so long it has been heard, and a task that ended earlier has none. */
+const RELEASE_DOUBT_TICKS = 2_000
+
+export class Losses {
+  readonly #context: HypervisorContext
+  readonly #jobs: JobTable
+  readonly #watch: NodeWatch
+  readonly #starts: JobStarts
+  /** Leases of lives given up, to be given back: owner/attempt. */
+  readonly #releases = new Map<string, { readonly owner: string; readonly attempt: number }>()
+
+  constructor(parts: {
+    readonly context: HypervisorContext
+    readonly jobs: JobTable
+    readonly watch: NodeWatch
+    readonly starts: JobStarts
+  }) {
+    this.#context = parts.context
+    this.#jobs = parts.jobs
+    this.#watch = parts.watch
+    this.#starts = parts.starts
+  }
+
+  get hasReleases(): boolean {
+    return this.#releases.size > 0
+  }
+
+  /** Leases that lives given up before this one of the hypervisor may still have. */
+  restore(): void {
+    for (const { spec, attempt, state } of this.#jobs.all()) {
+      for (let before = Math.max(1, attempt - RELEASES_REPEATED); before < attempt; before++) this.#giveBack(spec.name, before)
+      if (state === "lost") this.#giveBack(spec.name, attempt)
+    }
+  }
+
+  #giveBack(owner: string, attempt: number): void {
+    this.#releases.set(`${owner}/${attempt}`, { owner, attempt })
+  }
+
+  onReleased({ owner, attempt }: FrameReleased): void {
+    this.#releases.delete(`${owner}/${attempt}`)
+  }
+
+  repeat(out: Out): void {
+    for (const release of this.#releases.values()) out.push(send(MEMORY_CONTROLLER, { kind: "FrameRelease", ...release }))
+  }
+
+  onMoved(from: ActorId, { task, attempt, node }: TaskMoved, out: Out): void {
+    const job = this.#jobs.get(task)
+    if (job?.attempt !== attempt) return void out.push(send(from, { kind: "TaskRevoke", task, attempt }))
+    if (job.state !== "live") return
+    job.node = node
+    job.unseen = 0
+  }
+
+  onReport(now: VirtualTime, from: ActorId, report: NodeReport, out: Out): void {
+    const kind = this.#watch.onReport(now, report)
+    if (kind === "stale") return
+    if (kind === "first") this.#onFirstReport(now, report, out)
+    if (kind === "reborn") this.#onNodeLost(now, { node: report.node, how: "restarted" }, out)
+    const held = new Set<string>()
+    for (const { task, attempt, queue } of report.holds) {
+      const job = this.#jobs.get(task)
+      if (job === undefined || job.attempt !== attempt || job.state === "finished" || job.state === "lost") {
+        out.push(send(from, { kind: "TaskRevoke", task, attempt }))
+        continue
+      }
+      held.add(task)
+      job.node = report.node
+      job.queue = queue
+      job.unseen = 0
+    }
+    for (const job of this.#jobs.inState("live")) if (job.node === report.node && !held.has(job.spec.name)) job.unseen++
+  }
+
+  /** Our first word of this node. What an earlier life of ours submitted to an earlier life of the node may have begun there. */
+  #onFirstReport(now: VirtualTime, { node, incarnation }: NodeReport, out: Out): void {
+    if (incarnation > 1) this.#releaseEnded(now, node)
+    const submitted = this.#jobs.inState("submitted").filter((job) => job.node === node)
+    for (const job of submitted) if (job.nodeLife > 0 && job.nodeLife < incarnation) this.#onTaskLost(job, `node ${node} restarted`, out)
+    this.#starts.onFirstReport(node, out)
+  }
+
+  /** Once in a while: silent nodes and tasks that nobody holds. */
+  check(now: VirtualTime, startedAt: VirtualTime, out: Out): void {
+    for (const node of this.#watch.newlySilent(now, startedAt)) this.#onNodeLost(now, { node, how: "silent" }, out)
+    for (const job of this.#jobs.inState("live"))
+      if (job.unseen >= UNSEEN_MAX) this.#onTaskLost(job, `node ${job.node} does not hold it`, out)
+  }
+
+  /** A task may have ended on a node that then went down with its frames not yet given back. */
+  #releaseEnded(now: VirtualTime, node: number): void {
+    const since = this.#context.ticks.tickAt(now) - RELEASE_DOUBT_TICKS
+    for (const job of this.#jobs.inState("finished"))
+      if (job.node === node && (job.finishTick ?? 0) >= since) this.#giveBack(job.spec.name, job.attempt)
+  }
+
+  #onNodeLost(now: VirtualTime, { node, how }: { readonly node: number; readonly how: string }, out: Out): void {
+    this.#releaseEnded(now, node)
+    const hurt = this.#jobs.inState("live", "submitted").filter((job) => job.node === node)
+    const names = hurt.map((job) => job.spec.name).join(" ")
+    out.push(event("node-lost", { "backplane.node": node, "backplane.reason": how, "backplane.tasks": names }, "warn"))
+    for (const job of hurt) this.#onTaskLost(job, `node ${node} ${how}`, out)
+  }
+
+  #onTaskLost(job: Job, reason: string, out: Out): void {
+    const { name, restartable } = job.spec
+    this.#giveBack(name, job.attempt)
+    const begins = restartable || job.state === "submitted" // what was never accepted has lost nothing
+    job.unseen = 0
+    job.reason = reason
+    const key = `restart/${name}`
+    out.push(openSpan(key, "task.restart", { "backplane.task": name, "backplane.reason": reason }, { root: true }))
+    out.push(event(begins ? "task-restarted" : "task-lost", { "backplane.task": name, "backplane.reason": reason }, "warn"))
+    if (begins) {
+      job.attempt++
+      this.#starts.place(job, out)
+    } else {
+      job.state = "lost"
+      this.#starts.keep(job, out)
+    }
+    out.push(closeSpan(key, { "backplane.verdict": begins ? "restarted" : "lost" }))
+  }
+
+  /** The task that makes the machine stand still, if it does: all CPUs idle for long although tasks wait. */
+  standstill(now: VirtualTime): RunFailure | null {
+    const { sliceTicks, peekTicks } = this.#context.spec.schedule
+    const { cpus } = this.#context.spec.topology
+    const boundTicks = Math.max(20 * sliceTicks, 16 * peekTicks * cpus, 2 * CHECK_TICKS)
+    if (this.#watch.stuckTicks(this.#context.ticks.tickAt(now)) < boundTicks) return null
+    const waiting = this.#jobs.inState("live")
+    const barred = waiting.filter(({ queue, spec }) => queue !== "all" && !mayRunInQueue(spec.affinity, queue))
+    const job = barred[0] ?? waiting[0]
+    if (job === undefined) return null
+    const where =
+      barred.length > 0 ? `lies in the queue ${job.queue}, whose CPU it may not use` : `waits in the queue ${job.queue} and is not chosen`
+    const message = `job ${job.spec.name} ${where}; all CPUs have been idle for ${boundTicks} ticks`
+    return { kind: "lost-task", job: job.spec.name, message }
+  }
+}
+
+function mayRunInQueue(affinity: readonly number[], queue: string): boolean {
+  return affinity.length === 0 || affinity.includes(Number(queue.slice("cpu-".length)))
+}
