@@ -1,20 +1,22 @@
 /** The catalogue is what the contracts say, for people and for tools. */
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { join } from "node:path"
 import { SERVICE_RULES } from "@backplane/nats/permissions"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { Ajv } from "ajv"
 import { Type } from "typebox"
 import { describe, expect, it } from "vitest"
+import { parse } from "yaml"
 import { asyncapi, danglingReferences } from "./asyncapi.ts"
 import { actorMessages, entry } from "./catalogue.ts"
-import { CATALOGUE_FOLDER, catalogueFiles } from "./catalogue-files.ts"
+import { catalogueFiles, ROOT } from "./catalogue-files.ts"
 import { directionOf, KINDS } from "./direction.ts"
 import { fieldRows } from "./schema-text.ts"
 
 describe("the committed catalogue", () => {
   it.each([...catalogueFiles()])("%s is what the contracts generate; else run `npx nx run catalogue:generate`", (name, text) => {
-    expect(readFileSync(join(CATALOGUE_FOLDER, name), "utf8")).toBe(text)
+    expect(readFileSync(join(ROOT, name), "utf8")).toBe(text)
   })
 
   it("is generated the same every time", () => {
@@ -86,11 +88,36 @@ describe("fields as words", () => {
   })
 })
 
+describe("scenario.schema.json", () => {
+  const isScenario = new Ajv({ strict: false }).compile(
+    JSON.parse(catalogueFiles().get("libs/scenario/machine/scenario.schema.json") ?? "") as object,
+  )
+  const folder = join(ROOT, "apps/hypervisor/scenarios")
+
+  it.each(readdirSync(folder))("accepts %s", (name) => {
+    expect(isScenario(parse(readFileSync(join(folder, name), "utf8")))).toBe(true)
+  })
+
+  it("refuses what the loader refuses", () => {
+    for (const wrong of [{ topolgy: {} }, { topology: { cpus: 0 } }, { schedule: { policy: "best" } }, { jobs: [{ name: "a" }] }]) {
+      expect([wrong, isScenario(wrong)]).toEqual([wrong, false])
+      expect(() => resolveMachineSpec(wrong)).toThrow()
+    }
+  })
+
+  it("has a documented default for every field that has one", () => {
+    const text = catalogueFiles().get("libs/scenario/machine/SCENARIO.md") ?? ""
+    expect(text).toContain("| `topology.cpus` | whole number, 1 to 256 | `2` | CPUs in all")
+    expect(text).toContain("| `schedule.policy` |")
+  })
+})
+
 describe("asyncapi.json", () => {
   const official = createRequire(import.meta.url)("@asyncapi/specs/schemas/3.0.0.json") as object
   // The official schema brings its own copy of the meta schema.
   const isAsyncApi = new Ajv({ strict: false, validateFormats: false, meta: false, validateSchema: false }).compile(official)
-  const document = (): Record<string, unknown> => JSON.parse(catalogueFiles().get("asyncapi.json") ?? "") as Record<string, unknown>
+  const document = (): Record<string, unknown> =>
+    JSON.parse(catalogueFiles().get("libs/scenario/codec/asyncapi.json") ?? "") as Record<string, unknown>
   const accepted = (candidate: unknown): boolean => isAsyncApi(candidate) && danglingReferences(candidate).length === 0
 
   it("is an AsyncAPI 3.0 document by the official schema, and every reference in it leads somewhere", () => {

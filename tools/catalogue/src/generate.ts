@@ -1,9 +1,9 @@
-/** Writes the catalogue into scenario/codec: `npx nx run catalogue:generate`. */
+/** Writes the catalogue into scenario/codec and scenario/machine: `npx nx run catalogue:generate`. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { CATALOGUE_FOLDER, catalogueFiles } from "./catalogue-files.ts"
+import { catalogueFiles, ROOT } from "./catalogue-files.ts"
 
-for (const [name, text] of catalogueFiles()) {
-  writeFileSync(join(CATALOGUE_FOLDER, name), text)
-  console.log(`libs/scenario/codec/${name}`)
+for (const [path, text] of catalogueFiles()) {
+  writeFileSync(join(ROOT, path), text)
+  console.log(path)
 }

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { SERVICE_RULES } from "@backplane/nats/permissions"
 import { describe, expect, it } from "vitest"
-import { COMMANDS, pictureBy, PICTURES_FOLDER, ROOT } from "./pictures.ts"
+import { ROOT } from "./catalogue-files.ts"
+import { COMMANDS, pictureBy, PICTURES_FOLDER } from "./pictures.ts"
 import { DECIDERS, HOLDERS, servicesSvg } from "./services-svg.ts"
 
 /** Services that have permissions and are not built yet: the README says so. */

@@ -7,9 +7,9 @@ import { execFileSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { ROOT } from "./catalogue-files.ts"
 import { servicesSvg } from "./services-svg.ts"
 
-export const ROOT = join(import.meta.dirname, "../../..")
 export const PICTURES_FOLDER = join(import.meta.dirname, "../pictures")
 
 /** Name of the file → arguments of `npx backplane`, without `--svg FILE`. */

@@ -8,7 +8,7 @@ import type { TSchema } from "typebox"
 import { Value } from "typebox/value"
 import { describe, expect, it } from "vitest"
 import { AliveNotice, HostRequest } from "./host-schemas.ts"
-import { ROOT } from "./pictures.ts"
+import { ROOT } from "./catalogue-files.ts"
 
 const README = readFileSync(join(ROOT, "README.md"), "utf8")
 const DEADLINE_MS = 60_000
