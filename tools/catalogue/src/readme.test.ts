@@ -47,6 +47,20 @@ describe("the README", () => {
     expect(links.filter((link) => !existsSync(join(ROOT, link)))).toEqual([])
   })
 
+  it("lists every coupling that lint allows by name", () => {
+    const rules = readFileSync(join(ROOT, "tools/lint/boundaries.mjs"), "utf8")
+    const froms = [...rules.matchAll(/\{ from: "([^"]+)"/g)].map((match) => match[1] ?? "")
+    expect(froms.length).toBeGreaterThan(0)
+    expect(froms.filter((from) => !README.includes(`| \`${from}\` |`))).toEqual([])
+  })
+
+  it("shows every app, subsystem and tool in its tree", () => {
+    const tree = README.slice(README.indexOf("## The tree"))
+    const tracked = execFileSync("git", ["ls-files", "apps", "libs", "infra", "tools"], { cwd: ROOT, encoding: "utf8" }).split("\n")
+    const names = new Set(tracked.filter((path) => path.split("/").length > 2).map((path) => path.split("/")[1] ?? ""))
+    expect([...names].filter((name) => !new RegExp(`\\b${name}\\b`).test(tree))).toEqual([])
+  })
+
   it("names files that are there", () => {
     const files = [...README.matchAll(/(?:apps|tools|libs|infra)\/[\w./-]+\.(?:yaml|py|bin|elf|mjs|svg|ts)/g)].map(([file]) => file)
     expect([...new Set(files)].filter((file) => !existsSync(join(ROOT, file)))).toEqual([])
