@@ -5,6 +5,7 @@
  * 64-bit values are hexadecimal text, bytes are base64.
  */
 import { Type, type Static } from "typebox"
+import { PAGE_BYTES } from "./engine.ts"
 
 const closed = { additionalProperties: false } as const
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
@@ -12,23 +13,25 @@ const Word = Type.Integer({ minimum: 0, maximum: 0xffff_ffff })
 const Hex = Type.String({ pattern: "^0x[0-9a-f]{1,16}$", description: "unsigned 64 bits" })
 const Byte = Type.Integer({ minimum: 0, maximum: 255 })
 
-export const PAGE_BYTES = 4096
 /** A guest moves in one message, and the bus carries 8 MB: base64 takes a third more than the memory. */
 export const GUEST_MEMORY_BYTES_MAX = 4 * 2 ** 20
 export const GUEST_IMAGE_BYTES_MAX = 256 * 1024
 /** Of base64 for `bytes` bytes. */
 const base64Length = (bytes: number): number => Math.ceil(bytes / 3) * 4
-const Base64 = (bytesMax: number): ReturnType<typeof Type.String> =>
-  Type.String({ pattern: "^[A-Za-z0-9+/]*={0,2}$", maxLength: base64Length(bytesMax) })
+const Base64 = (bytesMax: number, description = "base64"): ReturnType<typeof Type.String> =>
+  Type.String({ pattern: "^[A-Za-z0-9+/]*={0,2}$", maxLength: base64Length(bytesMax), description })
 /** Console bytes that are kept of a guest: the first so many. */
 export const GUEST_CONSOLE_BYTES_MAX = 16 * 1024
 
+/** A task with this is an RV64 guest: its `run` means nothing, it is done when its machine ends. */
 export const GuestSpec = Type.Object(
   {
-    image: Type.Optional({
-      ...Base64(GUEST_IMAGE_BYTES_MAX),
-      description: "ELF64 or flat Image, base64, at most 256 KiB of it; absent where only the size matters, or a capture is at hand",
-    }),
+    image: Type.Optional(
+      Base64(
+        GUEST_IMAGE_BYTES_MAX,
+        "ELF64 or flat Image, base64, at most 256 KiB of it; absent where only its shape matters, and once a capture stands for it",
+      ),
+    ),
     memoryBytes: Type.Integer({
       minimum: 2 ** 16,
       maximum: GUEST_MEMORY_BYTES_MAX,
@@ -120,10 +123,21 @@ export const BoardCapture = Type.Object(
 )
 export type BoardCapture = Static<typeof BoardCapture>
 
-/** What of a guest moves with its task. */
+/** The end of a guest, in the words of `backplane exec`. */
+export const GuestEnd = Type.Object(
+  {
+    exit: Type.Integer({ minimum: 0, description: "the guest's code; 124 at a limit" }),
+    reason: Type.Enum(["finisher", "tohost", "shutdown", "reset", "limit", "idle", "stuck"]),
+  },
+  closed,
+)
+export type GuestEnd = Static<typeof GuestEnd>
+
+/** What of a guest moves with its task, once it has run: its spec brings no image any more. */
 export const GuestState = Type.Object(
   {
     board: BoardCapture,
+    ended: Type.Union([GuestEnd, Type.Null()], { description: "it has ended, but the clock of its node is behind its own" }),
     grantedUnits: Type.Integer({ minimum: 0, description: "units of the machine clock that its ticks so far have paid for" }),
     console: Type.Object(
       { kept: Base64(GUEST_CONSOLE_BYTES_MAX), bytes: Count },
@@ -134,11 +148,10 @@ export const GuestState = Type.Object(
 )
 export type GuestState = Static<typeof GuestState>
 
-/** How a guest ended, as `backplane exec` says it. */
+/** What came of a guest, as `backplane exec` says it. */
 export const GuestOutcome = Type.Object(
   {
-    exit: Type.Integer({ minimum: 0, description: "the guest's code; 124 at a limit" }),
-    reason: Type.Enum(["finisher", "tohost", "shutdown", "reset", "limit", "idle", "stuck"]),
+    ...GuestEnd.properties,
     instructions: Count,
     console: Type.String({ description: "its first 16 KiB" }),
     consoleBytes: Count,

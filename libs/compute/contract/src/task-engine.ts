@@ -25,6 +25,8 @@ export interface TaskSlice {
 }
 
 export interface SliceOutcome {
+  /** Work left, units; 0 for what has no such measure. */
+  readonly left: number
   /** Ticks used, at most the budget; less only when the task is done. */
   readonly ticks: number
   /** Of them, the last ones, with the working set in the cache (0 where that makes no difference to the machine). */

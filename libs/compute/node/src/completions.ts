@@ -21,7 +21,9 @@ export class Completions {
 
   finished(now: VirtualTime, task: Task, tick: number, out: Out): void {
     const { task: name, attempt } = task.spec
-    const message: TaskFinished = { kind: "TaskFinished", task: name, attempt, node: this.#context.node, tick, runtime: task.runtime }
+    const guest = this.#context.works.end(task)
+    const { node } = this.#context
+    const message: TaskFinished = { kind: "TaskFinished", task: name, attempt, node, tick, runtime: task.runtime, ...(guest && { guest }) }
     this.#unseen.set(`${name}/${attempt}`, { message, sentAt: now })
     const key = `finish/${name}`
     out.push(openSpan(key, "task.finish", { "backplane.task": name, "backplane.node": this.#context.node }, { root: true }))

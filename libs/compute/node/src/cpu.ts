@@ -4,10 +4,11 @@
  * Invariants: segments do not overlap and grow in time; busy and warm count only settled ticks; `idleSeq` grows with each idle period.
  */
 import { CpuCache } from "@backplane/compute-synthetic/cpu-cache"
-import { runJob, type RunOutcome } from "@backplane/compute-synthetic/job-run"
 import { assert } from "@backplane/foundation-base/assert"
+import type { SliceOutcome } from "@backplane/compute-contract/task-engine"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import type { Task } from "./task-table.ts"
+import type { TaskWorks } from "./task-works.ts"
 
 /** Run lengths kept per CPU; a machine that runs for ever forgets its oldest. */
 const SEGMENTS_MAX = 200_000
@@ -24,7 +25,7 @@ export type CpuState =
 export class Cpu {
   readonly index: number
   readonly #cache: CpuCache
-  readonly #warmRate: number
+  readonly #works: TaskWorks
   state: CpuState = { kind: "offline" }
   /** Counts idle periods, so that a late decision cannot answer a later one. */
   idleSeq = 0
@@ -36,10 +37,10 @@ export class Cpu {
   busyTicks = 0
   warmTicks = 0
 
-  constructor(index: number, cache: MachineSpec["cache"]) {
+  constructor(index: number, cache: MachineSpec["cache"], works: TaskWorks) {
     this.index = index
     this.#cache = new CpuCache(cache)
-    this.#warmRate = cache.warmRate
+    this.#works = works
   }
 
   isWarmFor(task: string): boolean {
@@ -57,14 +58,14 @@ export class Cpu {
     assert(untilTick > fromTick, "a slice has at least one tick")
     this.#cache.enter(task.spec.task, task.spec.workingSet)
     this.state = { kind: "running", task, fromTick, untilTick }
-    return { endTick: fromTick + this.#run(this.#cache.clone(), task, untilTick - fromTick).ticks }
+    return { endTick: fromTick + this.#works.of(task).plan({ cache: this.#cache, budgetTicks: untilTick - fromTick }) }
   }
 
   /** Takes the task off at `tick`, having run it until then (or until it was done). The state is idle afterwards. */
-  leave(tick: number): { readonly task: Task; readonly outcome: RunOutcome; readonly endTick: number } {
+  leave(tick: number): { readonly task: Task; readonly outcome: SliceOutcome; readonly endTick: number } {
     assert(this.state.kind === "running", "a task leaves a CPU that runs it")
     const { task, fromTick } = this.state
-    const outcome = this.#run(this.#cache, task, tick - fromTick)
+    const outcome = this.#works.of(task).run({ cache: this.#cache, budgetTicks: tick - fromTick })
     const endTick = fromTick + outcome.ticks
     task.left = outcome.left
     task.runtime += outcome.ticks
@@ -82,9 +83,9 @@ export class Cpu {
     return { segments: this.#segments.slice(start, start + most), total: this.#forgotten + this.#segments.length }
   }
 
-  #run(cache: CpuCache, task: Task, budgetTicks: number): RunOutcome {
-    const job = { name: task.spec.task, workingSet: task.spec.workingSet }
-    return runJob(cache, job, { left: task.left, budgetTicks, warmRate: this.#warmRate })
+  /** The last `most` run lengths. */
+  recent(most: number): Segment[] {
+    return this.#segments.slice(-most).map((segment): Segment => [...segment])
   }
 
   /** Joins a run length that goes on where the last one of the same task ended. */

@@ -34,7 +34,7 @@ export class Dispatcher {
     this.#tasks = parts.tasks
     this.#streams = parts.streams
     this.#onFinished = parts.onFinished
-    this.#cpus = new Map(parts.context.cpus.map((index) => [index, new Cpu(index, parts.context.spec.cache)]))
+    this.#cpus = new Map(parts.context.cpus.map((index) => [index, new Cpu(index, parts.context.spec.cache, parts.context.works)]))
   }
 
   get cpus(): readonly Cpu[] {
@@ -167,9 +167,10 @@ export class Dispatcher {
     const cpu = task.cpu === null ? undefined : this.#cpus.get(task.cpu)
     this.#tasks.remove(task)
     this.#streams.add(task.queue, { type: "TASK_GONE", task: task.spec.task, taskSeq: task.taskSeq, reason: "lost" })
-    if (cpu?.state.kind !== "running" || cpu.state.task !== task) return
-    cpu.leave(this.#context.ticks.tickAt(now))
-    this.#askForWork(now, cpu, out)
+    const ranHere = cpu?.state.kind === "running" && cpu.state.task === task
+    if (ranHere) cpu.leave(this.#context.ticks.tickAt(now))
+    this.#context.works.close(task.spec)
+    if (ranHere) this.#askForWork(now, cpu, out)
   }
 }
 

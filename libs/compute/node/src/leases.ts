@@ -9,7 +9,7 @@ import type { TaskToken } from "@backplane/compute-contract/task-messages"
 import type { FrameLeaseGrant, FrameLeaseRefusal, FrameReleased, Lease, MemoryUp } from "@backplane/memory-contract/memory-messages"
 import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
 import type { NodeContext, Out } from "./node-context.ts"
-import type { Task, TaskTable } from "./task-table.ts"
+import { framesOf, type Task, type TaskTable } from "./task-table.ts"
 
 export class Leases {
   readonly #context: NodeContext
@@ -32,7 +32,8 @@ export class Leases {
   ask(now: VirtualTime, task: Task, out: Out): void {
     this.#asked.set(task.spec.task, now)
     const { node, incarnation } = this.#context
-    const { task: owner, attempt, workingSet: frames } = task.spec
+    const { task: owner, attempt } = task.spec
+    const frames = framesOf(task.spec)
     out.push(send(MEMORY_CONTROLLER, { kind: "FrameLeaseAsk", node, incarnation, owner, attempt, frames }))
   }
 
@@ -94,7 +95,7 @@ export class Leases {
     const leases = [...lying, ...leaving].map(({ spec, home }): Lease => ({
       owner: spec.task,
       attempt: spec.attempt,
-      frames: spec.workingSet,
+      frames: framesOf(spec),
       home,
     }))
     out.push(noteSpan("mem.lease", { "backplane.reason": "controller restarted", "backplane.node": node }))

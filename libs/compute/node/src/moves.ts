@@ -105,7 +105,7 @@ export class Moves {
     }
     const state: TaskState = {
       kind: "TaskState",
-      token: this.#tasks.give(task),
+      token: this.#context.works.leave(this.#tasks.give(task)),
       fetchedSeq: fetch.taskSeq,
       cpu: fetch.cpu,
       queue: task.queue,

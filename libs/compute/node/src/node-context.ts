@@ -38,6 +38,7 @@ import type {
   SchedulerEvents,
   SchedulerVerdicts,
 } from "@backplane/schedule-contract/scheduler-messages"
+import { TaskWorks, type TaskEngines } from "./task-works.ts"
 
 export type NodeHears =
   | TaskSubmit
@@ -90,11 +91,17 @@ export class NodeContext {
   readonly ticks: TickClock
   /** CPUs of this node, ascending. */
   readonly cpus: readonly number[]
+  /** What the tasks that lie here are run with. */
+  readonly works: TaskWorks
   /** Grows with each change of policy. */
   epoch = 1
   policy: PolicyName
 
-  constructor(spec: MachineSpec, node: number, incarnation: number) {
+  constructor(
+    { spec, node, incarnation }: { readonly spec: MachineSpec; readonly node: number; readonly incarnation: number },
+    engines: TaskEngines,
+  ) {
+    this.works = new TaskWorks(engines)
     this.spec = spec
     this.node = node
     this.incarnation = incarnation

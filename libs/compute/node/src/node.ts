@@ -7,6 +7,7 @@ import { cancel, closeSpan, event, noteSpan, openSpan, send, timer } from "@back
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { SyntheticEngine } from "@backplane/compute-synthetic/synthetic-engine"
 import { unreachable } from "@backplane/foundation-base/assert"
 import type { PolicySwap, ScheduleAsk, TaskRevoke, TaskSpec, TaskSubmit } from "@backplane/compute-contract/task-messages"
 import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
@@ -21,6 +22,7 @@ import { Leases } from "./leases.ts"
 import { Moves } from "./moves.ts"
 import { NodeContext, RETRY_TICKS, REPORT_TICKS, type NodeHears, type NodeSays, type Out } from "./node-context.ts"
 import { reassignQueues } from "./reassign.ts"
+import type { TaskEngines } from "./task-works.ts"
 import { heldOf, isFirstWait, newTask, TaskTable, viewOf, type Task } from "./task-table.ts"
 
 /** Tasks that may lie on one node at a time. */
@@ -36,6 +38,8 @@ export interface NodeConfig {
   readonly spec: MachineSpec
   readonly node: number
   readonly incarnation: number
+  /** What its CPUs run tasks with; absent: synthetic jobs and nothing else. */
+  readonly engines?: TaskEngines
 }
 
 export class NodeMachine implements Machine<NodeHears, NodeSays> {
@@ -53,8 +57,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   #retrying = false
   #flushing = false
 
-  constructor({ spec, node, incarnation }: NodeConfig) {
-    const context = new NodeContext(spec, node, incarnation)
+  constructor(config: NodeConfig) {
+    const context = new NodeContext(config, config.engines ?? { jobs: new SyntheticEngine(config.spec.cache) })
     const tasks = this.#tasks
     const streams = new EventStreams(context)
     const onFinished = (now: VirtualTime, task: Task, endTick: number, out: Out): void => {
@@ -182,6 +186,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     // It began here and lies on another node now: the answer to the submission was lost, the task was not.
     if (this.#tasks.hasBegun(spec)) return this.#accept(spec, out)
     if (here !== undefined) this.#dispatcher.drop(now, here, out)
+    const refusal = this.#context.works.refusal(spec)
+    if (refusal !== null) return this.#reject(task, attempt, refusal, out)
     if (this.#tasks.size >= TASKS_MAX)
       return this.#reject(task, attempt, `node ${this.#context.node} holds ${TASKS_MAX} tasks already`, out)
     const created = newTask(spec, queue, this.#context.node, this.#context.ticks.tickAt(now))

@@ -4,6 +4,8 @@
  * Invariants: a task is here once; `taskSeq` grows with every change of state; a task that runs is on exactly one CPU of this node.
  */
 import { assert, defined } from "@backplane/foundation-base/assert"
+import { PAGE_BYTES } from "@backplane/compute-contract/engine"
+import type { GuestState } from "@backplane/compute-contract/guest-state"
 import type { HeldTask, TaskSpec, TaskToken } from "@backplane/compute-contract/task-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import type { QueueName } from "@backplane/scenario-machine/topology"
@@ -18,6 +20,8 @@ export interface Task {
   queue: QueueName
   /** Work left, units. */
   left: number
+  /** Of a guest that came from another node and has not run here yet: its machine. */
+  guest?: GuestState
   /** Ticks run so far, anywhere. */
   runtime: number
   /** Node of its frames. */
@@ -95,8 +99,8 @@ export class TaskTable {
   /** The task left for another node: it may come back, so no tombstone. */
   give(task: Task): TaskToken {
     this.#tasks.delete(task.spec.task)
-    const { spec, taskSeq, left, runtime, home, lastCpu, migrations } = task
-    return { spec, taskSeq, left, runtime, home, lastCpu, migrations }
+    const { spec, taskSeq, left, runtime, home, lastCpu, migrations, guest } = task
+    return { spec, taskSeq, left, runtime, home, lastCpu, migrations, ...(guest && { guest }) }
   }
 
   isOver(spec: { readonly task: string; readonly attempt: number }): boolean {
@@ -146,6 +150,11 @@ export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: nu
 
 export function taskOfToken(token: TaskToken, queue: QueueName, tick: number): Task {
   return { ...token, state: "waiting", queue, cpu: null, sinceTick: tick, queuedTick: tick, lastStealId: null }
+}
+
+/** The frames that are leased for a task: of a guest all of its memory, of a job its working set. */
+export function framesOf({ guest, workingSet }: TaskSpec): number {
+  return guest === undefined ? workingSet : guest.memoryBytes / PAGE_BYTES
 }
 
 export function mayRunOn(affinity: readonly number[], cpu: number): boolean {

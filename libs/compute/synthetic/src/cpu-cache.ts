@@ -6,6 +6,8 @@
  * (oldest warmed, not least recently used) until the rest fits, and must warm again from the start; a set larger than the cache
  * pushes itself out at once. Nothing is forgotten when a job ends: its set stays until pushed out.
  */
+import type { TaskCache } from "@backplane/compute-contract/task-engine"
+
 export interface CacheShape {
   readonly size: number
   readonly warmupTicks: number
@@ -16,7 +18,7 @@ interface HotEntry {
   readonly workingSet: number
 }
 
-export class CpuCache {
+export class CpuCache implements TaskCache {
   readonly #shape: CacheShape
   /** Newest first. Invariant: after every change the working sets sum to at most `size`. */
   readonly #hot: HotEntry[] = []

@@ -4,7 +4,7 @@
  * One unit of work a tick while the cache is cold for it, `warmRate` once its working set is in. The work left never goes below 0;
  * the tick that brings it to 0 is used whole; a job without work still takes one tick.
  */
-import type { CpuCache } from "./cpu-cache.ts"
+import type { TaskCache } from "@backplane/compute-contract/task-engine"
 
 export interface RunningJob {
   readonly name: string
@@ -22,7 +22,7 @@ export interface RunOutcome {
 
 /** Runs the job for at most `budgetTicks` on a CPU with this cache, which changes as the job warms up. */
 export function runJob(
-  cache: CpuCache,
+  cache: TaskCache,
   job: RunningJob,
   options: { readonly left: number; readonly budgetTicks: number; readonly warmRate: number },
 ): RunOutcome {
