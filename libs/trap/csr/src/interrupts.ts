@@ -37,7 +37,10 @@ export function pendingBits(file: CsrFile, moment: Moment): bigint {
 
 /** The interrupt that must be taken before the next instruction, or null. Ask after every change of status, wires or time. */
 export function interruptToTake(file: CsrFile, moment: Moment): InterruptNumber | null {
-  const candidates = pendingBits(file, moment) & file.get(Slot.mie)
+  // Asked before every entry to the engine: the two cheap answers first.
+  const enabled = file.get(Slot.mie)
+  if (enabled === 0n) return null
+  const candidates = pendingBits(file, moment) & enabled
   if (candidates === 0n) return null
   const privilege = currentPrivilege(file)
   const mstatus = file.get(Slot.mstatus)
