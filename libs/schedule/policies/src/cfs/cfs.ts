@@ -1,0 +1,113 @@
+/** The Completely Fair Scheduler: the task with the least virtual runtime. See README.md beside this file. */
+import type { Account, Discipline } from "../discipline.ts"
+import { mayRun } from "../policy.ts"
+import { PolicyQueue } from "../policy-queue.ts"
+import type { ChargeReason, EnqueueReason, QueuePolicyKind } from "../queue-policy.ts"
+import { TaskTree } from "../structures/task-tree.ts"
+import { VIRTUAL_TICK, virtualOf, weightOf } from "../weights.ts"
+
+/** Every task is to run once within so many slices of the machine … */
+export const LATENCY_SLICES = 4
+/** … unless there are more than so many tasks: then the period grows with their number. */
+export const LATENCY_TASKS_MAX = 8
+
+export interface CfsState {
+  /** Virtual time it has run. Only grows. In parts of a virtual tick. */
+  vruntime: number
+  /** Its weight while it competes (waiting or running), else 0. */
+  load: number
+}
+
+type CfsAccount = Account<CfsState>
+
+export class CfsDiscipline implements Discipline<CfsState> {
+  readonly isWeighted = true
+  readonly #latencyTicks: number
+  /** The waiting, by vruntime. */
+  readonly #waiting = new TaskTree<CfsAccount>()
+  readonly #running = new Set<CfsAccount>()
+  #load = 0
+  #competing = 0
+  /** `min_vruntime`: no competing task is behind it by more than the credit of a sleeper. Only grows. */
+  #floor = 0
+
+  constructor(sliceTicks: number) {
+    this.#latencyTicks = LATENCY_SLICES * sliceTicks
+  }
+
+  open(): CfsState {
+    return { vruntime: this.#floor, load: 0 }
+  }
+
+  insert(account: CfsAccount, _now: number, why: EnqueueReason): void {
+    const { state, view } = account
+    this.#running.delete(account)
+    if (state.load === 0) {
+      // A sleeper keeps its vruntime, but may not save up more than half a period while it sleeps.
+      if (why === "wake") state.vruntime = Math.max(state.vruntime, this.#floor - (this.#latencyTicks * VIRTUAL_TICK) / 2)
+      else state.vruntime = Math.max(state.vruntime, this.#floor)
+      this.#join(account)
+    } else if (state.load !== weightOf(view)) {
+      this.#leave(account)
+      this.#join(account)
+    }
+    this.#waiting.insert({ item: account, key: state.vruntime, weight: state.load, rank: 0 })
+    this.#raiseFloor()
+  }
+
+  delete(account: CfsAccount): void {
+    this.#waiting.remove(account)
+    this.#running.add(account)
+  }
+
+  choose(cpu: number): CfsAccount | undefined {
+    return this.#waiting.find((account) => mayRun(account.view, cpu))
+  }
+
+  /** The one that would wait longest here. */
+  give(thiefCpu: number): CfsAccount | undefined {
+    return this.#waiting.findLast((account) => mayRun(account.view, thiefCpu))
+  }
+
+  charge(account: CfsAccount, ranTicks: number, why: ChargeReason): void {
+    account.state.vruntime += virtualOf(ranTicks, weightOf(account.view))
+    if (why === "blocked") this.close(account)
+    this.#raiseFloor()
+  }
+
+  sliceTicks({ view }: CfsAccount): number {
+    const periodTicks = this.#latencyTicks * Math.max(1, this.#competing / LATENCY_TASKS_MAX)
+    return Math.floor((periodTicks * weightOf(view)) / Math.max(this.#load, weightOf(view)))
+  }
+
+  close(account: CfsAccount): void {
+    this.#running.delete(account)
+    if (account.state.load > 0) this.#leave(account)
+  }
+
+  #join({ state, view }: CfsAccount): void {
+    state.load = weightOf(view)
+    this.#load += state.load
+    this.#competing++
+  }
+
+  #leave({ state }: CfsAccount): void {
+    this.#load -= state.load
+    this.#competing--
+    state.load = 0
+  }
+
+  #raiseFloor(): void {
+    let least = this.#waiting.first?.key ?? Infinity
+    for (const { state } of this.#running) least = Math.min(least, state.vruntime)
+    if (least !== Infinity) this.#floor = Math.max(this.#floor, least)
+  }
+}
+
+export const cfs: QueuePolicyKind = {
+  name: "cfs",
+  summary: "one queue a CPU; the task with the least virtual runtime, by weight",
+  layout: "cpu",
+  steal: "offers",
+  create: ({ sliceTicks }) => new PolicyQueue(new CfsDiscipline(sliceTicks)),
+}

@@ -1,0 +1,114 @@
+/** Xen's credit scheduler, with exact burning. See README.md beside this file. */
+import type { Account, Discipline } from "../discipline.ts"
+import { mayRun } from "../policy.ts"
+import { PolicyQueue } from "../policy-queue.ts"
+import type { ChargeReason, EnqueueReason, QueuePolicyKind } from "../queue-policy.ts"
+import type { QueueSettings } from "../queue-settings.ts"
+import { LevelLists } from "../structures/level-lists.ts"
+import { weightOf } from "../weights.ts"
+
+/** Credits that a tick on a CPU costs. Many, so that shares of small weights do not round to nothing. */
+export const CREDITS_PER_TICK = 65_536
+
+const BOOST = 0
+const UNDER = 1
+const OVER = 2
+
+export interface CreditState {
+  /** At least 0: under, it has not had its share; below: over. */
+  credits: number
+  isBoosted: boolean
+  /** Earns. Stops when it sleeps on a full purse. */
+  isActive: boolean
+  /** The list it waits in. */
+  level: number
+}
+
+type CreditAccount = Account<CreditState>
+
+export class CreditDiscipline implements Discipline<CreditState> {
+  readonly #sliceTicks: number
+  readonly #cpus: number
+  readonly #lists = new LevelLists<CreditAccount>(OVER + 1)
+  #periods = 0
+
+  constructor({ sliceTicks, cpus }: QueueSettings) {
+    this.#sliceTicks = sliceTicks
+    this.#cpus = cpus.length
+  }
+
+  open(): CreditState {
+    return { credits: 0, isBoosted: false, isActive: true, level: UNDER }
+  }
+
+  /** Who wakes with credit left is served before the others: it answers a request, and will not run long. */
+  insert(account: CreditAccount, _now: number, why: EnqueueReason): void {
+    const { state } = account
+    state.isActive = true
+    if (why === "wake" && state.credits > 0) state.isBoosted = true
+    state.level = levelOf(state)
+    if (why === "refused") this.#lists.pushFront(state.level, account)
+    else this.#lists.pushBack(state.level, account)
+  }
+
+  delete(account: CreditAccount): void {
+    this.#lists.remove(account.state.level, account)
+  }
+
+  choose(cpu: number): CreditAccount | undefined {
+    return this.#lists.find((account) => mayRun(account.view, cpu))
+  }
+
+  give(thiefCpu: number): CreditAccount | undefined {
+    return this.choose(thiefCpu)
+  }
+
+  /** By the time that it ran, not by who is seen running at the tick: a thief who leaves just before the tick would never pay. */
+  charge({ state }: CreditAccount, ranTicks: number, _why: ChargeReason): void {
+    state.credits -= ranTicks * CREDITS_PER_TICK
+    state.isBoosted = false
+  }
+
+  sliceTicks(): number {
+    return this.#sliceTicks
+  }
+
+  /** Once a slice the credits for all CPUs' time are given out by weight. */
+  advance(now: number, accounts: ReadonlyMap<string, CreditAccount>): void {
+    const periods = Math.floor(now / this.#sliceTicks)
+    if (periods <= this.#periods) return
+    const passed = periods - this.#periods
+    this.#periods = periods
+    const active = [...accounts.values()].filter(({ state }) => state.isActive)
+    const weights = active.reduce((sum, { view }) => sum + weightOf(view), 0)
+    const purse = this.#sliceTicks * CREDITS_PER_TICK
+    for (const { state, view, place } of active) {
+      state.credits = Math.min(purse, state.credits + Math.floor((passed * this.#cpus * purse * weightOf(view)) / weights))
+      if (state.credits === purse && place === "between") state.isActive = false
+    }
+    this.#sort()
+  }
+
+  /** Those whose priority changed go to the tail of their new list, in the order in which they stood. */
+  #sort(): void {
+    for (const account of this.#lists.items()) {
+      const level = levelOf(account.state)
+      if (level === account.state.level) continue
+      this.#lists.remove(account.state.level, account)
+      account.state.level = level
+      this.#lists.pushBack(level, account)
+    }
+  }
+}
+
+function levelOf({ isBoosted, credits }: CreditState): number {
+  return isBoosted ? BOOST : credits >= 0 ? UNDER : OVER
+}
+
+export const credit: QueuePolicyKind = {
+  name: "credit",
+  summary: "one queue; credits by weight, spent by running, a boost on waking",
+  layout: "all",
+  steal: "none",
+  create: (settings) => new PolicyQueue(new CreditDiscipline(settings)),
+}

@@ -1,0 +1,36 @@
+/** All policies that hold their queue, by name: the one place that knows the list. */
+import { bfs } from "./bfs/bfs.ts"
+import { cfs } from "./cfs/cfs.ts"
+import { ClassicQueue } from "./classic/classic-queue.ts"
+import { credit } from "./credit/credit.ts"
+import { eevdf } from "./eevdf/eevdf.ts"
+import { fifo } from "./fifo/fifo.ts"
+import { lottery } from "./lottery/lottery.ts"
+import { mlfq } from "./mlfq/mlfq.ts"
+import { o1 } from "./o1/o1.ts"
+import type { Policy } from "./policy.ts"
+import { POLICIES } from "./policies.ts"
+import type { QueueLayout, QueuePolicyKind } from "./queue-policy.ts"
+import { rr } from "./rr/rr.ts"
+import { stride } from "./stride/stride.ts"
+
+function classic(policy: Policy, layout: QueueLayout, summary: string): QueuePolicyKind {
+  return { name: policy.name, summary, layout, steal: policy.steal, create: (settings) => new ClassicQueue(policy, settings) }
+}
+
+export const QUEUE_POLICIES: readonly QueuePolicyKind[] = [
+  classic(POLICIES.sqms, "all", "one queue for all CPUs; never idle with work, caches stay cold"),
+  classic(POLICIES.mqms, "cpu", "one queue a CPU, no migration; caches warm, load unbalanced"),
+  classic(POLICIES["mqms-steal"], "cpu", "one queue a CPU; looks into one random queue every peek interval"),
+  classic(POLICIES["mqms-warm"], "cpu", "one queue a CPU; when idle asks all and takes the task that loses least"),
+  fifo,
+  rr,
+  o1,
+  cfs,
+  bfs,
+  eevdf,
+  mlfq,
+  lottery,
+  stride,
+  credit,
+]

@@ -1,0 +1,56 @@
+/**
+ * A scheduling policy with a memory: one instance holds one run queue.
+ *
+ * The owner (a scheduler actor, or the drive of the suite) tells it what happens and asks it what to do. Times are ticks, given by the
+ * owner; chance comes from the seed; so the same calls give the same answers. What an owner must keep to:
+ *
+ *   enqueue → pick → (runs) → charge → enqueue again at once ("slice", "yield"), later ("blocked" → "wake"), or never ("dead").
+ *
+ * A pick that was refused is enqueued as "refused" without a charge. A task that goes to another queue is removed. `offer` is said
+ * before the picks of one instant. Calls about tasks that the queue does not know do nothing: a claim may be old news.
+ */
+import type { TaskView } from "@backplane/schedule-contract/task-view"
+import type { QueueSettings } from "./queue-settings.ts"
+import type { StealStrategy } from "./policy.ts"
+
+/** Why a task becomes waiting: created; awake; its slice was over; it gave way; came from another queue; the pick was refused. */
+export type EnqueueReason = "new" | "wake" | "slice" | "yield" | "steal" | "refused"
+/** Why a run ended. */
+export type ChargeReason = "slice" | "blocked" | "yield" | "dead"
+
+export interface QueuePolicy {
+  /** Waiting tasks. */
+  readonly length: number
+  /** Waiting tasks, those that have waited longest in the queue first. */
+  waiting(): readonly TaskView[]
+  /** A task waits. A newer view of one that waits already replaces the older one; an older view is ignored. */
+  enqueue(task: TaskView, now: number, why: EnqueueReason): void
+  /** Forgets a task, whatever it does. Returns it if it was waiting. */
+  remove(task: string): TaskView | undefined
+  /** These CPUs are idle now and will be asked for in this order. */
+  offer(idleCpus: readonly number[], now: number): void
+  /** Takes the task that is to run on `cpu`. */
+  pick(cpu: number, now: number): TaskView | undefined
+  /** The waiting task that it would hand to the thief's CPU. It stays until removed. */
+  give(thiefCpu: number): TaskView | undefined
+  /** A picked task ran so many ticks, and why it stopped. */
+  charge(task: string, ranTicks: number, why: ChargeReason, now: number): void
+  /** How long the picked task may run; at least 1. */
+  sliceTicks(task: string): number
+}
+
+/** Which queues a policy wants: one for all CPUs, or one for each. */
+export type QueueLayout = "all" | "cpu"
+
+/** A policy by name: how to make an instance, and what an owner must know beforehand. */
+export interface QueuePolicyKind {
+  readonly name: string
+  /** One line for people. */
+  readonly summary: string
+  readonly layout: QueueLayout
+  /** How an owner whose queue is empty looks for work elsewhere. */
+  readonly steal: StealStrategy
+  /** Why a CPU may stay idle beside work that it could do; absent: it never does. */
+  readonly leavesIdle?: string
+  create(settings: QueueSettings): QueuePolicy
+}

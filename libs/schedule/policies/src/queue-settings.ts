@@ -1,0 +1,27 @@
+/** What an instance of a policy is made with. */
+export interface CpuPlace {
+  readonly cpu: number
+  readonly node: number
+  /** CPUs of one core share it (SMT). */
+  readonly core: number
+  /** Work it does in a tick, of 1024 for the fastest. */
+  readonly capacity: number
+}
+
+export interface QueueSettings {
+  readonly seed: number | string
+  /** Name of the queue: with the seed, it names the stream of chance. */
+  readonly queue: string
+  /** CPUs that the queue feeds, ascending. */
+  readonly cpus: readonly number[]
+  /** Time slice of the machine; at least 1. */
+  readonly sliceTicks: number
+  /** Where the CPUs lie; a CPU that is not named lies on node 0, alone on its core, at full capacity. */
+  readonly places?: readonly CpuPlace[]
+}
+
+export const CAPACITY_MAX = 1024
+
+export function placeOf({ places }: QueueSettings, cpu: number): CpuPlace {
+  return places?.find((place) => place.cpu === cpu) ?? { cpu, node: 0, core: cpu, capacity: CAPACITY_MAX }
+}
