@@ -4,14 +4,21 @@
  * Without BACKPLANE_NATS_URL it runs alone, as a collector only. With it, it is ready when it has joined.
  */
 import { plainCodec } from "@backplane/foundation-runtime/body-codec"
+import { connectToBus } from "@backplane/foundation-runtime/connection"
 import { readServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
 import { startService } from "@backplane/foundation-runtime/service"
 import { ActorConfigError } from "@backplane/foundation-runtime/service-options"
 import type { Environment } from "@backplane/foundation-telemetry/settings"
 import type { Gateway, Readiness } from "./gateway.ts"
+import type { AskOffice } from "./routes-console.ts"
+
+const MACHINES_SUBJECT = "bp.ctl.machines"
+const ASK_MILLISECONDS = 3_000
 
 export interface BusPlace {
   readonly readiness: () => Readiness
+  /** Asks the office of machines; null until the bus is joined. */
+  readonly office: () => AskOffice | null
   /** Joins, and settles with the exit code when the gateway has been told to stop and has stopped. */
   serve(gateway: Gateway): Promise<number>
 }
@@ -19,13 +26,17 @@ export interface BusPlace {
 export function joinBus(environment: Environment): BusPlace {
   const isAlone = (environment["BACKPLANE_NATS_URL"] ?? "") === ""
   let readiness: Readiness = isAlone ? { ready: true, detail: "listening; not on a bus" } : { ready: false, detail: "joining the bus" }
+  let ask: AskOffice | null = null
   return {
     readiness: () => readiness,
+    office: () => ask,
     serve: async (gateway) => {
       if (isAlone) return untilSignal(gateway)
+      const settings = readServiceEnvironment("gateway", environment, process.argv.slice(2), process.pid)
+      const asking = await connectToBus("gateway", settings)
       const service = await startService({
         service: "gateway",
-        environment: readServiceEnvironment("gateway", environment, process.argv.slice(2), process.pid),
+        environment: settings,
         actorFactory: (actor) => {
           throw new ActorConfigError("", `the gateway hosts no actors yet: ${actor}`)
         },
@@ -33,8 +44,12 @@ export function joinBus(environment: Environment): BusPlace {
         events: gateway.telemetry,
         spans: gateway.telemetry,
         spanIds: gateway.telemetry.ids,
-        onStop: () => gateway.close(),
+        onStop: async () => {
+          await asking.close()
+          await gateway.close()
+        },
       })
+      ask = async (request) => (await asking.request(MACHINES_SUBJECT, JSON.stringify(request), { timeout: ASK_MILLISECONDS })).json()
       readiness = { ready: true, detail: "listening, on the bus" }
       return service.stopped
     },

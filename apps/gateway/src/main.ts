@@ -3,6 +3,7 @@ import { EnvironmentError } from "@backplane/foundation-runtime/service-environm
 import { joinBus } from "./bus.ts"
 import { ConfigError, readConfig } from "./config.ts"
 import { startGateway } from "./gateway.ts"
+import { consoleRoutes } from "./routes-console.ts"
 
 async function main(): Promise<void> {
   const bus = joinBus(process.env)
@@ -11,6 +12,7 @@ async function main(): Promise<void> {
     environment: process.env,
     now: () => performance.timeOrigin + performance.now(),
     readiness: bus.readiness,
+    routes: consoleRoutes(bus.office),
   })
   console.log(`gateway listening on ${gateway.url}`)
   process.exitCode = await bus.serve(gateway)

@@ -22,7 +22,14 @@ export type CpuInspection = {
   readonly task: string | null
   readonly busyTicks: number
   readonly warmTicks: number
+  /** Tick since which it is in this state. */
+  readonly sinceTick: number
+  /** The last run lengths: from, to, task, warm since. */
+  readonly recent: readonly (readonly [number, number, string, number])[]
 }
+
+/** Run lengths that an inspection shows. */
+const RECENT_MAX = 32
 
 export type NodeInspection = {
   readonly node: number
@@ -39,9 +46,11 @@ export type NodeInspection = {
   readonly unanswered: number
 }
 
-export function inspectCpu({ index, state, busyTicks, warmTicks }: Cpu): CpuInspection {
+export function inspectCpu(cpu: Cpu): CpuInspection {
+  const { index, state, busyTicks, warmTicks } = cpu
   const task = state.kind === "running" ? state.task.spec.task : state.kind === "fetching" ? state.task : null
-  return { cpu: index, state: state.kind, task, busyTicks, warmTicks }
+  const sinceTick = state.kind === "running" ? state.fromTick : state.kind === "offline" ? -1 : state.sinceTick
+  return { cpu: index, state: state.kind, task, busyTicks, warmTicks, sinceTick, recent: cpu.recent(RECENT_MAX) }
 }
 
 export function inspectTask(task: Task): TaskInspection {

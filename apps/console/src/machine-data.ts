@@ -1,0 +1,42 @@
+/** What `/api/machine` of the gateway answers: what the services say of themselves (`inspect`), unchanged. */
+
+/** From, to, task, tick since which the cache was warm for it. */
+export type RunLength = readonly [number, number, string, number]
+
+export interface CpuData {
+  readonly cpu: number
+  readonly state: string
+  readonly task: string | null
+  readonly sinceTick: number
+  readonly busyTicks: number
+  readonly recent: readonly RunLength[]
+}
+
+export interface NodeData {
+  readonly node: number
+  readonly policy: string
+  readonly dispatches: number
+  readonly cpus: readonly CpuData[]
+  readonly tasks: readonly { readonly task: string; readonly state: string; readonly queue: string }[]
+}
+
+export interface MachineData {
+  readonly machine: string
+  readonly mode: string
+  readonly ready: boolean
+  /** Ticks per second of the wall, 0 in lock-step. */
+  readonly ticksPerSecond: number
+  readonly actors: readonly { readonly actor: string; readonly instance: string; readonly running: boolean }[]
+  readonly hypervisor: {
+    readonly policy: string
+    readonly epoch: number
+    readonly jobs: Readonly<Record<string, number>>
+    readonly lost: readonly { readonly job: string; readonly reason: string }[]
+  } | null
+  readonly nodes: readonly (NodeData | null)[]
+}
+
+export interface StackData {
+  readonly machines: readonly MachineData[]
+  readonly instances: readonly { readonly service: string; readonly instance: string }[]
+}

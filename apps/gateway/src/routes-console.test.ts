@@ -1,0 +1,53 @@
+/** The console's page is served as the browser can read it, its data as the services gave it, and nothing else of the disk. */
+import type { Json } from "@backplane/foundation-base/json"
+import { describe, expect, it } from "vitest"
+import { Problem, problemResponse } from "./problem.ts"
+import { consoleRoutes, type AskOffice } from "./routes-console.ts"
+
+function routes(office: AskOffice | null): ReturnType<typeof consoleRoutes> {
+  const app = consoleRoutes(() => office)
+  app.onError((error) => {
+    if (error instanceof Problem) return problemResponse(error)
+    throw error
+  })
+  return app
+}
+
+/** An office with one machine of two nodes whose actors say their own names. */
+const office: AskOffice = (request) =>
+  Promise.resolve(
+    request["op"] === "list"
+      ? { ok: true, machines: [{ machine: "demo", nodes: 2 }], instances: [] }
+      : { ok: true, state: { said: request["actor"] as Json, result: { schedule: [1, 2, 3] } } },
+  )
+
+describe("the console's routes", () => {
+  it("serve the page with a policy that allows only its own scripts", async () => {
+    const answer = await routes(null).request("/")
+    expect(answer.headers.get("content-security-policy")).toContain("default-src 'self'")
+    expect(await answer.text()).toContain("/console/console.ts")
+  })
+
+  it("serve TypeScript with the types taken out", async () => {
+    const answer = await routes(null).request("/console/gantt.ts")
+    expect(answer.headers.get("content-type")).toContain("text/javascript")
+    const text = await answer.text()
+    expect(text).toContain("export function drawGantt(machine")
+    expect(text).not.toContain("machine: MachineData")
+  })
+
+  it.each(["/console/..%2fpackage.json", "/console/package.json", "/console/none.ts"])("serve nothing else: %s", async (path) => {
+    expect((await routes(null).request(path)).status).toBe(404)
+  })
+
+  it("tell of every machine its hypervisor and its nodes, without the schedule of a finished run", async () => {
+    const answer = (await (await routes(office).request("/api/machine")).json()) as { machines: Json }
+    expect(answer.machines).toMatchObject([
+      { machine: "demo", hypervisor: { said: "hypervisor.0", result: null }, nodes: [{ said: "node.0" }, { said: "node.1" }] },
+    ])
+  })
+
+  it("say plainly that there is no bus yet", async () => {
+    expect((await routes(null).request("/api/machine")).status).toBe(503)
+  })
+})
