@@ -8,21 +8,21 @@ import type { KvRun } from "./kv-world.ts"
 
 const SECOND = 1_000_000
 
-export function armDiskFaults(run: KvRun, random: Random, until: number): void {
+export function armDiskFaults(run: KvRun, random: Random, { until, pace }: { readonly until: number; readonly pace: number }): void {
   const { faults, disks, world } = run
   const place = defined(disks.get(faults.victim), "the victim has a disk")
   const own = random.fork("damage")
   const repeat = (name: FaultClass, every: number, fault: (random: Random) => void): void => {
     if (!faults.classes.has(name)) return
     const draws = random.fork(name)
-    for (let at = draws.between(SECOND, every); at < until - 5 * SECOND; at += draws.between(SECOND, every))
-      world.at(virtualTime(at), () => fault(draws))
+    const next = (): number => Math.ceil(draws.between(SECOND, every) / pace)
+    for (let at = next(); at < until - 5 * SECOND; at += next()) world.at(virtualTime(at), () => fault(draws))
   }
   repeat("power", 20 * SECOND, (draws) => {
     for (const id of run.replicas) crash(run, id, draws.between(1000, SECOND))
   })
   repeat("flip", 20 * SECOND, (draws) => {
-    place.disk.flipBit(own)
+    for (let bits = own.between(1, 8); bits > 0; bits--) place.disk.flipBit(own)
     crash(run, faults.victim, draws.between(1000, SECOND))
   })
   repeat("misdirect", 20 * SECOND, (draws) => {

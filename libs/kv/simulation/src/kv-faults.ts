@@ -55,10 +55,13 @@ export function drawKvFaults(
     readonly until: number
     readonly replicas: readonly ActorId[]
     readonly spared: readonly ActorId[]
+    /** How many times faster than usual everything goes wrong. */
+    readonly pace: number
   },
 ): KvFaults {
-  const { classes, until, replicas, spared } = options
+  const { classes, until, replicas, spared, pace } = options
   const has = (name: FaultClass): boolean => classes.has(name)
+  const paced = (min: number, max: number): CycleRange => range(Math.ceil(min / pace), Math.ceil(max / pace))
   const share = (most: number): number => random.unit() * most
   const plan: FaultPlan = {
     until: virtualTime(until),
@@ -69,13 +72,13 @@ export function drawKvFaults(
     ...(has("reordering") ? { delay: range(MS, random.between(5 * MS, 40 * MS)), reordering: share(0.5) } : {}),
     ...(has("clog") ? { clog: { chance: share(0.005), lasting: range(50 * MS, SECOND) } } : {}),
     ...(has("partition")
-      ? { partition: { every: range(SECOND, 5 * SECOND), lasting: range(200 * MS, 3 * SECOND), oneWay: 0.3, partial: 0.3 } }
+      ? { partition: { every: paced(SECOND, 5 * SECOND), lasting: paced(200 * MS, 3 * SECOND), oneWay: 0.3, partial: 0.3 } }
       : {}),
-    ...(has("crash") ? { crash: { every: range(SECOND, 5 * SECOND), down: range(50 * MS, 3 * SECOND), loseUnsynced: 1, downMax: 1 } } : {}),
-    ...(has("pause") ? { pause: { every: range(SECOND, 5 * SECOND), lasting: range(50 * MS, 2500 * MS) } } : {}),
+    ...(has("crash") ? { crash: { every: paced(SECOND, 5 * SECOND), down: paced(50 * MS, 3 * SECOND), loseUnsynced: 1, downMax: 1 } } : {}),
+    ...(has("pause") ? { pause: { every: paced(SECOND, 5 * SECOND), lasting: paced(50 * MS, 2500 * MS) } } : {}),
   }
   const clocks = new Map(replicas.map((id) => [id, has("clock") ? drawClock(random.fork(`clock/${id}`), until) : [{ from: 0, offset: 0 }]]))
-  const syncCycles = has("slow") ? random.between(10 * MS, 300 * MS) : 4 * MS
+  const syncCycles = has("slow") ? Math.ceil(random.between(10 * MS, 300 * MS) / pace) : 4 * MS
   return { classes, plan, victim: random.pick(replicas), syncCycles, clocks }
 }
 

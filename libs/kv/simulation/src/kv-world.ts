@@ -37,6 +37,8 @@ export interface KvWorldOptions {
   readonly diskBugs?: DiskBugs
   readonly hintsPerReplicaMax?: number
   readonly pauseMax?: number
+  /** How many times faster than usual faults come and registers elect. */
+  readonly pace?: number
   readonly fingerprint?: "on" | "off"
   /** A body on the wire and back: the contract, to try it too. */
   readonly carry?: (body: { readonly kind: string }) => { readonly kind: string }
@@ -79,7 +81,7 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
   const clients = Array.from({ length: 4 }, (_, index) => actorId(`client.${index}`))
   const cycles = options.cycles ?? CYCLES_DEFAULT
   const classes = options.classes ?? drawClasses(random.fork("classes"))
-  const faults = drawKvFaults(random.fork("faults"), { classes, until: cycles, replicas, spared: clients })
+  const faults = drawKvFaults(random.fork("faults"), { classes, until: cycles, replicas, spared: clients, pace: options.pace ?? 1 })
   const map = partitionMap(replicas.map((id, index) => ({ id, zone: `zone-${index % 3}` })))
   const world = new World({
     seed,
@@ -114,7 +116,7 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
         duplicates: classes.has("duplication"),
       })
     })
-  armDiskFaults(run, random.fork("disks"), cycles)
+  armDiskFaults(run, random.fork("disks"), { until: cycles, pace: options.pace ?? 1 })
   if (!amnesia) watchAcknowledgements(run)
   watchConsensus(run)
   watchLastWriter(run)
@@ -124,6 +126,7 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
 function addReplica({ world, disks, faults, map }: KvRun, id: ActorId, options: KvWorldOptions, random: Random): void {
   const place = defined(disks.get(id), "each replica has a disk")
   const clock = faults.clocks.get(id) ?? []
+  const pace = options.pace ?? 1
   const wall = (now: VirtualTime): number => CLOCK_BASE + now + (clock.findLast(({ from }) => from <= now)?.offset ?? 0)
   world.add(id, (incarnation) => {
     const replica = new ReplicaMachine({
@@ -132,7 +135,7 @@ function addReplica({ world, disks, faults, map }: KvRun, id: ActorId, options: 
       buckets: BUCKETS,
       wall,
       rules: options.rules ?? SOUND_RULES,
-      timings: { certifyRound: 3_000_000, heartbeat: 400_000, election: 1_200_000 },
+      timings: { certifyRound: 3_000_000 / pace, heartbeat: 400_000 / pace, election: 1_200_000 / pace },
       ...(options.hintsPerReplicaMax === undefined ? {} : { hintsPerReplicaMax: options.hintsPerReplicaMax }),
     })
     return new DiskedReplica(replica, place, random.fork(`disk/${id}/${incarnation}`), options.diskBugs)

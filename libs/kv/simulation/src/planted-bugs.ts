@@ -89,7 +89,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "what a certificate let go may come back",
-    hunt: { ...rules({ absentContext: () => ({}) }), ...only("plain"), ...BUSY, ...classes("backup") },
+    hunt: { ...rules({ absentContext: () => ({}) }), ...only("plain"), ...BUSY, pace: 2, ...classes("backup") },
   },
   {
     name: "hint that found no room is acknowledged",
@@ -131,7 +131,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "damaged replica counts towards a quorum",
-    hunt: { ...rules({ countsUnsure: true }), ...only("plain"), tokens: "without", ...BUSY, ...classes("flip", "partition", "delay") },
+    hunt: {
+      ...rules({ countsUnsure: true }),
+      ...only("plain"),
+      tokens: "without",
+      ...BUSY,
+      pace: 3,
+      ...classes("flip", "misdirect", "partition", "crash"),
+    },
   },
   {
     name: "applied requests forgotten at a restart",
@@ -140,6 +147,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "sent before it is on the coordinator's disk",
     hunt: { ...rules({ sendsBeforeDisk: true }), ...only("count"), ...BUSY, ...classes("crash", "power") },
+  },
+  {
+    name: "read that shows what is not on disk",
+    hunt: { ...rules({ servesUndurable: true }), ...only("plain"), tokens: "without", ...BUSY, ...classes("crash", "power", "slow") },
   },
   {
     name: "session token ignored",
@@ -158,20 +169,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "vote not persisted",
-    hunt: { ...consensus({ persistsVotes: false }), ...register, ...classes("crash", "power", "partition", "delay") },
+    hunt: { ...consensus({ persistsVotes: false }), ...register, pace: 4, ...classes("crash", "power", "slow", "partition", "delay") },
   },
   {
     name: "entry acknowledged before it is on disk",
-    hunt: { ...consensus({ persistsEntries: false }), ...register, ...classes("power", "crash", "partition") },
+    hunt: { ...consensus({ persistsEntries: false }), ...register, ...classes("power", "crash", "slow", "partition") },
   },
   { name: "read without read index", hunt: { ...consensus({ confirmsReads: false }), ...register, ...classes("partition", "pause") } },
   {
     name: "entry of an older term counted as committed",
-    hunt: { ...consensus({ commitsOwnTermOnly: false }), ...register, ...classes("crash", "partition", "loss", "delay") },
+    hunt: { ...consensus({ commitsOwnTermOnly: false }), ...register, pace: 4, ...classes("crash", "partition", "slow", "loss", "delay") },
   },
   {
     name: "vote for a candidate whose log is behind",
-    hunt: { ...consensus({ checksLogs: false }), ...register, ...classes("partition", "loss", "crash") },
+    hunt: { ...consensus({ checksLogs: false }), ...register, pace: 4, ...classes("partition", "loss", "crash") },
   },
   {
     name: "repeated command applied again",
@@ -183,7 +194,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "damaged voter that goes on voting",
-    hunt: { ...consensus({ learnsAfterDamage: false }), ...register, ...classes("flip", "misdirect", "partition", "crash") },
+    hunt: { ...consensus({ learnsAfterDamage: false }), ...register, pace: 2, ...classes("flip", "misdirect", "partition", "crash") },
   },
   {
     name: "certificate without asking who holds hints",

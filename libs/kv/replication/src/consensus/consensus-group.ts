@@ -13,55 +13,16 @@
  * Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), sections 3, 6.4 and 9.6.
  */
 import { assert } from "@backplane/foundation-base/assert"
-import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Command, ConsensusMessage, Entry } from "@backplane/kv-contract/consensus-items"
 import { hashOf } from "../hash.ts"
 import { ConsensusLog, type LogWrite } from "./consensus-log.ts"
-import type { ConsensusRules } from "./consensus-rules.ts"
-import { DiskGate } from "./disk-gate.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
-import { RegisterMachine, type Applied } from "./register-machine.ts"
-
-export type GroupAction =
-  | { readonly do: "send"; readonly to: ActorId; readonly message: ConsensusMessage }
-  /** When the write with a ticket is on disk, so are all before it: call `durable(ticket)`. */
-  | { readonly do: "write"; readonly key: string; readonly value: Json; readonly ticket: number | null }
-  | { readonly do: "applied"; readonly command: Command; readonly result: Applied }
-  | { readonly do: "read"; readonly read: Read; readonly value: string | null }
-  | { readonly do: "refused"; readonly requester: string; readonly sequence: number }
-
-export interface Read {
-  readonly requester: string
-  readonly sequence: number
-  readonly bucket: string
-  readonly key: string
-}
-
-export interface GroupOptions {
-  readonly id: ActorId
-  readonly partition: number
-  /** All holders of the partition, this one among them. */
-  readonly voters: readonly ActorId[]
-  readonly rules: ConsensusRules
-  readonly election: number
-  readonly heartbeat: number
-  readonly restored: ReadonlyMap<string, Json>
-  /** True where the disk lost something: begin as a learner (C5). */
-  readonly damaged: boolean
-}
-
-interface Progress {
-  next: number
-  match: number
-  /** The latest read round that the follower confirmed. */
-  round: number
-  voter: boolean
-}
-
-type Append = Extract<ConsensusMessage, { step: "append" }>
-type AppendAnswer = Extract<ConsensusMessage, { step: "append-answer" }>
-type AnyVote = Extract<ConsensusMessage, { step: "vote" | "pre-vote" }>
+import { DiskGate } from "./disk-gate.ts"
+import { FollowersProgress, type Progress } from "./followers-progress.ts"
+import type { AnyVote, Append, AppendAnswer, GroupAction, GroupOptions, Read } from "./group-types.ts"
+import { PendingReads } from "./pending-reads.ts"
+import { RegisterMachine } from "./register-machine.ts"
 
 const ENTRIES_PER_MESSAGE = 256
 /** A log longer than this is replaced by a snapshot of what it made. */
@@ -79,9 +40,8 @@ export class ConsensusGroup {
   #applied = 0
   readonly #disk: DiskGate
   #granted = new Set<ActorId>()
-  readonly #progress = new Map<ActorId, Progress>()
-  #reads: { readonly read: Read; readonly index: number; readonly round: number }[] = []
-  #round = 0
+  readonly #followers = new FollowersProgress()
+  readonly #reads = new PendingReads()
   #electionAt: number | null = null
   #heartbeatAt = 0
   #heardLeaderAt = Number.NEGATIVE_INFINITY
@@ -148,8 +108,7 @@ export class ConsensusGroup {
     if (!rules.confirmsReads) return [{ do: "read", read, value: this.#machine.read(read.bucket, read.key) }]
     // The commit index is sure to be the newest only once an entry of the own term is committed; wait for the last entry until then.
     const ownTerm = this.#log.termAt(this.#commit) === this.#term
-    this.#round++
-    this.#reads.push({ read, index: ownTerm ? this.#commit : this.#log.lastIndex, round: this.#round })
+    this.#reads.add(read, ownTerm ? this.#commit : this.#log.lastIndex)
     this.#hasNews = true
     return this.#done()
   }
@@ -238,8 +197,7 @@ export class ConsensusGroup {
     if (this.#granted.size < this.#majority() || !this.#granted.has(this.#options.id)) return
     this.#become("leader")
     this.#leader = this.#options.id
-    this.#progress.clear()
-    for (const peer of this.#peers()) this.#progress.set(peer, { next: this.#log.lastIndex + 1, match: 0, round: 0, voter: true })
+    this.#followers.begin(this.#peers(), this.#log.lastIndex + 1)
     this.#appendOwn({ term: this.#term, command: NOTHING_TO_DO })
     this.#broadcast(now)
   }
@@ -252,7 +210,7 @@ export class ConsensusGroup {
 
   #giveVote(now: number, from: ActorId, { term, lastIndex, lastTerm }: AnyVote): void {
     const free = this.#vote === null || this.#vote === from
-    const granted = free && (this.#isUpToDate(lastIndex, lastTerm) || !this.#options.rules.checksLogs) && this.#role !== "leader"
+    const granted = free && this.#isUpToDate(lastIndex, lastTerm) && this.#role !== "leader"
     if (granted && this.#vote === null) {
       this.#vote = from
       this.#writeMeta()
@@ -264,6 +222,7 @@ export class ConsensusGroup {
   }
 
   #isUpToDate(lastIndex: number, lastTerm: number): boolean {
+    if (!this.#options.rules.checksLogs) return true
     return lastTerm > this.#log.lastTerm || (lastTerm === this.#log.lastTerm && lastIndex >= this.#log.lastIndex)
   }
 
@@ -282,8 +241,7 @@ export class ConsensusGroup {
   /** Reads that were waiting are refused when the role is lost: their requesters ask the next leader. */
   #become(role: Role): void {
     this.#role = role
-    for (const { read } of this.#reads) this.#actions.push({ do: "refused", requester: read.requester, sequence: read.sequence })
-    this.#reads = []
+    for (const { requester, sequence } of this.#reads.takeAll()) this.#actions.push({ do: "refused", requester, sequence })
   }
 
   #answerStale(from: ActorId, message: ConsensusMessage): void {
@@ -308,7 +266,7 @@ export class ConsensusGroup {
   }
 
   #sendAppend(peer: ActorId): void {
-    const progress = this.#progress.get(peer)
+    const progress = this.#followers.of(peer)
     if (progress === undefined) return
     const { base } = this.#log
     const behind = progress.next <= base.index
@@ -321,7 +279,7 @@ export class ConsensusGroup {
       previousTerm: this.#log.termAt(previousIndex) ?? 0,
       entries,
       commit: this.#commit,
-      round: this.#round,
+      round: this.#reads.round,
     }
     this.#send(peer, behind ? { ...append, snapshot: base } : append)
   }
@@ -389,7 +347,7 @@ export class ConsensusGroup {
   }
 
   #onProgress(now: number, from: ActorId, answer: AppendAnswer): void {
-    const progress = this.#progress.get(from)
+    const progress = this.#followers.of(from)
     if (progress === undefined) return
     progress.voter = answer.voter
     progress.round = Math.max(progress.round, answer.round)
@@ -419,8 +377,7 @@ export class ConsensusGroup {
   #advance(now: number): void {
     const { rules } = this.#options
     const own = rules.persistsEntries ? this.#disk.durableIndex : this.#log.lastIndex
-    const matches = [own, ...[...this.#progress.values()].map(({ match, voter }) => (voter ? match : 0))].sort((a, b) => b - a)
-    const index = matches[this.#majority() - 1] ?? 0
+    const index = this.#followers.matchOf(this.#majority(), own)
     if (index <= this.#commit) return
     if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
     this.#commitUpTo(index)
@@ -442,12 +399,10 @@ export class ConsensusGroup {
   }
 
   #answerReads(): void {
-    if (this.#role !== "leader" || this.#reads.length === 0) return
-    const rounds = [this.#round, ...[...this.#progress.values()].map(({ round, voter }) => (voter ? round : 0))].sort((a, b) => b - a)
-    const confirmed = rounds[this.#majority() - 1] ?? 0
-    const ready = this.#reads.filter(({ index, round }) => round <= confirmed && index <= this.#applied)
-    this.#reads = this.#reads.filter((each) => !ready.includes(each))
-    for (const { read } of ready) this.#actions.push({ do: "read", read, value: this.#machine.read(read.bucket, read.key) })
+    if (this.#role !== "leader" || this.#reads.isEmpty) return
+    const confirmed = this.#followers.roundOf(this.#majority(), this.#reads.round)
+    for (const read of this.#reads.takeReady(confirmed, this.#applied))
+      this.#actions.push({ do: "read", read, value: this.#machine.read(read.bucket, read.key) })
   }
 
   // ——— disk and wire

@@ -1,0 +1,201 @@
+import { describe, expect, it } from "vitest"
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Input, Restored } from "@backplane/foundation-actor/machine"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Bucket } from "@backplane/kv-contract/bucket"
+import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
+import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import { KEY_LENGTH_MAX, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
+import type { PeerItem } from "@backplane/kv-contract/peer-items"
+import { partitionOf } from "@backplane/kv-replication/hash"
+import { holdersOf, partitionMap } from "@backplane/kv-replication/partition-map"
+import type { KvEffect } from "./outbox.ts"
+import { ReplicaMachine } from "./replica.ts"
+
+const IDS = [0, 1, 2, 3].map((index) => actorId(`kv-shard.${index}`))
+const MAP = partitionMap(IDS.map((id) => ({ id, zone: "a" })))
+const BUCKETS: readonly Bucket[] = [
+  { name: "plain", policy: "siblings" },
+  { name: "memory", policy: "lww", durability: "memory" },
+  { name: "set", policy: "crdt", crdt: "or-set" },
+  { name: "register", policy: "linear" },
+]
+const CLIENT = actorId("gateway.0")
+const [A, B, C] = holdersOf(MAP, partitionOf("plain", "k")) as [ActorId, ActorId, ActorId]
+const OUTSIDER = IDS.find((id) => ![A, B, C].includes(id)) as ActorId
+
+function replica(
+  id: ActorId,
+  restored: Restored = new Map(),
+): { machine: ReplicaMachine; step: (input: Input<KvMessage>, at?: number) => readonly KvEffect[] } {
+  const machine = new ReplicaMachine({ id, map: MAP, buckets: BUCKETS, wall: (now) => 1_000_000 + now })
+  machine.start(virtualTime(0), restored)
+  return { machine, step: (input, at = 1000) => machine.step(virtualTime(at), input) }
+}
+
+const ask = (operation: Operation, sequence = 1, attempt = 0): Input<KvMessage> => ({
+  kind: "message",
+  from: CLIENT,
+  body: { kind: "KvAsk", requests: [{ sequence, attempt, operation }] },
+})
+const put = (value: string, more: Partial<Extract<Operation, { type: "put" }>> = {}): Operation => ({
+  type: "put",
+  bucket: "plain",
+  key: "k",
+  value,
+  ...more,
+})
+const peer = (from: ActorId, ...items: PeerItem[]): Input<KvMessage> => ({ kind: "message", from, body: { kind: "KvPeer", items } })
+
+/** Effects in short: `persist key`, `receiver: types of items`, `receiver: answer`, `set key`. */
+function short(effects: readonly KvEffect[]): string[] {
+  return effects.flatMap((effect) => {
+    if (effect.kind === "persist") return [`persist ${effect.key}`]
+    if (effect.kind === "timer") return [`set ${effect.key} ${effect.at}`]
+    if (effect.kind !== "send") return []
+    const { body } = effect
+    if (body.kind === "KvPeer") return [`${effect.to}: ${body.items.map(({ type }) => type).join(" ")}`]
+    if (body.kind === "KvTell")
+      return [`${effect.to}: ${body.answers.map((answer) => (answer.ok ? `ok ${answer.values.join("|")}` : answer.reason)).join(" ")}`]
+    return []
+  })
+}
+
+function answers(effects: readonly KvEffect[]): KvAnswer[] {
+  return effects.flatMap((effect) => (effect.kind === "send" && effect.body.kind === "KvTell" ? effect.body.answers : []))
+}
+
+function itemId(effects: readonly KvEffect[]): string {
+  for (const effect of effects)
+    if (effect.kind === "send" && effect.body.kind === "KvPeer") for (const item of effect.body.items) if ("id" in item) return item.id
+  throw new Error("no item has an id")
+}
+
+describe("a write", () => {
+  it("goes to the own disk, then to the others, and is answered when W have it on disk: four messages", () => {
+    const a = replica(A)
+    expect(short(a.step(ask(put("v"))))).toEqual(["persist k/plain/k", "set retry 51000"])
+    const sent = a.step({ kind: "persisted", key: "k/plain/k" })
+    expect(short(sent)).toEqual([`${B}: replicate`, `${C}: replicate`])
+    const b = replica(B)
+    const [replicate] = sent.flatMap((effect) =>
+      effect.kind === "send" && effect.to === B && effect.body.kind === "KvPeer" ? effect.body.items : [],
+    )
+    expect(short(b.step(peer(A, replicate as PeerItem)))).toEqual(["persist k/plain/k"])
+    expect(short(b.step({ kind: "persisted", key: "k/plain/k" }))).toEqual([`${A}: replicated`])
+    expect(short(a.step(peer(B, { type: "replicated", id: itemId(sent), ok: true })))).toEqual([`${CLIENT}: ok v`])
+  })
+
+  it("that is repeated gets the stored answer and changes nothing", () => {
+    const a = replica(A)
+    a.step(ask(put("v")))
+    expect(short(a.step(ask(put("v"), 1, 1)))).toEqual([])
+    const sent = a.step({ kind: "persisted", key: "k/plain/k" })
+    a.step(peer(B, { type: "replicated", id: itemId(sent), ok: true }))
+    expect(short(a.step(ask(put("v"), 1, 2)))).toEqual([`${CLIENT}: ok v`])
+  })
+
+  it("that is repeated after a restart is found on disk and not done twice", () => {
+    const a = replica(A)
+    const [persisted] = a.step(ask(put("v"))).filter((effect) => effect.kind === "persist")
+    const again = replica(A, new Map([["k/plain/k", persisted?.kind === "persist" ? persisted.value : null]]))
+    again.step(ask(put("v"), 1, 1))
+    expect(again.machine.view.table.record({ bucket: "plain", key: "k" })?.state.versions.length).toBe(1)
+  })
+
+  it("at a replica without a copy is forwarded, with the requester's address", () => {
+    const effects = replica(OUTSIDER).step(ask(put("v")))
+    expect(effects).toMatchObject([{ kind: "send", body: { kind: "KvPeer", items: [{ type: "forward", requester: CLIENT }] } }])
+  })
+
+  it("that finds no quorum is refused as unknown at the deadline, and is handed to the shelf", () => {
+    const a = replica(A)
+    a.step(ask(put("v")))
+    a.step({ kind: "persisted", key: "k/plain/k" })
+    expect(short(a.step({ kind: "timer", key: "retry" }, 120_000))).toContain(`persist h/${B}/plain/k`)
+    const refused = answers(a.step({ kind: "timer", key: "retry" }, 1_100_000))
+    expect(refused).toMatchObject([{ ok: false, reason: "quorum-not-met", unknown: true }])
+  })
+
+  it("into a bucket in memory waits for no disk", () => {
+    const [holder] = holdersOf(MAP, partitionOf("memory", "k")) as [ActorId]
+    const effects = replica(holder).step(ask({ type: "put", bucket: "memory", key: "k", value: "v" }))
+    expect(effects.filter(({ kind }) => kind === "persist")).toEqual([])
+    expect(short(effects).filter((line) => line.endsWith("replicate")).length).toBe(2)
+  })
+})
+
+describe("a read", () => {
+  it("waits for what is on its way to the disk, and repairs who is behind", () => {
+    const a = replica(A)
+    a.step(ask(put("v")))
+    const asked = a.step(ask({ type: "get", bucket: "plain", key: "k" }, 2))
+    expect(short(asked)).toEqual([`${B}: fetch`, `${C}: fetch`])
+    const id = itemId(asked)
+    const empty = { type: "fetched", id, state: { context: {}, versions: [] }, unsure: false } as const
+    expect(short(a.step(peer(B, empty)))).toEqual([])
+    expect(short(a.step({ kind: "persisted", key: "k/plain/k" }))).toContain(`${CLIENT}: ok v`)
+    expect(short(a.step(peer(C, empty)))).toEqual([`${B}: replicate`, `${C}: replicate`])
+  })
+
+  it("does not count a replica that lost data", () => {
+    const [damaged, other] = [replica(A, new Map([["!damage", []]])), { type: "fetched", state: { context: {}, versions: [] } } as const]
+    const id = itemId(damaged.step(ask({ type: "get", bucket: "plain", key: "k" })))
+    expect(short(damaged.step(peer(B, { ...other, id, unsure: false })))).toEqual([])
+    expect(short(damaged.step(peer(C, { ...other, id, unsure: false })))).toEqual([`${CLIENT}: ok `])
+  })
+
+  it("with a token waits for a state that covers what the session saw", () => {
+    const a = replica(A)
+    const session: [string, string, Record<string, number>][] = [["plain", "k", { w: 7 }]]
+    const id = itemId(a.step(ask({ type: "get", bucket: "plain", key: "k", session })))
+    expect(short(a.step(peer(B, { type: "fetched", id, state: { context: {}, versions: [] }, unsure: false })))).toEqual([])
+    const seen = { context: { w: 7 }, versions: [{ dot: ["w", 7] as [string, number], value: "x" }] }
+    expect(short(a.step(peer(C, { type: "fetched", id, state: seen, unsure: false })))).toContain(`${CLIENT}: ok x`)
+  })
+})
+
+describe("bad input", () => {
+  const far = { w: 1e15 }
+  it.each<[string, Operation, string, string | undefined]>([
+    ["unknown bucket", { type: "get", bucket: "none", key: "k" }, "unknown-bucket", "bucket"],
+    ["empty key", { type: "get", bucket: "plain", key: "" }, "key-too-long", "key"],
+    ["long key", { type: "get", bucket: "plain", key: "k".repeat(KEY_LENGTH_MAX + 1) }, "key-too-long", "key"],
+    ["large value", put("v".repeat(VALUE_LENGTH_MAX + 1)), "value-too-large", "value"],
+    ["context from the future", put("v", { context: far }), "bad-context", "context"],
+    ["token from the future", put("v", { session: [["plain", "k", far]] }), "bad-context", "context"],
+    ["more replicas than there are", put("v", { w: 4 }), "bad-quorum", "w"],
+    ["no operation of the bucket", { type: "cas", bucket: "plain", key: "k", expect: null, value: "v" }, "wrong-operation", "type"],
+    ["no operation of the register", { type: "put", bucket: "register", key: "k", value: "v" }, "wrong-operation", "type"],
+  ])("%s is refused by its field, with a remedy", (_what, operation, reason, field) => {
+    const effects = replica(A).step(ask(operation))
+    expect(answers(effects)).toMatchObject([{ ok: false, reason, field, unknown: false, remedy: expect.stringMatching(/\w+/) as string }])
+    expect(effects.filter(({ kind }) => kind === "persist")).toEqual([])
+  })
+
+  it("no operation of the data type is refused, and the sequence may be used again", () => {
+    const [holder] = holdersOf(MAP, partitionOf("set", "k")) as [ActorId]
+    const machine = replica(holder)
+    const update = (operation: Extract<Operation, { type: "update" }>["operation"]): Operation => ({
+      type: "update",
+      bucket: "set",
+      key: "k",
+      operation,
+    })
+    expect(answers(machine.step(ask(update({ op: "nonsense" }))))).toMatchObject([
+      { ok: false, reason: "bad-operation", field: "operation" },
+    ])
+    expect(short(machine.step(ask(update({ op: "add", element: "x" }), 1, 1)))).toContain("persist k/set/k")
+  })
+})
+
+describe("equal replicas", () => {
+  it("need one exchange to know it", () => {
+    const [a, b] = [replica(A), replica(B)]
+    let question: readonly KvEffect[] = []
+    for (let round = 1; round <= 4 && !short(question).some((line) => line.startsWith(B)); round++)
+      question = a.step({ kind: "timer", key: "sync" }, round * 1_000_000)
+    const roots = question.flatMap((effect) => (effect.kind === "send" && effect.body.kind === "KvPeer" ? effect.body.items : []))
+    expect(short(b.step(peer(A, ...roots)))).toEqual([`${A}: sync-roots`])
+  })
+})
