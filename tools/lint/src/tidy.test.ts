@@ -13,7 +13,7 @@ describe("the tree is tidy", () => {
   })
 })
 
-const LAWFUL_README = "# a\n\nOwns: the thing.\nDoes not own: the rest.\n"
+const LAWFUL_README = "# a\n\nOwns: the thing.\nDoes not own: the rest.\nMay import: nothing.\n"
 const LAWFUL: Package = {
   folder: "libs/a/b",
   name: "@backplane/a-b",

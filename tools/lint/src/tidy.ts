@@ -80,8 +80,9 @@ export function foreignPathFindings(tree: Tree): readonly string[] {
 /** A line such as `Owns: the run queues.` with something said after the colon; bold or in a list as well. */
 const OWNS = /^[\s*_-]*Owns[*_]*:[*_ ]*\w/im
 const DOES_NOT_OWN = /^[\s*_-]*Does not own[*_]*:[*_ ]*\w/im
+const MAY_IMPORT = /^[\s*_-]*May import[*_]*:[*_ ]*\w/im
 
-/** Every package says in its README what it owns and what not, and carries both tags. */
+/** Every package says in its README what it owns, what not and what it may import, and carries both tags. */
 export function packageFrameFindings(tree: Tree): readonly string[] {
   const texts = new Map(tree.files.map((file) => [file.path, file.text]))
   return tree.packages.flatMap(({ folder, type, scope }) => {
@@ -89,6 +90,7 @@ export function packageFrameFindings(tree: Tree): readonly string[] {
     return [
       ...(OWNS.test(readme) ? [] : [`${folder}/README.md: lacks a line "Owns: …"`]),
       ...(DOES_NOT_OWN.test(readme) ? [] : [`${folder}/README.md: lacks a line "Does not own: …"`]),
+      ...(MAY_IMPORT.test(readme) ? [] : [`${folder}/README.md: lacks a line "May import: …"`]),
       ...(type === "" ? [`${folder}/package.json: nx.tags lacks type:…`] : []),
       ...(scope === "" ? [`${folder}/package.json: nx.tags lacks scope:…`] : []),
     ]
