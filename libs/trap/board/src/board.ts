@@ -40,6 +40,8 @@ export class Board {
   readonly #sbi: SbiService | null
   readonly #htif: HtifService | null
   readonly #exits = new Map<string, number>()
+  /** One per hart. */
+  readonly #moments: readonly Moment[]
   /** Whose window it is, and how much of it is left. */
   #turn = 0
   #windowLeft = WINDOW_INSTRUCTIONS
@@ -64,6 +66,7 @@ export class Board {
     this.#disks = disks.length
     this.#wiring = new Wiring({ harts: cpus, clock, output, memory: memoryOf(engine), disks, ...(state && { devices: state.devices }) })
     this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, index))
+    this.#moments = this.harts.map((hart) => this.#momentOf(hart.index))
     if ("pages" in from) loadPages(engine, from)
     else
       boot(engine, from, {
@@ -169,8 +172,22 @@ export class Board {
     hart.file.set(Slot.lines, this.#wiring.lines(hart.index))
   }
 
+  /** Read when it is asked: most instructions look neither at the count nor at the clock, and both are costly 64-bit numbers. */
+  #momentOf(cpu: number): Moment {
+    const instret = (): bigint => this.engine.readInstret(cpu)
+    const time = (): bigint => this.time()
+    return {
+      get instret() {
+        return instret()
+      },
+      get time() {
+        return time()
+      },
+    }
+  }
+
   #moment(hart: Hart): Moment {
-    return { instret: this.engine.readInstret(hart.index), time: this.time() }
+    return defined(this.#moments[hart.index], "every hart has its moment")
   }
 
   /** Can it execute now? Ends its waiting when an interrupt says so. */
