@@ -1,10 +1,11 @@
 /**
- * A guest as a task: what a job says of it, what moves with it from node to node, and what came of it.
+ * A guest as a task: what moves with it from node to node, and what came of it.
  *
- * Not here: what the fields mean to the machine (trap/board makes and takes a capture), how a guest is run (trap/guest).
+ * Not here: what a job says of a guest (scenario/machine), what the fields mean to the machine (trap/board makes and takes a capture), how a guest is run (trap/guest).
  * 64-bit values are hexadecimal text, bytes are base64.
  */
 import { Type, type Static } from "typebox"
+import { base64Schema } from "@backplane/scenario-machine/guest-spec"
 import { PAGE_BYTES } from "./engine.ts"
 
 const closed = { additionalProperties: false } as const
@@ -13,37 +14,8 @@ const Word = Type.Integer({ minimum: 0, maximum: 0xffff_ffff })
 const Hex = Type.String({ pattern: "^0x[0-9a-f]{1,16}$", description: "unsigned 64 bits" })
 const Byte = Type.Integer({ minimum: 0, maximum: 255 })
 
-/** A guest moves in one message, and the bus carries 8 MB: base64 takes a third more than the memory. */
-export const GUEST_MEMORY_BYTES_MAX = 4 * 2 ** 20
-export const GUEST_IMAGE_BYTES_MAX = 256 * 1024
-/** Of base64 for `bytes` bytes. */
-const base64Length = (bytes: number): number => Math.ceil(bytes / 3) * 4
-const Base64 = (bytesMax: number, description = "base64"): ReturnType<typeof Type.String> =>
-  Type.String({ pattern: "^[A-Za-z0-9+/]*={0,2}$", maxLength: base64Length(bytesMax), description })
 /** Console bytes that are kept of a guest: the first so many. */
 export const GUEST_CONSOLE_BYTES_MAX = 16 * 1024
-
-/** A task with this is an RV64 guest: its `run` means nothing, it is done when its machine ends. */
-export const GuestSpec = Type.Object(
-  {
-    image: Type.Optional(
-      Base64(
-        GUEST_IMAGE_BYTES_MAX,
-        "ELF64 or flat Image, base64, at most 256 KiB of it; absent where only its shape matters, and once a capture stands for it",
-      ),
-    ),
-    memoryBytes: Type.Integer({
-      minimum: 2 ** 16,
-      maximum: GUEST_MEMORY_BYTES_MAX,
-      multipleOf: PAGE_BYTES,
-      description: "RAM, whole pages of 4096 bytes",
-    }),
-    instructionsPerTick: Type.Integer({ minimum: 1, maximum: 100_000_000, description: "how far the guest gets in one tick" }),
-    instructionsMax: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: "it is ended here, with exit 124" }),
-  },
-  closed,
-)
-export type GuestSpec = Static<typeof GuestSpec>
 
 export const HartRecord = Type.Object(
   {
@@ -115,7 +87,7 @@ export const BoardCapture = Type.Object(
     windowLeft: Count,
     instructions: Count,
     exits: Type.Array(Type.Tuple([Type.String(), Count])),
-    pages: Type.Array(Type.Tuple([Count, Base64(PAGE_BYTES)]), {
+    pages: Type.Array(Type.Tuple([Count, base64Schema(PAGE_BYTES)]), {
       description: "number from the start of RAM and bytes of each page that is not zero",
     }),
   },
@@ -140,7 +112,7 @@ export const GuestState = Type.Object(
     ended: Type.Union([GuestEnd, Type.Null()], { description: "it has ended, but the clock of its node is behind its own" }),
     grantedUnits: Type.Integer({ minimum: 0, description: "units of the machine clock that its ticks so far have paid for" }),
     console: Type.Object(
-      { kept: Base64(GUEST_CONSOLE_BYTES_MAX), bytes: Count },
+      { kept: base64Schema(GUEST_CONSOLE_BYTES_MAX), bytes: Count },
       { ...closed, description: "its first bytes, and how many there were" },
     ),
   },

@@ -4,8 +4,9 @@
  * The state of a task is a token: it lies on exactly one node. A move is a fetch by the node whose CPU was told to run it; the giver
  * keeps a copy to answer a repeated fetch, but no longer holds the task.
  */
+import { GuestSpec } from "@backplane/scenario-machine/guest-spec"
 import { Type, type Static } from "typebox"
-import { GuestOutcome, GuestSpec, GuestState } from "./guest-state.ts"
+import { GuestOutcome, GuestState } from "./guest-state.ts"
 
 const closed = { additionalProperties: false } as const
 const Node = Type.Integer({ minimum: 0, maximum: 63 })

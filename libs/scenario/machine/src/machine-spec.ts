@@ -5,6 +5,7 @@
  * so that it travels in a host request and prints in an error. Times of the workload are in ticks, of the clock in cycles.
  */
 import { Type, type Static } from "typebox"
+import { GuestSpec } from "./guest-spec.ts"
 
 const Count = (description: string, minimum = 0, maximum = 1_000_000_000): ReturnType<typeof Type.Integer> =>
   Type.Integer({ minimum, maximum, description })
@@ -23,6 +24,7 @@ export const JobSpec = Type.Object(
     affinity: Type.Array(Count("CPU", 0, CPUS_MAX - 1), { maxItems: CPUS_MAX, description: "CPUs that may run it; empty: any" }),
     restartable: Type.Boolean({ description: "started again from nothing when the node that held it is lost" }),
     arrival: Count("tick at which it is submitted; 0: before the first tick", 0, TICKS_MAX),
+    guest: Type.Optional(GuestSpec),
   },
   { additionalProperties: false },
 )

@@ -3,19 +3,23 @@
  *
  * Throws a `Rejection` that names the field and the remedy. Nothing is guessed: an unknown field is refused.
  */
+import { decodedBytes } from "@backplane/foundation-base/base64"
 import { MersenneTwister } from "@backplane/foundation-base/mersenne-twister"
 import { Type, type Static } from "typebox"
 import { Compile } from "typebox/compile"
+import { GUEST_DEFAULTS, GuestInput, IMAGES_LENGTH_MAX, PAGE_BYTES, type GuestFileReader, type GuestSpec } from "./guest-spec.ts"
 import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts"
 import { Rejection } from "./rejection.ts"
 
 const JobInput = Type.Object(
   {
-    ...Type.Pick(JobSpec, ["name", "run", "workingSet"]).properties,
-    ...Type.Partial(Type.Omit(JobSpec, ["name", "run", "workingSet"])).properties,
+    name: JobSpec.properties.name,
+    ...Type.Partial(Type.Omit(JobSpec, ["name", "guest"])).properties,
+    guest: Type.Optional(GuestInput),
   },
   { additionalProperties: false },
 )
+type JobInput = Static<typeof JobInput>
 
 /** Jobs drawn from the seed, as the OSTEP programs draw them. */
 const DrawSpec = Type.Object(
@@ -53,7 +57,8 @@ const checkInput = Compile(MachineInput)
 /** Outputs of the twister that one drawn job takes: two numbers of 53 bits. */
 const DRAWS_PER_JOB = 4
 
-export function resolveMachineSpec(input: unknown): MachineSpec {
+/** `readGuest`: reads the files that guests name; without it a guest brings its image. */
+export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader): MachineSpec {
   const wrong = checkInput.Errors(input)[0]
   if (wrong !== undefined) {
     const unknown = wrong.keyword === "boolean" || wrong.keyword === "additionalProperties"
@@ -77,7 +82,7 @@ export function resolveMachineSpec(input: unknown): MachineSpec {
       drawsBefore: drawn.length * DRAWS_PER_JOB,
     },
     clock: { mode: "lock-step", tickCycles: 1_000_000, latencyCycles: 100, cyclesPerSecond: 100_000_000, ...given.clock },
-    jobs: (given.jobs ?? drawn).map((job) => ({ affinity: [], restartable: false, arrival: 0, ...job })),
+    jobs: (given.jobs ?? drawn).map((job, index) => resolveJob(job, `jobs[${index}]`, readGuest)),
     ...(given.arrivals === undefined ? {} : { arrivals: given.arrivals }),
     actions: [...(given.actions ?? [])].sort((a, b) => a.atTick - b.atTick),
     maxTicks: given.maxTicks ?? 1_000_000,
@@ -86,7 +91,34 @@ export function resolveMachineSpec(input: unknown): MachineSpec {
   return spec
 }
 
-function drawJobs(seed: number, draw: Static<typeof DrawSpec> = { count: 3, maxRun: 100, maxWorkingSet: 200 }): Static<typeof JobInput>[] {
+function resolveJob({ guest, ...job }: JobInput, field: string, readGuest: GuestFileReader | undefined): JobSpec {
+  const defaults = { affinity: [], restartable: false, arrival: 0 }
+  if (guest !== undefined) {
+    if (job.run !== undefined) throw new Rejection(`${field}.run`, "a guest runs until it ends by itself; leave run out")
+    const resolved = resolveGuest(guest, `${field}.guest`, readGuest)
+    return { ...defaults, run: 0, workingSet: imagePages(resolved), ...job, guest: resolved }
+  }
+  const { run, workingSet } = job
+  if (run === undefined) throw new Rejection(`${field}.run`, "a job needs its work, in units; or give a guest")
+  if (workingSet === undefined) throw new Rejection(`${field}.workingSet`, "a job needs the size of its working set")
+  return { ...defaults, ...job, run, workingSet }
+}
+
+function resolveGuest({ file, ...given }: GuestInput, field: string, readGuest: GuestFileReader | undefined): GuestSpec {
+  const guest = { ...GUEST_DEFAULTS, ...given }
+  if (guest.image !== undefined && file === undefined) return guest
+  if (guest.image !== undefined) throw new Rejection(`${field}.image`, "a guest has a file or an image; leave one out")
+  if (file === undefined) throw new Rejection(`${field}.file`, "name the guest's ELF or Image file, relative to the scenario")
+  if (readGuest === undefined) throw new Rejection(`${field}.file`, "files cannot be read here; give the image as base64")
+  return { ...guest, image: readGuest({ file, memoryBytes: guest.memoryBytes }, `${field}.file`) }
+}
+
+/** The default working set of a guest: the pages of its image. */
+function imagePages({ image = "" }: GuestSpec): number {
+  return Math.ceil(decodedBytes(image) / PAGE_BYTES)
+}
+
+function drawJobs(seed: number, draw: Static<typeof DrawSpec> = { count: 3, maxRun: 100, maxWorkingSet: 200 }): JobInput[] {
   const twister = new MersenneTwister(seed)
   return Array.from({ length: draw.count }, (_, index) => {
     const run = Math.trunc((twister.unit() * draw.maxRun) / 10) * 10
@@ -124,6 +156,12 @@ function checkTogether(spec: MachineSpec): void {
     if (absent !== undefined)
       throw new Rejection(`jobs[${index}].affinity`, `job ${job.name} names CPU ${absent}, but the CPUs are 0 to ${cpus - 1}`)
   }
+  const images = spec.jobs.reduce((sum, job) => sum + (job.guest?.image?.length ?? 0), 0)
+  if (images > IMAGES_LENGTH_MAX)
+    throw new Rejection(
+      "jobs",
+      `the images of all guests have ${images} characters of base64, and a machine takes ${IMAGES_LENGTH_MAX}; take fewer guests`,
+    )
   const { arrivals, clock, schedule } = spec
   if (arrivals !== undefined && arrivals.run.least > arrivals.run.most) throw new Rejection("arrivals.run", "least is above most")
   if (arrivals !== undefined && arrivals.workingSet.least > arrivals.workingSet.most)
@@ -139,6 +177,8 @@ function checkTogether(spec: MachineSpec): void {
     )
   if (schedule.compat === "ostep" && spec.actions.length > 0)
     throw new Rejection("actions", "a policy swap is not part of the OSTEP model; leave out compat: ostep")
+  const guest = schedule.compat === "ostep" ? spec.jobs.findIndex((job) => job.guest !== undefined) : -1
+  if (guest >= 0) throw new Rejection(`jobs[${guest}].guest`, "the OSTEP model knows no guests; leave out compat: ostep")
   if (schedule.compat === "ostep" && schedule.policy === "mqms-warm")
     throw new Rejection("schedule.policy", "mqms-warm is not part of the OSTEP model; take mqms-steal, or leave out compat: ostep")
 }

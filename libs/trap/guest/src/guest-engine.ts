@@ -6,7 +6,7 @@
 import { assert } from "@backplane/foundation-base/assert"
 import { decodeBase64, isBase64 } from "@backplane/foundation-base/base64"
 import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
-import type { GuestSpec } from "@backplane/compute-contract/guest-state"
+import type { GuestSpec } from "@backplane/scenario-machine/guest-spec"
 import type { EngineTask, TaskEngine, TaskProgress } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
 import type { GuestParts } from "./guest-parts.ts"
