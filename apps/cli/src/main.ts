@@ -21,11 +21,12 @@ const COMMANDS = {
   sched: () => import("./commands/sched.ts"),
   trace: () => import("./commands/trace.ts"),
   bench: () => import("./commands/bench.ts"),
+  soak: () => import("./commands/soak.ts"),
   exec: () => import("./commands/exec.ts"),
   disasm: () => import("./commands/disasm.ts"),
 }
 /** Commands that are alone in the file of their name: the others need not be loaded for them. */
-const ALONE = ["bench", "exec", "disasm"] as const
+const ALONE = ["bench", "soak", "exec", "disasm"] as const
 
 const program = new Command("backplane")
   .description("A virtualised multiprocessor whose parts are services on a message bus")

@@ -97,13 +97,14 @@ export function leftovers(world: World, spec: MachineSpec): string[] {
     ...leaving.map((task) => `copy of ${task} on node ${node}`),
     ...(unanswered > 0 ? [`${unanswered} unanswered requests of node ${node}`] : []),
   ])
+  // A scheduler whose policy is over may not have heard of it yet: nobody listens to it, and its claims are void.
+  const epoch = Math.max(...liveNodes(world, spec).map((node) => node.epoch))
   const claims = hostedActors(spec)
     .filter((id) => actorKind(id) === "scheduler")
     .flatMap((id) => {
       const scheduler = world.inspect(schedulerActor(actorIndex(id)), SchedulerMachine)?.inspect()
-      return [...(scheduler?.waiting ?? []), ...(scheduler?.deciding ?? []), ...(scheduler?.handing ?? [])].map(
-        (task) => `claim of ${id} on ${task}`,
-      )
+      if (scheduler?.epoch !== epoch) return []
+      return [...scheduler.waiting, ...scheduler.deciding, ...scheduler.handing].map((task) => `claim of ${id} on ${task}`)
     })
   return [...leases, ...nodes, ...claims]
 }

@@ -60,8 +60,8 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   /** Asked while leases were unknown, by task: answered in order as soon as all are known. */
   readonly #held = new Map<string, { readonly from: ActorId; readonly ask: FrameLeaseAsk }>()
 
-  /** owner/attempt of what was given back, oldest first: over for good, for a life of a task has one lease in all. */
-  readonly #ended = new Set<string>()
+  /** Task → its latest life whose frames were given back, oldest first: over for good, as are all before it. */
+  readonly #ended = new Map<string, number>()
 
   constructor({ spec, incarnation }: MemoryControllerConfig) {
     this.#spec = spec
@@ -103,10 +103,14 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     out.push(timer("ask-unknown", after(now, RETRY_TICKS * this.#spec.clock.tickCycles)))
   }
 
+  #isOver({ owner, attempt }: { readonly owner: string; readonly attempt: number }): boolean {
+    return (this.#ended.get(owner) ?? 0) >= attempt
+  }
+
   #onReport(report: LeaseReport, out: Out): void {
     if (report.memoryIncarnation !== this.#incarnation || !this.#unknown.delete(report.node)) return
     // The report may be older than a release that has come before it.
-    for (const lease of report.leases) if (!this.#ended.has(lifeOf(lease))) this.#ledger.adopt(lease)
+    for (const lease of report.leases) if (!this.#isOver(lease)) this.#ledger.adopt(lease)
     if (this.#unknown.size === 0) this.#answerHeld(out)
     out.push(
       event("leases-reported", {
@@ -123,7 +127,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   }
 
   #onLeaseAsk(from: ActorId, ask: FrameLeaseAsk, out: Out): void {
-    if (this.#ended.has(lifeOf(ask))) return // a late copy: nobody waits for an answer
+    if (this.#isOver(ask)) return // a late copy: nobody waits for an answer
     if (this.#unknown.size > 0) {
       // Past the limit nothing is kept: the node asks again.
       if (this.#held.size < HELD_MAX) this.#held.set(lifeOf(ask), { from, ask })
@@ -144,8 +148,8 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   #onRelease(from: ActorId, { owner, attempt }: FrameRelease, out: Out): void {
     const life = lifeOf({ owner, attempt })
     this.#held.delete(life)
-    this.#ended.add(life)
-    if (this.#ended.size > ENDED_MAX) this.#ended.delete(this.#ended.values().next().value as string)
+    if (!this.#isOver({ owner, attempt })) this.#ended.set(owner, attempt)
+    if (this.#ended.size > ENDED_MAX) this.#ended.delete(this.#ended.keys().next().value as string)
     const lease = this.#ledger.release({ owner, attempt })
     out.push(noteSpan("mem.release", { "backplane.task": owner, "backplane.frames": lease?.frames ?? 0 }))
     if (lease !== null) this.#sayFrames(lease.home, out)

@@ -115,8 +115,11 @@ export class Losses {
   /** A task may have ended on a node that then went down with its frames not yet given back. */
   #releaseEnded(now: VirtualTime, node: number): void {
     const since = this.#context.ticks.tickAt(now) - RELEASE_DOUBT_TICKS
-    for (const job of this.#jobs.inState("finished"))
-      if (job.node === node && (job.finishTick ?? 0) >= since) this.#giveBack(job.spec.name, job.attempt)
+    for (const { spec, attempt, finishTick, node: last } of this.#jobs.inState("finished")) {
+      if ((finishTick ?? 0) < since) continue
+      if (last === node) this.#giveBack(spec.name, attempt)
+      else if (attempt > 1) this.#giveBack(spec.name, attempt - 1) // a life given up may have lain there to the last
+    }
   }
 
   #onNodeLost(now: VirtualTime, { node, how }: { readonly node: number; readonly how: string }, out: Out): void {
