@@ -177,7 +177,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     if (this.#context.spec.arrivals === undefined) this.#fail({ kind: "rejected", job: task, message: reason }, out)
   }
 
-  #onFinished(from: ActorId, { task, attempt, node, tick }: TaskFinished, out: Out): void {
+  #onFinished(from: ActorId, { task, attempt, node, tick, guest }: TaskFinished, out: Out): void {
     const job = this.#jobs.get(task)
     // The end of a life given up, or of a job long forgotten: nothing depends on it.
     if (job?.attempt !== attempt) return void out.push(send(from, { kind: "TaskFinishedSeen", task, attempt }))
@@ -185,6 +185,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       const wasSubmitted = job.state === "submitted"
       job.state = "finished"
       job.finishTick = tick
+      job.outcome = guest ?? null
       job.node = node
       if (wasSubmitted) this.#starts.answered(job, out)
       else this.#starts.keep(job, out)

@@ -115,8 +115,9 @@ export class JobStarts {
   }
 
   #sendSubmit(job: Job, out: Out): void {
-    const { name: task, run, workingSet, affinity } = job.spec
-    const spec = { task, attempt: job.attempt, ordinal: job.ordinal, run, workingSet, affinity: [...affinity] }
+    const { name: task, run, workingSet, affinity, guest } = job.spec
+    const { attempt, ordinal } = job
+    const spec = { task, attempt, ordinal, run, workingSet, affinity: [...affinity], ...(guest && { guest }) }
     out.push(send(nodeActor(job.node), { kind: "TaskSubmit", spec, queue: job.queue, incarnation: job.nodeLife }, spanOf(task)))
   }
 

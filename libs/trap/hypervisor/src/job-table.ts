@@ -5,6 +5,7 @@
  */
 import { defined } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
+import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { JobSpec } from "@backplane/scenario-machine/machine-spec"
 
 export type JobState =
@@ -35,6 +36,8 @@ export interface Job {
   queue: string
   /** First tick after its last, once finished. */
   finishTick: number | null
+  /** Of a guest that has ended: what came of it. */
+  outcome: GuestOutcome | null
   /** Why it was rejected or lost. */
   reason: string
   /** Reports of its node in a row that did not mention it. */
@@ -61,6 +64,7 @@ export class JobTable {
       nodeLife: 0,
       queue: "all",
       finishTick: null,
+      outcome: null,
       reason: "",
       unseen: 0,
     }
@@ -101,7 +105,7 @@ export class JobTable {
     for (const [ordinal, spec] of listed.entries()) {
       const job = kept.get(spec.name)
       if (job === undefined) this.add(spec, ordinal)
-      else this.#restoreOne(job)
+      else this.#restoreOne({ ...job, spec })
       kept.delete(spec.name)
     }
     for (const job of [...kept.values()].sort((a, b) => a.ordinal - b.ordinal)) this.#restoreOne(job)
@@ -117,8 +121,9 @@ export class JobTable {
   }
 }
 
-/** A job as it is kept on disk. */
+/** A job as it is kept on disk: without the guest, whose image the machine's description has. */
 export function recordOf(job: Job): Json {
   const { spec, ...rest } = job
-  return { ...rest, spec: { ...spec, affinity: [...spec.affinity] } }
+  const { guest: _, ...plain } = spec
+  return { ...rest, spec: { ...plain, affinity: [...spec.affinity] } }
 }

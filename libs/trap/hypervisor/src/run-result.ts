@@ -1,5 +1,6 @@
 /** The figures of a run: what `backplane jobs` and `backplane run` print. Pure arithmetic over what nodes and jobs say. */
 import { Fingerprint } from "@backplane/foundation-base/fingerprint"
+import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { Job } from "./job-table.ts"
 import type { CpuRecord } from "./schedule-collector.ts"
 
@@ -27,12 +28,15 @@ export interface RunResult {
   /** Jobs that were lost with a node, and how many lives were begun again. */
   readonly lost: readonly string[]
   readonly restarts: number
+  /** Of the guests that ended, if there are any: as `backplane exec` says it. */
+  readonly guests?: Readonly<Record<string, GuestOutcome>>
   /** Over everything above: equal runs, equal fingerprint. */
   readonly fingerprint: string
 }
 
 export function runResult(jobs: readonly Job[], cpus: readonly CpuRecord[]): RunResult {
   const finish = Math.max(0, ...jobs.map((job) => job.finishTick ?? 0), ...cpus.map((cpu) => cpu.segments.at(-1)?.[1] ?? 0))
+  const guests = jobs.flatMap((job) => (job.outcome === null ? [] : [[job.spec.name, job.outcome] as const]))
   const figures = {
     finish,
     jobs: Object.fromEntries(jobs.map((job) => [job.spec.name, job.finishTick])),
@@ -42,6 +46,7 @@ export function runResult(jobs: readonly Job[], cpus: readonly CpuRecord[]): Run
     warmRuns: cpus.map((cpu) => cpu.segments.flatMap(([, to, , warmFrom]): [number, number][] => (warmFrom < to ? [[warmFrom, to]] : []))),
     lost: jobs.filter((job) => job.state === "lost").map((job) => job.spec.name),
     restarts: jobs.reduce((sum, job) => sum + job.attempt - 1, 0),
+    ...(guests.length > 0 && { guests: Object.fromEntries(guests) }),
   }
   return { ...figures, fingerprint: new Fingerprint().add(JSON.stringify(figures)).hex() }
 }
