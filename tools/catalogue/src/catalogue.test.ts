@@ -99,7 +99,7 @@ describe("scenario.schema.json", () => {
   })
 
   it("refuses what the loader refuses", () => {
-    for (const wrong of [{ topolgy: {} }, { topology: { cpus: 0 } }, { schedule: { policy: "best" } }, { jobs: [{ name: "a" }] }]) {
+    for (const wrong of [{ topolgy: {} }, { topology: { cpus: 0 } }, { schedule: { policy: "best" } }, { jobs: [{ run: 1 }] }]) {
       expect([wrong, isScenario(wrong)]).toEqual([wrong, false])
       expect(() => resolveMachineSpec(wrong)).toThrow()
     }
