@@ -40,10 +40,15 @@ function reportText({ spec, result, bus }: Run): string {
   const jobs = Object.entries(result.jobs).map(([name, tick]) => `${name} ${tick === null ? "not finished" : tick}`)
   const lost = result.lost.length === 0 ? [] : [`  lost with a node: ${result.lost.join(", ")}`]
   const restarts = result.restarts === 0 ? [] : [`  begun again after a loss: ${result.restarts}`]
+  const guests = Object.entries(result.guests ?? {}).map(
+    ([name, { exit, reason, instructions, state }]) =>
+      `  guest ${name}: ${reason}, exit ${exit}; ${instructions} instructions, state ${state}`,
+  )
   return [
     `finished at tick ${result.finish} (${spec.schedule.policy}, ${bus}), ${result.migrations} migrations`,
     ...rows,
     `  finish: ${jobs.join("  ")}`,
+    ...guests,
     ...lost,
     ...restarts,
     `  fingerprint ${result.fingerprint}`,

@@ -10,9 +10,10 @@ import { Hosting, type AliveNotice, type HostingRequest } from "@backplane/clust
 import type { HostMode } from "@backplane/foundation-runtime/control-protocol"
 import type { EventSink } from "@backplane/foundation-runtime/sinks"
 import { hostSubject } from "@backplane/foundation-runtime/subjects"
+import { withoutImages } from "@backplane/scenario-machine/guest-images"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { Rejection } from "@backplane/scenario-machine/rejection"
-import { hostedActors } from "@backplane/scenario-machine/topology"
+import { hostedActors, HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Msg, NatsConnection } from "@nats-io/nats-core"
 import { OfficeFile } from "./office-file.ts"
 import { parseOfficeRequest, refused, type OfficeReply } from "./office-protocol.ts"
@@ -198,7 +199,9 @@ export class MachineOffice {
     const spec = this.#hosting.machines.get(request.machine)?.spec
     if (spec === undefined) return
     const { machine, epoch, instance } = request
-    const actors = request.actors.map((id) => ({ id, config: spec as unknown as Json }))
+    // The hypervisor sends the images of guests on with their tasks: nobody else needs them, and they are large.
+    const lean = withoutImages(spec) as unknown as Json
+    const actors = request.actors.map((id) => ({ id, config: id === HYPERVISOR ? (spec as unknown as Json) : lean }))
     const reply = await this.#request(instance, { op: "host", machine, epoch, mode: this.#modeOf(spec) as unknown as Json, actors })
     if (reply.ok) this.#hosting.onHosted(machine, request.actors)
     else

@@ -5,13 +5,16 @@ import type { Machine } from "@backplane/foundation-actor/machine"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { machineSpecOf } from "@backplane/scenario-machine/resolve"
 import { NodeMachine } from "@backplane/compute-node/node"
+import { taskEngines } from "./task-engines.ts"
 
 export function start(environment: Environment): Promise<ActorService> {
   return startActorService({
     service: "numa-node",
     environment,
     codec: new MessageCodec(),
-    actorFactory: (actor, config, context) =>
-      new NodeMachine({ spec: machineSpecOf(config), node: Number(actorIndex(actor)), incarnation: context.epoch }) as Machine,
+    actorFactory: (actor, config, context) => {
+      const spec = machineSpecOf(config)
+      return new NodeMachine({ spec, node: Number(actorIndex(actor)), incarnation: context.epoch, engines: taskEngines(spec) }) as Machine
+    },
   })
 }

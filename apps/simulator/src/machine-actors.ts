@@ -6,6 +6,7 @@ import { MemoryControllerMachine } from "@backplane/memory-controller/memory-con
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
 import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
+import { taskEngines } from "./task-engines.ts"
 
 /** `incarnation`: life of the actor, from 1. */
 export type ActorMaker = (spec: MachineSpec, id: ActorId, incarnation: number) => Machine
@@ -14,7 +15,7 @@ export const machineActor: ActorMaker = (spec, id, incarnation) => {
   const index = actorIndex(id)
   switch (actorKind(id)) {
     case "node":
-      return new NodeMachine({ spec, node: Number(index), incarnation }) as Machine
+      return new NodeMachine({ spec, node: Number(index), incarnation, engines: taskEngines(spec) }) as Machine
     case "scheduler":
       return new SchedulerMachine({ spec, queue: index, generation: incarnation }) as Machine
     case "memory":

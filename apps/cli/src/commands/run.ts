@@ -1,8 +1,11 @@
 /** `backplane run <scenario>`: a machine described in a file, to its end. */
 import { readFileSync } from "node:fs"
+import { dirname, resolve } from "node:path"
+import { readGuestImage } from "@backplane/compute-image/guest-image"
 import { Rejection } from "@backplane/scenario-machine/rejection"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { guestFileReader } from "@backplane/trap-guest/guest-files"
 import type { Command } from "commander"
 import { parse } from "yaml"
 import { CommandFailure } from "../failure.ts"
@@ -59,7 +62,8 @@ function readScenario(file: string, seed: string | undefined): MachineSpec {
       `cannot be read as YAML or JSON: ${error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error)}`,
     )
   }
-  if (seed === undefined) return resolveMachineSpec(content)
+  const readGuest = guestFileReader((guest) => readFileSync(resolve(dirname(file), guest)), { readImage: readGuestImage })
+  if (seed === undefined) return resolveMachineSpec(content, readGuest)
   if (!/^\d+$/.test(seed)) throw new Rejection("--seed", `${seed} is not a whole number`)
-  return resolveMachineSpec(typeof content === "object" && content !== null ? { ...content, seed: Number(seed) } : content)
+  return resolveMachineSpec(typeof content === "object" && content !== null ? { ...content, seed: Number(seed) } : content, readGuest)
 }

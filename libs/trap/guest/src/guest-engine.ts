@@ -47,12 +47,16 @@ export class GuestEngine implements TaskEngine {
   }
 }
 
-/** Why a guest cannot be run, in one line, or null. Asked before anything starts. */
-export function guestRefusal({ image, memoryBytes }: GuestSpec, parts: Pick<GuestParts, "readImage">): string | null {
+function guestRefusal({ image, memoryBytes }: GuestSpec, parts: Pick<GuestParts, "readImage">): string | null {
   if (image === undefined || !isBase64(image)) return "guest.image: it is missing or no base64; give the file of the guest"
-  const read = parts.readImage(decodeBase64(image), memoryBytes)
+  return imageRefusal(decodeBase64(image), memoryBytes, parts)
+}
+
+/** Why an image cannot be run with so much RAM, in one line, or null. Asked before anything starts. */
+export function imageRefusal(file: Uint8Array, memoryBytes: number, parts: Pick<GuestParts, "readImage">): string | null {
+  const read = parts.readImage(file, memoryBytes)
   if ("refusal" in read) return read.refusal
-  if (!leavesRoomForDeviceTree(read, { memoryBytes, cpus: 1 }))
-    return "guest.memoryBytes: the image leaves no room for the device tree at the end of RAM; give more"
-  return null
+  return leavesRoomForDeviceTree(read, { memoryBytes, cpus: 1 })
+    ? null
+    : "guest.memoryBytes: the image leaves no room for the device tree at the end of RAM; give more"
 }
