@@ -23,6 +23,14 @@ describe("a lawful command line", () => {
       { service: "cpu-scheduler", command: "python3 s.py" },
     ])
   })
+  it("puts the words of a command together that nx has parted, up to the next option", () => {
+    const { up } = parseInvocation(["up", "--replace", "cpu-scheduler=python3", "-u", "s.py", "--detach", "--replace", "gateway=true"])
+    expect(up.detach).toBe(true)
+    expect(up.replacements).toEqual([
+      { service: "cpu-scheduler", command: "python3 -u s.py" },
+      { service: "gateway", command: "true" },
+    ])
+  })
   it("follows the log of one service", () => {
     expect(parseInvocation(["logs", "gateway", "-f"])).toMatchObject({ command: "logs", target: "gateway", follow: true })
   })

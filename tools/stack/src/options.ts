@@ -126,13 +126,20 @@ function readFlags(command: Command, args: readonly string[]): Given {
       if (inline !== "false") switches.add(name)
       continue
     }
-    const value = inline ?? rest.shift()
+    const value = inline ?? (name === "--replace" ? takeParted(rest) : rest.shift())
     if (value === undefined || value === "") throw new UsageError(`${name} needs a value, for example ${name}=…`)
     values.set(name, [...(values.get(name) ?? []), value])
   }
   const extra = targets[TARGETS_MAX[command]]
   if (extra !== undefined) throw new UsageError(`stack:${command} does not take "${extra}"\n${HELP}`)
   return { switches, values, targets }
+}
+
+/** nx drops the quotes of `--replace SERVICE='python3 -u x.py'`: the words up to the next option of ours are one command line. */
+function takeParted(rest: string[]): string | undefined {
+  const end = rest.findIndex((word, index) => index > 0 && word.startsWith("--"))
+  const words = rest.splice(0, end < 0 ? rest.length : end)
+  return words.length === 0 ? undefined : words.join(" ")
 }
 
 function splitOnce(text: string): readonly [string, string?] {
