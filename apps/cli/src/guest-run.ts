@@ -15,6 +15,7 @@ export interface GuestFlags {
   readonly timeout?: number
   readonly traceInstructions?: number
   readonly stdin?: string
+  readonly state?: true
   readonly json?: true
 }
 
@@ -51,13 +52,14 @@ export function runGuest(path: string, flags: GuestFlags): number {
     cpuSeconds: round((cpu.user + cpu.system) / 1e6),
     mips: round(board.instructions() / elapsed / 1e6),
   }
+  const state = flags.state === true ? { state: board.hash() } : {}
   if (flags.json === true) {
     const exits = Object.fromEntries([...board.exits()].sort(([a], [b]) => (a < b ? -1 : 1)))
-    console.log(JSON.stringify({ ...outcome, ...figures, console: Buffer.concat(output).toString("utf8"), exits }))
+    console.log(JSON.stringify({ ...outcome, ...figures, ...state, console: Buffer.concat(output).toString("utf8"), exits }))
   } else {
     const message = outcome.message === undefined ? "" : `: ${outcome.message}`
     console.error(
-      `backplane: ${outcome.reason}${message}, exit ${outcome.exit}; ${figures.instructions} instructions, ${figures.seconds} s, ${figures.mips} MIPS`,
+      `backplane: ${outcome.reason}${message}, exit ${outcome.exit}; ${figures.instructions} instructions, ${figures.seconds} s, ${figures.mips} MIPS${state.state === undefined ? "" : `, state ${state.state}`}`,
     )
   }
   return processCode(outcome.exit)

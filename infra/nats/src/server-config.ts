@@ -38,7 +38,8 @@ export function serverConfig(settings: ServerSettings): string {
   const lines = [
     `listen: ${quoted(`${LOOPBACK}:${settings.port}`)}`,
     `server_name: "backplane"`,
-    "max_payload: 1MB",
+    // The most that the server takes without a warning: the memory of a guest moves in one message.
+    "max_payload: 8MB",
     "max_pending: 64MB",
     // A frame in flight may wait for a busy receiver; only a dead one is cut off.
     `write_deadline: "10s"`,

@@ -37,6 +37,7 @@ export function register(program: Command): void {
     .option("--timeout <seconds>", "stop after this much wall clock", seconds)
     .option("--trace-instructions <n>", "write the first n instructions to standard error", count)
     .option("--stdin <file>", "what the guest reads from its console")
+    .option("--state", "also say a hash of registers, devices and memory at the end: equal for equal runs")
     .option("--json", "print one line of JSON at the end instead of the console as it comes")
     .action(async (image: string, flags: GuestFlags) => {
       const { runGuest } = await import("../guest-run.ts")

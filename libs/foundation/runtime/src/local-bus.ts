@@ -13,8 +13,8 @@ import { plainCodec, type BodyCodec } from "./body-codec.ts"
 import { BusLedger, type BusCounts } from "./bus-ledger.ts"
 import type { EventSink } from "./sinks.ts"
 
-/** As the NATS server's default `max_payload`. */
-const PAYLOAD_BYTES_MAX = 1_048_576
+/** As `max_payload` of our NATS server: a guest moves in one message. */
+const PAYLOAD_BYTES_MAX = 8 * 1_048_576
 const QUEUE_MAX = 65_536
 /** Deliveries in one go before I/O gets its turn. */
 const DELIVERIES_PER_TURN_MAX = 1024

@@ -57,8 +57,8 @@ interface Flight {
 type Handler = (envelope: Envelope) => void
 
 const WAITING_MAX_DEFAULT = 100_000
-/** As the NATS server's default `max_payload`. */
-const PAYLOAD_BYTES_MAX_DEFAULT = 1_048_576
+/** As `max_payload` of our NATS server: a guest moves in one message. */
+const PAYLOAD_BYTES_MAX_DEFAULT = 8 * 1_048_576
 
 const PLAIN_CODEC: SimulatedCodec = {
   encode: (body) => body as unknown as Json,
