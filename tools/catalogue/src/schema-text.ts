@@ -9,27 +9,38 @@ export interface FieldRow {
 
 type Bag = Readonly<Record<string, unknown>>
 
-/** The fields of a message, those of objects within it below their own; `kind` is left out, since it names the message. */
-export function fieldRows(schema: TSchema, prefix = ""): readonly FieldRow[] {
+/** The fields of a message, those of objects within it below their own; what names the message or the variant is left out. */
+export function fieldRows(schema: TSchema): readonly FieldRow[] {
+  return rowsOf(schema, "", new Map())
+}
+
+/** `told`: objects whose fields stand above already, by their JSON, with the path where. */
+function rowsOf(schema: object, prefix: string, told: Map<string, string>): readonly FieldRow[] {
   const bag = bagOf(schema)
   const required = new Set(listOf(bag["required"]).map(String))
   return Object.entries(bagOf(bag["properties"])).flatMap(([name, value]) => {
-    if (prefix === "" && name === "kind") return []
+    if (TAGS.includes(name) && bagOf(value)["const"] !== undefined && (prefix !== "" || name === "kind")) return []
     const path = `${prefix}${name}`
     const missing = required.has(name) ? "" : "may be missing; "
-    const row: FieldRow = { path, type: `${missing}${typeText(value)}`, description: text(bagOf(value)["description"]) }
-    return [row, ...innerRows(value, path)]
+    const above = bagOf(value)["properties"] === undefined ? undefined : told.get(JSON.stringify(value))
+    const type = above === undefined ? typeText(value) : `object, as \`${above}\``
+    const row: FieldRow = { path, type: `${missing}${type}`, description: text(bagOf(value)["description"]) }
+    return above === undefined ? [row, ...innerRows(value, path, told)] : [row]
   })
 }
 
+const TAGS = ["type", "op", "kind"]
+
 /** Rows of what lies inside a field: an object, the objects of a list, the variants of either. */
-function innerRows(value: unknown, path: string): readonly FieldRow[] {
+function innerRows(value: unknown, path: string, told: Map<string, string>): readonly FieldRow[] {
   const bag = bagOf(value)
   const items = bag["items"]
-  if (bag["type"] === "array" && items !== undefined && !Array.isArray(items)) return innerRows(items, `${path}[]`)
+  if (bag["type"] === "array" && items !== undefined && !Array.isArray(items)) return innerRows(items, `${path}[]`, told)
   const variants = listOf(bag["anyOf"])
-  if (variants.length > 0) return variants.flatMap((variant) => innerRows(variant, `${path}${variantMark(variant)}`))
-  return bag["properties"] === undefined ? [] : fieldRows(value as TSchema, `${path}.`)
+  if (variants.length > 0) return variants.flatMap((variant) => innerRows(variant, `${path}${variantMark(variant)}`, told))
+  if (bag["properties"] === undefined) return []
+  told.set(JSON.stringify(value), path)
+  return rowsOf(bag, `${path}.`, told)
 }
 
 function variantMark(variant: unknown): string {
@@ -40,7 +51,7 @@ function variantMark(variant: unknown): string {
 /** `RUN` for {type: "RUN", …}. */
 function variantTag(variant: unknown): string | null {
   const properties = bagOf(bagOf(variant)["properties"])
-  for (const name of ["type", "op", "kind"]) {
+  for (const name of TAGS) {
     const value = bagOf(properties[name])["const"]
     if (typeof value === "string") return value
   }
