@@ -14,7 +14,7 @@ const FOLDER = join(import.meta.dirname, "../../hypervisor/scenarios")
 const STEPS_MAX = 2_000_000
 
 function read(name: string): MachineSpec {
-  return resolveMachineSpec(parse(readFileSync(join(FOLDER, name), "utf8")))
+  return resolveMachineSpec(parse(readFileSync(join(FOLDER, name), "utf8")), ({ file }) => readFileSync(join(FOLDER, file), "base64"))
 }
 
 function resultOf(outcome: RunOutcome | null): RunResult {
@@ -32,6 +32,7 @@ describe("scenario files", () => {
       "default.yaml",
       "eight-cpus-many-queues.yaml",
       "eight-cpus-one-queue.yaml",
+      "guests.yaml",
       "restartable-jobs.yaml",
       "swap-at-a-tick.yaml",
     ])
@@ -66,6 +67,15 @@ describe("scenario files", () => {
         Array.from({ length: 60 }, (_, tick) => cpu.find(([from, to]) => from <= tick && tick < to)?.[2] ?? null),
       )
     expect(before(swapped)).toEqual(before(alone))
+  })
+
+  it("guests end as they do alone, whatever moves them: equal programs in equal states, and the failures that were asked for", () => {
+    const { guests = {}, migrations } = run("guests.yaml")
+    const [a, b, c] = [guests["bench-a"], guests["bench-b"], guests["bench-c"]]
+    expect(migrations).toBeGreaterThan(0)
+    expect(a?.exit).toBe(0)
+    expect([b?.state, c?.state]).toEqual([a?.state, a?.state])
+    expect([guests["fail"]?.exit, guests["sleep"]?.exit, guests["spin"]?.exit]).toEqual([42, 124, 124])
   })
 
   it("restartable jobs end although node 1 dies and comes back; the one that is not restartable is named", () => {
