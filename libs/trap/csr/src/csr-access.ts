@@ -4,9 +4,9 @@
  * Unprivileged manual, "Zicsr"; privileged manual, "CSR Address Mapping Conventions". Not here: what each register keeps (csr-table.ts).
  */
 import { csrByNumber, type Affects } from "./csr-table.ts"
-import type { CsrFile } from "./csr-file.ts"
+import { Slot, type CsrFile } from "./csr-file.ts"
 import type { Moment } from "./moment.ts"
-import { currentPrivilege } from "./status.ts"
+import { currentPrivilege, MPP, MPRV, MXR, SUM } from "./status.ts"
 
 export type CsrOperation = "write" | "set" | "clear"
 
@@ -39,8 +39,14 @@ export function accessCsr(file: CsrFile, access: CsrAccess, moment: Moment): Csr
   const value = access.reads ? csr.read(file, moment) : null
   if (!access.writes) return { kind: "done", value, affects: "nothing" }
   const old = access.operation === "write" ? 0n : (csr.readForModify ?? csr.read)(file, moment)
+  const before = file.get(Slot.mstatus)
   csr.write(file, combine(old, access), moment)
-  return { kind: "done", value, affects: csr.affects }
+  return { kind: "done", value, affects: csr.affects === "both" ? statusAffects(before, file.get(Slot.mstatus)) : csr.affects }
+}
+
+/** Nearly all writes of status turn interrupts on and off, and leave translation alone. */
+function statusAffects(before: bigint, after: bigint): Affects {
+  return ((before ^ after) & (MPRV | MPP | SUM | MXR)) === 0n ? "interrupts" : "both"
 }
 
 function combine(old: bigint, { operation, operand }: CsrAccess): bigint {

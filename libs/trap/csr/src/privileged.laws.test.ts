@@ -95,6 +95,13 @@ const PLANTED: Readonly<Record<string, () => PrivilegedModel>> = {
       return outcome
     },
   }),
+  "a write of SUM leaves translation as it was": () => ({
+    ...REAL,
+    execute: (file, instruction, moment) => {
+      const outcome = executeSystem(file, instruction, moment)
+      return outcome.kind === "next" && outcome.affects === "both" ? { ...outcome, affects: "interrupts" } : outcome
+    },
+  }),
   "interrupts obey SIE in U-mode": () => ({
     ...REAL,
     interrupt: (file, moment) =>

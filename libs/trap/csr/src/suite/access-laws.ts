@@ -2,7 +2,7 @@
 import { CSR_TABLE } from "../csr-table.ts"
 import { Slot } from "../csr-file.ts"
 import { MACHINE, SUPERVISOR, USER, type Privilege } from "../privilege.ts"
-import { TVM } from "../status.ts"
+import { MXR, SIE, SUM, TVM } from "../status.ts"
 import { csrWord, X0, X5, X6 } from "./encode.ts"
 import { contents, differs, firstOf, hartIn, isIllegal, look, numberOf, put, run, type Law, type PrivilegedModel } from "./laws.ts"
 
@@ -104,6 +104,22 @@ export const ACCESS_LAWS: readonly Law[] = [
         differs("sfence in S illegal", isIllegal(run(model, hidden, fence)), true),
         differs("satp in M", look(model, machine, "satp"), 0n),
         differs("sfence in M", run(model, machine, fence).kind, "fence"),
+      )
+    },
+  },
+  {
+    name: "a write of status says whether translation must be looked at again, and interrupts always",
+    broken: (model: PrivilegedModel): string | null => {
+      const file = hartIn(SUPERVISOR)
+      const effect = (bits: bigint): string => {
+        const outcome = run(model, file, csrWord("csrrs", { rd: X0, csr: numberOf("sstatus"), source: X6 }), bits)
+        return outcome.kind === "next" ? outcome.affects : outcome.kind
+      }
+      return firstOf(
+        differs("SIE", effect(SIE), "interrupts"),
+        differs("SUM", effect(SUM), "both"),
+        differs("SUM again", effect(SUM), "interrupts"),
+        differs("MXR", effect(MXR), "both"),
       )
     },
   },
