@@ -63,14 +63,14 @@ export const SyncRoots = Type.Object(
   { ...closed, description: "roots of the Merkle trees of the partitions that both hold" },
 )
 export const SyncNodes = Type.Object(
-  { type: Type.Literal("sync-nodes"), partition: Partition, hashes: Type.Array(Hash, { maxItems: 32 }) },
+  { type: Type.Literal("sync-nodes"), partition: Partition, hashes: Type.Array(Hash, { maxItems: 64 }) },
   { ...closed, description: "the roots differ: these are the hashes below mine" },
 )
 export const SyncLeaves = Type.Object(
   {
     type: Type.Literal("sync-leaves"),
     partition: Partition,
-    nodes: Type.Array(Type.Tuple([Type.Integer({ minimum: 0, maximum: 31 }), Type.Array(Hash, { maxItems: 32 })]), { maxItems: 32 }),
+    nodes: Type.Array(Type.Tuple([Type.Integer({ minimum: 0, maximum: 63 }), Type.Array(Hash, { maxItems: 64 })]), { maxItems: 64 }),
   },
   { ...closed, description: "of the nodes that differ, the hashes of the leaves" },
 )
@@ -78,10 +78,10 @@ export const SyncKeys = Type.Object(
   {
     type: Type.Literal("sync-keys"),
     partition: Partition,
-    leaves: Type.Array(Type.Integer({ minimum: 0, maximum: 1023 }), { maxItems: 1024 }),
-    entries: Type.Array(Type.Tuple([BucketName, Key, Hash]), { maxItems: BATCH_ITEMS_MAX }),
+    leaves: Type.Array(Type.Integer({ minimum: 0, maximum: 4095 }), { maxItems: 4096 }),
+    entries: Type.Array(Type.Tuple([BucketName, Key, Hash, Type.Integer({ minimum: 0 })]), { maxItems: BATCH_ITEMS_MAX }),
   },
-  { ...closed, description: "of the leaves that differ, my keys and the hash of each" },
+  { ...closed, description: "of the leaves that differ, my keys, the hash of each and the time of its latest event" },
 )
 export const SyncStates = Type.Object(
   {
@@ -90,7 +90,10 @@ export const SyncStates = Type.Object(
     states: Type.Array(Type.Tuple([BucketName, Key, KeyState]), { maxItems: BATCH_ITEMS_MAX }),
     wanted: Type.Array(Type.Tuple([BucketName, Key]), { maxItems: BATCH_ITEMS_MAX }),
   },
-  { ...closed, description: "states that you lack or have otherwise; and those I want of you" },
+  {
+    ...closed,
+    description: "states that you lack or have otherwise, to be answered where a join makes more of them; and those I want of you",
+  },
 )
 export const CertificateAsk = Type.Object(
   { type: Type.Literal("certificate-ask"), partition: Partition, round: Id },

@@ -2,10 +2,11 @@
  * Compares partitions with another holder by their Merkle trees and joins what differs, in five steps of which equal replicas need one:
  *
  * 1. asker → other: roots of all partitions that both hold
- * 2. other → asker: the equal ones, told back; of the others (at most PARTITIONS_PER_ROUND) the hashes of the nodes
+ * 2. other → asker: the equal ones, told back; of the others the hashes of the nodes
  * 3. asker → other: of the nodes that differ, the hashes of the leaves
- * 4. other → asker: of the leaves that differ, its keys with their hashes
- * 5. asker → other: its states of what differs, and the keys it wants; other → asker: those
+ * 4. other → asker: of the leaves that differ, its keys with the hash and the latest event of each
+ * 5. asker → other: its states where it has the later event or the other has nothing, and the keys it wants; other → asker: those.
+ *    Whoever makes more of a state by joining it sends the join back, so a state crosses once where one side had all that the other has.
  *
  * No step remembers the one before: whatever is lost or late, the next round begins anew, and a join does no harm twice.
  */
@@ -14,16 +15,20 @@ import { closeSpan, noteSpan, openSpan } from "@backplane/foundation-actor/effec
 import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { KeyState } from "@backplane/kv-contract/versions"
-import { placeName } from "@backplane/kv-replication/hash"
+import { placeName, type Hash64 } from "@backplane/kv-replication/hash"
 import { differing, LEAVES_PER_NODE } from "@backplane/kv-replication/merkle-tree"
 import { holdersOf } from "@backplane/kv-replication/partition-map"
 import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
+import { highestCount } from "@backplane/kv-versioning/vector"
 import type { ReplicaCore } from "./core.ts"
 
-const PARTITIONS_PER_ROUND = 16
-const STATES_PER_MESSAGE = 512
+/** Leaves whose keys travel in one message, and what one message of states holds at most. */
+const LEAVES_PER_MESSAGE = 32
+const STATES_PER_MESSAGE = 256
+const STATE_CHARACTERS_PER_MESSAGE = 256 * 1024
 
 type Named = [bucket: string, key: string, state: KeyState]
+type Entry = [bucket: string, key: string, hash: string, latest: number]
 
 export class AntiEntropy {
   readonly #core: ReplicaCore
@@ -49,7 +54,7 @@ export class AntiEntropy {
     for (const [partition] of equal) this.#foundEqual(from, partition)
     if (answer) return
     core.outbox.send(from, { type: "sync-roots", roots: equal, answer: true })
-    const apart = mine.filter((each) => !equal.includes(each)).slice(0, PARTITIONS_PER_ROUND)
+    const apart = mine.filter((each) => !equal.includes(each))
     for (const [partition] of apart)
       core.outbox.send(from, { type: "sync-nodes", partition, hashes: [...core.table.tree(partition).nodes()] })
   }
@@ -64,43 +69,47 @@ export class AntiEntropy {
     const { table, outbox } = this.#core
     const tree = table.tree(partition)
     const leaves = nodes.flatMap(([node, hashes]) => differing(tree.leaves(node), hashes).map((leaf) => node * LEAVES_PER_NODE + leaf))
-    if (leaves.length === 0) return
-    const entries = table
-      .recordsIn(partition, new Set(leaves))
-      .flatMap(({ record, hash }): [string, string, string][] => (hash === null ? [] : [[record.bucket, record.key, hash]]))
-    outbox.send(from, { type: "sync-keys", partition, leaves, entries: entries.slice(0, STATES_PER_MESSAGE) })
+    for (let first = 0; first < leaves.length; first += LEAVES_PER_MESSAGE) {
+      const some = leaves.slice(first, first + LEAVES_PER_MESSAGE)
+      const entries = table
+        .recordsIn(partition, some)
+        .flatMap(({ record, hash }): Entry[] =>
+          hash === null ? [] : [[record.bucket, record.key, hash, highestCount(record.state.context)]],
+        )
+      outbox.send(from, { type: "sync-keys", partition, leaves: some, entries })
+    }
   }
 
   onKeys(from: ActorId, { partition, leaves, entries }: PeerItemOf<"sync-keys">): void {
     const { table } = this.#core
-    const theirs = new Map(entries.map(([bucket, key, hash]) => [placeName(bucket, key), { bucket, key, hash }]))
-    const mine = table.recordsIn(partition, new Set(leaves))
-    const known = new Set(mine.map(({ record }) => placeName(record.bucket, record.key)))
-    const differ = mine.filter(({ record, hash }) => theirs.get(placeName(record.bucket, record.key))?.hash !== (hash ?? undefined))
-    const wanted = entries.filter(
-      ([bucket, key, hash]) => mine.find(({ record }) => record.bucket === bucket && record.key === key)?.hash !== hash,
-    )
-    // What is not here is a statement too: the certified cut may say that it is dead.
-    const absent = wanted.filter(([bucket, key]) => !known.has(placeName(bucket, key)))
-    const states: Named[] = [
-      ...differ.map(({ record }): Named => [record.bucket, record.key, record.state]),
-      ...absent.map(([bucket, key]): Named => [bucket, key, table.stateOf({ bucket, key })]),
-    ]
-    this.#sendStates(
-      from,
-      partition,
-      states,
-      wanted.map(([bucket, key]): [string, string] => [bucket, key]),
-    )
+    const theirs = new Map(entries.map(([bucket, key, hash, latest]) => [placeName(bucket, key), { hash, latest }]))
+    const states: Named[] = []
+    const wanted = new Map(entries.map(([bucket, key]): [string, [string, string]] => [placeName(bucket, key), [bucket, key]]))
+    for (const { record, hash } of table.recordsIn(partition, leaves)) {
+      const place = placeName(record.bucket, record.key)
+      const their = theirs.get(place)
+      const mineIsLater = their === undefined || highestCount(record.state.context) > their.latest
+      if (their?.hash === hash || (their === undefined && hash === null)) wanted.delete(place)
+      else if (mineIsLater) {
+        wanted.delete(place)
+        states.push([record.bucket, record.key, record.state])
+      }
+    }
+    this.#sendStates(from, partition, states, [...wanted.values()])
   }
 
   onStates(from: ActorId, { partition, states, wanted }: PeerItemOf<"sync-states">): void {
     const core = this.#core
     if (states.length > 0) core.outbox.effect(noteSpan("kv.reconcile anti-entropy", { "backplane.count": states.length }))
-    for (const [bucket, key, state] of states) if (core.bucket(bucket) !== undefined) core.absorb({ bucket, key }, state, null)
-    if (wanted.length === 0) return
+    const more = states.flatMap(([bucket, key, state]): Named[] => {
+      if (core.bucket(bucket) === undefined) return []
+      core.absorb({ bucket, key }, state, null)
+      // What is not here is a statement too: the certified cut may say that what came is dead.
+      const joined = core.table.stateOf({ bucket, key })
+      return isSameHash(core.rules.stateHash(joined), core.rules.stateHash(state)) ? [] : [[bucket, key, joined]]
+    })
     const asked = wanted.map(([bucket, key]): Named => [bucket, key, core.table.stateOf({ bucket, key })])
-    this.#sendStates(from, partition, asked, [])
+    this.#sendStates(from, partition, [...more, ...asked], [])
   }
 
   #sendStates(to: ActorId, partition: number, states: readonly Named[], wanted: [string, string][]): void {
@@ -109,11 +118,9 @@ export class AntiEntropy {
     if (shown.length === 0 && wanted.length === 0) return
     const span = `sync/${core.freshId()}`
     core.outbox.effect(openSpan(span, "kv.reconcile anti-entropy", { "backplane.count": shown.length }, { root: true }))
-    core.outbox.send(
-      to,
-      { type: "sync-states", partition, states: shown.slice(0, STATES_PER_MESSAGE), wanted: wanted.slice(0, STATES_PER_MESSAGE) },
-      span,
-    )
+    for (const some of inMessages(shown)) core.outbox.send(to, { type: "sync-states", partition, states: some, wanted: [] }, span)
+    for (let first = 0; first < wanted.length; first += STATES_PER_MESSAGE)
+      core.outbox.send(to, { type: "sync-states", partition, states: [], wanted: wanted.slice(first, first + STATES_PER_MESSAGE) }, span)
     core.outbox.atEnd(closeSpan(span))
   }
 
@@ -140,4 +147,31 @@ export class AntiEntropy {
   #roots(partitions: readonly number[]): [number, string][] {
     return partitions.map((partition) => [partition, this.#core.table.tree(partition).root()])
   }
+}
+
+function isSameHash(a: Hash64 | null, b: Hash64 | null): boolean {
+  return a?.high === b?.high && a?.low === b?.low
+}
+
+/** Cuts a list into what one item may hold. */
+function inMessages(states: readonly Named[]): Named[][] {
+  const messages: Named[][] = []
+  let characters = 0
+  for (const named of states) {
+    const size = sizeOf(named)
+    const last = messages.at(-1)
+    if (last !== undefined && last.length < STATES_PER_MESSAGE && characters + size <= STATE_CHARACTERS_PER_MESSAGE) {
+      last.push(named)
+      characters += size
+    } else {
+      messages.push([named])
+      characters = size
+    }
+  }
+  return messages
+}
+
+function sizeOf([, key, state]: Named): number {
+  const values = state.versions.reduce((sum, { value }) => sum + (value?.length ?? 0), 0)
+  return key.length + values + (state.crdt === undefined ? 0 : JSON.stringify(state.crdt).length)
 }

@@ -126,8 +126,8 @@ export class ReplicaCore {
     const before = this.table.stateOf(place)
     const state = this.rules.join(this.reconciler(place.bucket), before, incoming)
     const known = this.table.record(place)
-    if (known !== undefined && known.state === state) this.#alreadyKnown(`k/${placeName(place.bucket, place.key)}`, waiter)
-    else if (known === undefined && state === before) this.#alreadyKnown("", waiter)
+    if (known !== undefined && known.state === state) this.#alreadyKnown(this.#diskKey(place), waiter)
+    else if (known === undefined && state === before) this.#alreadyKnown(this.#diskKey(place), waiter)
     else this.keep(place, state, waiter)
   }
 
@@ -146,13 +146,13 @@ export class ReplicaCore {
   }
 
   /** True while what is known of the key here is not all on disk: a crash could take it back, so nobody may see it. */
-  isUndurable({ bucket, key }: Place): boolean {
-    return !this.rules.servesUndurable && this.durable.isWaiting(`k/${placeName(bucket, key)}`)
+  isUndurable(place: Place): boolean {
+    return !this.rules.servesUndurable && this.durable.isWaiting(this.#diskKey(place))
   }
 
   /** `waiter` hears when it is. */
-  whenDurable({ bucket, key }: Place, waiter: Waiter): void {
-    this.durable.join(`k/${placeName(bucket, key)}`, waiter)
+  whenDurable(place: Place, waiter: Waiter): void {
+    this.durable.join(this.#diskKey(place), waiter)
   }
 
   unshelve(hint: Hint): void {
@@ -170,6 +170,13 @@ export class ReplicaCore {
     const inMemory = this.bucket(place.bucket)?.bucket.durability === "memory"
     if (!inMemory) this.durable.write(key, value, this.rules.acknowledgesEarly ? null : waiter)
     if (waiter !== null && (inMemory || this.rules.acknowledgesEarly)) this.ready.push(waiter)
+  }
+
+  /** The write that what is known of the key rests on: its own, or that of the certified cut where it is not there. */
+  #diskKey(place: Place): string {
+    const own = `k/${placeName(place.bucket, place.key)}`
+    const isCut = this.table.record(place) === undefined && !this.durable.isWaiting(own)
+    return isCut ? `c/${partitionOf(place.bucket, place.key)}` : own
   }
 
   #alreadyKnown(key: string, waiter: Waiter | null): void {

@@ -35,6 +35,8 @@ interface Partition {
   readonly tree: MerkleTree
   readonly keys: Map<string, KeyRecord>
   readonly hashes: Map<string, Hash64>
+  /** Names of the keys in each leaf of the tree. */
+  readonly leaves: Map<number, Set<string>>
   cut: Vector
   certifiedAt: number | null
 }
@@ -49,6 +51,7 @@ export class KeyTable {
       tree: new MerkleTree(),
       keys: new Map(),
       hashes: new Map(),
+      leaves: new Map(),
       cut: NO_EVENTS,
       certifiedAt: null,
     }))
@@ -70,6 +73,10 @@ export class KeyTable {
     const place = placeName(record.bucket, record.key)
     const before = partition.hashes.get(place) ?? null
     const after = this.#rules.stateHash(record.state)
+    if (!partition.keys.has(place)) {
+      const leaf = leafOf(place)
+      partition.leaves.set(leaf, (partition.leaves.get(leaf) ?? new Set<string>()).add(place))
+    }
     partition.keys.set(place, record)
     if (after === null) partition.hashes.delete(place)
     else partition.hashes.set(place, after)
@@ -82,6 +89,7 @@ export class KeyTable {
     partition.tree.replace(name, partition.hashes.get(name) ?? null, null)
     partition.hashes.delete(name)
     partition.keys.delete(name)
+    partition.leaves.get(leafOf(name))?.delete(name)
   }
 
   tree(partition: number): MerkleTree {
@@ -114,28 +122,29 @@ export class KeyTable {
     return [...this.#of(partition).keys].sort(([a], [b]) => compareText(a, b)).map(([, record]) => record)
   }
 
-  /** Records in one of `leaves`, with the hash of each; null: counts as absent. */
-  recordsIn(partition: number, leaves: ReadonlySet<number>): readonly { readonly record: KeyRecord; readonly hash: string | null }[] {
-    const { hashes } = this.#of(partition)
-    return this.records(partition)
-      .map((record) => ({ record, place: placeName(record.bucket, record.key) }))
-      .filter(({ place }) => leaves.has(leafOf(place)))
-      .map(({ record, place }) => {
-        const hash = hashes.get(place)
-        return { record, hash: hash === undefined ? null : hexOf(hash) }
-      })
+  /** Records in one of `leaves`, in the order of the leaves, with the hash of each; null: counts as absent. */
+  recordsIn(partition: number, leaves: readonly number[]): readonly { readonly record: KeyRecord; readonly hash: string | null }[] {
+    const of = this.#of(partition)
+    return leaves.flatMap((leaf) =>
+      [...(of.leaves.get(leaf) ?? [])].sort(compareText).flatMap((place) => {
+        const record = of.keys.get(place)
+        const hash = of.hashes.get(place)
+        return record === undefined ? [] : [{ record, hash: hash === undefined ? null : hexOf(hash) }]
+      }),
+    )
   }
 
   /** Records that the certified cut lets go. */
   collectable(partition: number): readonly KeyRecord[] {
     const cut = this.cut(partition)
-    return this.records(partition).filter(({ state }) => this.#rules.mayCollect(state, cut))
+    return [...this.#of(partition).keys.values()].filter(({ state }) => this.#rules.mayCollect(state, cut))
   }
 
   /** True where a certificate could free something. */
   hasTombstones(partition: number): boolean {
     const cut = this.cut(partition)
-    return this.records(partition).some(({ state }) => isTombstone(state) || !descends(cut, state.context))
+    for (const { state } of this.#of(partition).keys.values()) if (isTombstone(state) || !descends(cut, state.context)) return true
+    return false
   }
 
   isEmpty(partition: number): boolean {

@@ -1,5 +1,5 @@
 /**
- * The Merkle tree of one partition: 32 nodes of 32 leaves, a leaf for each of 1024 classes of keys.
+ * The Merkle tree of one partition: 64 nodes of 64 leaves, a leaf for each of 4096 classes of keys.
  *
  * Goal: equal replicas find out by one hash, different ones descend only where they differ. A leaf is the exclusive or of the hashes of its
  * states, so a change costs two of them whatever the leaf holds; nodes and the root are hashed over their children when asked for. What a
@@ -7,8 +7,8 @@
  */
 import { foldHashes, hashOf, hexOf, type Hash64 } from "./hash.ts"
 
-export const NODES = 32
-export const LEAVES_PER_NODE = 32
+export const NODES = 64
+export const LEAVES_PER_NODE = 64
 export const LEAVES = NODES * LEAVES_PER_NODE
 
 export function leafOf(place: string): number {
