@@ -1,0 +1,147 @@
+/**
+ * Physical → machine for one VM: which frame holds each page of what the guest takes for RAM. Filled at first touch, never the identity.
+ *
+ * Addresses here are physical (gpa); machine addresses come out of `machinePage` only. I1: every frame in here is owned by this VM.
+ */
+import { assert } from "@backplane/foundation-base/assert"
+import { RAM_BASE } from "@backplane/compute-contract/engine"
+import { PAGE_BYTES, PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
+import type { Engine } from "@backplane/compute-contract/engine"
+import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
+
+const FIRST_PAGE = RAM_BASE >> PAGE_SHIFT
+const OFFSET_MASK = BigInt(PAGE_BYTES - 1)
+const WORD_BYTES = 8
+
+export interface PhysicalMapOptions {
+  readonly engine: Engine
+  readonly frames: MachineFrames
+  /** The VM's number. */
+  readonly owner: number
+  readonly bytes: number
+}
+
+export class PhysicalMap {
+  readonly bytes: number
+  readonly #engine: Engine
+  readonly #frames: MachineFrames
+  readonly #owner: number
+  /** By page from the beginning of the guest's RAM: machine page number, or -1 before the first touch. */
+  readonly #pages: Float64Array
+  /** Physical page → told when the VMM or a device writes into it. */
+  #onWrite: (page: bigint) => void = () => undefined
+
+  constructor({ engine, frames, owner, bytes }: PhysicalMapOptions) {
+    assert(bytes % PAGE_BYTES === 0 && bytes > 0, "a guest's RAM is whole pages")
+    this.bytes = bytes
+    this.#engine = engine
+    this.#frames = frames
+    this.#owner = owner
+    this.#pages = new Float64Array(bytes / PAGE_BYTES).fill(-1)
+  }
+
+  /** Page tables must know of writes that no store of the guest makes. */
+  observeWrites(observer: (page: bigint) => void): void {
+    this.#onWrite = observer
+  }
+
+  contains(address: bigint, bytes: number): boolean {
+    return address >= RAM_BASE && address + BigInt(bytes) <= RAM_BASE + BigInt(this.bytes)
+  }
+
+  /** The frame of a physical page, given now if this is its first touch; null outside the guest's RAM. */
+  machinePage(page: bigint): bigint | null {
+    const index = Number(page - FIRST_PAGE)
+    const known = this.#pages[index]
+    if (known === undefined) return null
+    if (known >= 0) return BigInt(known)
+    const frame = this.#frames.allocate(this.#owner)
+    assert(frame !== null, "memory for every page of a VM was kept free when it was made")
+    this.#pages[index] = Number(frame)
+    return frame
+  }
+
+  /** Pages touched so far. */
+  pagesResident(): number {
+    return this.#pages.reduce((count, page) => (page >= 0 ? count + 1 : count), 0)
+  }
+
+  /** Was it ever touched? Asking does not touch it. */
+  isResident(page: bigint): boolean {
+    return (this.#pages[Number(page - FIRST_PAGE)] ?? -1) >= 0
+  }
+
+  read64(address: bigint): bigint | null {
+    const machine = this.#machine(address, WORD_BYTES)
+    if (machine === null) return null
+    const bytes = this.#engine.readMemory(machine, WORD_BYTES)
+    return new DataView(bytes.buffer).getBigUint64(0, true)
+  }
+
+  /** Without telling the observer: for accessed and dirty bits, which the walk itself writes. */
+  writeEntry(address: bigint, value: bigint): void {
+    const machine = this.#machine(address, WORD_BYTES)
+    assert(machine !== null, "an entry that was read can be written")
+    const bytes = new Uint8Array(WORD_BYTES)
+    new DataView(bytes.buffer).setBigUint64(0, value, true)
+    this.#engine.writeMemory(machine, bytes)
+  }
+
+  /** The range must lie inside the guest's RAM: ask `contains` first. */
+  read(address: bigint, bytes: number): Uint8Array {
+    assert(this.contains(address, bytes), "the range is the guest's RAM")
+    const data = new Uint8Array(bytes)
+    for (const { at, from, count } of pieces(address, bytes)) {
+      const page = this.machinePage(at >> PAGE_SHIFT)
+      assert(page !== null, "the range was checked")
+      data.set(this.#engine.readMemory((page << PAGE_SHIFT) | (at & OFFSET_MASK), count), from)
+    }
+    return data
+  }
+
+  write(address: bigint, data: Uint8Array): void {
+    assert(this.contains(address, data.length), "the range is the guest's RAM")
+    for (const { at, from, count } of pieces(address, data.length)) {
+      const page = this.machinePage(at >> PAGE_SHIFT)
+      assert(page !== null, "the range was checked")
+      this.#engine.writeMemory((page << PAGE_SHIFT) | (at & OFFSET_MASK), data.subarray(from, from + count))
+      this.#onWrite(at >> PAGE_SHIFT)
+    }
+  }
+
+  /** The same memory as the DMA of this VM's devices sees it: they reach no other. */
+  forDevices(): GuestMemory {
+    return {
+      read: (address, bytes) => (this.contains(address, bytes) ? this.read(address, bytes) : null),
+      write: (address, data) => {
+        if (!this.contains(address, data.length)) return false
+        this.write(address, data)
+        return true
+      },
+    }
+  }
+
+  /** Gives every frame back: the VM is gone. */
+  releaseAll(): void {
+    this.#pages.forEach((page, index) => {
+      if (page >= 0) this.#frames.release(BigInt(page))
+      this.#pages[index] = -1
+    })
+  }
+
+  #machine(address: bigint, bytes: number): bigint | null {
+    if ((address & OFFSET_MASK) > BigInt(PAGE_BYTES - bytes)) return null
+    const page = this.machinePage(address >> PAGE_SHIFT)
+    return page === null ? null : (page << PAGE_SHIFT) | (address & OFFSET_MASK)
+  }
+}
+
+/** A range cut at page boundaries. */
+function* pieces(address: bigint, bytes: number): Generator<{ readonly at: bigint; readonly from: number; readonly count: number }> {
+  for (let from = 0; from < bytes;) {
+    const at = address + BigInt(from)
+    const count = Math.min(bytes - from, PAGE_BYTES - Number(at & OFFSET_MASK))
+    yield { at, from, count }
+    from += count
+  }
+}

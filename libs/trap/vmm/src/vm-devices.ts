@@ -1,0 +1,152 @@
+/** The devices of one VM, its firmware and its tables under watch: all that an exit handler asks. Nothing in here is shared between VMs. */
+import { FINISHER, UART, virtioPlace, VIRTIO_SLOTS } from "@backplane/trap-devices/address-map/virt-map"
+import { HtifService } from "@backplane/trap-board/htif-service"
+import { SbiService } from "@backplane/trap-board/sbi-service"
+import { Wiring } from "@backplane/trap-board/wiring"
+import { PAGE_SHIFT } from "./machine-frames.ts"
+import { TableWatch } from "./table-watch.ts"
+import type { BoardEnd, BoardOptions, BootImage } from "@backplane/trap-board/board-types"
+import type { Clock, Width } from "@backplane/trap-devices/device"
+import type { Console } from "@backplane/trap-board/console"
+import type { Engine } from "@backplane/compute-contract/engine"
+import type { LoadAnswer } from "@backplane/trap-devices/address-map/address-map"
+import type { DeviceStoreAnswer, VmParts } from "./vm-parts.ts"
+import type { MachineSwitch } from "./machine-switch.ts"
+import type { PhysicalMap } from "./physical-map.ts"
+import type { RegisterWrite } from "./entry.ts"
+import type { Vcpu } from "./vcpu.ts"
+
+export interface VmDevicesOptions {
+  readonly engine: Engine
+  readonly machineSwitch: MachineSwitch
+  readonly memory: PhysicalMap
+  readonly vcpus: readonly Vcpu[]
+  readonly console: Console
+  readonly clock: Clock
+  readonly options: BoardOptions & { readonly image: BootImage }
+}
+
+/** QueueNotify of virtio-mmio. */
+const NOTIFY = 0x50n
+
+export class VmDevices implements VmParts {
+  readonly tables: TableWatch
+  readonly sbi: VmParts["sbi"]
+  readonly #wiring: Wiring
+  readonly #htif: HtifService | null
+  readonly #options: VmDevicesOptions
+  /** The page of `tohost`, always under watch. */
+  readonly #hostPages = new Set<bigint>()
+  /** The guest has touched the UART: only then does input go there. */
+  #uartUsed = false
+
+  constructor(options: VmDevicesOptions) {
+    this.#options = options
+    const { engine, memory, vcpus, console, clock } = options
+    const { image, disks = [] } = options.options
+    const output = (byte: number): void => console.write(byte)
+    this.#wiring = new Wiring({ harts: vcpus.length, clock, output, memory: memory.forDevices(), disks })
+    const tohost = image.symbols.get("tohost")
+    if (tohost !== undefined) this.#hostPages.add(tohost >> PAGE_SHIFT)
+    this.tables = new TableWatch({ engine, memory, vcpus: vcpus.length, kept: this.#hostPages })
+    this.#htif = tohost === undefined ? null : this.#makeHtif(tohost, image.symbols.get("fromhost"))
+    this.sbi = image.start === "supervisor" ? this.#makeSbi() : null
+  }
+
+  time(): bigint {
+    return this.#wiring.clint.time()
+  }
+
+  /** `mtimecmp` of a vCPU. */
+  timer(vcpu: number): bigint {
+    return this.#wiring.clint.deadline(vcpu)
+  }
+
+  lines(vcpu: number): bigint {
+    return this.#wiring.lines(vcpu)
+  }
+
+  loadDevice(address: bigint, width: Width): LoadAnswer {
+    const answer = this.#wiring.map.load(address, width)
+    if (answer.kind === "value") this.#uartUsed ||= isIn(address, UART)
+    return answer
+  }
+
+  storeDevice(address: bigint, width: Width, value: bigint): DeviceStoreAnswer {
+    if (this.#wiring.map.store(address, width, value).kind === "absent") return { kind: "absent" }
+    this.#uartUsed ||= isIn(address, UART)
+    const finish = isIn(address, FINISHER) ? this.#wiring.finisher.finish() : null
+    if (finish !== null) {
+      return { kind: "end", reason: finish.kind === "reset" ? "reset" : "finisher", code: finish.kind === "fail" ? finish.code : 0 }
+    }
+    return { kind: this.#isDiskNotify(address) ? "disk" : "done" }
+  }
+
+  lookAtHost(): BoardEnd | null {
+    return this.#htif?.look() ?? null
+  }
+
+  /** Console input goes to the UART as it has room, or answers a read of HTIF. */
+  deliverInput(): void {
+    const { console } = this.#options
+    if (console.waiting().length === 0) return
+    this.#htif?.answerRead()
+    while (this.#uartUsed && this.#wiring.uart.room() > 0 && console.waiting().length > 0) {
+      for (const byte of console.take(1)) this.#wiring.uart.receive(byte)
+    }
+  }
+
+  /** The VM is gone: its frames are watched no more. */
+  unwatch(): void {
+    for (const page of this.#hostPages) this.#watch(page, "unwatched")
+  }
+
+  #isDiskNotify(address: bigint): boolean {
+    const disks = this.#options.options.disks?.length ?? 0
+    const slot = Number((address - virtioPlace(0).base) / BigInt(virtioPlace(0).bytes))
+    return slot >= 0 && slot < Math.min(disks, VIRTIO_SLOTS) && address - virtioPlace(slot).base === NOTIFY
+  }
+
+  #watch(page: bigint, watched: "watched" | "unwatched"): void {
+    const machine = this.#options.memory.machinePage(page)
+    if (machine !== null) this.#options.engine.watchPage(machine << PAGE_SHIFT, watched)
+  }
+
+  #makeHtif(tohost: bigint, fromhost: bigint | undefined): HtifService {
+    const { memory, console } = this.#options
+    const machine = {
+      readMemory: (address: bigint, bytes: number) => memory.read(address, bytes),
+      writeMemory: (address: bigint, data: Uint8Array) => memory.write(address, data),
+      watchPage: (address: bigint, watched: "watched" | "unwatched") => this.#watch(address >> PAGE_SHIFT, watched),
+    }
+    return new HtifService(machine, console, { tohost, fromhost, reading: false })
+  }
+
+  #makeSbi(): VmParts["sbi"] {
+    const { memory, vcpus, console, machineSwitch } = this.#options
+    let registers: RegisterWrite[] = []
+    const of = (index: number): Vcpu | undefined => vcpus[index]
+    const machine = {
+      options: { memoryBytes: memory.bytes },
+      readRegister: (index: number, register: number) => {
+        const vcpu = of(index)
+        return vcpu === undefined ? 0n : machineSwitch.readRegister(vcpu, register)
+      },
+      writeRegister: (_index: number, register: number, value: bigint) => void registers.push({ register, value }),
+      completeSystem: () => undefined,
+      readMemory: (address: bigint, bytes: number) => memory.read(address, bytes),
+      writeMemory: (address: bigint, data: Uint8Array) => memory.write(address, data),
+      flushTranslations: (index: number) => of(index)?.shadow.fence(),
+    }
+    const service = new SbiService(machine, vcpus, console)
+    return (vcpu) => {
+      registers = []
+      const end = service.call(vcpu)
+      return { registers, end }
+    }
+  }
+}
+
+function isIn(address: bigint, place: { readonly base: bigint; readonly bytes: number }): boolean {
+  return address >= place.base && address < place.base + BigInt(place.bytes)
+}

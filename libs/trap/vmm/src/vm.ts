@@ -1,0 +1,301 @@
+/**
+ * One virtual machine: its memory, vCPUs and devices, and the turns of its vCPUs.
+ *
+ * Turns, windows and time are those of the native board (trap/board): the same guest with the same input ends in the same state on both.
+ * Each VM has a clock, CLINT, PLIC and console of its own; its time passes by its own instructions and waits, never by another's.
+ * Not here: which VM runs next (vmm.ts), what an exit means (handle-exit.ts). V1: a VM that is paused or destroyed retires nothing.
+ */
+import { assert, defined } from "@backplane/foundation-base/assert"
+import { boot } from "@backplane/trap-board/boot"
+import { Console } from "@backplane/trap-board/console"
+import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
+import { MachineClock } from "@backplane/trap-board/machine-clock"
+import { Slot } from "@backplane/trap-csr/csr-file"
+import { WINDOW_INSTRUCTIONS } from "@backplane/trap-board/board"
+import { assist } from "./assist.ts"
+import { exitHandler, inject, type HandleExit } from "./handle-exit.ts"
+import { Ledger } from "./ledger.ts"
+import { PhysicalMap } from "./physical-map.ts"
+import { Shadow } from "./shadow.ts"
+import { Vcpu } from "./vcpu.ts"
+import { VmDevices } from "./vm-devices.ts"
+import type { BoardEnd, BoardOptions, BoardStop, BootImage } from "@backplane/trap-board/board-types"
+import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
+import type { Moment } from "@backplane/trap-csr/moment"
+import type { Entry, ExitView, Request } from "./entry.ts"
+import type { MachineFrames } from "./machine-frames.ts"
+import type { MachineSwitch } from "./machine-switch.ts"
+import type { VmParts } from "./vm-parts.ts"
+
+/** `trap`: every privileged instruction exits. `assist`: CSRs and the guest's own traps are served beside the engine. */
+export type VmMode = "trap" | "assist"
+
+export interface VmOptions extends BoardOptions {
+  readonly image: BootImage
+  readonly vcpus: number
+  readonly memoryBytes: number
+  readonly mode: VmMode
+}
+
+export interface VmPlace {
+  readonly engine: Engine
+  readonly frames: MachineFrames
+  readonly machineSwitch: MachineSwitch
+  /** The VM's number; also the owner of its frames. */
+  readonly number: number
+  /** Another handler, for tests that plant faults in it. */
+  readonly handler?: (parts: VmParts) => HandleExit
+}
+
+export type VmStop = BoardStop | { readonly kind: "paused" }
+
+export class Vm {
+  readonly number: number
+  readonly memory: PhysicalMap
+  readonly vcpus: readonly Vcpu[]
+  readonly console = new Console()
+  readonly ledger = new Ledger()
+  readonly #place: VmPlace
+  readonly #options: VmOptions
+  readonly #clock: MachineClock
+  readonly #devices: VmDevices
+  readonly #handleExit: HandleExit
+  #state: "running" | "paused" | "destroyed" = "running"
+  /** Whose window it is, and how much of it is left. */
+  #turn = 0
+  #windowLeft = WINDOW_INSTRUCTIONS
+  #spent = 0
+  #instructions = 0
+  #end: BoardEnd | null = null
+
+  constructor(place: VmPlace, options: VmOptions) {
+    const { engine, frames, machineSwitch, number } = place
+    this.#place = place
+    this.#options = options
+    this.number = number
+    this.#clock = new MachineClock(options.vcpus)
+    this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes })
+    this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index }))
+    const { memory, vcpus, console } = this
+    this.#devices = new VmDevices({ engine, machineSwitch, memory, vcpus, console, clock: () => this.#clock.ticks(), options })
+    for (const vcpu of this.vcpus) {
+      const shadow = new Shadow({ engine, frames, memory: this.memory, tables: this.#devices.tables, file: vcpu.file, vcpu: vcpu.index })
+      vcpu.attach({
+        shadow,
+        registers: {
+          writeRegister: (index, value) => machineSwitch.writeRegister(vcpu, index, value),
+          writePc: (pc) => machineSwitch.writePc(vcpu, pc),
+        },
+      })
+    }
+    this.#handleExit = (place.handler ?? exitHandler)(this.#devices)
+    this.#boot()
+  }
+
+  /** Runs until that many more instructions have retired on all vCPUs together, or something ends or holds up the machine. */
+  run(budgetInstructions: number): VmStop {
+    assert(Number.isSafeInteger(budgetInstructions) && budgetInstructions >= 1, "a budget is at least one instruction")
+    assert(this.#state !== "destroyed", "a destroyed VM is not run")
+    if (this.#state === "paused") return { kind: "paused" }
+    this.#spent = 0
+    while (this.#end === null && this.#spent < budgetInstructions) {
+      if (this.#windowLeft === 0) this.#nextTurn()
+      const vcpu = defined(this.vcpus[this.#turn], "the turn is a vCPU's")
+      this.#devices.deliverInput()
+      this.#readLines(vcpu)
+      if (this.#ready(vcpu)) this.#runVcpu(vcpu, budgetInstructions - this.#spent)
+      else {
+        const held = this.#passBy()
+        if (held !== null) return held
+      }
+    }
+    return this.#end ?? { kind: "budget" }
+  }
+
+  pause(): void {
+    assert(this.#state !== "destroyed", "a destroyed VM is not paused")
+    this.#state = "paused"
+    for (const vcpu of this.vcpus) this.#place.machineSwitch.leave(vcpu)
+  }
+
+  resume(): void {
+    assert(this.#state !== "destroyed", "a destroyed VM is not resumed")
+    this.#state = "running"
+  }
+
+  /** Gives back every frame, of the guest and of its shadow tables. */
+  destroy(): void {
+    if (this.#state === "destroyed") return
+    this.pause()
+    this.#state = "destroyed"
+    this.#devices.tables.clear()
+    this.#devices.unwatch()
+    for (const vcpu of this.vcpus) vcpu.shadow.dropAll()
+    this.memory.releaseAll()
+  }
+
+  state(): "running" | "paused" | "destroyed" {
+    return this.#state
+  }
+
+  /** Retired by all vCPUs since boot. */
+  instructions(): number {
+    return this.#instructions
+  }
+
+  /** The guest's `mtime` now. */
+  time(): bigint {
+    return this.#devices.time()
+  }
+
+  /** How it ended, or null. */
+  end(): BoardEnd | null {
+    return this.#end
+  }
+
+  #boot(): void {
+    const { machineSwitch } = this.#place
+    const vcpu = (index: number): Vcpu => defined(this.vcpus[index], "the vCPU exists")
+    const { image, memoryBytes, bootArguments } = this.#options
+    boot(
+      {
+        writeMemory: (address, data) => this.memory.write(address, data),
+        writePc: (index, pc) => machineSwitch.writePc(vcpu(index), pc),
+        writeRegister: (index, register, value) => machineSwitch.writeRegister(vcpu(index), register, value),
+      },
+      image,
+      { harts: this.vcpus, memoryBytes, ...(bootArguments === undefined ? {} : { bootArguments }) },
+    )
+  }
+
+  #nextTurn(): void {
+    this.#turn = (this.#turn + 1) % this.vcpus.length
+    this.#windowLeft = WINDOW_INSTRUCTIONS
+  }
+
+  #readLines(vcpu: Vcpu): void {
+    vcpu.file.set(Slot.lines, this.#devices.lines(vcpu.index))
+  }
+
+  #moment(vcpu: Vcpu): Moment {
+    return { instret: this.#place.machineSwitch.readInstret(vcpu), time: this.time() }
+  }
+
+  /** Can it execute now? Ends its waiting when an interrupt says so. */
+  #ready(vcpu: Vcpu): boolean {
+    if (vcpu.state === "stopped" || vcpu.stuck()) return false
+    if (!vcpu.waiting) return true
+    if (!wakes(vcpu.file, this.#moment(vcpu))) return false
+    vcpu.waiting = false
+    vcpu.state = "started"
+    if (vcpu.resume !== null) vcpu.begin(vcpu.resume)
+    return true
+  }
+
+  /** The present vCPU waits: the VM's time passes. An answer if nothing but the outside can go on. */
+  #passBy(): VmStop | null {
+    const others = this.vcpus.some((vcpu) => {
+      this.#readLines(vcpu)
+      return this.#ready(vcpu)
+    })
+    if (others) {
+      this.#clock.pass(this.#windowLeft)
+      this.#windowLeft = 0
+      return null
+    }
+    const deadlines = this.vcpus
+      .filter((vcpu) => vcpu.waiting && !vcpu.stuck())
+      .map((vcpu) => vcpu.deadline(this.#devices.timer(vcpu.index)))
+    const next = deadlines.reduce((first, deadline) => (first === null || (deadline !== null && deadline < first) ? deadline : first), null)
+    if (next === null || next === NEVER) return this.#hold()
+    this.#clock.pass(this.#clock.unitsUntil(next - this.time()))
+    return null
+  }
+
+  #hold(): VmStop {
+    if (this.vcpus.some((vcpu) => vcpu.waiting)) return { kind: "idle" }
+    const cause = this.vcpus.find((vcpu) => vcpu.stuck())
+    if (cause === undefined) return { kind: "stuck", detail: "every vCPU is stopped" }
+    const pc = this.#place.machineSwitch.readPc(cause).toString(16)
+    return { kind: "stuck", detail: `the trap handler itself traps: vCPU ${cause.index} at 0x${pc}, cause ${cause.file.get(Slot.mcause)}` }
+  }
+
+  #runVcpu(vcpu: Vcpu, budget: number): void {
+    const { engine, machineSwitch } = this.#place
+    const moment = this.#moment(vcpu)
+    const interrupt = interruptToTake(vcpu.file, moment)
+    if (interrupt !== null) {
+      const injected = inject(vcpu, { cause: interrupt, interrupt: true, value: 0n, pc: machineSwitch.readPc(vcpu) })
+      if (injected.step.kind === "trap") machineSwitch.writePc(vcpu, injected.step.pc)
+      this.#countOwn(injected.cause)
+    }
+    const deadline = vcpu.deadline(this.#devices.timer(vcpu.index))
+    const untilTimer = deadline !== null && deadline > moment.time ? this.#clock.unitsUntil(deadline - moment.time) : Infinity
+    const cpu = vcpu.index % engine.options.cpus
+    machineSwitch.enter(vcpu, cpu)
+    const exit = engine.run(cpu, Math.min(budget, this.#windowLeft, untilTimer))
+    if (exit.retired > 0) vcpu.retired()
+    this.#account(exit.retired)
+    if (exit.kind !== "budget") this.#onExit(vcpu, { exit, cpu })
+  }
+
+  #onExit(vcpu: Vcpu, { exit, cpu }: { readonly exit: EngineExit; readonly cpu: number }): void {
+    const { engine } = this.#place
+    const view: ExitView = { moment: this.#moment(vcpu), register: (index) => engine.readRegister(cpu, index) }
+    const assisted = this.#options.mode === "assist" ? assist(this.#devices, vcpu, { exit, view }) : null
+    const answer = assisted ?? this.#handleExit(vcpu, exit, view)
+    if (assisted === null) this.ledger.count(answer.cause, answer.class)
+    else this.ledger.countAssisted(answer.cause)
+    this.#finish(vcpu, { answer, cpu })
+  }
+
+  /** The guest takes an interrupt: the VMM's work, unless the CPU delivers it. */
+  #countOwn(cause: string): void {
+    if (this.#options.mode === "assist") this.ledger.countAssisted(cause)
+    else this.ledger.count(cause, "R")
+  }
+
+  #finish(vcpu: Vcpu, { answer, cpu }: { readonly answer: Entry | Request; readonly cpu: number }): void {
+    if (complete(this.#place.engine, cpu, answer)) {
+      vcpu.retired()
+      this.#account(1)
+    }
+    if (answer.kind === "entry") return
+    if (answer.wanted.kind === "wait") vcpu.waiting = true
+    else this.#end ??= { ...answer.wanted, kind: "end" }
+  }
+
+  #account(retired: number): void {
+    this.#spent += retired
+    this.#instructions += retired
+    this.#windowLeft -= retired
+    this.#clock.pass(retired)
+  }
+}
+
+/** Finishes the instruction that left, as the VMM says. True if it retired. */
+function complete(engine: Engine, cpu: number, { step }: Entry | Request): boolean {
+  switch (step.kind) {
+    case "retry":
+      return false
+    case "trap":
+      engine.writePc(cpu, step.pc)
+      return false
+    case "next":
+      for (const { register, value } of step.registers) engine.writeRegister(cpu, register, value)
+      engine.completeSystem(cpu, step.result ?? undefined)
+      return true
+    case "jump":
+      engine.completeJump(cpu, step.pc)
+      return true
+    case "load":
+      engine.completeLoad(cpu, step.value)
+      return true
+    case "store":
+      engine.completeStore(cpu)
+      return true
+  }
+}
+
+/** `mtimecmp` and `stimecmp` after reset. */
+const NEVER = 2n ** 64n - 1n
