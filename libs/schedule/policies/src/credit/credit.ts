@@ -83,7 +83,9 @@ export class CreditDiscipline implements Discipline<CreditState> {
     const weights = active.reduce((sum, { view }) => sum + weightOf(view), 0)
     const purse = this.#sliceTicks * CREDITS_PER_TICK
     for (const { state, view, place } of active) {
-      state.credits = Math.min(purse, state.credits + Math.floor((passed * this.#cpus * purse * weightOf(view)) / weights))
+      // A run that is not over has not been paid for: its slice of credits is not above the purse.
+      const most = place === "running" ? 2 * purse : purse
+      state.credits = Math.min(most, state.credits + Math.floor((passed * this.#cpus * purse * weightOf(view)) / weights))
       if (state.credits === purse && place === "between") state.isActive = false
     }
     this.#sort()

@@ -9,6 +9,8 @@
 import { BOOST_SLICES, MLFQ_LEVELS } from "../mlfq/mlfq.ts"
 import { LATENCY_SLICES, LATENCY_TASKS_MAX } from "../cfs/cfs.ts"
 import { levelOfWeight, levelSliceTicks } from "../o1/levels.ts"
+import { NUMA_PASSES_MAX } from "../numa/numa.ts"
+import { AFFINITY_PASSES_MAX } from "../sqms-affinity/sqms-affinity.ts"
 import type { WaitBound } from "./safety-laws.ts"
 import type { Workload } from "./workload.ts"
 
@@ -47,6 +49,11 @@ const BOUNDS: Readonly<Record<string, WaitBound>> = {
   "mqms-steal": inTurn,
   "mqms-warm": inTurn,
   o1: (workload) => 3 * sum(workload, ({ weight }) => levelSliceTicks(levelOfWeight(weight), workload.sliceTicks)),
+  smt: inTurn,
+  eas: inTurn,
+  // The oldest is passed over so often before it is next, and so is each that is older when it comes.
+  "sqms-affinity": ({ tasks, sliceTicks }) => tasks.length * (AFFINITY_PASSES_MAX + 1) * sliceTicks,
+  numa: ({ tasks, sliceTicks }) => tasks.length * (NUMA_PASSES_MAX + 1) * sliceTicks,
   mlfq: ({ tasks, sliceTicks }) => (BOOST_SLICES + (1 << MLFQ_LEVELS) + tasks.length) * sliceTicks,
   bfs: ({ tasks, sliceTicks }, task) => Math.ceil((100 * sliceTicks) / (tasks[task]?.weight ?? 1)) + (tasks.length + 1) * sliceTicks,
   cfs: onOneCpu((workload, task) => {

@@ -107,7 +107,7 @@ export function hogs(weights: readonly number[], runTicks: number): readonly Tas
 
 export function plainWorkload(
   tasks: readonly TaskPlan[],
-  { cpus = 1, sliceTicks = 10 }: { readonly cpus?: number; readonly sliceTicks?: number },
+  { cpus = 1, sliceTicks = 10 }: { readonly cpus?: number; readonly sliceTicks?: number } = {},
 ): Workload {
   const places = Array.from({ length: cpus }, (_, cpu) => ({ cpu, node: 0, core: cpu, capacity: 1024 }))
   return { cpus, places, sliceTicks, tasks, thefts: [], refuseEvery: 0 }

@@ -1,0 +1,57 @@
+import fc from "fast-check"
+import { expect, it } from "vitest"
+import { Random } from "@backplane/foundation-base/random"
+import { drawShares } from "../suite/drawn-shares.ts"
+import { shareAmong, shareAmongHogs } from "../suite/shares.ts"
+import { viewOf } from "../suite/views.ts"
+import { hogs } from "../suite/workload.ts"
+import { cfs, LATENCY_SLICES, LATENCY_TASKS_MAX } from "./cfs.ts"
+
+const RUNS = { numRuns: Number(process.env["SCHEDULE_LAW_RUNS"] ?? 60) }
+
+it("the spread of vruntime is at most a slice over its task's weight", () => {
+  fc.assert(
+    fc.property(fc.nat(), (seed) => {
+      const { weights, sliceTicks } = drawShares(new Random(seed))
+      const { ran } = shareAmongHogs(cfs, weights, { ticks: 1500, sliceTicks })
+      const load = weights.reduce((sum, weight) => sum + weight, 0)
+      const period = LATENCY_SLICES * sliceTicks * Math.max(1, weights.length / LATENCY_TASKS_MAX)
+      const stepMost = Math.max(...weights.map((weight) => Math.max(1, Math.floor((period * weight) / load)) / weight))
+      const vruntimes = ran.map((ticks, index) => ticks / (weights[index] ?? 1))
+      expect(Math.max(...vruntimes) - Math.min(...vruntimes)).toBeLessThanOrEqual(stepMost + 1e-3)
+    }),
+    RUNS,
+  )
+})
+
+it("a sleeper cannot save up: after a long sleep it is at most half a period ahead", () => {
+  const sleeper = {
+    name: "sleeper",
+    weight: 100,
+    arrivalTick: 0,
+    affinity: [],
+    bursts: [
+      { runTicks: 1, sleepTicks: 1000 },
+      { runTicks: 1000, sleepTicks: 0 },
+    ],
+  }
+  const { ran } = shareAmong(cfs, [...hogs([100], 3000), sleeper], { ticks: 1400, sliceTicks: 10 })
+  const sinceWake = 1400 - 1001
+  expect(ran[1]).toBeGreaterThanOrEqual(sinceWake / 2)
+  expect(ran[1]).toBeLessThanOrEqual(sinceWake / 2 + LATENCY_SLICES * 10)
+})
+
+it("a newcomer starts where the others are: it owes them nothing and is owed nothing", () => {
+  const late = { ...hogs([100], 3000)[0], name: "late", arrivalTick: 1000 } as ReturnType<typeof hogs>[number]
+  const { ran } = shareAmong(cfs, [...hogs([100], 3000), late], { ticks: 1400, sliceTicks: 10 })
+  expect(Math.abs((ran[1] ?? 0) - 200)).toBeLessThanOrEqual(LATENCY_SLICES * 10)
+})
+
+it("a changed weight counts at once", () => {
+  const queue = cfs.create({ seed: 1, queue: "cpu-0", cpus: [0], sliceTicks: 10 })
+  queue.enqueue(viewOf("a"), 0, "new")
+  queue.enqueue(viewOf("b"), 0, "new")
+  queue.enqueue(viewOf("a", { taskSeq: 2, weight: 300 }), 0, "new")
+  expect(queue.pick(0, 0)).toMatchObject({ task: "b" })
+  expect(queue.sliceTicks("b")).toBe((LATENCY_SLICES * 10) / 4)
+})

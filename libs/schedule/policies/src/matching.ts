@@ -1,0 +1,98 @@
+/**
+ * One queue strictly in turn, but each task goes to that one of the idle CPUs where it costs least. The part that `smt` and `eas`
+ * share; they differ in what costs.
+ *
+ * Nobody is passed over on a CPU for a later task, so waiting is bounded as in round robin; only the place is chosen. Where CPUs
+ * become idle one by one there is nothing to choose, and it is round robin.
+ */
+import type { Account, Discipline } from "./discipline.ts"
+import { mayRun } from "./policy.ts"
+import type { ChargeReason, EnqueueReason } from "./queue-policy.ts"
+import { TaskList } from "./structures/task-list.ts"
+
+export interface MatchingState {
+  /** First seen, and ran since: how busy it is by itself. */
+  readonly since: number
+  ranTicks: number
+}
+
+export type MatchingAccount = Account<MatchingState>
+
+/** What runs where, as far as this queue sent it there. */
+export type Occupants = ReadonlyMap<number, MatchingAccount>
+
+export interface MatchingOptions {
+  readonly sliceTicks: number
+  /** Lower is better; among equals the CPU of the lowest number. */
+  readonly cost: (account: MatchingAccount, cpu: number, now: number, occupants: Occupants) => number
+}
+
+export class MatchingDiscipline implements Discipline<MatchingState> {
+  readonly #options: MatchingOptions
+  readonly #list = new TaskList<MatchingAccount>()
+  readonly #occupants = new Map<number, MatchingAccount>()
+  /** Made when idle CPUs are offered, for the picks of that instant. */
+  #plan = new Map<number, MatchingAccount>()
+
+  constructor(options: MatchingOptions) {
+    this.#options = options
+  }
+
+  open(_view: MatchingAccount["view"], now: number): MatchingState {
+    return { since: now, ranTicks: 0 }
+  }
+
+  insert(account: MatchingAccount, _now: number, why: EnqueueReason): void {
+    this.close(account)
+    if (why === "refused") this.#list.pushFront(account)
+    else this.#list.pushBack(account)
+  }
+
+  delete(account: MatchingAccount): void {
+    this.#list.remove(account)
+  }
+
+  offer(idleCpus: readonly number[], now: number): void {
+    this.#plan = new Map()
+    for (const cpu of idleCpus) this.#occupants.delete(cpu)
+    const occupants = new Map(this.#occupants)
+    const free = new Set(idleCpus)
+    for (const account of this.#list.items()) {
+      if (free.size === 0) break
+      const best = [...free]
+        .filter((cpu) => mayRun(account.view, cpu))
+        .map((cpu) => ({ cpu, cost: this.#options.cost(account, cpu, now, occupants) }))
+        .sort((a, b) => a.cost - b.cost || a.cpu - b.cpu)[0]
+      if (best === undefined) continue
+      free.delete(best.cpu)
+      occupants.set(best.cpu, account)
+      this.#plan.set(best.cpu, account)
+    }
+  }
+
+  choose(cpu: number): MatchingAccount | undefined {
+    const planned = this.#plan.get(cpu)
+    const isGood = planned?.place === "waiting" && mayRun(planned.view, cpu)
+    const chosen = isGood ? planned : this.#list.find((account) => mayRun(account.view, cpu) && ![...this.#plan.values()].includes(account))
+    this.#plan.delete(cpu)
+    if (chosen !== undefined) this.#occupants.set(cpu, chosen)
+    return chosen
+  }
+
+  give(thiefCpu: number): MatchingAccount | undefined {
+    return this.#list.find((account) => mayRun(account.view, thiefCpu))
+  }
+
+  charge(account: MatchingAccount, ranTicks: number, _why: ChargeReason): void {
+    account.state.ranTicks += ranTicks
+    this.close(account)
+  }
+
+  close(account: MatchingAccount): void {
+    for (const [cpu, one] of this.#occupants) if (one === account) this.#occupants.delete(cpu)
+  }
+
+  sliceTicks(): number {
+    return this.#options.sliceTicks
+  }
+}
