@@ -1,0 +1,145 @@
+/**
+ * RV64 guests as jobs of a whole machine, in simulation: each ends as `backplane exec` says, though it moved between nodes in mid-run,
+ * the policy was changed under it, or its node was lost.
+ */
+import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import { readGuestImage } from "@backplane/compute-image/guest-image"
+import { POLICY_NAMES, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { Rejection } from "@backplane/scenario-machine/rejection"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import { TickClock } from "@backplane/scenario-machine/tick-clock"
+import { nodeOfCpu } from "@backplane/scenario-machine/topology"
+import { guestFileReader } from "@backplane/trap-guest/guest-files"
+import type { RunResult } from "@backplane/trap-hypervisor/run-result"
+import { describe, expect, it } from "vitest"
+import { parse } from "yaml"
+import { machineWorld, outcomeOf, simulate, type RunOutcome } from "./simulate.ts"
+
+const SCENARIO = join(import.meta.dirname, "../../hypervisor/scenarios/guests.yaml")
+const CLI = join(import.meta.dirname, "../../cli/src/main.ts")
+const STEPS_MAX = 2_000_000
+
+interface GuestJob {
+  readonly name: string
+  readonly guest?: { readonly file: string; readonly instructionsMax?: number }
+}
+
+const INPUT = parse(readFileSync(SCENARIO, "utf8")) as { readonly jobs: readonly GuestJob[] }
+const GUESTS = INPUT.jobs.flatMap(({ name, guest }) => (guest === undefined ? [] : [{ name, ...guest }]))
+
+function readScenario(change: object = {}): MachineSpec {
+  const reader = guestFileReader((file) => readFileSync(resolve(dirname(SCENARIO), file)), { readImage: readGuestImage })
+  return resolveMachineSpec({ ...INPUT, ...change }, reader)
+}
+
+function resultOf(outcome: RunOutcome | null): RunResult {
+  if (outcome === null || !("result" in outcome)) throw new Error(`the run ended without a result: ${JSON.stringify(outcome)}`)
+  return outcome.result
+}
+
+/** What the command says of every guest of the scenario, alone on its own. */
+function execAll(): Readonly<Record<string, object>> {
+  const entries = GUESTS.map(({ name, file, instructionsMax }) => {
+    const image = resolve(dirname(SCENARIO), file)
+    const limit = ["--max-instructions", String(instructionsMax ?? 1_000_000_000)]
+    const { stdout } = spawnSync(process.execPath, [CLI, "exec", image, "--memory", "1M", "--state", "--json", ...limit], {
+      encoding: "utf8",
+    })
+    const { exit, reason, instructions, console, state } = JSON.parse(stdout) as Readonly<Record<string, string>>
+    return [name, { exit, reason, instructions, console, state, consoleBytes: Buffer.byteLength(console ?? "") }] as const
+  })
+  return Object.fromEntries(entries)
+}
+
+/** Guests that ran on one node, and later on another. */
+function movedBetweenNodes(spec: MachineSpec, result: RunResult): readonly string[] {
+  return GUESTS.map(({ name }) => name).filter((name) => {
+    const nodes = result.schedule.flatMap((runs, cpu) => (runs.some(([, , job]) => job === name) ? [nodeOfCpu(spec.topology, cpu)] : []))
+    return new Set(nodes).size > 1
+  })
+}
+
+describe("guests of a machine in simulation", () => {
+  const alone = execAll()
+
+  it("end as exec says, with exit, console and state, and some have moved between nodes in mid-run", () => {
+    const spec = readScenario()
+    const result = resultOf(simulate(spec, { fingerprint: "off", stepsMax: STEPS_MAX }))
+    expect(result.guests).toEqual(alone)
+    expect(movedBetweenNodes(spec, result).length).toBeGreaterThan(0)
+    expect(result.jobs["counted"]).toBeGreaterThan(0)
+  })
+
+  it("end the same under every policy, on one node or four, and when one policy takes over from another", { timeout: 60_000 }, () => {
+    const schedule = { sliceTicks: 10, peekTicks: 10 }
+    const changes = [
+      ...POLICY_NAMES.map((policy) => ({ schedule: { ...schedule, policy } })),
+      { topology: { nodes: 1, cpus: 3 }, schedule: { ...schedule, policy: "mqms" } },
+      { topology: { nodes: 4, cpus: 4 } },
+      {
+        schedule: { ...schedule, policy: "mqms" },
+        actions: [
+          { atTick: 15, swap: "sqms" },
+          { atTick: 40, swap: "mqms-warm" },
+        ],
+      },
+    ]
+    for (const change of changes)
+      expect(resultOf(simulate(readScenario(change), { fingerprint: "off", stepsMax: STEPS_MAX })).guests, JSON.stringify(change)).toEqual(
+        alone,
+      )
+  })
+
+  it("that are restartable begin again when their node is lost, and end the same", () => {
+    const jobs = INPUT.jobs.map((job) => ({ ...job, restartable: true }))
+    const spec = readScenario({ jobs })
+    const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX })
+    const ticks = new TickClock(spec.clock)
+    world.at(ticks.start(35), () => world.crash(actorId("node.1")))
+    world.at(ticks.start(60), () => world.restart(actorId("node.1")))
+    world.run({ until: ticks.start(20_000), stop: () => outcomeOf(world) !== null })
+    const result = resultOf(outcomeOf(world))
+    expect(result.restarts).toBeGreaterThan(0)
+    expect(result.guests).toEqual(alone)
+  })
+
+  it("end the same though messages are lost, doubled and late", () => {
+    const spec = readScenario()
+    const until = new TickClock(spec.clock).start(100)
+    const faults = { until, loss: 0.05, duplication: 0.05, reordering: 0.1, delay: { min: 50, max: 400 } }
+    const result = resultOf(simulate(spec, { fingerprint: "off", stepsMax: STEPS_MAX, faults }))
+    expect(result.guests).toEqual(alone)
+  })
+})
+
+describe("a guest that cannot be", () => {
+  const reason = (guest: object, more: object = {}): string => {
+    try {
+      readScenario({ jobs: [{ name: "bad", guest, ...more }] })
+    } catch (error) {
+      if (error instanceof Rejection) return error.message
+      throw error
+    }
+    return "it was taken"
+  }
+
+  it("is refused before anything starts, with the field and the image's own message", () => {
+    expect(reason({ file: "absent.elf" })).toMatch(/^jobs\[0\]\.guest\.file: absent\.elf cannot be read: /)
+    expect(reason({ file: "guests.yaml" })).toMatch(/^jobs\[0\]\.guest\.file: guests\.yaml: magic: neither an ELF file nor/)
+    expect(reason({})).toMatch(/^jobs\[0\]\.guest\.file: name the guest's ELF or Image file/)
+    expect(reason({ file: "guests.yaml", memoryBytes: 1000 })).toMatch(/^jobs\[0\]\.guest\.memoryBytes/)
+    expect(reason({ file: "guests.yaml", memoryBytes: 2 ** 30 })).toMatch(/^jobs\[0\]\.guest\.memoryBytes/)
+    expect(reason({ image: "AAAA", file: "guests.yaml" })).toMatch(/^jobs\[0\]\.guest\.image: a guest has a file or an image/)
+    expect(reason({ image: "AAAA" }, { run: 3 })).toMatch(/^jobs\[0\]\.run: a guest runs until it ends/)
+  })
+
+  it("is refused by its node where nobody looked before, and the machine says so", () => {
+    const spec = readScenario({ jobs: [{ name: "bad", guest: { image: "AAAA" } }] })
+    expect(simulate(spec, { fingerprint: "off", stepsMax: STEPS_MAX })).toMatchObject({
+      failure: { kind: "rejected", job: "bad", message: expect.stringContaining("magic: neither an ELF file") as string },
+    })
+  })
+})
