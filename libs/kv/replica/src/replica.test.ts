@@ -155,6 +155,44 @@ describe("a read", () => {
   })
 })
 
+describe("a write that meets a version its coordinator did not know", () => {
+  it("is joined, and the join goes to all holders in a trace of its own", () => {
+    const b = replica(B)
+    const write = (from: ActorId, writer: string, time: number): Input<KvMessage> => {
+      const state = { context: { [writer]: time }, versions: [{ dot: [writer, time] as [string, number], value: writer }] }
+      return peer(from, { type: "replicate", id: writer, bucket: "plain", key: "k", state, reason: "write" })
+    }
+    b.step(write(A, "a@1", 5))
+    b.step({ kind: "persisted", key: "k/plain/k" })
+    const effects = b.step(write(C, "c@1", 6))
+    expect(
+      effects.filter(({ kind }) => kind === "span").map((span) => (span.kind === "span" && span.op === "open" ? span.name : "")),
+    ).toContain("kv.reconcile write-repair")
+    expect(short(effects)).toEqual(["persist k/plain/k", `${A}: replicate`, `${C}: replicate`])
+    expect(b.machine.view.table.record({ bucket: "plain", key: "k" })?.state.versions.length).toBe(2)
+  })
+})
+
+describe("a deletion that a certificate has let go", () => {
+  // Found by a seed: the second copy of the message was acknowledged while neither the deletion nor the cut was on disk.
+  it("is acknowledged only when the certified cut is on disk", () => {
+    const b = replica(B)
+    const partition = partitionOf("plain", "k")
+    const state = { context: { "a@1": 5 }, versions: [{ dot: ["a@1", 5] as [string, number], value: null }] }
+    const replicate = peer(A, { type: "replicate", id: "w", bucket: "plain", key: "k", state, reason: "write" })
+    b.step(replicate)
+    const voted = b.step(peer(A, { type: "certificate-ask", partition, round: "1" }))
+    const [vote] = voted.flatMap((effect) => (effect.kind === "send" && effect.body.kind === "KvPeer" ? effect.body.items : []))
+    const root = vote?.type === "certificate-vote" ? vote.root : ""
+    b.step(peer(A, { type: "certified", partition, round: "1", root, cut: { "a@1": 5 }, at: 1000 }))
+    expect(b.machine.view.table.record({ bucket: "plain", key: "k" })).toBeUndefined()
+    expect(short(b.step(replicate))).toEqual([])
+    b.step({ kind: "persisted", key: "k/plain/k" })
+    b.step({ kind: "persisted", key: `c/${partition}` })
+    expect(short(b.step({ kind: "persisted", key: "k/plain/k" }))).toEqual([`${A}: replicated`])
+  })
+})
+
 describe("bad input", () => {
   const far = { w: 1e15 }
   it.each<[string, Operation, string, string | undefined]>([

@@ -8,13 +8,13 @@
 import { unreachable } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
 import { actorId, isActorId, type ActorId } from "@backplane/foundation-actor/actor-id"
-import { noteSpan, persist, timer } from "@backplane/foundation-actor/effects"
+import { persist, timer } from "@backplane/foundation-actor/effects"
 import type { Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { KvRequest } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
-import type { PeerItem, PeerItemOf } from "@backplane/kv-contract/peer-items"
+import type { PeerItem } from "@backplane/kv-contract/peer-items"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { hashOf } from "@backplane/kv-replication/hash"
 import { holdersOf } from "@backplane/kv-replication/partition-map"
@@ -30,12 +30,14 @@ import type { KvEffect } from "./outbox.ts"
 import { ReadCoordinator } from "./read-coordinator.ts"
 import { rejection, whatIsWrong } from "./rejections.ts"
 import type { ReplicaOptions } from "./replica-options.ts"
+import { StateKeeper } from "./state-keeper.ts"
 import { WriteCoordinator } from "./write-coordinator.ts"
 
 export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   readonly #core: ReplicaCore
   readonly #writes: WriteCoordinator
   readonly #reads: ReadCoordinator
+  readonly #keeper: StateKeeper
   readonly #hints: HintKeeper
   readonly #sync: AntiEntropy
   readonly #certifier: Certifier
@@ -47,6 +49,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#core = new ReplicaCore(options)
     this.#writes = new WriteCoordinator(this.#core)
     this.#reads = new ReadCoordinator(this.#core)
+    this.#keeper = new StateKeeper(this.#core)
     this.#hints = new HintKeeper(this.#core)
     this.#sync = new AntiEntropy(this.#core)
     this.#certifier = new Certifier(this.#core)
@@ -155,7 +158,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         if (isActorId(item.requester)) this.#onRequest(item.requester, item.request, "forwarded")
         break
       case "replicate":
-        this.#onReplicate(from, item)
+        this.#keeper.onReplicate(from, item)
         break
       case "replicated":
         this.#writes.onReplicated(from, item)
@@ -197,19 +200,6 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       default:
         unreachable(item)
     }
-  }
-
-  /** Joins the state in, or keeps it for another; acknowledged when it is on disk (D1). */
-  #onReplicate(from: ActorId, { id, bucket, key, state, reason, holdFor }: PeerItemOf<"replicate">): void {
-    const core = this.#core
-    if (core.bucket(bucket) === undefined) return
-    if (reason !== "write") core.outbox.effect(noteSpan(`kv.reconcile ${reason}`, { "backplane.key": `${bucket}/${key}` }))
-    if (holdFor === undefined) {
-      if (core.isHolder({ bucket, key })) core.absorb({ bucket, key }, state, { kind: "acknowledge", to: from, id, held: false })
-      return
-    }
-    const kept = core.shelve({ target: actorId(holdFor), bucket, key, state }, { kind: "acknowledge", to: from, id, held: true })
-    if (!kept) core.outbox.send(from, { type: "replicated", id, ok: core.rules.acknowledgesRefusedHint, held: true })
   }
 
   #onDurable(waiter: Waiter): void {

@@ -6,7 +6,7 @@
  */
 import { hashOf } from "@backplane/kv-replication/hash"
 import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
-import { joinStates } from "@backplane/kv-versioning/key-state"
+import { isTombstone, joinStates } from "@backplane/kv-versioning/key-state"
 import { highestCount, joinVectors } from "@backplane/kv-versioning/vector"
 import { NO_DISK_BUGS } from "./disked-replica.ts"
 import type { FaultClass } from "./kv-faults.ts"
@@ -177,10 +177,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   { name: "read without read index", hunt: { ...consensus({ confirmsReads: false }), ...register, ...classes("partition", "pause") } },
   {
-    name: "entry of an older term counted as committed",
-    hunt: { ...consensus({ commitsOwnTermOnly: false }), ...register, pace: 4, ...classes("crash", "partition", "slow", "loss", "delay") },
-  },
-  {
     name: "vote for a candidate whose log is behind",
     hunt: { ...consensus({ checksLogs: false }), ...register, pace: 4, ...classes("partition", "loss", "crash") },
   },
@@ -199,5 +195,38 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "certificate without asking who holds hints",
     hunt: { ...rules({ asksEveryMember: false }), ...only("far"), ...BUSY, ...classes("partition", "crash", "loss") },
+  },
+  {
+    name: "CRDT join that keeps the longer state",
+    hunt: {
+      ...rules({
+        join: (reconciler, a, b) => {
+          const joined = joinStates(reconciler, a, b)
+          if (a.crdt === undefined || b.crdt === undefined) return joined
+          return { ...joined, crdt: JSON.stringify(a.crdt).length >= JSON.stringify(b.crdt).length ? a.crdt : b.crdt }
+        },
+      }),
+      ...only("set", "count"),
+      ...BUSY,
+      ...classes("partition", "loss", "delay"),
+    },
+  },
+  {
+    name: "siblings treated as last writer wins",
+    hunt: {
+      ...rules({ join: (reconciler, a, b) => joinStates({ ...reconciler, keep: (versions) => versions.slice(-1) }, a, b) }),
+      ...only("plain"),
+      ...BUSY,
+      ...classes("delay"),
+    },
+  },
+  {
+    name: "tombstones that anti-entropy does not see",
+    hunt: {
+      ...rules({ stateHash: (state) => (isTombstone(state) ? null : SOUND_RULES.stateHash(state)) }),
+      ...only("plain", "last"),
+      ...BUSY,
+      ...classes("power", "crash", "loss", "partition"),
+    },
   },
 ]

@@ -1,0 +1,58 @@
+/**
+ * Takes over states that others send: joins them in, or keeps them for a replica that is away; acknowledges when they are on disk (D1).
+ *
+ * A write that meets versions its coordinator did not know is repaired at once: the join goes to all holders (write repair).
+ */
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { closeSpan, noteSpan, openSpan } from "@backplane/foundation-actor/effects"
+import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
+import type { KeyState } from "@backplane/kv-contract/versions"
+import { hexOf, placeName, ZERO_HASH } from "@backplane/kv-replication/hash"
+import type { ReplicaCore } from "./core.ts"
+import type { Place } from "./key-table.ts"
+
+export class StateKeeper {
+  readonly #core: ReplicaCore
+
+  constructor(core: ReplicaCore) {
+    this.#core = core
+  }
+
+  /** Joins the state in, or keeps it for another; acknowledged when it is on disk (D1). */
+  onReplicate(from: ActorId, { id, bucket, key, state, reason, holdFor }: PeerItemOf<"replicate">): void {
+    const core = this.#core
+    if (core.bucket(bucket) === undefined) return
+    if (reason !== "write") core.outbox.effect(noteSpan(`kv.reconcile ${reason}`, { "backplane.key": `${bucket}/${key}` }))
+    if (holdFor === undefined) {
+      const place = { bucket, key }
+      if (!core.isHolder(place)) return
+      const before = core.table.stateOf(place)
+      const wasShown = !core.isUndurable(place)
+      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false })
+      if (reason === "write" && wasShown) this.#writeRepair(place, { before, written: state })
+      return
+    }
+    const kept = core.shelve({ target: actorId(holdFor), bucket, key, state }, { kind: "acknowledge", to: from, id, held: true })
+    if (!kept) core.outbox.send(from, { type: "replicated", id, ok: core.rules.acknowledgesRefusedHint, held: true })
+  }
+
+  /** A write that met versions its coordinator did not know: the join of both goes to all who hold the key. */
+  #writeRepair(place: Place, { before, written }: { readonly before: KeyState; readonly written: KeyState }): void {
+    const core = this.#core
+    const joined = core.table.stateOf(place)
+    const [had, made, got] = [before, joined, written].map((state) => hexOf(core.rules.stateHash(state) ?? ZERO_HASH))
+    if (made === got || made === had) return
+    const span = `write-repair/${core.freshId()}`
+    const winner = joined.versions.at(-1)
+    const attributes = {
+      "backplane.key": placeName(place.bucket, place.key),
+      "backplane.rule": core.reconciler(place.bucket).rule,
+      "backplane.siblings": joined.versions.length,
+      "backplane.winner": winner === undefined ? "" : winner.dot.join("#"),
+    }
+    core.outbox.effect(openSpan(span, "kv.reconcile write-repair", attributes, { root: true }))
+    const item = { type: "replicate", id: core.freshId(), ...place, state: joined, reason: "write-repair" } as const
+    for (const holder of core.holders(place)) if (holder !== core.id) core.outbox.send(holder, item, span)
+    core.outbox.atEnd(closeSpan(span))
+  }
+}
