@@ -45,6 +45,19 @@ export function drawSlow(random: Random, seed: number): SoakCase {
   return { spec, faults: { until: virtualTime(Number.MAX_SAFE_INTEGER), delay: { min: TICK_CYCLES / 10, max: slowest } }, calmTick: 0 }
 }
 
+/** The network loses, doubles, delays and reorders, but nobody goes down and nobody is cut off. */
+export function drawLossy(random: Random, seed: number): SoakCase {
+  const calmTick = random.between(40, 300)
+  const spec = drawSpec(random.fork("machine"), { seed, lastArrival: calmTick + CALM_TICKS })
+  const { until, loss, duplication, delay, reordering } = drawFaults(random.fork("faults"), new TickClock(spec.clock).start(calmTick))
+  const slow = delay ?? { min: 100, max: 3 * TICK_CYCLES }
+  return {
+    spec,
+    faults: { until, loss: loss ?? 0.1, duplication: duplication ?? 0.2, delay: slow, reordering: reordering ?? 0.2 },
+    calmTick,
+  }
+}
+
 /** Nothing is wrong at all. */
 export function drawExact(random: Random, seed: number): SoakCase {
   return { spec: drawSpec(random.fork("machine"), { seed, lastArrival: 200 }), faults: null, calmTick: 0 }

@@ -62,9 +62,11 @@ export function addMachineCheckers(world: World, spec: MachineSpec): void {
   )
   const streams = new StreamWatch()
   const ends = new EndWatch(spec)
+  const steals = new StealWatch()
   world.onMessage(({ from, body }) => {
     streams.said(from, body)
     ends.said(body)
+    steals.said(body)
   })
 }
 
@@ -221,4 +223,27 @@ interface FinishedBody extends Body {
 
 function isFinished(body: Body): body is FinishedBody {
   return body.kind === "TaskFinished"
+}
+
+/** C11: one question of a thief is answered with one task, however often it is asked. */
+class StealWatch {
+  readonly #given = new Map<string, string>()
+
+  said(body: Body): void {
+    if (!isCommit(body)) return
+    for (const { type, stealId, task } of body.decisions) {
+      if (type !== "REQUEUE" || stealId === undefined) continue
+      const before = this.#given.get(stealId)
+      if (before !== undefined && before !== task) throw new Error(`the question ${stealId} is answered with ${before} and with ${task}`)
+      this.#given.set(stealId, task)
+    }
+  }
+}
+
+interface CommitBody extends Body {
+  readonly decisions: readonly { readonly type: string; readonly task: string; readonly stealId?: string }[]
+}
+
+function isCommit(body: Body): body is CommitBody {
+  return body.kind === "SchedulerCommit"
 }

@@ -12,11 +12,12 @@ import { actorIndex, actorKind } from "@backplane/foundation-actor/actor-id"
 import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
 import { machineActor, type ActorMaker } from "../machine-actors.ts"
 import { machineWorld, outcomeOf } from "../simulate.ts"
-import { drawExact, drawFaulty, drawSlow, TICK_CYCLES, type SoakCase } from "./drawn-machine.ts"
+import { drawExact, drawFaulty, drawLossy, drawSlow, TICK_CYCLES, type SoakCase } from "./drawn-machine.ts"
 import { addMachineCheckers, liveNodes } from "./machine-checkers.ts"
+import { withRepeatCheck } from "./repeat-check.ts"
 
-/** `faulty`: all kinds of fault. `slow`: only slow messages. `exact`: nothing is wrong. */
-export const SOAK_KINDS = ["faulty", "slow", "exact"] as const
+/** `faulty`: all kinds of fault. `lossy`: the network's only. `slow`: only slow messages. `exact`: nothing is wrong. */
+export const SOAK_KINDS = ["faulty", "lossy", "slow", "exact"] as const
 export type SoakKind = (typeof SOAK_KINDS)[number]
 
 export interface SoakOptions {
@@ -28,6 +29,7 @@ export interface SoakOptions {
 
 const DRAW: Readonly<Record<SoakKind, (random: Random, seed: number) => SoakCase>> = {
   faulty: drawFaulty,
+  lossy: drawLossy,
   slow: drawSlow,
   exact: drawExact,
 }
@@ -50,11 +52,11 @@ export function runSoakCase({ spec, faults, calmTick }: SoakCase, options: SoakO
   const world = machineWorld(
     spec,
     { ...(faults === null ? {} : { faults }), stepsMax: 3_000_000, ...(replayCommand === undefined ? {} : { replayCommand }) },
-    make,
+    (...of) => withRepeatCheck(make(...of)),
   )
   addMachineCheckers(world, spec)
   const calmAt = (calmTick + 1) * TICK_CYCLES
-  watchBypasses(world, spec, { calmAt, disturbed: options.kind === "faulty" })
+  watchBypasses(world, spec, { calmAt, disturbed: calmTick > 0 })
   if (calmTick > 0) world.run({ until: after(world.now, calmAt) })
   const within = (lastArrivalTick(spec) + workTicks(spec) + SETTLE_TICKS) * TICK_CYCLES
   world.demandProgress({ what: "all jobs ended", within, done: () => outcomeOf(world) !== null })

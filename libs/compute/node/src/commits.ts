@@ -7,12 +7,13 @@ import { event, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Decision, SchedulerCommit, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
+import { cpusOfQueue } from "@backplane/scenario-machine/topology"
 import type { Cpu } from "./cpu.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./event-streams.ts"
 import type { Moves } from "./moves.ts"
 import type { NodeContext, Out } from "./node-context.ts"
-import { mayRunOn, viewOf, type TaskTable } from "./task-table.ts"
+import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
 type Run = Extract<Decision, { type: "RUN" }>
 type Requeue = Extract<Decision, { type: "REQUEUE" }>
@@ -115,6 +116,12 @@ export class Commits {
     cpu.answered = { idleSeq: run.idleSeq, task: run.task }
   }
 
+  /** Whether any CPU of the queue may run the task. The OSTEP model does not look, and loses tasks so. */
+  #mayLieIn({ spec }: Task, queue: string): boolean {
+    const { compat } = this.#context.spec.schedule
+    return compat === "ostep" || cpusOfQueue(queue, this.#context.spec.topology.cpus).some((cpu) => mayRunOn(spec.affinity, cpu))
+  }
+
   /** Hands a claim to another queue: this node tells the new holder, which answers the thief's question. */
   #requeue(now: VirtualTime, queue: string, requeue: Requeue, out: Out): Verdict {
     const task = this.#tasks.get(requeue.task)
@@ -123,6 +130,7 @@ export class Commits {
     if (task.queue !== queue || !this.#context.queues().includes(requeue.to)) return "NOT_OWNED"
     if (task.taskSeq !== requeue.taskSeq) return "STALE_TASK"
     if (task.state !== "waiting") return "NOT_RUNNABLE"
+    if (!this.#mayLieIn(task, requeue.to)) return "AFFINITY"
     const tick = this.#context.ticks.tickAt(now)
     const since = task.sinceTick
     this.#tasks.setState(task, "waiting", tick)

@@ -9,7 +9,10 @@ import { CpuIndex, QueueName, Sequence, TaskName, TaskView } from "./task-view.t
 
 const closed = { additionalProperties: false } as const
 const Epoch = Type.Integer({ minimum: 1 })
-const StealId = Type.String({ maxLength: 96, description: "thief's queue, its generation and a count: a repeat gets the stored answer" })
+const StealId = Type.String({
+  maxLength: 96,
+  description: "thief's queue, its generation, the epoch and a count: a repeat gets the stored answer",
+})
 
 export const StealAsk = Type.Object(
   {

@@ -26,7 +26,8 @@ export class StealRequest {
   ask(now: VirtualTime, want: { readonly victim: QueueName; readonly cpu: number; readonly task: string | null }, out: Out): void {
     const { epoch, queue, generation } = this.#context
     const { victim, cpu, task } = want
-    const stealId = `${queue}/${generation}/${++this.#count}`
+    // With the epoch: each change of policy begins to count anew.
+    const stealId = `${queue}/${generation}/${epoch}/${++this.#count}`
     const ask: StealAsk = { kind: "StealAsk", epoch, stealId, thief: queue, cpu, task }
     this.#open = { victim, ask, tries: 1 }
     out.push(openSpan("steal", "sched.steal", { "backplane.from": victim, "backplane.to": queue }, { root: true }))

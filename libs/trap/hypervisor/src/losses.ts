@@ -72,9 +72,8 @@ export class Losses {
   onMoved(from: ActorId, { task, attempt, node }: TaskMoved, out: Out): void {
     const job = this.#jobs.get(task)
     if (job?.attempt !== attempt) return void out.push(send(from, { kind: "TaskRevoke", task, attempt }))
-    if (job.state !== "live") return
-    job.node = node
-    job.unseen = 0
+    this.#begun(job, out)
+    if (job.state === "live") Object.assign(job, { node, unseen: 0 })
   }
 
   onReport(now: VirtualTime, from: ActorId, report: NodeReport, out: Out): void {
@@ -83,13 +82,14 @@ export class Losses {
     if (kind === "first") this.#onFirstReport(now, report, out)
     if (kind === "reborn") this.#onNodeLost(now, { node: report.node, how: "restarted" }, out)
     const held = new Set<string>()
-    for (const { task, attempt, queue } of report.holds) {
+    for (const { task, attempt, queue, state } of report.holds) {
       const job = this.#jobs.get(task)
       if (job === undefined || job.attempt !== attempt || job.state === "finished" || job.state === "lost") {
         out.push(send(from, { kind: "TaskRevoke", task, attempt }))
         continue
       }
       held.add(task)
+      if (!isLeasing(state)) this.#begun(job, out)
       job.node = report.node
       job.queue = queue
       job.unseen = 0
@@ -103,6 +103,16 @@ export class Losses {
     const submitted = this.#jobs.inState("submitted").filter((job) => job.node === node)
     for (const job of submitted) if (job.nodeLife > 0 && job.nodeLife < incarnation) this.#onTaskLost(job, `node ${node} restarted`, out)
     this.#starts.onFirstReport(node, out)
+  }
+
+  /**
+   * A task that lies anywhere was accepted, though the word of that may be lost. Without this the job would be submitted again, now to
+   * the node where its task was seen, which never heard of the submission and begins the same life a second time (seed 11, lossy).
+   */
+  #begun(job: Job, out: Out): void {
+    if (job.state !== "submitted") return
+    job.state = "live"
+    this.#starts.answered(job, out)
   }
 
   /** Once in a while: silent nodes and tasks that nobody holds. */
@@ -168,4 +178,9 @@ export class Losses {
 
 function mayRunInQueue(affinity: readonly number[], queue: string): boolean {
   return affinity.length === 0 || affinity.includes(Number(queue.slice("cpu-".length)))
+}
+
+/** Its frames are asked for: it may still be rejected, and has not been accepted. */
+function isLeasing(state: NodeReport["holds"][number]["state"]): boolean {
+  return state === "leasing"
 }
