@@ -1,28 +1,7 @@
 /** `backplane exec <elf|Image>`: one guest on the native machine, without the stack. */
-import { InvalidArgumentError } from "commander"
 import type { Command } from "commander"
+import { bytes, count, seconds } from "../number-flags.ts"
 import type { GuestFlags } from "../guest-run.ts"
-
-const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
-
-function count(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("give a whole number of at least 1")
-  return value
-}
-
-function seconds(text: string): number {
-  const value = Number(text)
-  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("give a number of seconds above 0")
-  return value
-}
-
-function bytes(text: string): number {
-  const match = /^(\d+)([KMG]?)$/.exec(text)
-  const value = Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? NaN)
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("give a size such as 128M, with K, M or G")
-  return value
-}
 
 export function register(program: Command): void {
   program

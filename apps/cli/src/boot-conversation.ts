@@ -1,0 +1,43 @@
+/** The steps of `--expect` and `--type`, in order: waits for what the guest writes, types what it shall read. */
+import type { BootStep } from "./boot-flags.ts"
+
+export class BootConversation {
+  readonly #steps: readonly BootStep[]
+  readonly #type: (text: string) => void
+  #next = 0
+  /** What the guest wrote since the last expectation that was met. */
+  #unread = ""
+
+  constructor(steps: readonly BootStep[], type: (text: string) => void) {
+    this.#steps = steps
+    this.#type = type
+    this.#go()
+  }
+
+  hear(text: string): void {
+    this.#unread += text
+    this.#go()
+  }
+
+  /** Steps were given, and all of them are done. */
+  done(): boolean {
+    return this.#steps.length > 0 && this.#next === this.#steps.length
+  }
+
+  /** What is waited for, or null. */
+  waitsFor(): string | null {
+    return this.#steps[this.#next]?.text ?? null
+  }
+
+  #go(): void {
+    for (let step = this.#steps[this.#next]; step !== undefined; step = this.#steps[this.#next]) {
+      if (step.kind === "type") this.#type(`${step.text}\n`)
+      else {
+        const at = this.#unread.indexOf(step.text)
+        if (at < 0) return
+        this.#unread = this.#unread.slice(at + step.text.length)
+      }
+      this.#next += 1
+    }
+  }
+}

@@ -1,0 +1,88 @@
+/** The flags of `backplane boot` and `backplane ledger`: what can be asked, and what of it is refused because it is not built. */
+import { CommandFailure } from "./failure.ts"
+import { BAD_INPUT } from "./guest-file.ts"
+import { bytes, count, seconds } from "./number-flags.ts"
+import type { Command } from "commander"
+
+export interface BootFlags {
+  readonly kernel: string
+  readonly disk?: string
+  readonly saveDisk?: string
+  readonly append?: string
+  readonly cpus: number
+  readonly memory: number
+  readonly mode: string
+  readonly mmu?: string
+  readonly trapPath: string
+  readonly maxInstructions?: number
+  readonly timeout?: number
+  readonly stdin?: string
+  readonly json?: true
+  readonly initrd?: string
+  readonly nodes?: string
+  readonly sim?: true
+  readonly live?: true
+}
+
+/** One step of a conversation with the guest. */
+export type BootStep = { readonly kind: "expect"; readonly text: string } | { readonly kind: "type"; readonly text: string }
+
+/** What was asked for, checked. */
+export interface BootPlan {
+  readonly mode: "native" | "trap" | "assist"
+  readonly mmu: "walk" | "shadow"
+}
+
+const MODES = ["native", "trap", "assist"] as const
+const DEFAULT_MEMORY = 128 * 2 ** 20
+
+export function addBootFlags(command: Command, steps: BootStep[]): Command {
+  return command
+    .requiredOption("--kernel <file>", "ELF64 executable (starts in M-mode) or Linux Image (starts in S-mode over SBI)")
+    .option("--disk <file>", "a disk image behind virtio-blk; writes go to memory, the file stays as it is")
+    .option("--save-disk <file>", "write the disk as the guest left it")
+    .option("--append <text>", "the kernel's command line")
+    .option("--cpus <n>", "vCPUs", count, 1)
+    .option("--memory <size>", "RAM of the guest, such as 128M", bytes, DEFAULT_MEMORY)
+    .option("--mode <mode>", "native, trap or assist", "trap")
+    .option("--mmu <mmu>", "walk (native) or shadow (trap, assist)")
+    .option("--trap-path <path>", "resident: exits are handled in this process", "resident")
+    .option("--max-instructions <n>", "stop exactly there", count)
+    .option("--timeout <seconds>", "stop after this much wall clock", seconds)
+    .option("--stdin <file>", "what the guest reads from its console, from the start")
+    .option("--expect <text>", "wait until the guest has written this; steps go in order, and the run ends after the last", (text) => {
+      steps.push({ kind: "expect", text })
+      return text
+    })
+    .option("--type <text>", "type this and a line end", (text) => {
+      steps.push({ kind: "type", text })
+      return text
+    })
+    .option("--initrd <file>", "not built")
+    .option("--nodes <n>", "not built: more than one node")
+    .option("--sim", "not built: a guest in the simulated machine")
+    .option("--live", "not built: a guest on the running stack")
+    .option("--json", "print one line of JSON at the end instead of the console as it comes")
+}
+
+/** Refuses what is not built, by name and with what to use instead. */
+export function planOf(flags: BootFlags): BootPlan {
+  if (flags.initrd !== undefined) throw refuse("--initrd", "a RAM disk is not built", "build it into the kernel image, or use --disk")
+  if (flags.nodes !== undefined && flags.nodes !== "1") throw refuse("--nodes", "a guest over several nodes is not built", "leave it out")
+  if (flags.sim === true || flags.live === true) {
+    throw refuse(flags.sim === true ? "--sim" : "--live", "boot runs in this process only", "leave it out")
+  }
+  if (flags.trapPath !== "resident")
+    throw refuse("--trap-path", `${flags.trapPath} is not built: exits are handled in this process`, "give resident")
+  const mode = MODES.find((name) => name === flags.mode)
+  if (mode === undefined) throw refuse("--mode", `${flags.mode} is not built`, `give ${MODES.join(", ")}`)
+  const mmu = mode === "native" ? "walk" : "shadow"
+  if (flags.mmu !== undefined && flags.mmu !== mmu) {
+    throw refuse("--mmu", `${flags.mmu} is not built for mode ${mode}`, `give ${mmu}, or leave it out`)
+  }
+  return { mode, mmu }
+}
+
+export function refuse(field: string, reason: string, remedy: string): CommandFailure {
+  return new CommandFailure("bad-input", `${field}: ${reason}; ${remedy}`, { exitCode: BAD_INPUT, details: { field } })
+}

@@ -1,0 +1,55 @@
+/** A guest on its machine, whichever: the native board, or a VM under the VMM. */
+import { Board } from "@backplane/trap-board/board"
+import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
+import { CPUS_MAX, MEMORY_BYTES_MAX, WasmEngine } from "@backplane/compute-engine/engine"
+import { machineBytesFor, Vmm } from "@backplane/trap-vmm/vmm"
+import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
+import { readFile, readGuest } from "./guest-file.ts"
+import { refuse, type BootFlags, type BootPlan } from "./boot-flags.ts"
+import type { Console } from "@backplane/trap-board/console"
+import type { Ledger } from "@backplane/trap-vmm/ledger"
+import type { VmStop } from "@backplane/trap-vmm/vm"
+
+export interface BootMachine {
+  run(budgetInstructions: number): VmStop
+  readonly console: Console
+  instructions(): number
+  /** What left the engine, by cause; the native machine has no VMM to leave to. */
+  exits(): ReadonlyMap<string, number>
+  readonly ledger: Ledger | null
+  readonly disk: MemoryDisk | null
+}
+
+const PAGE_BYTES = 4096
+const MEMORY_BYTES_MIN = 2 ** 20
+
+export function makeBootMachine(flags: BootFlags, { mode }: BootPlan): BootMachine {
+  const { cpus, memory: memoryBytes, append: bootArguments } = flags
+  if (cpus > CPUS_MAX) throw refuse("--cpus", `${cpus} vCPUs are too many`, `give 1 to ${CPUS_MAX}`)
+  if (memoryBytes % PAGE_BYTES !== 0 || memoryBytes < MEMORY_BYTES_MIN)
+    throw refuse("--memory", `${memoryBytes} bytes cannot be`, "give whole pages of 4K, at least 1M")
+  const machineBytes = mode === "native" ? memoryBytes : machineBytesFor({ memoryBytes, vcpus: cpus })
+  if (machineBytes > MEMORY_BYTES_MAX) throw refuse("--memory", `the machine would need ${machineBytes} bytes`, "give less: 2G is possible")
+  const image = readGuest(flags.kernel, memoryBytes)
+  if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus, ...(bootArguments !== undefined && { bootArguments }) }))
+    throw refuse("--memory", "the image leaves no room for the device tree at the end of RAM", "give more")
+  const disk = flags.disk === undefined ? null : new MemoryDisk(readFile(flags.disk))
+  if (disk?.sectors === 0) throw refuse("--disk", `${flags.disk} is empty`, "give an image of at least one sector")
+  const options = { ...(disk !== null && { disks: [disk] }), ...(bootArguments !== undefined && { bootArguments }) }
+  const engine = new WasmEngine({ memoryBytes: machineBytes, cpus })
+  if (mode === "native") {
+    const board = new Board(engine, image, options)
+    return { ...facade(board), ledger: null, exits: () => board.exits(), disk }
+  }
+  const vm = new Vmm(engine).create({ image, vcpus: cpus, memoryBytes, mode, ...options })
+  if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
+  return { ...facade(vm), ledger: vm.ledger, exits: () => vm.ledger.exits(), disk }
+}
+
+function facade(machine: Pick<BootMachine, "run" | "instructions" | "console">): Pick<BootMachine, "run" | "instructions" | "console"> {
+  return {
+    run: (budget) => machine.run(budget),
+    instructions: () => machine.instructions(),
+    console: machine.console,
+  }
+}

@@ -1,0 +1,16 @@
+/** `backplane boot`: one guest operating system under the VMM (or natively), without the stack. */
+import type { Command } from "commander"
+import { addBootFlags, type BootFlags, type BootStep } from "../boot-flags.ts"
+
+export function register(program: Command): void {
+  const steps: BootStep[] = []
+  const command = program
+    .command("boot")
+    .description(
+      "boot a guest operating system deprivileged: every privileged instruction exits to the VMM; exits as the guest does, 124 at a limit",
+    )
+  addBootFlags(command, steps).action(async (flags: BootFlags) => {
+    const { bootGuest } = await import("../boot-run.ts")
+    process.exitCode = bootGuest(flags, steps)
+  })
+}

@@ -1,0 +1,23 @@
+/** Numbers as flags say them: counts, seconds, sizes. */
+import { InvalidArgumentError } from "commander"
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
+
+export function count(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError("give a whole number of at least 1")
+  return value
+}
+
+export function seconds(text: string): number {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("give a number of seconds above 0")
+  return value
+}
+
+export function bytes(text: string): number {
+  const match = /^(\d+)([KMG]?)$/.exec(text)
+  const value = Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? NaN)
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("give a size such as 128M, with K, M or G")
+  return value
+}
