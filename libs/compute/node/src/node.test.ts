@@ -1,0 +1,298 @@
+import { describe, expect, it } from "vitest"
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Effect } from "@backplane/foundation-actor/machine"
+import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { TaskState, TaskToken } from "@backplane/compute-contract/task-messages"
+import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
+import { HYPERVISOR, MEMORY_CONTROLLER, nodeActor, schedulerActor } from "@backplane/scenario-machine/topology"
+import type { Decision, SchedulerEvents } from "@backplane/schedule-contract/scheduler-messages"
+import type { NodeHears, NodeSays } from "./node-context.ts"
+import { NodeMachine } from "./node.ts"
+
+const GENERATION = 1_048_576
+const spec = (input: MachineInput = {}): ReturnType<typeof resolveMachineSpec> =>
+  resolveMachineSpec({ topology: { nodes: 2, cpus: 4 }, schedule: { policy: "mqms-steal" }, jobs: [], ...input })
+
+/** A tick's first cycle. */
+const tick = (number: number): VirtualTime => virtualTime((number + 1) * 1_000_000)
+
+/** Node 0 (CPUs 0 and 1), spoken to by hand. */
+class Node {
+  readonly machine: NodeMachine
+  #commits = 0
+
+  constructor(input: MachineInput = {}, incarnation = 1) {
+    this.machine = new NodeMachine({ spec: spec(input), node: 0, incarnation })
+    this.machine.start(virtualTime(0))
+  }
+
+  hear(now: VirtualTime, from: ActorId, body: NodeHears): readonly Effect<NodeSays>[] {
+    return this.machine.step(now, { kind: "message", from, body })
+  }
+
+  due(now: VirtualTime, key: string): readonly Effect<NodeSays>[] {
+    return this.machine.step(now, { kind: "timer", key })
+  }
+
+  /** A task that has its frames and waits. */
+  begin(task: string, queue = "cpu-0", affinity: number[] = []): void {
+    this.hear(virtualTime(100), HYPERVISOR, submit(task, { queue, affinity }))
+    this.hear(virtualTime(200), MEMORY_CONTROLLER, grant(task))
+  }
+
+  attach(queue: string): void {
+    this.hear(virtualTime(300), schedulerActor(queue), { kind: "SchedulerAttach", epoch: 1, queue, generation: GENERATION })
+    this.due(virtualTime(300), "send")
+  }
+
+  decide(now: VirtualTime, queue: string, decisions: Decision[], commit = ++this.#commits): readonly Effect<NodeSays>[] {
+    const common = { epoch: 1, queue, generation: GENERATION, incarnation: 1, seen: 0 }
+    return this.hear(now, schedulerActor(queue), { kind: "SchedulerCommit", ...common, commit, decisions })
+  }
+}
+
+function submit(task: string, more: { queue?: string; affinity?: number[]; attempt?: number; incarnation?: number } = {}): NodeHears {
+  const { queue = "cpu-0", affinity = [], attempt = 1, incarnation = 1 } = more
+  return { kind: "TaskSubmit", spec: { task, attempt, ordinal: 0, run: 50, workingSet: 10, affinity }, queue, incarnation }
+}
+
+function grant(task: string, attempt = 1): NodeHears {
+  return { kind: "FrameLeaseGrant", lease: { owner: task, attempt, frames: 10, home: 0 } }
+}
+
+function run(task: string, more: Partial<Extract<Decision, { type: "RUN" }>> = {}): Decision {
+  return { type: "RUN", cpu: 0, task, taskSeq: 2, at: 0, until: tick(10), idleSeq: 1, ...more }
+}
+
+function saidBy(effects: readonly Effect<NodeSays>[]): { readonly to: ActorId; readonly body: NodeSays }[] {
+  return effects.flatMap((effect) => (effect.kind === "send" ? [{ to: effect.to, body: effect.body }] : []))
+}
+
+const kinds = (effects: readonly Effect<NodeSays>[]): string[] => saidBy(effects).map(({ to, body }) => `${body.kind} → ${to}`)
+const verdicts = (effects: readonly Effect<NodeSays>[]): string[] =>
+  saidBy(effects).flatMap(({ body }) => (body.kind === "SchedulerVerdicts" ? body.verdicts : []))
+const names = (effects: readonly Effect<NodeSays>[]): string[] =>
+  effects.flatMap((effect) => (effect.kind === "event" ? [effect.name] : []))
+
+describe("a submission", () => {
+  it("asks for frames, and the grant accepts the task", () => {
+    const node = new Node()
+    expect(saidBy(node.hear(virtualTime(100), HYPERVISOR, submit("a")))).toEqual([
+      { to: MEMORY_CONTROLLER, body: { kind: "FrameLeaseAsk", node: 0, incarnation: 1, owner: "a", attempt: 1, frames: 10 } },
+    ])
+    expect(saidBy(node.hear(virtualTime(200), MEMORY_CONTROLLER, grant("a")))).toEqual([
+      { to: HYPERVISOR, body: { kind: "TaskAccepted", task: "a", attempt: 1, node: 0 } },
+    ])
+  })
+
+  it("to another life of the node begins nothing: an earlier one may have begun the task", () => {
+    expect(saidBy(new Node({}, 2).hear(virtualTime(100), HYPERVISOR, submit("a", { incarnation: 1 })))).toEqual([])
+  })
+
+  it("that comes again after the task has left is accepted again, and begins nothing", () => {
+    const node = new Node()
+    node.begin("a", "cpu-2")
+    node.hear(tick(1), nodeActor(1), { kind: "TaskFetch", task: "a", taskSeq: 2, node: 1, incarnation: 1, cpu: 2 })
+    expect(kinds(node.hear(tick(2), HYPERVISOR, submit("a", { queue: "cpu-2" })))).toEqual(["TaskAccepted → hypervisor.0"])
+    expect(node.machine.inspect().tasks).toEqual([])
+  })
+
+  it("that was refused its frames is refused again with the same reason", () => {
+    const node = new Node()
+    node.hear(virtualTime(100), HYPERVISOR, submit("a"))
+    const refusal = { kind: "FrameLeaseRefusal", owner: "a", attempt: 1, reason: "no frames" } as const
+    const first = saidBy(node.hear(virtualTime(200), MEMORY_CONTROLLER, refusal))
+    expect(first).toEqual([{ to: HYPERVISOR, body: { kind: "TaskRejected", task: "a", attempt: 1, node: 0, reason: "no frames" } }])
+    expect(saidBy(node.hear(tick(1), HYPERVISOR, submit("a")))).toEqual(first)
+  })
+
+  it("for a queue of a policy that is over goes to a queue of the policy of the day", () => {
+    const node = new Node()
+    node.begin("a", "all")
+    expect(node.machine.inspect().tasks[0]?.queue).toBe("cpu-0")
+  })
+
+  it("of a later life takes the earlier one off", () => {
+    const node = new Node()
+    node.begin("a")
+    node.hear(tick(1), HYPERVISOR, submit("a", { attempt: 2 }))
+    expect(node.machine.inspect().tasks.map(({ attempt, taskSeq }) => [attempt, taskSeq])).toEqual([[2, 1_000_000_001]])
+  })
+})
+
+describe("a decision is judged", () => {
+  const ready = (): Node => {
+    const node = new Node()
+    node.begin("a")
+    node.begin("b", "cpu-1")
+    node.begin("c", "cpu-0", [1])
+    node.attach("cpu-0")
+    node.due(tick(0), "begin")
+    return node
+  }
+
+  it.each([
+    ["OK", run("a")],
+    ["STALE_TASK", run("a", { taskSeq: 1 })],
+    ["UNKNOWN_TASK", run("z")],
+    ["UNKNOWN_TASK", run("a", { at: 9 })],
+    ["NOT_OWNED", run("b")],
+    ["NOT_OWNED", run("a", { cpu: 1 })],
+    ["CPU_BUSY", run("a", { idleSeq: 7 })],
+    ["BAD_SLICE", run("a", { until: tick(0) })],
+    ["AFFINITY", run("c")],
+    ["AFFINITY", { type: "REQUEUE", task: "c", taskSeq: 2, to: "cpu-3", stealId: "s" } as Decision],
+    ["NOT_OWNED", { type: "REQUEUE", task: "a", taskSeq: 2, to: "all", stealId: "s" } as Decision],
+  ] as const)("%s", (verdict, decision) => {
+    const said = verdicts(ready().decide(tick(0), "cpu-0", [decision]))
+    expect(said).toEqual(verdict === "OK" ? [] : [verdict])
+  })
+
+  it("once: a copy of the commit dispatches nothing and says what was said", () => {
+    const node = ready()
+    expect(names(node.decide(tick(0), "cpu-0", [run("a")], 1))).toContain("dispatch")
+    expect(node.decide(tick(0), "cpu-0", [run("a")], 1)).toEqual([])
+    node.due(tick(10), "cpu/0000")
+    expect(verdicts(node.decide(tick(11), "cpu-0", [run("a")], 1))).toEqual([])
+  })
+
+  it("not at all where it was meant for an earlier life of the node", () => {
+    const node = ready()
+    const common = { epoch: 1, queue: "cpu-0", generation: GENERATION, incarnation: 9, seen: 99 }
+    const effects = node.hear(tick(0), schedulerActor("cpu-0"), { kind: "SchedulerCommit", ...common, commit: 1, decisions: [run("a")] })
+    expect(kinds(effects)).toEqual(["NodeUp → scheduler.cpu-0"])
+    expect(node.machine.inspect().unanswered).toBeGreaterThan(0) // and what it claims to have seen is not believed
+  })
+
+  it("and handing a claim over is always answered, for nothing else shows that it was done", () => {
+    const node = ready()
+    node.attach("cpu-2")
+    const handover: Decision = { type: "REQUEUE", task: "a", taskSeq: 2, to: "cpu-2", stealId: "cpu-2/1/1/1" }
+    const effects = node.decide(tick(0), "cpu-0", [handover])
+    expect(kinds(effects)).toEqual(["SchedulerEvents → scheduler.cpu-2", "SchedulerVerdicts → scheduler.cpu-0"])
+    expect(verdicts(node.decide(tick(1), "cpu-0", [handover]))).toEqual(["OK"])
+  })
+})
+
+describe("an idle CPU", () => {
+  it("takes a task itself when its scheduler has had the claim for a slice", () => {
+    const node = new Node()
+    node.begin("a")
+    node.due(tick(0), "begin")
+    expect(names(node.due(tick(10), "idle/0000"))).toContain("scheduler-bypassed")
+  })
+
+  it("leaves a task alone that has waited long in another queue and was handed over only now", () => {
+    const node = new Node()
+    node.begin("a", "cpu-1")
+    node.attach("cpu-0")
+    node.attach("cpu-1")
+    node.due(tick(0), "begin")
+    node.decide(tick(10), "cpu-1", [{ type: "REQUEUE", task: "a", taskSeq: 2, to: "cpu-0", stealId: "cpu-0/1/1/1" }])
+    expect(names(node.due(tick(10), "idle/0000"))).not.toContain("scheduler-bypassed")
+    expect(names(node.due(tick(20), "idle/0000"))).toContain("scheduler-bypassed")
+  })
+})
+
+describe("a move", () => {
+  const fetchA = { kind: "TaskFetch", task: "a", taskSeq: 2, node: 1, incarnation: 1, cpu: 2 } as const
+  const token: TaskToken = {
+    spec: { task: "a", attempt: 1, ordinal: 0, run: 50, workingSet: 10, affinity: [] },
+    taskSeq: 2,
+    left: 50,
+    runtime: 0,
+    home: 1,
+    lastCpu: null,
+    migrations: 0,
+  }
+  const state: TaskState = { kind: "TaskState", token, fetchedSeq: 2, cpu: 0, queue: "cpu-0" }
+  const remote = run("a", { at: 1 })
+
+  it("gives the token once to one life of the taker; the same question gets the same answer", () => {
+    const node = new Node()
+    node.begin("a", "cpu-2")
+    const first = saidBy(node.hear(tick(1), nodeActor(1), fetchA))
+    expect(first.map(({ body }) => body.kind)).toEqual(["TaskState"])
+    expect(saidBy(node.hear(tick(2), nodeActor(1), fetchA))).toEqual(first)
+    expect(kinds(node.hear(tick(2), nodeActor(1), { ...fetchA, incarnation: 2 }))).toEqual(["TaskFetchRefusal → node.1"])
+  })
+
+  it("says the token again until it is confirmed, and reports its lease meanwhile", () => {
+    const node = new Node()
+    node.begin("a", "cpu-2")
+    node.hear(tick(1), nodeActor(1), fetchA)
+    const report = saidBy(node.hear(tick(2), MEMORY_CONTROLLER, { kind: "MemoryUp", incarnation: 2 }))
+    expect(report[0]?.body).toMatchObject({ leases: [{ owner: "a", attempt: 1, frames: 10, home: 0 }] })
+    expect(kinds(node.due(tick(3), "retry"))).toEqual(["TaskState → node.1"])
+    node.hear(tick(3), nodeActor(1), { kind: "TaskReceived", task: "a", fetchedSeq: 2 })
+    expect(kinds(node.due(tick(5), "retry"))).toEqual([])
+  })
+
+  it("takes what it asked for, once", () => {
+    const node = new Node()
+    node.attach("cpu-0")
+    node.due(tick(0), "begin")
+    expect(kinds(node.decide(tick(0), "cpu-0", [remote]))).toEqual(["TaskFetch → node.1"])
+    expect(kinds(node.hear(tick(0), nodeActor(1), state))).toEqual(["TaskReceived → node.1", "TaskMoved → hypervisor.0"])
+    expect(kinds(node.hear(tick(0), nodeActor(1), state))).toEqual(["TaskReceived → node.1"])
+    expect(node.machine.inspect().cpus[0]).toMatchObject({ state: "running", task: "a" })
+  })
+
+  it("does not hold the CPU for ever where the other node never answers", () => {
+    const node = new Node()
+    node.attach("cpu-0")
+    node.due(tick(0), "begin")
+    node.decide(tick(0), "cpu-0", [remote])
+    for (let now = 2; now <= 210; now += 2) node.due(tick(now), "retry")
+    expect(node.machine.inspect().cpus[0]?.state).toBe("idle")
+  })
+})
+
+describe("what is said to a scheduler", () => {
+  const seqs = (effects: readonly Effect<NodeSays>[]): number[] =>
+    saidBy(effects).flatMap(({ body }) => (body.kind === "SchedulerEvents" ? [(body as SchedulerEvents).seq] : []))
+
+  it("is said again until seen, and with it all that came after", () => {
+    const node = new Node()
+    node.attach("cpu-0")
+    node.due(tick(0), "begin")
+    expect(seqs(node.due(tick(0), "send"))).toEqual([2])
+    expect(seqs(node.due(tick(2), "retry"))).toEqual([1, 2])
+    node.hear(tick(2), schedulerActor("cpu-0"), {
+      kind: "SchedulerCommit",
+      epoch: 1,
+      queue: "cpu-0",
+      generation: GENERATION,
+      incarnation: 1,
+      commit: 1,
+      seen: 2,
+      decisions: [],
+    })
+    expect(seqs(node.due(tick(4), "retry"))).toEqual([])
+  })
+
+  it("goes to the latest stream only: an attach of an earlier generation is a late copy", () => {
+    const node = new Node()
+    node.attach("cpu-0")
+    const attach = { kind: "SchedulerAttach", epoch: 1, queue: "cpu-0", generation: GENERATION - 1 } as const
+    expect(node.hear(tick(1), schedulerActor("cpu-0"), attach)).toEqual([])
+    expect(kinds(node.hear(tick(1), actorId("scheduler.cpu-0"), { ...attach, epoch: 2 }))).toEqual(["NodeUp → scheduler.cpu-0"])
+  })
+})
+
+describe("the end of a task", () => {
+  it("is told until confirmed, and a grant that comes after it is given back", () => {
+    const node = new Node()
+    node.begin("a")
+    node.attach("cpu-0")
+    node.due(tick(0), "begin")
+    node.decide(tick(0), "cpu-0", [run("a", { until: tick(100) })])
+    const end = kinds(node.due(tick(100), "cpu/0000"))
+    expect(end).toEqual(expect.arrayContaining(["TaskFinished → hypervisor.0", "FrameRelease → memory.0"]))
+    expect(kinds(node.due(tick(102), "retry"))).toContain("TaskFinished → hypervisor.0")
+    node.hear(tick(102), HYPERVISOR, { kind: "TaskFinishedSeen", task: "a", attempt: 1 })
+    node.hear(tick(102), MEMORY_CONTROLLER, { kind: "FrameReleased", owner: "a", attempt: 1 })
+    expect(kinds(node.due(tick(104), "retry")).filter((kind) => kind.startsWith("TaskFinished"))).toEqual([])
+    expect(kinds(node.hear(tick(105), MEMORY_CONTROLLER, grant("a")))).toEqual(["FrameRelease → memory.0"])
+  })
+})
