@@ -7,7 +7,15 @@ import { decodedBytes } from "@backplane/foundation-base/base64"
 import { MersenneTwister } from "@backplane/foundation-base/mersenne-twister"
 import { Type, type Static } from "typebox"
 import { Compile } from "typebox/compile"
-import { GUEST_DEFAULTS, GuestInput, IMAGES_LENGTH_MAX, PAGE_BYTES, type GuestFileReader, type GuestSpec } from "./guest-spec.ts"
+import {
+  GUEST_DEFAULTS,
+  GuestInput,
+  IMAGES_LENGTH_MAX,
+  PAGE_BYTES,
+  SLICE_INSTRUCTIONS_MAX,
+  type GuestFileReader,
+  type GuestSpec,
+} from "./guest-spec.ts"
 import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts"
 import { Rejection } from "./rejection.ts"
 
@@ -162,6 +170,7 @@ function checkTogether(spec: MachineSpec): void {
       "jobs",
       `the images of all guests have ${images} characters of base64, and a machine takes ${IMAGES_LENGTH_MAX}; take fewer guests`,
     )
+  checkSlices(spec)
   const { arrivals, clock, schedule } = spec
   if (arrivals !== undefined && arrivals.run.least > arrivals.run.most) throw new Rejection("arrivals.run", "least is above most")
   if (arrivals !== undefined && arrivals.workingSet.least > arrivals.workingSet.most)
@@ -181,6 +190,20 @@ function checkTogether(spec: MachineSpec): void {
   if (guest >= 0) throw new Rejection(`jobs[${guest}].guest`, "the OSTEP model knows no guests; leave out compat: ostep")
   if (schedule.compat === "ostep" && schedule.policy === "mqms-warm")
     throw new Rejection("schedule.policy", "mqms-warm is not part of the OSTEP model; take mqms-steal, or leave out compat: ostep")
+}
+
+/** What the CPUs of a node may have to execute at one instant is bounded: nothing else happens there meanwhile. */
+function checkSlices({ jobs, topology, schedule }: MachineSpec): void {
+  const cpus = Math.ceil(topology.cpus / topology.nodes)
+  for (const [index, { guest }] of jobs.entries()) {
+    if (guest === undefined) continue
+    const instructions = guest.instructionsPerTick * schedule.sliceTicks * cpus
+    if (instructions > SLICE_INSTRUCTIONS_MAX)
+      throw new Rejection(
+        `jobs[${index}].guest.instructionsPerTick`,
+        `${cpus} CPUs of a node would run ${instructions} instructions in a slice of ${schedule.sliceTicks} ticks, and ${SLICE_INSTRUCTIONS_MAX} are allowed; take less, or shorter slices`,
+      )
+  }
 }
 
 function fieldOf(path: string, params: object): string {

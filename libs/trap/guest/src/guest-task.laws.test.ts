@@ -101,7 +101,7 @@ function straight(spec: TaskSpec): Ended {
     stop.kind === "end" ? { exit: stop.code, reason: stop.reason } : { exit: 124, reason: stop.kind === "budget" ? "limit" : stop.kind }
   const figures = { instructions: board.instructions(), consoleBytes: bytes.length, state: board.hash() }
   const outcome = { ...end, ...figures, console: new TextDecoder().decode(bytes) }
-  return { ticks: Math.max(1, Math.ceil(board.passed() / instructionsPerTick)), outcome }
+  return { ticks: Math.floor(board.passed() / instructionsPerTick) + 1, outcome }
 }
 
 describe("a guest as a task", () => {
@@ -121,6 +121,13 @@ describe("a guest as a task", () => {
       expect(runInSlices(engine.open(spec, null), 2, (task) => (moves.below(3) === 0 ? elsewhere(task) : task))).toEqual(expected)
     })
   }
+
+  it("takes as many ticks when its end falls on the end of a slice", () => {
+    const spec = specOf("spin", { instructionsPerTick: 1000, instructionsMax: 20_000 })
+    const expected = straight(spec)
+    expect(expected.ticks).toBe(21)
+    for (let seed = 1; seed <= 10; seed += 1) expect(runInSlices(new GuestEngine(PARTS).open(spec, null), seed)).toEqual(expected)
+  })
 
   it("that sleeps burns its ticks, and ends when the node's clock is there, also when it moves meanwhile", () => {
     const spec = specOf("sleeper", { instructionsPerTick: 1000, image: encodeBase64(SLEEPER) })

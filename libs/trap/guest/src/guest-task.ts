@@ -5,8 +5,8 @@
  * slice ahead of the node's clock when the slice is planned: a CPU is never taken away before the slice's end, so nobody can see it. A
  * hart that sleeps goes to its timer at once; its task then burns ticks until the node's clock is there.
  *
- * Invariants: the run is the same however it is cut into slices and wherever they are; so is the sum of ticks, `passed / instructionsPerTick`
- * rounded up.
+ * Invariants: the run is the same however it is cut into slices and wherever they are; so is the sum of ticks: the whole ticks that its
+ * clock is worth, and the one in which its end shows.
  */
 import { assert, defined } from "@backplane/foundation-base/assert"
 import { decodeBase64 } from "@backplane/foundation-base/base64"
@@ -109,7 +109,8 @@ export class GuestTask implements EngineTask {
       this.#end = left === 0 ? { exit: EXIT_LIMIT, reason: "limit" } : endOf(board.run(Math.min(left, target - board.passed())))
       this.#console.add(board.console.takeOutput())
     }
-    const needed = Math.max(1, Math.ceil((board.passed() - this.#granted) / instructionsPerTick))
+    // An end at the very end of a tick shows in the next one: whether a hart is idle or out of instructions is known only when it goes on.
+    const needed = Math.floor((board.passed() - this.#granted) / instructionsPerTick) + 1
     const finished = this.#end !== null && needed <= budgetTicks
     return { ticks: finished ? needed : budgetTicks, finished }
   }
