@@ -38,6 +38,8 @@ export interface ShadowOptions {
   readonly tables: TableWatch
   readonly file: CsrFile
   readonly vcpu: number
+  /** Which address spaces share a tree: for tests that get it wrong. */
+  readonly keyOf?: (translation: TranslationView) => string
 }
 
 export type FillResult = { readonly kind: "filled" } | { readonly kind: "fault"; readonly cause: number }
@@ -183,7 +185,7 @@ export class Shadow {
   }
 
   #select(translation: TranslationView): ShadowSpace {
-    const key = keyOf(translation)
+    const key = (this.#options.keyOf ?? keyOf)(translation)
     const known = this.#spaces.get(key)
     if (known !== undefined) {
       this.#spaces.delete(key)

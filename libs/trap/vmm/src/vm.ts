@@ -25,6 +25,7 @@ import type { Moment } from "@backplane/trap-csr/moment"
 import type { Entry, ExitView, Request } from "./entry.ts"
 import type { MachineFrames } from "./machine-frames.ts"
 import type { MachineSwitch } from "./machine-switch.ts"
+import type { TranslationView } from "@backplane/trap-csr/translation"
 import type { VmParts } from "./vm-parts.ts"
 
 /** `trap`: every privileged instruction exits. `assist`: CSRs and the guest's own traps are served beside the engine. */
@@ -43,8 +44,15 @@ export interface VmPlace {
   readonly machineSwitch: MachineSwitch
   /** The VM's number; also the owner of its frames. */
   readonly number: number
-  /** Another handler, for tests that plant faults in it. */
+  readonly planted?: Planted
+}
+
+/** Parts that tests put in the place of right ones, to see their checks fail. */
+export interface Planted {
   readonly handler?: (parts: VmParts) => HandleExit
+  /** Which address spaces share a shadow tree. */
+  readonly keyOf?: (translation: TranslationView) => string
+  readonly clock?: MachineClock
 }
 
 export type VmStop = BoardStop | { readonly kind: "paused" }
@@ -73,13 +81,15 @@ export class Vm {
     this.#place = place
     this.#options = options
     this.number = number
-    this.#clock = new MachineClock(options.vcpus)
+    const { handler = exitHandler, keyOf, clock = new MachineClock(options.vcpus) } = place.planted ?? {}
+    this.#clock = clock
     this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes })
     this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index }))
     const { memory, vcpus, console } = this
     this.#devices = new VmDevices({ engine, machineSwitch, memory, vcpus, console, clock: () => this.#clock.ticks(), options })
     for (const vcpu of this.vcpus) {
-      const shadow = new Shadow({ engine, frames, memory: this.memory, tables: this.#devices.tables, file: vcpu.file, vcpu: vcpu.index })
+      const { tables } = this.#devices
+      const shadow = new Shadow({ engine, frames, memory, tables, file: vcpu.file, vcpu: vcpu.index, ...(keyOf && { keyOf }) })
       vcpu.attach({
         shadow,
         registers: {
@@ -88,7 +98,7 @@ export class Vm {
         },
       })
     }
-    this.#handleExit = (place.handler ?? exitHandler)(this.#devices)
+    this.#handleExit = handler(this.#devices)
     this.#boot()
   }
 

@@ -9,15 +9,8 @@ import { assert } from "@backplane/foundation-base/assert"
 import { shadowFramesMax } from "./shadow.ts"
 import { MachineFrames, PAGE_BYTES } from "./machine-frames.ts"
 import { MachineSwitch } from "./machine-switch.ts"
-import { Vm, type VmOptions, type VmStop } from "./vm.ts"
+import { Vm, type Planted, type VmOptions, type VmStop } from "./vm.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
-import type { HandleExit } from "./handle-exit.ts"
-import type { VmParts } from "./vm-parts.ts"
-
-export interface VmmTestOptions {
-  /** Another exit handler, for tests that plant faults in it. */
-  readonly handler?: (parts: VmParts) => HandleExit
-}
 
 /** Machine memory that a VM of this size needs: its RAM and room for shadow tables. */
 export function machineBytesFor({ memoryBytes, vcpus }: { readonly memoryBytes: number; readonly vcpus: number }): number {
@@ -52,7 +45,7 @@ export class Vmm {
   }
 
   /** Null: the node has too little memory left. */
-  create(options: VmOptions, { handler }: VmmTestOptions = {}): Vm | null {
+  create(options: VmOptions, planted: Planted = {}): Vm | null {
     assert(Number.isInteger(options.vcpus) && options.vcpus >= 1, "a VM has at least one vCPU")
     const needed = framesFor(options)
     if (needed > this.framesLeft()) return null
@@ -60,7 +53,7 @@ export class Vmm {
     this.#nextNumber += 1
     this.#promised.set(number, needed)
     const { engine, frames, machineSwitch } = this
-    const vm = new Vm({ engine, frames, machineSwitch, number, ...(handler === undefined ? {} : { handler }) }, options)
+    const vm = new Vm({ engine, frames, machineSwitch, number, planted }, options)
     this.#vms.set(number, vm)
     return vm
   }
