@@ -29,6 +29,9 @@ const JobInput = Type.Object(
 )
 type JobInput = Static<typeof JobInput>
 
+/** `Type.Partial` forgets it: an unknown field is refused at every depth. */
+const closed = { additionalProperties: false } as const
+
 /** Jobs drawn from the seed, as the OSTEP programs draw them. */
 const DrawSpec = Type.Object(
   {
@@ -46,10 +49,10 @@ export const MachineInput = Type.Object(
   {
     name: Type.Optional(MachineSpec.properties.name),
     seed: Type.Optional(MachineSpec.properties.seed),
-    topology: Type.Optional(Type.Partial(MachineSpec.properties.topology)),
-    cache: Type.Optional(Type.Partial(MachineSpec.properties.cache)),
-    schedule: Type.Optional(Type.Partial(Type.Omit(MachineSpec.properties.schedule, ["drawsBefore"]))),
-    clock: Type.Optional(Type.Partial(MachineSpec.properties.clock)),
+    topology: Type.Optional(Type.Partial(MachineSpec.properties.topology, closed)),
+    cache: Type.Optional(Type.Partial(MachineSpec.properties.cache, closed)),
+    schedule: Type.Optional(Type.Partial(Type.Omit(MachineSpec.properties.schedule, ["drawsBefore"]), closed)),
+    clock: Type.Optional(Type.Partial(MachineSpec.properties.clock, closed)),
     jobs: Type.Optional(Type.Array(JobInput, { maxItems: 10_000 })),
     draw: Type.Optional(DrawSpec),
     arrivals: Type.Optional(ArrivalSpec),
