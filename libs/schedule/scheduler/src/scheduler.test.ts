@@ -1,0 +1,217 @@
+import { describe, expect, it } from "vitest"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Effect } from "@backplane/foundation-actor/machine"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import { nodeActor, schedulerActor } from "@backplane/scenario-machine/topology"
+import type { Decision, SchedulerCommit, SchedulerEvent, Verdict } from "@backplane/schedule-contract/scheduler-messages"
+import type { TaskView } from "@backplane/schedule-contract/task-view"
+import type { SchedulerHears, SchedulerSays } from "./scheduler-context.ts"
+import { SchedulerMachine } from "./scheduler.ts"
+
+const NOW = virtualTime(5_000_000)
+const LATER = virtualTime(7_000_000)
+const THIEF = schedulerActor("cpu-1")
+
+const task = (name: string, more: Partial<TaskView> = {}): TaskView => ({
+  task: name,
+  taskSeq: 2,
+  ordinal: 0,
+  node: 0,
+  affinity: [],
+  workingSet: 10,
+  runtime: 0,
+  lastCpu: null,
+  warm: false,
+  requestedRun: 50,
+  ...more,
+})
+const fresh = (name: string, more: Partial<TaskView> = {}): SchedulerEvent => ({ type: "TASK_NEW", task: task(name, more), reason: "new" })
+const idle = (cpu: number, idleSeq = 1): SchedulerEvent => ({ type: "CPU_IDLE", cpu, idleSeq })
+
+/** The scheduler of CPU 0 (node 0) of a machine of two nodes with a CPU each, spoken to by hand. */
+class Scheduler {
+  readonly machine: SchedulerMachine
+  readonly #generations = new Map<number, number>()
+  readonly #seqs = new Map<number, number>()
+
+  constructor(policy: "mqms" | "mqms-steal" = "mqms-steal", life = 1) {
+    const spec = resolveMachineSpec({
+      topology: { nodes: 2, cpus: 2 },
+      schedule: { policy },
+      jobs: [],
+      actions: [{ atTick: 1, swap: "sqms" }],
+    })
+    this.machine = new SchedulerMachine({ spec, queue: "cpu-0", generation: life })
+    this.#note(this.machine.start(virtualTime(0)))
+  }
+
+  hear(from: ActorId, body: SchedulerHears): readonly Effect<SchedulerSays>[] {
+    return this.#note(this.machine.step(NOW, { kind: "message", from, body }))
+  }
+
+  due(key: string): readonly Effect<SchedulerSays>[] {
+    return this.#note(this.machine.step(LATER, { kind: "timer", key }))
+  }
+
+  /** The next message of a node's stream, and what is decided on it. */
+  events(node: number, events: SchedulerEvent[], more: { seq?: number; incarnation?: number; epoch?: number } = {}): Decision[] {
+    const seq = more.seq ?? (this.#seqs.get(node) ?? 0) + 1
+    this.#seqs.set(node, seq)
+    const generation = this.#generations.get(node) ?? 0
+    const common = { epoch: more.epoch ?? 1, queue: "cpu-0", generation, node, incarnation: more.incarnation ?? 1 }
+    this.hear(nodeActor(node), { kind: "SchedulerEvents", ...common, seq, events })
+    return commits(this.due("decide")).flatMap(({ decisions }) => decisions)
+  }
+
+  verdicts(node: number, commit: number, verdicts: Verdict[]): Decision[] {
+    const generation = this.#generations.get(node) ?? 0
+    this.hear(nodeActor(node), { kind: "SchedulerVerdicts", epoch: 1, queue: "cpu-0", generation, commit, node, verdicts })
+    return commits(this.due("decide")).flatMap(({ decisions }) => decisions)
+  }
+
+  /** Keeps the generation of each node's stream, as the node would. */
+  #note(effects: readonly Effect<SchedulerSays>[]): readonly Effect<SchedulerSays>[] {
+    for (const effect of effects) {
+      if (effect.kind !== "send" || effect.body.kind !== "SchedulerAttach") continue
+      const node = Number(effect.to.slice("node.".length))
+      if (this.#generations.get(node) !== effect.body.generation) this.#seqs.set(node, 0)
+      this.#generations.set(node, effect.body.generation)
+    }
+    return effects
+  }
+
+  generation(node: number): number {
+    return this.#generations.get(node) ?? 0
+  }
+}
+
+function commits(effects: readonly Effect<SchedulerSays>[]): SchedulerCommit[] {
+  return effects.flatMap((effect) => (effect.kind === "send" && effect.body.kind === "SchedulerCommit" ? [effect.body] : []))
+}
+
+const kinds = (effects: readonly Effect<SchedulerSays>[]): string[] =>
+  effects.flatMap((effect) => (effect.kind === "send" ? [`${effect.body.kind} → ${effect.to}`] : []))
+const runs = (decisions: readonly Decision[]): string[] => decisions.map((one) => `${one.type} ${one.task}`)
+
+describe("a scheduler decides", () => {
+  it("one task for each idle CPU, first come, first served, and answers every message with one commit", () => {
+    const scheduler = new Scheduler()
+    const decisions = scheduler.events(0, [fresh("a"), fresh("b"), idle(0), { type: "SYNC" }])
+    expect(decisions).toEqual([{ type: "RUN", cpu: 0, task: "a", taskSeq: 2, at: 0, until: 11_000_000, idleSeq: 1 }])
+    expect(scheduler.machine.inspect()).toMatchObject({ waiting: ["b"], idle: [], deciding: ["a"] })
+  })
+
+  it("nothing for a message out of turn; a copy gets the decision again", () => {
+    const scheduler = new Scheduler()
+    scheduler.events(0, [fresh("a"), { type: "SYNC" }])
+    expect(scheduler.events(0, [idle(0)], { seq: 3 })).toEqual([])
+    expect(runs(scheduler.events(0, [idle(0)], { seq: 2 }))).toEqual(["RUN a"])
+    expect(runs(scheduler.events(0, [idle(0)], { seq: 2 }))).toEqual(["RUN a"])
+  })
+})
+
+describe("a claim is never forgotten", () => {
+  const decided = (): Scheduler => {
+    const scheduler = new Scheduler()
+    scheduler.events(0, [fresh("a"), idle(0), { type: "SYNC" }])
+    return scheduler
+  }
+
+  it("when the CPU is idle anew without having run the task", () => {
+    expect(runs(decided().events(0, [idle(0, 2)]))).toEqual(["RUN a"])
+  })
+
+  it("when the CPU has taken another task itself meanwhile", () => {
+    const scheduler = decided()
+    scheduler.events(0, [fresh("b"), { type: "CPU_RUNNING", cpu: 0, task: "b", taskSeq: 3 }])
+    expect(scheduler.machine.inspect()).toMatchObject({ waiting: ["a"], deciding: [] })
+  })
+
+  it("when the decision is refused for a reason that is not the task's", () => {
+    expect(runs(decided().verdicts(0, 1, ["BAD_SLICE"]))).toEqual(["RUN a"])
+    const busy = decided()
+    busy.verdicts(0, 1, ["CPU_BUSY"])
+    expect(busy.machine.inspect()).toMatchObject({ waiting: ["a"], idle: [] })
+  })
+
+  it("when the node of the CPU begins a new life and the task lies on another", () => {
+    const scheduler = new Scheduler()
+    scheduler.events(1, [fresh("a", { node: 1 }), { type: "SYNC" }])
+    expect(runs(scheduler.events(0, [idle(0), { type: "SYNC" }]))).toEqual(["RUN a"])
+    scheduler.hear(nodeActor(0), { kind: "NodeUp", epoch: 1, node: 0, incarnation: 2, policy: "mqms-steal" })
+    expect(runs(scheduler.events(0, [idle(0), { type: "SYNC" }], { incarnation: 2 }))).toEqual(["RUN a"])
+  })
+
+  it("when it was handed over and the commit was lost: it is said again until judged", () => {
+    const scheduler = new Scheduler()
+    scheduler.events(0, [fresh("a"), { type: "SYNC" }])
+    const ask = { kind: "StealAsk", epoch: 1, stealId: "cpu-1/1/1/1", thief: "cpu-1", cpu: 1, task: null } as const
+    const [first] = commits(scheduler.hear(THIEF, ask))
+    expect(runs(first?.decisions ?? [])).toEqual(["REQUEUE a"])
+    const [again] = commits(scheduler.due("handover"))
+    expect(again?.decisions).toEqual(first?.decisions)
+    scheduler.verdicts(0, again?.commit ?? 0, ["OK"])
+    expect(commits(scheduler.due("handover"))).toEqual([])
+    expect(scheduler.machine.inspect().handing).toEqual([])
+  })
+})
+
+describe("a claim is void", () => {
+  it("when the task is gone, but not when a later life of it has come", () => {
+    const scheduler = new Scheduler()
+    const second = 1_000_000_002
+    scheduler.events(0, [fresh("a", { taskSeq: second }), fresh("b"), { type: "SYNC" }])
+    scheduler.events(0, [
+      { type: "TASK_GONE", task: "a", taskSeq: 9, reason: "lost" },
+      { type: "TASK_GONE", task: "b", taskSeq: 2, reason: "lost" },
+    ])
+    expect(scheduler.machine.inspect().waiting).toEqual(["a"])
+  })
+
+  it("when the task was refused as stale: an event tells, or has told, how it fares", () => {
+    const scheduler = new Scheduler()
+    scheduler.events(0, [fresh("a"), idle(0), { type: "SYNC" }])
+    scheduler.verdicts(0, 1, ["STALE_TASK"])
+    expect(scheduler.machine.inspect()).toMatchObject({ waiting: [], idle: [0], deciding: [] })
+  })
+})
+
+describe("a question of a thief", () => {
+  it("is answered alike however often it is asked, and with nothing where there is nothing", () => {
+    const scheduler = new Scheduler()
+    scheduler.events(0, [fresh("a"), fresh("b"), { type: "SYNC" }])
+    const ask = { kind: "StealAsk", epoch: 1, stealId: "cpu-1/1/1/1", thief: "cpu-1", cpu: 1, task: null } as const
+    const answers = [1, 2].map(() => commits(scheduler.hear(THIEF, ask)).flatMap(({ decisions }) => runs(decisions)))
+    expect(answers).toEqual([["REQUEUE a"], ["REQUEUE a"]])
+    expect(kinds(new Scheduler().hear(THIEF, ask))).toEqual(["StealNone → scheduler.cpu-1"])
+  })
+})
+
+describe("a stream", () => {
+  it("is opened anew, under a generation never used, when the node says that it does not know us", () => {
+    const scheduler = new Scheduler()
+    const before = scheduler.generation(0)
+    scheduler.events(0, [{ type: "SYNC" }])
+    scheduler.hear(nodeActor(0), { kind: "NodeUp", epoch: 1, node: 0, incarnation: 1, policy: "mqms-steal" })
+    expect(scheduler.generation(0)).toBe(before + 1)
+    expect(new Scheduler("mqms-steal", 2).generation(0)).toBeGreaterThan(before + 1)
+  })
+
+  it("of an earlier life of the node is over: its words change nothing", () => {
+    const scheduler = new Scheduler()
+    scheduler.events(0, [{ type: "SYNC" }], { incarnation: 2 })
+    expect(scheduler.events(0, [fresh("a"), idle(0)], { incarnation: 1 })).toEqual([])
+    expect(scheduler.hear(nodeActor(0), { kind: "NodeUp", epoch: 1, node: 0, incarnation: 1, policy: "mqms" })).toEqual([])
+  })
+
+  it("under a policy that we have not heard of makes us ask how things stand", () => {
+    const scheduler = new Scheduler("mqms", 2)
+    const body = { kind: "SchedulerEvents", epoch: 2, queue: "cpu-0", generation: 1, node: 0, incarnation: 1, seq: 4, events: [] } as const
+    expect(kinds(scheduler.hear(nodeActor(0), { ...body, events: [] }))).toEqual(["SchedulerAttach → node.0"])
+    scheduler.hear(nodeActor(0), { kind: "NodeUp", epoch: 2, node: 0, incarnation: 1, policy: "mqms-warm" })
+    expect(scheduler.machine.inspect()).toMatchObject({ epoch: 2, policy: "mqms-warm", active: true })
+    scheduler.hear(nodeActor(0), { kind: "NodeUp", epoch: 3, node: 0, incarnation: 1, policy: "sqms" })
+    expect(scheduler.machine.inspect()).toMatchObject({ epoch: 3, active: false })
+  })
+})

@@ -1,0 +1,198 @@
+import { describe, expect, it } from "vitest"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Effect } from "@backplane/foundation-actor/machine"
+import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Json } from "@backplane/foundation-base/json"
+import type { NodeReport } from "@backplane/compute-contract/task-messages"
+import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
+import { nodeActor } from "@backplane/scenario-machine/topology"
+import type { HypervisorHears, HypervisorSays } from "./hypervisor-context.ts"
+import { HypervisorMachine } from "./hypervisor.ts"
+import { percent } from "./run-result.ts"
+
+type Out = readonly Effect<HypervisorSays>[]
+const tick = (number: number): VirtualTime => virtualTime((number + 1) * 1_000_000)
+const job = (name: string, more: object = {}): NonNullable<MachineInput["jobs"]>[number] => ({ name, run: 10, workingSet: 5, ...more })
+
+/** A hypervisor over two nodes with a CPU each, with a disk that is as slow as the test wants. */
+class Hypervisor {
+  readonly machine: HypervisorMachine
+  readonly disk: Map<string, Json>
+  #unwritten: string[] = []
+
+  constructor(input: MachineInput, disk = new Map<string, Json>()) {
+    this.disk = disk
+    this.machine = new HypervisorMachine({ spec: resolveMachineSpec({ topology: { nodes: 2, cpus: 2 }, ...input }) })
+    this.#keep(this.machine.start(virtualTime(0), disk))
+  }
+
+  hear(from: ActorId, body: HypervisorHears, now = tick(1)): Out {
+    return this.#keep(this.machine.step(now, { kind: "message", from, body }))
+  }
+
+  due(now: VirtualTime, key: string): Out {
+    return this.#keep(this.machine.step(now, { kind: "timer", key }))
+  }
+
+  report(node: number, more: Partial<NodeReport> = {}): Out {
+    const rest = { tick: 1, epoch: 1, holds: [], idleCpus: 1, dispatches: 0, bypasses: 0, ...more }
+    return this.hear(nodeActor(node), { kind: "NodeReport", node, incarnation: 1, ...rest })
+  }
+
+  /** All that was written is on disk now. */
+  written(): string[] {
+    const keys = this.#unwritten
+    this.#unwritten = []
+    return keys.flatMap((key) => kinds(this.#keep(this.machine.step(tick(1), { kind: "persisted", key }))))
+  }
+
+  /** Both nodes are heard of, and the first jobs are on their way. */
+  ready(): string[] {
+    this.report(0)
+    this.report(1)
+    return this.written()
+  }
+
+  #keep(effects: Out): Out {
+    for (const effect of effects) {
+      if (effect.kind !== "persist") continue
+      this.#unwritten.push(effect.key)
+      this.disk.set(effect.key, effect.value)
+    }
+    return effects
+  }
+}
+
+const kinds = (effects: Out): string[] =>
+  effects.flatMap((effect) => (effect.kind === "send" ? [`${effect.body.kind} → ${effect.to}`] : []))
+const holds = (task: string, attempt = 1): NodeReport["holds"] => [{ task, attempt, state: "waiting", queue: "all", sinceTick: 0 }]
+const accepted = (task: string, node: number): HypervisorHears => ({ kind: "TaskAccepted", task, attempt: 1, node })
+const finished = (task: string, node: number, attempt = 1): HypervisorHears => ({
+  kind: "TaskFinished",
+  task,
+  attempt,
+  node,
+  tick: 20,
+  runtime: 10,
+})
+
+describe("a job is started", () => {
+  it("only when its node has been heard of and its record is on disk", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a")] })
+    expect(kinds(hypervisor.report(0))).toEqual([])
+    expect(hypervisor.written()).toEqual(["TaskSubmit → node.0"])
+  })
+
+  it("over the nodes in turn, and again until answered", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a"), job("b")] })
+    expect(hypervisor.ready()).toEqual(["TaskSubmit → node.0", "TaskSubmit → node.1"])
+    hypervisor.hear(nodeActor(0), accepted("a", 0))
+    expect(kinds(hypervisor.due(tick(3), "retry"))).toEqual(["TaskSubmit → node.1"])
+  })
+
+  it("on no second node: one that is seen on another node was accepted", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a")] })
+    hypervisor.ready()
+    hypervisor.report(1, { holds: holds("a") })
+    expect(kinds(hypervisor.due(tick(3), "retry"))).toEqual([])
+    expect(hypervisor.machine.inspect()).toMatchObject({ jobs: { live: 1, submitted: 0 } })
+  })
+
+  it("by a hypervisor begun anew where no record says otherwise, and not where one does", () => {
+    const disk = new Map<string, Json>()
+    const before = new Hypervisor({ jobs: [job("a"), job("b", { arrival: 50 })] }, disk)
+    before.ready()
+    before.hear(nodeActor(0), accepted("a", 0))
+    const after = new Hypervisor({ jobs: [job("a"), job("b", { arrival: 50 })] }, disk)
+    after.ready()
+    expect(after.machine.inspect()).toMatchObject({ jobs: { live: 1, due: 1 } })
+  })
+})
+
+describe("the end of a job", () => {
+  it("is confirmed when it is on disk, and a copy of the word at once", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a")] })
+    hypervisor.ready()
+    expect(kinds(hypervisor.hear(nodeActor(0), finished("a", 0))).filter((kind) => kind.startsWith("TaskFinishedSeen"))).toEqual([])
+    expect(hypervisor.written()).toContain("TaskFinishedSeen → node.0")
+    expect(kinds(hypervisor.hear(nodeActor(0), finished("a", 0)))).toContain("TaskFinishedSeen → node.0")
+  })
+})
+
+describe("a task is lost", () => {
+  const lost = (restartable: boolean): { readonly hypervisor: Hypervisor; readonly effects: Out } => {
+    const hypervisor = new Hypervisor({ jobs: [job("a", { restartable })] })
+    hypervisor.ready()
+    hypervisor.hear(nodeActor(0), accepted("a", 0))
+    const effects = hypervisor.report(0, { incarnation: 2 })
+    return { hypervisor, effects }
+  }
+
+  it("with its node, and begins again where it may; the lease of the life before is given back", () => {
+    const { hypervisor } = lost(true)
+    expect(hypervisor.written()).toContain("TaskSubmit → node.0")
+    expect(hypervisor.machine.inspect()).toMatchObject({ live: [{ job: "a", attempt: 2 }] })
+    expect(kinds(hypervisor.due(tick(5), "retry"))).toContain("FrameRelease → memory.0")
+  })
+
+  it("with its node for good where it may not, and is named", () => {
+    expect(lost(false).hypervisor.machine.inspect()).toMatchObject({ jobs: { lost: 1 }, lost: [{ job: "a", reason: "node 0 restarted" }] })
+  })
+
+  it("when nobody holds it in three reports", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a", { restartable: true })] })
+    hypervisor.ready()
+    hypervisor.hear(nodeActor(0), accepted("a", 0))
+    for (let count = 0; count < 2; count++) hypervisor.report(0)
+    hypervisor.due(tick(50), "check")
+    expect(hypervisor.machine.inspect()).toMatchObject({ jobs: { restarts: 0 } })
+    hypervisor.report(0)
+    hypervisor.due(tick(100), "check")
+    expect(hypervisor.machine.inspect()).toMatchObject({ jobs: { restarts: 1 } })
+  })
+
+  it("and a life given up that is seen again is revoked", () => {
+    const { hypervisor } = lost(true)
+    expect(kinds(hypervisor.report(1, { holds: holds("a", 1) }))).toContain("TaskRevoke → node.1")
+    expect(kinds(hypervisor.hear(nodeActor(1), { kind: "TaskMoved", task: "a", attempt: 1, node: 1 }))).toEqual(["TaskRevoke → node.1"])
+  })
+})
+
+describe("a change of policy", () => {
+  const input: MachineInput = {
+    jobs: [job("a")],
+    actions: [
+      { atTick: 5, swap: "mqms" },
+      { atTick: 9, swap: "sqms" },
+    ],
+  }
+
+  it("is told to the nodes when it is on disk, and to one that is behind whenever it reports", () => {
+    const hypervisor = new Hypervisor(input)
+    hypervisor.ready()
+    expect(kinds(hypervisor.due(tick(5), "action/0000"))).toEqual([])
+    expect(hypervisor.written()).toEqual(["PolicySwap → node.0", "PolicySwap → node.1"])
+    hypervisor.hear(nodeActor(0), { kind: "PolicySwapped", epoch: 2, node: 0 })
+    hypervisor.hear(nodeActor(1), { kind: "PolicySwapped", epoch: 2, node: 1 })
+    expect(kinds(hypervisor.report(1, { epoch: 1 }))).toContain("PolicySwap → node.1")
+  })
+
+  it("that fell into the time when the hypervisor was down is made up for, once", () => {
+    const disk = new Map<string, Json>()
+    const before = new Hypervisor(input, disk)
+    before.ready()
+    before.due(tick(5), "action/0000")
+    const after = new HypervisorMachine({ spec: resolveMachineSpec({ topology: { nodes: 2, cpus: 2 }, ...input }) })
+    const timers = after
+      .start(tick(30), disk)
+      .flatMap((effect) => (effect.kind === "timer" && effect.key.startsWith("action") ? [effect] : []))
+    expect(timers).toEqual([{ kind: "timer", key: "action/0001", at: tick(30) }])
+    expect(after.inspect()).toMatchObject({ epoch: 2, policy: "mqms" })
+  })
+})
+
+describe("a figure in percent", () => {
+  it("has two decimals, and a tie goes to the even one", () => {
+    expect([percent(29, 32), percent(1, 3), percent(0, 0), percent(1, 1), percent(3, 32)]).toEqual([90.62, 33.33, 0, 100, 9.38])
+  })
+})
