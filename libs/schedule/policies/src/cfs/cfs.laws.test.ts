@@ -2,9 +2,12 @@ import fc from "fast-check"
 import { expect, it } from "vitest"
 import { Random } from "@backplane/foundation-base/random"
 import { drawShares } from "../suite/drawn-shares.ts"
+import { drive } from "../suite/drive.ts"
 import { shareAmong, shareAmongHogs } from "../suite/shares.ts"
 import { viewOf } from "../suite/views.ts"
-import { hogs } from "../suite/workload.ts"
+import { drawWorkload, hogs } from "../suite/workload.ts"
+import { PolicyQueue } from "../policy-queue.ts"
+import { NaiveCfs } from "./naive-cfs.ts"
 import { cfs, LATENCY_SLICES, LATENCY_TASKS_MAX } from "./cfs.ts"
 
 const RUNS = { numRuns: Number(process.env["SCHEDULE_LAW_RUNS"] ?? 60) }
@@ -54,4 +57,16 @@ it("a changed weight counts at once", () => {
   queue.enqueue(viewOf("a", { taskSeq: 2, weight: 300 }), 0, "new")
   expect(queue.pick(0, 0)).toMatchObject({ task: "b" })
   expect(queue.sliceTicks("b")).toBe((LATENCY_SLICES * 10) / 4)
+})
+
+it("decides exactly as the naive form, which searches a list", () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 3 }), (seed, tasks, cpus) => {
+      const workload = drawWorkload(new Random(seed), { tasks, cpus })
+      const settings = { seed: 1, queue: "all", cpus: [0, 1, 2], sliceTicks: workload.sliceTicks }
+      const naive = new PolicyQueue(new NaiveCfs({ sliceTicks: workload.sliceTicks, floor: "kept" }))
+      expect(drive(cfs.create(settings), workload).decisions).toEqual(drive(naive, workload).decisions)
+    }),
+    RUNS,
+  )
 })

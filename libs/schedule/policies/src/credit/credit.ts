@@ -88,11 +88,11 @@ export class CreditDiscipline implements Discipline<CreditState> {
       state.credits = Math.min(most, state.credits + Math.floor((passed * this.#cpus * purse * weightOf(view)) / weights))
       if (state.credits === purse && place === "between") state.isActive = false
     }
-    this.#sort()
+    this.#reorder()
   }
 
   /** Those whose priority changed go to the tail of their new list, in the order in which they stood. */
-  #sort(): void {
+  #reorder(): void {
     for (const account of this.#lists.items()) {
       const level = levelOf(account.state)
       if (level === account.state.level) continue

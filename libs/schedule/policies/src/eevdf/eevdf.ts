@@ -16,6 +16,8 @@ export interface EevdfState {
   load: number
   /** Kept while it does not compete: V − at. Above 0: it is owed. */
   lag: number
+  /** Of the run in progress, what `at` has moved already. */
+  advanced: number
 }
 
 type EevdfAccount = Account<EevdfState>
@@ -26,17 +28,20 @@ export class EevdfDiscipline implements Discipline<EevdfState> {
   readonly #clock = new AverageClock()
   /** The waiting by `at`, ranked by deadline. */
   readonly #waiting = new TaskTree<EevdfAccount>()
+  readonly #running = new Set<EevdfAccount>()
+  #advancedTo = 0
 
   constructor(sliceTicks: number) {
     this.#sliceTicks = sliceTicks
   }
 
   open(): EevdfState {
-    return { at: 0, deadline: 0, load: 0, lag: 0 }
+    return { at: 0, deadline: 0, load: 0, lag: 0, advanced: 0 }
   }
 
   insert(account: EevdfAccount): void {
     const { state, view } = account
+    if (this.#running.delete(account)) this.#serve(state, -state.advanced) // it was refused, and did not run
     if (state.load > 0 && state.load !== weightOf(view)) this.close(account)
     if (state.load === 0) this.#join(account)
     this.#waiting.insert({ item: account, key: state.at, weight: state.load, rank: state.deadline })
@@ -44,6 +49,20 @@ export class EevdfDiscipline implements Discipline<EevdfState> {
 
   delete(account: EevdfAccount): void {
     this.#waiting.remove(account)
+    account.state.advanced = 0
+    this.#running.add(account)
+  }
+
+  /** Runs in progress count too: who joins in the middle of one would otherwise gain the part that is not yet charged. */
+  advance(now: number): void {
+    for (const { state } of this.#running) this.#serve(state, virtualOf(now - this.#advancedTo, state.load))
+    this.#advancedTo = now
+  }
+
+  #serve(state: EevdfState, virtual: number): void {
+    state.at += virtual
+    state.advanced += virtual
+    this.#clock.move(state.load, virtual)
   }
 
   /** With CPUs that not all may use, nobody who may run here need be eligible; no CPU idles for that. */
@@ -59,9 +78,8 @@ export class EevdfDiscipline implements Discipline<EevdfState> {
 
   charge(account: EevdfAccount, ranTicks: number, why: ChargeReason): void {
     const { state } = account
-    const virtual = virtualOf(ranTicks, state.load)
-    state.at += virtual
-    this.#clock.move(state.load, virtual)
+    this.#running.delete(account)
+    this.#serve(state, virtualOf(ranTicks, state.load) - state.advanced)
     if (why === "blocked") return this.close(account)
     // Who gives way gives up the rest of its slice: it asks for a whole one anew, which is due later.
     if (state.at >= state.deadline || why === "yield") this.#ask(state)
@@ -72,7 +90,9 @@ export class EevdfDiscipline implements Discipline<EevdfState> {
   }
 
   /** Leaves the competition and keeps its lag, of at most a slice either way. */
-  close({ state }: EevdfAccount): void {
+  close(account: EevdfAccount): void {
+    const { state } = account
+    this.#running.delete(account)
     if (state.load === 0) return
     const lagMost = virtualOf(this.#sliceTicks, state.load)
     state.lag = Math.max(-lagMost, Math.min(lagMost, this.#clock.now - state.at))

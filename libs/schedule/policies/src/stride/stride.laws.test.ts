@@ -2,6 +2,7 @@ import fc from "fast-check"
 import { expect, it } from "vitest"
 import { Random } from "@backplane/foundation-base/random"
 import { drawShares, pairErrorMost } from "../suite/drawn-shares.ts"
+import { gainByComingAndGoing } from "../suite/share-laws.ts"
 import { shareAmong, shareAmongHogs } from "../suite/shares.ts"
 import { hogs } from "../suite/workload.ts"
 import { stride } from "./stride.ts"
@@ -25,16 +26,11 @@ it("a joiner is served from then on by its weight, and does not catch up on what
   expect(Math.abs((ran[1] ?? 0) - 300)).toBeLessThanOrEqual(20)
 })
 
-it("leaving and coming back wins nothing: a task that sleeps after every slice gets no more than its share of the time it wanted", () => {
-  const inAndOut = {
-    name: "in-and-out",
-    weight: 100,
-    arrivalTick: 0,
-    affinity: [],
-    bursts: Array.from({ length: 500 }, () => ({ runTicks: 5, sleepTicks: 5 })),
-  }
-  const { result, fluid } = shareAmong(stride, [...hogs([100], 5000), inAndOut], { ticks: 2000, sliceTicks: 10 })
-  const fate = result.fates[1]
-  if (fate === undefined) throw new Error("it is there")
-  expect(fate.ranTicks).toBeLessThanOrEqual(fluid.dueTicks(fate) * 1.1 + 10)
+it("coming and going wins nothing", () => {
+  fc.assert(
+    fc.property(fc.nat(), (seed) => {
+      expect(gainByComingAndGoing(stride, new Random(seed), 1000)).toBeNull()
+    }),
+    RUNS,
+  )
 })

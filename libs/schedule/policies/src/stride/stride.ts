@@ -21,8 +21,10 @@ class StrideDiscipline implements Discipline<StrideState> {
   readonly isWeighted = true
   readonly #sliceTicks: number
   readonly #waiting = new TaskTree<StrideAccount>()
-  /** Pass of a client that held all tickets: grows by the service given over the tickets that compete. */
+  readonly #running = new Set<StrideAccount>()
+  /** Pass of a client that held all tickets: grows with the time that CPUs run, over the tickets that compete. */
   #globalPass = 0
+  #advancedTo = 0
   #tickets = 0
 
   constructor(sliceTicks: number) {
@@ -35,6 +37,7 @@ class StrideDiscipline implements Discipline<StrideState> {
 
   insert(account: StrideAccount): void {
     const { state, view } = account
+    this.#running.delete(account)
     if (state.load > 0 && state.load !== weightOf(view)) this.#rescale(account)
     if (state.load === 0) {
       state.load = weightOf(view)
@@ -46,6 +49,7 @@ class StrideDiscipline implements Discipline<StrideState> {
 
   delete(account: StrideAccount): void {
     this.#waiting.remove(account)
+    this.#running.add(account)
   }
 
   choose(cpu: number): StrideAccount | undefined {
@@ -60,7 +64,7 @@ class StrideDiscipline implements Discipline<StrideState> {
   charge(account: StrideAccount, ranTicks: number, why: ChargeReason): void {
     const { state } = account
     state.pass += virtualOf(ranTicks, state.load)
-    this.#globalPass += virtualOf(ranTicks, this.#tickets)
+    this.#running.delete(account)
     if (why === "blocked") this.close(account)
   }
 
@@ -68,13 +72,21 @@ class StrideDiscipline implements Discipline<StrideState> {
     return this.#sliceTicks
   }
 
-  /** What remains is bounded by a stride either way: who was kept off by others' affinity cannot save up. */
-  close({ state }: StrideAccount): void {
+  /** What remains is bounded by two strides, which no fair run exceeds: who was kept off by others' affinity cannot save up. */
+  close(account: StrideAccount): void {
+    const { state } = account
+    this.#running.delete(account)
     if (state.load === 0) return
-    const stride = virtualOf(this.#sliceTicks, state.load)
-    state.remain = Math.max(-stride, Math.min(stride, state.pass - this.#globalPass))
+    const remainMost = 2 * virtualOf(this.#sliceTicks, state.load)
+    state.remain = Math.max(-remainMost, Math.min(remainMost, state.pass - this.#globalPass))
     this.#tickets -= state.load
     state.load = 0
+  }
+
+  /** Slices in progress count too: who joins in the middle of one would otherwise gain the part that is not yet charged. */
+  advance(now: number): void {
+    if (this.#tickets > 0) this.#globalPass += virtualOf((now - this.#advancedTo) * this.#running.size, this.#tickets)
+    this.#advancedTo = now
   }
 
   /** With other tickets, the rest of the wait changes as the stride does. */

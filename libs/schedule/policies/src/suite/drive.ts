@@ -16,6 +16,8 @@ export interface TaskFate {
   state: "absent" | "waiting" | "running" | "sleeping" | "elsewhere" | "dead"
   ranTicks: number
   waitMostTicks: number
+  /** When it was put on a CPU last. */
+  startTick: number
   finishTick: number
   burst: number
   burstLeft: number
@@ -177,6 +179,7 @@ class Drive {
     if (!Number.isInteger(sliceTicks) || sliceTicks < 1) return this.#wrong(`gives ${view.task} a slice of ${sliceTicks}`)
     this.#decisions.push(`${this.#tick} cpu ${cpu.cpu} ${view.task} ${sliceTicks}`)
     fate.state = "running"
+    fate.startTick = this.#tick
     fate.waitMostTicks = Math.max(fate.waitMostTicks, this.#tick - fate.waitingSince)
     Object.assign(cpu, { task: fate, ranTicks: 0, sliceLeft: sliceTicks })
   }
@@ -245,6 +248,7 @@ function newFate(plan: TaskPlan, ordinal: number): TaskFate {
     state: "absent",
     ranTicks: 0,
     waitMostTicks: 0,
+    startTick: -1,
     finishTick: -1,
     burst: 0,
     burstLeft: plan.bursts[0]?.runTicks ?? 1,
