@@ -10,7 +10,7 @@ import { MESSAGES } from "./message-schemas.ts"
 
 interface Checker {
   Check(value: unknown): boolean
-  Errors(value: unknown): readonly { readonly instancePath: string; readonly message: string }[]
+  Errors(value: unknown): readonly { readonly instancePath: string; readonly message: string; readonly keyword: string }[]
 }
 
 type Decoded =
@@ -28,7 +28,9 @@ export class MessageCodec {
     if (checker === null) return { rejection: { field: "/kind", reason: `there is no message ${kind.slice(0, 64)}` } }
     if (checker.Check(value)) return { body: value as unknown as Body }
     const wrong = checker.Errors(value)[0]
-    return { rejection: { field: wrong?.instancePath ?? "", reason: `${kind}: ${wrong?.message ?? "does not fit its schema"}` } }
+    // A field too many fails against the schema `false`, which is no news to anyone.
+    const what = wrong?.keyword === "boolean" ? "there is no such field" : (wrong?.message ?? "does not fit its schema")
+    return { rejection: { field: wrong?.instancePath ?? "", reason: `${kind}: ${what}` } }
   }
 
   encode(body: Body): Json {

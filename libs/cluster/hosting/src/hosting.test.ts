@@ -1,0 +1,124 @@
+import { describe, expect, it } from "vitest"
+import { actorKind, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import { hostedActors } from "@backplane/scenario-machine/topology"
+import { GONE_MILLISECONDS, Hosting, type AliveNotice, type HostingRequest } from "./hosting.ts"
+import { SERVICE_OF_KIND } from "./hosting-plan.ts"
+
+const spec = resolveMachineSpec({ name: "m", topology: { nodes: 2, cpus: 4 }, schedule: { policy: "mqms" }, jobs: [] })
+const INSTANCES = ["hypervisor-0", "memory-controller-0", "numa-node-0", "numa-node-1", "cpu-scheduler-0", "cpu-scheduler-1"]
+
+const alive = (instance: string, more: Partial<AliveNotice> = {}): AliveNotice => ({
+  service: instance.replace(/-\d+$/, ""),
+  instance,
+  incarnation: "first",
+  hosting: [],
+  ...more,
+})
+
+/** Processes that do what they are asked, and say so. */
+class Processes {
+  readonly hosting = new Hosting()
+  readonly runs = new Map<string, Map<string, number>>(INSTANCES.map((instance) => [instance, new Map<string, number>()]))
+
+  hear(now: number, instances: readonly string[] = INSTANCES): void {
+    for (const instance of instances) this.carryOut(this.hosting.onAlive(now, this.notice(instance)))
+  }
+
+  notice(instance: string): AliveNotice {
+    const hosting = [...(this.runs.get(instance) ?? [])].map(([actor, epoch]) => ({ machine: "m", actor: actor as ActorId, epoch }))
+    return alive(instance, { hosting })
+  }
+
+  carryOut(requests: readonly HostingRequest[]): void {
+    for (const request of requests) {
+      const runs = this.runs.get(request.instance)
+      for (const actor of request.actors) {
+        if (request.op === "host") runs?.set(actor, request.epoch)
+        else runs?.delete(actor)
+      }
+    }
+  }
+
+  create(): void {
+    this.hear(0)
+    const made = this.hosting.create(spec)
+    if ("refused" in made) throw new Error(made.refused)
+    this.carryOut(made.requests)
+    this.hear(1)
+  }
+}
+
+describe("hosting", () => {
+  it("places every actor once, with the service of its kind, neighbours together", () => {
+    const processes = new Processes()
+    processes.create()
+    const placed = [...processes.runs].flatMap(([instance, actors]) => [...actors.keys()].map((actor) => [actor, instance] as const))
+    expect(placed.map(([actor]) => actor).sort()).toEqual([...hostedActors(spec)].sort())
+    for (const [actor, instance] of placed) expect(instance).toContain(SERVICE_OF_KIND[actorKind(actor as ActorId)])
+    expect([...(processes.runs.get("cpu-scheduler-0")?.keys() ?? [])]).toEqual(["scheduler.cpu-0", "scheduler.cpu-1"])
+    expect(processes.hosting.isReady("m")).toBe(true)
+  })
+
+  it("refuses a machine that lacks a service, by the name of the service", () => {
+    const hosting = new Hosting()
+    hosting.onAlive(0, alive("numa-node-0"))
+    expect(hosting.create(spec)).toMatchObject({ refused: expect.stringContaining("cpu-scheduler, memory-controller, hypervisor") })
+  })
+
+  it("refuses a second machine of one name", () => {
+    const processes = new Processes()
+    processes.create()
+    expect(processes.hosting.create(spec)).toMatchObject({ refused: expect.stringContaining("take another name") })
+  })
+
+  it("asks again for what a lost request left out", () => {
+    const processes = new Processes()
+    processes.hear(0)
+    processes.hosting.create(spec) // the requests are lost
+    expect(processes.hosting.isReady("m")).toBe(false)
+    processes.hear(1)
+    processes.hear(2)
+    expect(processes.hosting.isReady("m")).toBe(true)
+  })
+
+  it("begins the actors of a restarted process again, with a higher epoch", () => {
+    const processes = new Processes()
+    processes.create()
+    const requests = processes.hosting.onAlive(2, alive("numa-node-0", { incarnation: "second" }))
+    expect(requests).toEqual([{ op: "host", instance: "numa-node-0", machine: "m", epoch: 2, actors: ["node.0"] }])
+  })
+
+  it("moves the actors of a process that is gone to another of its service, with a higher epoch, and takes the wanderer down", () => {
+    const processes = new Processes()
+    processes.create()
+    const others = INSTANCES.filter((instance) => instance !== "numa-node-1")
+    processes.hear(GONE_MILLISECONDS + 2, others)
+    const requests = processes.hosting.onTick(GONE_MILLISECONDS + 2)
+    expect(requests).toEqual([{ op: "host", instance: "numa-node-0", machine: "m", epoch: 2, actors: ["node.1"] }])
+    processes.carryOut(requests)
+    const back = processes.hosting.onAlive(GONE_MILLISECONDS + 3, processes.notice("numa-node-1"))
+    expect(back).toEqual([{ op: "unhost", instance: "numa-node-1", machine: "m", actors: ["node.1"] }])
+  })
+
+  it("takes down the actors of a machine that is destroyed, and of one that it does not know", () => {
+    const processes = new Processes()
+    processes.create()
+    processes.carryOut(processes.hosting.destroy("m") ?? [])
+    expect([...processes.runs.values()].every((actors) => actors.size === 0)).toBe(true)
+    expect(processes.hosting.destroy("m")).toBeNull()
+    const stray = { machine: "old", actor: "node.0" as ActorId, epoch: 1 }
+    expect(processes.hosting.onAlive(9, alive("numa-node-0", { hosting: [stray] }))).toMatchObject([{ op: "unhost", machine: "old" }])
+  })
+
+  it("taken over from an earlier life disturbs nobody", () => {
+    const processes = new Processes()
+    processes.create()
+    const machine = processes.hosting.machines.get("m")
+    const places = [...(machine?.places ?? [])].map(([actor, place]) => ({ actor, ...place }))
+    const next = new Hosting()
+    next.restore({ spec, places })
+    for (const instance of INSTANCES) expect(next.onAlive(0, processes.notice(instance))).toEqual([])
+    expect(next.isReady("m")).toBe(true)
+  })
+})
