@@ -5,7 +5,11 @@
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
-import { actorId } from "@backplane/foundation-actor/actor-id"
+import { actorId, actorIndex, actorKind } from "@backplane/foundation-actor/actor-id"
+import type { Machine } from "@backplane/foundation-actor/machine"
+import type { GuestState, HartRecord } from "@backplane/compute-contract/guest-state"
+import type { TaskEngine, TaskProgress } from "@backplane/compute-contract/task-engine"
+import { NodeMachine } from "@backplane/compute-node/node"
 import { readGuestImage } from "@backplane/compute-image/guest-image"
 import { POLICY_NAMES, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { Rejection } from "@backplane/scenario-machine/rejection"
@@ -16,6 +20,8 @@ import { guestFileReader } from "@backplane/trap-guest/guest-files"
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
+import { machineActor, type ActorMaker } from "./machine-actors.ts"
+import { taskEngines } from "./task-engines.ts"
 import { machineWorld, outcomeOf, simulate, type RunOutcome } from "./simulate.ts"
 
 const SCENARIO = join(import.meta.dirname, "../../hypervisor/scenarios/guests.yaml")
@@ -123,6 +129,62 @@ describe("guests of a machine in simulation", () => {
     const result = resultOf(simulate(spec, { fingerprint: "off", stepsMax: STEPS_MAX, faults }))
     expect(result.guests).toEqual(alone)
   })
+})
+
+/** Nodes whose guests lose something on the way to another node. */
+function forgetfulNodes(forget: (state: GuestState) => GuestState | undefined): ActorMaker {
+  return (spec, id, incarnation) => {
+    if (actorKind(id) !== "node") return machineActor(spec, id, incarnation)
+    const { jobs, guests } = taskEngines(spec)
+    const forgetful: TaskEngine = {
+      refusal: (task) => guests?.refusal(task) ?? null,
+      open(task, before) {
+        const work = guests?.open(task, before)
+        if (work === undefined) throw new Error("the engine runs guests")
+        const progress = (): TaskProgress => {
+          const { left, guest } = work.progress()
+          const kept = guest === undefined ? undefined : forget(guest)
+          return kept === undefined ? { left } : { left, guest: kept }
+        }
+        return {
+          plan: (slice) => work.plan(slice),
+          run: (slice) => work.run(slice),
+          progress,
+          outcome: () => work.outcome(),
+          close: () => work.close(),
+        }
+      },
+    }
+    return new NodeMachine({ spec, node: Number(actorIndex(id)), incarnation, engines: { jobs, guests: forgetful } }) as Machine
+  }
+}
+
+describe("a move that forgets something shows in what came of the guests, or in their ticks", () => {
+  const hart = (state: GuestState, change: Partial<HartRecord>): GuestState => {
+    const harts = state.board.harts.map((each) => ({ ...each, ...change }))
+    return { ...state, board: { ...state.board, harts } }
+  }
+  const BUGS: Readonly<Record<string, (state: GuestState) => GuestState | undefined>> = {
+    "all of it: the guest begins again": () => undefined,
+    "its registers": (state) => hart(state, { registers: new Array<string>(32).fill("0x0") }),
+    "how much it has run": (state) => hart(state, { instret: "0x0" }),
+    "its last page": ({ board, ...state }) => ({ ...state, board: { ...board, pages: board.pages.slice(0, -1) } }),
+    "what its ticks have paid for": (state) => ({ ...state, grantedUnits: 0 }),
+    "the rest of its window": ({ board, ...state }) => ({ ...state, board: { ...board, windowLeft: 1 } }),
+  }
+  const spec = readScenario()
+  const run = (make?: ActorMaker): object => {
+    const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX }, make)
+    world.run({ until: new TickClock(spec.clock).start(2000), stop: () => outcomeOf(world) !== null })
+    const outcome = outcomeOf(world)
+    return outcome === null || !("result" in outcome)
+      ? { outcome }
+      : { guests: outcome.result.guests, ticks: ticksOfGuests(outcome.result) }
+  }
+  const honest = run()
+
+  it("nothing is forgotten", () => expect(run(forgetfulNodes((state) => state))).toEqual(honest))
+  it.each(Object.keys(BUGS))("%s", (bug) => expect(run(forgetfulNodes(BUGS[bug]!))).not.toEqual(honest))
 })
 
 describe("a guest that cannot be", () => {

@@ -14,6 +14,7 @@ import { describe, expect, it } from "vitest"
 import { GuestEngine } from "./guest-engine.ts"
 import type { GuestParts } from "./guest-parts.ts"
 import type { EngineTask, TaskProgress } from "@backplane/compute-contract/task-engine"
+import type { GuestState } from "@backplane/compute-contract/guest-state"
 import type { GuestSpec } from "@backplane/scenario-machine/guest-spec"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
 
@@ -146,6 +147,24 @@ describe("a guest as a task", () => {
       return new GuestEngine(PARTS).open(spec, { left: 0, guest: { ...guest!, ended: null } })
     }
     expect(runInSlices(new GuestEngine(PARTS).open(spec, null), 3, forgetful)).not.toEqual(expected)
+  })
+
+  it("brings along what it has written so far", () => {
+    const spec = specOf("tohost", { instructionsPerTick: 3 })
+    const move =
+      (change: (state: GuestState) => GuestState) =>
+      (task: EngineTask): EngineTask =>
+        new GuestEngine(PARTS).open(spec, { left: 0, guest: change(task.progress().guest!) })
+    const expected = straight(spec)
+    expect(
+      runInSlices(
+        new GuestEngine(PARTS).open(spec, null),
+        4,
+        move((state) => state),
+      ),
+    ).toEqual(expected)
+    const forgetful = move((state) => ({ ...state, console: { kept: "", bytes: 0 } }))
+    expect(runInSlices(new GuestEngine(PARTS).open(spec, null), 4, forgetful)).not.toEqual(expected)
   })
 
   it("does not show in the node before its slice is over: a plan made twice is the same, and so is one that is dropped", () => {
