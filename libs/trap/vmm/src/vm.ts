@@ -17,12 +17,13 @@ import { exitHandler, inject, type HandleExit } from "./handle-exit.ts"
 import { Ledger } from "./ledger.ts"
 import { PhysicalMap } from "./physical-map.ts"
 import { Shadow } from "./shadow.ts"
+import { SystemCalls } from "./system-calls.ts"
 import { Vcpu } from "./vcpu.ts"
 import { VmDevices } from "./vm-devices.ts"
 import type { BoardEnd, BoardOptions, BoardStop, BootImage } from "@backplane/trap-board/board-types"
 import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
 import type { Moment } from "@backplane/trap-csr/moment"
-import type { Entry, ExitView, Request } from "./entry.ts"
+import type { Entry, ExitClass, ExitView, Request } from "./entry.ts"
 import type { MachineFrames } from "./machine-frames.ts"
 import type { MachineSwitch } from "./machine-switch.ts"
 import type { TranslationView } from "@backplane/trap-csr/translation"
@@ -63,6 +64,7 @@ export class Vm {
   readonly vcpus: readonly Vcpu[]
   readonly console = new Console()
   readonly ledger = new Ledger()
+  readonly systemCalls = new SystemCalls()
   readonly #place: VmPlace
   readonly #options: VmOptions
   readonly #clock: MachineClock
@@ -237,7 +239,7 @@ export class Vm {
     if (interrupt !== null) {
       const injected = inject(vcpu, { cause: interrupt, interrupt: true, value: 0n, pc: machineSwitch.readPc(vcpu) })
       if (injected.step.kind === "trap") machineSwitch.writePc(vcpu, injected.step.pc)
-      this.#countOwn(injected.cause)
+      this.#count(vcpu, { cause: injected.cause, class: "R", exited: this.#options.mode === "trap" })
     }
     const deadline = vcpu.deadline(this.#devices.timer(vcpu.index))
     const untilTimer = deadline !== null && deadline > moment.time ? this.#clock.unitsUntil(deadline - moment.time) : Infinity
@@ -254,15 +256,14 @@ export class Vm {
     const view: ExitView = { moment: this.#moment(vcpu), register: (index) => engine.readRegister(cpu, index) }
     const assisted = this.#options.mode === "assist" ? assist(this.#devices, vcpu, { exit, view }) : null
     const answer = assisted ?? this.#handleExit(vcpu, exit, view)
-    if (assisted === null) this.ledger.count(answer.cause, answer.class)
-    else this.ledger.countAssisted(answer.cause)
+    this.#count(vcpu, { cause: answer.cause, class: answer.class, exited: assisted === null })
     this.#finish(vcpu, { answer, cpu })
   }
 
-  /** The guest takes an interrupt: the VMM's work, unless the CPU delivers it. */
-  #countOwn(cause: string): void {
-    if (this.#options.mode === "assist") this.ledger.countAssisted(cause)
-    else this.ledger.count(cause, "R")
+  #count(vcpu: Vcpu, exit: { readonly cause: string; readonly class: ExitClass; readonly exited: boolean }): void {
+    if (exit.exited) this.ledger.count(exit.cause, exit.class)
+    else this.ledger.countAssisted(exit.cause)
+    this.systemCalls.see({ vcpu: vcpu.index, cause: exit.cause, exited: exit.exited, user: vcpu.file.get(Slot.privilege) === 0n })
   }
 
   #finish(vcpu: Vcpu, { answer, cpu }: { readonly answer: Entry | Request; readonly cpu: number }): void {
