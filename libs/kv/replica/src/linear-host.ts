@@ -7,7 +7,7 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { KvRequest, Operation } from "@backplane/kv-contract/client-messages"
 import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
-import { ConsensusGroup } from "@backplane/kv-replication/consensus/consensus-group"
+import { ConsensusGroup, DAMAGED } from "@backplane/kv-replication/consensus/consensus-group"
 import type { GroupAction } from "@backplane/kv-replication/consensus/group-types"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersOf } from "@backplane/kv-replication/partition-map"
@@ -52,7 +52,14 @@ export class LinearHost {
   }
 
   wakeRestored(): void {
-    for (const partition of [...this.#restored.keys()].sort((a, b) => a - b)) this.#wake(partition)
+    for (const [partition, values] of [...this.#restored].sort(([a], [b]) => a - b)) if (values.has("meta")) this.#wake(partition)
+  }
+
+  /** The disk lost something: whatever was voted or acknowledged in the partition may be forgotten, so it is only learned from now on (C5). */
+  damaged(partition: number): void {
+    const key = `r/${partition}/${DAMAGED}`
+    this.restore(key, true)
+    this.#core.durable.write(key, true, null)
   }
 
   begin(requester: ActorId, request: KvRequest, operation: LinearOperation, isForwarded: "forwarded" | "direct"): void {
@@ -107,7 +114,7 @@ export class LinearHost {
   #wake(partition: number): ConsensusGroup {
     const known = this.#groups.get(partition)
     if (known !== undefined) return known
-    const { options, id, rules, timings, now, unsure } = this.#core
+    const { options, id, rules, timings, now } = this.#core
     const group = new ConsensusGroup({
       id,
       partition,
@@ -116,7 +123,6 @@ export class LinearHost {
       election: timings.election,
       heartbeat: timings.heartbeat,
       restored: this.#restored.get(partition) ?? new Map<string, Json>(),
-      damaged: unsure.has(partition),
     })
     this.#groups.set(partition, group)
     this.#carry(partition, group.tick(now))

@@ -66,8 +66,11 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const core = this.#core
     const lives = Number(restored.get("lives") ?? 0) + 1
     const damaged = restored.has(DAMAGE_KEY)
-    if (damaged)
-      for (let partition = 0; partition < PARTITIONS; partition++) if (this.#holds(partition)) core.unsure.set(partition, new Set())
+    for (let partition = 0; damaged && partition < PARTITIONS; partition++) {
+      if (!this.#holds(partition)) continue
+      core.unsure.set(partition, new Set())
+      this.#linear.damaged(partition)
+    }
     for (const [key, value] of restored) this.#restore(key, value, damaged)
     core.begin(now, lives)
     core.outbox.effect(persist("lives", lives))

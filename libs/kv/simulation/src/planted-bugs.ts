@@ -224,6 +224,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "tombstones that anti-entropy does not see",
     hunt: {
       ...rules({ stateHash: (state) => (isTombstone(state) ? null : SOUND_RULES.stateHash(state)) }),
+      hintsPerReplicaMax: 1,
       ...only("plain", "last"),
       ...BUSY,
       ...classes("power", "crash", "loss", "partition"),

@@ -24,6 +24,8 @@ import type { AnyVote, Append, AppendAnswer, GroupAction, GroupOptions, Read } f
 import { PendingReads } from "./pending-reads.ts"
 import { RegisterMachine } from "./register-machine.ts"
 
+/** Stands on disk from the loss of data until the replica may vote again (C5). */
+export const DAMAGED = "damaged"
 const ENTRIES_PER_MESSAGE = 256
 /** A log longer than this is replaced by a snapshot of what it made. */
 const LOG_LENGTH_MAX = 128
@@ -58,11 +60,10 @@ export class ConsensusGroup {
     this.#commit = this.#log.base.index
     this.#applied = this.#commit
     this.#disk = new DiskGate(this.#log.lastIndex)
-    const meta = options.restored.get("meta") as
-      { readonly term: number; readonly vote: string | null; readonly learner?: boolean } | undefined
+    const meta = options.restored.get("meta") as { readonly term: number; readonly vote: string | null } | undefined
     this.#term = meta?.term ?? 0
     this.#vote = meta?.vote ?? null
-    if ((options.damaged || meta?.learner === true) && options.rules.learnsAfterDamage) this.#role = "learner"
+    if (options.restored.has(DAMAGED) && options.rules.learnsAfterDamage) this.#role = "learner"
   }
 
   get role(): Role {
@@ -343,7 +344,7 @@ export class ConsensusGroup {
     this.#learningFrom ??= match
     if (commit <= this.#learningFrom || this.#commit <= this.#learningFrom) return
     this.#role = "follower"
-    this.#writeMeta()
+    this.#write([{ key: DAMAGED, value: null }])
   }
 
   #onProgress(now: number, from: ActorId, answer: AppendAnswer): void {
@@ -409,10 +410,7 @@ export class ConsensusGroup {
 
   #writeMeta(): void {
     this.#disk.metaWritten()
-    const learner = this.#role === "learner"
-    this.#write([
-      { key: "meta", value: learner ? { term: this.#term, vote: this.#vote, learner } : { term: this.#term, vote: this.#vote } },
-    ])
+    this.#write([{ key: "meta", value: { term: this.#term, vote: this.#vote } }])
   }
 
   #write(writes: readonly LogWrite[]): void {

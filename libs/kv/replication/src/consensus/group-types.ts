@@ -28,9 +28,8 @@ export interface GroupOptions {
   readonly rules: ConsensusRules
   readonly election: number
   readonly heartbeat: number
+  /** What was on disk; with `DAMAGED` among it the group begins as a learner (C5). */
   readonly restored: ReadonlyMap<string, Json>
-  /** True where the disk lost something: begin as a learner (C5). */
-  readonly damaged: boolean
 }
 
 export type Append = Extract<ConsensusMessage, { step: "append" }>

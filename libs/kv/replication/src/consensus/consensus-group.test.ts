@@ -1,0 +1,136 @@
+import { describe, expect, it } from "vitest"
+import type { Json } from "@backplane/foundation-base/json"
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { ConsensusGroup, DAMAGED } from "./consensus-group.ts"
+import { SOUND_CONSENSUS } from "./consensus-rules.ts"
+import { MOVES } from "./consensus-table.ts"
+import type { GroupAction } from "./group-types.ts"
+
+const VOTERS = [0, 1, 2].map((index) => actorId(`kv-shard.${index}`))
+const [A, B, C] = VOTERS as [ActorId, ActorId, ActorId]
+
+function group(id: ActorId, restored: ReadonlyMap<string, Json> = new Map()): ConsensusGroup {
+  return new ConsensusGroup({ id, partition: 0, voters: VOTERS, rules: SOUND_CONSENSUS, election: 100, heartbeat: 10, restored })
+}
+
+/** Three groups whose messages arrive at once and whose disks are instant; `down` hears and says nothing. */
+class Cluster {
+  readonly groups = new Map(VOTERS.map((id) => [id, group(id)]))
+  readonly answers: GroupAction[] = []
+  down: ActorId | null = null
+
+  carry(id: ActorId, now: number, actions: readonly GroupAction[]): void {
+    for (const action of actions) {
+      if (action.do === "send" && action.to !== this.down && id !== this.down)
+        this.carry(action.to, now, this.of(action.to).hear(now, id, action.message))
+      else if (action.do === "write" && action.ticket !== null) this.carry(id, now, this.of(id).durable(action.ticket, now))
+      else if (action.do === "read" || action.do === "refused" || (action.do === "applied" && this.of(id).role === "leader"))
+        this.answers.push(action)
+    }
+  }
+
+  tick(now: number): void {
+    for (const id of VOTERS) if (id !== this.down) this.carry(id, now, this.of(id).tick(now))
+  }
+
+  of(id: ActorId): ConsensusGroup {
+    return this.groups.get(id) as ConsensusGroup
+  }
+
+  elect(from: number): ActorId {
+    for (let now = from; now < from + 2000; now += 10) {
+      this.tick(now)
+      const leader = VOTERS.find((id) => id !== this.down && this.of(id).role === "leader")
+      if (leader !== undefined) return leader
+    }
+    throw new Error("nobody leads")
+  }
+}
+
+const set = (sequence: number, expect: string | null, value: string): Parameters<ConsensusGroup["propose"]>[0] => ({
+  requester: "gateway.0",
+  sequence,
+  bucket: "r",
+  key: "k",
+  expect,
+  value,
+})
+
+describe("three replicas of one register", () => {
+  it("elect one leader, swap where the register holds what is expected, and read what was swapped", () => {
+    const cluster = new Cluster()
+    const leader = cluster.elect(0)
+    const lead = cluster.of(leader)
+    const at = 5000
+    cluster.carry(leader, at, [...lead.propose(set(1, null, "a")), ...lead.flush(at)])
+    cluster.carry(leader, at, [...lead.propose(set(2, "x", "b")), ...lead.flush(at)])
+    cluster.carry(leader, at, [...lead.propose(set(1, null, "a")), ...lead.flush(at)])
+    cluster.carry(leader, at, [...lead.read({ requester: "gateway.0", sequence: 3, bucket: "r", key: "k" }), ...lead.flush(at)])
+    expect(
+      cluster.answers.map((answer) => (answer.do === "applied" ? answer.result : answer.do === "read" ? answer.value : "refused")),
+    ).toEqual([{ swapped: true, value: "a" }, { swapped: false, value: "a" }, { swapped: true, value: "a" }, "a"])
+  })
+
+  it("go on without the leader and keep what was committed", () => {
+    const cluster = new Cluster()
+    const first = cluster.elect(0)
+    cluster.carry(first, 5000, [...cluster.of(first).propose(set(1, null, "a")), ...cluster.of(first).flush(5000)])
+    cluster.down = first
+    const second = cluster.elect(6000)
+    expect(second).not.toBe(first)
+    const at = 9000
+    cluster.carry(second, at, [
+      ...cluster.of(second).read({ requester: "gateway.1", sequence: 1, bucket: "r", key: "k" }),
+      ...cluster.of(second).flush(at),
+    ])
+    expect(cluster.answers.at(-1)).toMatchObject({ do: "read", value: "a" })
+  })
+})
+
+describe("one replica", () => {
+  it("gives one vote a term, and tells it only when it is on disk", () => {
+    const voter = group(C)
+    const vote = { step: "vote", term: 1, lastIndex: 0, lastTerm: 0 } as const
+    const asked = voter.hear(0, A, vote)
+    expect(asked.map((action) => action.do)).toEqual(["write", "write"])
+    const ticket = asked.flatMap((action) => (action.do === "write" && action.ticket !== null ? [action.ticket] : [])).at(-1) as number
+    expect(voter.durable(ticket, 0)).toMatchObject([{ do: "send", to: A, message: { step: "vote-answer", granted: true } }])
+    expect(voter.hear(0, B, vote)).toMatchObject([{ do: "send", to: B, message: { step: "vote-answer", granted: false } }])
+  })
+
+  it("that hears of its leader promises nobody a vote", () => {
+    const follower = group(C)
+    follower.hear(0, A, { step: "append", term: 1, previousIndex: 0, previousTerm: 0, entries: [], commit: 0, round: 0 })
+    expect(follower.hear(50, B, { step: "pre-vote", term: 2, lastIndex: 9, lastTerm: 1 })).toMatchObject([
+      { message: { granted: false, term: 1 } },
+    ])
+  })
+
+  // Found by a seed: the mark was lost when the rest of the replica was repaired, and the forgotten vote was given again.
+  it("that lost data neither votes nor stands, in this life and the next, until it saw an entry commit", () => {
+    const damaged = group(C, new Map([[DAMAGED, true]]))
+    expect([
+      damaged.role,
+      damaged.tick(100_000),
+      damaged.hear(0, A, { step: "vote", term: 1, lastIndex: 0, lastTerm: 0 }).filter((action) => action.do === "send"),
+    ]).toEqual(["learner", [], []])
+    const entry = { term: 1, command: set(1, null, "a") }
+    const append = { step: "append", term: 1, previousIndex: 0, previousTerm: 0, entries: [entry], commit: 0, round: 0 } as const
+    damaged.hear(10, A, { ...append, entries: [entry] })
+    expect(damaged.role).toBe("learner")
+    const more = damaged.hear(20, A, {
+      ...append,
+      previousIndex: 1,
+      previousTerm: 1,
+      entries: [{ term: 1, command: set(2, "a", "b") }],
+      commit: 2,
+    })
+    expect(damaged.role).toBe("follower")
+    expect(more).toContainEqual(expect.objectContaining({ do: "write", key: DAMAGED, value: null }))
+  })
+
+  it("has an answer for every message in every role", () => {
+    const steps = Object.keys(MOVES.follower)
+    for (const moves of Object.values(MOVES)) expect(Object.keys(moves)).toEqual(steps)
+  })
+})
