@@ -8,6 +8,7 @@ import { readFile, readGuest } from "./guest-file.ts"
 import { refuse, type BootFlags, type BootPlan } from "./boot-flags.ts"
 import type { Console } from "@backplane/trap-board/console"
 import type { Ledger } from "@backplane/trap-vmm/ledger"
+import type { SystemCalls } from "@backplane/trap-vmm/system-calls"
 import type { VmStop } from "@backplane/trap-vmm/vm"
 
 export interface BootMachine {
@@ -16,7 +17,8 @@ export interface BootMachine {
   instructions(): number
   /** What left the engine, by cause; the native machine has no VMM to leave to. */
   exits(): ReadonlyMap<string, number>
-  readonly ledger: Ledger | null
+  /** The books of a VM; null natively. */
+  readonly virtual: { readonly ledger: Ledger; readonly systemCalls: SystemCalls } | null
   readonly disk: MemoryDisk | null
 }
 
@@ -39,11 +41,11 @@ export function makeBootMachine(flags: BootFlags, { mode }: BootPlan): BootMachi
   const engine = new WasmEngine({ memoryBytes: machineBytes, cpus })
   if (mode === "native") {
     const board = new Board(engine, image, options)
-    return { ...facade(board), ledger: null, exits: () => board.exits(), disk }
+    return { ...facade(board), virtual: null, exits: () => board.exits(), disk }
   }
   const vm = new Vmm(engine).create({ image, vcpus: cpus, memoryBytes, mode, ...options })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
-  return { ...facade(vm), ledger: vm.ledger, exits: () => vm.ledger.exits(), disk }
+  return { ...facade(vm), virtual: { ledger: vm.ledger, systemCalls: vm.systemCalls }, exits: () => vm.ledger.exits(), disk }
 }
 
 function facade(machine: Pick<BootMachine, "run" | "instructions" | "console">): Pick<BootMachine, "run" | "instructions" | "console"> {

@@ -73,7 +73,7 @@ export function runBoot(
     cpuSeconds: round((cpu.user + cpu.system) / 1e6),
     mips: round(machine.instructions() / elapsed / 1e6),
     exits: record(machine.exits()),
-    ...(machine.ledger !== null && { classes: machine.ledger.byClass(), assisted: record(machine.ledger.assisted()) }),
+    ...(machine.virtual !== null && { classes: machine.virtual.ledger.byClass(), assisted: record(machine.virtual.ledger.assisted()) }),
     ...(machine.disk !== null && { sectorsWritten: machine.disk.sectorsWritten() }),
   }
   return { report, machine }

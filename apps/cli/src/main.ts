@@ -24,10 +24,11 @@ const COMMANDS = {
   soak: () => import("./commands/soak.ts"),
   exec: () => import("./commands/exec.ts"),
   boot: () => import("./commands/boot.ts"),
+  ledger: () => import("./commands/ledger.ts"),
   disasm: () => import("./commands/disasm.ts"),
 }
 /** Commands that are alone in the file of their name: the others need not be loaded for them. */
-const ALONE = ["bench", "soak", "exec", "boot", "disasm"] as const
+const ALONE = ["bench", "soak", "exec", "boot", "ledger", "disasm"] as const
 
 const program = new Command("backplane")
   .description("A virtualised multiprocessor whose parts are services on a message bus")
