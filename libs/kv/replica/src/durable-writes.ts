@@ -18,6 +18,8 @@ export type Waiter =
 
 export class DurableWrites {
   readonly #outbox: Outbox
+  /** Who waits for a write of another; `behind` counts the writes until then. */
+  readonly #joined = new Map<string, { behind: number; readonly waiter: Waiter }[]>()
   readonly #waiting = new Map<string, (Waiter | null)[]>()
 
   constructor(outbox: Outbox) {
@@ -42,8 +44,6 @@ export class DurableWrites {
     if (queue === undefined) return
     this.#joined.set(key, [...(this.#joined.get(key) ?? []), { behind: queue.length, waiter }])
   }
-
-  readonly #joined = new Map<string, { behind: number; readonly waiter: Waiter }[]>()
 
   /** The first write of `key` is on disk: who waited for it. */
   done(key: string): readonly Waiter[] {
