@@ -9,7 +9,7 @@ import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { SyntheticEngine } from "@backplane/compute-synthetic/synthetic-engine"
 import { unreachable } from "@backplane/foundation-base/assert"
-import type { PolicySwap, ScheduleAsk, TaskRevoke, TaskSpec, TaskSubmit } from "@backplane/compute-contract/task-messages"
+import type { PolicySwap, ScheduleAsk, TaskRevoke } from "@backplane/compute-contract/task-messages"
 import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { HYPERVISOR, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
@@ -22,15 +22,12 @@ import { Leases } from "./leases.ts"
 import { Moves } from "./moves.ts"
 import { NodeContext, RETRY_TICKS, REPORT_TICKS, type NodeHears, type NodeSays, type Out } from "./node-context.ts"
 import { reassignQueues } from "./reassign.ts"
+import { Submissions } from "./submissions.ts"
 import type { TaskEngines } from "./task-works.ts"
-import { heldOf, isFirstWait, newTask, TaskTable, viewOf, type Task } from "./task-table.ts"
+import { heldOf, isFirstWait, TaskTable, viewOf, type Task } from "./task-table.ts"
 
-/** Tasks that may lie on one node at a time. */
-const TASKS_MAX = 10_000
 /** Open while a new life of the node tells the others of itself. */
 const RESTART_SPAN = "restart"
-/** Refusals that are remembered. */
-const REFUSED_MAX = 1024
 /** Run lengths in one page of the schedule. */
 const PAGE_MAX = 4096
 
@@ -50,9 +47,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   readonly #moves: Moves
   readonly #commits: Commits
   readonly #leases: Leases
+  readonly #submissions: Submissions
   readonly #completions: Completions
-  /** Why tasks could not start here, so that a repeated submission is answered again. */
-  readonly #refused = new Map<string, { readonly attempt: number; readonly reason: string }>()
   /** Whether the retry timer and the flush timer are set. */
   #retrying = false
   #flushing = false
@@ -72,6 +68,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#moves = new Moves({ context, tasks, streams, dispatcher })
     this.#commits = new Commits({ context, tasks, streams, dispatcher, moves: this.#moves })
     this.#leases = new Leases(context, tasks)
+    this.#submissions = new Submissions({ context, tasks, streams, dispatcher, leases: this.#leases })
     this.#completions = new Completions(context)
   }
 
@@ -97,7 +94,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   #onMessage(now: VirtualTime, from: ActorId, body: NodeHears, out: Out): void {
     switch (body.kind) {
       case "TaskSubmit":
-        return this.#onTaskSubmit(now, body, out)
+        return this.#submissions.onSubmit(now, body, out)
       case "TaskFinishedSeen":
         return this.#completions.onSeen(body)
       case "TaskRevoke":
@@ -119,9 +116,9 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       case "SchedulerCommit":
         return this.#commits.onCommit(now, from, body, out)
       case "FrameLeaseGrant":
-        return this.#onReady(now, this.#leases.onGrant(now, body, out), out)
+        return this.#submissions.onReady(now, this.#leases.onGrant(now, body, out), out)
       case "FrameLeaseRefusal":
-        return this.#onRefused(this.#leases.onRefusal(body, out), body.reason, out)
+        return this.#submissions.onRefused(this.#leases.onRefusal(body, out), body.reason, out)
       case "FrameReleased":
         return this.#leases.onReleased(body)
       case "MemoryUp":
@@ -170,56 +167,6 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#moves.repeat(now, out)
     this.#leases.repeat(now, out)
     this.#completions.repeat(now, out)
-  }
-
-  #onTaskSubmit(now: VirtualTime, { spec, queue, incarnation }: TaskSubmit, out: Out): void {
-    if (incarnation !== this.#context.incarnation) return // our report tells the hypervisor which life this is
-    const { task, attempt } = spec
-    const here = this.#tasks.get(task)
-    if (here !== undefined && here.spec.attempt >= attempt) {
-      if (here.spec.attempt === attempt && here.state !== "leasing") this.#accept(spec, out)
-      return
-    }
-    const refused = this.#refused.get(task)
-    if (refused?.attempt === attempt) return this.#reject(task, attempt, refused.reason, out)
-    if (this.#tasks.isOver(spec)) return
-    // It began here and lies on another node now: the answer to the submission was lost, the task was not.
-    if (this.#tasks.hasBegun(spec)) return this.#accept(spec, out)
-    if (here !== undefined) this.#dispatcher.drop(now, here, out)
-    const refusal = this.#context.works.refusal(spec)
-    if (refusal !== null) return this.#reject(task, attempt, refusal, out)
-    if (this.#tasks.size >= TASKS_MAX)
-      return this.#reject(task, attempt, `node ${this.#context.node} holds ${TASKS_MAX} tasks already`, out)
-    const created = newTask(spec, queue, this.#context.node, this.#context.ticks.tickAt(now))
-    // The submission may be older than the policy.
-    if (!this.#context.queues().includes(queue)) reassignQueues([created], this.#context)
-    this.#tasks.begin(created)
-    out.push(noteSpan("task.submit", { "backplane.task": task, "backplane.node": this.#context.node }))
-    this.#leases.ask(now, created, out)
-  }
-
-  #onReady(now: VirtualTime, task: Task | undefined, out: Out): void {
-    if (task === undefined) return
-    this.#tasks.setState(task, "waiting", this.#context.ticks.tickAt(now))
-    this.#accept(task.spec, out)
-    this.#streams.add(task.queue, { type: "TASK_NEW", task: viewOf(task, this.#context.node, false), reason: "new" })
-    out.push(event("task-new", { "backplane.task": task.spec.task, "backplane.node": this.#context.node }))
-  }
-
-  #onRefused(task: Task | undefined, reason: string, out: Out): void {
-    if (task === undefined) return
-    const { task: name, attempt } = task.spec
-    this.#refused.set(name, { attempt, reason })
-    if (this.#refused.size > REFUSED_MAX) this.#refused.delete(this.#refused.keys().next().value as string)
-    this.#reject(name, attempt, reason, out)
-  }
-
-  #accept(spec: TaskSpec, out: Out): void {
-    out.push(send(HYPERVISOR, { kind: "TaskAccepted", task: spec.task, attempt: spec.attempt, node: this.#context.node }))
-  }
-
-  #reject(task: string, attempt: number, reason: string, out: Out): void {
-    out.push(send(HYPERVISOR, { kind: "TaskRejected", task, attempt, node: this.#context.node, reason }))
   }
 
   #onTaskRevoke(now: VirtualTime, revoke: TaskRevoke, out: Out): void {

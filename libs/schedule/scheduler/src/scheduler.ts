@@ -3,30 +3,26 @@
  *
  * It holds claims, not truth: nodes may refuse any decision, and a scheduler that dies is rebuilt from the nodes' snapshots.
  */
-import { closeSpan, noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
+import { closeSpan, noteSpan, openSpan, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { unreachable } from "@backplane/foundation-base/assert"
-import { MersenneTwister } from "@backplane/foundation-base/mersenne-twister"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import { cpusOfNode, nodeOfCpu, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { cpusOfNode, nodeOfCpu, type QueueName } from "@backplane/scenario-machine/topology"
 import type { NodeUp, SchedulerEvent, SchedulerEvents, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
-import type { OfferAsk, StealAsk } from "@backplane/schedule-contract/steal-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
+import { chooseStealing } from "./choose-stealing.ts"
 import { CpuClaims, type Run } from "./cpu-claims.ts"
-import { HANDOVER_TIMER, Handovers, type Handover, type PlacedHandover } from "./handovers.ts"
+import { CpuOrder } from "./cpu-order.ts"
+import { Giving } from "./giving.ts"
+import { HANDOVER_TIMER } from "./handovers.ts"
 import { NO_STEALING } from "./no-stealing.ts"
 import { ATTACH_SPAN, NodeLinks, pickSpan } from "./node-links.ts"
-import { OfferStealing } from "./offer-stealing.ts"
-import { PeekStealing } from "./peek-stealing.ts"
 import { RunQueue } from "./run-queue.ts"
 import { SchedulerContext, type Out, type SchedulerHears, type SchedulerSays } from "./scheduler-context.ts"
 import { STEAL_TIMER, type StealHost, type Stealing } from "./stealing.ts"
 import { TokenStealing } from "./token-stealing.ts"
-
-/** Answers to thieves that are kept for repeated questions. */
-const ANSWERED_MAX = 256
 
 /** What a scheduler shows of itself to people and checkers. */
 export type SchedulerInspection = {
@@ -57,21 +53,15 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   readonly #claims = new CpuClaims()
   readonly #links: NodeLinks
   #stealing: Stealing = NO_STEALING
-  /** stealId → the node that was told to hand over, or null where there was nothing. */
-  readonly #answered = new Map<string, PlacedHandover | null>()
-  readonly #handovers: Handovers
-  readonly #twister: MersenneTwister
-  /** First tick whose random order of CPUs has not been drawn. */
-  #nextOrderTick = 0
-  #order: readonly number[] = []
+  readonly #giving: Giving
+  readonly #order: CpuOrder
   #deciding = false
 
   constructor({ spec, queue, generation }: SchedulerConfig) {
     this.#context = new SchedulerContext(spec, queue, generation)
     this.#links = new NodeLinks(this.#context)
-    this.#handovers = new Handovers(this.#context)
-    this.#twister = new MersenneTwister(spec.seed)
-    this.#twister.advanceTo(spec.schedule.drawsBefore)
+    this.#giving = new Giving({ context: this.#context, queue: this.#queue, links: this.#links })
+    this.#order = new CpuOrder(this.#context)
   }
 
   start(now: VirtualTime): readonly Effect<SchedulerSays>[] {
@@ -100,14 +90,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
 
   #chooseStealing(): Stealing {
     const host: StealHost = { queueLength: () => this.#queue.length, decideSoon: (now, out) => this.#decideSoon(now, out) }
-    if (!this.#context.active || this.#context.queue === "all") return NO_STEALING
-    if (this.#context.usesToken) return new TokenStealing(this.#context, host)
-    const { steal } = this.#context.policy
-    return steal === "peek"
-      ? new PeekStealing(this.#context, host)
-      : steal === "offers"
-        ? new OfferStealing(this.#context, host)
-        : NO_STEALING
+    return chooseStealing(this.#context, host)
   }
 
   step(now: VirtualTime, input: Input<SchedulerHears>): readonly Effect<SchedulerSays>[] {
@@ -127,9 +110,9 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       case "SchedulerVerdicts":
         return this.#onVerdicts(now, body, out)
       case "StealAsk":
-        return this.#onStealAsk(now, body, out)
+        return this.#giving.onStealAsk(now, body, out)
       case "OfferAsk":
-        return this.#onOfferAsk(body, out)
+        return this.#giving.onOfferAsk(body, out)
       case "StealNone":
       case "OfferAnswer":
       case "StealToken":
@@ -143,7 +126,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #onTimer(now: VirtualTime, key: string, out: Out): void {
     if (key === "attach") this.#attach(now, out)
     else if (key === "decide") this.#decide(now, out)
-    else if (key === HANDOVER_TIMER) this.#repeatHandovers(now, out)
+    else if (key === HANDOVER_TIMER) this.#giving.repeat(now, out)
     else if (key.startsWith(STEAL_TIMER) && this.#context.active) this.#stealing.onTimer(now, key, out)
   }
 
@@ -158,8 +141,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       this.#links.reset()
       this.#claims.forget()
       this.#queue.removeIf(() => true)
-      this.#answered.clear()
-      this.#handovers.forget()
+      this.#giving.forgetAll()
       return this.#begin(now, out)
     }
     const link = this.#links.link(up.node)
@@ -172,7 +154,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #forgetNode(node: number): void {
     const { from, to } = cpusOfNode(this.#context.spec.topology, node)
     this.#links.reset(node)
-    this.#handovers.forget(node)
+    this.#giving.forgetNode(node)
     this.#queue.removeIf((task) => task.node === node)
     const unused = this.#claims.forget(new Set(Array.from({ length: to - from }, (_, index) => from + index)))
     for (const task of unused) if (task.node !== node) this.#queue.putBack(task)
@@ -251,18 +233,10 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     for (const [index, verdict] of message.verdicts.entries()) {
       const decision = decisions[index]
       if (decision === undefined) continue
-      if (decision.type === "REQUEUE") this.#onHandedOver(decision, verdict, out)
+      if (decision.type === "REQUEUE") this.#giving.onJudged(decision, verdict, out)
       else if (verdict !== "OK") this.#onRefusedRun(decision, verdict)
     }
     if (message.verdicts.some((verdict) => verdict !== "OK")) this.#decideSoon(now, out)
-  }
-
-  /** Done: the thief has been told. Refused: the claim was void, and the thief is told that there is nothing. */
-  #onHandedOver({ stealId, to }: Handover, verdict: Verdict, out: Out): void {
-    this.#handovers.settled(stealId)
-    if (verdict === "OK") return
-    this.#answered.set(stealId, null)
-    out.push(send(schedulerActor(to), { kind: "StealNone", epoch: this.#context.epoch, stealId }))
   }
 
   #onRefusedRun(run: Run, verdict: Verdict): void {
@@ -283,7 +257,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     this.#deciding = false
     if (!this.#context.active) return
     if (!this.#stealing.mayDecide(now)) return void (this.#stealing instanceof TokenStealing && this.#stealing.hold(now, out))
-    for (const cpu of this.#inOrder(now)) {
+    for (const cpu of this.#order.of(this.#claims.idleCpus(), this.#context.ticks.tickAt(now))) {
       const index = this.#context.policy.pick(this.#queue.waiting, cpu)
       const task = this.#queue.take(index)
       if (task !== undefined) this.#run(now, cpu, task)
@@ -306,60 +280,6 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     this.#links.decide(nodeOfCpu(this.#context.spec.topology, cpu), run)
   }
 
-  /** The idle CPUs in the order in which they are served: by number, or in the tick's random order, drawn for every tick. */
-  #inOrder(now: VirtualTime): readonly number[] {
-    const idle = this.#claims.idleCpus()
-    if (!this.#context.spec.schedule.randomOrder || this.#context.queue !== "all") return idle
-    const tick = this.#context.ticks.tickAt(now)
-    for (; this.#nextOrderTick <= tick; this.#nextOrderTick++) {
-      const order = [...this.#context.cpus]
-      this.#twister.shuffle(order)
-      this.#order = order
-    }
-    return this.#order.filter((cpu) => idle.includes(cpu))
-  }
-
-  /** A thief asks. What is given is handed over by the node that holds it, which answers the thief. */
-  #onStealAsk(now: VirtualTime, ask: StealAsk, out: Out): void {
-    const thief = schedulerActor(ask.thief)
-    if (!this.#answered.has(ask.stealId)) this.#answered.set(ask.stealId, this.#give(ask))
-    if (this.#answered.size > ANSWERED_MAX) this.#answered.delete(this.#answered.keys().next().value as string)
-    const answer = this.#answered.get(ask.stealId)
-    if (answer === null || answer === undefined)
-      return void out.push(send(thief, { kind: "StealNone", epoch: this.#context.epoch, stealId: ask.stealId }))
-    this.#links.decide(answer.node, answer.decision)
-    this.#handovers.begin(now, answer, out)
-    out.push(noteSpan("sched.steal", { "backplane.task": answer.decision.task, "backplane.to": ask.thief }))
-    this.#links.flushNode(answer.node, out)
-  }
-
-  #repeatHandovers(now: VirtualTime, out: Out): void {
-    for (const { node, decision } of this.#handovers.repeat(now, out)) {
-      this.#links.decide(node, decision)
-      this.#links.flushNode(node, out)
-    }
-  }
-
-  #give(ask: StealAsk): PlacedHandover | null {
-    const { waiting } = this.#queue
-    const asked = waiting.findIndex((task) => task.task === ask.task)
-    const index = this.#context.usesToken
-      ? waiting.findIndex((task) => task.affinity.length === 0 || task.requestedRun === ask.cpu || task.workingSet === ask.cpu)
-      : ask.task === null
-        ? this.#context.policy.give(waiting, ask.cpu)
-        : asked
-    const task = this.#queue.take(index)
-    if (task === undefined) return null
-    return { node: task.node, decision: { type: "REQUEUE", task: task.task, taskSeq: task.taskSeq, to: ask.thief, stealId: ask.stealId } }
-  }
-
-  #onOfferAsk(ask: OfferAsk, out: Out): void {
-    const { epoch, queue, policy } = this.#context
-    const { waiting } = this.#queue
-    const offer = waiting[policy.give(waiting, ask.cpu)] ?? null
-    out.push(send(schedulerActor(ask.thief), { kind: "OfferAnswer", epoch, round: ask.round, queue, waiting: waiting.length, offer }))
-  }
-
   /** For people and checkers. Not part of the protocol. */
   inspect(): SchedulerInspection {
     const { queue, generation, epoch, policyName, active } = this.#context
@@ -372,7 +292,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       waiting: this.#queue.waiting.map((task) => task.task),
       idle: [...this.#claims.idleCpus()],
       deciding: this.#claims.onTheirWay(),
-      handing: this.#handovers.tasks(),
+      handing: this.#giving.tasks(),
     }
   }
 }

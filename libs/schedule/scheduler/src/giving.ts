@@ -1,0 +1,101 @@
+/**
+ * The victim's side of stealing: which waiting task a thief gets, one answer a question, and handing the claim over.
+ *
+ * What is given is handed over by the node that holds the task, which answers the thief: the last of the chain answers the first.
+ */
+import { noteSpan, send } from "@backplane/foundation-actor/effects"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { schedulerActor } from "@backplane/scenario-machine/topology"
+import type { Verdict } from "@backplane/schedule-contract/scheduler-messages"
+import type { OfferAsk, StealAsk } from "@backplane/schedule-contract/steal-messages"
+import { Handovers, type Handover, type PlacedHandover } from "./handovers.ts"
+import type { NodeLinks } from "./node-links.ts"
+import type { RunQueue } from "./run-queue.ts"
+import type { Out, SchedulerContext } from "./scheduler-context.ts"
+
+/** Answers to thieves that are kept for repeated questions. */
+const ANSWERED_MAX = 256
+
+export class Giving {
+  readonly #context: SchedulerContext
+  readonly #queue: RunQueue
+  readonly #links: NodeLinks
+  readonly #handovers: Handovers
+  /** stealId → what was given, or null where there was nothing. I5: one answer a question. */
+  readonly #answered = new Map<string, PlacedHandover | null>()
+
+  constructor(parts: { readonly context: SchedulerContext; readonly queue: RunQueue; readonly links: NodeLinks }) {
+    this.#context = parts.context
+    this.#queue = parts.queue
+    this.#links = parts.links
+    this.#handovers = new Handovers(parts.context)
+  }
+
+  onStealAsk(now: VirtualTime, ask: StealAsk, out: Out): void {
+    if (!this.#answered.has(ask.stealId)) this.#answered.set(ask.stealId, this.#give(ask))
+    if (this.#answered.size > ANSWERED_MAX) this.#answered.delete(this.#answered.keys().next().value as string)
+    const answer = this.#answered.get(ask.stealId)
+    if (answer === null || answer === undefined) return this.#sayNone(ask.thief, ask.stealId, out)
+    this.#handovers.begin(now, answer, out)
+    out.push(noteSpan("sched.steal", { "backplane.task": answer.decision.task, "backplane.to": ask.thief }))
+    this.#say(answer, out)
+  }
+
+  #give(ask: StealAsk): PlacedHandover | null {
+    const task = this.#queue.take(this.#indexFor(ask))
+    if (task === undefined) return null
+    return { node: task.node, decision: { type: "REQUEUE", task: task.task, taskSeq: task.taskSeq, to: ask.thief, stealId: ask.stealId } }
+  }
+
+  #indexFor({ cpu, task: offered }: StealAsk): number {
+    const { waiting } = this.#queue
+    // The membership quirk of the OSTEP model: see schedule/conformance.
+    if (this.#context.usesToken)
+      return waiting.findIndex((task) => task.affinity.length === 0 || task.requestedRun === cpu || task.workingSet === cpu)
+    return offered === null ? this.#context.policy.give(waiting, cpu) : waiting.findIndex((task) => task.task === offered)
+  }
+
+  onOfferAsk(ask: OfferAsk, out: Out): void {
+    const { epoch, queue, policy } = this.#context
+    const { waiting } = this.#queue
+    const offer = waiting[policy.give(waiting, ask.cpu)] ?? null
+    out.push(send(schedulerActor(ask.thief), { kind: "OfferAnswer", epoch, round: ask.round, queue, waiting: waiting.length, offer }))
+  }
+
+  /** Done: the thief has been told. Refused: the claim was void, and the thief is told that there is nothing. */
+  onJudged({ stealId, to }: Handover, verdict: Verdict, out: Out): void {
+    this.#handovers.settled(stealId)
+    if (verdict === "OK") return
+    this.#answered.set(stealId, null)
+    this.#sayNone(to, stealId, out)
+  }
+
+  repeat(now: VirtualTime, out: Out): void {
+    for (const handover of this.#handovers.repeat(now, out)) this.#say(handover, out)
+  }
+
+  /** A node has a new life: its snapshot tells how things stand. */
+  forgetNode(node: number): void {
+    this.#handovers.forget(node)
+  }
+
+  /** Another policy has begun. */
+  forgetAll(): void {
+    this.#answered.clear()
+    this.#handovers.forget()
+  }
+
+  /** Tasks whose claims are on their way to a thief. */
+  tasks(): readonly string[] {
+    return this.#handovers.tasks()
+  }
+
+  #say({ node, decision }: PlacedHandover, out: Out): void {
+    this.#links.decide(node, decision)
+    this.#links.flushNode(node, out)
+  }
+
+  #sayNone(thief: string, stealId: string, out: Out): void {
+    out.push(send(schedulerActor(thief), { kind: "StealNone", epoch: this.#context.epoch, stealId }))
+  }
+}
