@@ -1,0 +1,90 @@
+import { describe, it } from "vitest"
+import { messageLine } from "@backplane/foundation-simulation/conversation"
+import { expectScenario } from "@backplane/foundation-simulation/scenario-file"
+import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
+import { TickClock } from "@backplane/scenario-machine/tick-clock"
+import { machineWorld, outcomeOf } from "./simulate.ts"
+
+const job = (name: string, run: number, affinity: number[] = []): NonNullable<MachineInput["jobs"]>[number] => ({
+  name,
+  run,
+  workingSet: 10,
+  affinity,
+})
+
+interface Excerpt {
+  readonly machine: MachineInput
+  /** Kinds of message that belong to the walk. */
+  readonly kinds: readonly string[]
+  /** From the first cycle of this tick, −1 for the time before the first. */
+  readonly fromTick: number
+  readonly ticks: number
+}
+
+const EXCERPTS: Readonly<Record<string, Excerpt>> = {
+  // hypervisor → node → memory → node, then node → hypervisor beside the path
+  "start-and-lease": {
+    machine: { topology: { cpus: 1 }, jobs: [job("a", 5)] },
+    kinds: ["TaskSubmit", "FrameLeaseAsk", "FrameLeaseGrant", "TaskAccepted"],
+    fromTick: -1,
+    ticks: 1,
+  },
+  // node → scheduler → node
+  schedule: {
+    machine: { topology: { cpus: 1 }, jobs: [job("a", 50), job("b", 50)] },
+    kinds: ["SchedulerEvents", "SchedulerCommit", "SchedulerVerdicts"],
+    fromTick: 10,
+    ticks: 1,
+  },
+  // node → node → node; the confirmation and the word to the hypervisor are beside the path
+  "move-between-nodes": {
+    machine: { topology: { cpus: 2, nodes: 2 }, jobs: [job("a", 50), job("b", 50), job("c", 50)] },
+    kinds: ["TaskFetch", "TaskState", "TaskReceived", "TaskMoved"],
+    fromTick: 10,
+    ticks: 1,
+  },
+  // thief → victim → node → thief; the verdict to the victim is beside the path
+  steal: {
+    machine: {
+      topology: { cpus: 2 },
+      schedule: { policy: "mqms-steal", peekTicks: 5 },
+      jobs: [job("a", 50), job("b", 5), job("c", 50)],
+    },
+    kinds: ["StealAsk", "SchedulerCommit", "SchedulerEvents", "SchedulerVerdicts"],
+    fromTick: 5,
+    ticks: 1,
+  },
+  // hypervisor → node → hypervisor; node → schedulers, which attach and get their snapshots
+  swap: {
+    machine: { topology: { cpus: 1 }, jobs: [job("a", 30), job("b", 30)], actions: [{ atTick: 5, swap: "mqms" }] },
+    kinds: ["PolicySwap", "PolicySwapped", "NodeUp", "SchedulerAttach", "SchedulerEvents", "SchedulerCommit"],
+    fromTick: 5,
+    ticks: 1,
+  },
+  // node → hypervisor → node and node → memory → node
+  end: {
+    machine: { topology: { cpus: 1 }, jobs: [job("a", 5), job("b", 50)] },
+    kinds: ["TaskFinished", "TaskFinishedSeen", "FrameRelease", "FrameReleased"],
+    fromTick: 5,
+    ticks: 1,
+  },
+}
+
+function textOf(title: string, { machine, kinds, fromTick, ticks }: Excerpt): string {
+  const spec = resolveMachineSpec(machine)
+  const world = machineWorld(spec)
+  const clock = new TickClock(spec.clock)
+  const [from, to] = [clock.start(fromTick), clock.start(fromTick + ticks)]
+  const lines: string[] = []
+  world.onMessage((message) => {
+    if (message.at >= from && message.at < to && kinds.includes(message.body.kind)) lines.push(messageLine(message))
+  })
+  world.run({ stop: () => outcomeOf(world) !== null })
+  return `${title}: ${lines.length} messages\n${lines.join("\n")}\n`
+}
+
+describe("what is said word for word, on the walk and beside it", () => {
+  it.each(Object.entries(EXCERPTS))("%s", (name, excerpt) => {
+    expectScenario(new URL(`../scenarios/${name}.txt`, import.meta.url), textOf(name, excerpt))
+  })
+})
