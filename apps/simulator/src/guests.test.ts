@@ -60,6 +60,8 @@ function execAll(): Readonly<Record<string, object>> {
   return Object.fromEntries(entries)
 }
 
+const alone = execAll()
+
 /** How long each guest was on a CPU: with every move and every slice the same, or something ran twice. */
 function ticksOfGuests({ schedule }: RunResult): Readonly<Record<string, number>> {
   const runs = schedule.flat()
@@ -76,8 +78,6 @@ function movedBetweenNodes(spec: MachineSpec, result: RunResult): readonly strin
 }
 
 describe("guests of a machine in simulation", () => {
-  const alone = execAll()
-
   it("end as exec says, with exit, console and state, and some have moved between nodes in mid-run", () => {
     const spec = readScenario()
     const result = resultOf(simulate(spec, { fingerprint: "off", stepsMax: STEPS_MAX }))
@@ -137,7 +137,7 @@ function forgetfulNodes(forget: (state: GuestState) => GuestState | undefined): 
     if (actorKind(id) !== "node") return machineActor(spec, id, incarnation)
     const { jobs, guests } = taskEngines(spec)
     const forgetful: TaskEngine = {
-      refusal: (task) => guests?.refusal(task) ?? null,
+      refusal: (task, before) => guests?.refusal(task, before) ?? null,
       open(task, before) {
         const work = guests?.open(task, before)
         if (work === undefined) throw new Error("the engine runs guests")
@@ -172,7 +172,8 @@ describe("a move that forgets something shows in what came of the guests, or in 
     "what its ticks have paid for": (state) => ({ ...state, grantedUnits: 0 }),
     "the rest of its window": ({ board, ...state }) => ({ ...state, board: { ...board, windowLeft: 1 } }),
   }
-  const spec = readScenario()
+  const jobs = INPUT.jobs.map((job) => (job.guest === undefined ? job : { ...job, guest: { instructionsMax: 5_000_000, ...job.guest } }))
+  const spec = readScenario({ jobs })
   const run = (make?: ActorMaker): object => {
     const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX }, make)
     world.run({ until: new TickClock(spec.clock).start(2000), stop: () => outcomeOf(world) !== null })
@@ -185,6 +186,28 @@ describe("a move that forgets something shows in what came of the guests, or in 
 
   it("nothing is forgotten", () => expect(run(forgetfulNodes((state) => state))).toEqual(honest))
   it.each(Object.keys(BUGS))("%s", (bug) => expect(run(forgetfulNodes(BUGS[bug]!))).not.toEqual(honest))
+})
+
+describe("a token that nobody can go on from", () => {
+  it("is rejected by name; the guest is found missing, begins again and ends the same", () => {
+    const spec = readScenario({ jobs: INPUT.jobs.map((job) => ({ ...job, restartable: true })) })
+    let damaged = 0
+    const damage = (state: GuestState): GuestState => {
+      damaged += 1
+      return damaged > 2 ? state : { ...state, board: { ...state.board, pages: [[spec.topology.framesPerNode, ""]] } }
+    }
+    const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX }, forgetfulNodes(damage))
+    const rejected: string[] = []
+    world.onEvent(
+      (_at, _actor, { name, fields }) => void (name === "message-rejected" && rejected.push(String(fields?.["backplane.reason"]))),
+    )
+    world.run({ until: new TickClock(spec.clock).start(20_000), stop: () => outcomeOf(world) !== null })
+    const result = resultOf(outcomeOf(world))
+    expect(rejected.length).toBe(2)
+    expect(rejected[0]).toMatch(/^the token of task .+: guest\.board\.pages: number \d+ lies outside RAM/)
+    expect(result.restarts).toBe(2)
+    expect(result.guests).toEqual(alone)
+  })
 })
 
 describe("a guest that cannot be", () => {

@@ -52,8 +52,11 @@ export interface EngineTask {
 }
 
 export interface TaskEngine {
-  /** A reason why the task cannot run, or null. The one place where a task's own input is judged. */
-  refusal(spec: TaskSpec): string | null
+  /**
+   * A reason why the task cannot run, from its beginning (`progress` null) or from where another node left off; or null. The one place
+   * where what came from elsewhere is judged.
+   */
+  refusal(spec: TaskSpec, progress: TaskProgress | null): string | null
   /** From its beginning (`progress` null), or from where another node left off. Not refused before. */
   open(spec: TaskSpec, progress: TaskProgress | null): EngineTask
 }

@@ -131,6 +131,13 @@ export class Moves {
     const here = this.#tasks.get(name)
     if (here !== undefined && here.spec.attempt < attempt) this.#dispatcher.drop(now, here, out)
     else if (here !== undefined || this.#tasks.isOver(token.spec)) return this.#giveUp(now, fetch, out)
+    const refusal = this.#context.works.refusal(token.spec, token)
+    if (refusal !== null) {
+      // Nothing can go on from it. The hypervisor finds that nobody holds the task, and begins it again or says that it is lost.
+      out.push(event("message-rejected", { "backplane.reason": `the token of task ${name}: ${refusal}` }, "warn"))
+      this.#streams.add(task.queue, { type: "TASK_GONE", task: name, taskSeq: task.taskSeq, reason: "lost" })
+      return this.#giveUp(now, fetch, out)
+    }
     this.#tasks.add(task)
     out.push(send(HYPERVISOR, { kind: "TaskMoved", task: name, attempt, node: this.#context.node }))
     if (!mayRunOn(task.spec.affinity, index)) {

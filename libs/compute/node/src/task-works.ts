@@ -4,7 +4,7 @@
  * Invariant: at most one a task; what the token needs (`left`, `guest`) is written back before the task leaves.
  */
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
-import type { EngineTask, TaskEngine } from "@backplane/compute-contract/task-engine"
+import type { EngineTask, TaskEngine, TaskProgress } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec, TaskToken } from "@backplane/compute-contract/task-messages"
 import type { Task } from "./task-table.ts"
 
@@ -24,9 +24,9 @@ export class TaskWorks {
   }
 
   /** A reason why the task cannot run here, or null. */
-  refusal(spec: TaskSpec): string | null {
+  refusal(spec: TaskSpec, progress: TaskProgress | null = null): string | null {
     const engine = this.#engineOf(spec)
-    return engine === undefined ? "this node runs no guests" : engine.refusal(spec)
+    return engine === undefined ? "this node runs no guests" : engine.refusal(spec, progress)
   }
 
   of(task: Task): EngineTask {

@@ -5,6 +5,7 @@
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { decodeBase64, isBase64 } from "@backplane/foundation-base/base64"
+import { captureProblem } from "@backplane/trap-board/capture-check"
 import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
 import type { GuestSpec } from "@backplane/scenario-machine/guest-spec"
 import type { EngineTask, TaskEngine, TaskProgress } from "@backplane/compute-contract/task-engine"
@@ -24,8 +25,12 @@ export class GuestEngine implements TaskEngine {
     this.#parts = parts
   }
 
-  refusal({ task, guest }: TaskSpec): string | null {
-    return guest === undefined ? `${task} is no guest` : guestRefusal(guest, this.#parts)
+  refusal({ task, guest }: TaskSpec, progress: TaskProgress | null): string | null {
+    if (guest === undefined) return `${task} is no guest`
+    if (progress?.guest === undefined) return guestRefusal(guest, this.#parts)
+    const problem = captureProblem(progress.guest.board, { memoryBytes: guest.memoryBytes, cpus: 1 })
+    if (problem !== null) return `guest.board.${problem}`
+    return isBase64(progress.guest.console.kept) ? null : "guest.console.kept: no base64"
   }
 
   open(spec: TaskSpec, progress: TaskProgress | null): EngineTask {

@@ -203,17 +203,72 @@ describe("a guest as a task", () => {
   })
 })
 
+describe("a guest that cannot go on", () => {
+  const spec = specOf("timer")
+  const running = new GuestEngine(PARTS).open(spec, null)
+  running.run({ cache: newCache(), budgetTicks: 5 })
+  const state = running.progress().guest!
+  const { board } = state
+  const hart = (change: object): GuestState => ({
+    ...state,
+    board: { ...board, harts: board.harts.map((each) => ({ ...each, ...change })) },
+  })
+  const BROKEN: Readonly<Record<string, GuestState>> = {
+    "harts[0].pc": hart({ pc: "0x80000001" }),
+    "harts[0].resume.pc": hart({ resume: { pc: "0x1", opaque: "0x0" } }),
+    "harts[0].reservation": hart({ reservation: "0x7fffffff" }),
+    harts: { ...state, board: { ...board, harts: [...board.harts, ...board.harts] } },
+    turn: { ...state, board: { ...board, turn: 1 } },
+    memoryBytes: { ...state, board: { ...board, memoryBytes: 2 * MEMORY_BYTES } },
+    "htif.tohost": { ...state, board: { ...board, htif: { tohost: "0xffffffffffffffff", fromhost: null, reading: false } } },
+    "htif.fromhost": { ...state, board: { ...board, htif: { tohost: "0x80000000", fromhost: "0x0", reading: false } } },
+    pages: { ...state, board: { ...board, pages: [[MEMORY_BYTES / 4096, board.pages[0]![1]]] } },
+    console: { ...state, board: { ...board, console: { input: "?", output: "" } } },
+  }
+
+  it.each(Object.keys(BROKEN))("is refused where it comes from elsewhere, by the field: %s", (field) => {
+    expect(new GuestEngine(PARTS).refusal(spec, { left: 0, guest: BROKEN[field]! })).toContain(`guest.board.${field}: `)
+  })
+
+  it("is refused for bytes that are none", () => {
+    const short: GuestState = { ...state, board: { ...board, pages: [[0, "AAAA"]] } }
+    expect(new GuestEngine(PARTS).refusal(spec, { left: 0, guest: short })).toContain("guest.board.pages: number 0")
+    expect(new GuestEngine(PARTS).refusal(spec, { left: 0, guest: { ...state, console: { kept: "A", bytes: 1 } } })).toContain(
+      "console.kept",
+    )
+    expect(new GuestEngine(PARTS).refusal(spec, { left: 0, guest: state })).toBeNull()
+  })
+
+  it("is never one whose capture was only damaged in its values: it ends by itself or at its limit, never in the host", () => {
+    const random = new MersenneTwister(5)
+    const word = (): string => `0x${(BigInt(random.below(2 ** 31)) * BigInt(random.below(2 ** 31)) * 4n).toString(16)}`
+    for (let round = 0; round < 40; round += 1) {
+      const csrs = board.harts[0]!.csrs.map((value) => (random.below(4) === 0 ? word() : value))
+      const damaged = hart({
+        csrs,
+        registers: board.harts[0]!.registers.map(() => word()),
+        pc: `0x${(0x8000_0000 + 2 * random.below(MEMORY_BYTES)).toString(16)}`,
+      })
+      const engine = new GuestEngine(PARTS)
+      if (engine.refusal(spec, { left: 0, guest: damaged }) !== null) continue
+      const task = engine.open(spec, { left: 0, guest: damaged })
+      expect(task.run({ cache: newCache(), budgetTicks: 20 }).ticks).toBeGreaterThan(0)
+      task.progress()
+    }
+  })
+})
+
 describe("a guest that cannot be", () => {
-  const refusal = (guest: Partial<GuestSpec>): string | null => new GuestEngine(PARTS).refusal(specOf("arith", guest))
+  const refusal = (guest: Partial<GuestSpec>): string | null => new GuestEngine(PARTS).refusal(specOf("arith", guest), null)
 
   it("is refused with what is wrong and what to do", () => {
     expect(refusal({})).toBeNull()
     const { image: _, ...lean } = specOf("arith").guest!
-    expect(new GuestEngine(PARTS).refusal({ ...specOf("arith"), guest: lean })).toContain("guest.image")
+    expect(new GuestEngine(PARTS).refusal({ ...specOf("arith"), guest: lean }, null)).toContain("guest.image")
     expect(refusal({ image: "no base64" })).toContain("guest.image")
     expect(refusal({ image: "" })).toContain("it is empty")
     expect(refusal({ image: encodeBase64(imageOf("arith").subarray(0, 100)) })).toMatch(/.+: .+; .+/)
     expect(refusal({ memoryBytes: 4096 })).not.toBeNull()
-    expect(new GuestEngine(PARTS).refusal({ ...specOf("arith"), guest: undefined as never })).toBe("arith is no guest")
+    expect(new GuestEngine(PARTS).refusal({ ...specOf("arith"), guest: undefined as never }, null)).toBe("arith is no guest")
   })
 })
