@@ -29,6 +29,7 @@ describe("a machine", () => {
     [102, "a reborn scheduler did not learn that the policy had changed"],
     [139, "frames were not given back by a node that died just then"],
     [192, "a zombie's lease was entered again by a reborn memory controller"],
+    [10142, "a machine whose reports were lost was taken to stand still"],
     [450, "a scheduler of a policy long over kept void claims"],
   ]
   it.each(found)("seed %i does not bring back that %s", (seed) => {

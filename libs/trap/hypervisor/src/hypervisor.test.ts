@@ -158,6 +158,31 @@ describe("a task is lost", () => {
   })
 })
 
+describe("a machine in which nothing moves", () => {
+  const still = (hypervisor: Hypervisor, tickNumber: number): Out => {
+    hypervisor.report(0, { tick: tickNumber, holds: holds("a") })
+    hypervisor.report(1, { tick: tickNumber })
+    return hypervisor.due(tick(tickNumber), "check")
+  }
+
+  it("is given up, with the name of a job, when the reports bear it out for long enough", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a")], schedule: { policy: "sqms", sliceTicks: 1, peekTicks: 0 } })
+    hypervisor.ready()
+    for (const at of [50, 100]) still(hypervisor, at)
+    expect(hypervisor.machine.failure).toBeNull()
+    still(hypervisor, 150)
+    expect(hypervisor.machine.failure).toMatchObject({ kind: "lost-task", job: "a" })
+  })
+
+  it("is not given up because its reports are lost", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a")], schedule: { policy: "sqms", sliceTicks: 1, peekTicks: 0 } })
+    hypervisor.ready()
+    still(hypervisor, 50)
+    for (const at of [100, 150, 200]) hypervisor.due(tick(at), "check")
+    expect(hypervisor.machine.failure).toBeNull()
+  })
+})
+
 describe("a change of policy", () => {
   const input: MachineInput = {
     jobs: [job("a")],

@@ -199,7 +199,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     if (this.#result !== null || this.#failure !== null) return
     this.#losses.check(now, this.#startedAt, out)
     for (const job of this.#jobs.inState("due")) if (job.spec.arrival <= this.#context.ticks.tickAt(now)) this.#starts.place(job, out)
-    const standstill = this.#losses.standstill(now)
+    const standstill = this.#losses.standstill()
     if (standstill?.kind !== "lost-task") return
     out.push(event("task-lost", { "backplane.task": standstill.job, "backplane.reason": standstill.message }, "error"))
     this.#fail(standstill, out)

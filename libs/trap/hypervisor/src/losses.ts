@@ -160,11 +160,11 @@ export class Losses {
   }
 
   /** The task that makes the machine stand still, if it does: all CPUs idle for long although tasks wait. */
-  standstill(now: VirtualTime): RunFailure | null {
+  standstill(): RunFailure | null {
     const { sliceTicks, peekTicks } = this.#context.spec.schedule
     const { cpus } = this.#context.spec.topology
     const boundTicks = Math.max(20 * sliceTicks, 16 * peekTicks * cpus, 2 * CHECK_TICKS)
-    if (this.#watch.stuckTicks(this.#context.ticks.tickAt(now)) < boundTicks) return null
+    if (this.#watch.stuckTicks() < boundTicks) return null
     const waiting = this.#jobs.inState("live")
     const barred = waiting.filter(({ queue, spec }) => queue !== "all" && !mayRunInQueue(spec.affinity, queue))
     const job = barred[0] ?? waiting[0]

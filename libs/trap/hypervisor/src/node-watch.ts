@@ -64,18 +64,19 @@ export class NodeWatch {
 
   /**
    * For how many ticks nothing has moved, by the reports: every CPU of a live node idle, tasks waiting, nothing dispatched since.
-   * A machine that gets no work is not stuck.
+   * A machine that gets no work is not stuck, and neither is one whose reports are lost: only what reports bear out counts.
    */
-  stuckTicks(tick: number): number {
+  stuckTicks(): number {
     const reports = this.#nodes.flatMap((state) => (state.lost || state.report === null ? [] : [state.report]))
     const dispatches = reports.reduce((sum, report) => sum + report.dispatches, 0)
     const idle = reports.reduce((sum, report) => sum + report.idleCpus, 0)
     const waiting = reports.reduce((sum, report) => sum + report.holds.filter((task) => task.state === "waiting").length, 0)
+    const knownTick = Math.min(...reports.map((report) => report.tick))
     const moves = waiting === 0 || idle < this.#context.spec.topology.cpus || reports.length < this.#nodes.length
     if (moves) this.#stuckSinceTick = null
-    else if (this.#stuckSinceTick === null || dispatches !== this.#stuckDispatches) this.#stuckSinceTick = tick
+    else if (this.#stuckSinceTick === null || dispatches !== this.#stuckDispatches) this.#stuckSinceTick = knownTick
     this.#stuckDispatches = dispatches
-    return this.#stuckSinceTick === null ? 0 : tick - this.#stuckSinceTick
+    return this.#stuckSinceTick === null ? 0 : knownTick - this.#stuckSinceTick
   }
 
   inspect(): { readonly node: number; readonly incarnation: number; readonly state: string; readonly tick: number }[] {
