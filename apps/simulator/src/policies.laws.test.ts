@@ -74,7 +74,7 @@ describe("every policy", () => {
       for (const [cpu, runs] of schedule.entries())
         for (const [from, to, name] of runs) {
           if (name === null) continue
-          const { affinity } = spec.jobs.find((job) => job.name === name) ?? { affinity: [] }
+          const affinity: readonly number[] = spec.jobs.find((job) => job.name === name)?.affinity ?? []
           expect(affinity.length === 0 || affinity.includes(cpu), `set ${set}: ${name} on CPU ${cpu}`).toBe(true)
           ticks.set(name, (ticks.get(name) ?? 0) + to - from)
           for (let tick = from; tick < to; tick++) {
