@@ -225,7 +225,10 @@ function isFinished(body: Body): body is FinishedBody {
   return body.kind === "TaskFinished"
 }
 
-/** C11: one question of a thief is answered with one task, however often it is asked. */
+/** A life of a scheduler numbers its streams from a multiple of this. */
+const STREAMS_PER_LIFE = 1_048_576
+
+/** C11: one question of a thief is answered by one life of a victim with one task, however often it is asked. */
 class StealWatch {
   readonly #given = new Map<string, string>()
 
@@ -233,14 +236,17 @@ class StealWatch {
     if (!isCommit(body)) return
     for (const { type, stealId, task } of body.decisions) {
       if (type !== "REQUEUE" || stealId === undefined) continue
-      const before = this.#given.get(stealId)
-      if (before !== undefined && before !== task) throw new Error(`the question ${stealId} is answered with ${before} and with ${task}`)
-      this.#given.set(stealId, task)
+      const question = `${stealId} to ${body.queue}/${Math.floor(body.generation / STREAMS_PER_LIFE)}`
+      const before = this.#given.get(question)
+      if (before !== undefined && before !== task) throw new Error(`the question ${question} is answered with ${before} and with ${task}`)
+      this.#given.set(question, task)
     }
   }
 }
 
 interface CommitBody extends Body {
+  readonly queue: string
+  readonly generation: number
   readonly decisions: readonly { readonly type: string; readonly task: string; readonly stealId?: string }[]
 }
 
