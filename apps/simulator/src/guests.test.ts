@@ -10,7 +10,9 @@ import type { Machine } from "@backplane/foundation-actor/machine"
 import type { GuestState, HartRecord } from "@backplane/compute-contract/guest-state"
 import type { TaskEngine, TaskProgress } from "@backplane/compute-contract/task-engine"
 import { NodeMachine } from "@backplane/compute-node/node"
+import { buildElf } from "@backplane/compute-image/suite/build-elf"
 import { readGuestImage } from "@backplane/compute-image/guest-image"
+import { GUEST_MEMORY_BYTES_MAX } from "@backplane/scenario-machine/guest-spec"
 import { POLICY_NAMES, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { Rejection } from "@backplane/scenario-machine/rejection"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
@@ -207,6 +209,40 @@ describe("a token that nobody can go on from", () => {
     expect(rejected[0]).toMatch(/^the token of task .+: guest\.board\.pages: number \d+ lies outside RAM/)
     expect(result.restarts).toBe(2)
     expect(result.guests).toEqual(alone)
+  })
+})
+
+/** Fills 3.9 MiB from 64 KiB on with what is not zero, and then stays where it is. */
+const FILLER = [
+  0x00010297, // auipc t0, 0x10
+  0x003e0317, // auipc t1, 0x3e0
+  0x0062b023, // sd    t1, 0(t0)
+  0x00828293, // addi  t0, t0, 8
+  0xfe62ece3, // bltu  t0, t1, -8
+  0x0000006f, // j     .
+]
+
+describe("the largest guest", () => {
+  it("moves in one message, full as it is, and ends as it does where it stays", { timeout: 60_000 }, () => {
+    const address = 0x8000_0000n
+    const data = new Uint8Array(Uint32Array.from(FILLER).buffer)
+    const segments = [{ virtualAddress: address, physicalAddress: address, data, memoryBytes: BigInt(data.length) }]
+    const image = Buffer.from(buildElf({ entry: address, segments, symbols: [] })).toString("base64")
+    const guest = { image, memoryBytes: GUEST_MEMORY_BYTES_MAX, instructionsPerTick: 100_000, instructionsMax: 2_500_000 }
+    const jobs = ["a", "b", "c"].map((name) => ({ name, guest }))
+    const run = (nodes: number): readonly [RunResult, number] => {
+      const spec = resolveMachineSpec({ topology: { nodes, cpus: 2 }, schedule: { policy: "sqms", sliceTicks: 10 }, jobs })
+      const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX })
+      let longest = 0
+      world.onMessage(({ body }) => void (longest = Math.max(longest, body.kind === "TaskState" ? JSON.stringify(body).length : 0)))
+      world.run({ until: new TickClock(spec.clock).start(2000), stop: () => outcomeOf(world) !== null })
+      return [resultOf(outcomeOf(world)), longest]
+    }
+    const [[still], [moved, longest]] = [run(1), run(2)]
+    expect(longest).toBeGreaterThan(5_000_000)
+    expect(longest).toBeLessThan(8 * 2 ** 20)
+    expect(moved.guests).toEqual(still.guests)
+    expect(new Set(Object.values(moved.guests ?? {}).map(({ instructions, state }) => `${instructions} ${state}`)).size).toBe(1)
   })
 })
 

@@ -2,23 +2,24 @@
 import { assert } from "./assert.ts"
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+/** 12 bits → two digits: text is made pair by pair, which is the fastest way here. */
+const PAIRS = Array.from({ length: 4096 }, (_, bits) => ALPHABET.charAt(bits >>> 6) + ALPHABET.charAt(bits & 63))
 /** Code unit → value, or 255. */
 const VALUES = Uint8Array.from({ length: 128 }, (_, unit) => ALPHABET.indexOf(String.fromCharCode(unit)) & 0xff)
 const NO_VALUE = 255
-/** Groups that are joined to text at once: `String.fromCharCode` takes so many arguments without harm. */
-const CHUNK_UNITS = 8192
 
 export function encodeBase64(bytes: Uint8Array): string {
-  const units = new Uint8Array(Math.ceil(bytes.length / 3) * 4)
-  for (let from = 0, to = 0; from < bytes.length; from += 3, to += 4) {
-    const group = ((bytes[from] ?? 0) << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0)
-    for (let digit = 0; digit < 4; digit++) units[to + digit] = ALPHABET.charCodeAt((group >>> (18 - 6 * digit)) & 63)
-  }
-  const missing = (3 - (bytes.length % 3)) % 3
-  units.fill("=".charCodeAt(0), units.length - missing)
+  const rest = bytes.length % 3
+  const whole = bytes.length - rest
   let text = ""
-  for (let at = 0; at < units.length; at += CHUNK_UNITS) text += String.fromCharCode(...units.subarray(at, at + CHUNK_UNITS))
-  return text
+  for (let at = 0; at < whole; at += 3) {
+    const group = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
+    text += (PAIRS[group >>> 12] ?? "") + (PAIRS[group & 4095] ?? "")
+  }
+  if (rest === 0) return text
+  const group = ((bytes[whole] ?? 0) << 16) | ((bytes[whole + 1] ?? 0) << 8)
+  const last = (PAIRS[group >>> 12] ?? "") + (PAIRS[group & 4095] ?? "")
+  return text + last.slice(0, rest + 1) + "=".repeat(3 - rest)
 }
 
 /** How many bytes a text of this length and padding stands for. */
