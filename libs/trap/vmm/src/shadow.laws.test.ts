@@ -1,6 +1,7 @@
 /** The shadow shows what the guest's own tables say: neither more nor less, under every privilege, and with A and D as the machine sets them. */
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { WasmEngine } from "@backplane/compute-engine/engine"
 import { audit } from "./audit.ts"
 import { INDICES, TABLES, TranslationWorld, type Step } from "./suite/translation-world.ts"
 import type { Planted } from "./vm.ts"
@@ -53,7 +54,7 @@ const START: readonly Step[] = [
 
 /** The first step at which the two machines differ, or null. */
 function run(steps: readonly Step[], plant: (world: TranslationWorld) => void = () => undefined, planted: Planted = {}) {
-  const world = new TranslationWorld(planted)
+  const world = new TranslationWorld((options) => new WasmEngine(options), planted)
   plant(world)
   for (const one of [...START, ...steps]) {
     const { seen, wanted } = world.step(one)

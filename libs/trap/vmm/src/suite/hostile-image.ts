@@ -109,7 +109,7 @@ function pointer(random: Random): bigint {
     RAM + BigInt(random.below(HOSTILE_MEMORY_BYTES)),
     RAM + 0x2_0000n + small,
     table + (small & 0xff8n),
-    DEVICES[random.below(DEVICES.length)]! + (small & 0xffn),
+    random.pick(DEVICES) + (small & 0xffn),
     end + small,
     end - 4n,
     end + BigInt(random.below(8 << 20)),
@@ -122,7 +122,7 @@ function pointer(random: Random): bigint {
     (BigInt(random.below(512)) << 30n) | (BigInt(random.below(512)) << 21n) | small,
     (BigInt(random.below(4)) << 30n) | (BigInt(random.below(512)) << 12n),
   ]
-  return BigInt.asUintN(64, choices[random.below(choices.length)]!)
+  return BigInt.asUintN(64, random.pick(choices))
 }
 
 /** Pointers to the tables themselves, pages of RAM, of devices, of other machines' memory, and noise. */
@@ -132,7 +132,7 @@ function tableEntry(random: Random): bigint {
     : random.chance(0.5)
       ? (RAM >> 12n) + BigInt(random.below(1 << 14))
       : random.chance(0.5)
-        ? DEVICES[random.below(DEVICES.length)]! >> 12n
+        ? random.pick(DEVICES) >> 12n
         : BigInt(random.below(1 << 30)) << BigInt(random.below(14))
   const flags = random.chance(0.3) ? 1 : random.below(256) | (random.chance(0.9) ? 1 : 0)
   return ((page & ((1n << 44n) - 1n)) << 10n) | BigInt(flags)
@@ -145,13 +145,13 @@ function instruction(random: Random): number {
   if (kind < 14) return immediate(0x03, { rd, f3: f3 % 7, rs1, imm })
   if (kind < 28) return ((imm >> 5) << 25) | (rs2 << 20) | (rs1 << 15) | ((f3 % 4) << 12) | ((imm & 31) << 7) | 0x23
   if (kind < 36) return (random.below(32) << 27) | (rs2 << 20) | (rs1 << 15) | ((2 + (f3 & 1)) << 12) | (rd << 7) | 0x2f
-  if (kind < 46) return immediate(0x73, { rd, f3: [1, 2, 3, 5, 6, 7][f3 % 6]!, rs1, imm: CSRS[random.below(CSRS.length)]! })
+  if (kind < 46) return immediate(0x73, { rd, f3: random.pick([1, 2, 3, 5, 6, 7]), rs1, imm: random.pick(CSRS) })
   if (kind < 49) return (9 << 25) | (rs2 << 20) | (rs1 << 15) | 0x73
-  if (kind < 52) return [0x73, 0x10_0073, 0x1020_0073, 0x3020_0073, 0x1050_0073][random.below(5)]!
+  if (kind < 52) return random.pick([0x73, 0x10_0073, 0x1020_0073, 0x3020_0073, 0x1050_0073])
   if (kind < 72) return immediate(0x13, { rd, f3: f3 === 1 || f3 === 5 ? 0 : f3, rs1, imm })
   if (kind < 84) return (rs2 << 20) | (rs1 << 15) | (f3 << 12) | (rd << 7) | 0x33
   // Forward by one or two instructions: loops come from traps and from jumps through registers.
-  if (kind < 90) return (rs2 << 20) | (rs1 << 15) | ([0, 1, 4, 5, 6, 7][f3 % 6]! << 12) | (8 << 7) | 0x63
+  if (kind < 90) return (rs2 << 20) | (rs1 << 15) | (random.pick([0, 1, 4, 5, 6, 7]) << 12) | (8 << 7) | 0x63
   if (kind < 91) return immediate(0x67, { rd, f3: 0, rs1, imm })
   return random.below(2 ** 31) * 2 + random.below(2)
 }

@@ -2,14 +2,15 @@
  * Random tables under random privileges, on two machines: the native engine that walks them, and a vCPU whose shadow is filled from them.
  * The native engine is the oracle: it is another program, in another language. Used by the laws and by the tests of their planted bugs.
  */
-import { WasmEngine } from "@backplane/compute-engine/engine"
+import { assert, defined } from "@backplane/foundation-base/assert"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { translationOf } from "@backplane/trap-csr/translation"
 import { PAGE_BYTES, PAGE_SHIFT } from "../machine-frames.ts"
 import { machineBytesFor, Vmm } from "../vmm.ts"
-import type { AccessKind } from "@backplane/compute-contract/engine"
+import type { AccessKind, Engine, EngineOptions } from "@backplane/compute-contract/engine"
 import type { BootImage } from "@backplane/trap-board/board-types"
 import type { Planted, Vm } from "../vm.ts"
+import type { Vcpu } from "../vcpu.ts"
 
 const RAM = 0x8000_0000n
 const MEMORY_BYTES = 1 << 20
@@ -40,19 +41,22 @@ function pageOf(target: number): bigint {
     (1n << 44n) - 1n,
     1n << 18n,
   ]
-  return others[(target - TABLES) % others.length]!
+  return defined(others[(target - TABLES) % others.length], "the remainder is an index")
 }
 
 export class TranslationWorld {
   readonly vmm: Vmm
   readonly vm: Vm
-  readonly #native = new WasmEngine({ memoryBytes: MEMORY_BYTES, cpus: 1 })
+  readonly #native: Engine
 
-  constructor(planted: Planted = {}) {
+  constructor(engineOf: (options: EngineOptions) => Engine, planted: Planted = {}) {
+    this.#native = engineOf({ memoryBytes: MEMORY_BYTES, cpus: 1 })
     const options = { image: IMAGE, vcpus: 1, memoryBytes: MEMORY_BYTES, mode: "trap" } as const
-    this.vmm = new Vmm(new WasmEngine({ memoryBytes: 2 * machineBytesFor({ memoryBytes: MEMORY_BYTES, vcpus: 1 }), cpus: 1 }))
-    this.vm = this.vmm.create(options, planted)!
-    const { file, shadow } = this.vm.vcpus[0]!
+    this.vmm = new Vmm(engineOf({ memoryBytes: 2 * machineBytesFor({ memoryBytes: MEMORY_BYTES, vcpus: 1 }), cpus: 1 }))
+    const vm = this.vmm.create(options, planted)
+    assert(vm !== null, "there is room for two")
+    this.vm = vm
+    const { file, shadow } = this.#vcpu()
     // All memory is open to S and U: what PMP does is not asked here.
     file.set(Slot.pmpcfg0, 0x1fn)
     file.set(Slot.pmpaddr0, (1n << 54n) - 1n)
@@ -74,7 +78,7 @@ export class TranslationWorld {
   }
 
   #apply(step: Exclude<Step, { kind: "access" }>): void {
-    const vcpu = this.vm.vcpus[0]!
+    const vcpu = this.#vcpu()
     if (step.kind === "entry") {
       const bytes = new Uint8Array(8)
       new DataView(bytes.buffer).setBigUint64(0, (pageOf(step.target) << 10n) | BigInt(step.flags), true)
@@ -92,6 +96,10 @@ export class TranslationWorld {
     this.#native.setTranslation(0, translationOf(vcpu.file))
   }
 
+  #vcpu(): Vcpu {
+    return defined(this.vm.vcpus[0], "a VM has a vCPU")
+  }
+
   #natively(address: bigint, access: AccessKind): string {
     const found = this.#native.translate(0, address, access)
     if ("cause" in found) return `cause ${found.cause}`
@@ -100,7 +108,7 @@ export class TranslationWorld {
   }
 
   #shadowed(address: bigint, access: AccessKind): string {
-    const vcpu = this.vm.vcpus[0]!
+    const vcpu = this.#vcpu()
     for (let turn = 0; turn < 2; turn += 1) {
       this.vmm.machineSwitch.enter(vcpu, 0)
       const found = this.vmm.engine.translate(0, address, access)
