@@ -132,14 +132,15 @@ describe("a read", () => {
     const asked = a.step(ask({ type: "get", bucket: "plain", key: "k" }, 2))
     expect(short(asked)).toEqual([`${B}: fetch`, `${C}: fetch`])
     const id = itemId(asked)
-    const empty = { type: "fetched", id, state: { context: {}, versions: [] }, unsure: false } as const
+    const empty = { type: "fetched" as const, id, state: { context: {}, versions: [] }, unsure: false }
     expect(short(a.step(peer(B, empty)))).toEqual([])
     expect(short(a.step({ kind: "persisted", key: "k/plain/k" }))).toContain(`${CLIENT}: ok v`)
     expect(short(a.step(peer(C, empty)))).toEqual([`${B}: replicate`, `${C}: replicate`])
   })
 
   it("does not count a replica that lost data", () => {
-    const [damaged, other] = [replica(A, new Map([["!damage", []]])), { type: "fetched", state: { context: {}, versions: [] } } as const]
+    const damaged = replica(A, new Map([["!damage", []]]))
+    const other = { type: "fetched" as const, state: { context: {}, versions: [] } }
     const id = itemId(damaged.step(ask({ type: "get", bucket: "plain", key: "k" })))
     expect(short(damaged.step(peer(B, { ...other, id, unsure: false })))).toEqual([])
     expect(short(damaged.step(peer(C, { ...other, id, unsure: false })))).toEqual([`${CLIENT}: ok `])
