@@ -105,6 +105,7 @@ function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: D
         return { ok: false, exit: EXIT_LIMIT, reason: "stuck", message: stop.detail }
       case "idle":
       case "paused":
+      case "waiting":
         // What was typed just now will wake it.
         if (conversation.done() || conversation.waitsFor() !== before) break
         return { ...limit("idle", conversation), message: "every vCPU waits, no timer is set and no input is left" }

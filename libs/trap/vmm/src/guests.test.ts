@@ -118,6 +118,23 @@ describe("several VMs on one CPU", () => {
     }
   })
 
+  it("one that waits leaves the CPU to the other for as long as it waits, and no longer", () => {
+    const guests = [guestNamed("timer"), guestNamed("spin")]
+    const vmm = node(guests, 1)
+    const [waiting, spinning] = guests.map((guest) => create(vmm, guest, "trap"))
+    const turns: string[] = []
+    for (let turn = 0; turn < 500 && waiting!.end() === null; turn += 1) {
+      const { vm, stop } = vmm.runNext(10_000)!
+      turns.push(vm === spinning ? "other" : stop.kind)
+    }
+    const from = turns.indexOf("waiting")
+    const until = turns.indexOf("budget", from)
+    // Its timer is 2000 ticks away, 200,000 instructions: many slices of the other in a row.
+    expect(turns.slice(from + 1, until).every((turn) => turn === "other")).toBe(true)
+    expect(until - from).toBeGreaterThan(5)
+    expect(architectureOfVm(waiting!, vmm.machineSwitch)).toBe(natively(guestNamed("timer")).state)
+  })
+
   it("a VM that is destroyed gives every frame back, and the next owner finds zeros", () => {
     const guest = guestNamed("paging")
     const vmm = node([guest], 1)

@@ -56,7 +56,14 @@ export interface Planted {
   readonly clock?: MachineClock
 }
 
-export type VmStop = BoardStop | { readonly kind: "paused" }
+export type VmStop =
+  | BoardStop
+  | { readonly kind: "paused" }
+  /** Every vCPU waits for a timer, and the run was asked to give the CPU away then. */
+  | { readonly kind: "waiting" }
+
+/** What a run does when every vCPU waits for a timer: goes on to it at once, or leaves the CPU to others. */
+export type OnWait = "skip" | "yield"
 
 export class Vm {
   readonly number: number
@@ -77,6 +84,8 @@ export class Vm {
   #spent = 0
   #instructions = 0
   #end: BoardEnd | null = null
+  /** Units of its clock that others had the CPU for since it began to wait. */
+  #waited = 0
 
   constructor(place: VmPlace, options: VmOptions) {
     const { engine, frames, machineSwitch, number } = place
@@ -105,7 +114,7 @@ export class Vm {
   }
 
   /** Runs until that many more instructions have retired on all vCPUs together, or something ends or holds up the machine. */
-  run(budgetInstructions: number): VmStop {
+  run(budgetInstructions: number, onWait: OnWait = "skip"): VmStop {
     assert(Number.isSafeInteger(budgetInstructions) && budgetInstructions >= 1, "a budget is at least one instruction")
     assert(this.#state !== "destroyed", "a destroyed VM is not run")
     if (this.#state === "paused") return { kind: "paused" }
@@ -117,11 +126,16 @@ export class Vm {
       this.#readLines(vcpu)
       if (this.#ready(vcpu)) this.#runVcpu(vcpu, budgetInstructions - this.#spent)
       else {
-        const held = this.#passBy()
+        const held = this.#passBy(onWait)
         if (held !== null) return held
       }
     }
     return this.#end ?? { kind: "budget" }
+  }
+
+  /** Others had the CPU for so long: if this one waits, it waits so much less. How far its clock goes is its own timer's business. */
+  othersRan(instructions: number): void {
+    this.#waited += instructions * this.vcpus.length
   }
 
   pause(): void {
@@ -205,7 +219,7 @@ export class Vm {
   }
 
   /** The present vCPU waits: the VM's time passes. An answer if nothing but the outside can go on. */
-  #passBy(): VmStop | null {
+  #passBy(onWait: OnWait): VmStop | null {
     const others = this.vcpus.some((vcpu) => {
       this.#readLines(vcpu)
       return this.#ready(vcpu)
@@ -220,7 +234,10 @@ export class Vm {
       .map((vcpu) => vcpu.deadline(this.#devices.timer(vcpu.index)))
     const next = deadlines.reduce((first, deadline) => (first === null || (deadline !== null && deadline < first) ? deadline : first), null)
     if (next === null || next === NEVER) return this.#hold()
-    this.#clock.pass(this.#clock.unitsUntil(next - this.time()))
+    const units = this.#clock.unitsUntil(next - this.time())
+    if (onWait === "yield" && this.#waited < units) return { kind: "waiting" }
+    this.#waited = 0
+    this.#clock.pass(units)
     return null
   }
 
@@ -277,6 +294,7 @@ export class Vm {
   }
 
   #account(retired: number): void {
+    if (retired > 0) this.#waited = 0
     this.#spent += retired
     this.#instructions += retired
     this.#windowLeft -= retired

@@ -2,14 +2,14 @@
  * The virtual machine monitor of one node: several VMs on its CPUs and in its memory, each apart from the others.
  *
  * Frames are promised when a VM is made (its RAM and its shadow tables) and given at first touch. CPU time is given in slices, round
- * robin; who waits, or spins where only another could help, is passed over. Not here: weights and policies (the scheduler's), the bus.
+ * robin; who waits is passed over. Not here: weights and policies (the scheduler's), the bus.
  * M1: the promised frames never exceed those there are. M2: no tree of a VM has a leaf outside its own frames and the devices (audit.ts).
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { shadowFramesMax } from "./shadow.ts"
 import { MachineFrames, PAGE_BYTES } from "./machine-frames.ts"
 import { MachineSwitch } from "./machine-switch.ts"
-import { Vm, type Planted, type VmOptions, type VmStop } from "./vm.ts"
+import { Vm, type OnWait, type Planted, type VmOptions, type VmStop } from "./vm.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
 
 /** Machine memory that a VM of this size needs: its RAM and room for shadow tables. */
@@ -69,16 +69,22 @@ export class Vmm {
   }
 
   /**
-   * Gives the next VM in turn a slice. Null: none can run, all are paused, ended, idle or stuck. A VM that only waits for its timer runs:
-   * its own time goes on to it at once.
+   * Gives the next VM in turn a slice. Who waits leaves the CPU to the others for as long; when all wait, the next goes on to its timer at
+   * once, since its time is its own. Null: none can run, all are paused, ended, idle or stuck.
    */
   runNext(sliceInstructions: number): { readonly vm: Vm; readonly stop: VmStop } | null {
+    return this.#runFirst(sliceInstructions, "yield") ?? this.#runFirst(sliceInstructions, "skip")
+  }
+
+  #runFirst(sliceInstructions: number, onWait: OnWait): { readonly vm: Vm; readonly stop: VmStop } | null {
     for (const vm of this.#inTurn()) {
       if (vm.state() !== "running" || vm.end() !== null) continue
-      this.#last = vm.number
       const before = vm.instructions()
-      const stop = vm.run(sliceInstructions)
-      if (stop.kind === "budget" || stop.kind === "end" || vm.instructions() > before) return { vm, stop }
+      const stop = vm.run(sliceInstructions, onWait)
+      if (stop.kind !== "end" && vm.instructions() === before) continue
+      this.#last = vm.number
+      for (const other of this.#vms.values()) if (other !== vm) other.othersRan(vm.instructions() - before)
+      return { vm, stop }
     }
     return null
   }
