@@ -62,7 +62,9 @@ export class NodeLinks {
   introduce(node: number, out: Out): void {
     const { epoch, queue } = this.#context
     const generation = this.#links[node]?.generation
-    if (generation !== undefined) out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation }))
+    if (generation === undefined) return
+    // Part of the trace of a restart while that is open; otherwise of the step that it answers.
+    out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation }, ATTACH_SPAN))
   }
 
   /** Forgets what was known of a node, or of all: a new life or a new epoch begins. */

@@ -56,9 +56,9 @@ export class JobStarts {
 
   #submit(job: Job, out: Out): void {
     job.state = "submitted"
-    const { name } = job.spec
-    const attributes = { "backplane.task": name, "backplane.node": job.node, "backplane.queue": job.queue }
-    out.push(openSpan(spanOf(name), "task.submit", attributes, { root: true }))
+    const attributes = { "backplane.task": job.spec.name, "backplane.node": job.node, "backplane.queue": job.queue }
+    // A life that is begun again belongs to the trace of the loss, which is open already.
+    if (job.attempt === 1) out.push(openSpan(startSpan(job), "task.submit", attributes, { root: true }))
     job.nodeLife = 0
     this.#address(job, out)
   }
@@ -76,7 +76,7 @@ export class JobStarts {
 
   /** The node has answered. */
   answered(job: Job, out: Out, refusal?: string): void {
-    out.push(refusal === undefined ? closeSpan(spanOf(job.spec.name)) : closeSpan(spanOf(job.spec.name), {}, refusal))
+    out.push(refusal === undefined ? closeSpan(startSpan(job)) : closeSpan(startSpan(job), {}, refusal))
     this.keep(job, out)
   }
 
@@ -118,7 +118,7 @@ export class JobStarts {
     const { name: task, run, workingSet, affinity, guest } = job.spec
     const { attempt, ordinal } = job
     const spec = { task, attempt, ordinal, run, workingSet, affinity: [...affinity], ...(guest && { guest }) }
-    out.push(send(nodeActor(job.node), { kind: "TaskSubmit", spec, queue: job.queue, incarnation: job.nodeLife }, spanOf(task)))
+    out.push(send(nodeActor(job.node), { kind: "TaskSubmit", spec, queue: job.queue, incarnation: job.nodeLife }, startSpan(job)))
   }
 
   #sendConfirmation(name: string, out: Out): void {
@@ -129,6 +129,7 @@ export class JobStarts {
   }
 }
 
-function spanOf(task: string): string {
-  return `submit/${task}`
+/** The span that the start of this life of a job belongs to: its submission, or the restart after a loss. */
+export function startSpan(job: Job): string {
+  return `${job.attempt === 1 ? "submit" : "restart"}/${job.spec.name}`
 }

@@ -147,16 +147,17 @@ export class Losses {
     job.unseen = 0
     job.reason = reason
     const key = `restart/${name}`
-    out.push(openSpan(key, "task.restart", { "backplane.task": name, "backplane.reason": reason }, { root: true }))
+    // Part of the trace that told of the loss, the restart of a node for one; a silence is told by nobody and begins a trace.
+    out.push(openSpan(key, "task.restart", { "backplane.task": name, "backplane.reason": reason }))
     out.push(event(begins ? "task-restarted" : "task-lost", { "backplane.task": name, "backplane.reason": reason }, "warn"))
     if (begins) {
       job.attempt++
-      this.#starts.place(job, out)
+      this.#starts.place(job, out) // whose answer closes the span (`startSpan`)
     } else {
       job.state = "lost"
       this.#starts.keep(job, out)
+      out.push(closeSpan(key, { "backplane.verdict": "lost" }))
     }
-    out.push(closeSpan(key, { "backplane.verdict": begins ? "restarted" : "lost" }))
   }
 
   /** The task that makes the machine stand still, if it does: all CPUs idle for long although tasks wait. */
