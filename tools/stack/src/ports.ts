@@ -1,6 +1,7 @@
 /** Free ports on loopback. A default that is taken gives way to the next free one; one asked for by number does not. */
 import { createServer } from "node:net"
 import { UsageError } from "./options.ts"
+import { claimPort } from "./port-claim.ts"
 
 export const DEFAULT_PORTS = { nats: 4222, natsMonitor: 8222, http: 4380 } as const
 
@@ -21,7 +22,7 @@ export interface PortChoice {
 
 export async function choosePort(wish: PortWish, taken: ReadonlySet<number>): Promise<PortChoice> {
   for (let port = wish.first; port < wish.first + TRIES_MAX && port <= 65_535; port++) {
-    if (!taken.has(port) && (await isFree(port))) {
+    if (!taken.has(port) && (await isFree(port)) && claimPort(port)) {
       return { port, notice: port === wish.first ? null : `port ${wish.first} (${wish.name}) is taken: using ${port}` }
     }
     if (wish.flag !== null) throw new UsageError(`${wish.flag} ${wish.first}: the port is taken; give another one or leave the option out`)
