@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { Random } from "@backplane/foundation-base/random"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
-import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import { simulate } from "./simulate.ts"
 
@@ -64,8 +64,24 @@ describe("mqms", () => {
   })
 })
 
+describe("weights of jobs", () => {
+  it.each(["cfs", "eevdf", "stride"] as const)("%s serves 1:3 by weight on one CPU, to a few slices", (policy) => {
+    const job = (name: string, weight: number): Record<string, unknown> => ({ name, weight, run: 600, workingSet: 0 })
+    const spec = resolveMachineSpec({
+      topology: { cpus: 1 },
+      cache: { warmRate: 1 },
+      schedule: { policy, sliceTicks: 10 },
+      jobs: [job("light", 100), job("heavy", 300)],
+    })
+    const { jobs, finish } = resultOf(spec)
+    expect(finish).toBe(1200)
+    // The heavy one ends when it has had three quarters of the time: 600 of 800 ticks.
+    expect(Math.abs((jobs["heavy"] ?? 0) - 800)).toBeLessThanOrEqual(40)
+  })
+})
+
 describe("every policy", () => {
-  it.each(["sqms", "mqms", "mqms-steal", "mqms-warm"] as const)("%s does all the work, where it may, and no tick twice", (policy) => {
+  it.each(POLICY_NAMES)("%s does all the work, where it may, and no tick twice", (policy) => {
     for (let set = 1; set <= SETS; set++) {
       const spec = drawn(set, policy, { warmRate: 1, affinity: true })
       const { schedule } = resultOf(spec)

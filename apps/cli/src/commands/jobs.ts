@@ -1,4 +1,5 @@
 /** `backplane jobs`: OSTEP chapter 10's multiprocessor, as a machine of nodes, schedulers and a hypervisor. */
+import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
@@ -23,7 +24,7 @@ export function register(program: Command): void {
     .option("--nodes <n>", "NUMA nodes that the CPUs are spread over", "1")
     .option("--list <jobs>", "name:runtime:workingset, … as a:100:100,b:100:50; without it jobs are drawn")
     .option("--per-cpu-queues", "one queue a CPU (MQMS) instead of one for all (SQMS)")
-    .option("--policy <name>", "sqms, mqms, mqms-steal or mqms-warm; default: by the other flags")
+    .option("--policy <name>", `${POLICY_NAMES.join(", ")}; default: by the other flags`)
     .option("--peek <ticks>", "with queues per CPU: ticks between looks into other queues; 0: never", "30")
     .option("--slice <ticks>", "time slice", "10")
     .option("--cache <size>", "capacity of each CPU's cache", "100")

@@ -22,7 +22,7 @@ export function register(program: Command): void {
     .action((flags: { json?: true }) => {
       if (flags.json === true)
         return console.log(JSON.stringify({ policies: POLICY_NAMES.map((name) => ({ name, summary: POLICY_SUMMARIES[name] })) }))
-      for (const name of POLICY_NAMES) console.log(`${name.padEnd(12)} ${POLICY_SUMMARIES[name]}`)
+      for (const name of POLICY_NAMES) console.log(`${name.padEnd(14)} ${POLICY_SUMMARIES[name]}`)
     })
   sched
     .command("swap")

@@ -8,7 +8,13 @@
 import type { Random } from "@backplane/foundation-base/random"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { CycleRange, FaultPlan } from "@backplane/foundation-simulation/fault-plan"
-import { POLICY_NAMES, type ActionSpec, type ArrivalSpec, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import {
+  POLICY_NAMES,
+  type ActionSpec,
+  type ArrivalSpec,
+  type MachineSpec,
+  type PolicyName,
+} from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 
@@ -83,7 +89,7 @@ function drawSpec(
     topology: { cpus, nodes: random.between(1, Math.min(cpus, 4)) },
     cache: { warmupTicks: random.between(0, 12), warmRate: random.between(1, 3) },
     schedule: {
-      policy: random.pick(POLICY_NAMES),
+      policy: drawPolicy(random),
       sliceTicks: random.between(options.sliceLeast ?? 2, 15),
       peekTicks: random.between(0, 15),
       randomOrder: random.chance(0.2),
@@ -115,9 +121,14 @@ function drawAffinity(random: Random, cpus: number): number[] {
     .sort((a, b) => a - b)
 }
 
+/** Half of them those that have most to say to each other: a queue a CPU, with stealing, and the one queue to change to. */
+function drawPolicy(random: Random): PolicyName {
+  return random.chance(0.5) ? random.pick(["sqms", "mqms", "mqms-steal", "mqms-warm"] as const) : random.pick(POLICY_NAMES)
+}
+
 function drawSwaps(random: Random, lastTick: number): ActionSpec[] {
   if (random.chance(0.5)) return []
-  return Array.from({ length: random.between(1, 4) }, () => ({ atTick: random.between(1, lastTick), swap: random.pick(POLICY_NAMES) }))
+  return Array.from({ length: random.between(1, 4) }, () => ({ atTick: random.between(1, lastTick), swap: drawPolicy(random) }))
 }
 
 function drawFaults(random: Random, until: FaultPlan["until"]): FaultPlan {

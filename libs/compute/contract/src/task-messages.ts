@@ -25,6 +25,7 @@ export const TaskSpec = Type.Object(
     run: Count,
     workingSet: Count,
     affinity: Type.Array(Cpu, { maxItems: 256 }),
+    weight: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: "share that is due to it; not given: 100" })),
     guest: Type.Optional(GuestSpec),
   },
   closed,

@@ -1,4 +1,5 @@
 /** Which queue each waiting task belongs to after a change of policy. */
+import { POLICY_LAYOUTS } from "@backplane/scenario-machine/policy-layouts"
 import { queueOfCpu } from "@backplane/scenario-machine/topology"
 import type { NodeContext } from "./node-context.ts"
 import { mayRunOn, type Task } from "./task-table.ts"
@@ -11,7 +12,7 @@ export function reassignQueues(tasks: readonly Task[], context: NodeContext): vo
   const { policy, spec, cpus: own } = context
   const lengths = new Map<number, number>()
   for (const task of tasks) {
-    if (policy === "sqms") {
+    if (POLICY_LAYOUTS[policy] === "all") {
       task.queue = "all"
       continue
     }

@@ -174,6 +174,7 @@ export function viewOf(task: Task, node: number, warm: boolean): TaskView {
     lastCpu,
     warm,
     requestedRun: spec.run,
+    ...(spec.weight !== undefined && { weight: spec.weight }),
   }
 }
 

@@ -22,6 +22,7 @@ export const JobSpec = Type.Object(
     run: Count("work in units; one a tick cold, `warmRate` warm"),
     workingSet: Count("size of the working set, in the units of the cache"),
     affinity: Type.Array(Count("CPU", 0, CPUS_MAX - 1), { maxItems: CPUS_MAX, description: "CPUs that may run it; empty: any" }),
+    weight: Type.Optional(Count("share that is due to it under policies that know weights; not given: 100", 1, 10_000)),
     restartable: Type.Boolean({ description: "started again from nothing when the node that held it is lost" }),
     arrival: Count("tick at which it is submitted; 0: before the first tick", 0, TICKS_MAX),
     guest: Type.Optional(GuestSpec),
@@ -43,7 +44,27 @@ export const ArrivalSpec = Type.Object(
 )
 export type ArrivalSpec = Static<typeof ArrivalSpec>
 
-export const POLICY_NAMES = ["sqms", "mqms", "mqms-steal", "mqms-warm"] as const
+export const POLICY_NAMES = [
+  "sqms",
+  "mqms",
+  "mqms-steal",
+  "mqms-warm",
+  "sqms-affinity",
+  "fifo",
+  "rr",
+  "o1",
+  "cfs",
+  "bfs",
+  "eevdf",
+  "mlfq",
+  "lottery",
+  "stride",
+  "credit",
+  "numa",
+  "smt",
+  "gang",
+  "eas",
+] as const
 export type PolicyName = (typeof POLICY_NAMES)[number]
 
 /** Something done to the machine on purpose at a tick: part of the run, so the same in simulation and live. */

@@ -30,6 +30,13 @@ describe("what a user writes", () => {
       "actions",
       "leave out compat: ostep",
     ],
+    [
+      "a policy of one queue that the OSTEP model has not",
+      { schedule: { compat: "ostep", policy: "bfs" } },
+      "schedule.policy",
+      "take sqms",
+    ],
+    ["a weight of nothing", { jobs: [{ name: "a", run: 1, workingSet: 0, weight: 0 }] }, "jobs[0].weight", "1"],
     ["a foreign policy in the OSTEP model", { schedule: { compat: "ostep", policy: "mqms-warm" } }, "schedule.policy", "take mqms-steal"],
     ["nothing at all", null, "scenario", ""],
   ])("%s is refused by its field and with a remedy", (_what, input, field, remedy) => {

@@ -17,6 +17,7 @@ import {
   type GuestSpec,
 } from "./guest-spec.ts"
 import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts"
+import { OSTEP_POLICIES, POLICY_LAYOUTS } from "./policy-layouts.ts"
 import { Rejection } from "./rejection.ts"
 
 const JobInput = Type.Object(
@@ -191,8 +192,11 @@ function checkTogether(spec: MachineSpec): void {
     throw new Rejection("actions", "a policy swap is not part of the OSTEP model; leave out compat: ostep")
   const guest = schedule.compat === "ostep" ? spec.jobs.findIndex((job) => job.guest !== undefined) : -1
   if (guest >= 0) throw new Rejection(`jobs[${guest}].guest`, "the OSTEP model knows no guests; leave out compat: ostep")
-  if (schedule.compat === "ostep" && schedule.policy === "mqms-warm")
-    throw new Rejection("schedule.policy", "mqms-warm is not part of the OSTEP model; take mqms-steal, or leave out compat: ostep")
+  if (schedule.compat === "ostep" && !OSTEP_POLICIES.includes(schedule.policy))
+    throw new Rejection(
+      "schedule.policy",
+      `${schedule.policy} is not part of the OSTEP model; take ${POLICY_LAYOUTS[schedule.policy] === "all" ? "sqms" : "mqms-steal"}, or leave out compat: ostep`,
+    )
 }
 
 /** What the CPUs of a node may have to execute at one instant is bounded: nothing else happens there meanwhile. */

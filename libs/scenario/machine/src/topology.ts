@@ -2,6 +2,7 @@
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { assert } from "@backplane/foundation-base/assert"
 import type { MachineSpec, PolicyName } from "./machine-spec.ts"
+import { POLICY_LAYOUTS } from "./policy-layouts.ts"
 
 type Topology = MachineSpec["topology"]
 
@@ -21,12 +22,12 @@ export function nodeOfCpu(topology: Topology, cpu: number): number {
 export type QueueName = string
 
 export function queuesOf(policy: PolicyName, cpus: number): readonly QueueName[] {
-  return policy === "sqms" ? ["all"] : Array.from({ length: cpus }, (_, cpu) => `cpu-${cpu}`)
+  return POLICY_LAYOUTS[policy] === "all" ? ["all"] : Array.from({ length: cpus }, (_, cpu) => `cpu-${cpu}`)
 }
 
 /** The queue that feeds `cpu` under `policy`. */
 export function queueOfCpu(policy: PolicyName, cpu: number): QueueName {
-  return policy === "sqms" ? "all" : `cpu-${cpu}`
+  return POLICY_LAYOUTS[policy] === "all" ? "all" : `cpu-${cpu}`
 }
 
 /** The CPUs that a queue feeds. */

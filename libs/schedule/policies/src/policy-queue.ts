@@ -30,6 +30,11 @@ export class PolicyQueue<State> implements QueuePolicy {
       .map((account) => account.view)
   }
 
+  find(task: string): TaskView | undefined {
+    const account = this.#accounts.get(task)
+    return account?.place === "waiting" ? account.view : undefined
+  }
+
   enqueue(view: TaskView, now: number, why: EnqueueReason): void {
     this.#advance(now)
     const known = this.#accounts.get(view.task)

@@ -1,4 +1,7 @@
 /** All policies that hold their queue: the one place that knows the list. `chaos` is not on it: it is for tests only. */
+import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { POLICY_LAYOUTS } from "@backplane/scenario-machine/policy-layouts"
+import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
 import { bfs } from "./bfs/bfs.ts"
 import { cfs } from "./cfs/cfs.ts"
 import { ClassicQueue } from "./classic/classic-queue.ts"
@@ -11,24 +14,31 @@ import { lottery } from "./lottery/lottery.ts"
 import { mlfq } from "./mlfq/mlfq.ts"
 import { numa } from "./numa/numa.ts"
 import { o1 } from "./o1/o1.ts"
-import type { Policy } from "./policy.ts"
-import { POLICIES } from "./policies.ts"
-import type { QueueLayout, QueuePolicyKind } from "./queue-policy.ts"
+import { POLICIES, type ClassicName } from "./policies.ts"
+import type { QueuePolicyKind } from "./queue-policy.ts"
 import { rr } from "./rr/rr.ts"
 import { smt } from "./smt/smt.ts"
 import { sqmsAffinity } from "./sqms-affinity/sqms-affinity.ts"
 import { stride } from "./stride/stride.ts"
 
-function classic(policy: Policy, layout: QueueLayout, summary: string): QueuePolicyKind {
-  return { name: policy.name, summary, layout, steal: policy.steal, create: (settings) => new ClassicQueue(policy, settings) }
+function classic(name: ClassicName): QueuePolicyKind {
+  const policy = POLICIES[name]
+  return {
+    name,
+    summary: POLICY_SUMMARIES[name],
+    layout: POLICY_LAYOUTS[name],
+    slices: "aligned",
+    steal: policy.steal,
+    create: (settings) => new ClassicQueue(policy, settings),
+  }
 }
 
-export const QUEUE_POLICIES: readonly QueuePolicyKind[] = [
-  classic(POLICIES.sqms, "all", "one queue for all CPUs; never idle with work, caches stay cold"),
-  classic(POLICIES.mqms, "cpu", "one queue a CPU, no migration; caches warm, load unbalanced"),
-  classic(POLICIES["mqms-steal"], "cpu", "one queue a CPU; looks into one random queue every peek interval"),
-  classic(POLICIES["mqms-warm"], "cpu", "one queue a CPU; when idle asks all and takes the task that loses least"),
-  sqmsAffinity,
+export const QUEUE_POLICY: Readonly<Record<PolicyName, QueuePolicyKind>> = {
+  sqms: classic("sqms"),
+  mqms: classic("mqms"),
+  "mqms-steal": classic("mqms-steal"),
+  "mqms-warm": classic("mqms-warm"),
+  "sqms-affinity": sqmsAffinity,
   fifo,
   rr,
   o1,
@@ -43,4 +53,6 @@ export const QUEUE_POLICIES: readonly QueuePolicyKind[] = [
   smt,
   gang,
   eas,
-]
+}
+
+export const QUEUE_POLICIES: readonly QueuePolicyKind[] = POLICY_NAMES.map((name) => QUEUE_POLICY[name])

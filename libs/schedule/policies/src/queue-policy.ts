@@ -10,6 +10,7 @@
  * before the picks of one instant. Calls about tasks that the queue does not know do nothing: a claim may be old news.
  */
 import type { TaskView } from "@backplane/schedule-contract/task-view"
+import type { QueueLayout } from "@backplane/scenario-machine/policy-layouts"
 import type { QueueSettings } from "./queue-settings.ts"
 import type { StealStrategy } from "./policy.ts"
 
@@ -21,6 +22,8 @@ export type ChargeReason = "slice" | "blocked" | "yield" | "dead"
 export interface QueuePolicy {
   /** Waiting tasks. */
   readonly length: number
+  /** The task, if it waits. */
+  find(task: string): TaskView | undefined
   /** Waiting tasks, those that have waited longest in the queue first. */
   waiting(): readonly TaskView[]
   /** A task waits. A newer view of one that waits already replaces the older one; an older view is ignored. */
@@ -39,15 +42,14 @@ export interface QueuePolicy {
   sliceTicks(task: string): number
 }
 
-/** Which queues a policy wants: one for all CPUs, or one for each. */
-export type QueueLayout = "all" | "cpu"
-
 /** A policy by name: how to make an instance, and what an owner must know beforehand. */
 export interface QueuePolicyKind {
   readonly name: string
   /** One line for people. */
   readonly summary: string
   readonly layout: QueueLayout
+  /** Aligned: slices end at the multiples of the machine's slice, for all CPUs at once; own: as long as `sliceTicks` says. */
+  readonly slices: "aligned" | "own"
   /** How an owner whose queue is empty looks for work elsewhere. */
   readonly steal: StealStrategy
   /** Why a CPU may stay idle beside work that it could do; absent: it never does. */

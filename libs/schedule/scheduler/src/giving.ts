@@ -8,6 +8,7 @@ import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { schedulerActor } from "@backplane/scenario-machine/topology"
 import type { Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import type { OfferAsk, StealAsk } from "@backplane/schedule-contract/steal-messages"
+import type { TaskView } from "@backplane/schedule-contract/task-view"
 import { Handovers, type Handover, type PlacedHandover } from "./handovers.ts"
 import type { NodeLinks } from "./node-links.ts"
 import type { RunQueue } from "./run-queue.ts"
@@ -32,7 +33,7 @@ export class Giving {
   }
 
   onStealAsk(now: VirtualTime, ask: StealAsk, out: Out): void {
-    if (!this.#answered.has(ask.stealId)) this.#answered.set(ask.stealId, this.#give(ask))
+    if (!this.#answered.has(ask.stealId)) this.#answered.set(ask.stealId, this.#give(now, ask))
     if (this.#answered.size > ANSWERED_MAX) this.#answered.delete(this.#answered.keys().next().value as string)
     const answer = this.#answered.get(ask.stealId)
     if (answer === null || answer === undefined) return this.#sayNone(ask.thief, ask.stealId, out)
@@ -41,25 +42,25 @@ export class Giving {
     this.#say(answer, out)
   }
 
-  #give(ask: StealAsk): PlacedHandover | null {
-    const task = this.#queue.take(this.#indexFor(ask))
+  #give(now: VirtualTime, ask: StealAsk): PlacedHandover | null {
+    const task = this.#taskFor(now, ask)
     if (task === undefined) return null
+    this.#queue.forget(task.task)
     return { node: task.node, decision: { type: "REQUEUE", task: task.task, taskSeq: task.taskSeq, to: ask.thief, stealId: ask.stealId } }
   }
 
-  #indexFor({ cpu, task: offered }: StealAsk): number {
-    const { waiting } = this.#queue
+  #taskFor(now: VirtualTime, { cpu, task: offered }: StealAsk): TaskView | undefined {
     // The membership quirk of the OSTEP model: see schedule/conformance.
     if (this.#context.usesToken)
-      return waiting.findIndex((task) => task.affinity.length === 0 || task.requestedRun === cpu || task.workingSet === cpu)
-    return offered === null ? this.#context.policy.give(waiting, cpu) : waiting.findIndex((task) => task.task === offered)
+      return this.#queue.waiting.find((task) => task.affinity.length === 0 || task.requestedRun === cpu || task.workingSet === cpu)
+    return offered === null ? this.#queue.give(cpu, this.#context.ticks.tickAt(now)) : this.#queue.find(offered)
   }
 
-  onOfferAsk(ask: OfferAsk, out: Out): void {
-    const { epoch, queue, policy } = this.#context
-    const { waiting } = this.#queue
-    const offer = waiting[policy.give(waiting, ask.cpu)] ?? null
-    out.push(send(schedulerActor(ask.thief), { kind: "OfferAnswer", epoch, round: ask.round, queue, waiting: waiting.length, offer }))
+  onOfferAsk(now: VirtualTime, ask: OfferAsk, out: Out): void {
+    const { epoch, queue, ticks } = this.#context
+    const offer = this.#queue.give(ask.cpu, ticks.tickAt(now)) ?? null
+    const waiting = this.#queue.length
+    out.push(send(schedulerActor(ask.thief), { kind: "OfferAnswer", epoch, round: ask.round, queue, waiting, offer }))
   }
 
   /** Done: the thief has been told. Refused: the claim was void, and the thief is told that there is nothing. */

@@ -1,58 +1,97 @@
 /**
- * The waiting tasks that this scheduler has claims on, oldest first.
+ * The claims of this scheduler on waiting tasks: an instance of the policy of the day holds them.
  *
- * Invariant: a task is here once. A newer view of a task replaces the older one in place.
+ * Invariants: a task is here once; a newer view of it replaces the older one; nothing is handed to the policy before the first tick.
  */
 import type { TaskView } from "@backplane/schedule-contract/task-view"
+import type { ChargeReason, EnqueueReason, QueuePolicy } from "@backplane/schedule-policies/queue-policy"
 
 export class RunQueue {
-  readonly #waiting: TaskView[] = []
+  /** Anew with each policy. */
+  #policy: QueuePolicy
+  /** Told of before the first tick: they line up in the order of their creation, whichever node told of them first. */
+  #early: TaskView[] = []
 
+  constructor(policy: QueuePolicy) {
+    this.#policy = policy
+  }
+
+  /** Another policy has begun: nothing is kept. */
+  beginAnew(policy: QueuePolicy): void {
+    this.#policy = policy
+    this.#early = []
+  }
+
+  /** Oldest first. */
   get waiting(): readonly TaskView[] {
-    return this.#waiting
+    return [...this.#policy.waiting(), ...this.#early]
   }
 
   get length(): number {
-    return this.#waiting.length
+    return this.#policy.length + this.#early.length
   }
 
-  enqueue(task: TaskView): void {
-    const index = this.#indexOf(task.task)
-    if (index < 0) this.#waiting.push(task)
-    else if ((this.#waiting[index] as TaskView).taskSeq <= task.taskSeq) this.#waiting[index] = task
+  enqueueEarly(task: TaskView): void {
+    this.#early = [...this.#early.filter((one) => one.task !== task.task), task].sort((a, b) => a.ordinal - b.ordinal)
   }
 
-  /** Before the first tick tasks line up in the order of their creation, whichever node told of them first. */
-  enqueueInOrder(task: TaskView): void {
-    this.enqueue(task)
-    this.#waiting.sort((a, b) => a.ordinal - b.ordinal)
+  /** The ticks have begun. */
+  #lineUp(tick: number): void {
+    const early = this.#early
+    if (early.length === 0) return
+    this.#early = []
+    for (const task of early) this.#policy.enqueue(task, tick, "new")
+  }
+
+  enqueue(task: TaskView, tick: number, why: EnqueueReason): void {
+    this.#lineUp(tick)
+    this.#policy.enqueue(task, tick, why)
   }
 
   /** A claim that was not used after all goes back to the head; what has been heard of the task meanwhile counts more. */
-  putBack(task: TaskView): void {
-    if (this.#indexOf(task.task) < 0) this.#waiting.unshift(task)
+  putBack(task: TaskView, tick: number): void {
+    if (this.find(task.task) === undefined) this.enqueue(task, tick, "refused")
   }
 
-  take(index: number): TaskView | undefined {
-    return index < 0 ? undefined : this.#waiting.splice(index, 1)[0]
+  charge(task: string, run: { readonly ranTicks: number; readonly why: ChargeReason }, tick: number): void {
+    this.#policy.charge(task, run.ranTicks, run.why, tick)
+  }
+
+  offer(idleCpus: readonly number[], tick: number): void {
+    this.#lineUp(tick)
+    this.#policy.offer(idleCpus, tick)
+  }
+
+  pick(cpu: number, tick: number): TaskView | undefined {
+    return this.#policy.pick(cpu, tick)
+  }
+
+  sliceTicks(task: string): number {
+    return this.#policy.sliceTicks(task)
+  }
+
+  give(thiefCpu: number, tick: number): TaskView | undefined {
+    this.#lineUp(tick)
+    return this.#policy.give(thiefCpu)
   }
 
   find(task: string): TaskView | undefined {
-    return this.#waiting[this.#indexOf(task)]
+    return this.#policy.find(task) ?? this.#early.find((one) => one.task === task)
   }
 
   /** Removes the claim if it is on this state of the task or on an older one. */
   remove(task: string, taskSeq: number): void {
-    const index = this.#indexOf(task)
-    if (index >= 0 && (this.#waiting[index] as TaskView).taskSeq <= taskSeq) this.take(index)
+    const claim = this.find(task)
+    if (claim === undefined || claim.taskSeq <= taskSeq) this.forget(task)
+  }
+
+  /** Nothing is remembered of the task, whether it waits or not. */
+  forget(task: string): void {
+    this.#early = this.#early.filter((one) => one.task !== task)
+    this.#policy.remove(task)
   }
 
   removeIf(gone: (task: TaskView) => boolean): void {
-    for (let index = this.#waiting.length - 1; index >= 0; index--)
-      if (gone(this.#waiting[index] as TaskView)) this.#waiting.splice(index, 1)
-  }
-
-  #indexOf(task: string): number {
-    return this.#waiting.findIndex((one) => one.task === task)
+    for (const { task } of this.waiting.filter(gone)) this.forget(task)
   }
 }

@@ -2,9 +2,9 @@
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { POLICY_NAMES, TICKS_MAX, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
-import { cpusOfQueue, queuesOf, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { cpusOfQueue, nodeOfCpu, queuesOf, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
 import type { SchedulerFailure } from "@backplane/schedule-contract/failure-messages"
 import type {
   NodeUp,
@@ -14,8 +14,9 @@ import type {
   SchedulerVerdicts,
 } from "@backplane/schedule-contract/scheduler-messages"
 import type { OfferAnswer, OfferAsk, StealAsk, StealDone, StealNone, StealToken } from "@backplane/schedule-contract/steal-messages"
-import type { Policy } from "@backplane/schedule-policies/policy"
-import { POLICIES } from "@backplane/schedule-policies/policies"
+import type { QueuePolicy, QueuePolicyKind } from "@backplane/schedule-policies/queue-policy"
+import { CAPACITY_MAX } from "@backplane/schedule-policies/queue-settings"
+import { QUEUE_POLICY } from "@backplane/schedule-policies/queue-policies"
 
 export type SchedulerHears =
   SchedulerEvents | SchedulerVerdicts | NodeUp | StealAsk | StealNone | OfferAsk | OfferAnswer | StealToken | StealDone
@@ -49,8 +50,15 @@ export class SchedulerContext {
     this.active = this.#holdsQueue()
   }
 
-  get policy(): Policy {
-    return POLICIES[this.policyName]
+  get policy(): QueuePolicyKind {
+    return QUEUE_POLICY[this.policyName]
+  }
+
+  /** An empty queue under the policy of the day. */
+  newQueue(): QueuePolicy {
+    const { topology, schedule, seed } = this.spec
+    const places = this.cpus.map((cpu) => ({ cpu, node: nodeOfCpu(topology, cpu), core: cpu, capacity: CAPACITY_MAX }))
+    return this.policy.create({ seed, queue: this.queue, cpus: this.cpus, sliceTicks: schedule.sliceTicks, places })
   }
 
   /** The looks of all CPUs take turns, before CPUs are assigned. */
@@ -87,9 +95,17 @@ export class SchedulerContext {
     return after(now, messages * this.spec.clock.latencyCycles)
   }
 
-  /** The end of the slice that `now` lies in: slices end at multiples of their length. */
-  sliceEnd(now: VirtualTime): VirtualTime {
+  /** When a run that begins now is over: at a multiple of the machine's slice, or after as many ticks as the policy says. */
+  sliceEnd(now: VirtualTime, ownTicks: number): VirtualTime {
     const { sliceTicks } = this.spec.schedule
-    return this.ticks.start((Math.floor(this.ticks.tickAt(now) / sliceTicks) + 1) * sliceTicks)
+    const tick = this.ticks.tickAt(now)
+    if (this.policy.slices === "aligned") return this.ticks.start((Math.floor(tick / sliceTicks) + 1) * sliceTicks)
+    return this.ticks.start(tick + Math.min(ownTicks, this.#sliceTicksMost()))
+  }
+
+  /** A guest executes a slice at one instant, and the scenario was checked for slices of the machine's length; guests may come later in free mode. */
+  #sliceTicksMost(): number {
+    const { jobs, clock, schedule } = this.spec
+    return clock.mode === "free" || jobs.some(({ guest }) => guest !== undefined) ? schedule.sliceTicks : TICKS_MAX
   }
 }

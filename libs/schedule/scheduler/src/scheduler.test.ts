@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { nodeActor, schedulerActor } from "@backplane/scenario-machine/topology"
 import type { Decision, SchedulerCommit, SchedulerEvent, Verdict } from "@backplane/schedule-contract/scheduler-messages"
@@ -35,7 +36,7 @@ class Scheduler {
   readonly #generations = new Map<number, number>()
   readonly #seqs = new Map<number, number>()
 
-  constructor(policy: "mqms" | "mqms-steal" = "mqms-steal", life = 1) {
+  constructor(policy: PolicyName = "mqms-steal", life = 1) {
     const spec = resolveMachineSpec({
       topology: { nodes: 2, cpus: 2 },
       schedule: { policy },
@@ -100,6 +101,28 @@ describe("a scheduler decides", () => {
     const decisions = scheduler.events(0, [fresh("a"), fresh("b"), idle(0), { type: "SYNC" }])
     expect(decisions).toEqual([{ type: "RUN", cpu: 0, task: "a", taskSeq: 2, at: 0, until: 11_000_000, idleSeq: 1 }])
     expect(scheduler.machine.inspect()).toMatchObject({ waiting: ["b"], idle: [], deciding: ["a"] })
+  })
+
+  it("for as long as the policy says, where slices are its own: from now on, and not to the next multiple", () => {
+    const decisions = new Scheduler("eevdf").events(0, [fresh("a"), idle(0), { type: "SYNC" }])
+    expect(decisions).toMatchObject([{ task: "a", until: 17_000_000 }])
+  })
+
+  it("by what the policy was told of runs: what a task had counts by its weight", () => {
+    const scheduler = new Scheduler("eevdf")
+    const preempted = (name: string, taskSeq: number, weight: number): SchedulerEvent => ({
+      type: "TASK_PREEMPTED",
+      task: task(name, { taskSeq, weight }),
+      cpu: 0,
+      reason: "slice",
+      ranTicks: 10,
+    })
+    const order = [scheduler.events(0, [fresh("light", { weight: 100 }), fresh("heavy", { weight: 300 }), idle(0), { type: "SYNC" }])]
+    for (let slice = 2; slice <= 8; slice++) {
+      const last = order.at(-1)?.[0]?.task ?? ""
+      order.push(scheduler.events(0, [preempted(last, slice + 1, last === "heavy" ? 300 : 100), idle(0, slice)]))
+    }
+    expect(order.flat().filter((decision) => decision.task === "heavy")).toHaveLength(6)
   })
 
   it("nothing for a message out of turn; a copy gets the decision again", () => {

@@ -49,7 +49,7 @@ export interface SchedulerConfig {
 
 export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> {
   readonly #context: SchedulerContext
-  readonly #queue = new RunQueue()
+  readonly #queue: RunQueue
   readonly #claims = new CpuClaims()
   readonly #links: NodeLinks
   #stealing: Stealing = NO_STEALING
@@ -59,6 +59,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
 
   constructor({ spec, queue, generation }: SchedulerConfig) {
     this.#context = new SchedulerContext(spec, queue, generation)
+    this.#queue = new RunQueue(this.#context.newQueue())
     this.#links = new NodeLinks(this.#context)
     this.#giving = new Giving({ context: this.#context, queue: this.#queue, links: this.#links })
     this.#order = new CpuOrder(this.#context)
@@ -112,7 +113,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       case "StealAsk":
         return this.#giving.onStealAsk(now, body, out)
       case "OfferAsk":
-        return this.#giving.onOfferAsk(body, out)
+        return this.#giving.onOfferAsk(now, body, out)
       case "StealNone":
       case "OfferAnswer":
       case "StealToken":
@@ -140,24 +141,24 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       this.#context.adopt(up.epoch, up.policy)
       this.#links.reset()
       this.#claims.forget()
-      this.#queue.removeIf(() => true)
+      this.#queue.beginAnew(this.#context.newQueue())
       this.#giving.forgetAll()
       return this.#begin(now, out)
     }
     const link = this.#links.link(up.node)
     if (link === undefined || !this.#context.active || up.incarnation < link.incarnation) return
     // The node does not know us: it has a new life, or gave up our stream. (Before our first snapshot the attach is on its way.)
-    if (link.incarnation > 0) this.#forgetNode(up.node)
+    if (link.incarnation > 0) this.#forgetNode(now, up.node)
     this.#attach(now, out)
   }
 
-  #forgetNode(node: number): void {
+  #forgetNode(now: VirtualTime, node: number): void {
     const { from, to } = cpusOfNode(this.#context.spec.topology, node)
     this.#links.reset(node)
     this.#giving.forgetNode(node)
     this.#queue.removeIf((task) => task.node === node)
     const unused = this.#claims.forget(new Set(Array.from({ length: to - from }, (_, index) => from + index)))
-    for (const task of unused) if (task.node !== node) this.#queue.putBack(task)
+    for (const task of unused) if (task.node !== node) this.#putBack(now, task)
   }
 
   #onEvents(now: VirtualTime, message: SchedulerEvents, out: Out): void {
@@ -166,7 +167,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     const order = this.#links.accept(message)
     if (order === "stale" || order === "gap") return
     if (order === "reborn") {
-      this.#forgetNode(message.node)
+      this.#forgetNode(now, message.node)
       return this.#attach(now, out)
     }
     out.push(
@@ -195,16 +196,17 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #onEvent(now: VirtualTime, event: SchedulerEvent, out: Out): void {
     switch (event.type) {
       case "TASK_NEW":
-        if (event.reason === "new" && now < this.#context.ticks.start(0)) this.#queue.enqueueInOrder(event.task)
-        else this.#queue.enqueue(event.task)
+        if (event.reason === "new" && now < this.#context.ticks.start(0)) this.#queue.enqueueEarly(event.task)
+        else this.#queue.enqueue(event.task, this.#tick(now), event.reason === "steal" ? "steal" : "new")
         if (event.stealId !== undefined) this.#stealing.onArrival(now, event.stealId, out)
         return
       case "TASK_PREEMPTED":
-        this.#putBack(this.#claims.onRunning(event.cpu, event.task.task))
-        return this.#queue.enqueue(event.task)
+        this.#putBack(now, this.#claims.onRunning(event.cpu, event.task.task))
+        this.#queue.charge(event.task.task, { ranTicks: event.ranTicks, why: "slice" }, this.#tick(now))
+        return this.#queue.enqueue(event.task, this.#tick(now), "slice")
       case "TASK_DEAD":
       case "CPU_RUNNING":
-        this.#putBack(this.#claims.onRunning(event.cpu, event.task))
+        this.#putBack(now, this.#claims.onRunning(event.cpu, event.task))
         this.#claims.onGone(event.task, event.taskSeq)
         return this.#queue.remove(event.task, event.taskSeq)
       case "TASK_GONE":
@@ -213,7 +215,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       case "CPU_IDLE": {
         const { again, unused } = this.#claims.onIdle(event.cpu, event.idleSeq)
         if (again !== undefined) this.#links.decide(nodeOfCpu(this.#context.spec.topology, event.cpu), again)
-        return this.#putBack(unused ?? null)
+        return this.#putBack(now, unused ?? null)
       }
       case "SYNC":
         return
@@ -222,8 +224,12 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     }
   }
 
-  #putBack(task: TaskView | null): void {
-    if (task !== null) this.#queue.putBack(task)
+  #putBack(now: VirtualTime, task: TaskView | null): void {
+    if (task !== null) this.#queue.putBack(task, this.#tick(now))
+  }
+
+  #tick(now: VirtualTime): number {
+    return this.#context.ticks.tickAt(now)
   }
 
   /** Refused decisions: a claim that is still good goes back to the head of the queue, any other is dropped (an event tells the rest). */
@@ -234,15 +240,16 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       const decision = decisions[index]
       if (decision === undefined) continue
       if (decision.type === "REQUEUE") this.#giving.onJudged(decision, verdict, out)
-      else if (verdict !== "OK") this.#onRefusedRun(decision, verdict)
+      else if (verdict !== "OK") this.#onRefusedRun(now, decision, verdict)
     }
     if (message.verdicts.some((verdict) => verdict !== "OK")) this.#decideSoon(now, out)
   }
 
-  #onRefusedRun(run: Run, verdict: Verdict): void {
+  #onRefusedRun(now: VirtualTime, run: Run, verdict: Verdict): void {
     const task = this.#claims.refused(run)
     if (task === null) return
-    if (verdict === "CPU_BUSY" || verdict === "BAD_SLICE") this.#queue.putBack(task)
+    if (verdict === "CPU_BUSY" || verdict === "BAD_SLICE") this.#putBack(now, task)
+    else if (this.#queue.find(run.task) === undefined) this.#queue.forget(run.task)
     if (verdict !== "CPU_BUSY") this.#claims.setIdle(run.cpu)
   }
 
@@ -257,9 +264,11 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     this.#deciding = false
     if (!this.#context.active) return
     if (!this.#stealing.mayDecide(now)) return void (this.#stealing instanceof TokenStealing && this.#stealing.hold(now, out))
-    for (const cpu of this.#order.of(this.#claims.idleCpus(), this.#context.ticks.tickAt(now))) {
-      const index = this.#context.policy.pick(this.#queue.waiting, cpu)
-      const task = this.#queue.take(index)
+    const tick = this.#tick(now)
+    const idle = this.#order.of(this.#claims.idleCpus(), tick)
+    if (idle.length > 0) this.#queue.offer(idle, tick)
+    for (const cpu of idle) {
+      const task = this.#queue.pick(cpu, tick)
       if (task !== undefined) this.#run(now, cpu, task)
     }
     this.#links.flush(out)
@@ -273,7 +282,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       task: task.task,
       taskSeq: task.taskSeq,
       at: task.node,
-      until: this.#context.sliceEnd(now),
+      until: this.#context.sliceEnd(now, this.#queue.sliceTicks(task.task)),
       idleSeq: this.#claims.idleSeq(cpu),
     }
     this.#claims.sent(run, task)

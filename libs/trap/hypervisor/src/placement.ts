@@ -1,5 +1,6 @@
 /** Where a job starts: the queue it is dealt to and the node that its state lies on first. */
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { POLICY_LAYOUTS } from "@backplane/scenario-machine/policy-layouts"
 import { nodeOfCpu, queueOfCpu, type QueueName } from "@backplane/scenario-machine/topology"
 import type { Job } from "./job-table.ts"
 
@@ -15,7 +16,7 @@ type Topology = MachineSpec["topology"]
  * takes the first undealt job that may run there (the dealing of the OSTEP model).
  */
 export function dealJobs(jobs: readonly Job[], policy: PolicyName, topology: Topology): ReadonlyMap<Job, Place> {
-  if (policy === "sqms") return new Map(jobs.map((job, index) => [job, { queue: "all", node: index % topology.nodes }]))
+  if (POLICY_LAYOUTS[policy] === "all") return new Map(jobs.map((job, index) => [job, { queue: "all", node: index % topology.nodes }]))
   const places = new Map<Job, Place>()
   const undealt = [...jobs]
   while (undealt.length > 0) {
@@ -48,10 +49,11 @@ export function placeOne(
   if (allowed.length === 0) return null
   const load = new Map<string, number>()
   for (const other of others) {
-    const key = policy === "sqms" ? `node ${other.node}` : other.queue
+    const key = POLICY_LAYOUTS[policy] === "all" ? `node ${other.node}` : other.queue
     load.set(key, (load.get(key) ?? 0) + 1)
   }
-  const loadOf = (cpu: number): number => load.get(policy === "sqms" ? `node ${nodeOfCpu(topology, cpu)}` : queueOfCpu(policy, cpu)) ?? 0
+  const loadOf = (cpu: number): number =>
+    load.get(POLICY_LAYOUTS[policy] === "all" ? `node ${nodeOfCpu(topology, cpu)}` : queueOfCpu(policy, cpu)) ?? 0
   const cpu = allowed.reduce((best, one) => (loadOf(one) < loadOf(best) ? one : best))
   return { queue: queueOfCpu(policy, cpu), node: nodeOfCpu(topology, cpu) }
 }

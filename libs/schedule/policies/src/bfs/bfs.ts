@@ -63,6 +63,7 @@ export const bfs: QueuePolicyKind = {
   name: "bfs",
   summary: "one queue for all CPUs; earliest virtual deadline first",
   layout: "all",
+  slices: "own",
   steal: "none",
   create: ({ sliceTicks }) => new PolicyQueue(new BfsDiscipline(sliceTicks)),
 }

@@ -108,6 +108,7 @@ export const cfs: QueuePolicyKind = {
   name: "cfs",
   summary: "one queue a CPU; the task with the least virtual runtime, by weight",
   layout: "cpu",
+  slices: "own",
   steal: "offers",
   create: ({ sliceTicks }) => new PolicyQueue(new CfsDiscipline(sliceTicks)),
 }

@@ -35,6 +35,10 @@ class ChaosQueue implements QueuePolicy {
     return this.#queue.waiting()
   }
 
+  find(task: string): TaskView | undefined {
+    return this.#queue.find(task)
+  }
+
   enqueue(task: TaskView, now: number, why: EnqueueReason): void {
     if (why === "new" || !this.#errs("forget")) this.#queue.enqueue(task, now, why)
   }
@@ -77,6 +81,7 @@ export function chaosWith(follies: readonly Folly[]): QueuePolicyKind {
     name: "chaos",
     summary: "bad choices on purpose: for testing the machine, not for use",
     layout: "all",
+    slices: "own",
     steal: "none",
     leavesIdle: "on purpose",
     create: (settings) => new ChaosQueue(settings, follies),

@@ -22,6 +22,10 @@ export class ClassicQueue implements QueuePolicy {
     return [...this.#waiting]
   }
 
+  find(task: string): TaskView | undefined {
+    return this.#waiting[this.#indexOf(task)]
+  }
+
   enqueue(task: TaskView, _now: number, why: EnqueueReason): void {
     const index = this.#indexOf(task.task)
     if (index >= 0) {

@@ -111,6 +111,7 @@ export const credit: QueuePolicyKind = {
   name: "credit",
   summary: "one queue; credits by weight, spent by running, a boost on waking",
   layout: "all",
+  slices: "own",
   steal: "none",
   create: (settings) => new PolicyQueue(new CreditDiscipline(settings)),
 }

@@ -25,6 +25,7 @@ export const eas: QueuePolicyKind = {
   name: "eas",
   summary: "one queue; each task on the smallest idle CPU that it fits",
   layout: "all",
+  slices: "aligned",
   steal: "none",
   create: (settings) => new PolicyQueue(new MatchingDiscipline({ sliceTicks: settings.sliceTicks, cost: costOn(settings) })),
 }

@@ -120,6 +120,7 @@ export const eevdf: QueuePolicyKind = {
   name: "eevdf",
   summary: "one queue a CPU; of those owed time, the one whose slice is due first",
   layout: "cpu",
+  slices: "own",
   steal: "offers",
   create: ({ sliceTicks }) => new PolicyQueue(new EevdfDiscipline(sliceTicks)),
 }

@@ -45,6 +45,7 @@ export const fifo: QueuePolicyKind = {
   name: "fifo",
   summary: "one queue; a task runs until it blocks or ends",
   layout: "all",
+  slices: "own",
   steal: "none",
   create: () => new PolicyQueue(new FifoDiscipline()),
 }

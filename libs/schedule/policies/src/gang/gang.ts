@@ -139,6 +139,7 @@ export const gang: QueuePolicyKind = {
   name: "gang",
   summary: "one queue; members of a gang run together or not at all",
   layout: "all",
+  slices: "aligned",
   steal: "none",
   leavesIdle: "a gang needs enough CPUs at once: some wait idle for the others to become so",
   create: (settings) => new PolicyQueue(new GangDiscipline(settings)),

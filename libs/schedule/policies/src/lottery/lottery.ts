@@ -79,6 +79,7 @@ export const lottery: QueuePolicyKind = {
   name: "lottery",
   summary: "one queue; the winner is drawn, odds by weight",
   layout: "all",
+  slices: "own",
   steal: "none",
   create: (settings) => new PolicyQueue(new LotteryDiscipline(settings)),
 }

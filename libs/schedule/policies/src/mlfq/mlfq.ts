@@ -85,6 +85,7 @@ export const mlfq: QueuePolicyKind = {
   name: "mlfq",
   summary: "one queue of four levels; who uses its allotment goes down, all come up again",
   layout: "all",
+  slices: "own",
   steal: "none",
   create: ({ sliceTicks }) => new PolicyQueue(new MlfqDiscipline(sliceTicks)),
 }

@@ -17,6 +17,7 @@ export const numa: QueuePolicyKind = {
   name: "numa",
   summary: "one queue; a CPU prefers tasks whose memory is on its node",
   layout: "all",
+  slices: "aligned",
   steal: "none",
   create: (settings) => {
     const { sliceTicks } = settings

@@ -88,6 +88,7 @@ export const o1: QueuePolicyKind = {
   name: "o1",
   summary: "one queue a CPU; active and expired arrays, choice in constant time",
   layout: "cpu",
+  slices: "own",
   steal: "offers",
   create: ({ sliceTicks }) => new PolicyQueue(new O1Discipline(sliceTicks)),
 }

@@ -45,6 +45,7 @@ export const rr: QueuePolicyKind = {
   name: "rr",
   summary: "one queue; each task in turn for a slice",
   layout: "all",
+  slices: "aligned",
   steal: "none",
   create: ({ sliceTicks }) => new PolicyQueue(new RoundRobinDiscipline(sliceTicks)),
 }

@@ -25,6 +25,7 @@ export const smt: QueuePolicyKind = {
   name: "smt",
   summary: "one queue; idle cores before second threads, relatives share a core",
   layout: "all",
+  slices: "aligned",
   steal: "none",
   create: (settings) => new PolicyQueue(new MatchingDiscipline({ sliceTicks: settings.sliceTicks, cost: costOn(settings) })),
 }

@@ -16,6 +16,7 @@ export const sqmsAffinity: QueuePolicyKind = {
   name: "sqms-affinity",
   summary: "one queue for all CPUs; a CPU prefers those that ran on it last",
   layout: "all",
+  slices: "aligned",
   steal: "none",
   create: ({ sliceTicks }) =>
     new PolicyQueue(new PreferringDiscipline({ sliceTicks, misfit, misfitMost: 2, passesMax: AFFINITY_PASSES_MAX })),

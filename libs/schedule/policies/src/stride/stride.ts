@@ -102,6 +102,7 @@ export const stride: QueuePolicyKind = {
   name: "stride",
   summary: "one queue; the least pass runs, strides inverse to weights",
   layout: "all",
+  slices: "own",
   steal: "none",
   create: ({ sliceTicks }) => new PolicyQueue(new StrideDiscipline(sliceTicks)),
 }

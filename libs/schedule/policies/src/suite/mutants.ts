@@ -30,6 +30,10 @@ class BrokenQueue implements QueuePolicy {
     return this.#fault.waiting?.() ?? this.#sound.waiting()
   }
 
+  find(task: string): TaskView | undefined {
+    return this.#sound.find(task)
+  }
+
   enqueue(task: TaskView, now: number, why: EnqueueReason): void {
     if (this.#fault.enqueue !== undefined) this.#fault.enqueue(task, now, why)
     else this.#sound.enqueue(task, now, why)
