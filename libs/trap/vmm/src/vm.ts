@@ -19,6 +19,7 @@ import { PhysicalMap } from "./physical-map.ts"
 import { Shadow } from "./shadow.ts"
 import { SystemCalls } from "./system-calls.ts"
 import { Vcpu } from "./vcpu.ts"
+import { VcpuTimes } from "./vcpu-times.ts"
 import { VmDevices } from "./vm-devices.ts"
 import type { BoardEnd, BoardOptions, BoardStop, BootImage } from "@backplane/trap-board/board-types"
 import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
@@ -37,6 +38,8 @@ export interface VmOptions extends BoardOptions {
   readonly vcpus: number
   readonly memoryBytes: number
   readonly mode: VmMode
+  /** Who says which vCPU runs: the VM's own turns (`run`), or a scheduler of vCPUs (`runVcpu`). Left out: own turns. */
+  readonly turns?: "own" | "scheduled"
 }
 
 export interface VmPlace {
@@ -62,6 +65,13 @@ export type VmStop =
   /** Every vCPU waits for a timer, and the run was asked to give the CPU away then. */
   | { readonly kind: "waiting" }
 
+/** Why a vCPU that was run alone stopped. */
+export type VcpuStop =
+  | Exclude<BoardStop, { kind: "idle" }>
+  | { readonly kind: "paused" }
+  /** In wfi: `units` of its time until its timer rings, null without one; or stopped until a sibling starts it (null). */
+  | { readonly kind: "waiting"; readonly units: number | null }
+
 /** What a run does when every vCPU waits for a timer: goes on to it at once, or leaves the CPU to others. */
 export type OnWait = "skip" | "yield"
 
@@ -75,6 +85,8 @@ export class Vm {
   readonly #place: VmPlace
   readonly #options: VmOptions
   readonly #clock: MachineClock
+  /** By vCPU, where they are scheduled one by one. */
+  readonly #times: VcpuTimes
   readonly #devices: VmDevices
   readonly #handleExit: HandleExit
   #state: "running" | "paused" | "destroyed" = "running"
@@ -92,8 +104,14 @@ export class Vm {
     this.#place = place
     this.#options = options
     this.number = number
-    const { handler = exitHandler, keyOf, clock = new MachineClock(options.vcpus) } = place.planted ?? {}
+    const {
+      handler = exitHandler,
+      keyOf,
+      clock = new MachineClock(options.turns === "scheduled" ? 1 : options.vcpus),
+    } = place.planted ?? {}
     this.#clock = clock
+    this.#times = new VcpuTimes(clock, options.vcpus)
+    if (options.turns === "scheduled") this.#windowLeft = Infinity
     this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes })
     this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index }))
     const { memory, vcpus, console } = this
@@ -131,6 +149,47 @@ export class Vm {
       }
     }
     return this.#end ?? { kind: "budget" }
+  }
+
+  /**
+   * Runs one vCPU alone for so many units of its own time (instructions), or until it waits or something ends the machine. `waited`: units
+   * that have passed while it waited or was off its CPU; at most until its timer rings. For a node whose scheduler chooses vCPUs.
+   */
+  runVcpu(index: number, { budget, waited }: { readonly budget: number; readonly waited: number }): VcpuStop {
+    assert(this.#options.turns === "scheduled", "vCPUs of this VM take turns of their own")
+    assert(this.#state !== "destroyed", "a destroyed VM is not run")
+    if (this.#state === "paused") return { kind: "paused" }
+    const vcpu = defined(this.vcpus[index], "the vCPU exists")
+    const end = this.#instructions + budget
+    this.#turn = index
+    for (let passed = waited; this.#end === null;) {
+      const isWaiting = vcpu.waiting
+      if (this.#isReadyAfterInput(vcpu)) {
+        if (isWaiting) this.#times.wait(index, 0)
+        if (this.#instructions >= end) return { kind: "budget" }
+        this.#runVcpu(vcpu, end - this.#instructions)
+        continue
+      }
+      if (vcpu.stuck()) return this.#stuckAt(vcpu)
+      const units = this.#unitsToTimer(vcpu)
+      if (units === null || units > passed) {
+        if (passed > 0) this.#times.wait(index, passed)
+        return { kind: "waiting", units: units === null ? null : units - passed }
+      }
+      this.#times.wait(index, units)
+      passed -= units
+    }
+    return this.#end ?? { kind: "budget" }
+  }
+
+  /** What wakes it came, or its time: would `runVcpu` get on with this vCPU now? */
+  wouldRun(index: number): boolean {
+    return this.#end !== null || this.#isReadyAfterInput(defined(this.vcpus[index], "the vCPU exists"))
+  }
+
+  /** Units of its own time that this vCPU has used, waiting included. Only grows. */
+  unitsOf(index: number): number {
+    return this.#times.of(index)
   }
 
   /** Others had the CPU for so long: if this one waits, it waits so much less. How far its clock goes is its own timer's business. */
@@ -207,6 +266,12 @@ export class Vm {
     return { instret: this.#place.machineSwitch.readInstret(vcpu), time: this.time() }
   }
 
+  #isReadyAfterInput(vcpu: Vcpu): boolean {
+    this.#devices.deliverInput()
+    this.#readLines(vcpu)
+    return this.#ready(vcpu)
+  }
+
   /** Can it execute now? Ends its waiting when an interrupt says so. */
   #ready(vcpu: Vcpu): boolean {
     if (vcpu.state === "stopped" || vcpu.stuck()) return false
@@ -241,10 +306,19 @@ export class Vm {
     return null
   }
 
+  /** From the VM's clock to the timer of a vCPU that waits; null where none is set. */
+  #unitsToTimer(vcpu: Vcpu): number | null {
+    const deadline = vcpu.waiting ? vcpu.deadline(this.#devices.timer(vcpu.index)) : null
+    return deadline === null || deadline === NEVER ? null : this.#clock.unitsUntil(deadline - this.time())
+  }
+
   #hold(): VmStop {
     if (this.vcpus.some((vcpu) => vcpu.waiting)) return { kind: "idle" }
     const cause = this.vcpus.find((vcpu) => vcpu.stuck())
-    if (cause === undefined) return { kind: "stuck", detail: "every vCPU is stopped" }
+    return cause === undefined ? { kind: "stuck", detail: "every vCPU is stopped" } : this.#stuckAt(cause)
+  }
+
+  #stuckAt(cause: Vcpu): Extract<BoardStop, { kind: "stuck" }> {
     const pc = this.#place.machineSwitch.readPc(cause).toString(16)
     return { kind: "stuck", detail: `the trap handler itself traps: vCPU ${cause.index} at 0x${pc}, cause ${cause.file.get(Slot.mcause)}` }
   }
@@ -259,7 +333,8 @@ export class Vm {
       this.#count(vcpu, { cause: injected.cause, class: "R", exited: this.#options.mode === "trap" })
     }
     const deadline = vcpu.deadline(this.#devices.timer(vcpu.index))
-    const untilTimer = deadline !== null && deadline > moment.time ? this.#clock.unitsUntil(deadline - moment.time) : Infinity
+    const ahead = this.#options.turns === "scheduled" ? this.#times.lag(vcpu.index) : 0
+    const untilTimer = deadline !== null && deadline > moment.time ? ahead + this.#clock.unitsUntil(deadline - moment.time) : Infinity
     const cpu = vcpu.index % engine.options.cpus
     machineSwitch.enter(vcpu, cpu)
     const exit = engine.run(cpu, Math.min(budget, this.#windowLeft, untilTimer))
@@ -298,7 +373,8 @@ export class Vm {
     this.#spent += retired
     this.#instructions += retired
     this.#windowLeft -= retired
-    this.#clock.pass(retired)
+    if (this.#options.turns === "scheduled") this.#times.run(this.#turn, retired)
+    else this.#clock.pass(retired)
   }
 }
 

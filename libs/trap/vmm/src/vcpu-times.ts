@@ -1,0 +1,47 @@
+/**
+ * The times of vCPUs that are scheduled one by one, in units of instructions: each has its own, and the VM's clock is that of the furthest.
+ *
+ * Two vCPUs side by side on two CPUs make the clock go as fast as one alone; one that was off its CPU catches up while the clock stands.
+ * So a guest sees one clock that never goes back, and a VM with one vCPU sees exactly the clock of its own turns.
+ * T1: no vCPU is ahead of the clock.
+ */
+import { assert, defined } from "@backplane/foundation-base/assert"
+import type { MachineClock } from "@backplane/trap-board/machine-clock"
+
+export class VcpuTimes {
+  readonly #clock: MachineClock
+  readonly #units: number[]
+
+  constructor(clock: MachineClock, vcpus: number) {
+    this.#clock = clock
+    this.#units = new Array<number>(vcpus).fill(0)
+  }
+
+  of(vcpu: number): number {
+    return defined(this.#units[vcpu], "the vCPU exists")
+  }
+
+  /** How far the vCPU may run before the clock moves. */
+  lag(vcpu: number): number {
+    const lag = this.#clock.passed() - this.of(vcpu)
+    assert(lag >= 0, "T1: no vCPU is ahead of the clock")
+    return lag
+  }
+
+  /** It has executed so many instructions. */
+  run(vcpu: number, units: number): void {
+    this.#units[vcpu] = this.of(vcpu) + units
+    this.#catchUp(vcpu)
+  }
+
+  /** It has waited so long, from where the clock is: what it lagged behind is past. */
+  wait(vcpu: number, units: number): void {
+    this.#units[vcpu] = this.#clock.passed() + units
+    this.#catchUp(vcpu)
+  }
+
+  #catchUp(vcpu: number): void {
+    const ahead = this.of(vcpu) - this.#clock.passed()
+    if (ahead > 0) this.#clock.pass(ahead)
+  }
+}
