@@ -6,6 +6,7 @@
  */
 import { Type, type Static } from "typebox"
 import { GuestSpec } from "./guest-spec.ts"
+import { TimingSpec } from "./timing-spec.ts"
 
 const Count = (description: string, minimum = 0, maximum = 1_000_000_000): ReturnType<typeof Type.Integer> =>
   Type.Integer({ minimum, maximum, description })
@@ -117,6 +118,7 @@ export const MachineSpec = Type.Object(
       },
       { additionalProperties: false },
     ),
+    timing: TimingSpec,
     jobs: Type.Array(JobSpec, { maxItems: JOBS_MAX }),
     arrivals: Type.Optional(ArrivalSpec),
     actions: Type.Array(ActionSpec, { maxItems: 1000 }),

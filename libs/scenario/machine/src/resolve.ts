@@ -19,6 +19,8 @@ import {
 import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts"
 import { OSTEP_POLICIES, POLICY_LAYOUTS } from "./policy-layouts.ts"
 import { Rejection } from "./rejection.ts"
+import { checkTiming, resolveTiming } from "./timing-presets.ts"
+import { TimingInput } from "./timing-spec.ts"
 
 const JobInput = Type.Object(
   {
@@ -54,6 +56,7 @@ export const MachineInput = Type.Object(
     cache: Type.Optional(Type.Partial(MachineSpec.properties.cache, closed)),
     schedule: Type.Optional(Type.Partial(Type.Omit(MachineSpec.properties.schedule, ["drawsBefore"]), closed)),
     clock: Type.Optional(Type.Partial(MachineSpec.properties.clock, closed)),
+    timing: Type.Optional(TimingInput),
     jobs: Type.Optional(Type.Array(JobInput, { maxItems: 10_000 })),
     draw: Type.Optional(DrawSpec),
     arrivals: Type.Optional(ArrivalSpec),
@@ -94,6 +97,7 @@ export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader):
       drawsBefore: drawn.length * DRAWS_PER_JOB,
     },
     clock: { mode: "lock-step", tickCycles: 1_000_000, latencyCycles: 100, cyclesPerSecond: 100_000_000, ...given.clock },
+    timing: resolveTiming(given.timing),
     jobs: (given.jobs ?? drawn).map((job, index) => resolveJob(job, `jobs[${index}]`, readGuest)),
     ...(given.arrivals === undefined ? {} : { arrivals: given.arrivals }),
     actions: [...(given.actions ?? [])].sort((a, b) => a.atTick - b.atTick),
@@ -174,6 +178,7 @@ function checkTogether(spec: MachineSpec): void {
       "jobs",
       `the images of all guests have ${images} characters of base64, and a machine takes ${IMAGES_LENGTH_MAX}; take fewer guests`,
     )
+  checkTiming(spec.timing)
   checkSlices(spec)
   const { arrivals, clock, schedule } = spec
   if (arrivals !== undefined && arrivals.run.least > arrivals.run.most) throw new Rejection("arrivals.run", "least is above most")
