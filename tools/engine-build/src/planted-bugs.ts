@@ -26,7 +26,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   rather("jalr writes rd before it reads rs1", "interpreter.ts", "case OP_JALR_4: {", "case OP_JALR_4: { if (PLANTED) store<i64>(cpu + load<u8>(ip, 1), i64(base + u64((ip - slot) >>> 2)) + 4, 8);"),
   instead("AMO results are not sign-extended", "interpreter.ts", "i64(load<i32>(host))", "i64(load<u32>(host))"),
   instead("writes of x0 land in x1", "records.ts", "((rd - 1) & 31) << 3", "(rd == 0 ? 0 : ((rd - 1) & 31) << 3)"),
-  rather("the value of a straddling fault is the first page", "fetch.ts", "stopWithFailure(cpu, ACCESS_FETCH, virtual)\n    return 0\n  }\n  if (!inRam(physical, 2)", "stopWithFailure(cpu, ACCESS_FETCH, PLANTED ? pc : virtual)\n    return 0\n  }\n  if (!inRam(physical, 2)"),
+  rather("the value of a straddling fault is the first page", "fetch.ts", "stopWithFailure(cpu, ACCESS_FETCH, virtual)\n    return 0\n  }\n  if (protection", "stopWithFailure(cpu, ACCESS_FETCH, PLANTED ? pc : virtual)\n    return 0\n  }\n  if (protection"),
   rather("A and D are never set", "translate.ts", "if (updated != entry)", "if (!PLANTED && updated != entry)"),
   rather("SC ignores the reservation", "access.ts", "if (reserved != host)", "if (!PLANTED && reserved != host)"),
   rather("another CPU's store leaves the reservation", "memory.ts", "if (cpu == writer) continue", "if (PLANTED || cpu == writer) continue"),
@@ -38,6 +38,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   rather("SUM is ignored", "translate.ts", "!(flags & SUM)", "!(PLANTED || flags & SUM)"),
   rather("store faults report as loads", "translate.ts", "access == ACCESS_LOAD ? 13 : 15", "PLANTED || access == ACCESS_LOAD ? 13 : 15"),
   rather("half of a faulting split store is written", "access.ts", "if (second == 0) return\n  for", "if (PLANTED) store<u8>(first, u8(value))\n  if (second == 0) return\n  for"),
+  rather("a second stage that allows no store is stored through", "translate.ts", "if (write && !(entry & W))", "if (!PLANTED && write && !(entry & W))"),
+  rather("tables are read without the second stage", "translate.ts", "const machine = toMachine(cpu, at, 0)", "const machine = PLANTED ? at : toMachine(cpu, at, 0)"),
+  rather("A and D go to the frame of the physical address", "translate.ts", "const machine = toMachine(cpu, at, 1)", "const machine = PLANTED ? at : toMachine(cpu, at, 1)"),
+  rather("PMP is asked for machine addresses", "access.ts", "const page = protection(cpu, physical & ~0xfff,", "const page = protection(cpu, (PLANTED ? toMachine(cpu, physical, 0) : physical) & ~0xfff,"),
+  rather("a machine-mode fetch is translated in mode refill", "translate.ts", "if (mode == MODE_BARE || privilege == 3) return virtual", "if (mode == MODE_BARE || (privilege == 3 && !(PLANTED && mode == MODE_REFILL))) return virtual"),
   rather("translations are not keyed by root", "look-up.ts", "&& load<u64>(key, 8) == root", "&& (PLANTED || load<u64>(key, 8) == root)"),
 ] // prettier-ignore
 

@@ -49,6 +49,18 @@ export type EngineExitBody =
   | { readonly kind: "watch"; readonly address: bigint }
   /** Translation mode `refill` only: the look-up TLB has no entry. Answer with `installTranslation` and run again. */
   | { readonly kind: "tlb-miss"; readonly access: AccessKind; readonly virtualAddress: bigint; readonly instruction: number }
+  /**
+   * With a second stage only: it has no entry for the physical `address` (of the access itself, or of a table that the walk reads), or
+   * none that allows a store though `write` is asked. Make one and run again, or take an access fault for `access` at `virtualAddress`.
+   */
+  | {
+      readonly kind: "stage-miss"
+      readonly access: AccessKind
+      readonly address: bigint
+      readonly virtualAddress: bigint
+      readonly write: boolean
+      readonly instruction: number
+    }
 
 /** 0 user, 1 supervisor, 3 machine: as in `mstatus.MPP`. */
 export type PrivilegeLevel = 0 | 1 | 3
@@ -67,6 +79,12 @@ export interface Translation {
   readonly dataPrivilege: PrivilegeLevel
   readonly sum: boolean
   readonly mxr: boolean
+  /**
+   * A second stage (hardware's nested paging): machine page number of the root of tables in Sv39's form, physical → machine, for
+   * everything from `RAM_BASE` up, the tables of the first stage included; R and W of its leaves count, U, A and D do not. PMP is asked for
+   * physical addresses. Absent: physical is machine. A change of root forgets all look-ups; a change of tables needs `flushTranslations`.
+   */
+  readonly secondStage?: bigint
 }
 
 /** One PMP region in priority order, in bytes, `to` exclusive. `locked` binds machine mode too. */
@@ -135,7 +153,7 @@ export interface Engine {
   /** Forgets every look-up TLB entry of this CPU (sfence.vma), or those of one page. */
   flushTranslations(cpu: number, virtualAddress?: bigint): void
   installTranslation(cpu: number, entry: InstalledTranslation): void
-  /** The walk a load, store or fetch would do now (A and D are set as it would): its physical address, or the exception cause. */
+  /** The walk a load, store or fetch would do now (A and D are set as it would): its machine address, or the exception cause (0x100 and 0x101: what would be a `tlb-miss` and a `stage-miss`). */
   translate(cpu: number, virtualAddress: bigint, access: AccessKind): { readonly address: bigint } | { readonly cause: number }
 
   /** Physical memory. A range that is not wholly RAM is an assertion: ask `isMemory` first. */

@@ -3,13 +3,13 @@
  * Each returns its value with `stopped` false, or has filled in the exit fields of the state block and set `stopped`.
  */
 import {
-  ACCESS_LOAD, ACCESS_STORE, BANK_READ, BANK_WRITE, EXIT_EXCEPTION, EXIT_IO_LOAD, EXIT_IO_STORE, EXIT_TLB_MISS, LAYOUT_BANK, LAYOUT_EXIT_ADDRESS,
+  ACCESS_LOAD, ACCESS_STORE, BANK_READ, BANK_WRITE, EXIT_EXCEPTION, EXIT_IO_LOAD, EXIT_IO_STORE, EXIT_STAGE_MISS, EXIT_TLB_MISS, LAYOUT_BANK, LAYOUT_EXIT_ADDRESS,
   LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_DATA, LAYOUT_EXIT_KIND, LAYOUT_EXIT_VALUE, LAYOUT_EXIT_WIDTH, LAYOUT_RESERVATION,
 } from "./layout" // prettier-ignore
 import { entryOf } from "./look-up"
 import { afterStore, flagsOf, hostOf, inRam } from "./memory"
 import { ALLOWED, DENIED, protection } from "./protection"
-import { FAILED, MISSING, accessFault, failure, privilegeFor, translate } from "./translate"
+import { FAILED, MISSING, STAGE_MISSING, accessFault, failure, missedAddress, missedWrite, privilegeFor, toMachine, translate } from "./translate"
 
 export let stopped: bool = false
 
@@ -27,9 +27,13 @@ export function stopWithException(cpu: u32, cause: u32, value: u64): void {
 /** After a failed translation of `virtual`. */
 export function stopWithFailure(cpu: u32, access: u32, virtual: u64): void {
   stopWithException(cpu, failure, virtual)
-  if (failure != MISSING) return
-  store<u32>(cpu, EXIT_TLB_MISS, LAYOUT_EXIT_KIND)
+  if (failure < MISSING) return
   store<u32>(cpu, access, LAYOUT_EXIT_CAUSE)
+  if (failure == STAGE_MISSING) {
+    store<u32>(cpu, EXIT_STAGE_MISS, LAYOUT_EXIT_KIND)
+    store<u64>(cpu, missedAddress, LAYOUT_EXIT_ADDRESS)
+    store<u32>(cpu, missedWrite, LAYOUT_EXIT_WIDTH)
+  } else store<u32>(cpu, EXIT_TLB_MISS, LAYOUT_EXIT_KIND)
 }
 
 function stopAtDevice(cpu: u32, kind: u32, virtual: u64, physical: u64, size: u32, data: u64): void {
@@ -41,7 +45,7 @@ function stopAtDevice(cpu: u32, kind: u32, virtual: u64, physical: u64, size: u3
   stopped = true
 }
 
-/** Translation and protection of bytes within one page. FAILED: stopped. */
+/** Translation and protection of bytes within one page: a machine address. FAILED: stopped. */
 function locate(cpu: u32, virtual: u64, size: u32, access: u32): u64 {
   const physical = translate(cpu, virtual, access)
   if (physical == FAILED) {
@@ -50,23 +54,22 @@ function locate(cpu: u32, virtual: u64, size: u32, access: u32): u64 {
   }
   const privilege = privilegeFor(cpu, access)
   const page = protection(cpu, physical & ~0xfff, 4096, access, privilege)
-  if (page == ALLOWED) {
-    if (inRam(physical & ~0xfff, 4096)) install(cpu, virtual, physical, access)
-    return physical
-  }
-  if (page == DENIED || protection(cpu, physical, size, access, privilege) != ALLOWED) {
+  if (page != ALLOWED && (page == DENIED || protection(cpu, physical, size, access, privilege) != ALLOWED)) {
     accessFault(access)
     stopWithFailure(cpu, access, virtual)
     return FAILED
   }
-  return physical
+  const machine = toMachine(cpu, physical, access == ACCESS_STORE ? 1 : 0)
+  if (machine == FAILED) stopWithFailure(cpu, access, virtual)
+  else if (page == ALLOWED && inRam(machine & ~0xfff, 4096)) install(cpu, virtual, machine, access)
+  return machine
 }
 
 /** In the tag of a writable entry for a flagged frame: no address compares equal to it, so its stores come here. */
 const FLAGGED: u64 = 8
 
-function install(cpu: u32, virtual: u64, physical: u64, access: u32): void {
-  const host = hostOf(physical)
+function install(cpu: u32, virtual: u64, machine: u64, access: u32): void {
+  const host = hostOf(machine)
   const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + (access == ACCESS_STORE ? BANK_WRITE : BANK_READ), virtual)
   store<u64>(entry, (virtual & ~0xfff) | (access == ACCESS_STORE && flagsOf(host) != 0 ? FLAGGED : 0))
   store<u32>(entry, host - u32(virtual), 8)

@@ -9,7 +9,7 @@ import { entryOf } from "./look-up"
 import { hostOf, inRam } from "./memory"
 import { OP_PAGE_END, OP_STRADDLE } from "./operations"
 import { ALLOWED, PARTLY, protection } from "./protection"
-import { FAILED, accessFault, privilegeFor, translate } from "./translate"
+import { FAILED, accessFault, privilegeFor, toMachine, translate } from "./translate"
 import { NOWHERE } from "./records"
 
 function refuse(cpu: u32, virtual: u64): u32 {
@@ -31,8 +31,13 @@ export function fetchPage(cpu: u32, pc: u64): u32 {
   const privilege = privilegeFor(cpu, ACCESS_FETCH)
   const page = protection(cpu, physical & ~0xfff, 4096, ACCESS_FETCH, privilege)
   if (page != ALLOWED && !(page == PARTLY && protection(cpu, physical, 2, ACCESS_FETCH, privilege) == ALLOWED)) return refuse(cpu, pc)
-  if (!inRam(physical & ~0xfff, 4096)) return refuse(cpu, pc)
-  const slot = slotFor(hostOf(physical))
+  const machine = toMachine(cpu, physical, 0)
+  if (machine == FAILED) {
+    stopWithFailure(cpu, ACCESS_FETCH, pc)
+    return 0
+  }
+  if (!inRam(machine & ~0xfff, 4096)) return refuse(cpu, pc)
+  const slot = slotFor(hostOf(machine))
   if (page == ALLOWED) {
     const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + BANK_FETCH, pc)
     store<u64>(entry, pc & ~0xfff)
@@ -71,8 +76,14 @@ export function decodeStraddling(cpu: u32, pc: u64, slot: u32, ip: u32): u32 {
     stopWithFailure(cpu, ACCESS_FETCH, virtual)
     return 0
   }
-  if (!inRam(physical, 2) || protection(cpu, physical, 2, ACCESS_FETCH, privilegeFor(cpu, ACCESS_FETCH)) != ALLOWED) return refuse(cpu, virtual)
-  const raw = u32(load<u16>(rawAt(slot, ip))) | (u32(load<u16>(hostOf(physical))) << 16)
+  if (protection(cpu, physical, 2, ACCESS_FETCH, privilegeFor(cpu, ACCESS_FETCH)) != ALLOWED) return refuse(cpu, virtual)
+  const machine = toMachine(cpu, physical, 0)
+  if (machine == FAILED) {
+    stopWithFailure(cpu, ACCESS_FETCH, virtual)
+    return 0
+  }
+  if (!inRam(machine, 2)) return refuse(cpu, virtual)
+  const raw = u32(load<u16>(rawAt(slot, ip))) | (u32(load<u16>(hostOf(machine))) << 16)
   const scratch = u32(cpu + LAYOUT_SCRATCH)
   store<u32>(cpu, raw, LAYOUT_SCRATCH_RAW)
   decodeInto(scratch, raw, NOWHERE)

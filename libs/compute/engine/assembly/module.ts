@@ -1,10 +1,10 @@
 /** What the host calls. Arguments are addresses of state blocks; everything wider goes through the state block. */
-import { CPU_BYTES, FRAME_RESERVED, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_KIND, LAYOUT_EXIT_RETIRED, LAYOUT_PC, LAYOUT_RESERVATION, STATES } from "./layout"
+import { ACCESS_STORE, CPU_BYTES, FRAME_RESERVED, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_KIND, LAYOUT_EXIT_RETIRED, LAYOUT_PC, LAYOUT_RESERVATION, STATES } from "./layout"
 import { clearStopped } from "./access"
 import { interpret } from "./interpreter"
 import { flushWritesOf } from "./look-up"
 import { clearWatchHit, cpuCount, setFrameFlag } from "./memory"
-import { FAILED, failure, translate } from "./translate"
+import { FAILED, failure, toMachine, translate } from "./translate"
 
 export { afterDeviceWrite, configure, setFrameFlag } from "./memory"
 export { flushAll, flushPage, flushWrites, selectTranslation } from "./look-up"
@@ -49,9 +49,10 @@ export function run(cpu: u32, budget: u32): void {
   unflagReservations()
 }
 
-/** For the host's own look: physical address, or all ones with the cause in the exit fields. */
+/** For the host's own look: machine address, or all ones with the cause in the exit fields. */
 export function translateFor(cpu: u32, virtual: u64, access: u32): u64 {
   const physical = translate(cpu, virtual, access)
-  if (physical == FAILED) store<u32>(cpu, failure, LAYOUT_EXIT_CAUSE)
-  return physical
+  const machine = physical == FAILED ? FAILED : toMachine(cpu, physical, access == ACCESS_STORE ? 1 : 0)
+  if (machine == FAILED) store<u32>(cpu, failure, LAYOUT_EXIT_CAUSE)
+  return machine
 }

@@ -4,15 +4,19 @@
  */
 import {
   ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE, BANK_INSTALLED, LAYOUT_BANK, LAYOUT_DATA_PRIVILEGE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_MODE, LAYOUT_ROOT,
-  LAYOUT_TRANSLATION_FLAGS, MODE_BARE, MODE_REFILL, PROTECTION_EXECUTE, PROTECTION_READ, PROTECTION_WRITE,
+  LAYOUT_SECOND_STAGE, LAYOUT_TRANSLATION_FLAGS, MODE_BARE, MODE_REFILL, PROTECTION_EXECUTE, PROTECTION_READ, PROTECTION_WRITE,
 } from "./layout" // prettier-ignore
 import { entryOf, noteSuperpage } from "./look-up"
-import { afterStore, hostOf, inRam } from "./memory"
+import { RAM_BASE, afterStore, hostOf, inRam } from "./memory"
 import { ALLOWED, protection } from "./protection"
 
-/** Why `translate` failed: an exception cause, or MISSING (mode refill). */
+/** Why `translate` failed: an exception cause, MISSING (mode refill) or STAGE_MISSING (no entry of the second stage). */
 export let failure: u32 = 0
 export const MISSING: u32 = 0x100
+export const STAGE_MISSING: u32 = 0x101
+/** With STAGE_MISSING: the physical address that has no entry, and whether it must allow a store. */
+export let missedAddress: u64 = 0
+export let missedWrite: u32 = 0
 export const FAILED: u64 = 0xffff_ffff_ffff_ffff
 
 const V: u64 = 1
@@ -49,12 +53,40 @@ export function privilegeFor(cpu: u32, access: u32): u32 {
   return access == ACCESS_FETCH ? load<u32>(cpu, LAYOUT_FETCH_PRIVILEGE) : load<u32>(cpu, LAYOUT_DATA_PRIVILEGE)
 }
 
+function stageMissing(physical: u64, write: u32): u64 {
+  missedAddress = physical
+  missedWrite = write
+  return fail(STAGE_MISSING)
+}
+
+/**
+ * The second stage: physical → machine through the VMM's tables, which have the form of Sv39's. What lies below RAM are devices and stays
+ * what it is. FAILED with `failure` set where there is no entry, or none that allows a store.
+ */
+export function toMachine(cpu: u32, physical: u64, write: u32): u64 {
+  const root = load<u64>(cpu, LAYOUT_SECOND_STAGE)
+  if (root == 0 || physical < RAM_BASE) return physical
+  if (physical >> 39) return stageMissing(physical, write)
+  let table = root << 12
+  for (let level: i32 = 2; level >= 0; level--) {
+    const entry = load<u64>(hostOf(table) + ((u32(physical >> u64(12 + 9 * level)) & 511) << 3))
+    if (!(entry & V)) return stageMissing(physical, write)
+    if (entry & (R | X)) {
+      if (write && !(entry & W)) return stageMissing(physical, write)
+      const below: u64 = (u64(1) << u64(12 + 9 * level)) - 1
+      return ((((entry >> 10) & PPN_MASK) << 12) & ~below) | (physical & below)
+    }
+    table = ((entry >> 10) & PPN_MASK) << 12
+  }
+  return stageMissing(physical, write)
+}
+
 /** Physical address, or FAILED with `failure` set. Does not look at the protection of the address itself. */
 export function translate(cpu: u32, virtual: u64, access: u32): u64 {
   const mode = load<u32>(cpu, LAYOUT_MODE)
-  if (mode == MODE_REFILL) return installed(cpu, virtual, access)
   const privilege = privilegeFor(cpu, access)
   if (mode == MODE_BARE || privilege == 3) return virtual
+  if (mode == MODE_REFILL) return installed(cpu, virtual, access)
   return walk(cpu, virtual, access, privilege)
 }
 
@@ -74,8 +106,11 @@ function walk(cpu: u32, virtual: u64, access: u32, privilege: u32): u64 {
   for (let level: i32 = 2; level >= 0; level--) {
     const at = table + (((virtual >> u64(12 + 9 * level)) & 511) << 3)
     // The walker reads as supervisor, whatever the access.
-    if (!inRam(at, 8) || protection(cpu, at, 8, ACCESS_LOAD, 1) != ALLOWED) return accessFault(access)
-    const entry = load<u64>(hostOf(at))
+    if (protection(cpu, at, 8, ACCESS_LOAD, 1) != ALLOWED) return accessFault(access)
+    const machine = toMachine(cpu, at, 0)
+    if (machine == FAILED) return FAILED
+    if (!inRam(machine, 8)) return accessFault(access)
+    const entry = load<u64>(hostOf(machine))
     if (!(entry & V) || (entry & (R | W)) == W || entry >> RESERVED_SHIFT != 0) return pageFault(access)
     if (entry & (R | X)) return leaf(cpu, virtual, access, privilege, at, entry, level)
     if (entry & (A | D | U)) return pageFault(access)
@@ -92,8 +127,10 @@ function leaf(cpu: u32, virtual: u64, access: u32, privilege: u32, at: u64, entr
   const updated = entry | A | (access == ACCESS_STORE ? D : 0)
   if (updated != entry) {
     if (protection(cpu, at, 8, ACCESS_STORE, 1) != ALLOWED) return accessFault(access)
-    store<u64>(hostOf(at), updated)
-    afterStore(cpu, hostOf(at), 8)
+    const machine = toMachine(cpu, at, 1)
+    if (machine == FAILED) return FAILED
+    store<u64>(hostOf(machine), updated)
+    afterStore(cpu, hostOf(machine), 8)
   }
   if (level > 0) noteSuperpage(cpu)
   return ((page | ((virtual >> 12) & below)) << 12) | (virtual & 0xfff)

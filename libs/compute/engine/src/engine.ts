@@ -157,7 +157,11 @@ export class WasmEngine implements Engine {
     this.#view.setUint32(at + LAYOUT.DATA_PRIVILEGE, dataPrivilege, LITTLE)
     this.#view.setUint32(at + LAYOUT.TRANSLATION_FLAGS, bare ? 0 : (translation.sum ? 1 : 0) | (translation.mxr ? 2 : 0), LITTLE)
     this.#view.setBigUint64(at + LAYOUT.ROOT, bare ? 0n : translation.root, LITTLE)
-    this.#functions.selectTranslation(at)
+    const second = translation.secondStage ?? 0n
+    if (this.#view.getBigUint64(at + LAYOUT.SECOND_STAGE, LITTLE) === second) return this.#functions.selectTranslation(at)
+    // No bank is keyed by it: whoever goes to another second stage goes to another machine.
+    this.#view.setBigUint64(at + LAYOUT.SECOND_STAGE, second, LITTLE)
+    this.#functions.flushAll(at)
   }
 
   setProtection(cpu: number, protection: { readonly regions: readonly ProtectionRegion[]; readonly denyUnmatched: boolean }): void {

@@ -62,6 +62,17 @@ export function readExit(view: DataView, at: number): EngineExit {
         virtualAddress: double(LAYOUT.EXIT_VALUE),
         instruction,
       }
+    case EXIT.STAGE_MISS:
+      return {
+        kind: "stage-miss",
+        pc,
+        retired,
+        access: accessKind(word(LAYOUT.EXIT_CAUSE)),
+        address: double(LAYOUT.EXIT_ADDRESS),
+        virtualAddress: double(LAYOUT.EXIT_VALUE),
+        write: word(LAYOUT.EXIT_WIDTH) === 1,
+        instruction,
+      }
     default:
       return unreachable(kind)
   }

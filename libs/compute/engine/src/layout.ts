@@ -16,6 +16,8 @@ export const LAYOUT = {
   X: 0,
   /** Where writes of x0 go: the 33rd register, never read. */
   X_SINK: 256,
+  /** Machine page number of the second stage's root table, 0 for one stage only. u64. */
+  SECOND_STAGE: 264,
   PC: 272,
   INSTRET: 280,
   /** Address in linear memory of the reserved bytes, 0 for none. u32. */
@@ -41,6 +43,7 @@ export const LAYOUT = {
   /** Physical address. u64. */
   EXIT_ADDRESS: 352,
   EXIT_INSTRUCTION: 360,
+  /** Of a device access in bytes; for STAGE_MISS: 1 if the second stage must allow a store. */
   EXIT_WIDTH: 364,
   /** What a store outside RAM would write. u64. */
   EXIT_DATA: 368,
@@ -96,7 +99,7 @@ export const PAGE_BYTES = 4096
 /** The first 64 KiB belong to the module's own constants. */
 export const STATES = 65536
 
-export const EXIT = { BUDGET: 0, EXCEPTION: 1, SYSTEM: 2, IO_LOAD: 3, IO_STORE: 4, WATCH: 5, TLB_MISS: 6 } as const
+export const EXIT = { BUDGET: 0, EXCEPTION: 1, SYSTEM: 2, IO_LOAD: 3, IO_STORE: 4, WATCH: 5, TLB_MISS: 6, STAGE_MISS: 7 } as const
 export const MODE = { BARE: 0, SV39: 1, REFILL: 2 } as const
 export const ACCESS = { FETCH: 0, LOAD: 1, STORE: 2 } as const
 

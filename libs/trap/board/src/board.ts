@@ -279,6 +279,9 @@ export class Board {
       case "tlb-miss":
         assert(false, "the native machine never runs in mode refill")
         return
+      case "stage-miss":
+        assert(false, "the native machine has no second stage")
+        return
       default:
         unreachable(exit)
     }

@@ -50,6 +50,9 @@ export function exitHandler(vm: VmParts): HandleExit {
       case "tlb-miss":
         assert(false, "shadow tables are walked by the engine")
         return retry("tlb-miss")
+      case "stage-miss":
+        assert(false, "nobody asked for a second stage")
+        return retry("stage-miss")
       default:
         return unreachable(exit)
     }

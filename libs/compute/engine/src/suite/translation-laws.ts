@@ -271,6 +271,16 @@ const refill: EngineLaw = {
   },
 }
 
+const refillUnderMprv: EngineLaw = {
+  law: "in mode refill a machine-mode fetch is bare, its loads under MPRV are not",
+  check: (setting) => {
+    setting.code([loadInto(6, 5), ebreak], CODE_FRAME)
+    setting.registers(0, { 5: VIRTUAL })
+    setting.engine.setTranslation(0, { mode: "refill", root: 9n, fetchPrivilege: 3, dataPrivilege: 1, sum: false, mxr: false })
+    return expectFields("load", setting.run({ pc: CODE_FRAME }), { kind: "tlb-miss", access: "load", pc: CODE_FRAME })
+  },
+}
+
 const NO_ACCESS = { read: false, write: false, execute: false, locked: false }
 
 const physicalProtection: EngineLaw = {
@@ -307,5 +317,5 @@ const physicalProtection: EngineLaw = {
 }
 
 export const TRANSLATION_LAWS: readonly EngineLaw[] = [
-  accessedAndDirty, straddle, permissions, canonical, superpages, malformed, flushing, superpageFlush, causes, splitAccess, refill, physicalProtection,
+  accessedAndDirty, straddle, permissions, canonical, superpages, malformed, flushing, superpageFlush, causes, splitAccess, refill, refillUnderMprv, physicalProtection,
 ] // prettier-ignore
