@@ -19,6 +19,7 @@ const COMMANDS = {
   status: () => import("./commands/status.ts"),
   processes: () => import("./commands/processes.ts"),
   sched: () => import("./commands/sched.ts"),
+  schedCompare: () => import("./commands/sched-compare.ts"),
   trace: () => import("./commands/trace.ts"),
   bench: () => import("./commands/bench.ts"),
   soak: () => import("./commands/soak.ts"),

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { comparisonSvg } from "@backplane/scenario-picture/comparison-svg"
 import { contenders, scoreOf, type Comparison, type Score } from "./compare.ts"
+import { wholeFlag } from "./whole-flag.ts"
 
 export function compareCommand(args: readonly string[]): number {
   const text = { type: "string" } as const
@@ -11,12 +12,12 @@ export function compareCommand(args: readonly string[]): number {
     options: { sets: text, cpus: text, jobs: text, "max-run": text, "max-wset": text, peeks: text, svg: text, json: { type: "boolean" } },
   })
   const comparison: Comparison = {
-    sets: whole("--sets", values.sets ?? "300", 1),
-    cpus: whole("--cpus", values.cpus ?? "8", 1),
-    jobs: whole("--jobs", values.jobs ?? "24", 1),
-    maxRun: whole("--max-run", values["max-run"] ?? "200", 0),
-    maxWorkingSet: whole("--max-wset", values["max-wset"] ?? "60", 0),
-    peeks: (values.peeks ?? "1,2,5,10,20,30").split(",").map((peek) => whole("--peeks", peek, 1)),
+    sets: wholeFlag("--sets", values.sets ?? "300", 1),
+    cpus: wholeFlag("--cpus", values.cpus ?? "8", 1),
+    jobs: wholeFlag("--jobs", values.jobs ?? "24", 1),
+    maxRun: wholeFlag("--max-run", values["max-run"] ?? "200", 0),
+    maxWorkingSet: wholeFlag("--max-wset", values["max-wset"] ?? "60", 0),
+    peeks: (values.peeks ?? "1,2,5,10,20,30").split(",").map((peek) => wholeFlag("--peeks", peek, 1)),
   }
   const scores: Score[] = []
   for (const contender of contenders(comparison.peeks)) {
@@ -31,12 +32,6 @@ export function compareCommand(args: readonly string[]): number {
       : tableOf(comparison, scores),
   )
   return 0
-}
-
-function whole(flag: string, text: string, least: number): number {
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || value < least) throw new Error(`${flag}: ${text} is not a whole number of at least ${least}`)
-  return value
 }
 
 function pictureOf({ sets, jobs, cpus }: Comparison, scores: readonly Score[]): string {

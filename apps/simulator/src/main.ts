@@ -1,12 +1,13 @@
 /**
  * The simulator as a process: `run` takes a whole machine spec as JSON on standard input and prints the outcome as JSON;
- * `compare` puts policies side by side; `soak` runs seeds under faults. The `backplane` command calls it.
+ * `compare` and `sched-compare` put policies side by side; `soak` runs seeds under faults. The `backplane` command calls it.
  */
 import { parseArgs } from "node:util"
 import { readFileSync } from "node:fs"
 import { machineSpecOf } from "@backplane/scenario-machine/resolve"
 import { compareCommand } from "./compare-command.ts"
 import { runTraced } from "./perfetto-run.ts"
+import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
 import { simulate } from "./simulate.ts"
 import { soakCommand } from "./soak-command.ts"
 
@@ -21,6 +22,7 @@ function runCommand(args: readonly string[]): number {
 const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = {
   run: runCommand,
   compare: compareCommand,
+  "sched-compare": scoreboardCommand,
   soak: soakCommand,
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { comparisonSvg } from "./comparison-svg.ts"
 import { ganttSvg, niceStep } from "./gantt-svg.ts"
 import type { Run, Schedule } from "./schedule.ts"
+import { scoreboardSvg, shadeOf } from "./scoreboard-svg.ts"
 import { SCHEDULE } from "./testing/example.ts"
 
 /** Every tag closed in order: what a browser needs to show a picture. */
@@ -102,5 +103,29 @@ describe("the comparison", () => {
 
   it("marks the best of each in words too: the shortest makespan, the highest shares", () => {
     expect([...svg.matchAll(/>([^<]*) best</g)].map(([, words]) => words)).toEqual(["96", "90.0 %", "80.0 %"])
+  })
+})
+
+describe("the scoreboard", () => {
+  const column = { workload: "weights", measure: "lag", better: "less" as const, best: 4 }
+  const cells = [
+    { policy: "stride", value: 4 },
+    { policy: "<rr>", value: 9 },
+    { policy: "fifo", value: null },
+  ]
+  const svg = scoreboardSvg("Policies on workloads", [{ ...column, cells }])
+
+  it("is well formed, marks the best, and says in words what it shows", () => {
+    expect(isWellFormed(svg)).toBe(true)
+    expect(svg).toContain(">4 ★</text>")
+    expect(svg).toContain("weights, lag, best 4: stride 4, &lt;rr&gt; 9, fifo none.")
+  })
+
+  it("shades by the distance from the best, whichever way is better", () => {
+    expect([4, 4.1, 4.9, 7, 9].map((value) => shadeOf(value, column))).toEqual(["s0", "s1", "s2", "s3", "s4"])
+    expect(shadeOf(50, { best: 100, better: "more" })).toBe("s3")
+    expect(shadeOf(null, column)).toBe("none")
+    expect(shadeOf(0, { best: 0, better: "less" })).toBe("s0")
+    expect(shadeOf(3, { best: 0, better: "less" })).toBe("s4")
   })
 })
