@@ -24,6 +24,11 @@ export class BootConversation {
     return this.#steps.length > 0 && this.#next === this.#steps.length
   }
 
+  /** How many steps are done. Two expectations may have the same text, so this and not the text tells whether something happened. */
+  progress(): number {
+    return this.#next
+  }
+
   /** What is waited for, or null. */
   waitsFor(): string | null {
     return this.#steps[this.#next]?.text ?? null

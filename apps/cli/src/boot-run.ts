@@ -92,7 +92,7 @@ function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: D
     if (conversation.done()) return { ok: true, exit: 0, reason: "steps-done" }
     const left = instructionsMax - machine.instructions()
     if (left <= 0) return limit("limit", conversation)
-    const before = conversation.waitsFor()
+    const before = conversation.progress()
     const stop = machine.run(Math.min(left, CHUNK_INSTRUCTIONS))
     const text = decoder.decode(machine.console.takeOutput(), { stream: true })
     emit(text)
@@ -107,7 +107,7 @@ function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: D
       case "paused":
       case "waiting":
         // What was typed just now will wake it.
-        if (conversation.done() || conversation.waitsFor() !== before) break
+        if (conversation.done() || conversation.progress() !== before) break
         return { ...limit("idle", conversation), message: "every vCPU waits, no timer is set and no input is left" }
       case "budget":
         break

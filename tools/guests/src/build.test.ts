@@ -4,10 +4,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { readImage } from "@backplane/compute-image/image"
-import { buildGuest, compilerVersion } from "./build.ts"
+import { buildGuest } from "./build.ts"
+import { buildKernels, kernelPath, KERNELS } from "./build-kernel.ts"
+import { compilerVersion } from "./toolchain.ts"
 import { imagePath, readManifest } from "./manifest.ts"
 
 const IMAGE_BYTES_MAX = 32 * 1024
+const KERNEL_BYTES_MAX = 64 * 1024
 const { compiler, guests } = readManifest()
 const installed = compilerVersion()
 
@@ -18,6 +21,11 @@ describe("guest images", () => {
       const memory = { base: 0x8000_0000n, bytes: 128n << 20n }
       const image = readImage(readFileSync(imagePath(guest)), { memory, symbols: ["tohost"] })
       expect(image).toMatchObject({ kind: "image", format: guest.format })
+    }
+    for (const kernel of KERNELS) {
+      expect(statSync(kernelPath(kernel)).size).toBeLessThan(KERNEL_BYTES_MAX)
+      const memory = { base: 0x8000_0000n, bytes: 128n << 20n }
+      expect(readImage(readFileSync(kernelPath(kernel)), { memory, symbols: [] })).toMatchObject({ kind: "image", format: "flat" })
     }
   })
 
@@ -34,6 +42,9 @@ describe("guest images", () => {
         return !readFileSync(output).equals(readFileSync(imagePath(guest)))
       })
       expect(different.map((guest) => guest.name)).toEqual([])
+      const built = (kernel: { readonly name: string }): string => join(folder, kernel.name)
+      buildKernels(built)
+      expect(KERNELS.filter((kernel) => !readFileSync(built(kernel)).equals(readFileSync(kernelPath(kernel))))).toEqual([])
     } finally {
       rmSync(folder, { recursive: true })
     }
