@@ -27,9 +27,10 @@ const COMMANDS = {
   boot: () => import("./commands/boot.ts"),
   ledger: () => import("./commands/ledger.ts"),
   disasm: () => import("./commands/disasm.ts"),
+  lesson: () => import("./commands/lesson.ts"),
 }
 /** Commands that are alone in the file of their name: the others need not be loaded for them. */
-const ALONE = ["bench", "soak", "exec", "boot", "ledger", "disasm"] as const
+const ALONE = ["jobs", "run", "compare", "status", "bench", "soak", "exec", "boot", "ledger", "disasm", "lesson"] as const
 
 const program = new Command("backplane")
   .description("A virtualised multiprocessor whose parts are services on a message bus")

@@ -1,0 +1,86 @@
+/** `node tools/lessons/src/main.ts [name] [--all] [--predict N] [--svg FILE] [--json]`: behind `backplane lesson`. */
+import { createInterface } from "node:readline/promises"
+import { parseArgs } from "node:util"
+import { CommandError } from "./commands.ts"
+import { listText, questionText, resultText } from "./lesson-text.ts"
+import type { Lesson } from "./lesson.ts"
+import { LESSONS } from "./lessons.ts"
+import { runLesson } from "./run-lesson.ts"
+
+interface Flags {
+  readonly json: boolean
+  readonly svg: string | null
+  /** As given: a number of a choice, from 1. */
+  readonly predict: string | null
+}
+
+class BadFlag extends Error {}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { all: { type: "boolean" }, predict: { type: "string" }, svg: { type: "string" }, json: { type: "boolean" } },
+  })
+  const flags: Flags = { json: values.json === true, svg: values.svg ?? null, predict: values.predict ?? null }
+  if (values.all === true) return runAll(flags)
+  const [name] = positionals
+  if (name === undefined) return (console.log(flags.json ? JSON.stringify({ lessons: LESSONS.map(described) }) : listText(LESSONS)), 0)
+  const lesson = LESSONS.find((each, index) => each.name === name || String(index + 1) === name)
+  if (lesson === undefined) throw new BadFlag(`there is no lesson "${name}"; there are ${LESSONS.map((each) => each.name).join(", ")}`)
+  return runOne(lesson, flags)
+}
+
+async function runAll(flags: Flags): Promise<number> {
+  let failed = 0
+  for (const [index, lesson] of LESSONS.entries()) {
+    if (!flags.json) console.log(`${index === 0 ? "" : "\n"}== ${index + 1}. ${lesson.name} ==\n`)
+    failed += await runOne(lesson, { ...flags, predict: null, svg: null })
+  }
+  if (!flags.json) console.log(`\n${LESSONS.length - failed} of ${LESSONS.length} lessons: every claim held`)
+  return failed === 0 ? 0 : 1
+}
+
+async function runOne(lesson: Lesson, flags: Flags): Promise<number> {
+  if (!flags.json) console.log(`${questionText(lesson)}\n`)
+  const predicted = await prediction(lesson, flags)
+  const result = await runLesson(lesson, { predicted, svg: flags.svg })
+  console.log(flags.json ? JSON.stringify(result) : resultText(lesson, result))
+  return result.ok ? 0 : 1
+}
+
+async function prediction(lesson: Lesson, { json, predict }: Flags): Promise<number | null> {
+  if (predict !== null) return choiceOf(lesson, predict)
+  if (json || process.stdin.isTTY !== true || process.stdout.isTTY !== true) return null
+  const terminal = createInterface({ input: process.stdin, output: process.stdout })
+  try {
+    for (;;) {
+      const said = (await terminal.question("Your prediction (a number; Enter: none): ")).trim()
+      if (said === "") return null
+      const chosen = Number(said) - 1
+      if (lesson.choices[chosen] !== undefined) return chosen
+      console.log(`a number from 1 to ${lesson.choices.length}`)
+    }
+  } finally {
+    terminal.close()
+  }
+}
+
+function choiceOf(lesson: Lesson, text: string): number {
+  const chosen = Number(text) - 1
+  if (lesson.choices[chosen] === undefined) throw new BadFlag(`--predict "${text}": a number from 1 to ${lesson.choices.length}`)
+  return chosen
+}
+
+function described({ name, title, chapter, minutes, question, choices }: Lesson): object {
+  return { name, title, chapter, minutes, question, choices }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const known = error instanceof BadFlag || error instanceof CommandError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS")
+  if (known !== true) throw error
+  console.error(`error: ${(error as Error).message}`)
+  process.exitCode = 1
+}
