@@ -36,6 +36,30 @@ const EXCERPTS: Readonly<Record<string, Excerpt>> = {
     fromTick: 10,
     ticks: 1,
   },
+  // node → scheduler → node: a task wakes while another runs, and preempts it
+  wakeup: {
+    machine: {
+      topology: { cpus: 1 },
+      schedule: { policy: "cfs" },
+      jobs: [{ ...job("a", 9), phases: [{ run: 3, sleep: 20 }] }, job("b", 50)],
+    },
+    kinds: ["SchedulerEvents", "SchedulerCommit", "SchedulerVerdicts"],
+    fromTick: 23,
+    ticks: 1,
+  },
+  // node → node; its confirmation is beside the path
+  signal: {
+    machine: {
+      topology: { cpus: 2, nodes: 2 },
+      jobs: [
+        { ...job("a", 9), phases: [{ run: 3, signal: "c" }] },
+        { ...job("b", 4), phases: [{ run: 2, await: "c" }] },
+      ],
+    },
+    kinds: ["ChannelLevels", "ChannelLevelsSeen", "SchedulerEvents"],
+    fromTick: 3,
+    ticks: 1,
+  },
   // node → node → node; the confirmation and the word to the hypervisor are beside the path
   "move-between-nodes": {
     machine: { topology: { cpus: 2, nodes: 2 }, jobs: [job("a", 50), job("b", 50), job("c", 50)] },

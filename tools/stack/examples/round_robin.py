@@ -126,11 +126,11 @@ class Scheduler:
 
     def on_event(self, node, event):
         kind, cpu = event["type"], event.get("cpu")
-        if kind in ("TASK_NEW", "TASK_PREEMPTED"):
+        if kind in ("TASK_NEW", "TASK_PREEMPTED", "TASK_YIELD", "TASK_WAKEUP"):
             task = event["task"]
             self.drop(task["task"], task["taskSeq"])
             self.waiting.append(task)
-        elif kind in ("TASK_DEAD", "TASK_GONE", "CPU_RUNNING"):
+        elif kind in ("TASK_DEAD", "TASK_GONE", "TASK_BLOCKED", "CPU_RUNNING"):
             self.drop(event["task"], event["taskSeq"])
         if cpu is None:
             return

@@ -15,6 +15,7 @@ import {
   type MachineSpec,
   type PolicyName,
 } from "@backplane/scenario-machine/machine-spec"
+import type { PhaseSpec } from "@backplane/scenario-machine/phase-spec"
 import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 
@@ -38,7 +39,8 @@ const SLOW_SLICE_TICKS_LEAST = 8
 /** Faults of every kind. */
 export function drawFaulty(random: Random, seed: number): SoakCase {
   const calmTick = random.between(40, 300)
-  const spec = drawSpec(random.fork("machine"), { seed, lastArrival: calmTick + CALM_TICKS })
+  // What a node had told nobody of when it went down is lost with it: whoever waits for that would wait for ever.
+  const spec = drawSpec(random.fork("machine"), { seed, lastArrival: calmTick + CALM_TICKS, channels: false })
   const until = new TickClock(spec.clock).start(calmTick)
   return { spec, faults: drawFaults(random.fork("faults"), until), calmTick }
 }
@@ -71,7 +73,7 @@ export function drawExact(random: Random, seed: number): SoakCase {
 
 function drawSpec(
   random: Random,
-  options: { readonly seed: number; readonly lastArrival: number; readonly sliceLeast?: number },
+  options: { readonly seed: number; readonly lastArrival: number; readonly sliceLeast?: number; readonly channels?: boolean },
 ): MachineSpec {
   const cpus = random.between(1, 6)
   const lateShare = random.unit()
@@ -83,6 +85,7 @@ function drawSpec(
     restartable: true,
     arrival: random.chance(lateShare) ? random.between(1, options.lastArrival) : 0,
   }))
+  const phased = drawPhases(random.fork("phases"), jobs, options.channels ?? true)
   const input: MachineInput = {
     name: "soak",
     seed: options.seed,
@@ -95,11 +98,53 @@ function drawSpec(
       randomOrder: random.chance(0.2),
     },
     clock: { tickCycles: TICK_CYCLES },
-    jobs,
+    jobs: phased,
     ...(random.chance(0.3) ? { arrivals: drawArrivals(random) } : {}),
     actions: drawSwaps(random, options.lastArrival),
   }
   return resolveMachineSpec(input)
+}
+
+type DrawnJob = NonNullable<MachineInput["jobs"]>[number] & { readonly run: number }
+
+/** In half of the machines jobs sleep, give way, signal and wait: by themselves, in pairs, and all at a barrier. */
+function drawPhases(random: Random, jobs: readonly DrawnJob[], channels: boolean): DrawnJob[] {
+  if (random.chance(0.5)) return [...jobs]
+  const alone = (): PhaseSpec => ({
+    run: random.between(1, 8),
+    ...(random.chance(0.3) ? { yield: true as const } : { sleep: random.between(1, 30) }),
+  })
+  const singly = jobs.map((job): DrawnJob => {
+    const phases = Array.from({ length: random.between(1, 3) }, alone)
+    return random.chance(0.6) && job.run > 0 ? { ...job, phases } : job
+  })
+  const [first, second, ...rest] = singly
+  if (!channels || first === undefined || second === undefined) return singly
+  const rounds = random.between(1, 12)
+  const ping: DrawnJob = {
+    ...first,
+    run: 3 * rounds,
+    phases: [
+      { run: 2, signal: "ping" },
+      { run: 1, await: "pong" },
+    ],
+  }
+  const pong: DrawnJob = {
+    ...second,
+    run: 2 * rounds,
+    phases: [
+      { run: 1, await: "ping" },
+      { run: 1, signal: "pong" },
+    ],
+  }
+  const band = rest.slice(0, random.below(5))
+  const barrier = {
+    phases: [
+      { run: 2, signal: "met" },
+      { run: 1, await: "met", count: band.length },
+    ],
+  }
+  return [ping, pong, ...rest.map((job, index) => (index < band.length ? { ...job, ...barrier, run: 3 * rounds } : job))]
 }
 
 function drawArrivals(random: Random): ArrivalSpec {

@@ -70,8 +70,15 @@ export function runSoakCase({ spec, faults, calmTick }: SoakCase, options: SoakO
 
 /** An upper bound: as if the CPUs took turns. */
 function workTicks({ jobs, arrivals }: MachineSpec): number {
-  const listed = jobs.reduce((sum, job) => sum + job.run + 1, 0)
+  const listed = jobs.reduce((sum, job) => sum + job.run + 1 + sleepTicks(job), 0)
   return listed + (arrivals === undefined ? 0 : arrivals.total * (arrivals.run.most + 1))
+}
+
+/** As if they slept one after the other. */
+function sleepTicks({ run, phases = [] }: MachineSpec["jobs"][number]): number {
+  const work = phases.reduce((sum, phase) => sum + phase.run, 0)
+  const sleep = phases.reduce((sum, phase) => sum + (phase.sleep ?? 0), 0)
+  return work === 0 ? 0 : Math.ceil(run / work) * sleep
 }
 
 function lastArrivalTick({ jobs, arrivals }: MachineSpec): number {

@@ -20,18 +20,51 @@ export interface TaskCache {
 /** A slice of a task on a CPU. */
 export interface TaskSlice {
   readonly cache: TaskCache
+  /** Tick at which it begins. */
+  readonly fromTick: number
   /** At least 1. */
   readonly budgetTicks: number
 }
 
+/** How far a task has advanced a channel (an event count): a level that only grows, so it may be told again and late. */
+export interface ChannelLevel {
+  readonly channel: string
+  readonly level: number
+}
+
+/**
+ * Why a slice ended before its budget although the task is not done.
+ *
+ * blocked: it cannot go on before `wakeTick` (null: before something wakes it), or before the channel's level is reached; a level that is
+ * there already blocks nobody. yield: it gives way. step: it goes on at once in the same slice, but the node has to take note of what
+ * happened up to here (signals, tasks that it woke).
+ */
+export type SlicePause =
+  | { readonly kind: "blocked"; readonly wakeTick: number | null; readonly awaits?: ChannelLevel }
+  | { readonly kind: "yield" }
+  | { readonly kind: "step" }
+
 export interface SliceOutcome {
   /** Work left, units; 0 for what has no such measure. */
   readonly left: number
-  /** Ticks used, at most the budget; less only when the task is done. */
+  /** Ticks used, at most the budget; less only when the task is done or pauses. */
   readonly ticks: number
   /** Of them, the last ones, with the working set in the cache (0 where that makes no difference to the machine). */
   readonly warmTicks: number
   readonly finished: boolean
+  /** Absent: it is done, or the budget is used up. */
+  readonly pause?: SlicePause
+  /** Channels that the task has advanced in this run, with how far it has advanced each in all its life. */
+  readonly signals?: readonly ChannelLevel[]
+}
+
+/** Something from outside for a task: a key typed, a disk's answer. `data` is the business of the engine. */
+export interface TaskMail {
+  /** Which device or purpose; as the engine names it. */
+  readonly port: string
+  /** +1 for each piece of a port, from 1: a repeat is known by it. */
+  readonly seq: number
+  readonly data: string
 }
 
 /** The fields of a token that only the engine of the task understands. */
@@ -41,12 +74,20 @@ export type TaskProgress = Pick<TaskToken, "left" | "guest">
 export interface EngineTask {
   /** How many ticks `run` would use now. Changes nothing that anybody sees: the task may still be dropped. */
   plan(slice: TaskSlice): number
-  /** Runs it. Follows a `plan` of the same budget, or of a smaller one where the slice's end was noticed late. */
+  /**
+   * Runs it. Follows a `plan`, but with another budget where the slice's end was noticed late (greater) or the CPU was taken away
+   * (preemption, a void task: smaller). Only `budgetTicks` have passed then: an end or a pause that lies beyond is not reported yet.
+   */
   run(slice: TaskSlice): SliceOutcome
   /** What moves with the task. Only between two slices. */
   progress(): TaskProgress
   /** After it has finished: what came of it, where there is more to say than that. */
   outcome(): GuestOutcome | null
+  /**
+   * Takes in something from outside, at any time between two slices, also while it is planned to run. "again": it had it. "refused": it
+   * has no such port, or the sequence has a gap. Absent: nothing can be told to such a task.
+   */
+  receive?(mail: TaskMail): "taken" | "again" | "refused"
   /** It ended here, left, or is void: what it held of this process may go. */
   close(): void
 }
@@ -59,4 +100,10 @@ export interface TaskEngine {
   refusal(spec: TaskSpec, progress: TaskProgress | null): string | null
   /** From its beginning (`progress` null), or from where another node left off. Not refused before. */
   open(spec: TaskSpec, progress: TaskProgress | null): EngineTask
+  /**
+   * Names of tasks that were told to be blocked and can go on after all: each named once a block. The node asks after every `run` and every
+   * `receive`, when it has taken note of the pause. What comes between a plan and its run is the engine's to remember: such a task is
+   * named after the run that reports it blocked. Absent: only ticks and channels wake its tasks.
+   */
+  takeWakes?(): readonly string[]
 }

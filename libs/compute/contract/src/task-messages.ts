@@ -5,6 +5,7 @@
  * keeps a copy to answer a repeated fetch, but no longer holds the task.
  */
 import { GuestSpec } from "@backplane/scenario-machine/guest-spec"
+import { ChannelName, PhaseSpec, PHASES_MAX } from "@backplane/scenario-machine/phase-spec"
 import { Type, type Static } from "typebox"
 import { GuestOutcome, GuestState } from "./guest-state.ts"
 
@@ -26,6 +27,7 @@ export const TaskSpec = Type.Object(
     workingSet: Count,
     affinity: Type.Array(Cpu, { maxItems: 256 }),
     weight: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: "share that is due to it; not given: 100" })),
+    phases: Type.Optional(Type.Array(PhaseSpec, { minItems: 1, maxItems: PHASES_MAX, description: "repeated until the work is done" })),
     guest: Type.Optional(GuestSpec),
   },
   closed,
@@ -109,8 +111,9 @@ const HeldTask = Type.Object(
   {
     task: Name,
     attempt: Attempt,
-    state: Type.Enum(["leasing", "waiting", "running"]),
+    state: Type.Enum(["leasing", "waiting", "running", "blocked"]),
     queue: Queue,
+    awaits: Type.Optional(Type.String({ maxLength: 64, description: "of a blocked task: the channel whose level it waits for" })),
     sinceTick: Type.Integer({ minimum: -1 }),
   },
   closed,
@@ -128,6 +131,47 @@ export const NodeReport = Type.Object(
     bypasses: Count,
   },
   { ...closed, description: "node → hypervisor: I live, and this is what lies here; the heartbeat" },
+)
+const Level = Type.Object({ channel: ChannelName, task: Name, level: Count }, closed)
+export const ChannelLevels = Type.Object(
+  {
+    kind: Type.Literal("ChannelLevels"),
+    node: Node,
+    incarnation: Incarnation,
+    batch: Count,
+    whole: Type.Boolean({ description: "all that this node knows: the answer to ChannelAsk" }),
+    levels: Type.Array(Level, { maxItems: 10_000 }),
+  },
+  { ...closed, description: "node → node: so far have these tasks advanced these channels; repeated until seen" },
+)
+export const ChannelLevelsSeen = Type.Object(
+  { kind: Type.Literal("ChannelLevelsSeen"), node: Node, incarnation: Incarnation, batch: Count },
+  { ...closed, description: "node → node: noted; `incarnation` is that of the node that told" },
+)
+export const ChannelAsk = Type.Object(
+  { kind: Type.Literal("ChannelAsk"), node: Node, incarnation: Incarnation },
+  { ...closed, description: "node → node: I have a new life; how far are the channels? Repeated until answered" },
+)
+export const TaskInput = Type.Object(
+  {
+    kind: Type.Literal("TaskInput"),
+    task: Name,
+    port: Name,
+    seq: Type.Integer({ minimum: 1, description: "+1 for each piece of the port" }),
+    data: Type.String({ maxLength: 65_536, description: "as the task's engine has it" }),
+  },
+  { ...closed, description: "hypervisor → node: something from outside for a task, which may wake it; repeated until answered" },
+)
+export const TaskInputTaken = Type.Object(
+  {
+    kind: Type.Literal("TaskInputTaken"),
+    task: Name,
+    port: Name,
+    seq: Count,
+    node: Node,
+    answer: Type.Enum(["taken", "again", "refused", "absent"], { description: "absent: the task does not lie here" }),
+  },
+  { ...closed, description: "node → hypervisor: what became of it" },
 )
 export const PolicySwap = Type.Object(
   { kind: Type.Literal("PolicySwap"), epoch: Type.Integer({ minimum: 1 }), policy: Type.String({ maxLength: 32 }) },
@@ -171,6 +215,11 @@ export type TaskFetchRefusal = Static<typeof TaskFetchRefusal>
 export type TaskReceived = Static<typeof TaskReceived>
 export type HeldTask = Static<typeof HeldTask>
 export type NodeReport = Static<typeof NodeReport>
+export type ChannelLevels = Static<typeof ChannelLevels>
+export type ChannelLevelsSeen = Static<typeof ChannelLevelsSeen>
+export type ChannelAsk = Static<typeof ChannelAsk>
+export type TaskInput = Static<typeof TaskInput>
+export type TaskInputTaken = Static<typeof TaskInputTaken>
 export type PolicySwap = Static<typeof PolicySwap>
 export type PolicySwapped = Static<typeof PolicySwapped>
 export type ScheduleAsk = Static<typeof ScheduleAsk>
@@ -189,6 +238,11 @@ export const computeMessages = {
   TaskFetchRefusal,
   TaskReceived,
   NodeReport,
+  ChannelLevels,
+  ChannelLevelsSeen,
+  ChannelAsk,
+  TaskInput,
+  TaskInputTaken,
   PolicySwap,
   PolicySwapped,
   ScheduleAsk,

@@ -5,6 +5,7 @@
  */
 import { event, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { unreachable } from "@backplane/foundation-base/assert"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Decision, SchedulerCommit, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import { cpusOfQueue } from "@backplane/scenario-machine/topology"
@@ -16,6 +17,7 @@ import type { NodeContext, Out } from "./node-context.ts"
 import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
 type Run = Extract<Decision, { type: "RUN" }>
+type Kick = Extract<Decision, { type: "KICK" }>
 type Requeue = Extract<Decision, { type: "REQUEUE" }>
 
 /** Answers kept per queue: a scheduler has few commits on the way at a time. */
@@ -82,22 +84,44 @@ export class Commits {
   }
 
   #judge(now: VirtualTime, queue: string, decision: Decision, out: Out): Verdict {
-    const verdict = decision.type === "RUN" ? this.#run(now, queue, decision, out) : this.#requeue(now, queue, decision, out)
+    const verdict = this.#do(now, queue, decision, out)
     if (verdict !== "OK")
       out.push(event("verdict-refused", { "backplane.queue": queue, "backplane.verdict": verdict, "backplane.task": decision.task }))
     return verdict
   }
 
+  #do(now: VirtualTime, queue: string, decision: Decision, out: Out): Verdict {
+    switch (decision.type) {
+      case "RUN":
+        return this.#run(now, queue, decision, out)
+      case "KICK":
+        return this.#kick(now, queue, decision, out)
+      case "REQUEUE":
+        return this.#requeue(now, queue, decision, out)
+      default:
+        return unreachable(decision)
+    }
+  }
+
+  #kick(now: VirtualTime, queue: string, { cpu: index, task }: Kick, out: Out): Verdict {
+    const cpu = this.#dispatcher.cpu(index)
+    if (cpu === undefined || this.#context.queueOf(index) !== queue) return "NOT_OWNED"
+    if (cpu.state.kind !== "running" || cpu.state.task.spec.task !== task) return "STALE_TASK"
+    this.#dispatcher.kick(now, cpu, out)
+    return "OK"
+  }
+
   #run(now: VirtualTime, queue: string, run: Run, out: Out): Verdict {
     const cpu = this.#dispatcher.cpu(run.cpu)
     if (cpu === undefined || this.#context.queueOf(run.cpu) !== queue) return "NOT_OWNED"
-    if (cpu.answered?.idleSeq === run.idleSeq && cpu.answered.task === run.task) return "OK" // said before, done before
-    if (cpu.state.kind !== "idle" || cpu.idleSeq !== run.idleSeq) return "CPU_BUSY"
+    if (cpu.hasAnswered(run)) return "OK" // said before, done before
+    const mayPreempt = run.preempt === true && cpu.state.kind === "running"
+    if ((cpu.state.kind !== "idle" && !mayPreempt) || cpu.idleSeq !== run.idleSeq) return "CPU_BUSY"
     const untilTick = this.#context.ticks.tickAt(run.until as VirtualTime)
     if (untilTick <= this.#context.ticks.tickAt(now)) return "BAD_SLICE"
     if (run.at !== this.#context.node) {
       if (run.at >= this.#context.spec.topology.nodes) return "UNKNOWN_TASK"
-      this.#answered(cpu, run)
+      this.#accept(now, cpu, run, out)
       this.#moves.fetch(now, { cpu, task: run.task, taskSeq: run.taskSeq, from: run.at, untilTick }, out)
       return "OK"
     }
@@ -107,13 +131,15 @@ export class Commits {
     if (task.state !== "waiting") return "NOT_RUNNABLE"
     if (task.queue !== queue) return "NOT_OWNED"
     if (!mayRunOn(task.spec.affinity, run.cpu)) return "AFFINITY"
-    this.#answered(cpu, run)
+    this.#accept(now, cpu, run, out)
     this.#dispatcher.dispatch(now, { cpu, task, untilTick }, out)
     return "OK"
   }
 
-  #answered(cpu: Cpu, run: Run): void {
-    cpu.answered = { idleSeq: run.idleSeq, task: run.task }
+  /** The decision holds: the CPU is free for it from now on. */
+  #accept(now: VirtualTime, cpu: Cpu, run: Run, out: Out): void {
+    cpu.noteAnswer(run)
+    if (cpu.state.kind === "running") this.#dispatcher.preempt(now, cpu, out)
   }
 
   /** Whether any CPU of the queue may run the task. The OSTEP model does not look, and loses tasks so. */

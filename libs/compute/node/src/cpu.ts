@@ -22,6 +22,18 @@ export type CpuState =
   | { readonly kind: "fetching"; readonly task: string; readonly taskSeq: number; readonly untilTick: number; readonly sinceTick: number }
   | { readonly kind: "running"; readonly task: Task; readonly fromTick: number; readonly untilTick: number }
 
+/** What came of a run. */
+export interface Left {
+  readonly task: Task
+  readonly outcome: SliceOutcome
+  /** Tick after its last. */
+  readonly endTick: number
+  /** End of the slice that it was given. */
+  readonly untilTick: number
+}
+
+type AcceptedRun = { readonly idleSeq: number; readonly task: string; readonly taskSeq: number }
+
 export class Cpu {
   readonly index: number
   readonly #cache: CpuCache
@@ -29,8 +41,8 @@ export class Cpu {
   state: CpuState = { kind: "offline" }
   /** Counts idle periods, so that a late decision cannot answer a later one. */
   idleSeq = 0
-  /** The idle period and task of the last accepted RUN: a repeat of it is no news. */
-  answered: { readonly idleSeq: number; readonly task: string } | null = null
+  /** The accepted RUNs (task and state) that answer the last idle period, or preempt what runs since: a repeat of one is no news. */
+  #answered: { readonly idleSeq: number; readonly runs: Set<string> } = { idleSeq: 0, runs: new Set() }
   readonly #segments: Segment[] = []
   /** Segments forgotten from the front. */
   #forgotten = 0
@@ -47,6 +59,15 @@ export class Cpu {
     return this.#cache.isHot(task)
   }
 
+  hasAnswered({ idleSeq, task, taskSeq }: AcceptedRun): boolean {
+    return this.#answered.idleSeq === idleSeq && this.#answered.runs.has(`${task}/${taskSeq}`)
+  }
+
+  noteAnswer({ idleSeq, task, taskSeq }: AcceptedRun): void {
+    if (this.#answered.idleSeq !== idleSeq) this.#answered = { idleSeq, runs: new Set() }
+    this.#answered.runs.add(`${task}/${taskSeq}`)
+  }
+
   becomeIdle(tick: number): void {
     this.state = { kind: "idle", sinceTick: tick }
     this.idleSeq++
@@ -58,14 +79,21 @@ export class Cpu {
     assert(untilTick > fromTick, "a slice has at least one tick")
     this.#cache.enter(task.spec.task, task.spec.workingSet)
     this.state = { kind: "running", task, fromTick, untilTick }
-    return { endTick: fromTick + this.#works.of(task).plan({ cache: this.#cache, budgetTicks: untilTick - fromTick }) }
+    return { endTick: fromTick + this.#works.of(task).plan({ cache: this.#cache, fromTick, budgetTicks: untilTick - fromTick }) }
   }
 
-  /** Takes the task off at `tick`, having run it until then (or until it was done). The state is idle afterwards. */
-  leave(tick: number): { readonly task: Task; readonly outcome: SliceOutcome; readonly endTick: number } {
+  /** Takes the task off at `tick`, having run it until then (or until it was done or paused). A new idle period begins. */
+  leave(tick: number): Left {
+    const left = this.stop(tick)
+    this.becomeIdle(tick)
+    return left
+  }
+
+  /** As `leave`, but something else comes on at once: the idle period stays the one that was answered last. */
+  stop(tick: number): Left {
     assert(this.state.kind === "running", "a task leaves a CPU that runs it")
-    const { task, fromTick } = this.state
-    const outcome = this.#works.of(task).run({ cache: this.#cache, budgetTicks: tick - fromTick })
+    const { task, fromTick, untilTick } = this.state
+    const outcome = this.#works.of(task).run({ cache: this.#cache, fromTick, budgetTicks: tick - fromTick })
     const endTick = fromTick + outcome.ticks
     task.left = outcome.left
     task.runtime += outcome.ticks
@@ -73,8 +101,8 @@ export class Cpu {
     this.warmTicks += outcome.warmTicks
     // Within a run a cache only gets warm, never cold: the warm ticks are its last ones.
     this.#record([fromTick, endTick, task.spec.task, endTick - outcome.warmTicks])
-    this.becomeIdle(tick)
-    return { task, outcome, endTick }
+    this.state = { kind: "idle", sinceTick: tick }
+    return { task, outcome, endTick, untilTick }
   }
 
   /** Run lengths from number `from` on, at most `most`; and how many there have been. */

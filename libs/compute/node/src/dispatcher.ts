@@ -6,19 +6,30 @@
 import { closeSpan, event, noteSpan, openSpan, timer } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
-import { Cpu } from "./cpu.ts"
+import type { ChannelLevel, SliceOutcome, SlicePause } from "@backplane/compute-contract/task-engine"
+import { Cpu, type Left } from "./cpu.ts"
 import type { EventStreams } from "./event-streams.ts"
 import type { NodeContext, Out } from "./node-context.ts"
 import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
-/** Told when a task has ended here. */
-export type OnFinished = (now: VirtualTime, task: Task, endTick: number, out: Out) => void
+/** What others have to do when a task stops running. */
+export interface DispatchHooks {
+  /** It has ended here. */
+  readonly onFinished: (now: VirtualTime, task: Task, endTick: number, out: Out) => void
+  /** It cannot go on. */
+  readonly onBlocked: (now: VirtualTime, task: Task, pause: Extract<SlicePause, { kind: "blocked" }>, out: Out) => void
+  /** After every run, when what became of the task is noted: it may have woken others. */
+  readonly onRan: (now: VirtualTime, task: Task, outcome: SliceOutcome, out: Out) => void
+  readonly isReached: (awaits: ChannelLevel) => boolean
+}
+
+type LeaveReason = "slice" | "preempt" | "kick"
 
 export class Dispatcher {
   readonly #context: NodeContext
   readonly #tasks: TaskTable
   readonly #streams: EventStreams
-  readonly #onFinished: OnFinished
+  readonly #hooks: DispatchHooks
   readonly #cpus: ReadonlyMap<number, Cpu>
   /** Tasks put on a CPU, ever; and those among them that no scheduler had chosen. */
   dispatches = 0
@@ -28,12 +39,12 @@ export class Dispatcher {
     readonly context: NodeContext
     readonly tasks: TaskTable
     readonly streams: EventStreams
-    readonly onFinished: OnFinished
+    readonly hooks: DispatchHooks
   }) {
     this.#context = parts.context
     this.#tasks = parts.tasks
     this.#streams = parts.streams
-    this.#onFinished = parts.onFinished
+    this.#hooks = parts.hooks
     this.#cpus = new Map(parts.context.cpus.map((index) => [index, new Cpu(index, parts.context.spec.cache, parts.context.works)]))
   }
 
@@ -96,7 +107,7 @@ export class Dispatcher {
       }),
     )
     if (from !== null && from !== cpu.index) this.#noteMigration(task, { from, to: cpu.index }, out)
-    out.push(closeSpan(decideSpan(cpu), { "backplane.task": task.spec.task }))
+    out.push(closeSpan(decideSpan(cpu), { "backplane.task": task.spec.task }), closeSpan(wakeSpan(task.spec.task)))
     out.push(timer(cpuTimer(cpu.index), this.#context.ticks.start(endTick)))
   }
 
@@ -110,31 +121,68 @@ export class Dispatcher {
     out.push(event("migrate", attributes))
   }
 
-  /** The slice is over, or the work is. */
+  /** The slice is over, or the work is, or the task pauses. */
   onCpuTimer(now: VirtualTime, index: number, out: Out): void {
     const cpu = defined(this.#cpus.get(index), "the timer's CPU is ours")
     if (cpu.state.kind !== "running") return
-    this.#takeOff(now, cpu, "slice", out)
+    const tick = this.#context.ticks.tickAt(now)
+    const left = cpu.stop(tick)
+    const { task, outcome, untilTick } = left
+    if (this.#pauseOf(outcome)?.kind === "step" && tick < untilTick) {
+      const { endTick } = cpu.enter(task, tick, untilTick)
+      out.push(timer(cpuTimer(cpu.index), this.#context.ticks.start(endTick)))
+      return this.#hooks.onRan(now, task, outcome, out)
+    }
+    cpu.becomeIdle(tick)
+    this.#settle(now, { cpu, left, reason: "slice" }, out)
+    this.#askForWork(now, cpu, out)
   }
 
-  #takeOff(now: VirtualTime, cpu: Cpu, reason: "slice" | "swap", out: Out): void {
-    const { task, outcome, endTick } = cpu.leave(this.#context.ticks.tickAt(now))
-    const queue = this.#context.queueOf(cpu.index)
-    const { policy } = this.#context
-    const spent = { "backplane.ran": outcome.ticks, "backplane.warm": outcome.warmTicks }
-    out.push(event("slice", { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.policy": policy, ...spent }))
+  /** Takes off what runs there, because something else is to run. The caller sees to it that something does. */
+  preempt(now: VirtualTime, cpu: Cpu, out: Out): void {
+    this.#settle(now, { cpu, left: cpu.stop(this.#context.ticks.tickAt(now)), reason: "preempt" }, out)
+  }
+
+  /** Takes off what runs there; the CPU asks for work anew. */
+  kick(now: VirtualTime, cpu: Cpu, out: Out): void {
+    this.#settle(now, { cpu, left: cpu.leave(this.#context.ticks.tickAt(now)), reason: "kick" }, out)
+    this.#askForWork(now, cpu, out)
+  }
+
+  /** A task that waits for a level that is there already does not wait. */
+  #pauseOf({ pause }: SliceOutcome): SlicePause | undefined {
+    const awaits = pause?.kind === "blocked" ? pause.awaits : undefined
+    return awaits !== undefined && this.#hooks.isReached(awaits) ? { kind: "step" } : pause
+  }
+
+  /** What became of a task that has left its CPU. */
+  #settle(now: VirtualTime, left: { readonly cpu: Cpu; readonly left: Left; readonly reason: LeaveReason }, out: Out): void {
+    const { task, outcome, endTick } = left.left
+    const cpu = left.cpu.index
+    const { policy, node } = this.#context
+    const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu }
+    out.push(event("slice", { ...where, "backplane.policy": policy, "backplane.ran": outcome.ticks, "backplane.warm": outcome.warmTicks }))
+    const queue = this.#context.queueOf(cpu)
+    const pause = this.#pauseOf(outcome)
+    const ranTicks = outcome.ticks
+    task.queue = queue
     if (outcome.finished) {
       this.#tasks.remove(task)
-      this.#streams.add(queue, { type: "TASK_DEAD", task: task.spec.task, taskSeq: task.taskSeq, cpu: cpu.index })
-      this.#onFinished(now, task, endTick, out)
+      this.#streams.add(queue, { type: "TASK_DEAD", task: task.spec.task, taskSeq: task.taskSeq, cpu })
+      this.#hooks.onFinished(now, task, endTick, out)
+    } else if (pause?.kind === "blocked") {
+      this.#hooks.onBlocked(now, task, pause, out)
+      this.#streams.add(queue, { type: "TASK_BLOCKED", task: task.spec.task, taskSeq: task.taskSeq, cpu, ranTicks })
+      out.push(event("task-blocked", where))
     } else {
       this.#tasks.setState(task, "waiting", endTick)
-      task.queue = queue
-      const view = viewOf(task, this.#context.node, cpu.isWarmFor(task.spec.task))
-      this.#streams.add(queue, { type: "TASK_PREEMPTED", task: view, cpu: cpu.index, reason, ranTicks: outcome.ticks })
-      out.push(event("preempt", { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.reason": reason }))
+      const view = viewOf(task, node, left.cpu.isWarmFor(task.spec.task))
+      const isYield = pause?.kind === "yield"
+      if (isYield) this.#streams.add(queue, { type: "TASK_YIELD", task: view, cpu, ranTicks })
+      else this.#streams.add(queue, { type: "TASK_PREEMPTED", task: view, cpu, reason: left.reason, ranTicks })
+      out.push(event("preempt", { ...where, "backplane.reason": isYield ? "yield" : left.reason }))
     }
-    this.#askForWork(now, cpu, out)
+    this.#hooks.onRan(now, task, outcome, out)
   }
 
   /**
@@ -181,6 +229,11 @@ export function cpuTimer(cpu: number): string {
 
 export function idleTimer(cpu: number): string {
   return `idle/${String(cpu).padStart(4, "0")}`
+}
+
+/** From the waking of a task to its dispatch. */
+export function wakeSpan(task: string): string {
+  return `wake/${task}`
 }
 
 export function decideSpan(cpu: Cpu): string {

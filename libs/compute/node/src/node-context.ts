@@ -2,6 +2,9 @@
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type {
+  ChannelAsk,
+  ChannelLevels,
+  ChannelLevelsSeen,
   NodeReport,
   PolicySwap,
   PolicySwapped,
@@ -12,6 +15,8 @@ import type {
   TaskFetchRefusal,
   TaskFinished,
   TaskFinishedSeen,
+  TaskInput,
+  TaskInputTaken,
   TaskMoved,
   TaskReceived,
   TaskRejected,
@@ -48,6 +53,10 @@ export type NodeHears =
   | TaskState
   | TaskFetchRefusal
   | TaskReceived
+  | ChannelLevels
+  | ChannelLevelsSeen
+  | ChannelAsk
+  | TaskInput
   | PolicySwap
   | ScheduleAsk
   | SchedulerAttach
@@ -66,6 +75,10 @@ export type NodeSays =
   | TaskState
   | TaskFetchRefusal
   | TaskReceived
+  | ChannelLevels
+  | ChannelLevelsSeen
+  | ChannelAsk
+  | TaskInputTaken
   | NodeReport
   | PolicySwapped
   | SchedulePage

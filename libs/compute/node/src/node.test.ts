@@ -3,6 +3,7 @@ import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { TaskState, TaskToken } from "@backplane/compute-contract/task-messages"
+import type { PhaseSpec } from "@backplane/scenario-machine/phase-spec"
 import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
 import { HYPERVISOR, MEMORY_CONTROLLER, nodeActor, schedulerActor } from "@backplane/scenario-machine/topology"
 import type { Decision, SchedulerEvents } from "@backplane/schedule-contract/scheduler-messages"
@@ -35,8 +36,8 @@ class Node {
   }
 
   /** A task that has its frames and waits. */
-  begin(task: string, queue = "cpu-0", affinity: number[] = []): void {
-    this.hear(virtualTime(100), HYPERVISOR, submit(task, { queue, affinity }))
+  begin(task: string, queue = "cpu-0", affinity: number[] = [], phases?: PhaseSpec[]): void {
+    this.hear(virtualTime(100), HYPERVISOR, submit(task, { queue, affinity, ...(phases && { phases }) }))
     this.hear(virtualTime(200), MEMORY_CONTROLLER, grant(task))
   }
 
@@ -51,9 +52,18 @@ class Node {
   }
 }
 
-function submit(task: string, more: { queue?: string; affinity?: number[]; attempt?: number; incarnation?: number } = {}): NodeHears {
-  const { queue = "cpu-0", affinity = [], attempt = 1, incarnation = 1 } = more
-  return { kind: "TaskSubmit", spec: { task, attempt, ordinal: 0, run: 50, workingSet: 10, affinity }, queue, incarnation }
+interface Submission {
+  readonly queue?: string
+  readonly affinity?: number[]
+  readonly attempt?: number
+  readonly incarnation?: number
+  readonly phases?: PhaseSpec[]
+}
+
+function submit(task: string, more: Submission = {}): NodeHears {
+  const { queue = "cpu-0", affinity = [], attempt = 1, incarnation = 1, phases } = more
+  const spec = { task, attempt, ordinal: 0, run: 50, workingSet: 10, affinity, ...(phases && { phases }) }
+  return { kind: "TaskSubmit", spec, queue, incarnation }
 }
 
 function grant(task: string, attempt = 1): NodeHears {
@@ -191,6 +201,120 @@ describe("an idle CPU", () => {
     node.decide(tick(10), "cpu-1", [{ type: "REQUEUE", task: "a", taskSeq: 2, to: "cpu-0", stealId: "cpu-0/1/1/1" }])
     expect(names(node.due(tick(10), "idle/0000"))).not.toContain("scheduler-bypassed")
     expect(names(node.due(tick(20), "idle/0000"))).toContain("scheduler-bypassed")
+  })
+})
+
+describe("a task that cannot go on", () => {
+  const eventsOf = (effects: readonly Effect<NodeSays>[]): unknown[] =>
+    saidBy(effects).flatMap(({ body }) => (body.kind === "SchedulerEvents" ? body.events : []))
+  /** Runs on CPU 0 from tick 0, in a slice of 10 ticks. */
+  const running = (phases: PhaseSpec[], incarnation = 1): Node => {
+    const node = new Node({}, incarnation)
+    node.begin("a", "cpu-0", [], phases)
+    node.begin("b")
+    node.attach("cpu-0")
+    node.due(tick(0), "begin")
+    node.decide(tick(0), "cpu-0", [run("a")])
+    node.due(tick(0), "send")
+    return node
+  }
+
+  it("leaves its CPU at that tick, and waits again at the tick that it named", () => {
+    const node = running([{ run: 3, sleep: 20 }])
+    node.due(tick(3), "cpu/0000")
+    expect(eventsOf(node.due(tick(3), "send"))).toEqual([
+      { type: "TASK_BLOCKED", task: "a", taskSeq: 4, cpu: 0, ranTicks: 3 },
+      { type: "CPU_IDLE", cpu: 0, idleSeq: 2 },
+    ])
+    expect(node.machine.inspect().tasks[0]).toMatchObject({ task: "a", state: "blocked", cpu: null, left: 47 })
+    expect(verdicts(node.decide(tick(4), "cpu-0", [run("a", { taskSeq: 4, idleSeq: 2 })]))).toEqual(["NOT_RUNNABLE"])
+    node.due(tick(22), "resume/a")
+    expect(node.machine.inspect().tasks[0]?.state).toBe("blocked")
+    node.due(tick(23), "resume/a")
+    const woken = { task: { task: "a", taskSeq: 5, lastCpu: 0 }, sleptTicks: 20, idleCpus: [0, 1] }
+    expect(eventsOf(node.due(tick(23), "send"))).toMatchObject([{ type: "TASK_WAKEUP", ...woken }])
+  })
+
+  it("that gives way waits at once", () => {
+    const node = running([{ run: 3, yield: true }])
+    node.due(tick(3), "cpu/0000")
+    expect(eventsOf(node.due(tick(3), "send"))).toMatchObject([
+      { type: "TASK_YIELD", task: { task: "a" }, ranTicks: 3 },
+      { type: "CPU_IDLE" },
+    ])
+  })
+
+  it("is woken by a signal, whose giver runs on in its slice", () => {
+    const node = running([{ run: 2, await: "c" }])
+    node.begin("d", "cpu-1", [], [{ run: 4, signal: "c" }])
+    node.attach("cpu-1")
+    node.decide(tick(0), "cpu-1", [run("d", { cpu: 1 })])
+    node.due(tick(2), "cpu/0000")
+    expect(kinds(node.due(tick(4), "cpu/0001"))).toEqual(["ChannelLevels → node.1"])
+    expect(node.machine.inspect().cpus[1]).toMatchObject({ state: "running", task: "d" })
+    expect(eventsOf(node.due(tick(4), "send"))).toMatchObject([
+      { type: "TASK_BLOCKED" },
+      { type: "CPU_IDLE" },
+      { type: "TASK_WAKEUP", task: { task: "a" }, sleptTicks: 2 },
+    ])
+  })
+
+  it("is woken by a signal from another node, once; a level that is there already blocks nobody", () => {
+    const node = running([{ run: 2, await: "c" }])
+    const levels = (level: number, batch: number): NodeHears => ({
+      kind: "ChannelLevels",
+      node: 1,
+      incarnation: 1,
+      batch,
+      whole: false,
+      levels: [{ channel: "c", task: "z", level }],
+    })
+    node.due(tick(2), "cpu/0000")
+    expect(kinds(node.hear(tick(5), nodeActor(1), levels(2, 1)))).toEqual(["ChannelLevelsSeen → node.1"])
+    expect(node.machine.inspect().tasks[0]?.state).toBe("waiting")
+    node.hear(tick(5), nodeActor(1), levels(2, 1))
+    node.decide(tick(6), "cpu-0", [run("a", { taskSeq: 5, idleSeq: 2, until: tick(20) })])
+    node.due(tick(8), "cpu/0000") // the second wait: two signals have come
+    expect(node.machine.inspect().cpus[0]).toMatchObject({ state: "running", task: "a" })
+    node.due(tick(10), "cpu/0000")
+    expect(node.machine.inspect().tasks[0]).toMatchObject({ state: "blocked", awaits: "c" })
+  })
+
+  it("a node with a new life asks the others how far the channels are", () => {
+    expect(kinds(new Node({}, 2).due(tick(5), "retry"))).toContain("ChannelAsk → node.1")
+    const effects = running([{ run: 2, signal: "c" }]).due(tick(2), "cpu/0000")
+    expect(kinds(effects)).toEqual(["ChannelLevels → node.1"])
+  })
+
+  it("preempts what the CPU runs where the decision says so, and nothing after that run is over", () => {
+    const node = running([{ run: 30, sleep: 1 }])
+    const preemption = run("b", { preempt: true, until: tick(14) })
+    expect(verdicts(node.decide(tick(4), "cpu-0", [run("b", { until: tick(14) })]))).toEqual(["CPU_BUSY"])
+    expect(verdicts(node.decide(tick(4), "cpu-0", [preemption]))).toEqual([])
+    expect(eventsOf(node.due(tick(4), "send"))).toMatchObject([
+      { type: "TASK_PREEMPTED", task: { task: "a" }, reason: "preempt", ranTicks: 4 },
+    ])
+    expect(node.machine.inspect().cpus[0]).toMatchObject({ state: "running", task: "b" })
+    expect(verdicts(node.decide(tick(4), "cpu-0", [run("a")]))).toEqual([]) // done before
+    node.due(tick(14), "cpu/0000")
+    expect(verdicts(node.decide(tick(14), "cpu-0", [run("a", { taskSeq: 4, preempt: true, until: tick(20) })]))).toEqual(["CPU_BUSY"])
+  })
+
+  it("is taken off by a kick, and the CPU asks anew", () => {
+    const node = running([{ run: 30, sleep: 1 }])
+    expect(verdicts(node.decide(tick(4), "cpu-0", [{ type: "KICK", cpu: 0, task: "b" }]))).toEqual(["STALE_TASK"])
+    node.decide(tick(4), "cpu-0", [{ type: "KICK", cpu: 0, task: "a" }])
+    expect(eventsOf(node.due(tick(4), "send"))).toMatchObject([{ type: "TASK_PREEMPTED", reason: "kick", ranTicks: 4 }, { idleSeq: 2 }])
+  })
+
+  it("hears of nothing from outside where its engine has no ear for it", () => {
+    const input = { kind: "TaskInput", task: "a", port: "console", seq: 1, data: "x" } as const
+    expect(saidBy(running([{ run: 30, sleep: 1 }]).hear(tick(1), HYPERVISOR, input)).map(({ body }) => body)).toMatchObject([
+      { answer: "refused" },
+    ])
+    expect(
+      saidBy(running([{ run: 30, sleep: 1 }]).hear(tick(1), HYPERVISOR, { ...input, task: "z" })).map(({ body }) => body),
+    ).toMatchObject([{ answer: "absent" }])
   })
 })
 

@@ -13,15 +13,17 @@ import type { PolicySwap, ScheduleAsk, TaskRevoke } from "@backplane/compute-con
 import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { HYPERVISOR, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { Channels } from "./channels.ts"
 import { Commits } from "./commits.ts"
 import { Completions } from "./completions.ts"
-import { Dispatcher } from "./dispatcher.ts"
+import { Dispatcher, type DispatchHooks } from "./dispatcher.ts"
 import { EventStreams } from "./event-streams.ts"
 import { inspectCpu, inspectTask, type NodeInspection } from "./inspection.ts"
 import { Leases } from "./leases.ts"
 import { Moves } from "./moves.ts"
 import { NodeContext, RETRY_TICKS, REPORT_TICKS, type NodeHears, type NodeSays, type Out } from "./node-context.ts"
 import { reassignQueues } from "./reassign.ts"
+import { Sleepers } from "./sleepers.ts"
 import { Submissions } from "./submissions.ts"
 import type { TaskEngines } from "./task-works.ts"
 import { heldOf, isFirstWait, TaskTable, viewOf, type Task } from "./task-table.ts"
@@ -49,6 +51,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   readonly #leases: Leases
   readonly #submissions: Submissions
   readonly #completions: Completions
+  readonly #channels: Channels
+  readonly #sleepers: Sleepers
   /** Whether the retry timer and the flush timer are set. */
   #retrying = false
   #flushing = false
@@ -57,11 +61,24 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const context = new NodeContext(config, config.engines ?? { jobs: new SyntheticEngine(config.spec.cache) })
     const tasks = this.#tasks
     const streams = new EventStreams(context)
-    const onFinished = (now: VirtualTime, task: Task, endTick: number, out: Out): void => {
-      this.#completions.finished(now, task, endTick, out)
-      this.#leases.release(now, task, out)
+    const channels = new Channels(context)
+    const hooks: DispatchHooks = {
+      onFinished: (now, task, endTick, out) => {
+        this.#completions.finished(now, task, endTick, out)
+        this.#leases.release(now, task, out)
+      },
+      onBlocked: (...of) => {
+        this.#sleepers.block(...of)
+      },
+      onRan: (now, task, { signals = [] }, out) => {
+        this.#sleepers.advance(now, task, signals, out)
+        this.#sleepers.wakeNamed(now, out)
+      },
+      isReached: ({ channel, level }) => channels.level(channel) >= level,
     }
-    const dispatcher = new Dispatcher({ context, tasks, streams, onFinished })
+    const dispatcher = new Dispatcher({ context, tasks, streams, hooks })
+    this.#channels = channels
+    this.#sleepers = new Sleepers({ context, tasks, streams, channels, dispatcher })
     this.#context = context
     this.#streams = streams
     this.#dispatcher = dispatcher
@@ -78,6 +95,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     out.push(timer("begin", now > begin ? now : begin))
     const { node, incarnation } = this.#context
     if (incarnation > 1) out.push(openSpan(RESTART_SPAN, "actor.restart", { "backplane.node": node }, { root: true }))
+    this.#channels.begin(now, out)
     this.#sayNodeUp(now, out)
     this.#report(now, out)
     if (incarnation > 1) out.push(closeSpan(RESTART_SPAN))
@@ -107,6 +125,14 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
         return this.#moves.onRefusal(now, body, out)
       case "TaskReceived":
         return this.#moves.onReceived(from, body)
+      case "ChannelLevels":
+        return this.#sleepers.onLevels(now, from, body, out)
+      case "ChannelLevelsSeen":
+        return this.#channels.onSeen(now, body, out)
+      case "ChannelAsk":
+        return this.#channels.onAsk(now, body, out)
+      case "TaskInput":
+        return this.#sleepers.onInput(now, from, body, out)
       case "PolicySwap":
         return this.#onPolicySwap(now, body, out)
       case "ScheduleAsk":
@@ -131,6 +157,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   #onTimer(now: VirtualTime, key: string, out: Out): void {
     const [name, index] = key.split("/")
     if (name === "cpu") this.#dispatcher.onCpuTimer(now, Number(index), out)
+    else if (name === "resume") this.#sleepers.onTimer(now, key, out)
     else if (name === "idle") this.#dispatcher.onIdleTimer(now, Number(index), out)
     else if (name === "begin") this.#dispatcher.online(now, out)
     else if (name === "report") this.#report(now, out)
@@ -140,7 +167,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   }
 
   get #unanswered(): number {
-    return this.#streams.unseen + this.#moves.unanswered + this.#leases.pending + this.#completions.unseen
+    const told = this.#streams.unseen + this.#completions.unseen + this.#channels.unanswered
+    return told + this.#moves.unanswered + this.#leases.pending
   }
 
   /** Sees to it that what was collected is sent at the end of this instant, and that what is unanswered will be repeated. */
@@ -166,6 +194,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#streams.repeat(now, out)
     this.#moves.repeat(now, out)
     this.#leases.repeat(now, out)
+    this.#channels.repeat(now, out)
     this.#completions.repeat(now, out)
   }
 

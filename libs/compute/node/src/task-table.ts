@@ -6,6 +6,7 @@
 import { assert, defined } from "@backplane/foundation-base/assert"
 import { PAGE_BYTES } from "@backplane/compute-contract/engine"
 import type { GuestState } from "@backplane/compute-contract/guest-state"
+import type { ChannelLevel } from "@backplane/compute-contract/task-engine"
 import type { HeldTask, TaskSpec, TaskToken } from "@backplane/compute-contract/task-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import type { QueueName } from "@backplane/scenario-machine/topology"
@@ -14,8 +15,10 @@ export interface Task {
   readonly spec: TaskSpec
   /** Grows with every change of state, and from life to life; a decision that names an older one is refused. */
   taskSeq: number
-  /** leasing: its frames are asked for. waiting: may run. running: on `cpu`. */
-  state: "leasing" | "waiting" | "running"
+  /** leasing: its frames are asked for. waiting: may run. running: on `cpu`. blocked: cannot go on before it is woken. */
+  state: "leasing" | "waiting" | "running" | "blocked"
+  /** While it is blocked: until when or for what; both null: until its engine says so. */
+  sleep: { readonly wakeTick: number | null; readonly awaits: ChannelLevel | null } | null
   /** The queue whose scheduler has the claim. */
   queue: QueueName
   /** Work left, units. */
@@ -71,6 +74,13 @@ export class TaskTable {
     return count
   }
 
+  /** In order of creation. */
+  blocked(): readonly Task[] {
+    const blocked: Task[] = []
+    for (const task of this.#tasks.values()) if (task.state === "blocked") blocked.push(task)
+    return blocked.sort((a, b) => a.spec.ordinal - b.spec.ordinal)
+  }
+
   get size(): number {
     return this.#tasks.size
   }
@@ -112,6 +122,7 @@ export class TaskTable {
     task.taskSeq++
     task.sinceTick = tick
     task.queuedTick = tick
+    task.sleep = null
     if (state !== "running") task.cpu = null
   }
 }
@@ -135,6 +146,7 @@ export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: nu
     spec,
     taskSeq: (spec.attempt - 1) * SEQS_PER_LIFE + 1,
     state: "leasing",
+    sleep: null,
     queue,
     left: spec.run,
     runtime: 0,
@@ -149,7 +161,7 @@ export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: nu
 }
 
 export function taskOfToken(token: TaskToken, queue: QueueName, tick: number): Task {
-  return { ...token, state: "waiting", queue, cpu: null, sinceTick: tick, queuedTick: tick, lastStealId: null }
+  return { ...token, state: "waiting", sleep: null, queue, cpu: null, sinceTick: tick, queuedTick: tick, lastStealId: null }
 }
 
 /** The frames that are leased for a task: of a guest all of its memory, of a job its working set. */
@@ -179,6 +191,7 @@ export function viewOf(task: Task, node: number, warm: boolean): TaskView {
 }
 
 export function heldOf(task: Task): HeldTask {
-  const { spec, state, queue, sinceTick } = task
-  return { task: spec.task, attempt: spec.attempt, state, queue, sinceTick }
+  const { spec, state, queue, sinceTick, sleep } = task
+  const awaits = sleep?.awaits?.channel
+  return { task: spec.task, attempt: spec.attempt, state, queue, sinceTick, ...(awaits !== undefined && { awaits }) }
 }

@@ -4,7 +4,7 @@
  * Invariant: at most one a task; what the token needs (`left`, `guest`) is written back before the task leaves.
  */
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
-import type { EngineTask, TaskEngine, TaskProgress } from "@backplane/compute-contract/task-engine"
+import type { EngineTask, TaskEngine, TaskMail, TaskProgress } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec, TaskToken } from "@backplane/compute-contract/task-messages"
 import type { Task } from "./task-table.ts"
 
@@ -39,6 +39,16 @@ export class TaskWorks {
     delete task.guest // it is the work's now, and grows old
     this.#open.set(spec.task, { attempt: spec.attempt, work })
     return work
+  }
+
+  /** Something from outside for a task that lies here. */
+  receive(task: Task, mail: TaskMail): "taken" | "again" | "refused" {
+    return this.of(task).receive?.(mail) ?? "refused"
+  }
+
+  /** Tasks that their engines have found to be able to go on. */
+  takeWakes(): readonly string[] {
+    return [...(this.#engines.jobs.takeWakes?.() ?? []), ...(this.#engines.guests?.takeWakes?.() ?? [])]
   }
 
   /** The task ends here; what came of it. */

@@ -1,6 +1,7 @@
 /** Runs synthetic jobs as tasks of a node: the first implementation of compute/contract's task engine. Arithmetic: job-run.ts. */
 import type { EngineTask, SliceOutcome, TaskEngine, TaskProgress, TaskSlice } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
+import { pauseAfter, phaseAt, signalLevel } from "./job-phases.ts"
 import { runJob } from "./job-run.ts"
 
 export class SyntheticEngine implements TaskEngine {
@@ -32,8 +33,8 @@ class SyntheticTask implements EngineTask {
     this.#warmRate = warmRate
   }
 
-  plan({ cache, budgetTicks }: TaskSlice): number {
-    return this.#run({ cache: cache.clone(), budgetTicks }).ticks
+  plan({ cache, ...slice }: TaskSlice): number {
+    return this.#run({ cache: cache.clone(), ...slice }).ticks
   }
 
   run(slice: TaskSlice): SliceOutcome {
@@ -55,8 +56,20 @@ class SyntheticTask implements EngineTask {
     // Nothing is held.
   }
 
-  #run({ cache, budgetTicks }: TaskSlice): SliceOutcome {
-    const { task: name, workingSet } = this.#task
-    return runJob(cache, { name, workingSet }, { left: this.#left, budgetTicks, warmRate: this.#warmRate })
+  #run({ cache, fromTick, budgetTicks }: TaskSlice): SliceOutcome {
+    const { task: name, workingSet, phases, run } = this.#task
+    const job = { name, workingSet }
+    const options = { budgetTicks, warmRate: this.#warmRate }
+    if (phases === undefined) return runJob(cache, job, { left: this.#left, ...options })
+    // One phase at most: what comes after it happens at a tick of its own. Units of a tick that are left over are not carried on.
+    const { phase, left } = phaseAt(phases, run - this.#left)
+    const goal = Math.min(left, this.#left)
+    const ran = runJob(cache, job, { left: goal, ...options })
+    const total = { ...ran, left: this.#left - (goal - ran.left), finished: ran.finished && goal === this.#left }
+    if (!ran.finished || goal < left) return total
+    const done = run - total.left
+    const signals = phase.signal === undefined ? undefined : { signals: [signalLevel(phases, done, phase.signal)] }
+    if (total.finished) return { ...total, ...signals }
+    return { ...total, ...signals, pause: pauseAfter(phases, phase, { done, endTick: fromTick + ran.ticks }) }
   }
 }

@@ -6,6 +6,7 @@
  */
 import { Type, type Static } from "typebox"
 import { GuestSpec } from "./guest-spec.ts"
+import { PhaseSpec, PHASES_MAX } from "./phase-spec.ts"
 import { TimingSpec } from "./timing-spec.ts"
 
 const Count = (description: string, minimum = 0, maximum = 1_000_000_000): ReturnType<typeof Type.Integer> =>
@@ -26,6 +27,13 @@ export const JobSpec = Type.Object(
     weight: Type.Optional(Count("share that is due to it under policies that know weights; not given: 100", 1, 10_000)),
     restartable: Type.Boolean({ description: "started again from nothing when the node that held it is lost" }),
     arrival: Count("tick at which it is submitted; 0: before the first tick", 0, TICKS_MAX),
+    phases: Type.Optional(
+      Type.Array(PhaseSpec, {
+        minItems: 1,
+        maxItems: PHASES_MAX,
+        description: "what it does besides running; repeated until the work is done",
+      }),
+    ),
     guest: Type.Optional(GuestSpec),
   },
   { additionalProperties: false },

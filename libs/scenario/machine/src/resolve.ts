@@ -18,6 +18,7 @@ import {
 } from "./guest-spec.ts"
 import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts"
 import { OSTEP_POLICIES, POLICY_LAYOUTS } from "./policy-layouts.ts"
+import { phaseProblem, type PhaseSpec } from "./phase-spec.ts"
 import { Rejection } from "./rejection.ts"
 import { checkTiming, resolveTiming } from "./timing-presets.ts"
 import { TimingInput } from "./timing-spec.ts"
@@ -111,6 +112,7 @@ function resolveJob({ guest, ...job }: JobInput, field: string, readGuest: Guest
   const defaults = { affinity: [], restartable: false, arrival: 0 }
   if (guest !== undefined) {
     if (job.run !== undefined) throw new Rejection(`${field}.run`, "a guest runs until it ends by itself; leave run out")
+    if (job.phases !== undefined) throw new Rejection(`${field}.phases`, "a guest sleeps and waits by itself; leave phases out")
     const resolved = resolveGuest(guest, `${field}.guest`, readGuest)
     return { ...defaults, run: 0, workingSet: imagePages(resolved), ...job, guest: resolved }
   }
@@ -171,6 +173,7 @@ function checkTogether(spec: MachineSpec): void {
     const absent = job.affinity.find((cpu) => cpu >= cpus)
     if (absent !== undefined)
       throw new Rejection(`jobs[${index}].affinity`, `job ${job.name} names CPU ${absent}, but the CPUs are 0 to ${cpus - 1}`)
+    checkPhases(job.phases ?? [], `jobs[${index}].phases`, spec)
   }
   const images = spec.jobs.reduce((sum, job) => sum + (job.guest?.image?.length ?? 0), 0)
   if (images > IMAGES_LENGTH_MAX)
@@ -202,6 +205,15 @@ function checkTogether(spec: MachineSpec): void {
       "schedule.policy",
       `${schedule.policy} is not part of the OSTEP model; take ${POLICY_LAYOUTS[schedule.policy] === "all" ? "sqms" : "mqms-steal"}, or leave out compat: ostep`,
     )
+}
+
+function checkPhases(phases: readonly PhaseSpec[], field: string, { schedule }: MachineSpec): void {
+  if (phases.length > 0 && schedule.compat === "ostep")
+    throw new Rejection(field, "jobs of the OSTEP model only run; leave out compat: ostep")
+  for (const [index, phase] of phases.entries()) {
+    const problem = phaseProblem(phase)
+    if (problem !== null) throw new Rejection(`${field}[${index}]`, problem)
+  }
 }
 
 /** What the CPUs of a node may have to execute at one instant is bounded: nothing else happens there meanwhile. */

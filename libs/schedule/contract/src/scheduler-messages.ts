@@ -19,6 +19,8 @@ const NodeIncarnation = Type.Integer({ minimum: 1, description: "life of the nod
 
 const VoidTaskSeq = Type.Integer({ minimum: 1, description: "claims on this state of the task and on older ones are void" })
 
+const RanTicks = Type.Integer({ minimum: 0, description: "since it was put on" })
+
 export const SchedulerEvent = Type.Union([
   Type.Object(
     {
@@ -34,10 +36,27 @@ export const SchedulerEvent = Type.Union([
       type: Type.Literal("TASK_PREEMPTED"),
       task: TaskView,
       cpu: CpuIndex,
-      reason: Type.Enum(["slice", "swap", "refused-move"]),
-      ranTicks: Type.Integer({ minimum: 0 }),
+      reason: Type.Enum(["slice", "preempt", "kick", "refused-move"]),
+      ranTicks: RanTicks,
     },
     closed,
+  ),
+  Type.Object(
+    { type: Type.Literal("TASK_YIELD"), task: TaskView, cpu: CpuIndex, ranTicks: RanTicks },
+    { ...closed, description: "the task gave way: it waits again" },
+  ),
+  Type.Object(
+    { type: Type.Literal("TASK_BLOCKED"), task: TaskName, taskSeq: VoidTaskSeq, cpu: CpuIndex, ranTicks: RanTicks },
+    { ...closed, description: "the task left the CPU and cannot go on before TASK_WAKEUP" },
+  ),
+  Type.Object(
+    {
+      type: Type.Literal("TASK_WAKEUP"),
+      task: TaskView,
+      sleptTicks: Type.Integer({ minimum: 0 }),
+      idleCpus: Type.Array(CpuIndex, { maxItems: 256, description: "of this node, at that moment, where it may run" }),
+    },
+    { ...closed, description: "the task waits again" },
   ),
   Type.Object({ type: Type.Literal("TASK_DEAD"), task: TaskName, taskSeq: VoidTaskSeq, cpu: CpuIndex }, closed),
   Type.Object({ type: Type.Literal("TASK_GONE"), task: TaskName, taskSeq: VoidTaskSeq, reason: Type.Enum(["moved", "lost"]) }, closed),
@@ -80,13 +99,18 @@ export const Decision = Type.Union([
       taskSeq: Sequence,
       at: NodeIndex,
       until: Cycles,
-      idleSeq: Type.Integer({ minimum: 1, description: "the idle period of the CPU that this answers" }),
+      idleSeq: Type.Integer({ minimum: 1, description: "the idle period of the CPU that this answers; of a preemption: the last one" }),
+      preempt: Type.Optional(Type.Literal(true, { description: "also where the CPU runs a task: that one waits again" })),
     },
     { ...closed, description: "run the task, which lies on node `at`, on the CPU until virtual time `until`" },
   ),
   Type.Object(
     { type: Type.Literal("REQUEUE"), task: TaskName, taskSeq: Sequence, to: QueueName, stealId: Type.String({ maxLength: 96 }) },
     { ...closed, description: "hand the claim on a waiting task to another queue" },
+  ),
+  Type.Object(
+    { type: Type.Literal("KICK"), cpu: CpuIndex, task: TaskName },
+    { ...closed, description: "take the task off the CPU where it runs: it waits again, and the CPU is idle" },
   ),
 ])
 export type Decision = Static<typeof Decision>

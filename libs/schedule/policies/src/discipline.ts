@@ -15,6 +15,8 @@ export interface Account<State> {
   /** Grows with each enqueue: who has waited longest has the least. */
   since: number
   readonly state: State
+  /** While it runs on a CPU that nothing else was picked for since: where, and since when. */
+  run: { readonly cpu: number; readonly since: number } | null
 }
 
 export interface Discipline<State> {
@@ -33,6 +35,11 @@ export interface Discipline<State> {
   /** The task ran. */
   charge(account: Account<State>, ranTicks: number, why: ChargeReason, now: number): void
   sliceTicks(account: Account<State>): number
+  /**
+   * How much better it is to run the waiting task now than to go on with the running one; 0 or less: it is not. Asked when a task wakes.
+   * Absent: a slice is never cut short.
+   */
+  preemptGain?(waiting: Account<State>, running: Account<State>, ranTicks: number): number
   /** The task is forgotten while it is not waiting. `wasRunning`: without a charge. */
   close?(account: Account<State>): void
   /** Before anything else at a later tick: for what happens by time alone. */

@@ -5,12 +5,15 @@
  */
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import type { Account, Discipline } from "./discipline.ts"
+import { mayRun } from "./policy.ts"
 import type { ChargeReason, EnqueueReason, QueuePolicy } from "./queue-policy.ts"
 import { weightOf } from "./weights.ts"
 
 export class PolicyQueue<State> implements QueuePolicy {
   readonly #discipline: Discipline<State>
   readonly #accounts = new Map<string, Account<State>>()
+  /** What was picked last for each CPU, while it runs. */
+  readonly #onCpus = new Map<number, Account<State>>()
   #length = 0
   #enqueued = 0
   #now = Number.NEGATIVE_INFINITY
@@ -46,12 +49,13 @@ export class PolicyQueue<State> implements QueuePolicy {
   }
 
   #open(view: TaskView, now: number): Account<State> {
-    const account: Account<State> = { view, place: "between", since: 0, state: this.#discipline.open(view, now) }
+    const account: Account<State> = { view, place: "between", since: 0, state: this.#discipline.open(view, now), run: null }
     this.#accounts.set(view.task, account)
     return account
   }
 
   #insert(account: Account<State>, now: number, why: EnqueueReason): void {
+    this.#leaveCpu(account)
     account.place = "waiting"
     account.since = this.#enqueued++
     this.#length++
@@ -88,7 +92,25 @@ export class PolicyQueue<State> implements QueuePolicy {
     if (account === undefined) return undefined
     this.#take(account)
     account.place = "running"
+    const before = this.#onCpus.get(cpu)
+    if (before !== undefined) before.run = null
+    account.run = { cpu, since: now }
+    this.#onCpus.set(cpu, account)
     return account.view
+  }
+
+  /** The CPU where most is gained; of equals that of the lowest number. */
+  preempts(task: string, now: number): number | undefined {
+    this.#advance(now)
+    const account = this.#accounts.get(task)
+    if (account?.place !== "waiting" || this.#discipline.preemptGain === undefined) return undefined
+    let best: { readonly cpu: number; readonly gain: number } | undefined
+    for (const [cpu, running] of this.#onCpus) {
+      if (running.run === null || !mayRun(account.view, cpu)) continue
+      const gain = this.#discipline.preemptGain(account, running, now - running.run.since)
+      if (gain > 0 && (best === undefined || gain > best.gain || (gain === best.gain && cpu < best.cpu))) best = { cpu, gain }
+    }
+    return best?.cpu
   }
 
   give(thiefCpu: number): TaskView | undefined {
@@ -100,6 +122,7 @@ export class PolicyQueue<State> implements QueuePolicy {
     const account = this.#accounts.get(task)
     if (account?.place !== "running") return
     account.place = "between"
+    this.#leaveCpu(account)
     this.#discipline.charge(account, ranTicks, why, now)
     if (why === "dead") this.#forget(account)
   }
@@ -114,7 +137,13 @@ export class PolicyQueue<State> implements QueuePolicy {
     this.#discipline.delete(account)
   }
 
+  #leaveCpu(account: Account<State>): void {
+    if (account.run !== null) this.#onCpus.delete(account.run.cpu)
+    account.run = null
+  }
+
   #forget(account: Account<State>): void {
+    this.#leaveCpu(account)
     this.#discipline.close?.(account)
     this.#accounts.delete(account.view.task)
   }

@@ -4,8 +4,9 @@
  * The owner (a scheduler actor, or the drive of the suite) tells it what happens and asks it what to do. Times are ticks, given by the
  * owner; chance comes from the seed; so the same calls give the same answers. What an owner must keep to:
  *
- *   enqueue → pick → (runs) → charge → enqueue again at once ("slice", "yield"), later ("blocked" → "wake"), or never ("dead").
+ *   enqueue → pick → (runs) → charge → enqueue again at once ("slice", "yield", "preempt"), later ("blocked" → "wake"), or never ("dead").
  *
+ * After enqueue as "wake", with no CPU idle, the owner asks `preempts` and, where a CPU is named, picks for it although it runs a task.
  * A pick that was refused is enqueued as "refused" without a charge. A task that goes to another queue is removed. `offer` is said
  * before the picks of one instant. Calls about tasks that the queue does not know do nothing: a claim may be old news.
  */
@@ -14,10 +15,13 @@ import type { QueueLayout } from "@backplane/scenario-machine/policy-layouts"
 import type { QueueSettings } from "./queue-settings.ts"
 import type { StealStrategy } from "./policy.ts"
 
-/** Why a task becomes waiting: created; awake; its slice was over; it gave way; came from another queue; the pick was refused. */
-export type EnqueueReason = "new" | "wake" | "slice" | "yield" | "steal" | "refused"
+/**
+ * Why a task becomes waiting: created; awake; its slice was over; it gave way; another was preferred before its slice was over; came from
+ * another queue; the pick was refused.
+ */
+export type EnqueueReason = "new" | "wake" | "slice" | "yield" | "preempt" | "steal" | "refused"
 /** Why a run ended. */
-export type ChargeReason = "slice" | "blocked" | "yield" | "dead"
+export type ChargeReason = "slice" | "blocked" | "yield" | "preempt" | "dead"
 
 export interface QueuePolicy {
   /** Waiting tasks. */
@@ -38,6 +42,8 @@ export interface QueuePolicy {
   give(thiefCpu: number): TaskView | undefined
   /** A picked task ran so many ticks, and why it stopped. */
   charge(task: string, ranTicks: number, why: ChargeReason, now: number): void
+  /** The busy CPU that had better run this waiting task than go on with what was picked for it. Absent: a run is never cut short. */
+  preempts?(task: string, now: number): number | undefined
   /** How long the picked task may run; at least 1. */
   sliceTicks(task: string): number
 }

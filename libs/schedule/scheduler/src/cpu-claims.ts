@@ -1,19 +1,27 @@
 /**
- * What this scheduler believes of its CPUs: idle (and since which idle period) or not, and the decision that is on its way to each.
+ * What this scheduler believes of its CPUs: idle (and since which idle period) or not, and the decisions that are on their way to each.
  *
  * Invariants: a decision on its way names the idle period it answers; the same idle period stated again gets the same decision again.
  * A decision that came to nothing gives its claim back: a claim is never forgotten, only found void (I2 of the README).
+ *
+ * Nobody says that a decision was done: it shows in what the CPU says next. So below a preemption there is the decision whose task it is
+ * to take off, which may itself still be on its way.
  */
 import type { Decision } from "@backplane/schedule-contract/scheduler-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 
 export type Run = Extract<Decision, { type: "RUN" }>
 
+interface Sent {
+  readonly run: Run
+  readonly task: TaskView
+}
+
 interface CpuClaim {
   idleSeq: number
   idle: boolean
-  /** The decision on its way, and the claim that it used. */
-  sent: { readonly run: Run; readonly task: TaskView } | null
+  /** Decisions of which nothing was heard since, with the claims that they used, oldest first: one, and at most one preemption. */
+  sent: readonly Sent[]
 }
 
 export class CpuClaims {
@@ -21,7 +29,7 @@ export class CpuClaims {
 
   #of(cpu: number): CpuClaim {
     let claim = this.#cpus.get(cpu)
-    if (claim === undefined) this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: null }))
+    if (claim === undefined) this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: [] }))
     return claim
   }
 
@@ -37,48 +45,62 @@ export class CpuClaims {
     return this.#of(cpu).idleSeq
   }
 
-  /**
-   * The CPU says that it is idle. `again`: the decision to say again where it is the same idle period and one is on its way. `unused`:
-   * the claim of a decision that came to nothing, for had it been done, the CPU would have said so before.
-   */
-  onIdle(cpu: number, idleSeq: number): { readonly again?: Run; readonly unused?: TaskView } {
-    const claim = this.#of(cpu)
-    if (idleSeq < claim.idleSeq) return {}
-    const { sent } = claim
-    if (idleSeq === claim.idleSeq && sent !== null) return { again: sent.run }
-    claim.idleSeq = idleSeq
-    claim.idle = true
-    claim.sent = null
-    return sent === null ? {} : { unused: sent.task }
+  /** A CPU that runs something, or is about to, and to which no preemption is on its way. */
+  mayPreempt(cpu: number): boolean {
+    const { idleSeq, idle, sent } = this.#of(cpu)
+    return idleSeq > 0 && !idle && sent.length <= 1
   }
 
-  /** The CPU runs `task`, or did: what was on its way is done, or came too late. Returns the claim of the latter. */
-  onRunning(cpu: number, task: string): TaskView | null {
+  /**
+   * The CPU says that it is idle. `again`: the decision to say again where it is the same idle period and one is on its way. `unused`:
+   * the claims of decisions that came to nothing, for had they been done, the CPU would have said so before.
+   */
+  onIdle(cpu: number, idleSeq: number): { readonly again?: Run; readonly unused: readonly TaskView[] } {
     const claim = this.#of(cpu)
+    if (idleSeq < claim.idleSeq) return { unused: [] }
     const { sent } = claim
+    const first = sent[0]
+    if (idleSeq === claim.idleSeq && first !== undefined) {
+      claim.sent = [first] // nothing is there to preempt
+      return { again: first.run, unused: tasksOf(sent.slice(1)) }
+    }
+    claim.idleSeq = idleSeq
+    claim.idle = true
+    claim.sent = []
+    return { unused: tasksOf(sent) }
+  }
+
+  /**
+   * The CPU runs `task`, or did: what was on its way is done, or came too late. Returns the claims of the latter. A preemption that is on
+   * its way to what runs may still be in time; where it is not, the CPU says that it is idle.
+   */
+  onRunning(cpu: number, task: string): readonly TaskView[] {
+    const claim = this.#of(cpu)
+    const index = claim.sent.findIndex((one) => one.task.task === task)
+    const unused = claim.sent.slice(0, index < 0 ? claim.sent.length : index)
     claim.idle = false
-    claim.sent = null
-    return sent === null || sent.task.task === task ? null : sent.task
+    claim.sent = index < 0 ? [] : claim.sent.slice(index + 1)
+    return tasksOf(unused)
   }
 
   /** The task is gone: a decision on its way that names this state of it, or an older one, is void. */
   onGone(task: string, taskSeq: number): void {
-    for (const claim of this.#cpus.values()) if (claim.sent?.task.task === task && claim.sent.task.taskSeq <= taskSeq) claim.sent = null
+    for (const claim of this.#cpus.values()) claim.sent = claim.sent.filter((one) => one.task.task !== task || one.task.taskSeq > taskSeq)
   }
 
   sent(run: Run, task: TaskView): void {
     const claim = this.#of(run.cpu)
     claim.idle = false
-    claim.sent = { run, task }
+    claim.sent = run.preempt === true ? [...claim.sent, { run, task }] : [{ run, task }]
   }
 
   /** The decision was refused. Returns the claim that it used. */
   refused(run: Run): TaskView | null {
     const claim = this.#of(run.cpu)
-    if (claim.sent?.run.idleSeq !== run.idleSeq || claim.sent.run.task !== run.task) return null
-    const { task } = claim.sent
-    claim.sent = null
-    return task
+    const refused = claim.sent.find((one) => one.run.idleSeq === run.idleSeq && one.run.task === run.task)
+    if (refused === undefined) return null
+    claim.sent = claim.sent.filter((one) => one !== refused)
+    return refused.task
   }
 
   setIdle(cpu: number): void {
@@ -87,12 +109,12 @@ export class CpuClaims {
 
   /** Decisions on their way to the CPUs of a node. */
   sentTo(cpus: ReadonlySet<number>): readonly Run[] {
-    return [...this.#cpus].flatMap(([cpu, claim]) => (claim.sent !== null && cpus.has(cpu) ? [claim.sent.run] : []))
+    return [...this.#cpus].flatMap(([cpu, { sent }]) => (cpus.has(cpu) ? sent.map(({ run }) => run) : []))
   }
 
   /** Tasks of the decisions on their way. */
   onTheirWay(): readonly string[] {
-    return [...this.#cpus.values()].flatMap((claim) => (claim.sent === null ? [] : [claim.sent.task.task]))
+    return [...this.#cpus.values()].flatMap(({ sent }) => sent.map(({ task }) => task.task))
   }
 
   /** Forgets what was known of these CPUs, or of all. Returns the claims of the decisions that were on their way there. */
@@ -101,8 +123,12 @@ export class CpuClaims {
     for (const [cpu, { sent }] of [...this.#cpus]) {
       if (cpus !== undefined && !cpus.has(cpu)) continue
       this.#cpus.delete(cpu)
-      if (sent !== null) unused.push(sent.task)
+      unused.push(...tasksOf(sent))
     }
     return unused
   }
+}
+
+function tasksOf(sent: readonly Sent[]): readonly TaskView[] {
+  return sent.map(({ task }) => task)
 }

@@ -24,6 +24,8 @@ export class Giving {
   readonly #handovers: Handovers
   /** stealId → what was given, or null where there was nothing. I5: one answer a question. */
   readonly #answered = new Map<string, PlacedHandover | null>()
+  /** Tasks handed to idle CPUs unasked. */
+  #handedOn = 0
 
   constructor(parts: { readonly context: SchedulerContext; readonly queue: RunQueue; readonly links: NodeLinks }) {
     this.#context = parts.context
@@ -56,6 +58,19 @@ export class Giving {
     return offered === null ? this.#queue.give(cpu, this.#context.ticks.tickAt(now)) : this.#queue.find(offered)
   }
 
+  /** Nobody asked: a task that woke goes where a CPU is idle. */
+  handOn(now: VirtualTime, { task, to }: { readonly task: TaskView; readonly to: string }, out: Out): void {
+    const { queue, generation, epoch } = this.#context
+    this.#queue.forget(task.task)
+    const stealId = `${queue}/${generation}/${epoch}/wake/${++this.#handedOn}`
+    const handover: PlacedHandover = {
+      node: task.node,
+      decision: { type: "REQUEUE", task: task.task, taskSeq: task.taskSeq, to, stealId },
+    }
+    this.#handovers.begin(now, handover, out)
+    this.#links.decide(task.node, handover.decision)
+  }
+
   onOfferAsk(now: VirtualTime, ask: OfferAsk, out: Out): void {
     const { epoch, queue, ticks } = this.#context
     const offer = this.#queue.give(ask.cpu, ticks.tickAt(now)) ?? null
@@ -67,6 +82,7 @@ export class Giving {
   onJudged({ stealId, to }: Handover, verdict: Verdict, out: Out): void {
     this.#handovers.settled(stealId)
     if (verdict === "OK") return
+    if (!this.#answered.has(stealId)) return // nobody asked
     this.#answered.set(stealId, null)
     this.#sayNone(to, stealId, out)
   }

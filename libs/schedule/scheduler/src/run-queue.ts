@@ -57,6 +57,18 @@ export class RunQueue {
     this.#policy.charge(task, run.ranTicks, run.why, tick)
   }
 
+  /** The task left its CPU and sleeps: it is remembered, and not waiting. */
+  block(task: string, run: { readonly taskSeq: number; readonly ranTicks: number }, tick: number): void {
+    this.#policy.charge(task, run.ranTicks, "blocked", tick)
+    const claim = this.find(task)
+    if (claim !== undefined && claim.taskSeq <= run.taskSeq) this.forget(task)
+  }
+
+  /** The CPU that had better run this waiting task at once. */
+  preempts(task: string, tick: number): number | undefined {
+    return this.#policy.preempts?.(task, tick)
+  }
+
   offer(idleCpus: readonly number[], tick: number): void {
     this.#lineUp(tick)
     this.#policy.offer(idleCpus, tick)

@@ -95,6 +95,49 @@ const kinds = (effects: readonly Effect<SchedulerSays>[]): string[] =>
   effects.flatMap((effect) => (effect.kind === "send" ? [`${effect.body.kind} → ${effect.to}`] : []))
 const runs = (decisions: readonly Decision[]): string[] => decisions.map((one) => `${one.type} ${one.task}`)
 
+describe("a task that wakes", () => {
+  const woken = (name: string, more: Partial<TaskView> = {}, idleCpus: number[] = []): SchedulerEvent => ({
+    type: "TASK_WAKEUP",
+    task: task(name, more),
+    sleptTicks: 100,
+    idleCpus,
+  })
+  /** `hog` runs, `sleeper` has run a tick and sleeps. */
+  const withSleeper = (policy: PolicyName): Scheduler => {
+    const scheduler = new Scheduler(policy)
+    scheduler.events(0, [fresh("sleeper", { weight: 400 }), idle(0), { type: "SYNC" }])
+    const blocked = { type: "TASK_BLOCKED", task: "sleeper", taskSeq: 4, cpu: 0, ranTicks: 1 } as const
+    expect(runs(scheduler.events(0, [blocked, fresh("hog", { ordinal: 1 }), idle(0, 2)]))).toEqual(["RUN hog"])
+    return scheduler
+  }
+
+  it("waits where the policy finishes slices, and preempts where it does not", () => {
+    expect(withSleeper("mqms").events(0, [woken("sleeper", { taskSeq: 5 })])).toEqual([])
+    const decisions = withSleeper("eevdf").events(0, [woken("sleeper", { taskSeq: 5, weight: 400 })])
+    expect(decisions).toMatchObject([{ type: "RUN", task: "sleeper", cpu: 0, taskSeq: 5, idleSeq: 2, preempt: true }])
+  })
+
+  it("goes to an idle CPU where the policy moves work", () => {
+    const decisions = withSleeper("eevdf").events(0, [woken("sleeper", { taskSeq: 5, weight: 400 }, [1])])
+    expect(decisions).toMatchObject([{ type: "REQUEUE", task: "sleeper", to: "cpu-1" }])
+  })
+
+  it("and what it was to take off is said again, and its own claim kept, where the CPU says that it is idle all along", () => {
+    const scheduler = withSleeper("eevdf")
+    scheduler.events(0, [woken("sleeper", { taskSeq: 5, weight: 400 })])
+    expect(scheduler.machine.inspect().deciding).toEqual(["hog", "sleeper"])
+    expect(runs(scheduler.events(0, [idle(0, 2)]))).toEqual(["RUN hog"])
+    expect(scheduler.machine.inspect()).toMatchObject({ waiting: ["sleeper"], deciding: ["hog"] })
+  })
+
+  it("waits after all where the preemption comes too late", () => {
+    const scheduler = withSleeper("eevdf")
+    scheduler.events(0, [woken("sleeper", { taskSeq: 5, weight: 400 })])
+    const ended = { type: "TASK_DEAD", task: "hog", taskSeq: 3, cpu: 0 } as const
+    expect(runs(scheduler.events(0, [ended, idle(0, 3)]))).toEqual(["RUN sleeper"])
+  })
+})
+
 describe("a scheduler decides", () => {
   it("one task for each idle CPU, first come, first served, and answers every message with one commit", () => {
     const scheduler = new Scheduler()

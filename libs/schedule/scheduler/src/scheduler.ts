@@ -56,6 +56,8 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   readonly #giving: Giving
   readonly #order: CpuOrder
   #deciding = false
+  /** Tasks that woke in this instant: a busy CPU may have to give way to them. */
+  #woken: string[] = []
 
   constructor({ spec, queue, generation }: SchedulerConfig) {
     this.#context = new SchedulerContext(spec, queue, generation)
@@ -143,6 +145,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       this.#claims.forget()
       this.#queue.beginAnew(this.#context.newQueue())
       this.#giving.forgetAll()
+      this.#woken = []
       return this.#begin(now, out)
     }
     const link = this.#links.link(up.node)
@@ -201,12 +204,19 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
         if (event.stealId !== undefined) this.#stealing.onArrival(now, event.stealId, out)
         return
       case "TASK_PREEMPTED":
-        this.#putBack(now, this.#claims.onRunning(event.cpu, event.task.task))
-        this.#queue.charge(event.task.task, { ranTicks: event.ranTicks, why: "slice" }, this.#tick(now))
-        return this.#queue.enqueue(event.task, this.#tick(now), "slice")
+        return this.#onStopped(now, event, event.reason === "preempt" || event.reason === "kick" ? "preempt" : "slice")
+      case "TASK_YIELD":
+        return this.#onStopped(now, event, "yield")
+      case "TASK_BLOCKED":
+        this.#putBack(now, ...this.#claims.onRunning(event.cpu, event.task))
+        this.#claims.onGone(event.task, event.taskSeq)
+        return this.#queue.block(event.task, event, this.#tick(now))
+      case "TASK_WAKEUP":
+        this.#queue.enqueue(event.task, this.#tick(now), "wake")
+        return this.#onWoken(now, event, out)
       case "TASK_DEAD":
       case "CPU_RUNNING":
-        this.#putBack(now, this.#claims.onRunning(event.cpu, event.task))
+        this.#putBack(now, ...this.#claims.onRunning(event.cpu, event.task))
         this.#claims.onGone(event.task, event.taskSeq)
         return this.#queue.remove(event.task, event.taskSeq)
       case "TASK_GONE":
@@ -215,7 +225,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       case "CPU_IDLE": {
         const { again, unused } = this.#claims.onIdle(event.cpu, event.idleSeq)
         if (again !== undefined) this.#links.decide(nodeOfCpu(this.#context.spec.topology, event.cpu), again)
-        return this.#putBack(now, unused ?? null)
+        return this.#putBack(now, ...unused)
       }
       case "SYNC":
         return
@@ -224,8 +234,28 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     }
   }
 
-  #putBack(now: VirtualTime, task: TaskView | null): void {
-    if (task !== null) this.#queue.putBack(task, this.#tick(now))
+  /** A run ended and the task waits again. */
+  #onStopped(
+    now: VirtualTime,
+    { task, cpu, ranTicks }: { readonly task: TaskView; readonly cpu: number; readonly ranTicks: number },
+    why: "slice" | "yield" | "preempt",
+  ): void {
+    this.#putBack(now, ...this.#claims.onRunning(cpu, task.task))
+    this.#queue.charge(task.task, { ranTicks, why }, this.#tick(now))
+    this.#queue.enqueue(task, this.#tick(now), why)
+  }
+
+  /** Where a policy moves work at all, a task that wakes goes to an idle CPU of its node rather than wait for its own. */
+  #onWoken(now: VirtualTime, { task, idleCpus }: Extract<SchedulerEvent, { type: "TASK_WAKEUP" }>, out: Out): void {
+    const { policy, cpus } = this.#context
+    const mayMove = policy.layout === "cpu" && policy.steal === "offers" && !idleCpus.some((cpu) => cpus.includes(cpu))
+    const cpu = mayMove ? idleCpus[0] : undefined
+    if (cpu !== undefined) this.#giving.handOn(now, { task, to: `cpu-${cpu}` }, out)
+    else this.#woken.push(task.task)
+  }
+
+  #putBack(now: VirtualTime, ...tasks: readonly TaskView[]): void {
+    for (const task of tasks) this.#queue.putBack(task, this.#tick(now))
   }
 
   #tick(now: VirtualTime): number {
@@ -240,7 +270,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       const decision = decisions[index]
       if (decision === undefined) continue
       if (decision.type === "REQUEUE") this.#giving.onJudged(decision, verdict, out)
-      else if (verdict !== "OK") this.#onRefusedRun(now, decision, verdict)
+      else if (decision.type === "RUN" && verdict !== "OK") this.#onRefusedRun(now, decision, verdict)
     }
     if (message.verdicts.some((verdict) => verdict !== "OK")) this.#decideSoon(now, out)
   }
@@ -250,7 +280,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     if (task === null) return
     if (verdict === "CPU_BUSY" || verdict === "BAD_SLICE") this.#putBack(now, task)
     else if (this.#queue.find(run.task) === undefined) this.#queue.forget(run.task)
-    if (verdict !== "CPU_BUSY") this.#claims.setIdle(run.cpu)
+    if (verdict !== "CPU_BUSY" && run.preempt !== true) this.#claims.setIdle(run.cpu)
   }
 
   /** Decisions wait for all that happens at this instant: the timer comes after the instant's messages. */
@@ -269,13 +299,26 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     if (idle.length > 0) this.#queue.offer(idle, tick)
     for (const cpu of idle) {
       const task = this.#queue.pick(cpu, tick)
-      if (task !== undefined) this.#run(now, cpu, task)
+      if (task !== undefined) this.#run(now, { cpu, task })
     }
+    this.#preemptForWoken(now, tick)
     this.#links.flush(out)
     this.#stealing.afterDecide(now, this.#claims.idleCpus(), out)
   }
 
-  #run(now: VirtualTime, cpu: number, task: TaskView): void {
+  /** Who woke and still waits may be worth more than what a CPU runs. */
+  #preemptForWoken(now: VirtualTime, tick: number): void {
+    const woken = this.#woken
+    this.#woken = []
+    for (const name of woken) {
+      const cpu = this.#queue.preempts(name, tick)
+      if (cpu === undefined || !this.#claims.mayPreempt(cpu)) continue
+      const task = this.#queue.pick(cpu, tick)
+      if (task !== undefined) this.#run(now, { cpu, task, preempt: true })
+    }
+  }
+
+  #run(now: VirtualTime, { cpu, task, preempt }: { readonly cpu: number; readonly task: TaskView; readonly preempt?: true }): void {
     const run: Run = {
       type: "RUN",
       cpu,
@@ -284,6 +327,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       at: task.node,
       until: this.#context.sliceEnd(now, this.#queue.sliceTicks(task.task)),
       idleSeq: this.#claims.idleSeq(cpu),
+      ...(preempt && { preempt }),
     }
     this.#claims.sent(run, task)
     this.#links.decide(nodeOfCpu(this.#context.spec.topology, cpu), run)

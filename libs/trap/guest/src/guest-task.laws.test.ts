@@ -76,11 +76,11 @@ function runInSlices(first: EngineTask, seed: number, between: (task: EngineTask
   let ticks = 0
   for (let slice = 0; slice < SLICES_MAX; slice += 1) {
     const planned = 1 + random.below(20)
-    const plan = task.plan({ cache, budgetTicks: planned })
+    const plan = task.plan({ cache, fromTick: 0, budgetTicks: planned })
     // Sometimes the end of a slice is noticed late, as in free mode.
     const late = random.below(4) === 0 ? random.below(10) : 0
     const budgetTicks = plan + late
-    const { ticks: used, finished } = task.run({ cache, budgetTicks })
+    const { ticks: used, finished } = task.run({ cache, fromTick: 0, budgetTicks })
     expect(used).toBeLessThanOrEqual(budgetTicks)
     if (!finished) expect(used).toBe(budgetTicks)
     ticks += used
@@ -170,18 +170,18 @@ describe("a guest as a task", () => {
   it("does not show in the node before its slice is over: a plan made twice is the same, and so is one that is dropped", () => {
     const task = new GuestEngine(PARTS).open(specOf("timer"), null)
     const cache = newCache()
-    const plan = task.plan({ cache, budgetTicks: 7 })
-    expect(task.plan({ cache, budgetTicks: 7 })).toBe(plan)
+    const plan = task.plan({ cache, fromTick: 0, budgetTicks: 7 })
+    expect(task.plan({ cache, fromTick: 0, budgetTicks: 7 })).toBe(plan)
     expect(cache.isHot("timer")).toBe(false)
-    expect(task.run({ cache, budgetTicks: 0 })).toMatchObject({ ticks: 0, finished: false })
+    expect(task.run({ cache, fromTick: 0, budgetTicks: 0 })).toMatchObject({ ticks: 0, finished: false })
   })
 
   it("wears the cache of its CPU in", () => {
     const task = new GuestEngine(PARTS).open(specOf("spin"), null)
     const cache = newCache()
     cache.enter("spin", 4)
-    expect(task.run({ cache, budgetTicks: 10 })).toMatchObject({ ticks: 10, warmTicks: 7 })
-    expect(task.run({ cache, budgetTicks: 5 })).toMatchObject({ ticks: 5, warmTicks: 5 })
+    expect(task.run({ cache, fromTick: 0, budgetTicks: 10 })).toMatchObject({ ticks: 10, warmTicks: 7 })
+    expect(task.run({ cache, fromTick: 0, budgetTicks: 5 })).toMatchObject({ ticks: 5, warmTicks: 5 })
   })
 
   it("has an engine only while few others ran since; more guests than engines end all the same", { timeout: 30_000 }, () => {
@@ -192,10 +192,10 @@ describe("a guest as a task", () => {
     const expected = straight(spec).outcome
     const tasks = Array.from({ length: 20 }, (_, index) => engine.open({ ...spec, task: `t${index}` }, null))
     const cache = newCache()
-    for (const task of tasks) expect(task.run({ cache, budgetTicks: 5 }).finished).toBe(false)
+    for (const task of tasks) expect(task.run({ cache, fromTick: 0, budgetTicks: 5 }).finished).toBe(false)
     expect(engines).toBe(20)
     for (const task of tasks) {
-      for (let slice = 0; slice < 100 && !task.run({ cache, budgetTicks: 5 }).finished; slice += 1);
+      for (let slice = 0; slice < 100 && !task.run({ cache, fromTick: 0, budgetTicks: 5 }).finished; slice += 1);
       expect(task.outcome()).toEqual(expected)
       task.close()
     }
@@ -206,7 +206,7 @@ describe("a guest as a task", () => {
 describe("a guest that cannot go on", () => {
   const spec = specOf("timer")
   const running = new GuestEngine(PARTS).open(spec, null)
-  running.run({ cache: newCache(), budgetTicks: 5 })
+  running.run({ cache: newCache(), fromTick: 0, budgetTicks: 5 })
   const state = running.progress().guest!
   const { board } = state
   const hart = (change: object): GuestState => ({
@@ -252,7 +252,7 @@ describe("a guest that cannot go on", () => {
       const engine = new GuestEngine(PARTS)
       if (engine.refusal(spec, { left: 0, guest: damaged }) !== null) continue
       const task = engine.open(spec, { left: 0, guest: damaged })
-      expect(task.run({ cache: newCache(), budgetTicks: 20 }).ticks).toBeGreaterThan(0)
+      expect(task.run({ cache: newCache(), fromTick: 0, budgetTicks: 20 }).ticks).toBeGreaterThan(0)
       task.progress()
     }
   })

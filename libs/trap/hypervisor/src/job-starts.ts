@@ -115,9 +115,14 @@ export class JobStarts {
   }
 
   #sendSubmit(job: Job, out: Out): void {
-    const { name: task, run, workingSet, affinity, weight, guest } = job.spec
+    const { name: task, run, workingSet, affinity, weight, phases, guest } = job.spec
     const { attempt, ordinal } = job
-    const spec = { task, attempt, ordinal, run, workingSet, affinity: [...affinity], ...(weight && { weight }), ...(guest && { guest }) }
+    const spec = {
+      ...{ task, attempt, ordinal, run, workingSet, affinity: [...affinity] },
+      ...(weight && { weight }),
+      ...(phases && { phases }),
+      ...(guest && { guest }),
+    }
     out.push(send(nodeActor(job.node), { kind: "TaskSubmit", spec, queue: job.queue, incarnation: job.nodeLife }, startSpan(job)))
   }
 

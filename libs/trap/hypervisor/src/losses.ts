@@ -166,6 +166,13 @@ export class Losses {
     const { cpus } = this.#context.spec.topology
     const boundTicks = Math.max(20 * sliceTicks, 16 * peekTicks * cpus, 2 * CHECK_TICKS)
     if (this.#watch.stuckTicks() < boundTicks) return null
+    const deadlock = this.#watch.deadlocked()
+    if (deadlock !== null) {
+      if (this.#jobs.inState("due", "submitted").length > 0) return null // one that is to come may signal
+      const { task, channel } = deadlock
+      const message = `job ${task} waits for the channel ${channel}, and so does every job for some channel: nobody is left to signal`
+      return { kind: "lost-task", job: task, message }
+    }
     const waiting = this.#jobs.inState("live")
     const barred = waiting.filter(({ queue, spec }) => queue !== "all" && !mayRunInQueue(spec.affinity, queue))
     const job = barred[0] ?? waiting[0]

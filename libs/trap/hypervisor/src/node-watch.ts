@@ -72,11 +72,24 @@ export class NodeWatch {
     const idle = reports.reduce((sum, report) => sum + report.idleCpus, 0)
     const waiting = reports.reduce((sum, report) => sum + report.holds.filter((task) => task.state === "waiting").length, 0)
     const knownTick = Math.min(...reports.map((report) => report.tick))
-    const moves = waiting === 0 || idle < this.#context.spec.topology.cpus || reports.length < this.#nodes.length
+    const isStill = waiting > 0 || this.#deadlocked(reports) !== null
+    const moves = !isStill || idle < this.#context.spec.topology.cpus || reports.length < this.#nodes.length
     if (moves) this.#stuckSinceTick = null
     else if (this.#stuckSinceTick === null || dispatches !== this.#stuckDispatches) this.#stuckSinceTick = knownTick
     this.#stuckDispatches = dispatches
     return this.#stuckSinceTick === null ? 0 : knownTick - this.#stuckSinceTick
+  }
+
+  /** A task of a machine in which every task waits for a channel, and so nobody is left to signal; null where there is none such. */
+  deadlocked(): { readonly task: string; readonly channel: string } | null {
+    return this.#deadlocked(this.#nodes.flatMap(({ lost, report }) => (lost || report === null ? [] : [report])))
+  }
+
+  #deadlocked(reports: readonly NodeReport[]): { readonly task: string; readonly channel: string } | null {
+    const held = reports.flatMap(({ holds }) => holds)
+    const first = held[0]
+    if (first?.awaits === undefined || held.some(({ awaits }) => awaits === undefined)) return null
+    return { task: first.task, channel: first.awaits }
   }
 
   inspect(): { readonly node: number; readonly incarnation: number; readonly state: string; readonly tick: number }[] {

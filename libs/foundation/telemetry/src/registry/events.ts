@@ -90,6 +90,16 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { ...TASK, ...WHERE },
     metrics: [count("backplane_task_events_total", { outcome: "new" })],
   },
+  "task-blocked": {
+    meaning: "a task left its CPU because it cannot go on before it is woken",
+    fields: { ...TASK, ...WHERE },
+    metrics: [count("backplane_task_events_total", { outcome: "blocked" })],
+  },
+  "task-woken": {
+    meaning: "a blocked task waits for a CPU again",
+    fields: { ...TASK, ...WHERE, queue: "run queue" },
+    metrics: [count("backplane_task_events_total", { outcome: "woken" })],
+  },
   "task-finished": {
     meaning: "a task ended",
     fields: { ...TASK, ...WHERE },

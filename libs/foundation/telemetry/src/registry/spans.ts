@@ -7,6 +7,7 @@ export const SPANS: Readonly<Record<string, SpanEntry>> = {
   "sched.decide": { meaning: "a scheduler chooses the next task of a CPU", flows: ["decision"] },
   "sched.pick": { meaning: "a scheduler's policy picks, from the events of one message to its commit" },
   "sched.attach": { meaning: "a scheduler takes over the run queue of a node, with all its tasks" },
+  "sched.wakeup": { meaning: "a blocked task is woken: until it is put on a CPU", flows: ["wakeup"] },
   "sched.dispatch": { meaning: "a node starts the chosen task on the CPU" },
   "sched.steal": { meaning: "a CPU with nothing to run asks another scheduler for a task", flows: ["steal"] },
   "sched.swap": { meaning: "a scheduler is exchanged for another policy or program while the machine runs", flows: ["swap"] },

@@ -54,6 +54,11 @@ class BfsDiscipline implements Discipline<BfsState> {
     state.leftTicks = why === "yield" ? 0 : state.leftTicks - ranTicks
   }
 
+  /** The running task whose deadline is latest gives way to one that wakes with an earlier one. */
+  preemptGain(waiting: BfsAccount, running: BfsAccount): number {
+    return running.state.deadline - waiting.state.deadline
+  }
+
   sliceTicks({ state }: BfsAccount): number {
     return state.leftTicks
   }

@@ -11,6 +11,9 @@ export const LATENCY_SLICES = 4
 /** … unless there are more than so many tasks: then the period grows with their number. */
 export const LATENCY_TASKS_MAX = 8
 
+/** A task that wakes preempts one that is ahead of it by more than this part of a period (Linux: 1 ms of 6). */
+export const WAKEUP_GRANULARITY = 6
+
 export interface CfsState {
   /** Virtual time it has run. Only grows. In parts of a virtual tick. */
   vruntime: number
@@ -78,6 +81,12 @@ export class CfsDiscipline implements Discipline<CfsState> {
   sliceTicks({ view }: CfsAccount): number {
     const periodTicks = this.#latencyTicks * Math.max(1, this.#competing / LATENCY_TASKS_MAX)
     return Math.floor((periodTicks * weightOf(view)) / Math.max(this.#load, weightOf(view)))
+  }
+
+  /** Behind by more than a little, in virtual time: or tasks that wake often would cut each other short all the time. */
+  preemptGain(waiting: CfsAccount, running: CfsAccount, ranTicks: number): number {
+    const ahead = running.state.vruntime + virtualOf(ranTicks, weightOf(running.view)) - waiting.state.vruntime
+    return ahead - virtualOf(Math.max(1, Math.floor(this.#latencyTicks / WAKEUP_GRANULARITY)), weightOf(waiting.view))
   }
 
   close(account: CfsAccount): void {

@@ -6,7 +6,7 @@ import type { Account, Discipline } from "../discipline.ts"
 import { mayRun } from "../policy.ts"
 import type { ChargeReason, EnqueueReason } from "../queue-policy.ts"
 import { VIRTUAL_TICK, virtualOf, weightOf } from "../weights.ts"
-import { LATENCY_SLICES, LATENCY_TASKS_MAX, type CfsState } from "./cfs.ts"
+import { LATENCY_SLICES, LATENCY_TASKS_MAX, WAKEUP_GRANULARITY, type CfsState } from "./cfs.ts"
 
 type CfsAccount = Account<CfsState>
 
@@ -65,6 +65,11 @@ export class NaiveCfs implements Discipline<CfsState> {
     const load = this.#competing.reduce((sum, one) => sum + weightOf(one.view), 0)
     const period = this.#latencyTicks * Math.max(1, this.#competing.length / LATENCY_TASKS_MAX)
     return Math.floor((period * weightOf(view)) / load)
+  }
+
+  preemptGain(waiting: CfsAccount, running: CfsAccount, ranTicks: number): number {
+    const [late, early] = [virtualOf(ranTicks, weightOf(running.view)) + running.state.vruntime, waiting.state.vruntime]
+    return late - early - virtualOf(Math.max(1, Math.floor(this.#latencyTicks / WAKEUP_GRANULARITY)), weightOf(waiting.view))
   }
 
   close(account: CfsAccount): void {

@@ -69,6 +69,11 @@ export class CreditDiscipline implements Discipline<CreditState> {
     state.isBoosted = false
   }
 
+  /** Only a boost cuts a slice short. */
+  preemptGain(waiting: CreditAccount, running: CreditAccount): number {
+    return waiting.state.isBoosted ? levelOf(running.state) - levelOf(waiting.state) : 0
+  }
+
   sliceTicks(): number {
     return this.#sliceTicks
   }

@@ -43,6 +43,7 @@ function bench(weights: readonly number[]): {
     place: "between",
     since: index,
     state: discipline.open(),
+    run: null,
   }))
   for (const account of accounts) discipline.insert(account)
   const lag = (index: number): number => {

@@ -89,6 +89,11 @@ export class EevdfDiscipline implements Discipline<EevdfState> {
     return Math.min(this.#sliceTicks, Math.ceil((this.#sliceTicks * (state.deadline - state.at)) / virtualOf(this.#sliceTicks, state.load)))
   }
 
+  /** Who is owed time and is due earlier does not wait for a slice to end. */
+  preemptGain(waiting: EevdfAccount, running: EevdfAccount): number {
+    return waiting.state.at > this.#clock.now ? 0 : running.state.deadline - waiting.state.deadline
+  }
+
   /** Leaves the competition and keeps its lag, of at most a slice either way. */
   close(account: EevdfAccount): void {
     const { state } = account

@@ -18,7 +18,7 @@ class FifoDiscipline implements Discipline<null> {
 
   /** A task whose run was cut short did not ask for it, and goes on first (POSIX, SCHED_FIFO). */
   insert(account: Account<null>, _now: number, why: EnqueueReason): void {
-    if (why === "slice" || why === "refused") this.#list.pushFront(account)
+    if (why === "slice" || why === "preempt" || why === "refused") this.#list.pushFront(account)
     else this.#list.pushBack(account)
   }
 

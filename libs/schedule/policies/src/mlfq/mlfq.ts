@@ -35,7 +35,7 @@ export class MlfqDiscipline implements Discipline<MlfqState> {
   }
 
   insert(account: MlfqAccount, _now: number, why: EnqueueReason): void {
-    if (why === "refused") this.#lists.pushFront(account.state.level, account)
+    if (why === "refused" || why === "preempt") this.#lists.pushFront(account.state.level, account)
     else this.#lists.pushBack(account.state.level, account)
   }
 
@@ -62,6 +62,11 @@ export class MlfqDiscipline implements Discipline<MlfqState> {
 
   sliceTicks({ state }: MlfqAccount): number {
     return Math.min(this.#quantum(state.level), ALLOTMENT_QUANTA * this.#quantum(state.level) - state.usedTicks)
+  }
+
+  /** Rule 1 holds for running tasks too: who is above does not wait. */
+  preemptGain(waiting: MlfqAccount, running: MlfqAccount): number {
+    return running.state.level - waiting.state.level
   }
 
   /** Rule 5: after some time all go to the top, those of a higher level first. */

@@ -44,7 +44,7 @@ export class O1Discipline implements Discipline<O1State> {
     if (state.level < 0) state.leftTicks = levelSliceTicks(level, this.#baseTicks)
     state.level = level
     state.array = state.expiredIn === this.epochs ? this.#expired : this.#active
-    if (why === "refused") state.array.pushFront(level, account)
+    if (why === "refused" || why === "preempt") state.array.pushFront(level, account)
     else state.array.pushBack(level, account)
   }
 
@@ -73,6 +73,11 @@ export class O1Discipline implements Discipline<O1State> {
 
   sliceTicks({ state }: Account<O1State>): number {
     return state.leftTicks
+  }
+
+  /** A task of a better level preempts (Linux 2.6, `TASK_PREEMPTS_CURR`), unless it has had its slice of this epoch. */
+  preemptGain(waiting: Account<O1State>, running: Account<O1State>): number {
+    return waiting.state.array === this.#active ? running.state.level - waiting.state.level : 0
   }
 
   #swap(): void {

@@ -94,9 +94,10 @@ class Drive {
   run(): DriveResult {
     const ticks = this.#options.ticks ?? ticksMost(this.#workload) * (this.#workload.refuseEvery > 0 ? 2 : 1)
     while (this.#tick < ticks && this.#violations.length < VIOLATIONS_MAX && this.#fates.some((fate) => fate.state !== "dead")) {
-      this.#wakeDue()
+      const woken = this.#wakeDue()
       this.#steal()
       this.#assign()
+      for (const fate of woken) this.#preemptFor(fate)
       this.#options.onTick?.(this.#tick, this.#fates)
       this.#runCpus()
     }
@@ -118,10 +119,40 @@ class Drive {
     if (this.#violations.length < VIOLATIONS_MAX) this.#violations.push(`tick ${this.#tick}: ${what}`)
   }
 
-  #wakeDue(): void {
-    for (const fate of this.#fates)
-      if ((fate.state === "absent" || fate.state === "sleeping" || fate.state === "elsewhere") && fate.dueTick <= this.#tick)
-        this.#wait(fate, fate.dueReason)
+  /** Returns those that slept. */
+  #wakeDue(): readonly TaskFate[] {
+    const woken: TaskFate[] = []
+    for (const fate of this.#fates) {
+      const isAway = fate.state === "absent" || fate.state === "sleeping" || fate.state === "elsewhere"
+      if (!isAway || fate.dueTick > this.#tick) continue
+      if (fate.state === "sleeping") woken.push(fate)
+      this.#wait(fate, fate.dueReason)
+    }
+    return woken
+  }
+
+  /** A task woke and found no CPU idle: the policy may name a busy one. */
+  #preemptFor(woken: TaskFate): void {
+    const index = woken.state === "waiting" ? this.#policy.preempts?.(woken.view.task, this.#tick) : undefined
+    if (index === undefined) return
+    const cpu = this.#cpus[index]
+    const running = cpu?.task
+    if (cpu === undefined || running === null || running === undefined) return this.#wrong(`preempts CPU ${index}, which runs nothing`)
+    if (!mayRun(woken.view, index)) return this.#wrong(`preempts CPU ${index} for ${woken.view.task}, which may not run there`)
+    const { ranTicks } = cpu
+    cpu.task = null
+    const refused: TaskFate[] = []
+    this.#pick(cpu, refused)
+    if (cpu.task === null) {
+      // Nothing was picked, or the pick was refused: the CPU goes on with what it ran.
+      cpu.task = running
+      for (const fate of refused) this.#wait(fate, "refused")
+      return
+    }
+    this.#policy.charge(running.plan.name, ranTicks, "preempt", this.#tick)
+    running.view = { ...running.view, lastCpu: index, warm: true, runtime: running.ranTicks }
+    this.#wait(running, "preempt")
+    this.#checkBooks()
   }
 
   #wait(fate: TaskFate, why: EnqueueReason): void {
