@@ -81,15 +81,15 @@ export class NodeWatch {
   }
 
   /** A task of a machine in which every task waits for a channel, and so nobody is left to signal; null where there is none such. */
-  deadlocked(): { readonly task: string; readonly channel: string } | null {
+  deadlocked(): { readonly task: string; readonly channel: string; readonly held: number } | null {
     return this.#deadlocked(this.#nodes.flatMap(({ lost, report }) => (lost || report === null ? [] : [report])))
   }
 
-  #deadlocked(reports: readonly NodeReport[]): { readonly task: string; readonly channel: string } | null {
+  #deadlocked(reports: readonly NodeReport[]): { readonly task: string; readonly channel: string; readonly held: number } | null {
     const held = reports.flatMap(({ holds }) => holds)
     const first = held[0]
     if (first?.awaits === undefined || held.some(({ awaits }) => awaits === undefined)) return null
-    return { task: first.task, channel: first.awaits }
+    return { task: first.task, channel: first.awaits, held: held.length }
   }
 
   inspect(): { readonly node: number; readonly incarnation: number; readonly state: string; readonly tick: number }[] {
