@@ -7,7 +7,7 @@ import { EXECUTION_LAWS } from "@backplane/compute-engine/suite/execution-laws"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "@backplane/compute-engine/suite/setting"
 import { SECOND_STAGE_LAWS } from "@backplane/compute-engine/suite/second-stage-laws"
 import { TRANSLATION_LAWS } from "@backplane/compute-engine/suite/translation-laws"
-import { ENGINE_WASM_FILE, buildEngine, engineSources, moduleText } from "./build.ts"
+import { WASM_FILES, buildEngine, engineSources, moduleText } from "./build.ts"
 import { PLANTED_BUGS, plantedSources } from "./planted-bugs.ts"
 
 const BUILD_MILLISECONDS = 60_000
@@ -28,10 +28,15 @@ function brokenLaws(build: { readonly binary: Uint8Array<ArrayBuffer>; readonly 
 }
 
 describe("the committed engine", () => {
-  it("is byte for byte what its sources build", { timeout: BUILD_MILLISECONDS }, async () => {
-    const { binary } = await buildEngine(engineSources())
-    expect(readFileSync(ENGINE_WASM_FILE, "utf8") === moduleText(binary), "run node tools/engine-build/src/build.ts").toBe(true)
-  })
+  it.each(["functional", "timed"] as const)(
+    "is byte for byte what its sources build: %s",
+    { timeout: BUILD_MILLISECONDS },
+    async (fidelity) => {
+      const { binary } = await buildEngine(engineSources(fidelity))
+      const committed = readFileSync(WASM_FILES[fidelity], "utf8")
+      expect(committed === moduleText(binary, fidelity), "run node tools/engine-build/src/build.ts").toBe(true)
+    },
+  )
 })
 
 describe("planted bugs", () => {

@@ -19,7 +19,89 @@ const PC = "(base + u64((ip - slot) >>> 2))"
 const write = (value: string): string => `store<i64>(cpu + load<u8>(ip, 1), ${value}, 8)`
 const next = (length: number): string => `ip += ${length * RECORDS_PER_BYTE}; continue`
 /** A store to a watched page ends the run after this instruction: what was left is cut off. */
-const AFTER_STORE = "if (watchHit) { cut = left; left = 0 }"
+const AFTER_STORE = "if (watchHit) { cut += left; left = 0 }"
+
+/** What the timed build puts around accesses; the functional one gets empty texts and is what it would be without. */
+interface TimedParts {
+  /** Before whatever may stall, after the instruction has issued. */
+  readonly enter: string
+  /** After it: takes what stood still off the instructions left. */
+  readonly settle: string
+  /** To the next instruction, `length` bytes on, after an access that may have thrown the page of the code out of the TLB. */
+  next(length: number): string
+  /** Of a hit in the look-up TLB at `host`: the first level may still miss. */
+  read(width: number): string
+  write(width: number): string
+  readonly imports: string
+  readonly locals: string
+  /** Around the look for the page of `target`, and when it is found. */
+  readonly beforePage: string
+  readonly afterPage: string
+  readonly newPage: string
+  readonly perInstruction: string
+  readonly beforeStraddle: string
+  readonly afterStraddle: string
+}
+
+const NOTHING: TimedParts = {
+  enter: "",
+  settle: "",
+  next,
+  read: () => "",
+  write: () => "",
+  imports: "",
+  locals: "",
+  beforePage: "",
+  afterPage: "",
+  newPage: "",
+  perInstruction: "",
+  beforeStraddle: "",
+  afterStraddle: "",
+}
+
+const ENTER = "enterAccess(budget - left - cut);"
+const settleAtMost = (most: string): string => `const late = settle(${most}); left -= late; cut += late;`
+/** A miss may have thrown out the line of the very instructions under way; those of a straddling one have no line to look at. */
+const SETTLE = `${settleAtMost("left")} fetchLine = select<u32>(0, NO_LINE, slot == u32(cpu + LAYOUT_SCRATCH));`
+const missing = (filter: string): string => `load<u32>(${filter} + ((host >>> 4) & filterMask)) != host >>> 6`
+
+const TIMED: TimedParts = {
+  enter: ENTER,
+  settle: SETTLE,
+  next: (length) => `if (takePageLost()) { target = ${PC} + ${length}; break } ${next(length)}`,
+  read: (width) => `if (${missing("readFilter")}) { ${ENTER} touchRead(cpu, host, ${width}); ${SETTLE} }`,
+  write: (width) => `if (${missing("writeFilter")}) { ${ENTER} touchWrite(cpu, host, ${width}); ${SETTLE} }`,
+  imports: `import { CORE_FILTERS, LAYOUT_SCRATCH, SLOT_HEADER_BYTES } from "./layout"
+import { touchFetch, touchRead, touchWrite } from "./timing-protocol"
+import { coreOf, enterAccess, enterFetch, filterBytes, firstMask, leaveFetch, settle } from "./timing-state"
+import { takePageLost } from "./timing-tlb"
+
+/** No line of a page, which are 0 to 63; 64 is the mark at its end. */
+const NO_LINE: u32 = 255
+`,
+  locals: `  const readFilter = coreOf(cpu) + CORE_FILTERS
+  const writeFilter = readFilter + filterBytes
+  const fetchFilter = writeFilter + filterBytes
+  const filterMask = firstMask << 2
+  /** The line of the page that was last looked at, in 64ths of the page. */
+  let fetchLine = NO_LINE
+`,
+  beforePage: "enterFetch(budget - left - cut);",
+  newPage: "fetchLine = NO_LINE",
+  // One instruction is done whatever its page took: turns are of whole instructions.
+  afterPage: `leaveFetch(); ${settleAtMost("left - 1")}`,
+  perInstruction: `    const lineNow = (ip - slot) >>> 8
+    if (lineNow != fetchLine) {
+      fetchLine = lineNow
+      if (lineNow < 64) {
+        const host = load<u32>(slot - SLOT_HEADER_BYTES) + (lineNow << 6)
+        if (${missing("fetchFilter")}) { enterFetch(budget - left - cut - 1); touchFetch(cpu, host); leaveFetch(); ${settleAtMost("left")} }
+      }
+    }
+`,
+  beforeStraddle: "enterFetch(budget - left - cut - 1);",
+  afterStraddle: `leaveFetch(); ${settleAtMost("left")} fetchLine = 0;`,
+}
 
 const one = (name: string, body: string): string => `    case ${name}: { ${body} }\n`
 
@@ -57,40 +139,42 @@ const entry = (array: number): string => `const entry = tlb + ((u32(at) >>> 8) &
 /** Aligned and in the entry's page: one comparison tells both. */
 const hit = (width: number): string => `(at & ${width === 1 ? "~0xfff" : `(~0xfff | ${width - 1})`}) == load<i64>(entry)`
 
-function memoryCases(instruction: Instruction): string {
+const HOST = "const host = u32(at) + load<u32>(entry, 8);"
+
+function memoryCases(instruction: Instruction, timed: TimedParts): string {
   const { operation } = instruction
   return lengthsOf(instruction)
     .map((length) => {
       const name = `OP_${identifier(instruction.name)}_${length}`
       if (operation.kind === "load") {
         const type = typeOf(operation.width, operation.signed)
-        const fast = `if (${hit(operation.width)}) { ${write(`i64(load<${type}>(u32(at) + load<u32>(entry, 8)))`)}; ${next(length)} }`
-        const slow = `const value = loadSlow(cpu, u64(at), ${operation.width}); if (stopped) ${LEAVE}; ${write(`i64(${type}(value))`)}; ${next(length)}`
+        const fast = `if (${hit(operation.width)}) { ${HOST} ${timed.read(operation.width)} ${write(`i64(load<${type}>(host))`)}; ${next(length)} }`
+        const slow = `${timed.enter} const value = loadSlow(cpu, u64(at), ${operation.width}); if (stopped) ${LEAVE}; ${timed.settle} ${write(`i64(${type}(value))`)}; ${timed.next(length)}`
         return one(name, `${ADDRESS}; ${entry(0)}; ${fast} ${slow}`)
       }
       if (operation.kind !== "store") return ""
       const type = typeOf(operation.width, false)
-      const fast = `if (${hit(operation.width)}) { store<${type}>(u32(at) + load<u32>(entry, 8), ${type}(b)); ${next(length)} }`
-      const slow = `storeSlow(cpu, u64(at), ${operation.width}, u64(b)); if (stopped) ${LEAVE}; ${AFTER_STORE} ${next(length)}`
+      const fast = `if (${hit(operation.width)}) { ${HOST} ${timed.write(operation.width)} store<${type}>(host, ${type}(b)); ${next(length)} }`
+      const slow = `${timed.enter} storeSlow(cpu, u64(at), ${operation.width}, u64(b)); if (stopped) ${LEAVE}; ${timed.settle} ${AFTER_STORE} ${timed.next(length)}`
       return one(name, `${B}; ${ADDRESS}; ${entry(8192)}; ${fast} ${slow}`)
     })
     .join("")
 }
 
-function atomicCase(instruction: Instruction): string {
+function atomicCase(instruction: Instruction, timed: TimedParts): string {
   const { operation } = instruction
   const name = `OP_${identifier(instruction.name)}_4`
   const at = "const at = load<u64>(cpu + load<u8>(ip, 2))"
   if (operation.kind === "load-reserved") {
     return one(
       name,
-      `${at}; const value = loadReserved(cpu, at, ${operation.width}); if (stopped) ${LEAVE}; ${write(`i64(${typeOf(operation.width, true)}(value))`)}; ${next(4)}`,
+      `${at}; ${timed.enter} const value = loadReserved(cpu, at, ${operation.width}); if (stopped) ${LEAVE}; ${timed.settle} ${write(`i64(${typeOf(operation.width, true)}(value))`)}; ${timed.next(4)}`,
     )
   }
   if (operation.kind === "store-conditional") {
     return one(
       name,
-      `${at}; ${B}; const failed = storeConditional(cpu, at, ${operation.width}, u64(b)); if (stopped) ${LEAVE}; ${write("i64(failed)")}; ${AFTER_STORE} ${next(4)}`,
+      `${at}; ${B}; ${timed.enter} const failed = storeConditional(cpu, at, ${operation.width}, u64(b)); if (stopped) ${LEAVE}; ${timed.settle} ${write("i64(failed)")}; ${AFTER_STORE} ${timed.next(4)}`,
     )
   }
   if (operation.kind !== "amo") return ""
@@ -99,11 +183,11 @@ function atomicCase(instruction: Instruction): string {
   const work = `const m = i64(load<${type}>(host)); const b = i64(${type}(load<i64>(cpu + load<u8>(ip, 3)))); store<${type}>(host, ${type}(${combine})); afterStore(cpu, host, ${operation.width})`
   return one(
     name,
-    `${at}; const host = atomicAddress(cpu, at, ${operation.width}); if (host == 0) ${LEAVE}; ${work}; ${write("m")}; ${AFTER_STORE} ${next(4)}`,
+    `${at}; ${timed.enter} const host = atomicAddress(cpu, at, ${operation.width}); if (host == 0) ${LEAVE}; ${timed.settle} ${timed.write(operation.width)} ${work}; ${write("m")}; ${AFTER_STORE} ${timed.next(4)}`,
   )
 }
 
-function casesOf(instruction: Instruction): string {
+function casesOf(instruction: Instruction, timed: TimedParts): string {
   switch (instruction.operation.kind) {
     case "alu":
       return aluCases(instruction)
@@ -111,11 +195,11 @@ function casesOf(instruction: Instruction): string {
       return branchCases(instruction)
     case "load":
     case "store":
-      return memoryCases(instruction)
+      return memoryCases(instruction, timed)
     case "load-reserved":
     case "store-conditional":
     case "amo":
-      return atomicCase(instruction)
+      return atomicCase(instruction, timed)
     case "auipc":
       return one("OP_AUIPC_4", `${write(`i64(${PC}) + i64(load<i32>(ip, 4))`)}; ${next(4)}`)
     default:
@@ -142,7 +226,7 @@ function jumpCases(): string {
   ].join("")
 }
 
-function pseudoCases(): string {
+function pseudoCases(timed: TimedParts): string {
   const both = (name: string, body: string): string =>
     [4, 2].map((length) => one(`OP_${name}_${length}`, `${body}${next(length)}`)).join("")
   return [
@@ -150,7 +234,7 @@ function pseudoCases(): string {
     one("OP_PAGE_END", `left++; target = ${PC}; break`),
     one(
       "OP_STRADDLE",
-      `const pc = ${PC}; const scratch = decodeStraddling(cpu, pc, slot, ip); if (scratch == 0) ${LEAVE}; left++; base = pc; slot = scratch; ip = scratch; continue`,
+      `const pc = ${PC}; ${timed.beforeStraddle} const scratch = decodeStraddling(cpu, pc, slot, ip); if (scratch == 0) ${LEAVE}; ${timed.afterStraddle} left++; base = pc; slot = scratch; ip = scratch; continue`,
     ),
     one("OP_ILLEGAL", `stopWithException(cpu, 2, rawInstruction(cpu, slot, ip)); ${LEAVE}`),
     one("OP_SYSTEM", `stopWithSystem(cpu); ${LEAVE}`),
@@ -163,8 +247,9 @@ function pseudoCases(): string {
 const HELPERS = [...new Set(Object.values(EXPRESSIONS).flatMap((text) => text.match(/(multiply|divide|remainder|orC|reverseB)\w+/g) ?? []))]
 
 /** `operations`: every name, for the import. */
-export function generateInterpreter(operations: readonly string[]): string {
-  return `import { BANK_FETCH, LAYOUT_BANK, TLB_ENTRIES } from "./layout"
+export function generateInterpreter(operations: readonly string[], fidelity: "functional" | "timed" = "functional"): string {
+  const timed = fidelity === "timed" ? TIMED : NOTHING
+  return `${timed.imports}import { BANK_FETCH, LAYOUT_BANK, TLB_ENTRIES } from "./layout"
 import { ${HELPERS.join(", ")} } from "./arithmetic"
 import { atomicAddress, loadReserved, loadSlow, stopped, stopWithException, storeConditional, storeSlow } from "./access"
 import { decodeAt, decodeStraddling, fetchPage, rawInstruction } from "./fetch"
@@ -183,22 +268,25 @@ export function interpret(cpu: u32, start: u64, budget: u32): void {
   let base: u64 = 0
   let slot: u32 = 0
   let ip: u32 = 0
-  while (true) {
+${timed.locals}  while (true) {
     // To \`target\`, which may lie in any page.
     if (left == 0) return leaveAt(cpu, target, budget - cut)
     const fetchEntry = tlb + BANK_FETCH + ((u32(target) >>> 8) & TLB_MASK)
     base = target & ~0xfff
     if (load<u64>(fetchEntry) == base) slot = load<u32>(fetchEntry, 8)
     else {
+      ${timed.beforePage}
       slot = fetchPage(cpu, target)
       if (slot == 0) return leaveAt(cpu, target, budget - left - cut)
+      ${timed.afterPage}
     }
+    ${timed.newPage}
     ip = slot + ((u32(target) & 0xfff) << 2)
     while (true) {
     if (left == 0) return leave(cpu, base, slot, ip, budget - cut)
     left--
-    switch (u32(load<u8>(ip))) {
-${pseudoCases()}${jumpCases()}${INSTRUCTIONS.map(casesOf).join("")}    default: unreachable()
+${timed.perInstruction}    switch (u32(load<u8>(ip))) {
+${pseudoCases(timed)}${jumpCases()}${INSTRUCTIONS.map((instruction) => casesOf(instruction, timed)).join("")}    default: unreachable()
     }
     break
     }

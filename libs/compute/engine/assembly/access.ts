@@ -9,6 +9,11 @@ import {
 import { entryOf } from "./look-up"
 import { afterStore, flagsOf, hostOf, inRam } from "./memory"
 import { ALLOWED, DENIED, protection } from "./protection"
+import { TIMED } from "./fidelity"
+import { closeWriteFilter } from "./timing-cache"
+import { touchRead, touchWrite } from "./timing-protocol"
+import { coreOf } from "./timing-state"
+import { touchPage } from "./timing-tlb"
 import { FAILED, MISSING, STAGE_MISSING, accessFault, failure, missedAddress, missedWrite, privilegeFor, toMachine, translate } from "./translate"
 
 export let stopped: bool = false
@@ -60,8 +65,13 @@ function locate(cpu: u32, virtual: u64, size: u32, access: u32): u64 {
     return FAILED
   }
   const machine = toMachine(cpu, physical, access == ACCESS_STORE ? 1 : 0)
-  if (machine == FAILED) stopWithFailure(cpu, access, virtual)
-  else if (page == ALLOWED && inRam(machine & ~0xfff, 4096)) install(cpu, virtual, machine, access)
+  if (machine == FAILED) {
+    stopWithFailure(cpu, access, virtual)
+    return FAILED
+  }
+  // Before the look-up TLB takes it: that holds nothing which is not in the TLB.
+  if (TIMED) touchPage(cpu, virtual, access)
+  if (page == ALLOWED && inRam(machine & ~0xfff, 4096)) install(cpu, virtual, machine, access)
   return machine
 }
 
@@ -93,10 +103,16 @@ function storeHost(host: u32, size: u32, value: u64): void {
 export function loadSlow(cpu: u32, virtual: u64, size: u32): u64 {
   if ((u32(virtual) & 0xfff) + size > 4096) return loadSplit(cpu, virtual, size)
   const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + BANK_READ, virtual)
-  if (load<u64>(entry) == (virtual & ~0xfff)) return loadHost(u32(virtual) + load<u32>(entry, 8), size)
+  if (load<u64>(entry) == (virtual & ~0xfff)) {
+    if (TIMED) touchRead(cpu, u32(virtual) + load<u32>(entry, 8), size)
+    return loadHost(u32(virtual) + load<u32>(entry, 8), size)
+  }
   const physical = locate(cpu, virtual, size, ACCESS_LOAD)
   if (physical == FAILED) return 0
-  if (inRam(physical, size)) return loadHost(hostOf(physical), size)
+  if (inRam(physical, size)) {
+    if (TIMED) touchRead(cpu, hostOf(physical), size)
+    return loadHost(hostOf(physical), size)
+  }
   stopAtDevice(cpu, EXIT_IO_LOAD, virtual, physical, size, 0)
   return 0
 }
@@ -108,6 +124,10 @@ function loadSplit(cpu: u32, virtual: u64, size: u32): u64 {
   if (first == 0) return 0
   const second = locateMemory(cpu, virtual + below, size - below, ACCESS_LOAD)
   if (second == 0) return 0
+  if (TIMED) {
+    touchRead(cpu, first, below)
+    touchRead(cpu, second, size - below)
+  }
   let value: u64 = 0
   for (let index: u32 = 0; index < size; index++) {
     const host = index < below ? first + index : second + (index - below)
@@ -124,6 +144,7 @@ export function storeSlow(cpu: u32, virtual: u64, size: u32, value: u64): void {
   const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + BANK_WRITE, virtual)
   if ((load<u64>(entry) & ~FLAGGED) == (virtual & ~0xfff)) {
     const host = u32(virtual) + load<u32>(entry, 8)
+    if (TIMED) touchWrite(cpu, host, size)
     storeHost(host, size, value)
     afterStore(cpu, host, size)
     return
@@ -135,6 +156,7 @@ export function storeSlow(cpu: u32, virtual: u64, size: u32, value: u64): void {
     return
   }
   const host = hostOf(physical)
+  if (TIMED) touchWrite(cpu, host, size)
   storeHost(host, size, value)
   afterStore(cpu, host, size)
 }
@@ -146,6 +168,10 @@ function storeSplit(cpu: u32, virtual: u64, size: u32, value: u64): void {
   if (first == 0) return
   const second = locateMemory(cpu, virtual + below, size - below, ACCESS_STORE)
   if (second == 0) return
+  if (TIMED) {
+    touchWrite(cpu, first, below)
+    touchWrite(cpu, second, size - below)
+  }
   for (let index: u32 = 0; index < size; index++) {
     const host = index < below ? first + index : second + (index - below)
     store<u8>(host, u8(value >> u64(8 * index)))
@@ -183,6 +209,11 @@ export function loadReserved(cpu: u32, virtual: u64, size: u32): u64 {
   }
   const host = locateMemory(cpu, virtual, size, ACCESS_LOAD)
   if (host == 0) return 0
+  if (TIMED) {
+    touchRead(cpu, host, size)
+    // The other thread of the core could store without a word.
+    closeWriteFilter(coreOf(cpu), host >>> 6)
+  }
   store<u32>(cpu, host, LAYOUT_RESERVATION)
   return loadHost(host, size)
 }
@@ -194,6 +225,7 @@ export function storeConditional(cpu: u32, virtual: u64, size: u32, value: u64):
   const reserved = load<u32>(cpu, LAYOUT_RESERVATION)
   store<u32>(cpu, 0, LAYOUT_RESERVATION)
   if (reserved != host) return 1
+  if (TIMED) touchWrite(cpu, host, size)
   storeHost(host, size, value)
   afterStore(cpu, host, size)
   return 0

@@ -11,6 +11,9 @@ import { OP_PAGE_END, OP_STRADDLE } from "./operations"
 import { ALLOWED, PARTLY, protection } from "./protection"
 import { FAILED, accessFault, privilegeFor, toMachine, translate } from "./translate"
 import { NOWHERE } from "./records"
+import { TIMED } from "./fidelity"
+import { touchFetch } from "./timing-protocol"
+import { touchPage } from "./timing-tlb"
 
 function refuse(cpu: u32, virtual: u64): u32 {
   accessFault(ACCESS_FETCH)
@@ -37,6 +40,7 @@ export function fetchPage(cpu: u32, pc: u64): u32 {
     return 0
   }
   if (!inRam(machine & ~0xfff, 4096)) return refuse(cpu, pc)
+  if (TIMED) touchPage(cpu, pc, ACCESS_FETCH)
   const slot = slotFor(hostOf(machine))
   if (page == ALLOWED) {
     const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + BANK_FETCH, pc)
@@ -83,6 +87,10 @@ export function decodeStraddling(cpu: u32, pc: u64, slot: u32, ip: u32): u32 {
     return 0
   }
   if (!inRam(machine, 2)) return refuse(cpu, virtual)
+  if (TIMED) {
+    touchPage(cpu, virtual, ACCESS_FETCH)
+    touchFetch(cpu, hostOf(machine))
+  }
   const raw = u32(load<u16>(rawAt(slot, ip))) | (u32(load<u16>(hostOf(machine))) << 16)
   const scratch = u32(cpu + LAYOUT_SCRATCH)
   store<u32>(cpu, raw, LAYOUT_SCRATCH_RAW)

@@ -3,7 +3,9 @@ import {
   BANK_BYTES, BANK_COUNT, BANK_FETCH, BANK_INSTALLED, BANK_KEY_BYTES, BANK_READ, BANK_WRITE, CPU_BYTES, LAYOUT_BANK, LAYOUT_BANKS, LAYOUT_BANK_KEYS,
   LAYOUT_BANK_VICTIM, LAYOUT_DATA_PRIVILEGE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_MODE, LAYOUT_ROOT, LAYOUT_TRANSLATION_FLAGS, STATES, TLB_ENTRIES,
 } from "./layout" // prettier-ignore
+import { TIMED } from "./fidelity"
 import { cpuCount } from "./memory"
+import { flushTlb, flushTlbPage, siblingOf } from "./timing-tlb"
 
 const ARRAY_BYTES: u32 = TLB_ENTRIES * 16
 
@@ -65,12 +67,22 @@ export function selectTranslation(cpu: u32): void {
 
 /** Forgets all banks; the one in use is emptied, the others when they are used again. */
 export function flushAll(cpu: u32): void {
+  forgetBanks(cpu)
+  if (TIMED) {
+    flushTlb(cpu)
+    const sibling = siblingOf(cpu)
+    if (sibling != 0) forgetBanks(sibling)
+  }
+}
+
+function forgetBanks(cpu: u32): void {
   for (let bank: u32 = 0; bank < BANK_COUNT; bank++) store<u32>(keyOf(cpu, bank), 0)
   selectTranslation(cpu)
 }
 
 /** One page of every bank. A superpage lies in many entries, so a bank that holds one is forgotten whole. */
 export function flushPage(cpu: u32, virtual: u64): void {
+  if (TIMED) flushTlbPage(cpu, virtual)
   for (let bank: u32 = 0; bank < BANK_COUNT; bank++) {
     const key = keyOf(cpu, bank)
     if (load<u32>(key) == 0) continue

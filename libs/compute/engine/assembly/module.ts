@@ -1,9 +1,11 @@
 /** What the host calls. Arguments are addresses of state blocks; everything wider goes through the state block. */
 import { ACCESS_STORE, CPU_BYTES, FRAME_RESERVED, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_KIND, LAYOUT_EXIT_RETIRED, LAYOUT_PC, LAYOUT_RESERVATION, STATES } from "./layout"
 import { clearStopped } from "./access"
+import { TIMED } from "./fidelity"
 import { interpret } from "./interpreter"
 import { flushWritesOf } from "./look-up"
 import { clearWatchHit, cpuCount, setFrameFlag } from "./memory"
+import { beforeDeadline, beginStretch, endStretch } from "./timing-state"
 import { FAILED, failure, toMachine, translate } from "./translate"
 
 export { afterDeviceWrite, configure, setFrameFlag } from "./memory"
@@ -36,17 +38,20 @@ function unflagReservations(): void {
 const STRETCH: u32 = 1 << 18
 
 export function run(cpu: u32, budget: u32): void {
-  flagReservations(cpu)
+  // The timed build breaks reservations where a line changes hands.
+  if (!TIMED) flagReservations(cpu)
   clearStopped()
   clearWatchHit()
   let retired: u32 = 0
   do {
-    const stretch = min<u32>(budget - retired, STRETCH)
+    let stretch = min<u32>(budget - retired, STRETCH)
+    if (TIMED) stretch = beginStretch(cpu, stretch)
     interpret(cpu, load<u64>(cpu, LAYOUT_PC), stretch)
+    if (TIMED) endStretch(cpu, load<u32>(cpu, LAYOUT_EXIT_RETIRED))
     retired += load<u32>(cpu, LAYOUT_EXIT_RETIRED)
-  } while (retired < budget && load<u32>(cpu, LAYOUT_EXIT_KIND) == 0)
+  } while (retired < budget && load<u32>(cpu, LAYOUT_EXIT_KIND) == 0 && (!TIMED || beforeDeadline(cpu)))
   store<u32>(cpu, retired, LAYOUT_EXIT_RETIRED)
-  unflagReservations()
+  if (!TIMED) unflagReservations()
 }
 
 /** For the host's own look: machine address, or all ones with the cause in the exit fields. */

@@ -6,6 +6,7 @@ import { WasmEngine } from "./engine.ts"
 import { COMPARE_MEMORY_BYTES, firstDifference } from "./suite/compare.ts"
 import { DATA_POINTERS, generateProgram } from "@backplane/compute-riscv/generate"
 import { INTERLEAVE_MEMORY_BYTES, firstInterleavedDifference } from "./suite/interleave.ts"
+import { ENGINE_VARIANTS } from "./suite/variants.ts"
 import type { Extension } from "@backplane/compute-riscv/instruction"
 
 const EXTENSIONS: readonly (readonly Extension[])[] = [
@@ -19,11 +20,11 @@ const EXTENSIONS: readonly (readonly Extension[])[] = [
 const PROGRAMS = 60
 const INSTRUCTIONS = 300
 
-describe("random programs end as in the reference: registers, memory, pc and counts", () => {
+describe.each(ENGINE_VARIANTS)("random programs end as in the reference: registers, memory, pc and counts; $build", ({ build, make }) => {
   for (const extensions of EXTENSIONS) {
     it(extensions.join(" "), () => {
-      const engine = new WasmEngine({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 1 })
-      for (let program = 0; program < PROGRAMS; program++) {
+      const engine = make({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 1 })
+      for (let program = 0; program < (build === "functional" ? PROGRAMS : PROGRAMS / 4); program++) {
         const difference = firstDifference(engine, { extensions, instructions: INSTRUCTIONS, seed: `${extensions.join("")}-${program}` })
         expect(difference).toBeUndefined()
       }
@@ -81,9 +82,9 @@ describe("a CPU that moves to another engine in mid-run", () => {
   })
 })
 
-describe("two CPUs on one memory", () => {
+describe.each(ENGINE_VARIANTS)("two CPUs on one memory; $build", ({ make }) => {
   it("do in random slices what the reference does: LR, SC, AMOs and stores that break reservations", () => {
-    const engine = new WasmEngine({ memoryBytes: INTERLEAVE_MEMORY_BYTES, cpus: 2 })
+    const engine = make({ memoryBytes: INTERLEAVE_MEMORY_BYTES, cpus: 2 })
     for (let round = 0; round < 60; round++) expect(firstInterleavedDifference(engine, `interleave-${round}`)).toBeUndefined()
   })
 })

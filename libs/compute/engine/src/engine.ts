@@ -20,7 +20,8 @@ import {
   memoryMap,
 } from "./layout.ts"
 import { permissionBits } from "./permissions.ts"
-import { allocate, instantiate } from "./wasm-module.ts"
+import { EngineTiming, timingBytes } from "./engine-timing.ts"
+import { allocate, instantiate, isTimedBuild } from "./wasm-module.ts"
 import type {
   AccessKind,
   CpuState,
@@ -32,6 +33,7 @@ import type {
   Translation,
 } from "@backplane/compute-contract/engine"
 import type { MemoryMap } from "./layout.ts"
+import type { TimingParameters } from "@backplane/compute-contract/timing"
 import type { EngineFunctions } from "./wasm-module.ts"
 
 /** State blocks come before everything else in linear memory. */
@@ -43,15 +45,23 @@ const WASM_PAGE_BYTES = 65536
 const LITTLE = true
 const FAILED = 2n ** 64n - 1n
 
+/** Another build than the committed one: the timed one with its costs, or for tests of the tests one with a planted bug awake. */
+export interface EngineBuild {
+  readonly binary: Uint8Array<ArrayBuffer>
+  readonly planted?: number
+  readonly timing?: TimingParameters
+}
+
 export class WasmEngine implements Engine {
   readonly options: EngineOptions
+  /** Virtual time; null in the functional build, which has none. */
+  readonly timing: EngineTiming | null
   readonly #map: MemoryMap
   readonly #bytes: Uint8Array<ArrayBuffer>
   readonly #view: DataView
   readonly #functions: EngineFunctions
 
-  /** `build`: another than the committed one, and which of its planted bugs is awake: for tests of the tests. */
-  constructor(options: EngineOptions, build?: { readonly binary: Uint8Array<ArrayBuffer>; readonly planted?: number }) {
+  constructor(options: EngineOptions, build?: EngineBuild) {
     const { memoryBytes, cpus } = options
     assert(Number.isInteger(cpus) && cpus >= 1 && cpus <= CPUS_MAX, `cpus is 1…${CPUS_MAX}`)
     assert(
@@ -60,16 +70,30 @@ export class WasmEngine implements Engine {
     )
     this.options = options
     this.#map = memoryMap(memoryBytes, cpus)
-    const memory = allocate(this.#map.bytes / WASM_PAGE_BYTES)
+    const timedBytes = build?.timing === undefined ? 0 : timingBytes(build.timing, options)
+    const memory = allocate(Math.ceil((this.#map.bytes + timedBytes) / WASM_PAGE_BYTES))
     this.#bytes = new Uint8Array(memory.buffer)
     this.#view = new DataView(memory.buffer)
     this.#functions = instantiate(memory, build?.binary)
     if (build?.planted !== undefined) this.#functions.plant?.(build.planted)
     const { ram, frameFlags, frameSlots, slots, slotCount } = this.#map
     this.#functions.configure(ram, memoryBytes, frameFlags, frameSlots, slots, slotCount, cpus)
+    this.timing = this.#makeTiming(build?.timing)
     for (let cpu = 0; cpu < cpus; cpu++) {
       this.setTranslation(cpu, { mode: "bare", root: 0n, fetchPrivilege: 3, dataPrivilege: 3, sum: false, mxr: false })
     }
+  }
+
+  #makeTiming(timing: TimingParameters | undefined): EngineTiming | null {
+    if (timing === undefined) return null
+    const functions = this.#functions
+    assert(isTimedBuild(functions), "costs are given to the timed build only")
+    return new EngineTiming(timing, { ...this.options, view: this.#view, functions, at: this.#map.bytes })
+  }
+
+  /** The exit fields of a CPU that left while all ran together (`timing.runTogether`). */
+  lastExit(cpu: number): EngineExit {
+    return readExit(this.#view, this.#at(cpu))
   }
 
   run(cpu: number, budgetInstructions: number): EngineExit {

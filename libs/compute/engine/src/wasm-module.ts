@@ -33,6 +33,19 @@ export interface EngineFunctions {
   plant?(bug: number): void
 }
 
+/** What the timed build exports on top. */
+export interface TimedFunctions extends EngineFunctions {
+  configureTiming(header: number): void
+  runTogether(budget: number, until: bigint): number
+  retiredByAll(): number
+  shareFrame(frame: number): void
+  dropFrame(frame: number): void
+}
+
+export function isTimedBuild(functions: EngineFunctions): functions is TimedFunctions {
+  return "configureTiming" in functions && "runTogether" in functions && "dropFrame" in functions
+}
+
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 /** Plain base64 (RFC 4648), without line breaks. */
