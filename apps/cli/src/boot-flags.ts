@@ -58,7 +58,7 @@ export function addBootFlags(command: Command, steps: BootStep[]): Command {
       steps.push({ kind: "type", text })
       return text
     })
-    .option("--initrd <file>", "not built")
+    .option("--initrd <file>", "an initial RAM disk (for Linux: a cpio archive), put into RAM and told in the device tree")
     .option("--nodes <n>", "not built: more than one node")
     .option("--sim", "not built: a guest in the simulated machine")
     .option("--live", "not built: a guest on the running stack")
@@ -67,7 +67,6 @@ export function addBootFlags(command: Command, steps: BootStep[]): Command {
 
 /** Refuses what is not built, by name and with what to use instead. */
 export function planOf(flags: BootFlags): BootPlan {
-  if (flags.initrd !== undefined) throw refuse("--initrd", "a RAM disk is not built", "build it into the kernel image, or use --disk")
   if (flags.nodes !== undefined && flags.nodes !== "1") throw refuse("--nodes", "a guest over several nodes is not built", "leave it out")
   if (flags.sim === true || flags.live === true) {
     throw refuse(flags.sim === true ? "--sim" : "--live", "boot runs in this process only", "leave it out")

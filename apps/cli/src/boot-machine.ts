@@ -6,6 +6,7 @@ import { machineBytesFor, Vmm } from "@backplane/trap-vmm/vmm"
 import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import { readFile, readGuest } from "./guest-file.ts"
 import { refuse, type BootFlags, type BootPlan } from "./boot-flags.ts"
+import type { BoardOptions } from "@backplane/trap-board/board-types"
 import type { Console } from "@backplane/trap-board/console"
 import type { Ledger } from "@backplane/trap-vmm/ledger"
 import type { SystemCalls } from "@backplane/trap-vmm/system-calls"
@@ -26,18 +27,21 @@ const PAGE_BYTES = 4096
 const MEMORY_BYTES_MIN = 2 ** 20
 
 export function makeBootMachine(flags: BootFlags, { mode }: BootPlan): BootMachine {
-  const { cpus, memory: memoryBytes, append: bootArguments } = flags
+  const { cpus, memory: memoryBytes } = flags
   if (cpus > CPUS_MAX) throw refuse("--cpus", `${cpus} vCPUs are too many`, `give 1 to ${CPUS_MAX}`)
   if (memoryBytes % PAGE_BYTES !== 0 || memoryBytes < MEMORY_BYTES_MIN)
     throw refuse("--memory", `${memoryBytes} bytes cannot be`, "give whole pages of 4K, at least 1M")
   const machineBytes = mode === "native" ? memoryBytes : machineBytesFor({ memoryBytes, vcpus: cpus })
   if (machineBytes > MEMORY_BYTES_MAX) throw refuse("--memory", `the machine would need ${machineBytes} bytes`, "give less: 2G is possible")
   const image = readGuest(flags.kernel, memoryBytes)
-  if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus, ...(bootArguments !== undefined && { bootArguments }) }))
-    throw refuse("--memory", "the image leaves no room for the device tree at the end of RAM", "give more")
+  const told = toldOf(flags)
+  if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus, ...told })) {
+    const what = told.initialRamDisk === undefined ? "the device tree" : "the device tree and the RAM disk"
+    throw refuse("--memory", `the image leaves no room for ${what} at the end of RAM`, "give more")
+  }
   const disk = flags.disk === undefined ? null : new MemoryDisk(readFile(flags.disk))
   if (disk?.sectors === 0) throw refuse("--disk", `${flags.disk} is empty`, "give an image of at least one sector")
-  const options = { ...(disk !== null && { disks: [disk] }), ...(bootArguments !== undefined && { bootArguments }) }
+  const options = { ...(disk !== null && { disks: [disk] }), ...told }
   const engine = new WasmEngine({ memoryBytes: machineBytes, cpus })
   if (mode === "native") {
     const board = new Board(engine, image, options)
@@ -46,6 +50,13 @@ export function makeBootMachine(flags: BootFlags, { mode }: BootPlan): BootMachi
   const vm = new Vmm(engine).create({ image, vcpus: cpus, memoryBytes, mode, ...options })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
   return { ...facade(vm), virtual: { ledger: vm.ledger, systemCalls: vm.systemCalls }, exits: () => vm.ledger.exits(), disk }
+}
+
+/** What the kernel is told in the device tree. */
+function toldOf({ append, initrd }: BootFlags): Pick<BoardOptions, "bootArguments" | "initialRamDisk"> {
+  const initialRamDisk = initrd === undefined ? undefined : readFile(initrd)
+  if (initialRamDisk?.length === 0) throw refuse("--initrd", `${initrd} is empty`, "give a cpio archive, or leave it out")
+  return { ...(append !== undefined && { bootArguments: append }), ...(initialRamDisk !== undefined && { initialRamDisk }) }
 }
 
 function facade(machine: Pick<BootMachine, "run" | "instructions" | "console">): Pick<BootMachine, "run" | "instructions" | "console"> {

@@ -66,7 +66,6 @@ describe("boot", () => {
       [{ mode: "native", mmu: "shadow" }, "--mmu"],
       [{ trapPath: "bus" }, "--trap-path"],
       [{ nodes: "2" }, "--nodes"],
-      [{ initrd: "x" }, "--initrd"],
       [{ live: true }, "--live"],
     ]
     for (const [change, field] of cases) expect(() => planOf(flags(change))).toThrow(`${field}: `)

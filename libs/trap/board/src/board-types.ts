@@ -24,6 +24,8 @@ export interface BoardOptions {
   readonly disks?: readonly Disk[]
   /** The kernel's command line, told in the device tree. */
   readonly bootArguments?: string
+  /** An initial RAM disk: put into RAM whole, its place told in the device tree. */
+  readonly initialRamDisk?: Uint8Array
 }
 
 /** How a guest ended. `code` is 0 for success. */

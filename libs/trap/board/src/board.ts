@@ -55,7 +55,7 @@ export class Board {
   #uartUsed = false
 
   /** On an engine that nobody used before: boots an image, or goes on where a capture was made. */
-  constructor(engine: Engine, from: BootImage | BoardCapture, { disks = [], bootArguments }: BoardOptions = {}) {
+  constructor(engine: Engine, from: BootImage | BoardCapture, { disks = [], ...options }: BoardOptions = {}) {
     const state = "pages" in from ? stateOf(from) : null
     const { cpus } = engine.options
     this.engine = engine
@@ -68,12 +68,7 @@ export class Board {
     this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, index))
     this.#moments = this.harts.map((hart) => this.#momentOf(hart.index))
     if ("pages" in from) loadPages(engine, from)
-    else
-      boot(engine, from, {
-        harts: this.harts,
-        memoryBytes: engine.options.memoryBytes,
-        ...(bootArguments !== undefined && { bootArguments }),
-      })
+    else boot(engine, from, { ...options, harts: this.harts, memoryBytes: engine.options.memoryBytes })
     this.#start = from.start
     this.#sbi = from.start === "supervisor" ? new SbiService(engine, this.harts, this.console) : null
     const htif = "pages" in from ? state?.htif : htifOf(from)

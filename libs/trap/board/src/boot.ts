@@ -6,7 +6,7 @@ import { STCE } from "@backplane/trap-csr/interrupts"
 import { openPmp } from "@backplane/trap-csr/pmp"
 import { virtDeviceTree } from "@backplane/trap-devices/device-tree/virt-tree"
 import type { Engine } from "@backplane/compute-contract/engine"
-import type { BootImage } from "./board-types.ts"
+import type { BoardOptions, BootImage } from "./board-types.ts"
 import type { CsrFile } from "@backplane/trap-csr/csr-file"
 import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
 
@@ -17,27 +17,42 @@ const DELEGATED_INTERRUPTS = 0x222n
 /** Cycle, time and instret may be read below. */
 const COUNTERS = 7n
 
-/** Where the device tree goes: whole pages at the end of RAM. `undefined` when the image reaches into them. */
-export function placeDeviceTree(image: BootImage, memoryBytes: number, treeBytes: number): bigint | undefined {
-  const end = RAM_BASE + BigInt(memoryBytes)
-  const address = (end - BigInt(treeBytes)) & ~(PAGE - 1n)
-  return image.segments.every((segment) => segment.address + segment.memoryBytes <= address) ? address : undefined
-}
-
-/** Does image and device tree fit? Asked by the edge before a board is made, so that a person gets a message. */
-export function leavesRoomForDeviceTree(image: BootImage, machine: BootMachine): boolean {
-  return placeDeviceTree(image, machine.memoryBytes, treeOf(machine).length) !== undefined
-}
-
 /** What the device tree tells. */
-export interface BootMachine {
+export interface BootMachine extends Pick<BoardOptions, "bootArguments" | "initialRamDisk"> {
   readonly memoryBytes: number
   readonly cpus: number
-  readonly bootArguments?: string
 }
 
-function treeOf({ cpus, memoryBytes, bootArguments }: BootMachine): Uint8Array {
-  return virtDeviceTree({ harts: cpus, memoryBytes: BigInt(memoryBytes), ...(bootArguments === undefined ? {} : { bootArguments }) })
+/** What lies at the end of RAM, from its end down: the device tree, and below it the RAM disk. */
+export interface EndOfMemory {
+  readonly tree: Uint8Array
+  readonly treeAddress: bigint
+  readonly ramDisk: { readonly from: bigint; readonly data: Uint8Array } | null
+}
+
+/** Each on pages of its own. `undefined` when the image reaches into them. */
+export function placeEndOfMemory(image: BootImage, machine: BootMachine): EndOfMemory | undefined {
+  const { cpus, memoryBytes, bootArguments, initialRamDisk } = machine
+  const end = RAM_BASE + BigInt(memoryBytes)
+  const below = (at: bigint, bytes: number): bigint => (at - BigInt(bytes)) & ~(PAGE - 1n)
+  // The tree names the disk's place and the place depends on the size of the tree; all places have the same size in it.
+  const place = (ramDiskFrom: bigint): Uint8Array =>
+    virtDeviceTree({
+      harts: cpus,
+      memoryBytes: BigInt(memoryBytes),
+      ...(bootArguments !== undefined && { bootArguments }),
+      ...(initialRamDisk && { initialRamDisk: { from: ramDiskFrom, to: ramDiskFrom + BigInt(initialRamDisk.length) } }),
+    })
+  const treeAddress = below(end, place(0n).length)
+  const lowest = initialRamDisk === undefined ? treeAddress : below(treeAddress, initialRamDisk.length)
+  const fits = lowest >= RAM_BASE && image.segments.every((segment) => segment.address + segment.memoryBytes <= lowest)
+  if (!fits) return undefined
+  return { tree: place(lowest), treeAddress, ramDisk: initialRamDisk === undefined ? null : { from: lowest, data: initialRamDisk } }
+}
+
+/** Do image, RAM disk and device tree fit? Asked by the edge before a board is made, so that a person gets a message. */
+export function leavesRoomForDeviceTree(image: BootImage, machine: BootMachine): boolean {
+  return placeEndOfMemory(image, machine) !== undefined
 }
 
 /** What boot needs of a hart. */
@@ -55,20 +70,19 @@ export type BootTarget = Pick<Engine, "writeMemory" | "writePc" | "writeRegister
 export function boot(
   engine: BootTarget,
   image: BootImage,
-  { harts, ...options }: { readonly harts: readonly BootHart[]; readonly memoryBytes: number; readonly bootArguments?: string },
+  { harts, ...options }: Omit<BootMachine, "cpus"> & { readonly harts: readonly BootHart[] },
 ): void {
-  const { memoryBytes } = options
   for (const { address, data } of image.segments) engine.writeMemory(address, data) // RAM begins as zeros: nothing to clear
-  const tree = treeOf({ ...options, cpus: harts.length })
-  const treeAddress = placeDeviceTree(image, memoryBytes, tree.length)
-  assert(treeAddress !== undefined, "the image leaves room for the device tree")
-  engine.writeMemory(treeAddress, tree)
+  const end = placeEndOfMemory(image, { ...options, cpus: harts.length })
+  assert(end !== undefined, "the image leaves room for the device tree and the RAM disk")
+  engine.writeMemory(end.treeAddress, end.tree)
+  if (end.ramDisk !== null) engine.writeMemory(end.ramDisk.from, end.ramDisk.data)
   for (const hart of harts) {
     if (image.start === "supervisor") prepareSupervisor(hart)
     if (image.start === "supervisor" && hart.index !== 0) continue
     engine.writePc(hart.index, image.entry)
     engine.writeRegister(hart.index, 10, BigInt(hart.index))
-    engine.writeRegister(hart.index, 11, treeAddress)
+    engine.writeRegister(hart.index, 11, end.treeAddress)
     hart.refreshTranslation()
   }
 }

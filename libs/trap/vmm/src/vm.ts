@@ -241,15 +241,14 @@ export class Vm {
   #boot(): void {
     const { machineSwitch } = this.#place
     const vcpu = (index: number): Vcpu => defined(this.vcpus[index], "the vCPU exists")
-    const { image, memoryBytes, bootArguments } = this.#options
     boot(
       {
         writeMemory: (address, data) => this.memory.write(address, data),
         writePc: (index, pc) => machineSwitch.writePc(vcpu(index), pc),
         writeRegister: (index, register, value) => machineSwitch.writeRegister(vcpu(index), register, value),
       },
-      image,
-      { harts: this.vcpus, memoryBytes, ...(bootArguments === undefined ? {} : { bootArguments }) },
+      this.#options.image,
+      { ...this.#options, harts: this.vcpus },
     )
   }
 
