@@ -1,0 +1,85 @@
+/**
+ * The frame of one page at the node where it lies: serves it, takes newer bytes, does operations for others. Pure, without the bytes.
+ *
+ * It has no state of its own but two numbers, so that it can answer anything twice. Not here: the rights of that node's own CPUs.
+ */
+import type { Flow, Want } from "./flow.ts"
+import type { Protocol } from "./rules.ts"
+
+export interface FrameStore {
+  /** Serial of the last exclusive grant or operation whose writes are in the frame. */
+  version: number
+  /** By node: the last operation that was done for it, and what it found. */
+  operations: { txn: number; result: number }[]
+}
+
+export function newFrameStore(nodes: number): FrameStore {
+  return { version: 0, operations: Array.from({ length: nodes }, () => ({ txn: 0, result: 0 })) }
+}
+
+export interface StoreContext {
+  readonly protocol: Protocol
+  readonly epoch: number
+  /** In the model: what the frame holds. */
+  readonly value: number
+  /** Does the operation of this request in the frame; what it found. Called once for each. */
+  readonly operate: (node: number) => number
+}
+
+export type StoreEffect =
+  /** Take the bytes of the message at hand. */
+  { readonly kind: "take" } | { readonly kind: "send"; readonly to: "home" | number; readonly flow: Flow; readonly bytes: boolean }
+
+export function hearStore(context: StoreContext, store: FrameStore, flow: Flow): readonly StoreEffect[] {
+  const { epoch, protocol, value } = context
+  if (!protocol.rules.epochCounts(flow.epoch, epoch)) return []
+  switch (flow.kind) {
+    case "Fetch": {
+      const { serial, node, txn, want, acks } = flow
+      return [
+        {
+          kind: "send",
+          to: node,
+          flow: { kind: "Data", epoch, serial, node, txn, want, acks, version: store.version, value },
+          bytes: true,
+        },
+      ]
+    }
+    case "WriteBack":
+      return writeBack(context, store, flow)
+    case "OperateAtHome":
+      return [operate(context, store, flow)]
+    default:
+      throw new Error(`no frame store hears ${flow.kind}`)
+  }
+}
+
+function writeBack(
+  { protocol, epoch }: StoreContext,
+  store: FrameStore,
+  flow: Extract<Flow, { kind: "WriteBack" }>,
+): readonly StoreEffect[] {
+  const effects: StoreEffect[] = []
+  if (protocol.rules.storeTakes(flow.version, store.version)) {
+    store.version = flow.version
+    effects.push({ kind: "take" })
+  }
+  const { serial, from, put } = flow
+  const answer: Flow = put > 0 ? { kind: "Put", epoch, node: from, txn: put, bytes: true } : { kind: "Stored", epoch, serial, from }
+  effects.push({ kind: "send", to: "home", flow: answer, bytes: false })
+  return effects
+}
+
+function operate(
+  context: StoreContext,
+  store: FrameStore,
+  { serial, node, txn }: { readonly serial: number; readonly node: number; readonly txn: number; readonly want: Want },
+): StoreEffect {
+  const last = store.operations[node] ?? { txn: 0, result: 0 }
+  if (!context.protocol.rules.operationIsRepeated(txn, last.txn)) {
+    store.operations[node] = { txn, result: context.operate(node) }
+    store.version = serial
+  }
+  const { result } = store.operations[node] ?? last
+  return { kind: "send", to: node, flow: { kind: "Result", epoch: context.epoch, serial, node, txn, value: result }, bytes: false }
+}
