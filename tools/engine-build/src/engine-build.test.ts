@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { COMPARE_MEMORY_BYTES, firstDifference } from "@backplane/compute-engine/suite/compare"
 import { EXECUTION_LAWS } from "@backplane/compute-engine/suite/execution-laws"
+import { FRAME_RIGHTS_LAWS } from "@backplane/compute-engine/suite/frame-rights-laws"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "@backplane/compute-engine/suite/setting"
 import { SECOND_STAGE_LAWS } from "@backplane/compute-engine/suite/second-stage-laws"
 import { TRANSLATION_LAWS } from "@backplane/compute-engine/suite/translation-laws"
@@ -16,7 +17,7 @@ const EXTENSIONS = ["I", "M", "A", "C", "Zba", "Zbb", "Zbs"] as const
 
 /** Names of the laws that this build breaks. */
 function brokenLaws(build: { readonly binary: Uint8Array<ArrayBuffer>; readonly planted: number }): string[] {
-  const broken = [...EXECUTION_LAWS, ...TRANSLATION_LAWS, ...SECOND_STAGE_LAWS]
+  const broken = [...EXECUTION_LAWS, ...TRANSLATION_LAWS, ...SECOND_STAGE_LAWS, ...FRAME_RIGHTS_LAWS]
     .filter(({ check }) => check(new Setting(new WasmEngine({ memoryBytes: STAGE_MEMORY_BYTES, cpus: STAGE_CPUS }, build))) !== undefined)
     .map(({ law }) => law)
   const engine = new WasmEngine({ memoryBytes: COMPARE_MEMORY_BYTES, cpus: 1 }, build)

@@ -44,6 +44,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   rather("A and D go to the frame of the physical address", "translate.ts", "const machine = toMachine(cpu, at, 1)", "const machine = PLANTED ? at : toMachine(cpu, at, 1)"),
   rather("PMP is asked for machine addresses", "access.ts", "const page = protection(cpu, physical & ~0xfff,", "const page = protection(cpu, (PLANTED ? toMachine(cpu, physical, 0) : physical) & ~0xfff,"),
   rather("a machine-mode fetch is translated in mode refill", "translate.ts", "if (mode == MODE_BARE || privilege == 3) return virtual", "if (mode == MODE_BARE || (privilege == 3 && !(PLANTED && mode == MODE_REFILL))) return virtual"),
+  rather("rights to store are checked at the first look-up only", "frame-rights.ts", "if (rights == 2) return\n", "if (PLANTED || rights == 2) return\n"),
+  rather("decoded code outlives the rights to its frame", "look-up.ts", "if (slot != 0) flushSlot", "if (!PLANTED && slot != 0) flushSlot"),
+  rather("a frame leaves its reservations behind", "frame-rights.ts", "if (rights == 0) breakReservations", "if (!PLANTED && rights == 0) breakReservations"),
+  rather("A and D need no right to write", "memory.ts", "(write ? FRAME_ABSENT | FRAME_READ_ONLY : FRAME_ABSENT)", "(write && !PLANTED ? FRAME_ABSENT | FRAME_READ_ONLY : FRAME_ABSENT)"),
   rather("translations are not keyed by root", "look-up.ts", "&& load<u64>(key, 8) == root", "&& (PLANTED || load<u64>(key, 8) == root)"),
 ] // prettier-ignore
 

@@ -61,6 +61,21 @@ export type EngineExitBody =
       readonly write: boolean
       readonly instruction: number
     }
+  /**
+   * The frame of the machine `address` may not be used so (`setFrameRights`): by the access itself, or by the walk that reads a table or,
+   * with `write`, sets A and D there. Give the rights and run again.
+   */
+  | {
+      readonly kind: "frame"
+      readonly access: AccessKind
+      readonly address: bigint
+      readonly virtualAddress: bigint
+      readonly write: boolean
+      readonly instruction: number
+    }
+
+/** What the CPUs may do with a frame: see `setFrameRights`. */
+export type FrameRights = "none" | "read" | "write"
 
 /** 0 user, 1 supervisor, 3 machine: as in `mstatus.MPP`. */
 export type PrivilegeLevel = 0 | 1 | 3
@@ -163,6 +178,12 @@ export interface Engine {
   writeMemory(address: bigint, data: Uint8Array): void
   /** A store into the 4 KiB page of this physical address makes `run` return `watch` after it (HTIF's `tohost`). */
   watchPage(address: bigint, watched: "watched" | "unwatched"): void
+  /**
+   * What every CPU may do with the frame of this machine address; at first "write". An access that needs more leaves with `frame`. On
+   * return no CPU has a look-up entry or decoded code that allows more; with "none" its reservations are broken. The host itself may
+   * read and write it all the same.
+   */
+  setFrameRights(address: bigint, rights: FrameRights): void
   clearReservation(cpu: number): void
   /** Physical address of the last load-reserved while its reservation holds, else null. */
   readReservation(cpu: number): bigint | null

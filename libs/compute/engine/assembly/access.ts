@@ -3,7 +3,7 @@
  * Each returns its value with `stopped` false, or has filled in the exit fields of the state block and set `stopped`.
  */
 import {
-  ACCESS_LOAD, ACCESS_STORE, BANK_READ, BANK_WRITE, EXIT_EXCEPTION, EXIT_IO_LOAD, EXIT_IO_STORE, EXIT_STAGE_MISS, EXIT_TLB_MISS, LAYOUT_BANK, LAYOUT_EXIT_ADDRESS,
+  ACCESS_LOAD, ACCESS_STORE, BANK_READ, BANK_WRITE, EXIT_EXCEPTION, EXIT_FRAME, EXIT_IO_LOAD, EXIT_IO_STORE, EXIT_STAGE_MISS, EXIT_TLB_MISS, LAYOUT_BANK, LAYOUT_EXIT_ADDRESS,
   LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_DATA, LAYOUT_EXIT_KIND, LAYOUT_EXIT_VALUE, LAYOUT_EXIT_WIDTH, LAYOUT_RESERVATION,
 } from "./layout" // prettier-ignore
 import { entryOf } from "./look-up"
@@ -14,7 +14,7 @@ import { closeWriteFilter } from "./timing-cache"
 import { touchRead, touchWrite } from "./timing-protocol"
 import { coreOf } from "./timing-state"
 import { touchPage } from "./timing-tlb"
-import { FAILED, MISSING, STAGE_MISSING, accessFault, failure, missedAddress, missedWrite, privilegeFor, toMachine, translate } from "./translate"
+import { FAILED, FRAME_MISSING, MISSING, STAGE_MISSING, accessFault, failure, missedAddress, missedWrite, privilegeFor, toMachine, translate } from "./translate"
 
 export let stopped: bool = false
 
@@ -34,8 +34,8 @@ export function stopWithFailure(cpu: u32, access: u32, virtual: u64): void {
   stopWithException(cpu, failure, virtual)
   if (failure < MISSING) return
   store<u32>(cpu, access, LAYOUT_EXIT_CAUSE)
-  if (failure == STAGE_MISSING) {
-    store<u32>(cpu, EXIT_STAGE_MISS, LAYOUT_EXIT_KIND)
+  if (failure == STAGE_MISSING || failure == FRAME_MISSING) {
+    store<u32>(cpu, failure == FRAME_MISSING ? EXIT_FRAME : EXIT_STAGE_MISS, LAYOUT_EXIT_KIND)
     store<u64>(cpu, missedAddress, LAYOUT_EXIT_ADDRESS)
     store<u32>(cpu, missedWrite, LAYOUT_EXIT_WIDTH)
   } else store<u32>(cpu, EXIT_TLB_MISS, LAYOUT_EXIT_KIND)

@@ -32,6 +32,36 @@ export function flushWritesOf(cpu: u32): void {
   }
 }
 
+/** The host took rights to a frame: no CPU keeps a way to it. `slot`: its decoded page, or 0; `write`: only the ways to store. */
+export function flushFrame(host: u32, slot: u32, write: u32): void {
+  for (let index: u32 = 0; index < cpuCount; index++) {
+    const cpu = STATES + index * CPU_BYTES
+    for (let bank: u32 = 0; bank < BANK_COUNT; bank++) {
+      if (load<u32>(keyOf(cpu, bank)) == 0) continue
+      const base = cpu + LAYOUT_BANKS + bank * BANK_BYTES
+      flushWays(base + BANK_WRITE, host)
+      if (write) continue
+      flushWays(base + BANK_READ, host)
+      if (slot != 0) flushSlot(base + BANK_FETCH, slot)
+    }
+  }
+}
+
+/** Entries that lead to this frame, under whatever address. */
+function flushWays(array: u32, host: u32): void {
+  for (let entry = array; entry < array + ARRAY_BYTES; entry += 16) {
+    const tag = load<u64>(entry)
+    // An addend is the host address less the virtual one; the low bits of a tag may mark it as flagged.
+    if (tag != -1 && (u32(tag) & ~0xfff) + load<u32>(entry, 8) == host) store<u64>(entry, -1)
+  }
+}
+
+function flushSlot(array: u32, slot: u32): void {
+  for (let entry = array; entry < array + ARRAY_BYTES; entry += 16) {
+    if (load<u64>(entry) != -1 && load<u32>(entry, 8) == slot) store<u64>(entry, -1)
+  }
+}
+
 /** A decoded page lost its slot. */
 export function flushFetches(): void {
   for (let index: u32 = 0; index < cpuCount; index++) {

@@ -2,7 +2,7 @@
  * What all CPUs of a node share: RAM, the flags of its frames, and reservations.
  * AssemblyScript, not TypeScript. The layout is src/layout.ts; its numbers come from "./layout", made when this is built.
  */
-import { CPU_BYTES, FRAME_CODE, FRAME_RESERVED, FRAME_WATCHED, GRANULE_BYTES, LAYOUT_RESERVATION, STATES } from "./layout"
+import { CPU_BYTES, FRAME_ABSENT, FRAME_CODE, FRAME_READ_ONLY, FRAME_RESERVED, FRAME_WATCHED, GRANULE_BYTES, LAYOUT_RESERVATION, STATES } from "./layout"
 import { forgetCode } from "./code-cache"
 
 export const RAM_BASE: u64 = 0x80000000
@@ -50,6 +50,13 @@ export function hostOf(physical: u64): u32 {
 @inline
 export function flagsOf(host: u32): u32 {
   return load<u8>(frameFlags + ((host - ram) >>> 12))
+}
+
+/** May the CPUs not read this frame, or not write it though they must? */
+// @ts-ignore: decorator
+@inline
+export function lacksRights(host: u32, write: u32): bool {
+  return (flagsOf(host) & (write ? FRAME_ABSENT | FRAME_READ_ONLY : FRAME_ABSENT)) != 0
 }
 
 /** Bookkeeping after bytes of one frame changed, by CPU `writer` or by a device (0). Only frames with a flag need it. */

@@ -10,6 +10,7 @@ import { FAILED, failure, toMachine, translate } from "./translate"
 
 export { afterDeviceWrite, configure, setFrameFlag } from "./memory"
 export { flushAll, flushPage, flushWrites, selectTranslation } from "./look-up"
+export { setFrameRights } from "./frame-rights"
 export { installTranslation } from "./install"
 
 /** Addresses whose frames are flagged for the run under way: at most one per CPU. */

@@ -7,14 +7,16 @@ import {
   LAYOUT_SECOND_STAGE, LAYOUT_TRANSLATION_FLAGS, MODE_BARE, MODE_REFILL, PROTECTION_EXECUTE, PROTECTION_READ, PROTECTION_WRITE,
 } from "./layout" // prettier-ignore
 import { entryOf, noteSuperpage } from "./look-up"
-import { RAM_BASE, afterStore, hostOf, inRam } from "./memory"
+import { RAM_BASE, afterStore, hostOf, inRam, lacksRights } from "./memory"
 import { ALLOWED, protection } from "./protection"
 
 /** Why `translate` failed: an exception cause, MISSING (mode refill) or STAGE_MISSING (no entry of the second stage). */
 export let failure: u32 = 0
 export const MISSING: u32 = 0x100
 export const STAGE_MISSING: u32 = 0x101
-/** With STAGE_MISSING: the physical address that has no entry, and whether it must allow a store. */
+/** The frame is there, but the host has taken the rights to it (`setFrameRights`). */
+export const FRAME_MISSING: u32 = 0x102
+/** With STAGE_MISSING: the physical address that has no entry; with FRAME_MISSING the machine address; and whether it must allow a store. */
 export let missedAddress: u64 = 0
 export let missedWrite: u32 = 0
 export const FAILED: u64 = 0xffff_ffff_ffff_ffff
@@ -59,11 +61,20 @@ function stageMissing(physical: u64, write: u32): u64 {
   return fail(STAGE_MISSING)
 }
 
+/** The last step of every access: to a machine address whose frame the host lets the CPUs use. FAILED with `failure` set. */
+export function toMachine(cpu: u32, physical: u64, write: u32): u64 {
+  const machine = secondStage(cpu, physical, write)
+  if (machine == FAILED || !inRam(machine, 1) || !lacksRights(hostOf(machine), write)) return machine
+  missedAddress = machine
+  missedWrite = write
+  return fail(FRAME_MISSING)
+}
+
 /**
  * The second stage: physical → machine through the VMM's tables, which have the form of Sv39's. What lies below RAM are devices and stays
  * what it is. FAILED with `failure` set where there is no entry, or none that allows a store.
  */
-export function toMachine(cpu: u32, physical: u64, write: u32): u64 {
+function secondStage(cpu: u32, physical: u64, write: u32): u64 {
   const root = load<u64>(cpu, LAYOUT_SECOND_STAGE)
   if (root == 0 || physical < RAM_BASE) return physical
   if (physical >> 39) return stageMissing(physical, write)

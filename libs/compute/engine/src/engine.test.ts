@@ -1,6 +1,7 @@
 /** Every law of the engine suite, on the engine in every build. */
 import { describe, expect, it } from "vitest"
 import { EXECUTION_LAWS } from "./suite/execution-laws.ts"
+import { FRAME_RIGHTS_LAWS } from "./suite/frame-rights-laws.ts"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "./suite/setting.ts"
 import { SECOND_STAGE_LAWS } from "./suite/second-stage-laws.ts"
 import { TRANSLATION_LAWS } from "./suite/translation-laws.ts"
@@ -10,6 +11,7 @@ describe.each(ENGINE_VARIANTS)("$build", ({ make }) => {
   describe.each([
     { of: "translation", laws: TRANSLATION_LAWS },
     { of: "the second stage", laws: SECOND_STAGE_LAWS },
+    { of: "rights to frames", laws: FRAME_RIGHTS_LAWS },
     { of: "execution", laws: EXECUTION_LAWS },
   ])("$of", ({ laws }) => {
     it.each(laws)("$law", ({ check }) => {

@@ -28,6 +28,7 @@ import type {
   Engine,
   EngineExit,
   EngineOptions,
+  FrameRights,
   InstalledTranslation,
   ProtectionRegion,
   Translation,
@@ -43,6 +44,7 @@ export const MEMORY_BYTES_MAX = 3 * 2 ** 30
 const REGISTERS = 32
 const WASM_PAGE_BYTES = 65536
 const LITTLE = true
+const FRAME_RIGHTS: Readonly<Record<FrameRights, number>> = { none: 0, read: 1, write: 2 }
 const FAILED = 2n ** 64n - 1n
 
 /** Another build than the committed one: the timed one with its costs, or for tests of the tests one with a planted bug awake. */
@@ -243,6 +245,10 @@ export class WasmEngine implements Engine {
   watchPage(address: bigint, watched: "watched" | "unwatched"): void {
     this.#functions.setFrameFlag(this.#host(address, 1), FRAME_WATCHED, watched === "watched" ? 1 : 0)
     this.#functions.flushWrites()
+  }
+
+  setFrameRights(address: bigint, rights: FrameRights): void {
+    this.#functions.setFrameRights(this.#host(address & ~BigInt(PAGE_BYTES - 1), PAGE_BYTES), FRAME_RIGHTS[rights])
   }
 
   clearReservation(cpu: number): void {

@@ -63,18 +63,24 @@ export function readExit(view: DataView, at: number): EngineExit {
         instruction,
       }
     case EXIT.STAGE_MISS:
-      return {
-        kind: "stage-miss",
-        pc,
-        retired,
-        access: accessKind(word(LAYOUT.EXIT_CAUSE)),
-        address: double(LAYOUT.EXIT_ADDRESS),
-        virtualAddress: double(LAYOUT.EXIT_VALUE),
-        write: word(LAYOUT.EXIT_WIDTH) === 1,
-        instruction,
-      }
+      return { kind: "stage-miss", pc, retired, instruction, ...readMiss(view, at) }
+    case EXIT.FRAME:
+      return { kind: "frame", pc, retired, instruction, ...readMiss(view, at) }
     default:
       return unreachable(kind)
+  }
+}
+
+/** Where the last step to a machine address failed. */
+function readMiss(
+  view: DataView,
+  at: number,
+): { readonly access: AccessKind; readonly address: bigint; readonly virtualAddress: bigint; readonly write: boolean } {
+  return {
+    access: accessKind(view.getUint32(at + LAYOUT.EXIT_CAUSE, LITTLE)),
+    address: view.getBigUint64(at + LAYOUT.EXIT_ADDRESS, LITTLE),
+    virtualAddress: view.getBigUint64(at + LAYOUT.EXIT_VALUE, LITTLE),
+    write: view.getUint32(at + LAYOUT.EXIT_WIDTH, LITTLE) === 1,
   }
 }
 

@@ -85,6 +85,9 @@ export const FRAME_CODE = 1
 export const FRAME_WATCHED = 2
 /** Another CPU holds a reservation in it. */
 export const FRAME_RESERVED = 4
+/** The host allows no access, or no store: an access that needs it leaves (`setFrameRights`). */
+export const FRAME_ABSENT = 8
+export const FRAME_READ_ONLY = 16
 
 /** Bytes of a reservation set. */
 export const GRANULE_BYTES = 64
@@ -99,7 +102,7 @@ export const PAGE_BYTES = 4096
 /** The first 64 KiB belong to the module's own constants. */
 export const STATES = 65536
 
-export const EXIT = { BUDGET: 0, EXCEPTION: 1, SYSTEM: 2, IO_LOAD: 3, IO_STORE: 4, WATCH: 5, TLB_MISS: 6, STAGE_MISS: 7 } as const
+export const EXIT = { BUDGET: 0, EXCEPTION: 1, SYSTEM: 2, IO_LOAD: 3, IO_STORE: 4, WATCH: 5, TLB_MISS: 6, STAGE_MISS: 7, FRAME: 8 } as const
 export const MODE = { BARE: 0, SV39: 1, REFILL: 2 } as const
 export const ACCESS = { FETCH: 0, LOAD: 1, STORE: 2 } as const
 

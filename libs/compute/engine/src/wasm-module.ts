@@ -29,6 +29,8 @@ export interface EngineFunctions {
   translateFor(cpu: number, virtual: bigint, access: number): bigint
   afterDeviceWrite(host: number, size: number): void
   setFrameFlag(host: number, flag: number, on: number): void
+  /** 0 none, 1 read, 2 write. */
+  setFrameRights(host: number, rights: number): void
   /** Only in builds with planted bugs: wakes one. */
   plant?(bug: number): void
 }

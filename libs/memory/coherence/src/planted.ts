@@ -53,7 +53,7 @@ export const PLANTED_PROTOCOLS: readonly PlantedProtocol[] = [
   rule("the home's serial stands still", { nextSerial: (last) => Math.max(1, last) }),
   // The node's table
   node("acknowledged before the TLB is clean", "S", "Inv", { next: "I", actions: ["forget", "ack"] }),
-  node("not acknowledged", "S", "Inv", { next: "I", actions: ["noRights", "forget"] }),
+  node("a lost acknowledgement is not given again", "I", "InvAgain", { next: "I", actions: [] }),
   node("an upgrade keeps the copy that it lost", "SM_A", "Inv", { next: "SM_A", actions: ["ack"] }),
   node("a downgrade is not written back", "M", "FwdS", { next: "S", actions: ["readRights", "data", "clean"] }),
   node("a downgrade keeps the writable TLB entry", "M", "FwdS", { next: "S", actions: ["data", "writeBack"] }),

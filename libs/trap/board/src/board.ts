@@ -277,6 +277,9 @@ export class Board {
       case "stage-miss":
         assert(false, "the native machine has no second stage")
         return
+      case "frame":
+        assert(false, "the native machine has all rights to its frames")
+        return
       default:
         unreachable(exit)
     }

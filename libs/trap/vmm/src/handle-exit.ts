@@ -53,6 +53,9 @@ export function exitHandler(vm: VmParts): HandleExit {
       case "stage-miss":
         assert(false, "nobody asked for a second stage")
         return retry("stage-miss")
+      case "frame":
+        assert(false, "this node has all rights to the frames of its VMs")
+        return retry("frame")
       default:
         return unreachable(exit)
     }

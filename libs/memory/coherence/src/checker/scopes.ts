@@ -45,3 +45,8 @@ export const SCOPES: readonly Scope[] = [
     pages: 2,
   },
 ]
+
+/** Those in which a bug that needs this can show at all. */
+export function scopesFor(needs: "operations" | "evictions" | "crashes"): readonly Scope[] {
+  return SCOPES.filter(({ evictions, crashes }) => needs === "operations" || (needs === "evictions" ? evictions : crashes) > 0)
+}
