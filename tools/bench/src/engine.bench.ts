@@ -9,6 +9,7 @@
 import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { assert } from "@backplane/foundation-base/assert"
+import { commandCpuSeconds, installed } from "./command-cpu.ts"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
 import { figureOf, interleaved } from "./rounds.ts"
 
@@ -40,20 +41,6 @@ function exec(image: string): ExecReport {
   return report
 }
 
-/** CPU seconds of a whole command and its threads: the shell's `times` says what its children took. */
-function commandCpuSeconds(command: readonly string[]): number {
-  const quoted = command.map((word) => `'${word}'`).join(" ")
-  const run = spawnSync("sh", ["-c", `${quoted} >/dev/null 2>&1; times`], { encoding: "utf8", timeout: DEADLINE_MS })
-  const [user = 0, system = 0] = [...(run.stdout.trim().split("\n").at(-1) ?? "").matchAll(/(\d+)m([\d.]+)s/g)].map(
-    ([, minutes, seconds]) => Number(minutes) * 60 + Number(seconds),
-  )
-  return user + system
-}
-
-function qemuInstalled(): boolean {
-  return spawnSync(QEMU, ["--version"]).status === 0
-}
-
 function wallMilliseconds(work: () => unknown): number {
   const started = performance.now()
   work()
@@ -71,7 +58,7 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
   // The shell's clock has steps of 10 ms: below one of them nothing is known.
   const theirs = (): number =>
     instructions / Math.max(0.01, commandCpuSeconds([QEMU, ...QEMU_ARGS, LONG]) - commandCpuSeconds([QEMU, ...QEMU_ARGS, SHORT])) / 1e6
-  const withQemu = qemuInstalled()
+  const withQemu = installed(QEMU)
   if (!withQemu) options.progress(`${QEMU} is not installed: no ratio (Debian: apt-get install qemu-system-misc)`)
   const speed = await interleaved({ ours, theirs: withQemu ? theirs : () => 1 }, options)
   const start = await interleaved(

@@ -21,7 +21,8 @@
 #define CALL_STATUS 18
 #define CALL_ARGUMENTS 19
 #define CALL_HALT 20
-#define CALLS 21
+#define CALL_BALLOON 21
+#define CALLS 22
 
 #define FILES_MAX 8
 #define SECTOR 512

@@ -37,7 +37,8 @@ void *frame_take_dirty(void) {
 /* Nobody may see what another process left behind. */
 void *frame_take(void) {
   void *frame = frame_take_dirty();
-  if (frame != 0) memset(frame, 0, PAGE);
+  /* A hypervisor clears pages too before it gives them away, and knows which were never touched: it is asked, if there is one. */
+  if (frame != 0 && !(para && para_zero_page(frame))) memset(frame, 0, PAGE);
   return frame;
 }
 
@@ -60,6 +61,25 @@ void frame_release(void *frame) {
     listed++;
   }
   unlock(&frames_lock);
+}
+
+/* Gives pages to the hypervisor, who has a use for them elsewhere, or takes them back (negative). How many were, before or now, away. */
+#define LIST_MAX 512
+static uint64 away[LIST_MAX] __attribute__((aligned(8)));
+static int away_count;
+int balloon_change(int pages) {
+  int went = 0;
+  if (!para) return -1;
+  for (; went < pages && away_count < LIST_MAX; went++) {
+    void *frame = frame_take_dirty();
+    if (frame == 0) break;
+    away[away_count++] = physical(frame);
+  }
+  if (went > 0 && !para_balloon(&away[away_count - went], went, 1)) panic("the hypervisor does not take the pages");
+  int back = pages < 0 ? (-pages < away_count ? -pages : away_count) : 0;
+  if (back > 0 && para_balloon(&away[away_count - back], back, 0))
+    for (; back > 0; back--) frame_release(kernel_view(away[--away_count]));
+  return away_count;
 }
 
 int frame_owners(void *frame) { return counted(frame) ? *owners_of(frame) : 2; }

@@ -23,6 +23,7 @@ struct machine {
   uint64 virtio[DISKS_MAX];
   int virtio_interrupt[DISKS_MAX];
   char arguments[512];
+  int has_hypervisor;
 };
 extern struct machine machine;
 void read_device_tree(const void *tree);
@@ -86,12 +87,14 @@ typedef uint64 entry;
 #define ENTRY_COPY (1 << 8)        /* ours: writable after a copy */
 #define ENTRY_SHARED (1 << 9)      /* ours: a child gets the same frame, not a copy */
 extern entry kernel_table[];
+extern char refill[];
 enum access { LOADING, STORING, EXECUTING };
 struct process;
 entry *table_new(void);
 void table_free(entry *root);
 int table_copy(entry *from, entry *to);
-void table_use(entry *root);
+void space_enter(struct process *);   /* this hart sees what that process sees */
+void space_leave(void);               /* this hart sees the kernel only */
 int page_fault(struct process *, uint64 address, enum access);
 int share_pages(struct process *, int pages);
 void heap_shrink(struct process *, uint64 from, uint64 to);
@@ -119,6 +122,8 @@ struct process {
   const void *waits_for;           /* whoever sleeps, sleeps on some address */
   uint64 wakes_at;                 /* a sleeper with a clock; NEVER otherwise */
   entry *root;
+  uint32 space;                    /* software TLB: what its translations are tagged with; 0: none yet */
+  struct cpu *space_cpu;           /* and the hart where they are */
   uint64 heap_end;
   int shared_pages;
   void *stack;                     /* kernel stack: one frame, its top is `frame` */
@@ -129,9 +134,14 @@ struct process {
   uint64 ran_ticks, began_at;
 };
 #define PROCESSES_MAX 64
+#define CHANGES_MAX 32
 extern struct process processes[PROCESSES_MAX];
 extern struct lock table_lock;
 struct cpu {
+  struct { uint64 t5, t6, root, t3, t4; } refill __attribute__((aligned(64)));   /* software TLB: refill.S knows the order */
+  uint32 generation;
+  struct { uint64 address, value; } changes[CHANGES_MAX] __attribute__((aligned(8))); /* of page tables, for the hypervisor: paging.c */
+  int changes_count;
   struct process *current;
   struct process idle;
   uint64 hart_id, slice_end;
@@ -198,6 +208,11 @@ int pipe_make(struct file **reading, struct file **writing);
 extern int para;
 void para_begin(void);
 void para_yield(void);
+int para_zero_page(void *frame);
+int para_change_tables(const void *list, int count);
+void para_switch(uint64 satp);
+int para_balloon(void *list, int count, int out);
+int balloon_change(int pages);
 
 /* Bytes and text: memory.c. */
 void *memset(void *, int, size_t);

@@ -25,5 +25,20 @@
 #define SSTATUS_SIE (1 << 1)
 #define SSTATUS_SPIE (1 << 5)
 #define SSTATUS_SPP (1 << 8)
-#define SATP_SV39 (8ull << 60)
+#ifdef __ASSEMBLER__
+#define WIDE(number) number
+#else
+#define WIDE(number) number##ull
+#endif
+#define SATP_SV39 (WIDE(8) << 60)
+#define SATP_SOFTTLB (WIDE(14) << 60)
+
+/* The software TLB (libs/trap/vmm/software-tlb.md): supervisor CSRs for custom use. */
+#define TLB_TAG 0x5c0
+#define TLB_INDEX 0x5c1
+#define TLB_WIRED 0x5c3
+#define TLB_WRITE_RANDOM 0x5c4
+#define TLB_WRITE_INDEXED 0x5c5
+#define TLB_VECTOR 0x5c8
+#define TLB_FRAME 0x5c9
 #endif

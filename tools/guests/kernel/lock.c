@@ -12,14 +12,18 @@ void choose_locks(void) {
 }
 
 /* Waiting reads; only a try writes. So that many waiters share the line of the lock in their caches until it is given back. */
+#define PATIENCE 256 /* then the holder is probably not running at all: under a hypervisor harts are preempted */
+static void wait_once(uint64 *waited) {
+  if (++*waited % PATIENCE == 0) para_yield();
+}
 static void take(struct lock *it) {
   uint64 waited = 0;
   if (tickets) {
     uint32 mine = __atomic_fetch_add(&it->next, 1, __ATOMIC_RELAXED);
-    while (__atomic_load_n(&it->serving, __ATOMIC_ACQUIRE) != mine) waited++;
+    while (__atomic_load_n(&it->serving, __ATOMIC_ACQUIRE) != mine) wait_once(&waited);
   } else {
     while (__atomic_exchange_n(&it->held, 1, __ATOMIC_ACQUIRE) != 0)
-      do waited++;
+      do wait_once(&waited);
       while (it->held != 0);
   }
   it->taken++;

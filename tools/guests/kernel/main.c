@@ -6,6 +6,11 @@ static volatile int harts_running = 1;
 static void hart_begins(struct cpu *cpu) {
   cpu->current = &cpu->idle;
   csr_write(scounteren, 7); /* programs may read the clock and count their own instructions */
+#ifdef SOFTTLB
+  csr_write(0x5c9, physical(&cpu->refill)); /* TLB_FRAME */
+  csr_write(0x5c8, refill);                 /* TLB_VECTOR */
+  space_leave();
+#endif
   clock_begin();
   plic_begin_hart(cpu);
 }

@@ -11,7 +11,32 @@
 static void *frame_of(entry it) { return kernel_view(it >> 10 << 12); }
 static entry entry_for(const void *frame, uint64 flags) { return physical(frame) >> 12 << 10 | flags; }
 static int is_leaf(entry it) { return (it & (ENTRY_READ | ENTRY_WRITE | ENTRY_EXECUTE)) != 0; }
-static void forget(uint64 address) { __asm__ volatile("sfence.vma %0, zero" ::"r"(address) : "memory"); }
+static void forget_all(void) { __asm__ volatile("sfence.vma" ::: "memory"); }
+
+/* Changes to a table that may be in use go through here, and are in force when `changed` returns. Bare, that is a store each and a fence;
+ * with a hypervisor below that listens, all of them are one call, where it would else have to notice the stores one by one. */
+static void tell(struct cpu *cpu) {
+  if (cpu->changes_count > 0) para_change_tables(cpu->changes, cpu->changes_count);
+  cpu->changes_count = 0;
+}
+static void change(entry *it, entry value) {
+  struct cpu *cpu = this_cpu();
+  if (!para) {
+    *it = value;
+    return;
+  }
+  cpu->changes[cpu->changes_count].address = physical(it);
+  cpu->changes[cpu->changes_count++].value = value;
+  if (cpu->changes_count == CHANGES_MAX) tell(cpu);
+}
+static void changed_all(void) {
+  if (para) tell(this_cpu());
+  else forget_all();
+}
+static void changed(uint64 address) {
+  if (para) tell(this_cpu());
+  else __asm__ volatile("sfence.vma %0, zero" ::"r"(address) : "memory");
+}
 
 entry *table_new(void) {
   entry *root = frame_take();
@@ -19,10 +44,44 @@ entry *table_new(void) {
   return root;
 }
 
-void table_use(entry *root) {
-  csr_write(satp, SATP_SV39 | physical(root) >> 12);
-  __asm__ volatile("sfence.vma" ::: "memory");
+#ifdef SOFTTLB
+/* The TLB keeps translations of many processes, told apart by a tag of 16 bits. A process that comes to a hart gets a new tag unless the last
+ * place where it ran was here: what it left behind elsewhere may be stale, and so is never met again. After 65535 tags they begin anew, and
+ * every hart forgets all before it uses one of the new generation. Called with the table locked, or for the present process. */
+#define TAGS 0x10000
+void space_enter(struct process *it) {
+  static uint32 last = TAGS;
+  struct cpu *cpu = this_cpu();
+  if (it->space / TAGS != last / TAGS || it->space_cpu != cpu) {
+    do it->space = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    while (it->space % TAGS == 0);   /* 0 is the kernel's */
+    it->space_cpu = cpu;
+  }
+  if (cpu->generation != it->space / TAGS) {
+    forget_all();
+    cpu->generation = it->space / TAGS;
+  }
+  cpu->refill.root = physical(it->root);
+  csr_write(satp, SATP_SOFTTLB | (uint64)(it->space % TAGS) << 44);
 }
+void space_leave(void) {
+  this_cpu()->refill.root = physical(kernel_table);
+  csr_write(satp, SATP_SOFTTLB);
+}
+#else
+/* One tag for all: so each switch forgets, and no translation of a process is ever left on a hart that it has gone from. */
+static void use(entry *root) {
+  uint64 satp = SATP_SV39 | physical(root) >> 12;
+  if (para) {
+    para_switch(satp);
+    return;
+  }
+  csr_write(satp, satp);
+  forget_all();
+}
+void space_enter(struct process *it) { use(it->root); }
+void space_leave(void) { use(kernel_table); }
+#endif
 
 /* The entry of the lowest level for an address, with the tables on the way if `makes`. 0: not there, or no memory. */
 static entry *find(entry *table, uint64 address, int makes) {
@@ -53,9 +112,11 @@ static int copy_below(entry *from, entry *to, int count) {
   for (int n = 0; n < count; n++) {
     if (!(from[n] & ENTRY_VALID)) continue;
     if (is_leaf(from[n])) {
-      if ((from[n] & ENTRY_WRITE) && !(from[n] & ENTRY_SHARED)) from[n] = (from[n] & ~(entry)ENTRY_WRITE) | ENTRY_COPY;
-      frame_share(frame_of(from[n]));
-      to[n] = from[n];
+      entry both = from[n];
+      if ((both & ENTRY_WRITE) && !(both & ENTRY_SHARED)) both = (both & ~(entry)ENTRY_WRITE) | ENTRY_COPY;
+      if (both != from[n]) change(&from[n], both);
+      frame_share(frame_of(both));
+      to[n] = both;
     } else {
       entry *lower = frame_take();
       if (lower == 0) return 0;
@@ -67,7 +128,7 @@ static int copy_below(entry *from, entry *to, int count) {
 }
 int table_copy(entry *from, entry *to) {
   int done = copy_below(from, to, KERNEL_ROOT_FIRST);
-  __asm__ volatile("sfence.vma" ::: "memory"); /* the parent's rights shrank */
+  changed_all(); /* the parent's rights shrank */
   return done;
 }
 
@@ -88,36 +149,30 @@ static entry first_touch(struct process *process, uint64 address) {
   return frame == 0 ? 0 : entry_for(frame, USER_LEAF | ENTRY_WRITE | ENTRY_DIRTY);
 }
 
-static int copy_on_write(entry *it) {
-  void *old = frame_of(*it);
-  uint64 flags = (*it & 0x3ff & ~(entry)ENTRY_COPY) | ENTRY_WRITE | ENTRY_DIRTY;
+/* The entry with a frame of its own, or 0. */
+static entry own_copy(entry shared) {
+  void *old = frame_of(shared);
+  uint64 flags = (shared & 0x3ff & ~(entry)ENTRY_COPY) | ENTRY_WRITE | ENTRY_DIRTY;
   /* The others are gone: nobody left to be disturbed. */
-  if (frame_owners(old) == 1) {
-    *it = entry_for(old, flags);
-    return 1;
-  }
+  if (frame_owners(old) == 1) return entry_for(old, flags);
   void *mine = frame_take_dirty();
   if (mine == 0) return 0;
   memcpy(mine, old, PAGE);
-  *it = entry_for(mine, flags);
   frame_release(old);
-  return 1;
+  return entry_for(mine, flags);
 }
 
 /* 1: the access may be tried again. 0: it was never allowed, or there is no memory. */
 int page_fault(struct process *process, uint64 address, enum access access) {
   if (address >= USER_END) return 0;
   entry *it = find(process->root, address, 1);
-  if (it == 0) return 0;
-  if (!(*it & ENTRY_VALID)) {
-    entry fresh = first_touch(process, address);
-    if (fresh == 0) return 0;
-    *it = fresh;
-  }
-  if (access == STORING && (*it & ENTRY_COPY) && !copy_on_write(it)) return 0;
-  forget(address);
+  entry now = it == 0 ? 0 : *it & ENTRY_VALID ? *it : first_touch(process, address);
+  if (access == STORING && (now & ENTRY_COPY)) now = own_copy(now);
+  if (now == 0) return 0;
+  change(it, now);
+  changed(address);
   uint64 needed = access == STORING ? ENTRY_WRITE : access == EXECUTING ? ENTRY_EXECUTE : ENTRY_READ;
-  return (*it & needed) != 0;
+  return (now & needed) != 0;
 }
 
 /* Pages that a child will see as the same, not as a copy. Their address, or 0. */
@@ -139,9 +194,9 @@ void heap_shrink(struct process *process, uint64 from, uint64 to) {
     entry *it = find(process->root, page, 0);
     if (it == 0 || !(*it & ENTRY_VALID)) continue;
     frame_release(frame_of(*it));
-    *it = 0;
-    forget(page);
+    change(it, 0);
   }
+  changed_all();
 }
 
 /* The kernel's view of a byte of a process, which is given its page first if it has none. 0 where the process itself would be killed. */

@@ -32,6 +32,7 @@ static struct process *process_new(void) {
   it->exit_code = 0;
   it->ran_ticks = 0;
   it->shared_pages = 0;
+  it->space = 0;
   it->parent = 0;
   unlock(&table_lock);
   it->stack = frame_take();
@@ -128,7 +129,8 @@ int process_exec(uint64 arguments, int count) {
   it->root = root;
   it->heap_end = USER_IMAGE + (user_image_end - user_image);
   it->shared_pages = 0;
-  table_use(root);
+  it->space = 0;
+  space_enter(it);
   table_free(old);
   if (!start_with(it, words, count)) process_exit(-1);
   return count; /* is what the program finds in a0 */
@@ -142,7 +144,7 @@ void process_exit(int code) {
     it->files[n] = 0;
   }
   if (it == processes) panic("the first process has ended");
-  table_use(kernel_table); /* the parent may free the table before this hart has left it */
+  space_leave(); /* the parent may free the table before this hart has left it */
   lock(&table_lock);
   for (struct process *child = processes; child < processes + PROCESSES_MAX; child++)
     if (child->state != UNUSED && child->parent == it) {

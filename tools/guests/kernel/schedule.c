@@ -80,7 +80,8 @@ void schedule(void) {
   if (next == old) return;
   cpu->current = next;
   cpu->switches++;
-  table_use(next->root);
+  if (next == &cpu->idle) space_leave();
+  else space_enter(next);
   switch_stacks(&old->saved_sp, next->saved_sp);
   /* Here `old` runs again, perhaps on another hart, with the table still locked by whoever switched to it. */
 }
@@ -134,7 +135,6 @@ void wake_all(const void *what) {
 void idle_forever(void) {
   struct cpu *cpu = this_cpu();
   cpu->current = &cpu->idle;
-  cpu->idle.root = kernel_table;
   cpu->idle.state = RUNNING;
   for (;;) {
     enter_kernel();

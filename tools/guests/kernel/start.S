@@ -54,10 +54,31 @@ secondary_start:
     li s0, 1
 
 go_high:
+#ifdef SOFTTLB
+    # No tables are walked here: the kernel's own pages are entries of the TLB that are never replaced. RAM to itself, for the jump below and
+    # for the handler of misses (refill.S), which meets physical addresses; RAM and devices where the kernel sees them.
+    la t0, no_software_tlb
+    csrw stvec, t0
+    .macro wire index, address, value
+    li t0, \address + 2         # 2: one gigabyte
+    csrw TLB_TAG, t0
+    li t0, \index
+    csrw TLB_INDEX, t0
+    li t0, \value
+    csrw TLB_WRITE_INDEXED, t0
+    .endm
+    wire 0, 0x80000000, (GIGABYTE_LEAF(2) | 0x20) # for all address spaces
+    wire 1, KERNEL_OFFSET + 0x80000000, (GIGABYTE_LEAF(2) | 0x20)
+    wire 2, KERNEL_OFFSET, (GIGABYTE_LEAF(0) | 0x20)
+    li t0, 3
+    csrw TLB_WIRED, t0
+    li t0, SATP_SOFTTLB
+#else
     la t0, kernel_table
     srli t0, t0, 12
     li t1, SATP_SV39
     or t0, t0, t1
+#endif
     csrw satp, t0
     sfence.vma
     li t1, KERNEL_OFFSET
@@ -72,6 +93,27 @@ go_high:
     add sp, sp, t1
     call main
 2:  call secondary_main
+
+#ifdef SOFTTLB
+# The first of the TLB's registers was an illegal instruction: this machine has none. Firmware can still say so.
+    .balign 4
+no_software_tlb:
+    la s1, sorry
+1:  lbu a0, 0(s1)
+    beqz a0, 2f
+    li a7, 1
+    ecall
+    addi s1, s1, 1
+    j 1b
+2:  li a7, 0x53525354
+    li a6, 0
+    li a0, 0
+    li a1, 1
+    ecall
+    j 2b
+    .section .rodata
+sorry: .asciz "kernel: this image needs a machine with a software TLB (backplane boot --mmu softtlb)\n"
+#endif
 
     .bss
     .balign PAGE

@@ -109,6 +109,8 @@ static uint64 call_arguments(uint64 to, uint64 bytes) {
   return copy_to_process(this_process(), to, machine.arguments, bytes < all ? bytes : all) ? 0 : -1;
 }
 
+static uint64 call_balloon(uint64 pages) { return balloon_change((int)pages); }
+
 static uint64 call_halt(uint64 how) {
   if (how == HALT_RESTART) sbi_restart();
   sbi_power_off(how == HALT_FAILED);
@@ -121,6 +123,7 @@ static const call calls[CALLS] = {
     ENTRY(CALL_GETPID, call_getpid), ENTRY(CALL_YIELD, call_yield),   ENTRY(CALL_SLEEP, call_sleep), ENTRY(CALL_READ, call_read),
     ENTRY(CALL_WRITE, call_write),   ENTRY(CALL_PIPE, call_pipe),     ENTRY(CALL_CLOSE, call_close), ENTRY(CALL_MOVE, call_move),
     ENTRY(CALL_SBRK, call_sbrk),     ENTRY(CALL_SHARE, call_share),   ENTRY(CALL_KILL, call_kill),   ENTRY(CALL_DISK, call_disk),
+    ENTRY(CALL_BALLOON, call_balloon),
     ENTRY(CALL_INFO, call_info),     ENTRY(CALL_STATUS, call_status), ENTRY(CALL_HALT, call_halt),   ENTRY(CALL_ARGUMENTS, call_arguments),
 };
 

@@ -6,6 +6,7 @@
 #define CAUSE_FETCH_PAGE 12
 #define CAUSE_LOAD_PAGE 13
 #define CAUSE_STORE_PAGE 15
+#define CAUSE_REFILL 24 /* software TLB, 24 to 26: refill.S found no page */
 
 /* A timer that rings in the idle loop only ends its waiting; in a process it ends the slice. */
 static void timer(struct cpu *cpu) {
@@ -24,6 +25,7 @@ void interrupt(uint64 cause) {
 static void exception(struct frame *frame, uint64 cause) {
   struct process *process = this_process();
   uint64 address = csr_read(stval);
+  if (cause >= CAUSE_REFILL) cause = cause == CAUSE_REFILL ? CAUSE_FETCH_PAGE : cause == CAUSE_REFILL + 1 ? CAUSE_LOAD_PAGE : CAUSE_STORE_PAGE;
   if (cause == CAUSE_FETCH_PAGE || cause == CAUSE_LOAD_PAGE || cause == CAUSE_STORE_PAGE) {
     this_cpu()->faults++;
     enum access access = cause == CAUSE_STORE_PAGE ? STORING : cause == CAUSE_FETCH_PAGE ? EXECUTING : LOADING;

@@ -19,6 +19,7 @@ export interface KernelVariant {
 export const KERNELS: readonly KernelVariant[] = [
   { name: "kernel", define: [], what: "Sv39, a lock for each thing" },
   { name: "kernel-biglock", define: ["BIGLOCK"], what: "Sv39, one lock around the whole kernel" },
+  { name: "kernel-softtlb", define: ["SOFTTLB"], what: "a TLB that the kernel fills itself" },
 ]
 
 export function kernelPath({ name }: Pick<KernelVariant, "name">): string {

@@ -13,6 +13,7 @@ const struct entry programs[] = {
     {"disk", disk, "read SECTOR | write SECTOR TEXT: one sector as it is"},
     {"ps", ps, "processes"},
     {"memory", memory, "free memory"},
+    {"balloon", balloon, "out|in PAGES: lends memory to the hypervisor, if there is one that listens"},
     {"cpus", cpus, "what the kernel counted"},
     {"kill", kill_program, "ID: ends a process"},
     {"sleep", sleep_program, "MILLISECONDS"},

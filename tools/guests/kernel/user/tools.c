@@ -44,6 +44,16 @@ int memory(int count, char **words) {
   return 0;
 }
 
+int balloon(int count, char **words) {
+  int pages = (int)number(count > 2 ? words[2] : 0, 0), away = pages == 0 ? -1 : balloon_change(same(words[1], "in") ? -pages : pages);
+  if (away < 0) {
+    say("balloon: out PAGES or in PAGES; only with a hypervisor that listens\n");
+    return 1;
+  }
+  say("balloon: away=%d\n", away);
+  return 0;
+}
+
 int cpus(int count, char **words) {
   struct info it;
   (void)count, (void)words;

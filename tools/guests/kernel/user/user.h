@@ -37,6 +37,7 @@ static inline int disk_read(word sector, void *to) { return (int)call(CALL_DISK,
 static inline int disk_write(word sector, const void *from) { return (int)call(CALL_DISK, sector, (word)from, 1); }
 static inline void info(struct info *to) { call(CALL_INFO, (word)to, 0, 0); }
 static inline int status(int slot, struct status *to) { return (int)call(CALL_STATUS, slot, (word)to, 0); }
+static inline int balloon_change(int pages) { return (int)call(CALL_BALLOON, pages, 0, 0); }
 static inline void halt(int how) { call(CALL_HALT, how, 0, 0); }
 static inline word ticks(void) { word value; __asm__ volatile("rdtime %0" : "=r"(value)); return value; }
 static inline word instructions(void) { word value; __asm__ volatile("rdinstret %0" : "=r"(value)); return value; }
@@ -61,6 +62,6 @@ struct entry {
 extern const struct entry programs[];
 program shell, help, echo, cat, ls, save, rm, format, disk, ps, memory, cpus, kill_program, sleep_program, true_program, false_program;
 program syscalls, yields, pingpong, forks, spawns, faults, costs;
-program walk, zero, copies, shared, hold, bad;
+program balloon, walk, zero, copies, shared, hold, bad;
 program locks, kernel_locks, pipes, primes, fair, idle, spin;
 #endif
