@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import type { Width } from "../device.ts"
-import { machineContext, Plic, plicReset, supervisorContext } from "./plic.ts"
+import { machineContext, Plic, plicReset, supervisorContext, type PlicAffinity } from "./plic.ts"
 
 const UART = 10
 const DISK = 1
@@ -9,8 +9,8 @@ const S0 = supervisorContext(0)
 const S1 = supervisorContext(1)
 
 /** As xv6 sets it up: both sources at priority 1, enabled for S-mode of two harts, threshold 0. */
-function newPlic() {
-  const plic = new Plic(() => {}, plicReset(4))
+function newPlic(affinity?: PlicAffinity) {
+  const plic = new Plic(() => {}, plicReset(4), affinity)
   const store = (offset: number, value: number) => plic.store(offset, 4, BigInt(value))
   const claim = (context: number) => Number(plic.load(0x20_0004 + 0x1000 * context, 4))
   const complete = (context: number, source: number) => store(0x20_0004 + 0x1000 * context, source)
@@ -36,6 +36,17 @@ describe("PLIC", () => {
     plic.drive(UART, true)
     expect([claim(S1), claim(S0)]).toEqual([UART, 0])
     expect(outputs()).toEqual([false, false, false, false])
+  })
+
+  it("a source with an affinity goes to those harts only, and to whoever listens if none of them does", () => {
+    const { plic, store, claim, complete, outputs } = newPlic(new Map([[UART, 0b10]]))
+    plic.drive(UART, true)
+    plic.drive(DISK, true)
+    expect([outputs(), claim(S0), claim(S0), claim(S1)]).toEqual([[false, true, false, true], DISK, 0, UART])
+    complete(S1, UART)
+    store(0x2000 + 0x80 * S1, 0)
+    plic.drive(UART, true)
+    expect([outputs(), claim(S0)]).toEqual([[false, true, false, false], UART])
   })
 
   it("completion does not sample the level: a wire that stayed high does not interrupt again", () => {

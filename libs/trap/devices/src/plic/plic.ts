@@ -48,12 +48,17 @@ export function supervisorContext(hart: number): number {
   return 2 * hart + 1
 }
 
+/** By source, the harts that it goes to, bit h for hart h. A source without any goes to all. */
+export type PlicAffinity = ReadonlyMap<number, number>
+
 export class Plic implements Device {
+  readonly #affinity: PlicAffinity
   /** Some context's output may have changed: the board reads `output` of all again. */
   readonly #changed: () => void
   #state: PlicState
 
-  constructor(changed: () => void, state: PlicState) {
+  constructor(changed: () => void, state: PlicState, affinity: PlicAffinity = new Map()) {
+    this.#affinity = affinity
     this.#changed = changed
     this.#state = state
   }
@@ -158,11 +163,21 @@ export class Plic implements Device {
       while (waiting !== 0) {
         const bit = 31 - Math.clz32(waiting & -waiting)
         const source = word * WORD_BITS + bit
-        if (this.#priority(source) > this.#priority(best)) best = source
+        if (this.#priority(source) > this.#priority(best) && this.#goesTo(source, context)) best = source
         waiting &= ~(1 << bit)
       }
     }
     return best
+  }
+
+  /** The board's wish beside the guest's enables. If no hart that it wishes for listens, whoever listens gets it: no interrupt is lost by it. */
+  #goesTo(source: number, context: number): boolean {
+    const harts = this.#affinity.get(source) ?? 0
+    if (harts === 0 || ((harts >>> (context >>> 1)) & 1) === 1) return true
+    const word = Math.floor(source / WORD_BITS)
+    const listens = (words: readonly number[], of: number): boolean =>
+      ((harts >>> (of >>> 1)) & 1) === 1 && (((words[word] ?? 0) >>> (source % WORD_BITS)) & 1) === 1
+    return !this.#state.enabled.some(listens)
   }
 
   #priority(source: number): number {

@@ -37,9 +37,12 @@ export interface FakeDescriptor {
 export class FakeDriver {
   readonly #device: VirtioMmio
   readonly #view: DataView
+  readonly #queue: number
   #available = 0
 
-  constructor(device: VirtioMmio, memory: FakeMemory) {
+  /** Drives one queue of the device. */
+  constructor(device: VirtioMmio, memory: FakeMemory, queue = 0) {
+    this.#queue = queue
     this.#device = device
     this.#view = new DataView(memory.bytes.buffer)
   }
@@ -55,7 +58,7 @@ export class FakeDriver {
   /** As xv6 does it: no VERSION_1, one queue of eight. */
   start(): void {
     for (const status of [0, 1, 3, 11]) this.store(Register.status, status)
-    this.store(Register.queueSelect, 0)
+    this.store(Register.queueSelect, this.#queue)
     this.store(Register.queueSize, QUEUE_SIZE)
     for (const [register, address] of [
       [Register.descriptorsLow, DESCRIPTORS],
@@ -97,7 +100,7 @@ export class FakeDriver {
   }
 
   notify(): void {
-    this.store(Register.queueNotify, 0)
+    this.store(Register.queueNotify, this.#queue)
   }
 
   usedIndex(): number {

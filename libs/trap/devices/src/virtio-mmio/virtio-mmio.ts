@@ -1,7 +1,7 @@
 /**
  * The virtio-mmio transport, version 2: registers, feature negotiation, queues, interrupt. The essay is README.md of this folder.
  *
- * What a device does with a chain is its `VirtioFunction` (virtio-block, virtio-entropy). A slot without one is empty-slot.ts.
+ * What a device does with a chain is its `VirtioFunction` (virtio-block, virtio-console, virtio-entropy). A slot without one is empty-slot.ts.
  */
 import type { Device, Width, Wire } from "../device.ts"
 import type { GuestMemory } from "./guest-memory.ts"
@@ -12,14 +12,16 @@ import { MAGIC, Register, Status, VENDOR, VERSION, type TransportState } from ".
 export type GiveBack = (answer: { readonly head: number; readonly written: number }) => void
 
 export interface VirtioFunction {
-  /** Virtio 1.2, section 5: 2 block, 4 entropy. */
+  /** Virtio 1.2, section 5: 2 block, 3 console, 4 entropy. */
   readonly device: number
   /** Offered beside VERSION_1. Offer only what is honoured: old drivers accept all they see. */
   readonly features: bigint
   readonly queues: number
   /** Device-specific configuration, as bytes. */
   readonly configuration: Uint8Array
-  take(chain: Chain, giveBack: GiveBack): void
+  /** True: what is available in that queue stays there for now; whoever changes that calls `VirtioMmio.serve`. Left out: never. */
+  holds?(queue: number): boolean
+  take(chain: Chain, giveBack: GiveBack, queue: number): void
   /** Forget what is under way. */
   reset(): void
 }
@@ -112,7 +114,7 @@ export class VirtioMmio implements Device {
       case Register.queueReady:
         return this.#makeReady((value & 1) === 1)
       case Register.queueNotify:
-        return this.#serve(value)
+        return this.serve(value)
       case Register.interruptAcknowledge:
         return this.#acknowledge(value)
       case Register.status:
@@ -161,19 +163,25 @@ export class VirtioMmio implements Device {
     this.#wires.interrupt(false)
   }
 
-  /** Everything that is available now. A queue holds at most its size of chains, so this ends. */
-  #serve(index: number): void {
+  /** The driver is ready: it has said so, and nothing broke since. */
+  isReady(): boolean {
+    return !this.#isBroken() && (this.#state.status & Status.driverOk) !== 0
+  }
+
+  /** Everything that is available now, as far as the function does not hold it. A queue holds at most its size of chains, so this ends. */
+  serve(index: number): void {
     const life = this.#life
     for (let served = 0; served <= QUEUE_SIZE_MAX; served += 1) {
       const queue = this.#state.queues[index]
-      if (queue === undefined || this.#isBroken() || (this.#state.status & Status.driverOk) === 0) return
+      if (queue === undefined || !this.isReady() || this.#function.holds?.(index) === true) return
       const taken = takeChain(this.#wires.memory, queue)
       if (taken.kind === "none") return
       if (taken.kind === "broken") return this.#break()
       this.#set({ queues: this.#state.queues.with(index, taken.queue) })
-      this.#function.take(taken.chain, (answer) => {
+      const giveBack: GiveBack = (answer) => {
         if (life === this.#life) this.#giveBack(index, answer)
-      })
+      }
+      this.#function.take(taken.chain, giveBack, index)
     }
   }
 
