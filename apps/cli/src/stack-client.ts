@@ -23,7 +23,7 @@ export interface StackState {
   readonly pid: number
   readonly phase: string
   readonly nats: { readonly url: string; readonly user: string | null; readonly password: string | null }
-  readonly http: { readonly url: string }
+  readonly http: { readonly url: string; readonly token: string | null }
   readonly processes: readonly StackProcess[]
 }
 

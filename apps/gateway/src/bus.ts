@@ -10,6 +10,7 @@ import { startService } from "@backplane/foundation-runtime/service"
 import { ActorConfigError } from "@backplane/foundation-runtime/service-options"
 import type { Environment } from "@backplane/foundation-telemetry/settings"
 import type { Gateway, Readiness } from "./gateway.ts"
+import { operatorOn, type Operator } from "./operator.ts"
 import type { AskOffice } from "./routes-console.ts"
 
 const MACHINES_SUBJECT = "bp.ctl.machines"
@@ -19,6 +20,8 @@ export interface BusPlace {
   readonly readiness: () => Readiness
   /** Asks the office of machines; null until the bus is joined. */
   readonly office: () => AskOffice | null
+  /** Null until the bus is joined. */
+  readonly operator: () => Operator | null
   /** Joins, and settles with the exit code when the gateway has been told to stop and has stopped. */
   serve(gateway: Gateway): Promise<number>
 }
@@ -27,9 +30,11 @@ export function joinBus(environment: Environment): BusPlace {
   const isAlone = (environment["BACKPLANE_NATS_URL"] ?? "") === ""
   let readiness: Readiness = isAlone ? { ready: true, detail: "listening; not on a bus" } : { ready: false, detail: "joining the bus" }
   let ask: AskOffice | null = null
+  let operator: Operator | null = null
   return {
     readiness: () => readiness,
     office: () => ask,
+    operator: () => operator,
     serve: async (gateway) => {
       if (isAlone) return untilSignal(gateway)
       const settings = readServiceEnvironment("gateway", environment, process.argv.slice(2), process.pid)
@@ -50,6 +55,7 @@ export function joinBus(environment: Environment): BusPlace {
         },
       })
       ask = async (request) => (await asking.request(MACHINES_SUBJECT, JSON.stringify(request), { timeout: ASK_MILLISECONDS })).json()
+      operator = operatorOn(asking, settings.instance)
       readiness = { ready: true, detail: "listening, on the bus" }
       return service.stopped
     },

@@ -2,7 +2,14 @@ import { expect, it } from "vitest"
 import { readConfig } from "./config.ts"
 
 it("takes loopback and a fixed port where nothing is said", () => {
-  expect(readConfig({})).toEqual({ host: "127.0.0.1", port: 4380, instance: "gateway.0", forwardTo: null, forwardHeaders: {} })
+  expect(readConfig({})).toEqual({
+    host: "127.0.0.1",
+    port: 4380,
+    instance: "gateway.0",
+    forwardTo: null,
+    forwardHeaders: {},
+    access: { anonymous: ["read"], tokens: new Map() },
+  })
 })
 
 it("reads where to pass on, and the headers for it", () => {
@@ -19,6 +26,8 @@ it.each([
   [{ BACKPLANE_GATEWAY_PORT: "http" }, "BACKPLANE_GATEWAY_PORT"],
   [{ OTEL_EXPORTER_OTLP_ENDPOINT: "127.0.0.1:4318" }, "OTEL_EXPORTER_OTLP_ENDPOINT"],
   [{ OTEL_EXPORTER_OTLP_HEADERS: "a=%" }, "OTEL_EXPORTER_OTLP_HEADERS"],
+  [{ BACKPLANE_TOKENS: "short=read" }, "BACKPLANE_TOKENS"],
+  [{ BACKPLANE_ANONYMOUS: "fly" }, "BACKPLANE_ANONYMOUS"],
 ])("names the variable that is wrong: %j", (environment, name) => {
   expect(() => readConfig(environment)).toThrow(name)
 })

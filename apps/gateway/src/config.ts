@@ -1,5 +1,6 @@
 /** What the gateway is told from outside, read once; an error names the variable and what belongs there. */
 import type { Environment } from "@backplane/foundation-telemetry/settings"
+import { AccessError, parseScopes, parseTokens, type Access } from "./access.ts"
 
 export interface GatewayConfig {
   readonly host: string
@@ -9,6 +10,7 @@ export interface GatewayConfig {
   /** A real OTLP/HTTP endpoint that everything is passed on to, without a slash at the end; null for none. */
   readonly forwardTo: string | null
   readonly forwardHeaders: Readonly<Record<string, string>>
+  readonly access: Access
 }
 
 /** OTLP's own port, 4318, is left to a real collector on the same computer. */
@@ -30,6 +32,7 @@ export function readConfig(environment: Environment): GatewayConfig {
     instance: text(environment, "BACKPLANE_ACTOR") || "gateway.0",
     forwardTo: forwardTo === "" ? null : forwardTo.replace(/\/+$/, ""),
     forwardHeaders: headersOf(text(environment, "OTEL_EXPORTER_OTLP_HEADERS")),
+    access: { anonymous: anonymousScopes(environment), tokens: tokensOf(environment) },
   }
 }
 
@@ -58,4 +61,25 @@ function decoded(value: string): string {
 
 function text(environment: Environment, name: string): string {
   return environment[name]?.trim() ?? ""
+}
+
+/** Unset: everyone on this computer may look. `none` closes that too. */
+function anonymousScopes(environment: Environment): Access["anonymous"] {
+  const given = text(environment, "BACKPLANE_ANONYMOUS")
+  if (given === "") return ["read"]
+  return given === "none" ? [] : setting("BACKPLANE_ANONYMOUS", () => parseScopes(given))
+}
+
+function tokensOf(environment: Environment): Access["tokens"] {
+  return setting("BACKPLANE_TOKENS", () => parseTokens(text(environment, "BACKPLANE_TOKENS")))
+}
+
+/** The value is not repeated: it may hold a secret. */
+function setting<T>(name: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    if (error instanceof AccessError) throw new ConfigError(`${name}: ${error.message}`)
+    throw error
+  }
 }

@@ -31,7 +31,7 @@ export interface GatewayOptions extends GatewayConfig {
   /** What else must be there (the bus); asked at each `/readyz`. */
   readonly readiness?: () => Readiness
   /** More routes of the app: the HTTP API of the machine. */
-  readonly routes?: Hono
+  readonly routes?: readonly Hono[]
   readonly logStream?: DestinationStream
 }
 
@@ -76,7 +76,7 @@ export function gatewayRoutes(options: GatewayOptions, collector: Collector, for
   })
   app.route("/", otlpRoutes({ collector, forwarder, now: options.now }))
   app.route("/", queryRoutes(collector, options.now))
-  if (options.routes !== undefined) app.route("/", options.routes)
+  for (const more of options.routes ?? []) app.route("/", more)
   app.get("/healthz", (context) => context.json({ status: "alive" }))
   app.get("/readyz", (context) => {
     const readiness = options.readiness?.() ?? READY

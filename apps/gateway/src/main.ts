@@ -4,15 +4,17 @@ import { joinBus } from "./bus.ts"
 import { ConfigError, readConfig } from "./config.ts"
 import { startGateway } from "./gateway.ts"
 import { consoleRoutes } from "./routes-console.ts"
+import { operatorRoutes } from "./routes-operator.ts"
 
 async function main(): Promise<void> {
   const bus = joinBus(process.env)
+  const config = readConfig(process.env)
   const gateway = await startGateway({
-    ...readConfig(process.env),
+    ...config,
     environment: process.env,
     now: () => performance.timeOrigin + performance.now(),
     readiness: bus.readiness,
-    routes: consoleRoutes(bus.office),
+    routes: [consoleRoutes(bus.office), operatorRoutes(bus.operator, config.access)],
   })
   console.log(`gateway listening on ${gateway.url}`)
   process.exitCode = await bus.serve(gateway)

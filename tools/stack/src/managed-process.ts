@@ -68,6 +68,11 @@ export class ManagedProcess {
     this.#signal("SIGKILL")
   }
 
+  /** To the whole group. */
+  signal(signal: NodeJS.Signals): void {
+    this.#signal(signal)
+  }
+
   #signal(signal: NodeJS.Signals): void {
     const { pid } = this.#child
     if (pid !== undefined) signalGroup(pid, signal)

@@ -104,7 +104,7 @@ describe("what is shown", () => {
         phase: "starting",
         home: "",
         nats: { url: "", monitorUrl: null, user: null, password: null },
-        http: { url: "" },
+        http: { url: "", token: null },
         scenario: null,
         processes: [STATE],
       })

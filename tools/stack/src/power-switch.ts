@@ -2,14 +2,15 @@
  * The stack's supervisor as a power switch: JSON requests on `bp.ctl.host.stack`, the control subject that operators may ask.
  *
  * A cluster fences a member by cutting its power. "off" kills the process at once and keeps it down, "on" starts it, "cycle" is both.
- * The answer comes when the process is gone, so that whoever waited for it may rely on that.
+ * The answer comes when the process is gone, so that whoever waited for it may rely on that. For trying the machine out: "kill" ends it as a
+ * crash would (the supervisor starts it again when it would after one), "pause" stops it in its tracks as a hung host, "resume" lets it go on.
  */
 import type { NatsConnection, Subscription } from "@nats-io/nats-core"
 import type { ProcessState } from "./stack-state.ts"
 
 export const POWER_SUBJECT = "bp.ctl.host.stack"
 
-export type PowerAction = "off" | "on" | "cycle"
+export type PowerAction = "off" | "on" | "cycle" | "kill" | "pause" | "resume"
 
 export type PowerRequest =
   { readonly op: "ping" } | { readonly op: "report" } | { readonly op: "power"; readonly process: string; readonly action: PowerAction }
@@ -25,7 +26,7 @@ export interface Powered {
   power(process: string, action: PowerAction): Promise<void>
 }
 
-const ACTIONS: readonly PowerAction[] = ["off", "on", "cycle"]
+const ACTIONS: readonly PowerAction[] = ["off", "on", "cycle", "kill", "pause", "resume"]
 
 export function parsePowerRequest(text: string, processes: readonly string[]): PowerRequest | PowerRejection {
   let value: unknown

@@ -3,6 +3,7 @@
  *
  * Made once from the command line; every mistake of the user shows here, before the first process.
  */
+import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
@@ -36,10 +37,14 @@ export interface StackLayout {
   readonly notices: readonly string[]
   readonly scenario: string | null
   readonly operator: { readonly user: string; readonly password: string } | null
+  /** Lets its bearer act through the gateway; null where BACKPLANE_TOKENS was set by whoever started the stack. */
+  readonly httpToken: string | null
   readonly environmentOf: (plan: ProcessPlan) => Readonly<Record<string, string | undefined>>
 }
 
 const SUPERVISOR = "supervisor"
+const GATEWAY = "gateway"
+const TOKEN_BYTES = 24
 
 export function homeOf(invocation: Invocation): string {
   return resolve(ROOT, invocation.home ?? ".backplane")
@@ -69,6 +74,7 @@ export async function layOut(invocation: Invocation, parentPid: number): Promise
   const bus = credentials === null ? null : busPlan(nats, home, configOf(nats, home, ports, rules, credentials))
   const password = credentials?.get("operator")
   const scenario = up.scenario === null || up.scenario === "none" ? up.scenario : resolve(up.scenario)
+  const httpToken = (process.env["BACKPLANE_TOKENS"] ?? "") === "" ? randomBytes(TOKEN_BYTES).toString("base64url") : null
   const shared = sharedEnvironment({ home, access, ports, scenario, parentPid, grafana: up.grafana, external: credentials === null })
   return {
     home,
@@ -80,7 +86,8 @@ export async function layOut(invocation: Invocation, parentPid: number): Promise
     notices,
     scenario,
     operator: password === undefined ? null : { user: "operator", password },
-    environmentOf: (plan) => environmentOf(plan, shared, credentials),
+    httpToken,
+    environmentOf: (plan) => withToken(plan, environmentOf(plan, shared, credentials), httpToken),
   }
 }
 
@@ -238,4 +245,14 @@ function environmentOf(
   if (others.length === 0) return { ...shared, ...own(first) }
   const list = plan.hosted.map((hosted) => ({ module: hosted.startModule, environment: own(hosted) }))
   return { ...shared, BACKPLANE_COLOCATED: JSON.stringify(list) }
+}
+
+/** Only the gateways know it. */
+function withToken(
+  plan: ProcessPlan,
+  environment: Readonly<Record<string, string | undefined>>,
+  token: string | null,
+): Readonly<Record<string, string | undefined>> {
+  if (token === null || !plan.hosted.some(({ service }) => service === GATEWAY)) return environment
+  return { ...environment, BACKPLANE_TOKENS: `${token}=read+write+operate` }
 }

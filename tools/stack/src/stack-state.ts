@@ -8,8 +8,8 @@ import { join } from "node:path"
 
 export type StackPhase = "starting" | "ready" | "stopping"
 
-/** waiting: for a lower level · starting: runs, does not answer yet · backing-off: died, starts again soon · failed: given up · off: by the power switch. */
-export type ProcessPhase = "waiting" | "starting" | "ready" | "backing-off" | "failed" | "off" | "stopped"
+/** waiting: for a lower level · starting: runs, does not answer yet · backing-off: died, starts again soon · failed: given up · off, paused: by the power switch. */
+export type ProcessPhase = "waiting" | "starting" | "ready" | "backing-off" | "failed" | "off" | "paused" | "stopped"
 
 export interface ProcessState {
   readonly name: string
@@ -36,8 +36,8 @@ export interface StackState {
     readonly user: string | null
     readonly password: string | null
   }
-  /** The gateway: console, API and collector. */
-  readonly http: { readonly url: string }
+  /** The gateway: console, API and collector. The token acts as the operator; null where it was set from outside. */
+  readonly http: { readonly url: string; readonly token: string | null }
   readonly scenario: string | null
   readonly processes: readonly ProcessState[]
 }

@@ -71,7 +71,7 @@ function stopOnce(supervisor: Supervisor, home: string, tell: (record: ToFront) 
 }
 
 function stateOf(layout: StackLayout, supervisor: Supervisor, startedAt: number): StackState {
-  const { ports, access, operator } = layout
+  const { ports, access, operator, httpToken } = layout
   return {
     version: 1,
     pid: process.pid,
@@ -84,7 +84,7 @@ function stateOf(layout: StackLayout, supervisor: Supervisor, startedAt: number)
       user: operator?.user ?? access.user,
       password: operator?.password ?? access.password,
     },
-    http: { url: `http://127.0.0.1:${ports.http}` },
+    http: { url: `http://127.0.0.1:${ports.http}`, token: httpToken },
     scenario: layout.scenario,
     processes: supervisor.states(),
   }

@@ -31,6 +31,8 @@ export interface Deadlines {
 
 export const DEADLINES: Deadlines = { busMs: 10_000, levelMs: 30_000, stopMs: 1_800, headStartMs: 250, stopLastMs: 400, stopBusMs: 400 }
 
+const SIGNALS = { kill: "SIGKILL", pause: "SIGSTOP", resume: "SIGCONT" } as const
+
 export interface SupervisorSettings {
   readonly folder: string
   readonly plans: readonly ProcessPlan[]
@@ -114,8 +116,20 @@ export class Supervisor {
   async power(name: string, action: PowerAction): Promise<void> {
     const unit = this.#units.find((each) => each.plan.name === name)
     if (unit === undefined || this.#phase === "stopping") return
-    if (action !== "on") await unit.powerOff()
-    if (action !== "off" && !this.#stopping.signal.aborted) unit.powerOn()
+    switch (action) {
+      case "kill":
+      case "pause":
+      case "resume":
+        return unit.signal(SIGNALS[action])
+      case "off":
+        return unit.powerOff()
+      case "cycle":
+        await unit.powerOff()
+        break
+      case "on":
+        break
+    }
+    if (!this.#stopping.signal.aborted) unit.powerOn()
   }
 
   /** Orderly and bounded: the last level first, the bus last; what does not go by its deadline is killed. May be called again. */

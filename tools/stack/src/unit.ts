@@ -109,6 +109,14 @@ export class Unit {
     await this.#process?.stop(deadlineMs)
   }
 
+  /** As from outside: a kill is a crash, after which the restart policy decides; a pause is a host that hangs. */
+  signal(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
+    if (this.#process === null || this.#process.pid === null) return
+    if (signal === "SIGSTOP" && this.#phase === "ready") this.#enter("paused", `${this.plan.name} was paused`)
+    if (signal === "SIGCONT" && this.#phase === "paused") this.#enter("ready", `${this.plan.name} goes on`)
+    this.#process.signal(signal)
+  }
+
   /** Off: killed at once and kept down. Settles when the process is gone. */
   async powerOff(): Promise<void> {
     if (this.#retry !== null) clearTimeout(this.#retry)

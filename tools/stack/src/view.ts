@@ -118,7 +118,7 @@ export function tableOf(processes: readonly ProcessState[]): readonly string[] {
 
 export function whereToLook(state: StackState, detached: boolean): readonly string[] {
   const hints = [
-    `console   ${state.http.url}`,
+    `console   ${state.http.url}${state.http.token === null ? "" : "   (to act there: npx backplane token)"}`,
     `command   npx backplane --help`,
     `bus       ${state.nats.url}${state.nats.monitorUrl === null ? "" : `   monitoring ${state.nats.monitorUrl}`}`,
     `logs      npx nx run stack:logs -f`,

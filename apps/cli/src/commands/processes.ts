@@ -1,4 +1,4 @@
-/** `backplane ps | pause | resume | kill`: the processes of the stack, and what can be done to them on purpose. */
+/** `backplane ps | pause | resume | kill | token`: the processes of the stack, and what can be done to them on purpose. */
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
 import { homeFolder, mustReadStack, type StackProcess } from "../stack-client.ts"
@@ -22,6 +22,15 @@ export function register(program: Command): void {
         console.log(
           `${name.padEnd(22)} ${phase.padEnd(12)} ${String(pid ?? "-").padStart(8)}  restarts ${restarts}${lastExit === null ? "" : `  last: ${lastExit}`}`,
         )
+    })
+  program
+    .command("token")
+    .description("the operator's token of the running stack: what the console and the HTTP API ask for before they act")
+    .action((_: object, command: Command) => {
+      const { http } = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
+      if (http.token === null)
+        throw new CommandFailure("no-token", "BACKPLANE_TOKENS was set when the stack was started: the tokens in it are the ones to use")
+      console.log(http.token)
     })
   for (const action of ["pause", "resume", "kill"] as const) {
     program

@@ -1,0 +1,45 @@
+/** The gateway as the operator's hand on the bus: asks hypervisors and the stack's supervisor, with a deadline each. */
+import { randomUUID } from "node:crypto"
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import type { Json } from "@backplane/foundation-base/json"
+import { subjectOf } from "@backplane/foundation-runtime/subjects"
+import type { NatsConnection } from "@nats-io/nats-core"
+
+const ANSWER_MILLISECONDS = 5_000
+const POWER_SUBJECT = "bp.ctl.host.stack"
+const HYPERVISOR = actorId("hypervisor.0")
+
+export type OperatorAnswer = Readonly<Record<string, Json>>
+
+export class NoAnswer extends Error {}
+
+export interface Operator {
+  /** A request to the hypervisor of a machine, answered with the same `request`. */
+  askHypervisor(machine: string, ask: Readonly<Record<string, Json>>): Promise<OperatorAnswer>
+  /** The stack's supervisor: report, power. */
+  askStack(request: Readonly<Record<string, Json>>): Promise<OperatorAnswer>
+}
+
+export function operatorOn(connection: NatsConnection, instance: string): Operator {
+  let asked = 0
+  return {
+    askHypervisor: async (machine, ask) => {
+      const self = actorId(`gateway.${instance.replaceAll(/[^a-z0-9]/g, "")}-${++asked}`)
+      const answers = connection.subscribe(subjectOf(machine, self, HYPERVISOR), { max: 1, timeout: ANSWER_MILLISECONDS })
+      connection.publish(subjectOf(machine, HYPERVISOR, self), JSON.stringify({ request: randomUUID(), ...ask }))
+      try {
+        for await (const message of answers) return message.json<OperatorAnswer>()
+      } catch {
+        // Timed out: said below.
+      }
+      throw new NoAnswer(`the hypervisor of ${machine} does not answer`)
+    },
+    askStack: async (request) => {
+      try {
+        return (await connection.request(POWER_SUBJECT, JSON.stringify(request), { timeout: ANSWER_MILLISECONDS })).json<OperatorAnswer>()
+      } catch {
+        throw new NoAnswer("no supervisor answers: the services were not started by `npm start`")
+      }
+    },
+  }
+}
