@@ -21,6 +21,7 @@ function start(more: Partial<GatewayOptions> = {}): Promise<Gateway> {
     instance: "gateway.0",
     forwardTo: null,
     forwardHeaders: {},
+    access: { anonymous: ["read"], tokens: new Map() },
     environment,
     now: () => NOW,
     logStream: SILENT,
