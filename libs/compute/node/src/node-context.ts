@@ -24,6 +24,7 @@ import type {
   TaskState,
   TaskSubmit,
 } from "@backplane/compute-contract/task-messages"
+import type { PagesAsk, PagesReport } from "@backplane/memory-contract/coherence-messages"
 import type {
   FrameLeaseAsk,
   FrameLeaseGrant,
@@ -58,6 +59,7 @@ export type NodeHears =
   | ChannelAsk
   | TaskInput
   | PolicySwap
+  | PagesAsk
   | ScheduleAsk
   | SchedulerAttach
   | SchedulerCommit
@@ -88,6 +90,7 @@ export type NodeSays =
   | FrameLeaseAsk
   | FrameRelease
   | LeaseReport
+  | PagesReport
 
 export type Out = Effect<NodeSays>[]
 

@@ -149,6 +149,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
         return this.#leases.onReleased(body)
       case "MemoryUp":
         return this.#leases.onMemoryUp(body, this.#moves.tokensLeaving(), out)
+      case "PagesAsk":
+        return void out.push(
+          send(from, { kind: "PagesReport", node: this.#context.node, epoch: body.epoch, part: 0, parts: 1, spaces: [] }),
+        )
       default:
         return unreachable(body)
     }

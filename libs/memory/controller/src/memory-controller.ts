@@ -7,7 +7,6 @@ import { event, noteSpan, send, timer } from "@backplane/foundation-actor/effect
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import { unreachable } from "@backplane/foundation-base/assert"
 import type {
   FrameLeaseAsk,
   FrameLeaseGrant,
@@ -18,12 +17,15 @@ import type {
   LeaseReport,
   MemoryUp,
 } from "@backplane/memory-contract/memory-messages"
+import type { CoherenceMessage, PageMessage, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type { Protocol } from "@backplane/memory-coherence/rules"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { nodeActor } from "@backplane/scenario-machine/topology"
+import { Directory, type DirectoryOptions } from "./directory.ts"
 import { FrameLedger } from "./frame-ledger.ts"
 
-export type MemoryHears = FrameLeaseAsk | FrameRelease | LeaseReport
-export type MemorySays = FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp
+export type MemoryHears = FrameLeaseAsk | FrameRelease | LeaseReport | PageMessage | PagesReport
+export type MemorySays = FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | CoherenceMessage
 type Out = Effect<MemorySays>[]
 
 /** Nodes that have not reported are asked again after so many ticks … */
@@ -48,6 +50,10 @@ export type MemoryInspection = {
 export interface MemoryControllerConfig {
   readonly spec: MachineSpec
   readonly incarnation: number
+  /** Another than the right one, for planted bugs. */
+  readonly protocol?: Protocol
+  /** Where the frame of a shared page goes; absent: to the node that touches it first. */
+  readonly place?: DirectoryOptions["place"]
 }
 
 export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays> {
@@ -56,6 +62,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   readonly #ledger: FrameLedger
   /** Nodes whose leases are not known yet. Nothing is granted while there are any. */
   readonly #unknown: Set<number>
+  readonly #directory: Directory
   #questions = 0
   /** Asked while leases were unknown, by task: answered in order as soon as all are known. */
   readonly #held = new Map<string, { readonly from: ActorId; readonly ask: FrameLeaseAsk }>()
@@ -63,10 +70,18 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   /** Task → its latest life whose frames were given back, oldest first: over for good, as are all before it. */
   readonly #ended = new Map<string, number>()
 
-  constructor({ spec, incarnation }: MemoryControllerConfig) {
+  constructor({ spec, incarnation, protocol, place = ({ toucher }) => toucher }: MemoryControllerConfig) {
     this.#spec = spec
     this.#incarnation = incarnation
     this.#ledger = new FrameLedger(spec.topology.nodes, spec.topology.framesPerNode)
+    this.#directory = new Directory({
+      nodes: spec.topology.nodes,
+      epoch: incarnation,
+      nodeActor,
+      place,
+      knowsNothing: incarnation > 1,
+      ...(protocol !== undefined && { protocol }),
+    })
     this.#unknown = new Set(Array.from({ length: spec.topology.nodes }, (_, node) => node))
   }
 
@@ -91,14 +106,21 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
         return this.#onRelease(from, body, out)
       case "LeaseReport":
         return this.#onReport(body, out)
+      case "PagesReport":
+        return this.#directory.onReport(body, out)
       default:
-        return unreachable(body)
+        return this.#directory.hear(from, body, out)
     }
   }
 
   #askUnknown(now: VirtualTime, out: Out): void {
-    if (this.#questions++ >= QUESTIONS_MAX) this.#unknown.clear()
-    if (this.#unknown.size === 0) return this.#answerHeld(out)
+    if (this.#questions++ >= QUESTIONS_MAX) {
+      this.#unknown.clear()
+      this.#directory.giveUp()
+    }
+    if (this.#unknown.size === 0) this.#answerHeld(out)
+    if (this.#unknown.size === 0 && this.#directory.unknown().length === 0) return
+    this.#directory.ask(out)
     for (const node of this.#unknown) out.push(send(nodeActor(node), { kind: "MemoryUp", incarnation: this.#incarnation }))
     out.push(timer("ask-unknown", after(now, RETRY_TICKS * this.#spec.clock.tickCycles)))
   }

@@ -1,5 +1,6 @@
 /** Every message that crosses the bus, by kind: the one list from which validation and the catalogue are made. */
 import { computeMessages } from "@backplane/compute-contract/task-messages"
+import { coherenceMessages } from "@backplane/memory-contract/coherence-messages"
 import { memoryMessages } from "@backplane/memory-contract/memory-messages"
 import { scheduleMessages } from "@backplane/schedule-contract/schedule-messages"
 import { trapMessages } from "@backplane/trap-contract/operator-messages"
@@ -20,5 +21,6 @@ export const MESSAGES: readonly MessageEntry[] = [
   ...entries("compute", computeMessages),
   ...entries("schedule", scheduleMessages),
   ...entries("memory", memoryMessages),
+  ...entries("memory", coherenceMessages),
   ...entries("trap", trapMessages),
 ]

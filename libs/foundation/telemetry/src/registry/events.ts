@@ -141,6 +141,11 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { node: "node", frames: "how many in all" },
     metrics: [],
   },
+  "pages-reported": {
+    meaning: "a node told a home in a new life which shared pages it holds and stores",
+    fields: { node: "node", count: "how many" },
+    metrics: [],
+  },
   frames: {
     meaning: "how many frames are in a state, told as a level",
     fields: { node: "home node", state: "free, leased …", count: "how many" },

@@ -1,0 +1,166 @@
+/** The random tester: harts of several nodes in one shared memory, under faults, every access compared with one flat memory. */
+import { RAM_BASE } from "@backplane/compute-contract/engine"
+import type { FaultPlan } from "@backplane/foundation-simulation/fault-plan"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import { Random } from "@backplane/foundation-base/random"
+import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
+import type { AgentCounts } from "@backplane/memory-agent/page-agent"
+import type { Rights } from "@backplane/memory-coherence/page-record"
+import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
+import { FlatMemory, IncoherenceError } from "./flat-memory.ts"
+import { RandomDriver, TESTER_BYTES, TESTER_PAGES, testerImage } from "./random-driver.ts"
+import { LATENCY_CYCLES, sharedWorld, type SharedWorld } from "./shared-world.ts"
+
+export interface TesterOptions {
+  readonly seed: number
+  readonly operations: number
+  readonly nodes?: number
+  readonly hartsPerNode?: number
+  /** Messages are lost, doubled, late and out of order; the memory controller is killed now and then. */
+  readonly faults?: "none" | "messages" | "messages-and-controller"
+  readonly protocol?: Protocol
+  /** How the rights of CPUs are set, for planted bugs: what to do in the place of the right thing. */
+  readonly wrongRights?: (rights: Rights) => Rights
+}
+
+export interface TesterResult {
+  readonly seed: number
+  readonly operations: number
+  readonly compared: number
+  readonly messages: number
+  readonly restarts: number
+  readonly counts: AgentCounts
+  /** Null: no difference to one flat memory. */
+  readonly difference: string | null
+}
+
+const FAULTS: FaultPlan = {
+  until: virtualTime(Number.MAX_SAFE_INTEGER),
+  loss: 0.03,
+  duplication: 0.05,
+  delay: { min: 5, max: 80 },
+  reordering: 0.3,
+}
+/** Between two deaths of the controller, and how long it is down. */
+const LIFE_CYCLES = 15_000
+const DOWN_CYCLES = 1_000
+/** No operation takes longer, whatever is lost. */
+const CYCLES_PER_OPERATION = 60_000
+/** Few, so that there are operations done at home among the others. */
+const CONTENDED_LOSSES = 3
+const EVICT_EVERY_CYCLES = 200
+
+export function runRandomTester(options: TesterOptions): TesterResult {
+  const { seed, operations, nodes = 3, hartsPerNode = 2, faults = "messages", protocol, wrongRights = (rights) => rights } = options
+  const { breaksReservation, reservationHolds } = (protocol ?? PROTOCOL).rules
+  // The engine itself is right: a rule gone wrong is played by what surrounds it.
+  const brokenReservation = reservationHolds(false) ? { reserveAgain: true } : {}
+  const image = testerImage()
+  const flat = new FlatMemory(image)
+  let left = operations
+  const shared = sharedWorld({
+    seed,
+    nodes,
+    hartsPerNode,
+    memoryBytes: TESTER_BYTES,
+    image,
+    ...(protocol !== undefined && { protocol }),
+    world: faults === "none" ? {} : { faults: FAULTS },
+    driver: (node, engine) => new RandomDriver({ node, engine, flat, more: () => left-- > 0, ...brokenReservation }),
+    node: (_node, engine) => ({
+      onOperated: (page, { operation, node, found }) => {
+        flat.operatedElsewhere(node, page * 4096 + operation.offset, operation, found)
+      },
+      contendedLosses: CONTENDED_LOSSES,
+      setRights: (page: number, rights: Rights) => {
+        const held = Array.from({ length: hartsPerNode }, (_, cpu) => engine.readReservation(cpu))
+        engine.setFrameRights(RAM_BASE + BigInt(page * 4096), wrongRights(rights))
+        if (breaksReservation) return
+        held.forEach((address, cpu) => {
+          if (address !== null) engine.writeReservation(cpu, address)
+        })
+      },
+    }),
+  })
+  const restarts =
+    faults === "messages-and-controller" ? planRestarts(shared, seed, () => shared.machines.every(({ done }) => done)) : { count: 0 }
+  let difference: string | null = null
+  try {
+    runToEnd(shared, operations)
+    compareAll(shared, flat)
+  } catch (error) {
+    difference = error instanceof Error ? error.message : String(error)
+  }
+  const counts = shared.machines.map(({ agent }) => agent.counts()).reduce(sumOf)
+  if (counts.brokenPins > 0) difference ??= "a page was taken before the instruction that it was brought for had completed"
+  return { seed, operations, compared: flat.compared, messages: shared.world.counts.sent, restarts: restarts.count, counts, difference }
+}
+
+function planRestarts({ world }: SharedWorld, seed: number, done: () => boolean): { count: number } {
+  const random = new Random(`${seed}/restarts`)
+  const planned = { count: 0 }
+  const kill = (at: number): void => {
+    world.at(virtualTime(at), () => {
+      if (done()) return
+      planned.count += 1
+      world.crash(MEMORY_CONTROLLER)
+      const back = at + random.between(1, DOWN_CYCLES)
+      world.at(virtualTime(back), () => {
+        world.restart(MEMORY_CONTROLLER)
+      })
+      kill(back + random.between(LIFE_CYCLES / 2, LIFE_CYCLES))
+    })
+  }
+  kill(random.between(1, LIFE_CYCLES))
+  return planned
+}
+
+function runToEnd({ world, machines }: SharedWorld, operations: number): void {
+  const random = new Random(`${world.settings.seed}/evictions`)
+  const done = (): boolean => machines.every((machine) => machine.done)
+  let before = -1
+  while (!done()) {
+    const until = virtualTime(world.now + EVICT_EVERY_CYCLES)
+    world.run({ until, stop: done })
+    // A page now and then goes, as if its memory were wanted for something else.
+    random.pick(machines).evictSoon(random.below(TESTER_PAGES))
+    if (world.now > LATENCY_CYCLES * CYCLES_PER_OPERATION && world.steps === before) throw new IncoherenceError("nothing moves any more")
+    before = world.steps
+    if (world.now > operations * CYCLES_PER_OPERATION) throw new IncoherenceError("no end in sight: something waits for ever")
+  }
+}
+
+/** At the end the freshest copy of each page is what one flat memory holds. */
+function compareAll({ machines, engines }: SharedWorld, flat: FlatMemory): void {
+  for (let page = 0; page < TESTER_PAGES; page++) {
+    const copies = machines.map(({ agent }, node) => ({ node, ...agent.inspect(page) }))
+    const fresh = copies.reduce((best, copy) => (freshness(copy) > freshness(best) ? copy : best))
+    const bytes = engines[fresh.node]?.readMemory(RAM_BASE + BigInt(page * 4096), 4096) ?? new Uint8Array()
+    const wrong = bytes.findIndex((byte, index) => byte !== flat.bytes[page * 4096 + index])
+    if (wrong >= 0) throw new IncoherenceError(`at the end page ${page} differs at ${wrong}`)
+  }
+}
+
+function freshness({
+  state,
+  version,
+  stored,
+}: {
+  readonly state: string
+  readonly version: number
+  readonly stored: number | null
+}): number {
+  const owns = state === "E" || state === "M" || state === "EI_A" || state === "MI_A"
+  return Math.max(version, stored ?? 0) + (owns ? 0.5 : 0)
+}
+
+function sumOf(a: AgentCounts, b: AgentCounts): AgentCounts {
+  return {
+    getS: a.getS + b.getS,
+    getM: a.getM + b.getM,
+    operations: a.operations + b.operations,
+    taken: a.taken + b.taken,
+    repeats: a.repeats + b.repeats,
+    brokenPins: a.brokenPins + b.brokenPins,
+  }
+}

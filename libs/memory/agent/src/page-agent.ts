@@ -1,0 +1,397 @@
+/**
+ * The node's side of shared memory: every page of one space at one node, and the frames that lie here.
+ *
+ * It carries out what the protocol says (memory/coherence): sends messages, moves bytes, gives and takes the rights of the node's CPUs, and
+ * keeps the only timer of a request. At the node where a page's frame lies, frame and copy are the same bytes. Not here: CPUs and their
+ * instructions; the home (memory/controller).
+ */
+import { closeSpan, noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Effect } from "@backplane/foundation-actor/machine"
+import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { assert, defined } from "@backplane/foundation-base/assert"
+import { decodeBase64, encodeBase64 } from "@backplane/foundation-base/base64"
+import { hearStore, newFrameStore, type FrameStore } from "@backplane/memory-coherence/frame-store"
+import {
+  access,
+  evict,
+  hear,
+  heldPage,
+  newHome,
+  newPageRecord,
+  retire,
+  timeOut,
+  waitsForHome,
+  type PageContext,
+  type PageEffect,
+  type PageRecord,
+  type Rights,
+} from "@backplane/memory-coherence/page-record"
+import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
+import type { Flow } from "@backplane/memory-coherence/flow"
+import type { PageMessage, PageOperation, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
+import { operateOn } from "./operation.ts"
+
+export type AgentSays = PageMessage | PagesReport
+/** Where effects go. */
+interface Out {
+  push(...effects: readonly Effect<AgentSays>[]): unknown
+}
+
+/** The node's memory as the agent needs it. `setRights` returns when no CPU of the node can do more any longer. */
+export interface AgentMemory {
+  read(page: number): Uint8Array
+  write(page: number, bytes: Uint8Array): void
+  setRights(page: number, rights: Rights): void
+}
+
+export interface AgentOptions {
+  readonly space: string
+  readonly node: number
+  /** How many nodes the machine has. */
+  readonly nodes: number
+  readonly memory: AgentMemory
+  readonly homeOf: (page: number) => ActorId
+  readonly nodeActor: (node: number) => ActorId
+  /** An unanswered request is made again after so many cycles; a pin holds at most so many. */
+  readonly retryCycles: number
+  readonly pinCycles: number
+  /** A page that was taken so often in a while is contended: AMOs go to it, it does not come to them. */
+  readonly contendedLosses?: number
+  /** CPUs that wait for this page may try again; or their operation was done at home and found this. */
+  readonly onChange: (page: number) => void
+  readonly onResult: (page: number, value: bigint) => void
+  /** An operation was done in the frame here for that node, and found this: for checkers. */
+  readonly onOperated?: (
+    page: number,
+    operated: { readonly operation: PageOperation; readonly node: number; readonly found: bigint },
+  ) => void
+  readonly protocol?: Protocol
+}
+
+const CONTENDED_LOSSES_DEFAULT = 8
+const CONTENDED_WINDOW_RETRIES = 4
+
+interface LocalPage {
+  readonly record: PageRecord
+  /** Where its frame lies; -1: not told yet. */
+  home: number
+  /** When the record last said something that it waits for, or was pinned. */
+  saidAt: number
+  pinnedAt: number
+  /** The operation that an `Operate` is for. */
+  operation: PageOperation | null
+  /** Times the page was taken, since `lossesFrom`. */
+  losses: number
+  lossesFrom: number
+}
+
+export interface AgentCounts {
+  /** Requests made, by what was wanted; pages taken by others; requests made again. */
+  readonly getS: number
+  readonly getM: number
+  readonly operations: number
+  readonly taken: number
+  readonly repeats: number
+  /** Pages that were taken before the instruction that they were brought for had completed, and the time of the pin was not up: none. */
+  readonly brokenPins: number
+}
+
+export class PageAgent {
+  readonly #options: AgentOptions
+  readonly #protocol: Protocol
+  readonly #pages = new Map<number, LocalPage>()
+  readonly #stores = new Map<number, FrameStore>()
+  /** Life of each home as known here. */
+  readonly #epochs = new Map<ActorId, number>()
+  /** Pages with something that a timer must look at. */
+  readonly #watched = new Set<number>()
+  #timerSet = false
+  readonly #counts = { getS: 0, getM: 0, operations: 0, taken: 0, repeats: 0, brokenPins: 0 }
+
+  constructor(options: AgentOptions) {
+    this.#options = options
+    this.#protocol = options.protocol ?? PROTOCOL
+  }
+
+  get timerKey(): string {
+    return `pages/${this.#options.space}`
+  }
+
+  counts(): AgentCounts {
+    return { ...this.#counts }
+  }
+
+  /** A CPU must use the page. True: it may now; else it waits for `onChange` or `onResult`. */
+  access(
+    now: VirtualTime,
+    want: { readonly page: number; readonly write: boolean; readonly operation?: PageOperation | null },
+    out: Out,
+  ): boolean {
+    const { page, write, operation = null } = want
+    const local = this.#local(page)
+    const isFar = operation !== null && this.#isContended(now, local)
+    const kind = isFar ? "Operate" : write ? "Store" : "Load"
+    if (isFar && (local.record.state === "I" || local.record.state === "R")) local.operation = operation
+    const { ready, effects } = access(this.#context(page), local.record, kind)
+    this.#carryOut(now, { page, flow: null, effects }, out)
+    return ready
+  }
+
+  /** An instruction of a CPU that waited for these pages has completed: they may go. */
+  retired(now: VirtualTime, pages: Iterable<number>, out: Out): void {
+    for (const page of pages) {
+      const local = this.#pages.get(page)
+      if (local?.record.pinned !== true) continue
+      this.#carryOut(now, { page, flow: null, effects: retire(this.#context(page), local.record) }, out)
+    }
+  }
+
+  /** Gives a page's memory back, if that can be begun now. */
+  evict(now: VirtualTime, page: number, out: Out): boolean {
+    const { accepted, effects } = evict(this.#context(page), this.#local(page).record)
+    this.#carryOut(now, { page, flow: null, effects }, out)
+    return accepted
+  }
+
+  hear(now: VirtualTime, body: PageMessage, out: Out): void {
+    const { page } = body
+    const flow = flowOf(body)
+    if ("home" in body) this.#local(page).home = body.home
+    if (isForStore(flow)) return this.#atStore(now, body, flow, out)
+    // Only the home's own word about its life counts (`ask`); a message of another life is ignored in there.
+    const { record } = this.#local(page)
+    const before = record.state
+    const waited = record.unconfirmed
+    const effects = hear(this.#context(page), record, flow)
+    if (effects.some((effect) => effect.kind === "rights" && effect.rights !== "write"))
+      out.push(noteSpan(body.kind === "PageData" ? "mem.fetch" : "mem.shootdown", this.#about(page)))
+    this.#carryOut(now, { page, flow: body, effects }, out)
+    if (record.state !== before || (waited && !record.unconfirmed)) this.#options.onChange(page)
+  }
+
+  /** The home begins a new life, or did not get the answer. */
+  asked(home: ActorId, epoch: number): Pick<PagesReport["spaces"][number], "space" | "held" | "stored"> | null {
+    const known = this.#epochs.get(home) ?? FIRST_EPOCH
+    if (epoch < known) return null
+    this.#epochs.set(home, epoch)
+    const held: number[] = []
+    const stored: number[] = []
+    for (const [page, { record }] of [...this.#pages].sort(([a], [b]) => a - b)) {
+      if (this.#options.homeOf(page) !== home) continue
+      if (epoch > known) newHome(this.#context(page), record)
+      const copy = heldPage(record)
+      if (copy !== null) held.push(page, HOLDS.indexOf(copy.holds), copy.version, copy.serial)
+    }
+    for (const [page, { version }] of [...this.#stores].sort(([a], [b]) => a - b))
+      if (this.#options.homeOf(page) === home) stored.push(page, version)
+    return { space: this.#options.space, held, stored }
+  }
+
+  onTimer(now: VirtualTime, out: Out): void {
+    this.#timerSet = false
+    const { retryCycles, pinCycles } = this.#options
+    for (const page of [...this.#watched]) {
+      const local = this.#local(page)
+      if (local.record.pinned && now - local.pinnedAt >= pinCycles) this.retired(now, [page], out)
+      if (!waitsForHome(local.record) || now - local.saidAt < retryCycles) continue
+      this.#counts.repeats += 1
+      this.#carryOut(now, { page, flow: null, effects: timeOut(this.#context(page), local.record) }, out)
+      local.saidAt = now
+    }
+    this.#setTimer(now, out)
+  }
+
+  /** The bytes as this node knows them, and how fresh they are: for checkers and pictures. */
+  inspect(page: number): { readonly state: PageRecord["state"]; readonly version: number; readonly stored: number | null } {
+    const record = this.#pages.get(page)?.record
+    return { state: record?.state ?? "I", version: record?.version ?? 0, stored: this.#stores.get(page)?.version ?? null }
+  }
+
+  /** Pages that are known here, with their state. */
+  states(): readonly { readonly page: number; readonly state: PageRecord["state"]; readonly home: number }[] {
+    return [...this.#pages].map(([page, { record, home }]) => ({ page, state: record.state, home })).sort((a, b) => a.page - b.page)
+  }
+
+  #local(page: number): LocalPage {
+    const known = this.#pages.get(page)
+    if (known !== undefined) return known
+    const local = { record: newPageRecord(), home: -1, saidAt: 0, pinnedAt: 0, operation: null, losses: 0, lossesFrom: 0 }
+    this.#pages.set(page, local)
+    return local
+  }
+
+  #store(page: number): FrameStore {
+    const known = this.#stores.get(page)
+    if (known !== undefined) return known
+    const store = newFrameStore(this.#options.nodes)
+    this.#stores.set(page, store)
+    return store
+  }
+
+  #context(page: number): PageContext {
+    const { node, homeOf } = this.#options
+    return { protocol: this.#protocol, node, epoch: this.#epochs.get(homeOf(page)) ?? FIRST_EPOCH, value: 0 }
+  }
+
+  #carryOut(
+    now: VirtualTime,
+    { page, flow, effects }: { readonly page: number; readonly flow: PageMessage | null; readonly effects: readonly PageEffect[] },
+    out: Out,
+  ): void {
+    const local = this.#local(page)
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case "send":
+          this.#say(now, page, effect, out)
+          break
+        case "rights":
+          if (effect.rights === "none") this.#taken(now, local)
+          this.#options.memory.setRights(page, effect.rights)
+          break
+        case "fill":
+          assert(flow?.kind === "PageData", "bytes come as data")
+          this.#fill(page, flow.bytes)
+          break
+        case "forget":
+          break
+        case "granted":
+          local.pinnedAt = now
+          out.push(closeSpan(this.#spanKey(page)))
+          break
+        case "result":
+          assert(flow?.kind === "PageResult", "an operation has a result")
+          local.operation = null
+          out.push(closeSpan(this.#spanKey(page)))
+          this.#options.onResult(page, BigInt(flow.value))
+      }
+    }
+    this.#keepStoreFresh(page, local)
+    if (local.record.pinned || waitsForHome(local.record)) this.#watched.add(page)
+    else this.#watched.delete(page)
+    this.#setTimer(now, out)
+  }
+
+  #taken(now: VirtualTime, local: LocalPage): void {
+    this.#counts.taken += 1
+    if (local.record.pinned) this.#counts.brokenPins += 1
+    if (now - local.lossesFrom > CONTENDED_WINDOW_RETRIES * this.#options.retryCycles) {
+      local.losses = 0
+      local.lossesFrom = now
+    }
+    local.losses += 1
+  }
+
+  #isContended(now: VirtualTime, { losses, lossesFrom }: LocalPage): boolean {
+    return (
+      losses >= (this.#options.contendedLosses ?? CONTENDED_LOSSES_DEFAULT) &&
+      now - lossesFrom <= 2 * CONTENDED_WINDOW_RETRIES * this.#options.retryCycles
+    )
+  }
+
+  /** Frame and copy are the same bytes here: what the copy has seen, the frame has. */
+  #keepStoreFresh(page: number, { record }: LocalPage): void {
+    const store = this.#stores.get(page)
+    if (store !== undefined && record.hasBytes && record.version > store.version) store.version = record.version
+  }
+
+  #fill(page: number, bytes: string): void {
+    // From the frame here to the copy here: the same bytes.
+    if (bytes !== OWN_FRAME) this.#options.memory.write(page, decodeBase64(bytes))
+  }
+
+  #about(page: number): { readonly "backplane.node": number; readonly "backplane.page": number; readonly "backplane.space": string } {
+    return { "backplane.node": this.#options.node, "backplane.page": page, "backplane.space": this.#options.space }
+  }
+
+  #spanKey(page: number): string {
+    return `page/${this.#options.space}/${page}`
+  }
+
+  #say(now: VirtualTime, page: number, { to, flow, bytes }: Extract<PageEffect, { kind: "send" }>, out: Out): void {
+    const local = this.#local(page)
+    const { node, space, homeOf, nodeActor } = this.#options
+    local.saidAt = now
+    this.#count(flow)
+    const target = to === "store" ? local.home : to
+    const isLocal = target === node
+    const extras = {
+      space,
+      page,
+      home: local.home,
+      ...(bytes && { bytes: isLocal ? OWN_FRAME : encodeBase64(this.#options.memory.read(page)) }),
+      ...(flow.kind === "Operate" && { operation: defined(local.operation ?? undefined, "an operation is asked for") }),
+    }
+    const body = pageMessage(flow, extras)
+    if (isLocal) return this.hear(now, body, out)
+    if (flow.kind === "GetS" || flow.kind === "GetM" || flow.kind === "Operate") {
+      const name = flow.kind === "GetS" ? "mem.GetS" : "mem.GetM"
+      out.push(openSpan(this.#spanKey(page), name, this.#about(page), { root: true }))
+      out.push(send(homeOf(page), body, this.#spanKey(page)))
+      return
+    }
+    assert(target === "home" || target >= 0, "the frame of a page that was here is known")
+    out.push(send(target === "home" ? homeOf(page) : nodeActor(target), body))
+  }
+
+  #count({ kind }: Flow): void {
+    if (kind === "GetS") this.#counts.getS += 1
+    if (kind === "GetM") this.#counts.getM += 1
+    if (kind === "Operate") this.#counts.operations += 1
+  }
+
+  #atStore(now: VirtualTime, body: PageMessage, flow: Flow, out: Out): void {
+    const { page } = body
+    const { memory, space, node, homeOf, nodeActor } = this.#options
+    const operate = (): number => {
+      assert(body.kind === "PageOperateAtHome", "an operation is done when it is asked for")
+      const bytes = memory.read(page).slice()
+      const found = operateOn(bytes, body.operation)
+      memory.write(page, bytes)
+      this.#results.push(found)
+      this.#options.onOperated?.(page, { operation: body.operation, node: body.node, found })
+      return this.#results.length - 1
+    }
+    const store = this.#store(page)
+    const { epoch } = this.#context(page)
+    for (const effect of hearStore({ protocol: this.#protocol, epoch, value: 0, operate }, store, flow)) {
+      if (effect.kind === "take") {
+        assert(body.kind === "PageWriteBack", "bytes come with a write-back")
+        if (body.bytes !== OWN_FRAME) memory.write(page, decodeBase64(body.bytes))
+        continue
+      }
+      const isLocal = effect.to === node
+      const answer = pageMessage(effect.flow, {
+        space,
+        page,
+        home: node,
+        ...(effect.bytes && { bytes: isLocal ? OWN_FRAME : encodeBase64(memory.read(page)) }),
+        ...(effect.flow.kind === "Result" && { result: `0x${defined(this.#results[effect.flow.value], "a result is kept").toString(16)}` }),
+      })
+      if (isLocal) this.hear(now, answer, out)
+      else out.push(send(effect.to === "home" ? homeOf(page) : nodeActor(effect.to), answer))
+    }
+  }
+
+  /** What operations found: the frame store keeps a number, this the value. */
+  readonly #results: bigint[] = [0n]
+
+  #setTimer(now: VirtualTime, out: Out): void {
+    if (this.#timerSet || this.#watched.size === 0) return
+    this.#timerSet = true
+    // Nodes that take from each other in step would do so for ever: each looks at its own pace.
+    const { retryCycles, pinCycles, node } = this.#options
+    out.push(timer(this.timerKey, after(now, Math.min(retryCycles, pinCycles) + node)))
+  }
+}
+
+/** Of a home that has not said otherwise. */
+const FIRST_EPOCH = 1
+const HOLDS = ["owner", "shared", "retained"] as const
+/** In place of bytes that do not travel. */
+const OWN_FRAME = ""
+
+function isForStore({ kind }: Flow): boolean {
+  return kind === "Fetch" || kind === "WriteBack" || kind === "OperateAtHome"
+}

@@ -1,0 +1,70 @@
+/** Messages of the contract ↔ flows of the protocol: the same fields, and the name of the page, bytes and operation beside them. */
+import { defined } from "@backplane/foundation-base/assert"
+import type { Flow } from "./flow.ts"
+import type { PageMessage, PageOperation } from "@backplane/memory-contract/coherence-messages"
+
+/** What a message has besides its flow; which of it, its kind says. */
+export interface MessageExtras {
+  readonly space: string
+  readonly page: number
+  /** Where the frame of the page lies. */
+  readonly home: number
+  readonly bytes?: string
+  readonly operation?: PageOperation
+  readonly result?: string
+}
+
+/** A message as the protocol sees it. */
+export function flowOf(body: PageMessage): Flow {
+  const kind = body.kind.slice("Page".length) as Flow["kind"]
+  // Fields that the protocol does not know do it no harm; the value is the model's only.
+  return { ...body, kind, value: 0 } as unknown as Flow
+}
+
+export function pageMessage(flow: Flow, { space, page, home, bytes, operation, result }: MessageExtras): PageMessage {
+  const common = { space, page }
+  switch (flow.kind) {
+    case "GetS":
+    case "GetM":
+      return { ...flow, ...common, kind: `Page${flow.kind}` }
+    case "Operate":
+      return { ...flow, ...common, kind: "PageOperate", operation: defined(operation, "an operation is asked for") }
+    case "Put":
+      return { ...flow, ...common, kind: "PagePut" }
+    case "Fetch":
+      return { ...flow, ...common, kind: "PageFetch" }
+    case "OperateAtHome":
+      return { ...flow, ...common, kind: "PageOperateAtHome", operation: defined(operation, "an operation is passed on") }
+    case "FwdS":
+    case "FwdM":
+    case "Inv":
+    case "Recall":
+    case "Flush":
+    case "Released":
+      return { ...flow, ...common, kind: `Page${flow.kind}`, home }
+    case "Data": {
+      const { value: _value, ...rest } = flow
+      return { ...rest, ...common, kind: "PageData", home, bytes: defined(bytes, "data has bytes") }
+    }
+    case "Grant": {
+      const { value: _value, ...rest } = flow
+      return { ...rest, ...common, kind: "PageGrant", home }
+    }
+    case "InvAck":
+      return { ...flow, ...common, kind: "PageInvAck" }
+    case "WriteBack": {
+      const { value: _value, ...rest } = flow
+      return { ...rest, ...common, kind: "PageWriteBack", bytes: defined(bytes, "a write-back has bytes") }
+    }
+    case "Stored":
+    case "RecallAck":
+      return { ...flow, ...common, kind: `Page${flow.kind}` }
+    case "Result": {
+      const { value: _value, ...rest } = flow
+      return { ...rest, ...common, kind: "PageResult", value: defined(result, "an operation has a result") }
+    }
+    case "Unblock":
+    case "Done":
+      return { ...flow, ...common, kind: `Page${flow.kind}` }
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Coherence of pages that several nodes share: what nodes, frame stores and homes say to each other. The flows of memory/coherence with the
+ * name of the page, and with bytes where bytes travel. Who says what when: README.md of memory/coherence.
+ *
+ * `space` names the memory that the page belongs to (a guest's), `page` counts from the beginning of its RAM. `epoch` is the life of the
+ * page's home, `serial` the number of the home's transaction for the page, (`node`, `txn`) the request that a message belongs to.
+ */
+import { Type, type Static, type TSchema } from "typebox"
+
+const closed = { additionalProperties: false } as const
+const Node = Type.Integer({ minimum: 0, maximum: 30 })
+const Count = Type.Integer({ minimum: 0 })
+const Mask = Type.Integer({ minimum: 0, maximum: 0x7fff_ffff, description: "nodes as bits" })
+/** One page in base64. */
+const Bytes = Type.String({ minLength: 5464, maxLength: 5464, description: "the 4096 bytes of the page in base64" })
+const Want = Type.Union([Type.Literal("S"), Type.Literal("E"), Type.Literal("M")])
+
+const page = {
+  space: Type.String({ minLength: 1, maxLength: 64, description: "whose memory" }),
+  page: Type.Integer({ minimum: 0, maximum: 2 ** 30, description: "number of the page in it" }),
+  epoch: Count,
+}
+const request = { ...page, node: Node, txn: Count }
+const transaction = { ...request, serial: Count }
+const ordered = { ...transaction, to: Node, home: Node, acks: Mask }
+const answered = { ...transaction, want: Want, acks: Mask, version: Count, home: Node }
+
+/** What is done at the frame store for a node: an AMO by its name, a load or a store. */
+export const PageOperation = Type.Object(
+  {
+    name: Type.Union([
+      Type.Literal("load"), Type.Literal("store"), Type.Literal("swap"), Type.Literal("add"), Type.Literal("xor"), Type.Literal("and"),
+      Type.Literal("or"), Type.Literal("min"), Type.Literal("max"), Type.Literal("minu"), Type.Literal("maxu"),
+    ]), // prettier-ignore
+    offset: Type.Integer({ minimum: 0, maximum: 4095 }),
+    width: Type.Union([Type.Literal(1), Type.Literal(2), Type.Literal(4), Type.Literal(8)]),
+    operand: Type.String({ pattern: "^0x[0-9a-f]{1,16}$", description: "64 bits, hexadecimal" }),
+  },
+  closed,
+)
+export type PageOperation = Static<typeof PageOperation>
+
+const say = <Kind extends string, Fields extends Record<string, TSchema>>(kind: Kind, fields: Fields, description: string) =>
+  Type.Object({ kind: Type.Literal(kind), ...fields }, { ...closed, description })
+
+export const PageGetS = say("PageGetS", { ...request, has: Type.Boolean() }, "node → memory controller: a readable copy")
+export const PageGetM = say(
+  "PageGetM",
+  { ...request, has: Type.Boolean() },
+  "node → memory controller: the only copy, to write; `has`: I can read it already",
+)
+export const PageOperate = say(
+  "PageOperate",
+  { ...request, has: Type.Boolean(), operation: PageOperation },
+  "node → memory controller: do this at the frame store; the page stays there",
+)
+export const PagePut = say(
+  "PagePut",
+  { ...request, bytes: Type.Boolean() },
+  "node (holder or frame store) → memory controller: the holder gives the page back; repeated until done",
+)
+export const PageFetch = say(
+  "PageFetch",
+  { ...transaction, want: Want, acks: Mask },
+  "memory controller → node (frame store): send the page to this node",
+)
+export const PageOperateAtHome = say(
+  "PageOperateAtHome",
+  { ...transaction, want: Want, acks: Mask, operation: PageOperation },
+  "memory controller → node (frame store): do this for this node, once",
+)
+export const PageFwdS = say("PageFwdS", ordered, "memory controller → node (owner): send this node a copy, keep a readable one, write back")
+export const PageFwdM = say("PageFwdM", ordered, "memory controller → node (owner): send this node the page; keep the bytes until released")
+export const PageInv = say("PageInv", ordered, "memory controller → node (sharer): drop the page from every TLB, acknowledge to this node")
+export const PageRecall = say(
+  "PageRecall",
+  ordered,
+  "memory controller → node (holder): give the page back to the frame store, acknowledge to the home",
+)
+export const PageFlush = say("PageFlush", ordered, "memory controller → node (with the freshest bytes): write them back")
+export const PageReleased = say(
+  "PageReleased",
+  ordered,
+  "memory controller → node (former owner): the bytes have arrived, keep them no longer",
+)
+export const PageData = say("PageData", { ...answered, bytes: Bytes }, "node (owner or frame store) → node (requester): the page")
+export const PageGrant = say("PageGrant", answered, "memory controller → node (requester): the copy that you have is the only one")
+export const PageInvAck = say(
+  "PageInvAck",
+  { ...transaction, from: Node, acks: Mask },
+  "node (sharer) → node (requester): nothing of the page is left here",
+)
+export const PageWriteBack = say(
+  "PageWriteBack",
+  { ...page, serial: Count, from: Node, version: Count, put: Count, bytes: Bytes },
+  "node (holder) → node (frame store): the bytes as they are; with `put` it is an eviction, passed on to the home",
+)
+export const PageStored = say(
+  "PageStored",
+  { ...page, serial: Count, from: Node },
+  "node (frame store or holder) → memory controller: the frame has these bytes",
+)
+export const PageRecallAck = say(
+  "PageRecallAck",
+  { ...page, serial: Count, from: Node },
+  "node (holder) → memory controller: given back, nothing was changed",
+)
+export const PageResult = say(
+  "PageResult",
+  { ...transaction, value: Type.String({ pattern: "^0x[0-9a-f]{1,16}$" }) },
+  "node (frame store) → node (requester): what the operation found",
+)
+export const PageUnblock = say("PageUnblock", request, "node (requester) → memory controller: I have it; repeated until done")
+export const PageDone = say("PageDone", request, "memory controller → node (requester): your request is over")
+export const PagesAsk = say(
+  "PagesAsk",
+  { epoch: Count },
+  "memory controller → node: I have forgotten all; tell me the pages that you hold and store. Repeated until told.",
+)
+const Numbers = Type.Array(Count, { maxItems: 40_000 })
+export const PagesReport = say(
+  "PagesReport",
+  {
+    node: Node,
+    epoch: Count,
+    part: Count,
+    parts: Type.Integer({ minimum: 1 }),
+    spaces: Type.Array(
+      Type.Object(
+        {
+          space: page.space,
+          held: Numbers,
+          stored: Numbers,
+        },
+        closed,
+      ),
+      { maxItems: 1000 },
+    ),
+  },
+  "node → memory controller: by space, pages held (page, 0 owner 1 shared 2 retained, version, serial; and so on) and stored (page, version; and so on)",
+)
+export const coherenceMessages = {
+  PageGetS, PageGetM, PageOperate, PagePut, PageFetch, PageOperateAtHome, PageFwdS, PageFwdM, PageInv, PageRecall, PageFlush, PageReleased,
+  PageData, PageGrant, PageInvAck, PageWriteBack, PageStored, PageRecallAck, PageResult, PageUnblock, PageDone, PagesAsk, PagesReport,
+} as const // prettier-ignore
+
+/** Every message about one page. */
+export type PageMessage = {
+  [Kind in Exclude<keyof typeof coherenceMessages, "PagesAsk" | "PagesReport">]: Static<(typeof coherenceMessages)[Kind]>
+}[Exclude<keyof typeof coherenceMessages, "PagesAsk" | "PagesReport">]
+export type PagesAsk = Static<typeof PagesAsk>
+export type PagesReport = Static<typeof PagesReport>
+export type CoherenceMessage = PageMessage | PagesAsk | PagesReport
