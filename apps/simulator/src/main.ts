@@ -5,6 +5,7 @@
 import { parseArgs } from "node:util"
 import { readFileSync } from "node:fs"
 import { machineSpecOf } from "@backplane/scenario-machine/resolve"
+import { testerCommand } from "./coherence/tester-command.ts"
 import { compareCommand } from "./compare-command.ts"
 import { runTraced } from "./perfetto-run.ts"
 import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
@@ -24,6 +25,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = 
   compare: compareCommand,
   "sched-compare": scoreboardCommand,
   soak: soakCommand,
+  "memory-tester": testerCommand,
 }
 
 const [name = "", ...args] = process.argv.slice(2)

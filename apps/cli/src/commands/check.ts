@@ -1,6 +1,7 @@
-/** `backplane check coherence`: searches every state that the coherence protocol can reach within bounds. */
+/** `backplane check`: `coherence` searches every state that the coherence protocol can reach within bounds, `memory` tries it out on the running machine. */
 import { checkCoherence, checkPlanted } from "@backplane/memory-coherence/checker/check"
 import { InvalidArgumentError, type Command } from "commander"
+import { passThrough } from "../checkout.ts"
 import { count } from "../number-flags.ts"
 
 /** 64 bits of hash and what leads back: about 26 bytes a state, beside the states still to be looked at. */
@@ -19,9 +20,22 @@ interface Flags {
 }
 
 export function register(program: Command): void {
-  program
+  const check = program
     .command("check")
-    .description("check a protocol in every state that it can reach: coherence; ends with 1 and the way there where a promise is broken")
+    .description("check shared memory; ends with 1 where a promise is broken, and says how it came to that")
+  check
+    .command("memory")
+    .description("random harts on three nodes in one memory, in simulation, under faults: every access compared with one flat memory")
+    .option("--operations <n>", "how many loads, stores and atomics", count, 1_000_000)
+    .option("--from <seed>", "the first seed; each million operations has the next", count, 1)
+    .option("--faults <faults>", "none, messages or messages-and-controller", "messages-and-controller")
+    .option("--planted", "break the protocol in each of the known ways instead, and demand that it be found")
+    .option("--json", "print JSON")
+    .action(async (flags: Readonly<Record<string, string | number | true>>) => {
+      const args = Object.entries(flags).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, String(value)]))
+      process.exitCode = await passThrough("apps/simulator/src/main.ts", ["memory-tester", ...args])
+    })
+  check
     .command("coherence")
     .description("the coherence protocol with three nodes, two pages, a network that loses, doubles and reorders, and a home that dies")
     .option("--states <n>", "how many states to look at", states, 1_200_000)

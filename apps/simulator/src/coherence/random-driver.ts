@@ -67,6 +67,8 @@ export interface RandomDriverOptions {
   readonly node: number
   readonly engine: Engine
   readonly flat: FlatMemory
+  /** Share of the accesses that go to a page of the hart's own, which others visit seldom. */
+  readonly privacy: number
   /** Asked before each operation: is there one left? */
   readonly more: () => boolean
   /** A bug: before each SC the reservation is there again. */
@@ -166,6 +168,12 @@ export class RandomDriver implements HartDriver {
     // A hot line, a slot of each hart in one line, or anywhere.
     const hot = DATA_PAGE * PAGE_BYTES
     const slot = hot + 64 + 8 * ((this.#options.node * 2 + cpu) % 8)
+    // Most of the time a hart is at home in a page of its own, which others visit.
+    const own = PAGE_BYTES * (DATA_PAGE + 1 + ((this.#options.node * 2 + cpu) % (TESTER_PAGES - DATA_PAGE - 1)))
+    if (random.chance(this.#options.privacy)) {
+      const at = own + random.below(PAGE_BYTES - 8)
+      return { kind: random.chance(0.5) ? "load" : "store", at, width: random.pick(WIDTHS), value }
+    }
     const anywhere = hot + random.below(TESTER_BYTES - hot - 8)
     const aligned = random.chance(0.5) ? hot + 8 * random.below(4) : anywhere & ~7
     if (kind < 5)

@@ -16,6 +16,8 @@ export interface TesterOptions {
   readonly operations: number
   readonly nodes?: number
   readonly hartsPerNode?: number
+  /** Share of accesses to pages that others visit seldom: 0 for the most contention. */
+  readonly privacy?: number
   /** Messages are lost, doubled, late and out of order; the memory controller is killed now and then. */
   readonly faults?: "none" | "messages" | "messages-and-controller"
   readonly protocol?: Protocol
@@ -48,13 +50,24 @@ const DOWN_CYCLES = 1_000
 const CYCLES_PER_OPERATION = 60_000
 /** Few, so that there are operations done at home among the others. */
 const CONTENDED_LOSSES = 3
+/** Operations in a turn, where most need no message. */
+const BURST_MAX = 32
 const EVICT_EVERY_CYCLES = 200
 
 export function runRandomTester(options: TesterOptions): TesterResult {
-  const { seed, operations, nodes = 3, hartsPerNode = 2, faults = "messages", protocol, wrongRights = (rights) => rights } = options
+  const {
+    seed,
+    operations,
+    nodes = 3,
+    hartsPerNode = 2,
+    privacy = 0,
+    faults = "messages",
+    protocol,
+    wrongRights = (rights) => rights,
+  } = options
   const { breaksReservation, reservationHolds } = (protocol ?? PROTOCOL).rules
   // The engine itself is right: a rule gone wrong is played by what surrounds it.
-  const brokenReservation = reservationHolds(false) ? { reserveAgain: true } : {}
+  const brokenReservation = reservationHolds(false) || !breaksReservation ? { reserveAgain: true } : {}
   const image = testerImage()
   const flat = new FlatMemory(image)
   let left = operations
@@ -66,11 +79,12 @@ export function runRandomTester(options: TesterOptions): TesterResult {
     image,
     ...(protocol !== undefined && { protocol }),
     world: faults === "none" ? {} : { faults: FAULTS },
-    driver: (node, engine) => new RandomDriver({ node, engine, flat, more: () => left-- > 0, ...brokenReservation }),
+    driver: (node, engine) => new RandomDriver({ node, engine, flat, privacy, more: () => left-- > 0, ...brokenReservation }),
     node: (_node, engine) => ({
       onOperated: (page, { operation, node, found }) => {
         flat.operatedElsewhere(node, page * 4096 + operation.offset, operation, found)
       },
+      burstMax: privacy === 0 ? 1 : BURST_MAX,
       contendedLosses: CONTENDED_LOSSES,
       setRights: (page: number, rights: Rights) => {
         const held = Array.from({ length: hartsPerNode }, (_, cpu) => engine.readReservation(cpu))

@@ -38,6 +38,8 @@ export interface BareNodeConfig extends Pick<
   readonly engine: Engine
   readonly driver: HartDriver
   readonly seed: number | string
+  /** How often at most the driver is asked in one turn; the number is drawn. More is faster, and interleaves less. */
+  readonly burstMax?: number
   /** In the place of what `setFrameRights` does: for planted bugs. */
   readonly setRights?: AgentMemory["setRights"]
 }
@@ -141,16 +143,25 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     const ready = this.#harts.flatMap(({ kind }, cpu) => (kind === "ready" ? [cpu] : []))
     if (ready.length === 0) return
     const cpu = this.#random.pick(ready)
+    const { burstMax = 1 } = this.#config
+    let cycles = 0
+    for (let left = burstMax === 1 ? 1 : this.#random.between(1, burstMax); left > 0 && this.#harts[cpu]?.kind === "ready"; left--)
+      cycles += this.#run(now, cpu, out)
+    this.#setTurn(now, Math.max(1, cycles), out)
+  }
+
+  /** How many instructions have retired. */
+  #run(now: VirtualTime, cpu: number, out: Out): number {
     const budget = this.#config.driver.budget(cpu, this.#random)
     if (budget === null) {
       this.#harts[cpu] = { kind: "done" }
-      return this.#setTurn(now, 1, out)
+      return 0
     }
     const exit = this.#config.engine.run(cpu, budget)
     this.#retired(now, cpu, exit.retired, out)
     if (exit.kind === "frame") this.#onFrame(now, cpu, exit, out)
     else if (exit.kind !== "budget" && this.#config.driver.left(cpu, exit)) this.#harts[cpu] = { kind: "done" }
-    this.#setTurn(now, Math.max(1, exit.retired), out)
+    return exit.retired
   }
 
   #retired(now: VirtualTime, cpu: number, count: number, out: Out): void {

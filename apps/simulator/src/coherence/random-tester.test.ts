@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest"
+import { PLANTED_PROTOCOLS } from "@backplane/memory-coherence/planted"
+import { runRandomTester } from "./random-tester.ts"
+import { testerFinds } from "./tester-command.ts"
+
+describe("shared memory of several nodes", () => {
+  it.each([
+    { seed: 1, faults: "none", operations: 3_000, privacy: 0 },
+    { seed: 2, faults: "messages", operations: 3_000, privacy: 0 },
+    { seed: 3, faults: "messages-and-controller", operations: 3_000, privacy: 0 },
+    { seed: 4, faults: "messages-and-controller", operations: 100_000, privacy: 0.98 },
+  ] as const)("cannot be told from one flat memory: seed $seed, faults $faults, $operations operations", (options) => {
+    const { difference, compared, restarts } = runRandomTester(options)
+    expect(difference).toBeNull()
+    expect(compared).toBeGreaterThan(options.operations / 3)
+    if (options.faults === "messages-and-controller") expect(restarts).toBeGreaterThan(2)
+  })
+
+  it("is the same run for the same seed", () => {
+    const run = (): ReturnType<typeof runRandomTester> => runRandomTester({ seed: 5, operations: 1_000, faults: "messages" })
+    expect(run()).toEqual(run())
+  })
+
+  it("without shootdown, or with half of one, it can be told", () => {
+    const wrongRights = [
+      (rights: "none" | "read" | "write") => (rights === "none" ? "read" : rights),
+      (rights: "none" | "read" | "write") => (rights === "read" ? "write" : rights),
+    ] as const
+    for (const wrong of wrongRights)
+      expect(runRandomTester({ seed: 1, operations: 2_000, faults: "none", wrongRights: wrong }).difference).not.toBeNull()
+  })
+
+  /** Those that are found within the first seed; `backplane check memory --planted` looks for all. */
+  it.each(["one acknowledgement is enough", "a downgrade is not written back", "any answer is mine", "the home's serial stands still"])(
+    "is not one memory when: %s",
+    (bug) => {
+      const planted = PLANTED_PROTOCOLS.find((each) => each.bug === bug)
+      expect(planted && testerFinds(planted, 4).difference).not.toBeNull()
+    },
+  )
+})

@@ -1,0 +1,75 @@
+/** `memory-tester`: the random tester as a command, and its score against the planted bugs of the protocol. */
+import { parseArgs } from "node:util"
+import { PLANTED_PROTOCOLS, type PlantedProtocol } from "@backplane/memory-coherence/planted"
+import { runRandomTester } from "./random-tester.ts"
+
+/** Operations of one run of the command: each run has another seed. */
+const OPERATIONS_PER_RUN = 1_000_000
+const PLANTED_OPERATIONS = 3_000
+const PLANTED_SEEDS_MAX = 40
+
+/** Seed after seed, until the bug shows. */
+export function testerFinds(
+  { protocol, needs }: PlantedProtocol,
+  seedsMax: number,
+): { readonly seeds: number; readonly difference: string | null } {
+  const faults = needs === "crashes" ? "messages-and-controller" : "messages"
+  for (let seed = 1; seed <= seedsMax; seed++) {
+    const { difference } = runRandomTester({ seed, operations: PLANTED_OPERATIONS, faults, protocol })
+    if (difference !== null) return { seeds: seed, difference: difference.split("\n")[0] ?? difference }
+  }
+  return { seeds: seedsMax, difference: null }
+}
+
+function planted(json: boolean): number {
+  const reports = PLANTED_PROTOCOLS.map((bug) => {
+    const found = testerFinds(bug, PLANTED_SEEDS_MAX)
+    if (!json)
+      console.log(
+        found.difference === null ? `NOT FOUND  ${bug.bug}` : `found  ${bug.bug}\n         seed ${found.seeds}: ${found.difference}`,
+      )
+    return { bug: bug.bug, ...found }
+  })
+  const missed = reports.filter(({ difference }) => difference === null).length
+  if (json) console.log(JSON.stringify({ planted: reports.length, missed, reports }))
+  else console.log(`${reports.length - missed} of ${reports.length} planted bugs found`)
+  return missed === 0 ? 0 : 1
+}
+
+export function testerCommand(args: readonly string[]): number {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      operations: { type: "string", default: "1000000" },
+      from: { type: "string", default: "1" },
+      faults: { type: "string", default: "messages-and-controller" },
+      planted: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+    },
+  })
+  if (values.planted) return planted(values.json)
+  const { faults } = values
+  if (faults !== "none" && faults !== "messages" && faults !== "messages-and-controller")
+    throw new Error(`--faults is none, messages or messages-and-controller, not ${faults}`)
+  let left = Number(values.operations)
+  const runs = []
+  for (let seed = Number(values.from); left > 0; seed++) {
+    const run = runRandomTester({ seed, operations: Math.min(left, OPERATIONS_PER_RUN), faults, privacy: 0.98 })
+    left -= run.operations
+    runs.push(run)
+    if (!values.json)
+      console.log(
+        `seed ${seed}: ${run.operations} operations, ${run.messages} messages, controller killed ${run.restarts} times: ${run.difference ?? "one memory"}`,
+      )
+    if (run.difference !== null) break
+  }
+  const different = runs.find(({ difference }) => difference !== null) ?? null
+  const total = runs.reduce((sum, { operations }) => sum + operations, 0)
+  const restarts = runs.reduce((sum, run) => sum + run.restarts, 0)
+  if (values.json) console.log(JSON.stringify({ operations: total, restarts, difference: different?.difference ?? null, runs }))
+  else
+    console.log(
+      `${total} operations, controller killed ${restarts} times: ${different === null ? "no difference to one flat memory" : "DIFFERENT"}`,
+    )
+  return different === null ? 0 : 1
+}
