@@ -15,13 +15,18 @@ static void forget_all(void) { __asm__ volatile("sfence.vma" ::: "memory"); }
 
 /* Changes to a table that may be in use go through here, and are in force when `changed` returns. Bare, that is a store each and a fence;
  * with a hypervisor below that listens, all of them are one call, where it would else have to notice the stores one by one. */
+#ifdef SOFTTLB
+#define BATCHES 0 /* no hardware reads these tables, so nobody needs to hear of a change; what was put into the TLB is forgotten as ever */
+#else
+#define BATCHES para
+#endif
 static void tell(struct cpu *cpu) {
   if (cpu->changes_count > 0) para_change_tables(cpu->changes, cpu->changes_count);
   cpu->changes_count = 0;
 }
 static void change(entry *it, entry value) {
   struct cpu *cpu = this_cpu();
-  if (!para) {
+  if (!BATCHES) {
     *it = value;
     return;
   }
@@ -30,11 +35,11 @@ static void change(entry *it, entry value) {
   if (cpu->changes_count == CHANGES_MAX) tell(cpu);
 }
 static void changed_all(void) {
-  if (para) tell(this_cpu());
+  if (BATCHES) tell(this_cpu());
   else forget_all();
 }
 static void changed(uint64 address) {
-  if (para) tell(this_cpu());
+  if (BATCHES) tell(this_cpu());
   else __asm__ volatile("sfence.vma %0, zero" ::"r"(address) : "memory");
 }
 
