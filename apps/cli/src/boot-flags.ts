@@ -9,6 +9,9 @@ export interface BootFlags {
   readonly disk?: string
   readonly saveDisk?: string
   readonly append?: string
+  readonly virtioConsole?: true
+  readonly virtioRng?: string
+  readonly irqAffinity?: string
   readonly cpus: number
   readonly memory: number
   readonly mode: string
@@ -42,6 +45,12 @@ export function addBootFlags(command: Command, steps: BootStep[]): Command {
     .option("--disk <file>", "a disk image behind virtio-blk; writes go to memory, the file stays as it is")
     .option("--save-disk <file>", "write the disk as the guest left it")
     .option("--append <text>", "the kernel's command line")
+    .option("--virtio-console", "a virtio-console beside the UART; input goes there once the guest drives it (Linux: console=hvc0)")
+    .option("--virtio-rng <seed>", "a virtio-rng; the same seed gives the same bytes, `random` gives the host's")
+    .option(
+      "--irq-affinity <list>",
+      "which harts an interrupt goes to, such as 10:0,1:1+2 (source:hart+hart); others go to all that enable it",
+    )
     .option("--cpus <n>", "vCPUs", count, 1)
     .option("--memory <size>", "RAM of the guest, such as 128M", bytes, DEFAULT_MEMORY)
     .option("--mode <mode>", "native, trap or assist", "trap")

@@ -3,11 +3,11 @@ import { Board } from "@backplane/trap-board/board"
 import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
 import { CPUS_MAX, MEMORY_BYTES_MAX, WasmEngine } from "@backplane/compute-engine/engine"
 import { machineBytesFor, Vmm } from "@backplane/trap-vmm/vmm"
-import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
-import { readFile, readGuest } from "./guest-file.ts"
+import { devicesOf } from "./boot-devices.ts"
+import { readGuest } from "./guest-file.ts"
 import { refuse, type BootFlags, type BootPlan } from "./boot-flags.ts"
-import type { BoardOptions } from "@backplane/trap-board/board-types"
 import type { Console } from "@backplane/trap-board/console"
+import type { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import type { Ledger } from "@backplane/trap-vmm/ledger"
 import type { SystemCalls } from "@backplane/trap-vmm/system-calls"
 import type { VmStop } from "@backplane/trap-vmm/vm"
@@ -34,14 +34,11 @@ export function makeBootMachine(flags: BootFlags, { mode }: BootPlan): BootMachi
   const machineBytes = mode === "native" ? memoryBytes : machineBytesFor({ memoryBytes, vcpus: cpus })
   if (machineBytes > MEMORY_BYTES_MAX) throw refuse("--memory", `the machine would need ${machineBytes} bytes`, "give less: 2G is possible")
   const image = readGuest(flags.kernel, memoryBytes)
-  const told = toldOf(flags)
-  if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus, ...told })) {
-    const what = told.initialRamDisk === undefined ? "the device tree" : "the device tree and the RAM disk"
+  const { options, disk } = devicesOf(flags)
+  if (!leavesRoomForDeviceTree(image, { ...options, memoryBytes, cpus })) {
+    const what = options.initialRamDisk === undefined ? "the device tree" : "the device tree and the RAM disk"
     throw refuse("--memory", `the image leaves no room for ${what} at the end of RAM`, "give more")
   }
-  const disk = flags.disk === undefined ? null : new MemoryDisk(readFile(flags.disk))
-  if (disk?.sectors === 0) throw refuse("--disk", `${flags.disk} is empty`, "give an image of at least one sector")
-  const options = { ...(disk !== null && { disks: [disk] }), ...told }
   const engine = new WasmEngine({ memoryBytes: machineBytes, cpus })
   if (mode === "native") {
     const board = new Board(engine, image, options)
@@ -50,13 +47,6 @@ export function makeBootMachine(flags: BootFlags, { mode }: BootPlan): BootMachi
   const vm = new Vmm(engine).create({ image, vcpus: cpus, memoryBytes, mode, ...options })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
   return { ...facade(vm), virtual: { ledger: vm.ledger, systemCalls: vm.systemCalls }, exits: () => vm.ledger.exits(), disk }
-}
-
-/** What the kernel is told in the device tree. */
-function toldOf({ append, initrd }: BootFlags): Pick<BoardOptions, "bootArguments" | "initialRamDisk"> {
-  const initialRamDisk = initrd === undefined ? undefined : readFile(initrd)
-  if (initialRamDisk?.length === 0) throw refuse("--initrd", `${initrd} is empty`, "give a cpio archive, or leave it out")
-  return { ...(append !== undefined && { bootArguments: append }), ...(initialRamDisk !== undefined && { initialRamDisk }) }
 }
 
 function facade(machine: Pick<BootMachine, "run" | "instructions" | "console">): Pick<BootMachine, "run" | "instructions" | "console"> {

@@ -19,6 +19,14 @@ export interface BootImage {
   readonly symbols: ReadonlyMap<string, bigint>
 }
 
+/** Each in a slot of its own behind the disks'. */
+export interface VirtioExtras {
+  /** A virtio-console: once its driver is ready, console input goes there and not to the UART. */
+  readonly console?: boolean
+  /** A virtio-rng, and where its bytes come from: exactly as many as asked. Seeded where runs must repeat. */
+  readonly entropy?: (bytes: number) => Uint8Array
+}
+
 export interface BoardOptions {
   /** By virtio slot. */
   readonly disks?: readonly Disk[]
@@ -26,6 +34,10 @@ export interface BoardOptions {
   readonly bootArguments?: string
   /** An initial RAM disk: put into RAM whole, its place told in the device tree. */
   readonly initialRamDisk?: Uint8Array
+  /** Virtio devices beside the disks. */
+  readonly virtio?: VirtioExtras
+  /** Which harts an interrupt source of the PLIC goes to, bit h for hart h; a source that is not named goes to all who enable it. */
+  readonly interruptAffinity?: ReadonlyMap<number, number>
 }
 
 /** How a guest ended. `code` is 0 for success. */

@@ -49,7 +49,7 @@ export class Board {
   #spent = 0
   #instructions = 0
   readonly #start: BootImage["start"]
-  readonly #disks: number
+  readonly #virtioDevices: number
   #end: BoardEnd | null = null
   /** The guest has touched the UART: only then does input go there. */
   #uartUsed = false
@@ -61,10 +61,17 @@ export class Board {
     this.engine = engine
     this.console = new Console(state?.console)
     this.#clock = new MachineClock(cpus, state?.passed)
-    const output = (byte: number): void => this.console.write(byte)
     const clock = (): bigint => this.#clock.ticks()
-    this.#disks = disks.length
-    this.#wiring = new Wiring({ harts: cpus, clock, output, memory: memoryOf(engine), disks, ...(state && { devices: state.devices }) })
+    this.#virtioDevices = disks.length + Object.keys(options.virtio ?? {}).length
+    this.#wiring = new Wiring({
+      ...options,
+      harts: cpus,
+      clock,
+      console: this.console,
+      memory: memoryOf(engine),
+      disks,
+      ...(state && { devices: state.devices }),
+    })
     this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, index))
     this.#moments = this.harts.map((hart) => this.#momentOf(hart.index))
     if ("pages" in from) loadPages(engine, from)
@@ -89,7 +96,7 @@ export class Board {
 
   /** All that the machine is now, as plain data. Of a board that has ended too, but there is nothing to go on with. */
   capture(): BoardCapture {
-    assert(this.#disks === 0, "a board with a disk is not captured: what the disk has under way would be lost")
+    assert(this.#virtioDevices === 0, "a board with virtio devices is not captured: what they have under way would be lost")
     return captureOf(this.engine, this.#state())
   }
 
@@ -364,9 +371,7 @@ export class Board {
   #deliverInput(): void {
     if (this.console.waiting().length === 0) return
     this.#htif?.answerRead()
-    while (this.#uartUsed && this.#wiring.uart.room() > 0 && this.console.waiting().length > 0) {
-      for (const byte of this.console.take(1)) this.#wiring.uart.receive(byte)
-    }
+    this.#wiring.deliverInput({ uartUsed: this.#uartUsed })
   }
 
   #count(name: string): void {

@@ -1,4 +1,5 @@
 /** The devices of the board at their addresses, and their wires to the harts. Devices know offsets only; this file knows the rest. */
+import { assert } from "@backplane/foundation-base/assert"
 import { AddressMap } from "@backplane/trap-devices/address-map/address-map"
 import {
   CLINT,
@@ -12,24 +13,36 @@ import {
 } from "@backplane/trap-devices/address-map/virt-map"
 import { Clint, clintReset, type ClintState } from "@backplane/trap-devices/clint/clint"
 import { Finisher } from "@backplane/trap-devices/finisher/finisher"
-import { Plic, machineContext, plicReset, supervisorContext, type PlicState } from "@backplane/trap-devices/plic/plic"
+import { Plic, machineContext, plicReset, supervisorContext, type PlicAffinity, type PlicState } from "@backplane/trap-devices/plic/plic"
 import { Uart } from "@backplane/trap-devices/uart/uart"
 import { UART_RESET, type UartState } from "@backplane/trap-devices/uart/uart-registers"
 import { diskFunction, type Disk } from "@backplane/trap-devices/virtio-block/disk"
 import { EMPTY_SLOT } from "@backplane/trap-devices/virtio-mmio/empty-slot"
-import { VirtioMmio } from "@backplane/trap-devices/virtio-mmio/virtio-mmio"
+import { RECEIVE_QUEUE, VirtioConsole } from "@backplane/trap-devices/virtio-console/virtio-console"
+import { VirtioEntropy } from "@backplane/trap-devices/virtio-entropy/virtio-entropy"
+import { VirtioMmio, type VirtioFunction } from "@backplane/trap-devices/virtio-mmio/virtio-mmio"
 import { MEIP, MSIP, MTIP, SEIP } from "@backplane/trap-csr/causes"
 import type { Clock, Device } from "@backplane/trap-devices/device"
+import type { Console } from "./console.ts"
 import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
+import type { VirtioExtras } from "./board-types.ts"
+
+/** The last two slots, so that disks keep their numbers. */
+const CONSOLE_SLOT = VIRTIO_SLOTS - 2
+const ENTROPY_SLOT = VIRTIO_SLOTS - 1
+export const DISKS_MAX = VIRTIO_SLOTS - 2
 
 export interface WiringOptions {
   readonly harts: number
   readonly clock: Clock
-  readonly output: (byte: number) => void
-  /** Where disks find their queues. */
+  /** What the UART and a virtio-console write to and read from. */
+  readonly console: Pick<Console, "write" | "waiting" | "take">
+  /** Where virtio devices find their queues. */
   readonly memory: GuestMemory
-  /** By virtio slot; the slots without one are empty. */
+  /** By virtio slot from the first on; the slots without a device are empty. */
   readonly disks: readonly Disk[]
+  readonly virtio?: VirtioExtras
+  readonly interruptAffinity?: PlicAffinity
   /** Where another board left off; absent: reset. */
   readonly devices?: DevicesState
 }
@@ -47,23 +60,36 @@ export class Wiring {
   readonly uart: Uart
   readonly finisher = new Finisher()
   readonly #plic: Plic
+  readonly #console: WiringOptions["console"]
+  readonly #virtioConsole: VirtioMmio | null
   /** MEIP and SEIP of each hart as the PLIC drives them; stale while `#externalStale`. */
   readonly #external: bigint[]
   #externalStale = true
 
-  constructor({ harts, clock, output, memory, disks, devices }: WiringOptions) {
+  constructor({ harts, clock, console, memory, disks, virtio = {}, interruptAffinity, devices }: WiringOptions) {
     const state = devices ?? { clint: clintReset(harts), plic: plicReset(2 * harts), uart: UART_RESET }
     this.#external = new Array<bigint>(harts).fill(0n)
-    this.#plic = new Plic(() => (this.#externalStale = true), state.plic)
+    this.#console = console
+    this.#plic = new Plic(() => (this.#externalStale = true), state.plic, interruptAffinity)
     // Its levels are read anew before every entry to the engine, so a change needs no notice.
     this.clint = new Clint({ clock, changed: () => undefined }, state.clint)
+    const output = (byte: number): void => console.write(byte)
     this.uart = new Uart({ interrupt: (level) => this.#plic.drive(UART_INTERRUPT, level), output }, state.uart)
-    const slot = (index: number): Device => {
-      const disk = disks[index]
-      if (disk === undefined) return EMPTY_SLOT
-      const interrupt = (level: boolean): void => this.#plic.drive(virtioInterrupt(index), level)
-      return new VirtioMmio({ interrupt, memory }, diskFunction(disk, memory))
+    const functions = new Map<number, VirtioFunction>(disks.map((disk, index) => [index, diskFunction(disk, memory)]))
+    assert(disks.length <= DISKS_MAX, "disks leave two virtio slots to others")
+    if (virtio.console === true) {
+      const ends = { memory, output, waiting: () => console.waiting().length, take: (bytes: number) => console.take(bytes) }
+      functions.set(CONSOLE_SLOT, new VirtioConsole(ends))
     }
+    if (virtio.entropy !== undefined) functions.set(ENTROPY_SLOT, new VirtioEntropy(memory, virtio.entropy))
+    const transports = new Map(
+      [...functions].map(([index, behind]) => {
+        const interrupt = (level: boolean): void => this.#plic.drive(virtioInterrupt(index), level)
+        return [index, new VirtioMmio({ interrupt, memory }, behind)]
+      }),
+    )
+    this.#virtioConsole = transports.get(CONSOLE_SLOT) ?? null
+    const slot = (index: number): Device => transports.get(index) ?? EMPTY_SLOT
     this.map = new AddressMap([
       { name: "finisher", ...FINISHER, device: this.finisher },
       { name: "clint", ...CLINT, device: this.clint },
@@ -75,6 +101,14 @@ export class Wiring {
 
   capture(): DevicesState {
     return { clint: this.clint.capture(), plic: this.#plic.capture(), uart: this.uart.capture() }
+  }
+
+  /** Console input goes to the virtio-console once its driver is ready, else to the UART as it has room, if the guest has ever touched it. */
+  deliverInput({ uartUsed }: { readonly uartUsed: boolean }): void {
+    if (this.#virtioConsole?.isReady() === true) return this.#virtioConsole.serve(RECEIVE_QUEUE)
+    while (uartUsed && this.uart.room() > 0 && this.#console.waiting().length > 0) {
+      for (const byte of this.#console.take(1)) this.uart.receive(byte)
+    }
   }
 
   /** The levels of a hart's interrupt wires now, as bits of `mip`. */

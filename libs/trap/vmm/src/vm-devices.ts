@@ -44,8 +44,7 @@ export class VmDevices implements VmParts {
     this.#options = options
     const { engine, memory, vcpus, console, clock } = options
     const { image, disks = [] } = options.options
-    const output = (byte: number): void => console.write(byte)
-    this.#wiring = new Wiring({ harts: vcpus.length, clock, output, memory: memory.forDevices(), disks })
+    this.#wiring = new Wiring({ ...options.options, harts: vcpus.length, clock, console, memory: memory.forDevices(), disks })
     const tohost = image.symbols.get("tohost")
     if (tohost !== undefined) this.#hostPages.add(tohost >> PAGE_SHIFT)
     this.tables = new TableWatch({ engine, memory, vcpus: vcpus.length, kept: this.#hostPages })
@@ -91,9 +90,7 @@ export class VmDevices implements VmParts {
     const { console } = this.#options
     if (console.waiting().length === 0) return
     this.#htif?.answerRead()
-    while (this.#uartUsed && this.#wiring.uart.room() > 0 && console.waiting().length > 0) {
-      for (const byte of console.take(1)) this.#wiring.uart.receive(byte)
-    }
+    this.#wiring.deliverInput({ uartUsed: this.#uartUsed })
   }
 
   /** The VM is gone: its frames are watched no more. */

@@ -1,6 +1,6 @@
 /** A small guest memory and the driver side of one virtqueue, for tests of virtio devices. */
 import type { GuestMemory } from "../virtio-mmio/guest-memory.ts"
-import type { VirtioMmio } from "../virtio-mmio/virtio-mmio.ts"
+import type { Device } from "../device.ts"
 import { Register } from "../virtio-mmio/virtio-registers.ts"
 
 const BASE = 0x8000_0000n
@@ -35,13 +35,13 @@ export interface FakeDescriptor {
 }
 
 export class FakeDriver {
-  readonly #device: VirtioMmio
+  readonly #device: Device
   readonly #view: DataView
   readonly #queue: number
   #available = 0
 
   /** Drives one queue of the device. */
-  constructor(device: VirtioMmio, memory: FakeMemory, queue = 0) {
+  constructor(device: Device, memory: FakeMemory, queue = 0) {
     this.#queue = queue
     this.#device = device
     this.#view = new DataView(memory.bytes.buffer)
