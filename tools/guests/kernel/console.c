@@ -12,7 +12,7 @@
 #define CONTROL(letter) (letter - '@')
 #define LINE_MAX 256
 
-static struct lock console_lock = {.name = "console"};
+static LOCK console_lock = {.name = "console"};
 /* Two counters that only grow, taken modulo the size: [read, ended) can be read, [ended, written) is still being typed. */
 static char line[LINE_MAX];
 static uint32 read_to, ended_at, written_to;

@@ -30,7 +30,7 @@ static struct shared {
   char data[SECTOR] __attribute__((aligned(8)));
 } shared __attribute__((aligned(PAGE)));
 
-static struct lock disk_lock = {.name = "disk"};
+static LOCK disk_lock = {.name = "disk"};
 static int slot = -1, busy, done;
 static uint64 sectors;
 

@@ -3,7 +3,7 @@
  * begin at `fresh`. So boot does not touch all of memory, and in a virtual machine pages that nobody needs are never made. */
 #include "kernel.h"
 
-static struct lock frames_lock = {.name = "frames"};
+static LOCK frames_lock = {.name = "frames"};
 static uint64 first, fresh, end, listed;      /* kernel addresses; listed: frames in the list */
 static void *free_list;
 static uint16_t *owners;                      /* by number of the frame */

@@ -37,10 +37,10 @@ static void give(struct lock *it) {
 
 #ifdef BIGLOCK
 /* Taken where a trap enters and given back where it leaves. A switch in between hands it over: the next process returns with it. */
-struct lock big_lock = {.name = "kernel"};
+LOCK big_lock = {.name = "kernel"};
 void enter_kernel(void) { take(&big_lock); }
 void leave_kernel(void) { give(&big_lock); }
-void lock(struct lock *it) { it->taken++; }
+void lock(struct lock *it) { (void)it; }
 void unlock(struct lock *it) { (void)it; }
 #else
 void lock(struct lock *it) { take(it); }

@@ -19,7 +19,7 @@ struct file {
 };
 
 static struct file files[FILES_ALL];
-static struct lock files_lock = {.name = "files"};
+static LOCK files_lock = {.name = "files"};
 
 static struct file *file_new(int kind, struct pipe *pipe) {
   struct file *found = 0;

@@ -7,7 +7,7 @@
 #include "kernel.h"
 
 struct cpu cpus[HARTS_MAX];
-struct lock table_lock = {.name = "table"};
+LOCK table_lock = {.name = "table"};
 static struct process *queue_head, **queue_tail = &queue_head;
 static uint64 slice_ticks;
 static enum { WAITS, POLLS, YIELDS } idle_kind;

@@ -85,13 +85,10 @@ static uint64 call_info(uint64 to) {
     info.interrupts += cpus[n].interrupts;
     info.idle_ticks += cpus[n].idle_ticks;
   }
-#ifdef BIGLOCK
-  struct lock *main_lock = &big_lock;
-#else
-  struct lock *main_lock = &table_lock;
-#endif
-  info.locks_taken = main_lock->taken;
-  info.locks_waited = main_lock->waited;
+  for (struct lock *it = locks_begin; it < locks_end; it++) {
+    info.locks_taken += it->taken;
+    info.locks_waited += it->waited;
+  }
   return copy_to_process(this_process(), to, &info, sizeof info) ? 0 : -1;
 }
 
