@@ -6,6 +6,7 @@ const struct entry programs[] = {
     {"help", help, "this list"},
     {"echo", echo, "TEXT: says it"},
     {"cat", cat, "[NAME]: shows a file of the disk, or what comes in"},
+    {"count", count_program, "lines and bytes of what comes in, and a sum over them"},
     {"ls", ls, "lists the files of the disk"},
     {"save", save, "NAME TEXT: writes a file to the disk"},
     {"rm", rm, "NAME: takes a file off the disk"},
