@@ -29,7 +29,7 @@ describe("guest images", () => {
     }
   })
 
-  it("are rebuilt to the same bytes by the same compiler", { timeout: 60_000 }, () => {
+  it("are rebuilt to the same bytes by the same compiler", { timeout: 300_000 }, () => {
     if (installed !== compiler) {
       console.log(`images not rebuilt: they were built by "${compiler}", here is ${installed === null ? "no compiler" : `"${installed}"`}`)
       return

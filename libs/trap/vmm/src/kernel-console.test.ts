@@ -30,7 +30,7 @@ function shell() {
   }
 }
 
-describe("the shell's terminal", () => {
+describe("the shell's terminal", { timeout: 60_000 }, () => {
   it("a paste of far more than UART and line buffer hold loses nothing, in order", () => {
     const text = Array.from({ length: 120 }, (_, line) => `line ${line} of a long paste\n`).join("")
     const sum = [...text].reduce((before, letter) => (before * 31 + letter.charCodeAt(0)) % 1_000_000_007, 0)

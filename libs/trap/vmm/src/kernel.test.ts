@@ -75,7 +75,7 @@ describe("the teaching kernel", () => {
 
   for (const { name: kernel, what } of KERNELS.filter(({ define }) => !define.includes("SOFTTLB"))) {
     for (const cpus of [1, 2, 4]) {
-      it(`${kernel} (${what}) on ${cpus} harts: each promise, and the same end in every mode`, { timeout: 60_000 }, () => {
+      it(`${kernel} (${what}) on ${cpus} harts: each promise, and the same end in every mode`, { timeout: 300_000 }, () => {
         const native = natively({ kernel, cpus, run })
         const said = native.console.replaceAll(/ticks=\d+/g, "ticks=T")
         expect(said).toBe(`kernel: ${cpus} harts, 16 MiB, 256 sectors of disk\n${lines}\n`)
