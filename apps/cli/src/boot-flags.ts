@@ -2,6 +2,7 @@
 import { CommandFailure } from "./failure.ts"
 import { BAD_INPUT } from "./guest-file.ts"
 import { bytes, count, seconds } from "./number-flags.ts"
+import type { ConversationStep } from "@backplane/trap-board/conversation"
 import type { Command } from "commander"
 
 export interface BootFlags {
@@ -25,10 +26,11 @@ export interface BootFlags {
   readonly nodes?: string
   readonly sim?: true
   readonly live?: true
+  /** Of a machine: instructions in one tick. */
+  readonly speed?: number
 }
 
-/** One step of a conversation with the guest. */
-export type BootStep = { readonly kind: "expect"; readonly text: string } | { readonly kind: "type"; readonly text: string }
+export type BootStep = ConversationStep
 
 /** What was asked for, checked. */
 export interface BootPlan {
@@ -69,19 +71,16 @@ export function addBootFlags(command: Command, steps: BootStep[]): Command {
     })
     .option("--initrd <file>", "an initial RAM disk (for Linux: a cpio archive), put into RAM and told in the device tree")
     .option("--nodes <n>", "not built: more than one node")
-    .option("--sim", "not built: a guest in the simulated machine")
-    .option("--live", "not built: a guest on the running stack")
+    .option("--sim", "as a VM of a simulated machine, its actors in one process; slower than without, which has neither scheduler nor bus")
+    .option("--live", "as a VM of a machine of its own over NATS: on the running stack, else on one of its own")
     .option("--json", "print one line of JSON at the end instead of the console as it comes")
 }
 
 /** Refuses what is not built, by name and with what to use instead. */
 export function planOf(flags: BootFlags): BootPlan {
   if (flags.nodes !== undefined && flags.nodes !== "1") throw refuse("--nodes", "a guest over several nodes is not built", "leave it out")
-  if (flags.sim === true || flags.live === true) {
-    throw refuse(flags.sim === true ? "--sim" : "--live", "boot runs in this process only", "leave it out")
-  }
   if (flags.trapPath !== "resident")
-    throw refuse("--trap-path", `${flags.trapPath} is not built: exits are handled in this process`, "give resident")
+    throw refuse("--trap-path", "exits are handled in this process, there is no bus", "give --sim or --live, too, or resident")
   const mode = MODES.find((name) => name === flags.mode)
   if (mode === undefined) throw refuse("--mode", `${flags.mode} is not built`, `give ${MODES.join(", ")}`)
   const mmu = mode === "native" ? "walk" : "shadow"

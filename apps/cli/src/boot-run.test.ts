@@ -66,7 +66,6 @@ describe("boot", () => {
       [{ mode: "native", mmu: "shadow" }, "--mmu"],
       [{ trapPath: "bus" }, "--trap-path"],
       [{ nodes: "2" }, "--nodes"],
-      [{ live: true }, "--live"],
     ]
     for (const [change, field] of cases) expect(() => planOf(flags(change))).toThrow(`${field}: `)
     expect(() => boot({ memory: 5000 })).toThrow("--memory: ")

@@ -1,6 +1,6 @@
 /** `backplane boot`: one guest OS from image to result. Time and limits of the person are here; the machine knows instructions only. */
 import { writeFileSync } from "node:fs"
-import { BootConversation } from "./boot-conversation.ts"
+import { Conversation } from "@backplane/trap-board/conversation"
 import { makeBootMachine, type BootMachine } from "./boot-machine.ts"
 import { planOf, refuse, type BootFlags, type BootPlan, type BootStep } from "./boot-flags.ts"
 import { readFile } from "./guest-file.ts"
@@ -60,7 +60,7 @@ export function runBoot(
   const type = (text: string): void => feed(machine, { data: Buffer.from(text), field: "--type" })
   const started = performance.now()
   const cpuStarted = process.cpuUsage()
-  const outcome = drive(machine, flags, { conversation: new BootConversation(steps, type), emit })
+  const outcome = drive(machine, flags, { conversation: new Conversation(steps, type), emit })
   const elapsed = (performance.now() - started) / 1000
   const cpu = process.cpuUsage(cpuStarted)
   if (flags.saveDisk !== undefined && machine.disk !== null) save(flags.saveDisk, machine.disk.merged())
@@ -80,7 +80,7 @@ export function runBoot(
 }
 
 interface Driving {
-  readonly conversation: BootConversation
+  readonly conversation: Conversation
   readonly emit: (text: string) => void
 }
 
@@ -116,7 +116,7 @@ function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: D
   }
 }
 
-function limit(reason: string, conversation: BootConversation): BootOutcome {
+function limit(reason: string, conversation: Conversation): BootOutcome {
   const waited = conversation.waitsFor()
   return { ok: false, exit: EXIT_LIMIT, reason, ...(waited !== null && { message: `still waiting for ${JSON.stringify(waited)}` }) }
 }

@@ -3,6 +3,7 @@ import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import type { RunFailure, RunResult } from "@backplane/trap-hypervisor/run-result"
 import { runProgram } from "./checkout.ts"
 import { CommandFailure } from "./failure.ts"
+import { bringImage } from "./image-upload.ts"
 import { withStack } from "./live-stack.ts"
 import type { StackClient } from "./stack-client.ts"
 
@@ -15,16 +16,18 @@ export interface RunOutput {
   readonly failure?: RunFailure
 }
 
-export async function runInSimulator(spec: MachineSpec, perfettoFile?: string): Promise<RunOutput> {
-  const args = ["run", ...(perfettoFile === undefined ? [] : ["--perfetto", perfettoFile])]
+/** `images`: files that VMs of the machine boot. */
+export async function runInSimulator(spec: MachineSpec, perfettoFile?: string, images: readonly string[] = []): Promise<RunOutput> {
+  const args = ["run", ...(perfettoFile === undefined ? [] : ["--perfetto", perfettoFile]), ...images.flatMap((path) => ["--image", path])]
   const { code, stdout } = await runProgram("apps/simulator/src/main.ts", args, JSON.stringify(spec))
   if (code !== 0) throw new CommandFailure("simulation", "the simulation failed; see above")
   return JSON.parse(stdout) as RunOutput
 }
 
 /** Makes the machine on a stack, waits for its end and takes it down again. */
-export function runLive(spec: MachineSpec, home: string): Promise<RunOutput> {
+export function runLive(spec: MachineSpec, home: string, images: readonly string[] = []): Promise<RunOutput> {
   return withStack(home, async (client) => {
+    for (const path of images) await bringImage(client, path)
     // Names are unique: what an earlier machine of the same name kept on disk must not come back.
     const machine = `${spec.name.slice(0, 16)}-${process.pid}-${Date.now().toString(36)}`
     await client.office({ op: "create", spec: { ...spec, name: machine } })

@@ -25,13 +25,30 @@ const COMMANDS = {
   soak: () => import("./commands/soak.ts"),
   exec: () => import("./commands/exec.ts"),
   boot: () => import("./commands/boot.ts"),
+  vm: () => import("./commands/vm.ts"),
+  console: () => import("./commands/console.ts"),
   ledger: () => import("./commands/ledger.ts"),
   check: () => import("./commands/check.ts"),
   disasm: () => import("./commands/disasm.ts"),
   lesson: () => import("./commands/lesson.ts"),
 }
 /** Commands that are alone in the file of their name: the others need not be loaded for them. */
-const ALONE = ["jobs", "run", "compare", "status", "bench", "soak", "exec", "boot", "ledger", "check", "disasm", "lesson"] as const
+const ALONE = [
+  "jobs",
+  "run",
+  "compare",
+  "status",
+  "bench",
+  "soak",
+  "exec",
+  "boot",
+  "ledger",
+  "check",
+  "disasm",
+  "lesson",
+  "vm",
+  "console",
+] as const
 
 const program = new Command("backplane")
   .description("A virtualised multiprocessor whose parts are services on a message bus")

@@ -15,6 +15,7 @@ import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { Rejection } from "@backplane/scenario-machine/rejection"
 import { hostedActors, HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Msg, NatsConnection } from "@nats-io/nats-core"
+import type { ImageFiles } from "./image-files.ts"
 import { OfficeFile } from "./office-file.ts"
 import { parseOfficeRequest, refused, type OfficeReply } from "./office-protocol.ts"
 
@@ -40,6 +41,8 @@ export interface MachineOfficeOptions {
   /** Names the run of the stack. */
   readonly run: string
   readonly events: EventSink
+  /** Where kernels and disks of VMs are brought. */
+  readonly images: ImageFiles
 }
 
 export class MachineOffice {
@@ -128,6 +131,8 @@ export class MachineOffice {
         }
       case "inspect":
         return this.#inspect(request.machine, request.actor)
+      case "image":
+        return { ok: true, op: "image", hash: request.piece.hash, have: this.#options.images.put(request.piece) }
     }
   }
 

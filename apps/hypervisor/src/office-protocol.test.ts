@@ -11,6 +11,7 @@ const REQUESTS: readonly Json[] = [
   { op: "list" },
   { op: "destroy", machine: "demo" },
   { op: "inspect", machine: "demo", actor: "node.0" },
+  { op: "image", hash: "0123456789abcdef".repeat(4), total: 4, offset: 0, data: "AAECAw==" },
   { op: "create", spec: resolveMachineSpec({}) as unknown as Json },
 ]
 
@@ -36,7 +37,7 @@ describe("requests about machines", () => {
 
   it("are refused with the field where they are no request", () => {
     expect(() => parseOfficeRequest("{")).toThrow("a request is JSON")
-    expect(() => parseOfficeRequest('{"op":"lost"}')).toThrow("op: one of create, destroy, list, inspect")
+    expect(() => parseOfficeRequest('{"op":"lost"}')).toThrow("op: one of create, destroy, list, inspect, image")
     expect(() => parseOfficeRequest('{"op":"inspect","machine":"demo","actor":"x"}')).toThrow("actor: an actor's name")
   })
 })

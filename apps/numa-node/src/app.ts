@@ -14,7 +14,8 @@ export function start(environment: Environment): Promise<ActorService> {
     codec: new MessageCodec(),
     actorFactory: (actor, config, context) => {
       const spec = machineSpecOf(config)
-      return new NodeMachine({ spec, node: Number(actorIndex(actor)), incarnation: context.epoch, engines: taskEngines(spec) }) as Machine
+      const place = { node: Number(actorIndex(actor)), incarnation: context.epoch }
+      return new NodeMachine({ spec, ...place, engines: taskEngines(spec, place) }) as Machine
     },
   })
 }

@@ -137,7 +137,7 @@ describe("guests of a machine in simulation", () => {
 function forgetfulNodes(forget: (state: GuestState) => GuestState | undefined): ActorMaker {
   return (spec, id, incarnation) => {
     if (actorKind(id) !== "node") return machineActor(spec, id, incarnation)
-    const { jobs, guests } = taskEngines(spec)
+    const { jobs, guests } = taskEngines(spec, { node: 0, incarnation })
     const forgetful: TaskEngine = {
       refusal: (task, before) => guests?.refusal(task, before) ?? null,
       open(task, before) {

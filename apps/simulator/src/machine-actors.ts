@@ -6,22 +6,38 @@ import { MemoryControllerMachine } from "@backplane/memory-controller/memory-con
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
 import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
+import { NO_IMAGES, type ImageStore } from "@backplane/trap-hypervisor/vm-images"
 import { taskEngines } from "./task-engines.ts"
 
 /** `incarnation`: life of the actor, from 1. */
 export type ActorMaker = (spec: MachineSpec, id: ActorId, incarnation: number) => Machine
 
-export const machineActor: ActorMaker = (spec, id, incarnation) => {
+export const machineActor: ActorMaker = (spec, id, incarnation) => makeActor(NO_IMAGES, { spec, id, incarnation })
+
+/** The same for machines whose VMs boot these images. */
+export function actorsWith(images: ImageStore): ActorMaker {
+  return (spec, id, incarnation) => makeActor(images, { spec, id, incarnation })
+}
+
+interface ActorOf {
+  readonly spec: MachineSpec
+  readonly id: ActorId
+  readonly incarnation: number
+}
+
+function makeActor(images: ImageStore, { spec, id, incarnation }: ActorOf): Machine {
   const index = actorIndex(id)
   switch (actorKind(id)) {
-    case "node":
-      return new NodeMachine({ spec, node: Number(index), incarnation, engines: taskEngines(spec) }) as Machine
+    case "node": {
+      const place = { node: Number(index), incarnation }
+      return new NodeMachine({ spec, ...place, engines: taskEngines(spec, place) }) as Machine
+    }
     case "scheduler":
       return new SchedulerMachine({ spec, queue: index, generation: incarnation }) as Machine
     case "memory":
       return new MemoryControllerMachine({ spec, incarnation }) as Machine
     case "hypervisor":
-      return new HypervisorMachine({ spec }) as Machine
+      return new HypervisorMachine({ spec, images }) as Machine
     default:
       throw new Error(`no machine has an actor of this kind: ${id}`)
   }

@@ -6,6 +6,9 @@ import { parseArgs } from "node:util"
 import { readFileSync } from "node:fs"
 import { machineSpecOf } from "@backplane/scenario-machine/resolve"
 import { testerCommand } from "./coherence/tester-command.ts"
+import { bootCommand } from "./boot-command.ts"
+import { actorsWith } from "./machine-actors.ts"
+import { imagesOf } from "./memory-images.ts"
 import { compareCommand } from "./compare-command.ts"
 import { runTraced } from "./perfetto-run.ts"
 import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
@@ -13,9 +16,10 @@ import { simulate } from "./simulate.ts"
 import { soakCommand } from "./soak-command.ts"
 
 function runCommand(args: readonly string[]): number {
-  const { values } = parseArgs({ args: [...args], options: { perfetto: { type: "string" } } })
+  const { values } = parseArgs({ args: [...args], options: { perfetto: { type: "string" }, image: { type: "string", multiple: true } } })
   const spec = machineSpecOf(JSON.parse(readFileSync(0, "utf8")))
-  const outcome = values.perfetto === undefined ? simulate(spec, { fingerprint: "off" }) : runTraced(spec, values.perfetto)
+  const make = actorsWith(imagesOf(values.image ?? []))
+  const outcome = values.perfetto === undefined ? simulate(spec, { fingerprint: "off" }, make) : runTraced(spec, values.perfetto, make)
   process.stdout.write(JSON.stringify(outcome))
   return 0
 }
@@ -26,6 +30,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = 
   "sched-compare": scoreboardCommand,
   soak: soakCommand,
   "memory-tester": testerCommand,
+  boot: bootCommand,
 }
 
 const [name = "", ...args] = process.argv.slice(2)

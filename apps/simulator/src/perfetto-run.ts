@@ -5,11 +5,12 @@ import { perfettoJson } from "@backplane/scenario-picture/perfetto-json"
 import { perfettoTrace } from "@backplane/scenario-picture/perfetto-trace"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { scheduleOf } from "@backplane/trap-hypervisor/run-picture"
+import type { ActorMaker } from "./machine-actors.ts"
 import { simulate, type RunOutcome } from "./simulate.ts"
 
-export function runTraced(spec: MachineSpec, file: string): RunOutcome {
+export function runTraced(spec: MachineSpec, file: string, make?: ActorMaker): RunOutcome {
   const recorder = new SpanRecorder()
-  const outcome = simulate(spec, { spans: recorder, fingerprint: "off" })
+  const outcome = simulate(spec, { spans: recorder, fingerprint: "off" }, make)
   if (!("result" in outcome)) return outcome
   const spans = recorder.spans.map(({ spanId, parentSpanId, name, actor, start, end, attributes, error }) => ({
     spanId,

@@ -5,16 +5,23 @@ import { actorId } from "@backplane/foundation-actor/actor-id"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
+import { HYPERVISOR } from "@backplane/scenario-machine/topology"
+import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import { describe, expect, it } from "vitest"
 import { parse } from "yaml"
+import { actorsWith } from "./machine-actors.ts"
+import { MemoryImages } from "./memory-images.ts"
 import { machineWorld, outcomeOf, simulate, type RunOutcome } from "./simulate.ts"
 
 const FOLDER = join(import.meta.dirname, "../../hypervisor/scenarios")
 const STEPS_MAX = 2_000_000
 
+const images = new MemoryImages()
+
 function read(name: string): MachineSpec {
-  return resolveMachineSpec(parse(readFileSync(join(FOLDER, name), "utf8")), ({ file }) => readFileSync(join(FOLDER, file), "base64"))
+  const guest = ({ file }: { readonly file: string }): string => readFileSync(join(FOLDER, file), "base64")
+  return resolveMachineSpec(parse(readFileSync(join(FOLDER, name), "utf8")), guest, (file) => images.add(readFileSync(join(FOLDER, file))))
 }
 
 function resultOf(outcome: RunOutcome | null): RunResult {
@@ -22,7 +29,7 @@ function resultOf(outcome: RunOutcome | null): RunResult {
   return outcome.result
 }
 
-const run = (name: string): RunResult => resultOf(simulate(read(name), { fingerprint: "off", stepsMax: STEPS_MAX }))
+const run = (name: string): RunResult => resultOf(simulate(read(name), { fingerprint: "off", stepsMax: STEPS_MAX }, actorsWith(images)))
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 const warmOf = (result: RunResult): number => mean(result.cpus.map((cpu) => cpu.warm / cpu.utilization))
 
@@ -35,19 +42,30 @@ describe("scenario files", () => {
       "guests.yaml",
       "restartable-jobs.yaml",
       "swap-at-a-tick.yaml",
+      "vms.yaml",
     ])
   })
 
   it("default.yaml stays busy on every CPU and never ends", () => {
     const spec = read("default.yaml")
-    const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX })
+    const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX }, actorsWith(images))
     world.run({ until: new TickClock(spec.clock).start(1000) })
     expect(outcomeOf(world)).toBeNull()
+    const { vms } = world.inspect(HYPERVISOR, HypervisorMachine)!.inspect() as unknown as { vms: { state: string; consoleBytes: number }[] }
+    expect(vms.map(({ state, consoleBytes }) => [state, consoleBytes > 80])).toEqual(Array(3).fill(["running", true]))
     const counts = new Map<string, number>()
     world.onMessage(({ body }) => void counts.set(body.kind, (counts.get(body.kind) ?? 0) + 1))
     world.run({ until: new TickClock(spec.clock).start(1200) })
-    expect(counts.get("TaskFinished")).toBeGreaterThan(2)
+    expect(counts.get("TaskFinished")).toBeGreaterThan(1)
     expect(counts.get("SchedulerCommit")).toBeGreaterThan(40)
+  })
+
+  it("vms.yaml: three kernels run their programs and power off; the mode makes no difference to what they compute", () => {
+    const { vms = {} } = run("vms.yaml")
+    expect(vms).toMatchObject({ trap: { state: "ended" }, assist: { state: "ended" }, heavy: { state: "ended", outcome: { exit: 0 } } })
+    const [trap, assist] = [vms["trap"]?.outcome, vms["assist"]?.outcome]
+    expect(trap).toMatchObject({ exit: 0, reason: "shutdown" })
+    expect([assist?.state, assist?.instructions, assist?.console]).toEqual([trap?.state, trap?.instructions, trap?.console])
   })
 
   it("one queue for eight CPUs is in use nearly always and seldom warm; many queues are the other way round, with the same jobs", () => {

@@ -26,8 +26,8 @@ export function outcomeOf(world: World): RunOutcome | null {
 }
 
 /** Runs to the end: a result, or why there is none. */
-export function simulate(spec: MachineSpec, options: Partial<WorldOptions> = {}): RunOutcome {
-  const world = machineWorld(spec, options)
+export function simulate(spec: MachineSpec, options: Partial<WorldOptions> = {}, make: ActorMaker = machineActor): RunOutcome {
+  const world = machineWorld(spec, options, make)
   world.run({ stop: () => outcomeOf(world) !== null })
   const outcome = outcomeOf(world)
   assert(outcome !== null, "a run ends with a result or a failure")

@@ -4,9 +4,12 @@
  * Written by hand beside the hypervisor app's `office-protocol.ts`, whose parser is the truth; a test in that app holds both together.
  */
 import { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { base64Schema } from "@backplane/scenario-machine/guest-spec"
+import { IMAGE_BYTES_MAX, ImageHash } from "@backplane/scenario-machine/vm-spec"
 import { Type } from "typebox"
 import { ActorName, Incarnation, Instance, open, Refused, Whole } from "./schema-parts.ts"
 
+const ImageBytes = Type.Integer({ minimum: 1, maximum: IMAGE_BYTES_MAX, description: "bytes of the whole image" })
 const Machine = Type.String({ description: "name of a machine" })
 
 export const OfficeRequest = Type.Union(
@@ -20,6 +23,16 @@ export const OfficeRequest = Type.Union(
     Type.Object(
       { op: Type.Literal("inspect"), machine: Machine, actor: ActorName },
       { ...open, description: "what does this actor know?" },
+    ),
+    Type.Object(
+      {
+        op: Type.Literal("image"),
+        hash: ImageHash,
+        total: ImageBytes,
+        offset: Whole("first byte of the piece"),
+        data: base64Schema(2 ** 20),
+      },
+      { ...open, description: "a piece of a kernel or disk, the next after what is here; without data it only asks how much is here" },
     ),
   ],
   { description: "operator → hypervisor: make, end, list machines, or look into one" },
@@ -49,6 +62,10 @@ export const OfficeReply = Type.Union(
     Type.Object(
       { ok: Type.Literal(true), op: Type.Literal("inspect"), machine: Machine, actor: ActorName, state: Type.Unknown() },
       { description: "answers inspect" },
+    ),
+    Type.Object(
+      { ok: Type.Literal(true), op: Type.Literal("image"), hash: ImageHash, have: Whole("bytes that are here") },
+      { description: "answers image" },
     ),
     Refused,
   ],

@@ -10,6 +10,12 @@ export function register(program: Command): void {
       "boot a guest operating system deprivileged: every privileged instruction exits to the VMM; exits as the guest does, 124 at a limit",
     )
   addBootFlags(command, steps).action(async (flags: BootFlags) => {
+    if (flags.sim === true || flags.live === true) {
+      const { bootOnMachine } = await import("../boot-on-machine.ts")
+      const { homeFolder } = await import("../stack-client.ts")
+      process.exitCode = await bootOnMachine(flags, steps, homeFolder(command.optsWithGlobals<{ home?: string }>().home))
+      return
+    }
     const { bootGuest } = await import("../boot-run.ts")
     process.exitCode = bootGuest(flags, steps)
   })

@@ -11,6 +11,8 @@ import { parse } from "yaml"
 import { CommandFailure } from "../failure.ts"
 import { runInSimulator, runLive, unwrap } from "../machine-run.ts"
 import { printRun, type ReportFlags } from "../run-report.ts"
+import type { ImageRef } from "@backplane/scenario-machine/vm-spec"
+import { imageRef } from "../image-upload.ts"
 import { homeFolder } from "../stack-client.ts"
 
 interface Flags extends ReportFlags {
@@ -37,13 +39,14 @@ export function register(program: Command): void {
 
 async function runScenario(file: string, flags: Flags, home: string): Promise<void> {
   if (flags.sim === true && flags.live === true) throw new CommandFailure("bad-input", "--sim and --live exclude each other: give one")
-  const spec = readScenario(file, flags.seed)
+  const files: string[] = []
+  const spec = readScenario(file, flags.seed, files)
   if (spec.arrivals?.total === 0)
     throw new Rejection(
       "arrivals.total",
       `${file} describes a machine without end; give it a total, or start it with \`npm start -- --scenario ${file}\``,
     )
-  const output = flags.live === true ? await runLive(spec, home) : await runInSimulator(spec, flags.perfetto)
+  const output = flags.live === true ? await runLive(spec, home, files) : await runInSimulator(spec, flags.perfetto, files)
   const { perfetto, ...rest } = flags
   // The simulator writes the spans too; of a live run only the schedule is at hand here.
   await printRun(
@@ -52,7 +55,8 @@ async function runScenario(file: string, flags: Flags, home: string): Promise<vo
   )
 }
 
-function readScenario(file: string, seed: string | undefined): MachineSpec {
+/** `files` gets the paths of the kernels and disks that VMs name. */
+function readScenario(file: string, seed: string | undefined, files: string[]): MachineSpec {
   let content: unknown
   try {
     content = parse(readFileSync(file, "utf8"))
@@ -63,7 +67,16 @@ function readScenario(file: string, seed: string | undefined): MachineSpec {
     )
   }
   const readGuest = guestFileReader((guest) => readFileSync(resolve(dirname(file), guest)), { readImage: readGuestImage })
-  if (seed === undefined) return resolveMachineSpec(content, readGuest)
+  const readImage = (name: string): ImageRef => {
+    const path = resolve(dirname(file), name)
+    files.push(path)
+    return imageRef(path).ref
+  }
+  if (seed === undefined) return resolveMachineSpec(content, readGuest, readImage)
   if (!/^\d+$/.test(seed)) throw new Rejection("--seed", `${seed} is not a whole number`)
-  return resolveMachineSpec(typeof content === "object" && content !== null ? { ...content, seed: Number(seed) } : content, readGuest)
+  return resolveMachineSpec(
+    typeof content === "object" && content !== null ? { ...content, seed: Number(seed) } : content,
+    readGuest,
+    readImage,
+  )
 }

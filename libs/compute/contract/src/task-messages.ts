@@ -6,6 +6,7 @@
  */
 import { GuestSpec } from "@backplane/scenario-machine/guest-spec"
 import { ChannelName, PhaseSpec, PHASES_MAX } from "@backplane/scenario-machine/phase-spec"
+import { VcpuRef } from "@backplane/scenario-machine/vm-spec"
 import { Type, type Static } from "typebox"
 import { GuestOutcome, GuestState } from "./guest-state.ts"
 
@@ -29,6 +30,7 @@ export const TaskSpec = Type.Object(
     weight: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: "share that is due to it; not given: 100" })),
     phases: Type.Optional(Type.Array(PhaseSpec, { minItems: 1, maxItems: PHASES_MAX, description: "repeated until the work is done" })),
     guest: Type.Optional(GuestSpec),
+    vcpu: Type.Optional(VcpuRef),
   },
   closed,
 )

@@ -1,5 +1,6 @@
 /** What a node shows of itself to people and checkers. No message: nothing may depend on it but checkers and screens. */
 import type { HeldTask } from "@backplane/compute-contract/task-messages"
+import type { Json } from "@backplane/foundation-base/json"
 import type { Cpu } from "./cpu.ts"
 import { heldOf, type Task } from "./task-table.ts"
 
@@ -44,6 +45,8 @@ export type NodeInspection = {
   readonly leaving: readonly string[]
   /** Requests and notices that wait for an answer: 0 when all is said. */
   readonly unanswered: number
+  /** What runs VMs here says of them; null where none can run. */
+  readonly vms: Json
 }
 
 export function inspectCpu(cpu: Cpu): CpuInspection {

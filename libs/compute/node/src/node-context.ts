@@ -44,6 +44,7 @@ import type {
   SchedulerEvents,
   SchedulerVerdicts,
 } from "@backplane/schedule-contract/scheduler-messages"
+import type { VmFromNode, VmToNode } from "@backplane/trap-contract/vm-messages"
 import { TaskWorks, type TaskEngines } from "./task-works.ts"
 
 export type NodeHears =
@@ -67,6 +68,7 @@ export type NodeHears =
   | FrameLeaseRefusal
   | FrameReleased
   | MemoryUp
+  | VmToNode
 
 export type NodeSays =
   | TaskAccepted
@@ -91,6 +93,7 @@ export type NodeSays =
   | FrameRelease
   | LeaseReport
   | PagesReport
+  | VmFromNode
 
 export type Out = Effect<NodeSays>[]
 

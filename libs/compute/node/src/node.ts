@@ -8,7 +8,6 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { SyntheticEngine } from "@backplane/compute-synthetic/synthetic-engine"
-import { unreachable } from "@backplane/foundation-base/assert"
 import type { PolicySwap, ScheduleAsk, TaskRevoke } from "@backplane/compute-contract/task-messages"
 import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
@@ -154,7 +153,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
           send(from, { kind: "PagesReport", node: this.#context.node, epoch: body.epoch, part: 0, parts: 1, spaces: [] }),
         )
       default:
-        return unreachable(body)
+        this.#context.works.vms?.hear(body)
+        return this.#sleepers.wakeNamed(now, out)
     }
   }
 
@@ -171,12 +171,13 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   }
 
   get #unanswered(): number {
-    const told = this.#streams.unseen + this.#completions.unseen + this.#channels.unanswered
+    const told = this.#streams.unseen + this.#completions.unseen + this.#channels.unanswered + (this.#context.works.vms?.unanswered ?? 0)
     return told + this.#moves.unanswered + this.#leases.pending
   }
 
   /** Sees to it that what was collected is sent at the end of this instant, and that what is unanswered will be repeated. */
   #finishStep(now: VirtualTime, out: Out): readonly Effect<NodeSays>[] {
+    for (const said of this.#context.works.vms?.say() ?? []) out.push("body" in said ? send(HYPERVISOR, said.body, said.span) : said)
     if (this.#streams.hasPending() && !this.#flushing) {
       this.#flushing = true
       out.push(timer("send", now)) // sorts after the keys of CPUs: one message for all that happens at one instant
@@ -200,6 +201,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#leases.repeat(now, out)
     this.#channels.repeat(now, out)
     this.#completions.repeat(now, out)
+    this.#context.works.vms?.repeat()
   }
 
   #onTaskRevoke(now: VirtualTime, revoke: TaskRevoke, out: Out): void {
@@ -296,6 +298,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       tasks: this.#tasks.all().map(inspectTask),
       leaving: this.#moves.leaving(),
       unanswered: this.#unanswered,
+      vms: this.#context.works.vms?.inspect() ?? null,
     }
   }
 }

@@ -164,8 +164,9 @@ export function taskOfToken(token: TaskToken, queue: QueueName, tick: number): T
   return { ...token, state: "waiting", sleep: null, queue, cpu: null, sinceTick: tick, queuedTick: tick, lastStealId: null }
 }
 
-/** The frames that are leased for a task: of a guest all of its memory, of a job its working set. */
-export function framesOf({ guest, workingSet }: TaskSpec): number {
+/** The frames that are leased for a task: of a guest all of its memory, of a vCPU what it says, of a job its working set. */
+export function framesOf({ guest, vcpu, workingSet }: TaskSpec): number {
+  if (vcpu !== undefined) return vcpu.frames
   return guest === undefined ? workingSet : guest.memoryBytes / PAGE_BYTES
 }
 

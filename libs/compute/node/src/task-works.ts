@@ -6,6 +6,7 @@
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { EngineTask, TaskEngine, TaskMail, TaskProgress } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec, TaskToken } from "@backplane/compute-contract/task-messages"
+import type { VmHost } from "@backplane/trap-contract/vm-host"
 import type { Task } from "./task-table.ts"
 
 /** The engines of a node's CPUs, as the app gives them. */
@@ -13,6 +14,8 @@ export interface TaskEngines {
   readonly jobs: TaskEngine
   /** Absent: this node runs no guests. */
   readonly guests?: TaskEngine
+  /** Absent: this node runs no VMs. */
+  readonly vms?: VmHost
 }
 
 export class TaskWorks {
@@ -26,7 +29,8 @@ export class TaskWorks {
   /** A reason why the task cannot run here, or null. */
   refusal(spec: TaskSpec, progress: TaskProgress | null = null): string | null {
     const engine = this.#engineOf(spec)
-    return engine === undefined ? "this node runs no guests" : engine.refusal(spec, progress)
+    const what = spec.vcpu === undefined ? "guests" : "VMs"
+    return engine === undefined ? `this node runs no ${what}` : engine.refusal(spec, progress)
   }
 
   of(task: Task): EngineTask {
@@ -48,7 +52,8 @@ export class TaskWorks {
 
   /** Tasks that their engines have found to be able to go on. */
   takeWakes(): readonly string[] {
-    return [...(this.#engines.jobs.takeWakes?.() ?? []), ...(this.#engines.guests?.takeWakes?.() ?? [])]
+    const { jobs, guests, vms } = this.#engines
+    return [...(jobs.takeWakes?.() ?? []), ...(guests?.takeWakes?.() ?? []), ...(vms?.takeWakes?.() ?? [])]
   }
 
   /** The task ends here; what came of it. */
@@ -74,7 +79,13 @@ export class TaskWorks {
     this.#open.delete(task)
   }
 
-  #engineOf({ guest }: TaskSpec): TaskEngine | undefined {
+  /** What runs VMs here: it also talks with the hypervisor. */
+  get vms(): VmHost | null {
+    return this.#engines.vms ?? null
+  }
+
+  #engineOf({ guest, vcpu }: TaskSpec): TaskEngine | undefined {
+    if (vcpu !== undefined) return this.#engines.vms
     return guest === undefined ? this.#engines.jobs : this.#engines.guests
   }
 }

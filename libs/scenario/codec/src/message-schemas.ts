@@ -4,6 +4,8 @@ import { coherenceMessages } from "@backplane/memory-contract/coherence-messages
 import { memoryMessages } from "@backplane/memory-contract/memory-messages"
 import { scheduleMessages } from "@backplane/schedule-contract/schedule-messages"
 import { trapMessages } from "@backplane/trap-contract/operator-messages"
+import { vmMessages } from "@backplane/trap-contract/vm-messages"
+import { vmOperatorMessages } from "@backplane/trap-contract/vm-operator-messages"
 import type { TSchema } from "typebox"
 
 export interface MessageEntry {
@@ -22,5 +24,5 @@ export const MESSAGES: readonly MessageEntry[] = [
   ...entries("schedule", scheduleMessages),
   ...entries("memory", memoryMessages),
   ...entries("memory", coherenceMessages),
-  ...entries("trap", trapMessages),
+  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmOperatorMessages }),
 ]

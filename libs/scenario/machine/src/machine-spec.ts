@@ -8,6 +8,7 @@ import { Type, type Static } from "typebox"
 import { GuestSpec } from "./guest-spec.ts"
 import { PhaseSpec, PHASES_MAX } from "./phase-spec.ts"
 import { TimingSpec } from "./timing-spec.ts"
+import { VMS_MAX, VmSpec } from "./vm-spec.ts"
 
 const Count = (description: string, minimum = 0, maximum = 1_000_000_000): ReturnType<typeof Type.Integer> =>
   Type.Integer({ minimum, maximum, description })
@@ -128,6 +129,7 @@ export const MachineSpec = Type.Object(
     ),
     timing: TimingSpec,
     jobs: Type.Array(JobSpec, { maxItems: JOBS_MAX }),
+    vms: Type.Optional(Type.Array(VmSpec, { maxItems: VMS_MAX })),
     arrivals: Type.Optional(ArrivalSpec),
     actions: Type.Array(ActionSpec, { maxItems: 1000 }),
     maxTicks: Count("a run that lasts longer is ended with an error", 1, TICKS_MAX),

@@ -22,6 +22,8 @@ import { phaseProblem, type PhaseSpec } from "./phase-spec.ts"
 import { Rejection } from "./rejection.ts"
 import { checkTiming, resolveTiming } from "./timing-presets.ts"
 import { TimingInput } from "./timing-spec.ts"
+import { checkVms, resolveVm } from "./resolve-vms.ts"
+import { VmInput, VMS_MAX, type ImageFileReader } from "./vm-spec.ts"
 
 const JobInput = Type.Object(
   {
@@ -60,6 +62,7 @@ export const MachineInput = Type.Object(
     timing: Type.Optional(TimingInput),
     jobs: Type.Optional(Type.Array(JobInput, { maxItems: 10_000 })),
     draw: Type.Optional(DrawSpec),
+    vms: Type.Optional(Type.Array(VmInput, { maxItems: VMS_MAX })),
     arrivals: Type.Optional(ArrivalSpec),
     actions: Type.Optional(Type.Array(ActionSpec, { maxItems: 1000 })),
     maxTicks: Type.Optional(MachineSpec.properties.maxTicks),
@@ -73,8 +76,8 @@ const checkInput = Compile(MachineInput)
 /** Outputs of the twister that one drawn job takes: two numbers of 53 bits. */
 const DRAWS_PER_JOB = 4
 
-/** `readGuest`: reads the files that guests name; without it a guest brings its image. */
-export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader): MachineSpec {
+/** Readers of the files that guests and VMs name; without one, a guest brings its image and a VM the hashes of its files. */
+export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader, readImage?: ImageFileReader): MachineSpec {
   const wrong = checkInput.Errors(input)[0]
   if (wrong !== undefined) {
     const unknown = wrong.keyword === "boolean" || wrong.keyword === "additionalProperties"
@@ -82,7 +85,7 @@ export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader):
   }
   const given = input as MachineInput
   const seed = given.seed ?? 0
-  const drawn = given.jobs === undefined && given.arrivals === undefined ? drawJobs(seed, given.draw) : []
+  const drawn = given.jobs === undefined && given.arrivals === undefined && given.vms === undefined ? drawJobs(seed, given.draw) : []
   const spec: MachineSpec = {
     name: given.name ?? "machine",
     seed,
@@ -100,6 +103,7 @@ export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader):
     clock: { mode: "lock-step", tickCycles: 1_000_000, latencyCycles: 100, cyclesPerSecond: 100_000_000, ...given.clock },
     timing: resolveTiming(given.timing),
     jobs: (given.jobs ?? drawn).map((job, index) => resolveJob(job, `jobs[${index}]`, readGuest)),
+    ...(given.vms === undefined ? {} : { vms: given.vms.map((vm, index) => resolveVm(vm, `vms[${index}]`, readImage)) }),
     ...(given.arrivals === undefined ? {} : { arrivals: given.arrivals }),
     actions: [...(given.actions ?? [])].sort((a, b) => a.atTick - b.atTick),
     maxTicks: given.maxTicks ?? 1_000_000,
@@ -183,6 +187,7 @@ function checkTogether(spec: MachineSpec): void {
     )
   checkTiming(spec.timing)
   checkSlices(spec)
+  checkVms(spec.vms ?? [], spec)
   const { arrivals, clock, schedule } = spec
   if (arrivals !== undefined && arrivals.run.least > arrivals.run.most) throw new Rejection("arrivals.run", "least is above most")
   if (arrivals !== undefined && arrivals.workingSet.least > arrivals.workingSet.most)

@@ -20,6 +20,8 @@ import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machin
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import type { SchedulerFailure } from "@backplane/schedule-contract/failure-messages"
 import type { SwapAnswer, SwapAsk } from "@backplane/trap-contract/operator-messages"
+import type { VmFromNode, VmToNode } from "@backplane/trap-contract/vm-messages"
+import type { VmAnswering, VmAsking } from "@backplane/trap-contract/vm-operator-messages"
 
 export type HypervisorHears =
   | TaskAccepted
@@ -32,7 +34,10 @@ export type HypervisorHears =
   | FrameReleased
   | SchedulerFailure
   | SwapAsk
-export type HypervisorSays = TaskSubmit | TaskFinishedSeen | TaskRevoke | PolicySwap | ScheduleAsk | FrameRelease | SwapAnswer
+  | VmFromNode
+  | VmAsking
+export type HypervisorSays =
+  TaskSubmit | TaskFinishedSeen | TaskRevoke | PolicySwap | ScheduleAsk | FrameRelease | SwapAnswer | VmToNode | VmAnswering
 export type Out = Effect<HypervisorSays>[]
 
 /** A request without an answer is repeated after so many ticks. */

@@ -1,6 +1,6 @@
 /**
  * The hypervisor machine: starts jobs, watches nodes, starts again what was lost, changes the policy, and says how the run went.
- * See README.md. (Guest operating systems and their exits come to it with the VMM; see "not built yet" there.)
+ * See README.md.
  *
  * This file dispatches inputs and knows when the run is over; each part has its own file.
  */
@@ -8,7 +8,6 @@ import { event, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import { unreachable } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
 import type { TaskAccepted, TaskFinished, TaskRejected } from "@backplane/compute-contract/task-messages"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
@@ -22,9 +21,14 @@ import { NodeWatch } from "./node-watch.ts"
 import { PolicySwaps } from "./policy-swaps.ts"
 import { runResult, type RunFailure, type RunResult } from "./run-result.ts"
 import { ScheduleCollector } from "./schedule-collector.ts"
+import { CONSOLE_TIMER } from "./vm-consoles.ts"
+import { NO_IMAGES, type ImageStore } from "./vm-images.ts"
+import { Vms } from "./vms.ts"
 
 export interface HypervisorConfig {
   readonly spec: MachineSpec
+  /** The kernels and disks of VMs; absent: there are none. */
+  readonly images?: ImageStore
 }
 
 export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSays> {
@@ -35,13 +39,14 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   readonly #starts: JobStarts
   readonly #losses: Losses
   readonly #arrivals: ArrivalSchedule
+  readonly #vms: Vms
   #startedAt: VirtualTime = virtualTime(0)
   #collector: ScheduleCollector | null = null
   #result: RunResult | null = null
   #failure: RunFailure | null = null
   #retrying = false
 
-  constructor({ spec }: HypervisorConfig) {
+  constructor({ spec, images = NO_IMAGES }: HypervisorConfig) {
     const context = new HypervisorContext(spec)
     const jobs = this.#jobs
     const watch = new NodeWatch(context)
@@ -50,7 +55,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     this.#watch = watch
     this.#starts = starts
     this.#swaps = new PolicySwaps(context)
-    this.#losses = new Losses({ context, jobs, watch, starts })
+    this.#vms = new Vms({ context, jobs, watch, starts, images })
+    this.#losses = new Losses({ context, jobs, watch, starts, vms: this.#vms.lives })
     this.#arrivals = new ArrivalSchedule({ context, jobs, starts })
   }
 
@@ -63,6 +69,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     this.#losses.restore()
     this.#swaps.restore(restored)
     this.#starts.dealFirst(out)
+    this.#vms.begin(restored, out)
     this.#arrivals.begin(now, restored, out)
     for (const job of this.#jobs.inState("due")) out.push(timer(`due/${job.spec.name}`, maxTime(now, ticks.start(job.spec.arrival))))
     this.#swaps.arm(now, out)
@@ -103,7 +110,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       case "SwapAsk":
         return this.#swaps.onAsk(from, body, out)
       default:
-        return unreachable(body)
+        return this.#vms.onMessage(now, from, body, out)
     }
   }
 
@@ -113,6 +120,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     else if (name === "retry") this.#repeatAll(now, out)
     else if (name === "due") this.#onDue(argument, out)
     else if (name === "arrival") this.#arrivals.onTimer(now, out)
+    else if (name === CONSOLE_TIMER) this.#vms.consoles.onTimer(now, out)
     else if (name === "action") this.#swaps.onAction(Number(argument), out)
     else if (name === "max-ticks" && this.#result === null)
       this.#fail({ kind: "max-ticks", message: `not done after ${this.#context.spec.maxTicks} ticks` }, out)
@@ -121,6 +129,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   #onPersisted(key: string, out: Out): void {
     this.#starts.onPersisted(key, out)
     this.#swaps.onPersisted(key, out)
+    this.#vms.lives.onPersisted(key, out)
   }
 
   /** What is unanswered is asked again; when all jobs have ended the schedule is collected. */
@@ -130,20 +139,22 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       this.#collector.ask(now, this.#watch.lostNodes(), out)
     }
     if (this.#collector?.isComplete === true && this.#result === null) {
-      this.#result = runResult(this.#jobs.all(), this.#collector.cpus)
+      this.#result = runResult(this.#jobs.all(), this.#collector.cpus, this.#vms.table.all())
       out.push(
         event("machine-done", { "backplane.machine": this.#context.spec.name, "backplane.reason": this.#result.fingerprint }, "info"),
       )
     }
     const collecting = this.#collector !== null && this.#result === null
-    const waits = collecting || this.#swaps.isUnderWay || this.#losses.hasReleases || this.#jobs.inState("submitted").length > 0
+    const waits =
+      collecting || this.#vms.isUnderWay || this.#swaps.isUnderWay || this.#losses.hasReleases || this.#jobs.inState("submitted").length > 0
     if (waits && !this.#retrying) out.push(timer("retry", this.#context.laterTicks(now, RETRY_TICKS)))
     this.#retrying ||= waits
     return out
   }
 
   #isOver(): boolean {
-    return this.#arrivals.isOver && this.#jobs.size > 0 && this.#jobs.inState("due", "submitted", "live").length === 0
+    const isEmpty = this.#jobs.size === 0 && this.#vms.table.all().length === 0
+    return this.#arrivals.isOver && !isEmpty && this.#vms.isOver && this.#jobs.inState("due", "submitted", "live").length === 0
   }
 
   #repeatAll(now: VirtualTime, out: Out): void {
@@ -151,6 +162,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     this.#starts.repeat(out)
     this.#losses.repeat(out)
     this.#swaps.repeat(out)
+    this.#vms.repeat(out)
     if (this.#result === null) this.#collector?.ask(now, this.#watch.lostNodes(), out)
   }
 
@@ -174,6 +186,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     job.state = "rejected"
     job.reason = reason
     this.#starts.answered(job, out, reason)
+    if (job.spec.vcpu !== undefined) return this.#vms.lives.onVcpuRejected(job, reason, out)
     if (this.#context.spec.arrivals === undefined) this.#fail({ kind: "rejected", job: task, message: reason }, out)
   }
 
@@ -189,6 +202,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       job.node = node
       if (wasSubmitted) this.#starts.answered(job, out)
       else this.#starts.keep(job, out)
+      if (job.spec.vcpu !== undefined) this.#vms.lives.onVcpuFinished(job, out)
     }
     this.#starts.confirm(job, from, out)
   }
@@ -227,6 +241,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       policy: this.#context.policy,
       epoch: this.#context.epoch,
       ...inspectJobs(this.#jobs),
+      vms: this.#vms.desk.views() as unknown as Json,
       nodes: this.#watch.inspect(),
       result: this.#result as unknown as Json,
       failure: this.#failure as unknown as Json,

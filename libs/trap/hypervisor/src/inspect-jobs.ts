@@ -13,7 +13,7 @@ export function inspectJobs(table: JobTable): { readonly [field: string]: Json }
       finished: count("finished") + table.forgotten,
       lost: count("lost"),
       rejected: count("rejected"),
-      restarts: jobs.reduce((sum, job) => sum + job.attempt - 1, 0),
+      restarts: jobs.reduce((sum, job) => sum + (job.spec.vcpu === undefined ? job.attempt - 1 : 0), 0),
     },
     live: table.inState("live", "submitted").map(({ spec, node, queue, attempt }) => ({ job: spec.name, node, queue, attempt })),
     lost: table.inState("lost").map(({ spec, reason }) => ({ job: spec.name, reason })),

@@ -58,7 +58,7 @@ export class JobStarts {
     job.state = "submitted"
     const attributes = { "backplane.task": job.spec.name, "backplane.node": job.node, "backplane.queue": job.queue }
     // A life that is begun again belongs to the trace of the loss, which is open already.
-    if (job.attempt === 1) out.push(openSpan(startSpan(job), "task.submit", attributes, { root: true }))
+    if (job.attempt === 1 && job.spec.vcpu === undefined) out.push(openSpan(startSpan(job), "task.submit", attributes, { root: true }))
     job.nodeLife = 0
     this.#address(job, out)
   }
@@ -115,13 +115,14 @@ export class JobStarts {
   }
 
   #sendSubmit(job: Job, out: Out): void {
-    const { name: task, run, workingSet, affinity, weight, phases, guest } = job.spec
+    const { name: task, run, workingSet, affinity, weight, phases, guest, vcpu } = job.spec
     const { attempt, ordinal } = job
     const spec = {
       ...{ task, attempt, ordinal, run, workingSet, affinity: [...affinity] },
       ...(weight && { weight }),
       ...(phases && { phases }),
       ...(guest && { guest }),
+      ...(vcpu && { vcpu }),
     }
     out.push(send(nodeActor(job.node), { kind: "TaskSubmit", spec, queue: job.queue, incarnation: job.nodeLife }, startSpan(job)))
   }
@@ -136,5 +137,6 @@ export class JobStarts {
 
 /** The span that the start of this life of a job belongs to: its submission, or the restart after a loss. */
 export function startSpan(job: Job): string {
+  if (job.spec.vcpu !== undefined) return `vm/${job.spec.vcpu.vm}`
   return `${job.attempt === 1 ? "submit" : "restart"}/${job.spec.name}`
 }

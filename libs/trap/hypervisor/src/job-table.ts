@@ -7,6 +7,7 @@ import { defined } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { JobSpec } from "@backplane/scenario-machine/machine-spec"
+import type { VcpuRef } from "@backplane/scenario-machine/vm-spec"
 
 export type JobState =
   /** Known, not yet due or not yet told to a node. */
@@ -22,8 +23,11 @@ export type JobState =
 
 export const JOB_STATES: readonly JobState[] = ["due", "submitted", "live", "finished", "lost", "rejected"]
 
+/** A vCPU is a job that its VM made: it lives and ends with it (vm-lives.ts). */
+export type TaskOfJob = JobSpec & { readonly vcpu?: VcpuRef }
+
 export interface Job {
-  readonly spec: JobSpec
+  readonly spec: TaskOfJob
   readonly ordinal: number
   state: JobState
   /** Lives begun: 1 for a job that was never restarted. */
@@ -53,13 +57,14 @@ export class JobTable {
   /** Ended jobs that were forgotten. */
   forgotten = 0
 
-  add(spec: JobSpec, ordinal = this.#ordinals): Job {
+  /** `attempt`: its first life here; for a vCPU the life of its VM. */
+  add(spec: TaskOfJob, ordinal = this.#ordinals, attempt = 1): Job {
     this.#ordinals = Math.max(this.#ordinals, ordinal + 1)
     const job: Job = {
       spec,
       ordinal,
       state: "due",
-      attempt: 1,
+      attempt,
       node: 0,
       nodeLife: 0,
       queue: "all",
@@ -92,6 +97,10 @@ export class JobTable {
     for (const name of names) this.#jobs.delete(name)
     this.forgotten += names.length
     return names
+  }
+
+  remove(job: Job): void {
+    if (this.#jobs.get(job.spec.name) === job) this.#jobs.delete(job.spec.name)
   }
 
   get size(): number {

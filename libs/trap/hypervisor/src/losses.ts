@@ -15,6 +15,7 @@ import type { JobStarts } from "./job-starts.ts"
 import type { Job, JobTable } from "./job-table.ts"
 import type { NodeWatch } from "./node-watch.ts"
 import type { RunFailure } from "./run-result.ts"
+import type { VmLives } from "./vm-lives.ts"
 
 /** Reports of its node in a row without it, and no word of its end: it went down with a message or a node. */
 const UNSEEN_MAX = 3
@@ -30,6 +31,7 @@ export class Losses {
   readonly #jobs: JobTable
   readonly #watch: NodeWatch
   readonly #starts: JobStarts
+  readonly #vms: VmLives
   /** Leases of lives given up, to be given back: owner/attempt. */
   readonly #releases = new Map<string, { readonly owner: string; readonly attempt: number }>()
 
@@ -38,11 +40,13 @@ export class Losses {
     readonly jobs: JobTable
     readonly watch: NodeWatch
     readonly starts: JobStarts
+    readonly vms: VmLives
   }) {
     this.#context = parts.context
     this.#jobs = parts.jobs
     this.#watch = parts.watch
     this.#starts = parts.starts
+    this.#vms = parts.vms
   }
 
   get hasReleases(): boolean {
@@ -103,6 +107,7 @@ export class Losses {
     const submitted = this.#jobs.inState("submitted").filter((job) => job.node === node)
     for (const job of submitted) if (job.nodeLife > 0 && job.nodeLife < incarnation) this.#onTaskLost(job, `node ${node} restarted`, out)
     this.#starts.onFirstReport(node, out)
+    this.#vms.onNodeFirst(node, out)
   }
 
   /**
@@ -138,11 +143,13 @@ export class Losses {
     const names = hurt.map((job) => job.spec.name).join(" ")
     out.push(event("node-lost", { "backplane.node": node, "backplane.reason": how, "backplane.tasks": names }, "warn"))
     for (const job of hurt) this.#onTaskLost(job, `node ${node} ${how}`, out)
+    this.#vms.onNodeLost(node, how, out)
   }
 
   #onTaskLost(job: Job, reason: string, out: Out): void {
     const { name, restartable } = job.spec
     this.#giveBack(name, job.attempt)
+    if (job.spec.vcpu !== undefined) return this.#vms.onVcpuLost(job, reason, out)
     const begins = restartable || job.state === "submitted" // what was never accepted has lost nothing
     job.unseen = 0
     job.reason = reason

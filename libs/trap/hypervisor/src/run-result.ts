@@ -3,6 +3,7 @@ import { Fingerprint } from "@backplane/foundation-base/fingerprint"
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { Job } from "./job-table.ts"
 import type { CpuRecord } from "./schedule-collector.ts"
+import type { VmRecord } from "./vm-table.ts"
 
 export type RunLength = readonly [from: number, to: number, job: string | null]
 
@@ -11,6 +12,16 @@ export type RunFailure =
   | { readonly kind: "max-ticks"; readonly message: string }
   | { readonly kind: "no-victim"; readonly message: string }
   | { readonly kind: "rejected"; readonly job: string; readonly message: string }
+
+/** How a VM stood at the end of the run. */
+export interface VmEnd {
+  readonly state: string
+  readonly boots: number
+  /** Why it was lost or refused. */
+  readonly reason?: string
+  /** Of its last life that ended by itself. */
+  readonly outcome: GuestOutcome | null
+}
 
 export interface RunResult {
   /** First tick after the last job's last. */
@@ -30,13 +41,15 @@ export interface RunResult {
   readonly restarts: number
   /** Of the guests that ended, if there are any: as `backplane exec` says it. */
   readonly guests?: Readonly<Record<string, GuestOutcome>>
+  /** Of the VMs, if there are any. */
+  readonly vms?: Readonly<Record<string, VmEnd>>
   /** Over everything above: equal runs, equal fingerprint. */
   readonly fingerprint: string
 }
 
-export function runResult(jobs: readonly Job[], cpus: readonly CpuRecord[]): RunResult {
+export function runResult(jobs: readonly Job[], cpus: readonly CpuRecord[], vms: readonly VmRecord[] = []): RunResult {
   const finish = Math.max(0, ...jobs.map((job) => job.finishTick ?? 0), ...cpus.map((cpu) => cpu.segments.at(-1)?.[1] ?? 0))
-  const guests = jobs.flatMap((job) => (job.outcome === null ? [] : [[job.spec.name, job.outcome] as const]))
+  const guests = jobs.flatMap((job) => (job.outcome === null || job.spec.vcpu !== undefined ? [] : [[job.spec.name, job.outcome] as const]))
   const figures = {
     finish,
     jobs: Object.fromEntries(jobs.map((job) => [job.spec.name, job.finishTick])),
@@ -45,10 +58,15 @@ export function runResult(jobs: readonly Job[], cpus: readonly CpuRecord[]): Run
     schedule: cpus.map((cpu) => withGaps(cpu, finish)),
     warmRuns: cpus.map((cpu) => cpu.segments.flatMap(([, to, , warmFrom]): [number, number][] => (warmFrom < to ? [[warmFrom, to]] : []))),
     lost: jobs.filter((job) => job.state === "lost").map((job) => job.spec.name),
-    restarts: jobs.reduce((sum, job) => sum + job.attempt - 1, 0),
+    restarts: jobs.reduce((sum, job) => sum + (job.spec.vcpu === undefined ? job.attempt - 1 : 0), 0),
+    ...(vms.length > 0 && { vms: Object.fromEntries(vms.map((vm) => [vm.spec.name, vmEnd(vm)])) }),
     ...(guests.length > 0 && { guests: Object.fromEntries(guests) }),
   }
   return { ...figures, fingerprint: new Fingerprint().add(JSON.stringify(figures)).hex() }
+}
+
+function vmEnd({ state, boots, reason, outcome }: VmRecord): VmEnd {
+  return { state, boots, outcome, ...(reason !== "" && { reason }) }
 }
 
 /** Two decimals, a tie to the even one (IEEE 754 round-half-even, as most languages print a number): 90.625 is 90.62. */

@@ -34,9 +34,9 @@ export class VcpuTimes {
     this.#catchUp(vcpu)
   }
 
-  /** It has waited so long, from where the clock is: what it lagged behind is past. */
-  wait(vcpu: number, units: number): void {
-    this.#units[vcpu] = this.#clock.passed() + units
+  /** It has waited so long; who waits does not fall behind. */
+  rest(vcpu: number, units: number): void {
+    this.#units[vcpu] = Math.max(this.#clock.passed(), this.of(vcpu) + units)
     this.#catchUp(vcpu)
   }
 

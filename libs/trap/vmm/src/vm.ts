@@ -87,6 +87,8 @@ export class Vm {
   readonly #clock: MachineClock
   /** By vCPU, where they are scheduled one by one. */
   readonly #times: VcpuTimes
+  /** vCPUs that were last said to wait. */
+  readonly #resting = new Set<number>()
   readonly #devices: VmDevices
   readonly #handleExit: HandleExit
   #state: "running" | "paused" | "destroyed" = "running"
@@ -152,8 +154,8 @@ export class Vm {
   }
 
   /**
-   * Runs one vCPU alone for so many units of its own time (instructions), or until it waits or something ends the machine. `waited`: units
-   * that have passed while it waited or was off its CPU; at most until its timer rings. For a node whose scheduler chooses vCPUs.
+   * Runs one vCPU alone for so many instructions, or until it waits or something ends the machine. `waited`: units that have passed since it
+   * was last said to wait; they count until its timer rings. For a node whose scheduler chooses vCPUs.
    */
   runVcpu(index: number, { budget, waited }: { readonly budget: number; readonly waited: number }): VcpuStop {
     assert(this.#options.turns === "scheduled", "vCPUs of this VM take turns of their own")
@@ -162,29 +164,25 @@ export class Vm {
     const vcpu = defined(this.vcpus[index], "the vCPU exists")
     const end = this.#instructions + budget
     this.#turn = index
-    for (let passed = waited; this.#end === null;) {
-      const isWaiting = vcpu.waiting
-      if (this.#isReadyAfterInput(vcpu)) {
-        if (isWaiting) this.#times.wait(index, 0)
-        if (this.#instructions >= end) return { kind: "budget" }
-        this.#runVcpu(vcpu, end - this.#instructions)
-        continue
-      }
-      if (vcpu.stuck()) return this.#stuckAt(vcpu)
-      const units = this.#unitsToTimer(vcpu)
-      if (units === null || units > passed) {
-        if (passed > 0) this.#times.wait(index, passed)
-        return { kind: "waiting", units: units === null ? null : units - passed }
-      }
-      this.#times.wait(index, units)
-      passed -= units
+    this.#rest(vcpu, waited)
+    while (this.#end === null) {
+      this.#devices.deliverInput()
+      this.#readLines(vcpu)
+      if (!this.#ready(vcpu)) return vcpu.stuck() ? this.#stuckAt(vcpu) : this.#beginRest(vcpu)
+      if (this.#instructions >= end) return { kind: "budget" }
+      this.#runVcpu(vcpu, end - this.#instructions)
     }
-    return this.#end ?? { kind: "budget" }
+    return this.#end
   }
 
-  /** What wakes it came, or its time: would `runVcpu` get on with this vCPU now? */
+  /** Would `runVcpu` get on with this vCPU now: it does not wait, or what it waits for came? */
   wouldRun(index: number): boolean {
-    return this.#end !== null || this.#isReadyAfterInput(defined(this.vcpus[index], "the vCPU exists"))
+    const vcpu = defined(this.vcpus[index], "the vCPU exists")
+    if (this.#state !== "running") return false
+    this.#devices.deliverInput()
+    this.#readLines(vcpu)
+    if (this.#end !== null || vcpu.stuck()) return true
+    return vcpu.state !== "stopped" && (!vcpu.waiting || wakes(vcpu.file, this.#moment(vcpu)))
   }
 
   /** Units of its own time that this vCPU has used, waiting included. Only grows. */
@@ -265,12 +263,6 @@ export class Vm {
     return { instret: this.#place.machineSwitch.readInstret(vcpu), time: this.time() }
   }
 
-  #isReadyAfterInput(vcpu: Vcpu): boolean {
-    this.#devices.deliverInput()
-    this.#readLines(vcpu)
-    return this.#ready(vcpu)
-  }
-
   /** Can it execute now? Ends its waiting when an interrupt says so. */
   #ready(vcpu: Vcpu): boolean {
     if (vcpu.state === "stopped" || vcpu.stuck()) return false
@@ -303,6 +295,20 @@ export class Vm {
     this.#waited = 0
     this.#clock.pass(units)
     return null
+  }
+
+  #beginRest(vcpu: Vcpu): VcpuStop {
+    this.#times.rest(vcpu.index, 0)
+    this.#resting.add(vcpu.index)
+    return { kind: "waiting", units: this.#unitsToTimer(vcpu) }
+  }
+
+  /** So much has passed since it began to rest; not more than until its timer. */
+  #rest(vcpu: Vcpu, waited: number): void {
+    if (!this.#resting.delete(vcpu.index)) return
+    const units = this.#unitsToTimer(vcpu)
+    const most = units === null ? waited : Math.min(waited, this.#times.lag(vcpu.index) + units)
+    this.#times.rest(vcpu.index, most)
   }
 
   /** From the VM's clock to the timer of a vCPU that waits; null where none is set. */

@@ -11,6 +11,7 @@ function countBy(metric: string, field: string, fixed?: Readonly<Record<string, 
 
 const WHERE = { node: "NUMA node", cpu: "CPU", queue: "run queue by name" } as const
 const TASK = { task: "task" } as const
+const VM = { vm: "virtual machine" } as const
 const WHY = { reason: "why, in one small word" } as const
 
 /** Told at most some dozens of times a second, so they count nothing: the bus's own counts go to metrics by bus-metrics.ts. */
@@ -187,6 +188,26 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     meaning: "a node is gone, and with it the tasks it held",
     fields: { node: "NUMA node", tasks: "names of the tasks", ...WHY },
     metrics: [],
+  },
+  "vm-started": {
+    meaning: "a VM lies on a node and its vCPUs begin",
+    fields: { ...VM, node: "NUMA node" },
+    metrics: [count("backplane_vm_events_total", { outcome: "started" })],
+  },
+  "vm-ended": {
+    meaning: "the guest of a VM ended its machine",
+    fields: { ...VM, ...WHY },
+    metrics: [count("backplane_vm_events_total", { outcome: "ended" })],
+  },
+  "vm-refused": {
+    meaning: "no node could take a VM",
+    fields: { ...VM, ...WHY },
+    metrics: [count("backplane_vm_events_total", { outcome: "refused" })],
+  },
+  "vm-lost": {
+    meaning: "a VM was lost with its node",
+    fields: { ...VM, ...WHY },
+    metrics: [count("backplane_vm_events_total", { outcome: "lost" })],
   },
   "clock.joined": {
     meaning: "a process joined the lock-step clock",

@@ -13,6 +13,12 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     meaning: "tasks that came, finished, were lost or restarted",
     labels: ["machine", "outcome"],
   },
+  backplane_vm_events_total: {
+    type: "counter",
+    unit: "{vm}",
+    meaning: "VMs that started, ended, were refused or lost",
+    labels: ["machine", "outcome"],
+  },
   backplane_dispatches_total: {
     type: "counter",
     unit: "{dispatch}",

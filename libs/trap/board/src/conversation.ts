@@ -1,14 +1,15 @@
-/** The steps of `--expect` and `--type`, in order: waits for what the guest writes, types what it shall read. */
-import type { BootStep } from "./boot-flags.ts"
+/** A conversation at a guest's console, step by step: waits for what the guest writes, types what it shall read. */
 
-export class BootConversation {
-  readonly #steps: readonly BootStep[]
+export type ConversationStep = { readonly kind: "expect"; readonly text: string } | { readonly kind: "type"; readonly text: string }
+
+export class Conversation {
+  readonly #steps: readonly ConversationStep[]
   readonly #type: (text: string) => void
   #next = 0
   /** What the guest wrote since the last expectation that was met. */
   #unread = ""
 
-  constructor(steps: readonly BootStep[], type: (text: string) => void) {
+  constructor(steps: readonly ConversationStep[], type: (text: string) => void) {
     this.#steps = steps
     this.#type = type
     this.#go()

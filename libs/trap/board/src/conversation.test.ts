@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest"
-import { BootConversation } from "./boot-conversation.ts"
+import { Conversation } from "./conversation.ts"
 
 function conversation(...steps: readonly (readonly ["expect" | "type", string])[]) {
   const typed: string[] = []
-  const talk = new BootConversation(
+  const talk = new Conversation(
     steps.map(([kind, text]) => ({ kind, text })),
     (text) => typed.push(text),
   )

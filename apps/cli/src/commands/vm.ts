@@ -1,0 +1,143 @@
+/** `backplane vm create | list | start | pause | resume | stop | destroy | inspect`: virtual machines of a running machine. */
+import type { Json } from "@backplane/foundation-base/json"
+import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
+import type { Command } from "commander"
+import { CommandFailure } from "../failure.ts"
+import { bringImage } from "../image-upload.ts"
+import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { VmClient } from "../vm-client.ts"
+import { addVmFlags, vmSpecOf, type VmFlags, type VmImages } from "../vm-flags.ts"
+
+interface Common {
+  readonly machine: string
+  readonly json?: true
+}
+
+interface CreateFlags extends Common, VmFlags {
+  readonly kernel: string
+  readonly disk?: string
+  readonly initrd?: string
+  /** `--no-start`. */
+  readonly start: boolean
+}
+
+/** When what was asked for is so, and how that is said. */
+const CONTROLS = {
+  start: { help: "boot it", isSo: (view: VmView | null) => view?.state === "running" || view?.state === "ended", done: "runs" },
+  pause: { help: "let no vCPU of it run until it is resumed", isSo: (view: VmView | null) => view?.state === "paused", done: "is paused" },
+  resume: { help: "go on after a pause", isSo: (view: VmView | null) => view?.state === "running", done: "goes on" },
+  stop: {
+    help: "end it as if its power failed; its disk stays",
+    isSo: (view: VmView | null) => view?.state === "stopped",
+    done: "is stopped",
+  },
+  destroy: { help: "end it and forget it and its disk", isSo: (view: VmView | null) => view === null, done: "is gone" },
+} as const
+
+export function register(program: Command): void {
+  const vm = program.command("vm").description("virtual machines of a running machine")
+  const common = (command: Command): Command => command.option("--machine <name>", "which machine", "demo").option("--json", "print JSON")
+  common(
+    addVmFlags(
+      vm.command("create").description("bring its images to the stack, make it, boot it").argument("<name>", "unique in the machine"),
+    ),
+  )
+    .option("--no-start", "do not boot it yet")
+    .action((name: string, flags: CreateFlags, command: Command) =>
+      withVms(command, flags, (client, vms) => create({ client, vms }, name, flags)),
+    )
+  common(vm.command("list").description("the VMs there are")).action((flags: Common, command: Command) =>
+    withVms(command, flags, async (_client, vms) => printList(await vms.list(), flags)),
+  )
+  common(vm.command("inspect").description("all that is known of one: description, life, exits by cause").argument("<vm>")).action(
+    (name: string, flags: Common, command: Command) => withVms(command, flags, (client, vms) => inspect({ client, vms }, name, flags)),
+  )
+  for (const [name, { help, isSo, done }] of Object.entries(CONTROLS))
+    common(vm.command(name).description(help).argument("<vm>")).action((of: string, flags: Common, command: Command) =>
+      withVms(command, flags, async (_client, vms) => {
+        await vms.control(of, name as keyof typeof CONTROLS)
+        const view = await vms.waitFor(of, isSo)
+        console.log(flags.json === true ? JSON.stringify({ vm: of, state: view?.state ?? "destroyed" }) : `${of} ${done}`)
+      }),
+    )
+}
+
+async function withVms(command: Command, flags: Common, use: (client: StackClient, vms: VmClient) => Promise<void>): Promise<void> {
+  const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
+  const vms = new VmClient(client, flags.machine)
+  try {
+    await use(client, vms)
+  } finally {
+    vms.close()
+    await client.close()
+  }
+}
+
+interface Ends {
+  readonly client: StackClient
+  readonly vms: VmClient
+}
+
+async function create({ client, vms }: Ends, name: string, flags: CreateFlags): Promise<void> {
+  const spec = vmSpecOf(name, flags, await bringImages(client, flags))
+  await vms.create(spec, flags.start)
+  const view = await vms.waitFor(name, (seen) => (flags.start ? seen?.state === "running" || seen?.state === "ended" : seen !== null))
+  console.log(
+    flags.json === true
+      ? JSON.stringify({ vm: name, state: view?.state, node: view?.node ?? null })
+      : `${name} is ${view?.state ?? "there"}${view === null || view.node === null ? "" : ` on node ${view.node}`}; \`backplane console ${name}\` talks with it`,
+  )
+}
+
+export async function bringImages(
+  client: StackClient,
+  files: { readonly kernel: string; readonly disk?: string; readonly initrd?: string },
+): Promise<VmImages> {
+  const { kernel, disk, initrd } = files
+  return {
+    kernel: await bringImage(client, kernel),
+    ...(disk !== undefined && { disk: await bringImage(client, disk) }),
+    ...(initrd !== undefined && { initrd: await bringImage(client, initrd) }),
+  }
+}
+
+function printList(views: readonly VmView[], flags: Common): void {
+  if (flags.json === true) return console.log(JSON.stringify({ vms: views }))
+  if (views.length === 0) console.log(`${flags.machine} has no VMs; \`backplane vm create\` makes one`)
+  for (const { spec, state, node, life, reason } of views) {
+    const size = `${spec.cpus} vCPU${spec.cpus > 1 ? "s" : ""}, ${spec.memoryBytes >> 20} MiB`
+    const where = node === null ? "" : `node ${node}`
+    console.log(
+      `${spec.name.padEnd(16)} ${state.padEnd(9)} ${where.padEnd(8)} ${size.padEnd(18)} ${spec.mode.padEnd(7)} boots ${life}${reason === "" ? "" : `  ${reason}`}`,
+    )
+  }
+}
+
+interface NodeVmsInspection {
+  readonly vms: {
+    readonly vms: readonly ({ readonly vm: string } & Readonly<Record<string, Json>>)[]
+    readonly ended: readonly ({ readonly vm: string } & Readonly<Record<string, Json>>)[]
+  } | null
+}
+
+/** What the node that has or had a VM says of it; null where it says nothing. */
+export async function inspectOnNode(client: StackClient, machine: string, view: VmView): Promise<Readonly<Record<string, Json>> | null> {
+  if (view.node === null) return null
+  const node = (await client.inspect(machine, `node.${view.node}`)) as unknown as NodeVmsInspection | null
+  const all = [...(node?.vms?.vms ?? []), ...(node?.vms?.ended ?? [])]
+  return all.find(({ vm }) => vm === view.spec.name) ?? null
+}
+
+async function inspect({ client, vms }: Ends, name: string, flags: Common): Promise<void> {
+  const view = await vms.find(name)
+  if (view === null) throw new CommandFailure("unknown-vm", `${flags.machine} has no VM ${name}; \`backplane vm list\` shows them`)
+  const onNode = await inspectOnNode(client, flags.machine, view)
+  if (flags.json === true) return console.log(JSON.stringify({ ...view, onNode }))
+  printList([view], flags)
+  if (onNode === null) return
+  console.log(
+    `  instructions ${String(onNode["instructions"])}, time ${String(Number(onNode["timeTicks"]) / 1e7)} s, pages ${String(onNode["pages"])}`,
+  )
+  for (const [cause, times] of Object.entries((onNode["exits"] ?? {}) as Readonly<Record<string, number>>))
+    console.log(`${String(times).padStart(12)} ${cause}`)
+}

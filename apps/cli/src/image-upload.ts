@@ -1,0 +1,36 @@
+/** Brings kernels and disks to the stack: in pieces, by their SHA-256, and only what is not there yet. */
+import { createHash } from "node:crypto"
+import { IMAGE_BYTES_MAX, type ImageRef } from "@backplane/scenario-machine/vm-spec"
+import { CommandFailure } from "./failure.ts"
+import { BAD_INPUT, readFile } from "./guest-file.ts"
+import type { StackClient } from "./stack-client.ts"
+
+const PIECE_BYTES = 512 * 1024
+
+/** What a file is called by its content. */
+export function imageRef(path: string): { readonly ref: ImageRef; readonly data: Uint8Array } {
+  const data = readFile(path)
+  if (data.length === 0 || data.length > IMAGE_BYTES_MAX)
+    throw new CommandFailure("bad-input", `${path} has ${data.length} bytes; an image has 1 to ${IMAGE_BYTES_MAX}`, { exitCode: BAD_INPUT })
+  return { ref: { hash: createHash("sha256").update(data).digest("hex"), bytes: data.length }, data }
+}
+
+export async function bringImage(client: Pick<StackClient, "office">, path: string): Promise<ImageRef> {
+  const { ref, data } = imageRef(path)
+  let have = await put(client, ref, { offset: 0, data: new Uint8Array(0) })
+  while (have < ref.bytes) {
+    const next = await put(client, ref, { offset: have, data: data.subarray(have, have + PIECE_BYTES) })
+    if (next <= have) throw new CommandFailure("upload", `${path}: the stack has taken ${have} of ${ref.bytes} bytes and takes no more`)
+    have = next
+  }
+  return ref
+}
+
+async function put(
+  client: Pick<StackClient, "office">,
+  { hash, bytes }: ImageRef,
+  { offset, data }: { readonly offset: number; readonly data: Uint8Array },
+): Promise<number> {
+  const reply = await client.office({ op: "image", hash, total: bytes, offset, data: Buffer.from(data).toString("base64") })
+  return Number(reply["have"])
+}

@@ -1,0 +1,129 @@
+/**
+ * Talks to the hypervisor of a machine about its VMs, as an operator: every question is asked again until it is answered, and does nothing
+ * twice (its request is the same).
+ */
+import { randomUUID } from "node:crypto"
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import { subjectOf } from "@backplane/foundation-runtime/subjects"
+import { HYPERVISOR } from "@backplane/scenario-machine/topology"
+import type { Subscription } from "@nats-io/nats-core"
+import type { ConsoleAnswer, ConsoleTyped, VmAnswer, VmOperation, VmView } from "@backplane/trap-contract/vm-operator-messages"
+import { CONSOLE_CHUNK_BYTES } from "@backplane/trap-contract/vm-messages"
+import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
+import { CommandFailure } from "./failure.ts"
+import type { StackClient } from "./stack-client.ts"
+
+const REPEAT_MILLISECONDS = 1_000
+const PATIENCE_MILLISECONDS = 10_000
+const POLL_MILLISECONDS = 50
+
+type Answer = VmAnswer | ConsoleAnswer | ConsoleTyped
+
+/** What a terminal needs of it. */
+export interface ConsolePort {
+  read(vm: string, from: number): Promise<{ readonly from: number; readonly bytes: Uint8Array; readonly state: ConsoleAnswer["state"] }>
+  /** How many of the bytes were taken: the first so many. */
+  type(vm: string, bytes: Uint8Array): Promise<{ readonly taken: number; readonly state: ConsoleTyped["state"] }>
+}
+
+export class VmClient implements ConsolePort {
+  readonly #client: StackClient
+  readonly #machine: string
+  readonly #operator = actorId(`operator.cli-${process.pid}-${randomUUID().slice(0, 8)}`)
+  readonly #pending = new Map<string, (answer: Answer) => void>()
+  readonly #answers: Subscription
+  #typed = 0
+
+  constructor(client: StackClient, machine: string) {
+    this.#client = client
+    this.#machine = machine
+    this.#answers = client.connection.subscribe(subjectOf(machine, this.#operator, HYPERVISOR), {
+      callback: (error, message) => {
+        if (error !== null) return
+        const answer = message.json<Answer>()
+        this.#pending.get(answer.request)?.(answer)
+      },
+    })
+  }
+
+  close(): void {
+    this.#answers.unsubscribe()
+  }
+
+  create(spec: VmSpec, start: boolean): Promise<VmView> {
+    return this.#control({ kind: "VmCreateAsk", spec, start })
+  }
+
+  /** Begins it; `waitFor` says when it is so. */
+  control(vm: string, operation: VmOperation): Promise<VmView> {
+    return this.#control({ kind: "VmControlAsk", vm, operation })
+  }
+
+  async list(): Promise<readonly VmView[]> {
+    return ((await this.#ask({ kind: "VmListAsk" })) as VmAnswer).vms
+  }
+
+  /** The VM, or null where there is none of that name. */
+  async find(vm: string): Promise<VmView | null> {
+    return (await this.list()).find(({ spec }) => spec.name === vm) ?? null
+  }
+
+  /** Until the VM is as wanted (null: is gone), or will never be. */
+  async waitFor(vm: string, isSo: (view: VmView | null) => boolean, milliseconds = 30_000): Promise<VmView | null> {
+    const deadline = Date.now() + milliseconds
+    for (;;) {
+      const view = await this.find(vm)
+      if (isSo(view)) return view
+      if (view?.state === "refused" || view?.state === "lost")
+        throw new CommandFailure(view.state, `${vm} is ${view.state}: ${view.reason}`)
+      if (Date.now() > deadline)
+        throw new CommandFailure("stalled", `${vm} is still ${view?.state ?? "gone"} after ${milliseconds / 1000} s`)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS))
+    }
+  }
+
+  async read(vm: string, from: number): ReturnType<ConsolePort["read"]> {
+    const answer = (await this.#ask({ kind: "ConsoleAsk", vm, from })) as ConsoleAnswer
+    return { from: answer.from, bytes: Buffer.from(answer.data, "base64"), state: answer.state }
+  }
+
+  async type(vm: string, bytes: Uint8Array): ReturnType<ConsolePort["type"]> {
+    const data = Buffer.from(bytes.subarray(0, CONSOLE_CHUNK_BYTES)).toString("base64")
+    this.#typed++
+    const answer = (await this.#ask({ kind: "ConsoleType", vm, writer: this.#operator, seq: this.#typed, data })) as ConsoleTyped
+    return { taken: answer.taken, state: answer.state }
+  }
+
+  async #control(body: Readonly<Record<string, unknown>>): Promise<VmView> {
+    const { answer, reason, vms } = (await this.#ask(body)) as VmAnswer
+    const [view] = vms
+    if (answer === "refused" || view === undefined) throw new CommandFailure("refused", reason === "" ? "refused" : reason)
+    return view
+  }
+
+  async #ask(body: Readonly<Record<string, unknown>>): Promise<Answer> {
+    const request = randomUUID()
+    const text = JSON.stringify({ ...body, request })
+    const subject = subjectOf(this.#machine, HYPERVISOR, this.#operator)
+    const deadline = Date.now() + PATIENCE_MILLISECONDS
+    try {
+      while (Date.now() < deadline) {
+        const answer = await new Promise<Answer | null>((resolve) => {
+          const timer = setTimeout(() => resolve(null), REPEAT_MILLISECONDS)
+          this.#pending.set(request, (got) => {
+            clearTimeout(timer)
+            resolve(got)
+          })
+          this.#client.connection.publish(subject, text)
+        })
+        if (answer !== null) return answer
+      }
+    } finally {
+      this.#pending.delete(request)
+    }
+    throw new CommandFailure(
+      "no-answer",
+      `the hypervisor of ${this.#machine} does not answer; \`backplane status\` shows the machines there are`,
+    )
+  }
+}

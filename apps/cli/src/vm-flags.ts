@@ -1,0 +1,78 @@
+/** The flags that describe a VM, and the description that they make once its images are on the stack. */
+import { TRAP_PATHS, VM_DEFAULTS, VM_MMUS, VM_MODES, VCPUS_MAX, VmSpec, type ImageRef } from "@backplane/scenario-machine/vm-spec"
+import { Value } from "typebox/value"
+import type { Command } from "commander"
+import { CommandFailure } from "./failure.ts"
+import { BAD_INPUT } from "./guest-file.ts"
+import { bytes, count } from "./number-flags.ts"
+
+/** Without the files, which become images. */
+export interface VmFlags {
+  readonly append?: string
+  readonly cpus: number
+  readonly memory: number
+  readonly mode: string
+  readonly mmu?: string
+  readonly trapPath: string
+  readonly weight?: number
+  readonly node?: string
+  readonly affinity?: string
+  readonly restartable?: true
+  readonly speed?: number
+}
+
+export interface VmImages {
+  readonly kernel: ImageRef
+  readonly disk?: ImageRef
+  readonly initrd?: ImageRef
+}
+
+export function addVmFlags(command: Command): Command {
+  return command
+    .requiredOption("--kernel <file>", "ELF64 executable (starts in M-mode) or Linux Image (starts in S-mode over SBI)")
+    .option("--disk <file>", "a disk image behind virtio-blk; what the guest writes lies over it on its node, until the VM is destroyed")
+    .option("--initrd <file>", "a RAM disk")
+    .option("--append <text>", "the kernel's command line")
+    .option("--cpus <n>", "vCPUs", count, VM_DEFAULTS.cpus)
+    .option("--memory <size>", "RAM, such as 128M", bytes, VM_DEFAULTS.memoryBytes)
+    .option("--mode <mode>", VM_MODES.join(", "), VM_DEFAULTS.mode)
+    .option("--mmu <mmu>", `${VM_MMUS.join(", ")}; left out: that of the mode`)
+    .option("--trap-path <path>", "resident: exits are handled in the node; bus: by the hypervisor", VM_DEFAULTS.trapPath)
+    .option("--weight <n>", "share of each vCPU under policies that know weights (not given: 100)", count)
+    .option("--node <n>", "node where it runs (not given: the one with the fewest vCPUs)")
+    .option("--affinity <cpus>", "CPUs that may run it, all of one node, such as 0,1")
+    .option("--restartable", "boot it again when its node is lost")
+    .option("--speed <n>", "instructions of a vCPU in one tick", count)
+}
+
+/** Checked against the schema, and against the machine where it is known. */
+export function vmSpecOf(name: string, flags: VmFlags, images: VmImages): VmSpec {
+  const { append, cpus, memory: memoryBytes, mode, mmu, trapPath, weight, node, affinity, restartable, speed } = flags
+  if (cpus > VCPUS_MAX) throw bad("--cpus", `${cpus} vCPUs are too many; give 1 to ${VCPUS_MAX}`)
+  if (!TRAP_PATHS.some((path) => path === trapPath)) throw bad("--trap-path", `give ${TRAP_PATHS.join(" or ")}`)
+  if (!VM_MODES.some((known) => known === mode)) throw bad("--mode", `give ${VM_MODES.join(", ")}`)
+  if (mmu !== undefined && !VM_MMUS.some((known) => known === mmu)) throw bad("--mmu", `give ${VM_MMUS.join(", ")}`)
+  const spec = {
+    name,
+    ...images,
+    ...(append !== undefined && { append }),
+    ...(mmu !== undefined && { mmu }),
+    ...(weight !== undefined && { weight }),
+    ...(node !== undefined && { node: wholeNumber("--node", node) }),
+    ...{ cpus, memoryBytes, mode, trapPath, restartable: restartable === true },
+    affinity: affinity === undefined ? [] : affinity.split(",").map((cpu) => wholeNumber("--affinity", cpu)),
+    instructionsPerTick: speed ?? VM_DEFAULTS.instructionsPerTick,
+  }
+  const [wrong] = Value.Errors(VmSpec, spec)
+  if (wrong !== undefined) throw bad(wrong.instancePath === "" ? "vm" : wrong.instancePath.slice(1).replaceAll("/", "."), wrong.message)
+  return spec as VmSpec
+}
+
+function wholeNumber(flag: string, text: string): number {
+  if (!/^\d{1,4}$/.test(text.trim())) throw bad(flag, `${text} is not a whole number`)
+  return Number(text)
+}
+
+function bad(field: string, what: string): CommandFailure {
+  return new CommandFailure("bad-input", `${field}: ${what}`, { exitCode: BAD_INPUT, details: { field } })
+}

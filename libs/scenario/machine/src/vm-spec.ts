@@ -1,0 +1,125 @@
+/**
+ * A virtual machine of the multiprocessor: what it boots, how large it is, how it is virtualised, where it may run.
+ *
+ * Not here: what runs it (trap/vm-host), its life (trap/hypervisor). Kernels and disks are named by what is in them: they are too large for a
+ * description, so they travel apart, by their hash.
+ */
+import { Type, type Static } from "typebox"
+
+const closed = { additionalProperties: false } as const
+
+export const PAGE_BYTES = 4096
+/** VMs that a machine knows at a time. */
+export const VMS_MAX = 64
+/** vCPUs of one VM. */
+export const VCPUS_MAX = 16
+export const VM_MEMORY_BYTES_MAX = 2 ** 31
+/** A kernel, a disk or a RAM disk. */
+export const IMAGE_BYTES_MAX = 2 ** 29
+/** A node runs a slice in one go; see guest-spec.ts. */
+export const VM_INSTRUCTIONS_PER_TICK_MAX = 50_000_000
+
+const Name = Type.String({ minLength: 1, maxLength: 32, pattern: "^[a-z0-9][a-z0-9-]*$", description: "unique in the machine" })
+
+export const ImageHash = Type.String({ pattern: "^[0-9a-f]{64}$", description: "SHA-256 of the file" })
+
+export const ImageRef = Type.Object(
+  { hash: ImageHash, bytes: Type.Integer({ minimum: 1, maximum: IMAGE_BYTES_MAX }) },
+  { ...closed, description: "a file by its content" },
+)
+export type ImageRef = Static<typeof ImageRef>
+
+export const VM_MODES = ["native", "trap", "assist", "para"] as const
+export const VM_MMUS = ["walk", "shadow", "softtlb", "nested"] as const
+export const TRAP_PATHS = ["resident", "bus"] as const
+
+/** Fields that a scenario file and a whole description have in common. */
+const COMMON = {
+  name: Name,
+  append: Type.Optional(Type.String({ maxLength: 2048, description: "the kernel's command line" })),
+  cpus: Type.Integer({ minimum: 1, maximum: VCPUS_MAX, description: "vCPUs; all lie on one node" }),
+  memoryBytes: Type.Integer({
+    minimum: 2 ** 20,
+    maximum: VM_MEMORY_BYTES_MAX,
+    multipleOf: PAGE_BYTES,
+    description: "RAM, whole pages of 4096 bytes",
+  }),
+  mode: Type.Enum([...VM_MODES], { description: "what traps" }),
+  mmu: Type.Optional(Type.Enum([...VM_MMUS], { description: "memory management; left out: that of the mode" })),
+  trapPath: Type.Enum([...TRAP_PATHS], { description: "where exits are handled: in the node, or in the hypervisor over the bus" }),
+  weight: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: 10_000, description: "share of each vCPU under policies that know weights; not given: 100" }),
+  ),
+  node: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 63, description: "node where it runs; not given: the one with the fewest vCPUs" }),
+  ),
+  affinity: Type.Array(Type.Integer({ minimum: 0, maximum: 255 }), {
+    maxItems: 256,
+    description: "CPUs that may run its vCPUs, all of one node; empty: any of its node",
+  }),
+  restartable: Type.Boolean({ description: "booted again when the node that held it is lost" }),
+  instructionsPerTick: Type.Integer({
+    minimum: 1,
+    maximum: VM_INSTRUCTIONS_PER_TICK_MAX,
+    description: "how far a vCPU gets in one tick; while it waits, its time passes by one unit a cycle",
+  }),
+  instructionsMax: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: "it is ended there, with exit code 124" }),
+  ),
+} as const
+
+export const VmSpec = Type.Object(
+  {
+    ...COMMON,
+    kernel: ImageRef,
+    disk: Type.Optional(ImageRef),
+    initrd: Type.Optional(ImageRef),
+  },
+  { ...closed, description: "a virtual machine" },
+)
+export type VmSpec = Static<typeof VmSpec>
+
+export const VM_DEFAULTS = {
+  cpus: 1,
+  memoryBytes: 128 * 2 ** 20,
+  mode: "trap",
+  trapPath: "resident",
+  affinity: [] as number[],
+  restartable: false,
+  instructionsPerTick: 200_000,
+} as const
+
+const ImageFile = Type.Union([Type.String({ minLength: 1, maxLength: 4096, description: "a file, relative to the scenario" }), ImageRef])
+
+/** What a scenario file says of a VM. */
+export const VmInput = Type.Object(
+  {
+    name: Name,
+    kernel: ImageFile,
+    disk: Type.Optional(ImageFile),
+    initrd: Type.Optional(ImageFile),
+    ...Type.Partial(Type.Omit(Type.Object(COMMON), ["name"])).properties,
+  },
+  { ...closed, description: "a virtual machine that is there from the beginning" },
+)
+export type VmInput = Static<typeof VmInput>
+
+/** Reads a file that a VM names, keeps it where nodes can get it, and says what is in it; or throws a `Rejection` of `field`. */
+export type ImageFileReader = (file: string, field: string) => ImageRef
+
+/** A vCPU as a task: what tells it from a job. */
+export const VcpuRef = Type.Object(
+  {
+    vm: Name,
+    index: Type.Integer({ minimum: 0, maximum: VCPUS_MAX - 1 }),
+    life: Type.Integer({ minimum: 1, description: "which boot: grows over all VMs of the machine" }),
+    frames: Type.Integer({ minimum: 0, description: "frames that are leased with it: vCPU 0 has those of the whole VM" }),
+  },
+  closed,
+)
+export type VcpuRef = Static<typeof VcpuRef>
+
+/** The name of a vCPU's task, whose attempts are the lives of its VM; never that of a job, which has no dot. */
+export function vcpuTask(vm: string, index: number): string {
+  return `${vm}.${index}`
+}

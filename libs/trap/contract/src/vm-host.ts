@@ -1,0 +1,34 @@
+/**
+ * What runs virtual machines inside a node: a task engine for their vCPUs, and a party of its own in the talk with the hypervisor.
+ *
+ * The node carries messages to it and from it, and knows nothing of VMs. Synchronous and pure as the node itself: what it has to say is
+ * asked of it after each step.
+ */
+import type { TaskEngine } from "@backplane/compute-contract/task-engine"
+import type { SpanEffect } from "@backplane/foundation-actor/machine"
+import type { Json } from "@backplane/foundation-base/json"
+import type { VmFromNode, VmToNode } from "./vm-messages.ts"
+
+/** A message for the hypervisor, and the span that it belongs to. */
+export interface VmSaying {
+  readonly body: VmFromNode
+  readonly span?: string
+}
+
+export interface VmHost extends TaskEngine {
+  hear(body: VmToNode): void
+  /** What it has to say since it was asked last: messages for the hypervisor and spans, in order. */
+  say(): readonly (VmSaying | SpanEffect)[]
+  /** Requests and notices that wait for an answer. */
+  readonly unanswered: number
+  /** Time for a repeat of what is unanswered: `say` will give it. */
+  repeat(): void
+  /** For people. */
+  inspect(): Json
+}
+
+/** Which life of which node it is in. */
+export interface VmHostPlace {
+  readonly node: number
+  readonly incarnation: number
+}

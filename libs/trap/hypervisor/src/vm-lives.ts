@@ -1,0 +1,302 @@
+/**
+ * The lives of VMs: where each boots, when its vCPUs begin, what is done when it ends or is lost.
+ *
+ * A life goes so: `VmPlace` to a node once it is on disk; the node fetches the images and says `VmPlaced`; its vCPUs are submitted as tasks
+ * like every other. It ends with its vCPUs, with its node, or because somebody wants it to. Nothing here waits for one delivery: what is
+ * unanswered is said again.
+ */
+import { closeSpan, event, openSpan, persist, send } from "@backplane/foundation-actor/effects"
+import type { Restored } from "@backplane/foundation-actor/machine"
+import { machineBytesFor } from "@backplane/trap-vmm/vmm"
+import { requiredNode, vcpuAffinity } from "@backplane/scenario-machine/resolve-vms"
+import { nodeActor } from "@backplane/scenario-machine/topology"
+import { PAGE_BYTES, vcpuTask, type VmSpec } from "@backplane/scenario-machine/vm-spec"
+import type { VmControlled, VmPlaced, VmRefused } from "@backplane/trap-contract/vm-messages"
+import type { HypervisorContext, Out } from "./hypervisor-context.ts"
+import type { JobStarts } from "./job-starts.ts"
+import type { Job, JobTable } from "./job-table.ts"
+import type { NodeWatch } from "./node-watch.ts"
+import { LIVE_STATES, type VmRecord, type VmTable } from "./vm-table.ts"
+import { Writes } from "./writes.ts"
+
+export const VM_PREFIX = "vm/"
+const LIVES_KEY = "vm-lives"
+/** Kept once the VMs of the scenario are made. */
+const MADE_KEY = "vms-made"
+
+export interface VmLivesParts {
+  readonly context: HypervisorContext
+  readonly vms: VmTable
+  readonly jobs: JobTable
+  readonly watch: NodeWatch
+  readonly starts: JobStarts
+  /** A life has begun: its console is a new one. */
+  readonly onLife: (vm: VmRecord, life: "new" | "known") => void
+}
+
+export class VmLives {
+  readonly #parts: VmLivesParts
+  readonly #writes = new Writes()
+
+  constructor(parts: VmLivesParts) {
+    this.#parts = parts
+  }
+
+  begin(restored: Restored, out: Out): void {
+    const { vms, context } = this.#parts
+    const records = [...restored].flatMap(([key, value]) => (key.startsWith(VM_PREFIX) ? [value] : []))
+    const lives = restored.get(LIVES_KEY)
+    vms.restore(records, typeof lives === "number" ? lives : 0)
+    for (const vm of vms.all()) this.#parts.onLife(vm, "known")
+    const listed = context.spec.vms ?? []
+    if (restored.has(MADE_KEY) || listed.length === 0) return // made by an earlier life of ours; who is missing was destroyed
+    for (const spec of listed) if (vms.get(spec.name) === undefined) this.start(vms.add(spec), out)
+    out.push(persist(MADE_KEY, true))
+  }
+
+  /** It is there, and boots when somebody wants it to. */
+  keepStopped(vm: VmRecord, out: Out): void {
+    this.#keep(vm, out)
+  }
+
+  /** Requests of ours wait for an answer. */
+  get isUnderWay(): boolean {
+    return this.#parts.vms.all().some(({ state, pending }) => state === "placing" || pending !== null)
+  }
+
+  /** Boots it, on the node where its disk is if that lives. */
+  start(vm: VmRecord, out: Out): void {
+    const { vms } = this.#parts
+    this.#forgetVcpus(vm, out)
+    vm.life = vms.nextLife()
+    if (vm.firstLife === 0) vm.firstLife = vm.life
+    vm.boots++
+    vm.pending = null
+    vm.reason = ""
+    const node = this.#chooseNode(vm)
+    out.push(
+      openSpan(vmSpan(vm), "vm.start", { "backplane.vm": vm.spec.name, ...(node !== null && { "backplane.node": node }) }, { root: true }),
+    )
+    out.push(persist(LIVES_KEY, vms.lives))
+    if (node === null) return this.#refused(vm, "no node that may run it lives", out)
+    vm.node = node
+    vm.state = "placing"
+    vm.nodeLife = this.#parts.watch.incarnationOf(node)
+    this.#parts.onLife(vm, "new")
+    this.#keep(vm, out)
+  }
+
+  /** How it shall be. The node confirms. */
+  control(vm: VmRecord, want: "running" | "paused" | "stopped" | "destroyed", out: Out): void {
+    vm.seq++
+    vm.pending = { seq: vm.seq, want }
+    if (want === "stopped" || want === "destroyed") {
+      this.#revokeVcpus(vm, out)
+      out.push(closeSpan(vmSpan(vm), { "backplane.verdict": want }))
+      vm.state = "stopping"
+      if (vm.node === null || this.#parts.watch.lostNodes().has(vm.node)) return this.#confirmed(vm, out)
+    }
+    this.#keep(vm, out)
+  }
+
+  onPlaced({ vm: name, life, node }: VmPlaced, out: Out): void {
+    const vm = this.#of(name, life)
+    if (vm === null) return void out.push(send(nodeActor(node), this.#stop(name, life)))
+    if (vm.state !== "placing" || vm.node !== node) return
+    vm.state = "running"
+    out.push(event("vm-started", { "backplane.vm": name, "backplane.node": node }, "info"))
+    this.#keep(vm, out)
+    for (let index = 0; index < vm.spec.cpus; index++) {
+      const job = this.#parts.jobs.add(vcpuJob(vm, index, this.#parts.context), undefined, life)
+      this.#parts.starts.place(job, out)
+    }
+  }
+
+  onRefused({ vm: name, life, reason }: VmRefused, out: Out): void {
+    const vm = this.#of(name, life)
+    if (vm?.state === "placing") this.#refused(vm, reason, out)
+  }
+
+  onControlled({ vm: name, life, seq }: VmControlled, out: Out): void {
+    const vm = this.#of(name, life)
+    if (vm !== null && vm.pending?.seq === seq) this.#confirmed(vm, out)
+  }
+
+  /** A vCPU has ended; with the last of them the life is over. */
+  onVcpuFinished(job: Job, out: Out): void {
+    const vm = this.#vmOf(job)
+    if (vm === null || !["running", "paused"].includes(vm.state)) return
+    if (job.outcome !== null) vm.outcome = job.outcome
+    if (this.#vcpus(vm).some((each) => each.state !== "finished")) return this.#keep(vm, out)
+    const reason = vm.outcome?.reason ?? "finisher"
+    out.push(event("vm-ended", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "info"))
+    if (reason === "reset") return this.start(vm, out)
+    vm.state = "ended"
+    vm.seq++
+    vm.pending = { seq: vm.seq, want: "stopped" } // what it held of the node goes back; its disk stays
+    this.#keep(vm, out)
+  }
+
+  /** No frames for a vCPU: its VM cannot run there. */
+  onVcpuRejected(job: Job, reason: string, out: Out): void {
+    const vm = this.#vmOf(job)
+    if (vm === null) return
+    this.#revokeVcpus(vm, out)
+    this.#refused(vm, reason, out)
+  }
+
+  /** A vCPU is gone with its node: so is the VM. */
+  onVcpuLost(job: Job, reason: string, out: Out): void {
+    const vm = this.#vmOf(job)
+    if (vm === null) return this.#parts.jobs.remove(job)
+    this.#revokeVcpus(vm, out)
+    this.#lost(vm, reason, out)
+  }
+
+  onNodeLost(node: number, how: string, out: Out): void {
+    for (const vm of this.#parts.vms.all()) {
+      if (vm.node !== node) continue
+      const isGone = this.#parts.watch.lostNodes().has(node) || vm.nodeLife < this.#parts.watch.incarnationOf(node)
+      if (!isGone) continue // begun again already, in the node's new life
+      if (vm.pending !== null && vm.pending.want !== "running" && vm.pending.want !== "paused") this.#confirmed(vm, out)
+      else if (vm.state === "placing" && vm.nodeLife > 0) this.start(vm, out)
+      else if (vm.state === "running" || vm.state === "paused") this.#lost(vm, `node ${node} ${how}`, out)
+    }
+  }
+
+  /** The node has said its first word to us. */
+  onNodeFirst(node: number, out: Out): void {
+    for (const vm of this.#parts.vms.all()) {
+      if (vm.node !== node || vm.state !== "placing" || vm.nodeLife !== 0) continue
+      vm.nodeLife = this.#parts.watch.incarnationOf(node)
+      this.#keep(vm, out)
+    }
+  }
+
+  onPersisted(key: string, out: Out): void {
+    if (!key.startsWith(VM_PREFIX)) return
+    const name = key.slice(VM_PREFIX.length)
+    const vm = this.#writes.end(name) ? this.#parts.vms.get(name) : undefined
+    if (vm !== undefined) this.#sayAll(vm, out)
+  }
+
+  repeat(out: Out): void {
+    for (const vm of this.#parts.vms.all()) if (!this.#writes.isPending(vm.spec.name)) this.#sayAll(vm, out)
+  }
+
+  /** Told only when it is on disk (I1 of the README holds for lives of VMs as for jobs). */
+  #sayAll(vm: VmRecord, out: Out): void {
+    const { spec, life, firstLife, node, nodeLife, state, pending } = vm
+    if (node === null) return
+    if (state === "placing" && nodeLife > 0)
+      out.push(send(nodeActor(node), { kind: "VmPlace", vm: spec, life, firstLife, incarnation: nodeLife }, vmSpan(vm)))
+    if (pending !== null) out.push(send(nodeActor(node), { kind: "VmControl", vm: spec.name, life, ...pending }))
+  }
+
+  #stop(vm: string, life: number) {
+    return { kind: "VmControl", vm, life, seq: 1, want: "stopped" } as const
+  }
+
+  #confirmed(vm: VmRecord, out: Out): void {
+    const { pending } = vm
+    if (pending === null) return
+    vm.pending = null
+    if (pending.want === "destroyed") {
+      this.#parts.vms.remove(vm)
+      this.#writes.begin(vm.spec.name)
+      return void out.push(persist(`${VM_PREFIX}${vm.spec.name}`, null))
+    }
+    if (pending.want !== "stopped") vm.state = pending.want
+    else if (vm.state === "stopping") vm.state = "stopped"
+    this.#keep(vm, out)
+  }
+
+  #refused(vm: VmRecord, reason: string, out: Out): void {
+    vm.state = "refused"
+    vm.reason = reason
+    out.push(event("vm-refused", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "warn"))
+    out.push(closeSpan(vmSpan(vm), {}, reason))
+    this.#keep(vm, out)
+  }
+
+  #lost(vm: VmRecord, reason: string, out: Out): void {
+    out.push(event("vm-lost", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "warn"))
+    if (vm.spec.restartable) return this.start(vm, out)
+    this.#forgetVcpus(vm, out)
+    vm.state = "lost"
+    vm.reason = reason
+    this.#keep(vm, out)
+  }
+
+  /** Where it must be; else where it was; else the live node with the fewest vCPUs. */
+  #chooseNode({ spec, node: last }: VmRecord): number | null {
+    const { context, watch, vms } = this.#parts
+    const { topology } = context.spec
+    const dead = watch.lostNodes()
+    const required = requiredNode(spec, topology)
+    if (required !== null) return dead.has(required) ? null : required
+    if (last !== null && !dead.has(last)) return last
+    const load = (node: number): number =>
+      vms.all().reduce((sum, vm) => sum + (vm.node === node && LIVE_STATES.has(vm.state) ? vm.spec.cpus : 0), 0)
+    const nodes = Array.from({ length: topology.nodes }, (_, node) => node).filter((node) => !dead.has(node))
+    return nodes.reduce<number | null>((best, node) => (best === null || load(node) < load(best) ? node : best), null)
+  }
+
+  #of(name: string, life: number): VmRecord | null {
+    const vm = this.#parts.vms.get(name)
+    return vm?.life === life ? vm : null
+  }
+
+  #vmOf({ spec }: Job): VmRecord | null {
+    return spec.vcpu === undefined ? null : this.#of(spec.vcpu.vm, spec.vcpu.life)
+  }
+
+  #vcpus(vm: VmRecord): readonly Job[] {
+    return this.#parts.jobs.all().filter(({ spec }) => spec.vcpu?.vm === vm.spec.name && spec.vcpu.life === vm.life)
+  }
+
+  /** Its vCPUs are void: nodes that hold them are told now, and again with each report of theirs. */
+  #revokeVcpus(vm: VmRecord, out: Out): void {
+    for (const job of this.#vcpus(vm))
+      if (job.state === "submitted" || job.state === "live")
+        out.push(send(nodeActor(job.node), { kind: "TaskRevoke", task: job.spec.name, attempt: job.attempt }))
+    this.#forgetVcpus(vm, out)
+  }
+
+  #forgetVcpus(vm: VmRecord, out: Out): void {
+    for (const job of this.#vcpus(vm)) {
+      this.#parts.jobs.remove(job)
+      this.#parts.starts.forget(job.spec.name, out)
+    }
+  }
+
+  #keep(vm: VmRecord, out: Out): void {
+    this.#writes.begin(vm.spec.name)
+    out.push(persist(`${VM_PREFIX}${vm.spec.name}`, { ...vm } as never))
+  }
+}
+
+export function vmSpan({ spec }: Pick<VmRecord, "spec">): string {
+  return `vm/${spec.name}`
+}
+
+/** A vCPU as a job among others. vCPU 0 leases what the whole VM needs, its shadow tables included. */
+function vcpuJob({ spec, node, life }: VmRecord, index: number, { spec: machine }: HypervisorContext): Job["spec"] {
+  const { name: vm, cpus: vcpus, memoryBytes, weight, kernel } = spec
+  const frames = index === 0 ? machineBytesFor({ memoryBytes, vcpus }) / PAGE_BYTES : 0
+  return {
+    name: vcpuTask(vm, index),
+    run: 0,
+    workingSet: workingSetOf(kernel),
+    affinity: vcpuAffinity(spec, node ?? 0, machine.topology),
+    restartable: false,
+    arrival: 0,
+    ...(weight !== undefined && { weight }),
+    vcpu: { vm, index, life, frames },
+  }
+}
+
+/** As for guests: the pages of the image. */
+function workingSetOf({ bytes }: VmSpec["kernel"]): number {
+  return Math.ceil(bytes / PAGE_BYTES)
+}

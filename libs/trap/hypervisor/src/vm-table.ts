@@ -1,0 +1,88 @@
+/**
+ * Every VM of the machine and what became of it.
+ *
+ * Invariants: a life is begun only after the one before was given up; lives grow over all VMs and are never used twice, also not by a VM that
+ * takes the name of one destroyed.
+ */
+import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
+import type { Json } from "@backplane/foundation-base/json"
+import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
+import type { VmState } from "@backplane/trap-contract/vm-operator-messages"
+
+export interface VmRecord {
+  readonly spec: VmSpec
+  state: VmState
+  /** The present or last life; 0: none yet. */
+  life: number
+  /** The first life of this VM; 0: none yet. */
+  firstLife: number
+  boots: number
+  /** Where it lies or lay last: its disk is there. */
+  node: number | null
+  /** Life of that node that it was placed on; 0: to be told. */
+  nodeLife: number
+  /** How it shall be and is not known to be yet. */
+  pending: { readonly seq: number; readonly want: "running" | "paused" | "stopped" | "destroyed" } | null
+  seq: number
+  /** Why it was lost or refused. */
+  reason: string
+  outcome: GuestOutcome | null
+}
+
+/** States in which a VM uses a node, or is about to. */
+export const LIVE_STATES: ReadonlySet<VmState> = new Set<VmState>(["placing", "running", "paused", "stopping"])
+
+export class VmTable {
+  readonly #vms = new Map<string, VmRecord>()
+  /** The last life that was begun. Only grows; kept with every record. */
+  #lives = 0
+
+  get(name: string): VmRecord | undefined {
+    return this.#vms.get(name)
+  }
+
+  /** In order of creation. */
+  all(): readonly VmRecord[] {
+    return [...this.#vms.values()]
+  }
+
+  add(spec: VmSpec): VmRecord {
+    const record: VmRecord = {
+      spec,
+      state: "stopped",
+      life: 0,
+      firstLife: 0,
+      boots: 0,
+      node: null,
+      nodeLife: 0,
+      pending: null,
+      seq: 0,
+      reason: "",
+      outcome: null,
+    }
+    this.#vms.set(spec.name, record)
+    return record
+  }
+
+  remove({ spec }: VmRecord): void {
+    this.#vms.delete(spec.name)
+  }
+
+  nextLife(): number {
+    this.#lives++
+    return this.#lives
+  }
+
+  get lives(): number {
+    return this.#lives
+  }
+
+  restore(records: readonly Json[], lives: number): void {
+    this.#lives = lives
+    for (const kept of records) {
+      const record = { ...(kept as unknown as VmRecord) }
+      this.#lives = Math.max(this.#lives, record.life)
+      this.#vms.set(record.spec.name, record)
+    }
+  }
+}

@@ -1,0 +1,14 @@
+/** What a node's VMs need that belongs to other subsystems: the app that makes a node joins it. */
+import type { Engine, EngineOptions } from "@backplane/compute-contract/engine"
+import type { BootImage } from "@backplane/trap-board/board-types"
+
+export interface HostParts {
+  /** An engine that nobody used before. */
+  readonly makeEngine: (options: EngineOptions) => Engine
+  /** Reads an image for a machine with so much RAM, or says in one line why it cannot be. */
+  readonly readImage: (file: Uint8Array, memoryBytes: number) => BootImage | { readonly refusal: string }
+  /** UTF-8, with replacement characters for what is none. */
+  readonly decodeText: (bytes: Uint8Array) => string
+  /** SHA-256 as 64 hexadecimal digits. */
+  readonly digest: (bytes: Uint8Array) => string
+}

@@ -1,0 +1,112 @@
+/**
+ * One life of a VM on this node: its machine, whether it may run, its console and how it ended.
+ *
+ * V1 of trap/vmm holds through here: a VM that is paused, has ended or is given up retires nothing. Its vCPUs are tasks (vcpu-task.ts).
+ */
+import { architectureOfVm } from "@backplane/trap-vmm/architecture-state"
+import type { GuestEnd, GuestOutcome } from "@backplane/compute-contract/guest-state"
+import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
+import type { Json } from "@backplane/foundation-base/json"
+import type { Vm, VcpuStop } from "@backplane/trap-vmm/vm"
+import type { Vmm } from "@backplane/trap-vmm/vmm"
+import { ConsoleStream } from "./console-stream.ts"
+
+/** As `timeout(1)` says it. */
+const EXIT_LIMIT = 124
+
+export class HostedVm {
+  readonly spec: VmSpec
+  readonly life: number
+  readonly vm: Vm
+  readonly console: ConsoleStream
+  readonly #vmm: Vmm
+  readonly #decodeText: (bytes: Uint8Array) => string
+  /** Set once: how it ended. */
+  #end: GuestEnd | null = null
+  #isGone = false
+
+  constructor(options: {
+    readonly spec: VmSpec
+    readonly life: number
+    readonly vm: Vm
+    readonly vmm: Vmm
+    readonly decodeText: (bytes: Uint8Array) => string
+  }) {
+    this.spec = options.spec
+    this.life = options.life
+    this.vm = options.vm
+    this.#vmm = options.vmm
+    this.#decodeText = options.decodeText
+    this.console = new ConsoleStream(options.vm.console)
+  }
+
+  /** Runs a vCPU as `Vm.runVcpu` does, within the limits of its description. */
+  run(
+    index: number,
+    slice: { readonly budget: number; readonly waited: number },
+  ): VcpuStop | { readonly kind: "over" } | { readonly kind: "full" } {
+    if (this.#isGone || this.#end !== null) return { kind: "over" }
+    if (this.console.isFull()) return { kind: "full" }
+    const left = (this.spec.instructionsMax ?? Infinity) - this.vm.instructions()
+    if (left <= 0) return this.#over({ exit: EXIT_LIMIT, reason: "limit" })
+    const stop = this.vm.runVcpu(index, { ...slice, budget: Math.min(slice.budget, left) })
+    this.console.collect()
+    if (stop.kind === "end") return this.#over({ exit: stop.code, reason: stop.reason })
+    return stop.kind === "stuck" ? this.#over({ exit: EXIT_LIMIT, reason: "stuck" }) : stop
+  }
+
+  /** Would a run get on with this vCPU now? */
+  wouldRun(index: number): boolean {
+    if (this.#isGone || this.#end !== null) return true
+    return !this.console.isFull() && this.vm.wouldRun(index)
+  }
+
+  get isOver(): boolean {
+    return this.#isGone || this.#end !== null
+  }
+
+  get end(): GuestEnd | null {
+    return this.#end
+  }
+
+  outcome(): GuestOutcome | null {
+    if (this.#end === null || this.#isGone) return null
+    return {
+      ...this.#end,
+      instructions: this.vm.instructions(),
+      console: this.#decodeText(this.console.first()),
+      consoleBytes: this.console.bytes,
+      state: architectureOfVm(this.vm, this.#vmm.machineSwitch),
+    }
+  }
+
+  /** It is given up: its frames go back. */
+  remove(): void {
+    if (this.#isGone) return
+    this.#isGone = true
+    this.#vmm.destroy(this.vm)
+  }
+
+  inspect(): Json {
+    const { spec, life, vm } = this
+    return {
+      vm: spec.name,
+      life,
+      state: this.#end !== null ? "ended" : vm.state(),
+      vcpus: spec.cpus,
+      mode: spec.mode,
+      instructions: vm.instructions(),
+      timeTicks: Number(vm.time()),
+      pages: vm.memory.pagesResident(),
+      consoleBytes: this.console.bytes,
+      inputTaken: this.console.taken,
+      exits: Object.fromEntries(vm.ledger.exits()),
+      classes: vm.ledger.byClass(),
+    }
+  }
+
+  #over(end: GuestEnd): { readonly kind: "over" } {
+    this.#end = end
+    return { kind: "over" }
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * The VMs of one node: makes them once their images are here, opens their vCPUs as tasks, carries consoles, ends them.
+ *
+ * Not here: which VM runs where and when (trap/hypervisor, the schedulers), what an exit means (trap/vmm). README.md has the invariants.
+ */
+import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
+import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
+import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
+import { Vmm } from "@backplane/trap-vmm/vmm"
+import type { EngineTask, TaskProgress } from "@backplane/compute-contract/task-engine"
+import type { TaskSpec } from "@backplane/compute-contract/task-messages"
+import type { SpanEffect } from "@backplane/foundation-actor/machine"
+import type { Json } from "@backplane/foundation-base/json"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { PAGE_BYTES, type ImageRef } from "@backplane/scenario-machine/vm-spec"
+import type { VmHost, VmHostPlace, VmSaying } from "@backplane/trap-contract/vm-host"
+import type { ImageChunk, ImageUnknown, VmControl, VmFromNode, VmPlace, VmToNode } from "@backplane/trap-contract/vm-messages"
+import { HostedVm } from "./hosted-vm.ts"
+import { ImageCache } from "./image-cache.ts"
+import type { HostParts } from "./host-parts.ts"
+import { VcpuTask } from "./vcpu-task.ts"
+
+/** A VM that waits for its images. */
+type Placing = Pick<VmPlace, "vm" | "life" | "firstLife">
+
+export class NodeVms implements VmHost {
+  readonly #spec: MachineSpec
+  readonly #place: VmHostPlace
+  readonly #parts: HostParts
+  readonly #images: ImageCache
+  /** Made with the first VM: a node without any needs no memory for them. */
+  #vmm: Vmm | null = null
+  readonly #hosted = new Map<string, HostedVm>()
+  readonly #placing = new Map<string, Placing>()
+  /** By VM: its disk, kept from life to life while the VM is not destroyed; `life` is the first that had it. */
+  readonly #disks = new Map<string, { readonly hash: string; readonly life: number; readonly disk: MemoryDisk }>()
+  /** By VM: why its life could not begin here. */
+  readonly #refused = new Map<string, { readonly life: number; readonly reason: string }>()
+  /** By VM: lives up to this one are over here. */
+  readonly #over = new Map<string, number>()
+  /** What was to be seen last of VMs that are over here. */
+  readonly #ended = new Map<string, Json>()
+  readonly #tasks = new Set<VcpuTask>()
+  #repeats = 0
+  #says: (VmSaying | SpanEffect)[] = []
+
+  constructor(spec: MachineSpec, place: VmHostPlace, parts: HostParts) {
+    this.#spec = spec
+    this.#place = place
+    this.#parts = parts
+    this.#images = new ImageCache(parts.digest)
+  }
+
+  hear(body: VmToNode): void {
+    switch (body.kind) {
+      case "VmPlace":
+        return this.#onPlace(body)
+      case "VmControl":
+        return this.#onControl(body)
+      case "ImageChunk":
+        return this.#onChunk(body)
+      case "ImageUnknown":
+        return this.#onUnknown(body)
+      case "VmOutputSeen":
+        return this.#of(body)?.console.onSeen(body.upTo)
+      case "VmInput": {
+        const hosted = this.#of(body)
+        if (hosted === null) return
+        hosted.console.onInput(body.offset, body.data)
+        return this.#say({ kind: "VmInputTaken", vm: body.vm, life: body.life, upTo: hosted.console.taken })
+      }
+      default:
+        return unreachable(body)
+    }
+  }
+
+  say(): readonly (VmSaying | SpanEffect)[] {
+    for (const hosted of this.#hosted.values()) this.#sayOutput(hosted, "new")
+    const says = this.#says
+    if (says.length > 0) this.#says = []
+    return says
+  }
+
+  get unanswered(): number {
+    let count = this.#placing.size
+    for (const hosted of this.#hosted.values()) if (hosted.console.hasUnseen) count++
+    return count
+  }
+
+  repeat(): void {
+    this.#repeats++
+    if (this.#repeats % REPEAT_EVERY !== 0) return // what is on the way is large: it is given time
+    for (const placing of this.#placing.values()) this.#askImage(placing)
+    for (const hosted of this.#hosted.values()) this.#sayOutput(hosted, "again")
+  }
+
+  refusal({ task, vcpu }: TaskSpec): string | null {
+    if (vcpu === undefined) return `${task} is no vCPU`
+    return this.#of(vcpu) === null ? `life ${vcpu.life} of ${vcpu.vm} does not lie here` : null
+  }
+
+  open(spec: TaskSpec, _progress: TaskProgress | null): EngineTask {
+    const vcpu = defined(spec.vcpu, "the task is a vCPU")
+    const hosted = this.#hosted.get(vcpu.vm)
+    assert(hosted?.life === vcpu.life, "the VM was placed before its vCPUs came")
+    const { tickCycles } = this.#spec.clock
+    const task = new VcpuTask({ task: spec, index: vcpu.index, hosted, tickCycles, onClose: (closed) => this.#tasks.delete(closed) })
+    this.#tasks.add(task)
+    return task
+  }
+
+  takeWakes(): readonly string[] {
+    return [...this.#tasks].filter((task) => task.takeWake()).map((task) => task.name)
+  }
+
+  inspect(): Json {
+    return {
+      vms: [...this.#hosted.values()].map((hosted) => hosted.inspect()),
+      ended: [...this.#ended.values()],
+      placing: [...this.#placing.values()].map(({ vm, life }) => ({ vm: vm.name, life })),
+      images: this.#images.sizes(),
+      disks: [...this.#disks].map(([vm, { disk }]) => ({ vm, sectors: disk.sectors, sectorsWritten: disk.sectorsWritten() })),
+      framesLeft: this.#vmm?.framesLeft() ?? this.#spec.topology.framesPerNode,
+    }
+  }
+
+  #of({ vm, life }: { readonly vm: string; readonly life: number }): HostedVm | null {
+    const hosted = this.#hosted.get(vm)
+    return hosted?.life === life ? hosted : null
+  }
+
+  #say(body: VmFromNode): void {
+    this.#says.push({ body })
+  }
+
+  #sayOutput({ spec, life, console }: HostedVm, again: "again" | "new"): void {
+    const piece = console.next(again)
+    if (piece !== null) this.#say({ kind: "VmOutput", vm: spec.name, life, ...piece })
+  }
+
+  #onPlace({ vm, life, firstLife, incarnation }: VmPlace): void {
+    const { name } = vm
+    const { node } = this.#place
+    if (incarnation !== this.#place.incarnation || life <= (this.#over.get(name) ?? 0)) return
+    if (this.#of({ vm: name, life }) !== null) return this.#say({ kind: "VmPlaced", vm: name, life, node })
+    const refused = this.#refused.get(name)
+    if (refused?.life === life) return this.#say({ kind: "VmRefused", vm: name, life, node, reason: refused.reason })
+    if (this.#placing.get(name)?.life === life) return // its images are on the way
+    this.#end(name)
+    const kept = this.#disks.get(name)
+    if (kept !== undefined && (kept.life < firstLife || kept.hash !== vm.disk?.hash)) this.#disks.delete(name) // of an earlier VM of this name
+    this.#placing.set(name, { vm, life, firstLife })
+    this.#makeOrAsk({ vm, life, firstLife })
+  }
+
+  #makeOrAsk(placing: Placing): void {
+    if (this.#missing(placing) === null) this.#make(placing)
+    else this.#askImage(placing)
+  }
+
+  #missing({ vm }: Placing): ImageRef | null {
+    const { kernel, disk, initrd } = vm
+    const wanted = [kernel, ...(disk !== undefined && !this.#disks.has(vm.name) ? [disk] : []), ...(initrd === undefined ? [] : [initrd])]
+    return wanted.find((image) => this.#images.get(image) === null) ?? null
+  }
+
+  #askImage(placing: Placing): void {
+    const image = this.#missing(placing)
+    if (image === null) return
+    this.#say({ kind: "ImageAsk", hash: image.hash, offset: this.#images.expect(image), node: this.#place.node })
+  }
+
+  #onChunk(chunk: ImageChunk): void {
+    const got = this.#images.receive(chunk)
+    if (got === "ignored") return
+    for (const placing of [...this.#placing.values()]) {
+      if (this.#missing(placing) !== null && !this.#waitsFor(placing, chunk.hash) && got !== "whole") continue
+      if (typeof got === "object") this.#refuse(placing, got.refusal)
+      else this.#makeOrAsk(placing)
+    }
+  }
+
+  #onUnknown({ hash }: ImageUnknown): void {
+    this.#images.forget(hash)
+    for (const placing of [...this.#placing.values()])
+      if (this.#waitsFor(placing, hash)) this.#refuse(placing, `nobody has brought the image ${hash.slice(0, 12)}`)
+  }
+
+  #waitsFor(placing: Placing, hash: string): boolean {
+    return this.#missing(placing)?.hash === hash
+  }
+
+  #refuse({ vm, life }: Pick<Placing, "vm" | "life">, reason: string): void {
+    this.#placing.delete(vm.name)
+    this.#refused.set(vm.name, { life, reason })
+    this.#say({ kind: "VmRefused", vm: vm.name, life, node: this.#place.node, reason: reason.slice(0, 200) })
+  }
+
+  /** Its images are here: makes the machine. */
+  #make(placing: Placing): void {
+    const { vm, life } = placing
+    const { name, cpus: vcpus, memoryBytes, mode, append } = vm
+    const problem = notBuilt(vm)
+    if (problem !== null) return this.#refuse(placing, problem)
+    const image = this.#parts.readImage(defined(this.#images.get(vm.kernel) ?? undefined, "the kernel is here"), memoryBytes)
+    if ("refusal" in image) return this.#refuse(placing, `kernel: ${image.refusal}`)
+    const initialRamDisk = vm.initrd === undefined ? null : this.#images.get(vm.initrd)
+    const told = { ...(append !== undefined && { bootArguments: append }), ...(initialRamDisk !== null && { initialRamDisk }) }
+    if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus: vcpus, ...told }))
+      return this.#refuse(
+        placing,
+        "memoryBytes: the image leaves no room for the device tree and the RAM disk at the end of RAM; give more",
+      )
+    const disk = vm.disk === undefined ? null : this.#diskOf(placing, vm.disk)
+    const vmm = this.#vmmOfNode()
+    assert(mode === "trap" || mode === "assist", "other modes are refused")
+    const options = {
+      image,
+      vcpus,
+      memoryBytes,
+      mode,
+      turns: "scheduled",
+      ...told,
+      ...(disk !== null && { disks: [disk] }),
+    } as const
+    const made = vmm.create(options)
+    if (made === null)
+      return this.#refuse(
+        placing,
+        `memoryBytes: node ${this.#place.node} has ${vmm.framesLeft()} frames left, and it needs more; give less`,
+      )
+    this.#placing.delete(name)
+    this.#hosted.set(name, new HostedVm({ spec: vm, life, vm: made, vmm, decodeText: this.#parts.decodeText }))
+    this.#say({ kind: "VmPlaced", vm: name, life, node: this.#place.node })
+  }
+
+  #diskOf({ vm, life }: Placing, image: ImageRef): MemoryDisk {
+    const known = this.#disks.get(vm.name)
+    if (known !== undefined) return known.disk
+    const disk = new MemoryDisk(defined(this.#images.get(image) ?? undefined, "the disk is here"))
+    this.#disks.set(vm.name, { hash: image.hash, life, disk })
+    return disk
+  }
+
+  #vmmOfNode(): Vmm {
+    const { framesPerNode, cpus, nodes } = this.#spec.topology
+    const memoryBytes = Math.min(framesPerNode * PAGE_BYTES, MEMORY_BYTES_MAX)
+    this.#vmm ??= new Vmm(this.#parts.makeEngine({ memoryBytes, cpus: Math.min(ENGINE_CPUS_MAX, Math.ceil(cpus / nodes)) }))
+    return this.#vmm
+  }
+
+  #onControl({ vm, life, seq, want }: VmControl): void {
+    const hosted = this.#of({ vm, life })
+    if (want === "running" || want === "paused") {
+      if (hosted === null || hosted.isOver) return // a life that is not (or no more) here: its vCPUs tell
+      if (want === "paused") hosted.vm.pause()
+      else hosted.vm.resume()
+    } else {
+      this.#over.set(vm, Math.max(life, this.#over.get(vm) ?? 0))
+      if ((this.#hosted.get(vm)?.life ?? Infinity) <= life || (this.#placing.get(vm)?.life ?? Infinity) <= life) this.#end(vm)
+      if (want === "destroyed") this.#forget(vm)
+    }
+    this.#say({ kind: "VmControlled", vm, life, seq, node: this.#place.node })
+  }
+
+  #end(vm: string): void {
+    const hosted = this.#hosted.get(vm)
+    if (hosted !== undefined) this.#remember(vm, hosted.inspect())
+    hosted?.remove()
+    this.#hosted.delete(vm)
+    this.#placing.delete(vm)
+  }
+
+  #remember(vm: string, last: Json): void {
+    this.#ended.delete(vm)
+    this.#ended.set(vm, last)
+    if (this.#ended.size > ENDED_MAX) for (const oldest of this.#ended.keys()) return void this.#ended.delete(oldest)
+  }
+
+  #forget(vm: string): void {
+    this.#ended.delete(vm)
+    this.#disks.delete(vm)
+    this.#refused.delete(vm)
+  }
+}
+
+/** VMs that are over and whose last state is shown. */
+const ENDED_MAX = 64
+/** Calls of `repeat` until something is said again. */
+const REPEAT_EVERY = 8
+/** Linear memory of the engine ends there. */
+const MEMORY_BYTES_MAX = 3 * 2 ** 30
+const ENGINE_CPUS_MAX = 64
+
+/** What a description may ask for and this node cannot do yet, in one line; or null. */
+function notBuilt({ mode, mmu, trapPath }: VmPlace["vm"]): string | null {
+  if (mode === "native") return "mode: native has no VMM and runs alone only; give trap or assist"
+  if (mode === "para") return "mode: para is not built here; give trap or assist"
+  if (mmu !== undefined && mmu !== "shadow") return `mmu: ${mmu} is not built here; give shadow, or leave it out`
+  return trapPath === "resident" ? null : "trapPath: bus is not built yet; give resident"
+}

@@ -1,0 +1,146 @@
+/**
+ * One vCPU as a task of the node: slices of ticks, which end early when the guest waits.
+ *
+ * A tick pays for `instructionsPerTick` instructions. A slice is executed when it is planned, ahead of the node's clock, as guests are; what
+ * was executed and not yet paid is a debt, so that the sum of ticks is what the guest used however it was cut. Waiting costs no ticks: the
+ * CPU is given away, and the time that has passed meanwhile (one unit a cycle) is told to the VM when the vCPU is on again.
+ */
+import { assert } from "@backplane/foundation-base/assert"
+import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
+import type { EngineTask, SlicePause, SliceOutcome, TaskCache, TaskProgress, TaskSlice } from "@backplane/compute-contract/task-engine"
+import type { TaskSpec } from "@backplane/compute-contract/task-messages"
+import type { HostedVm } from "./hosted-vm.ts"
+
+interface Planned {
+  readonly fromTick: number
+  readonly ticks: number
+  readonly finished: boolean
+  readonly pause: SlicePause | null
+}
+
+export class VcpuTask implements EngineTask {
+  readonly #task: TaskSpec
+  readonly #index: number
+  readonly #hosted: HostedVm
+  readonly #tickCycles: number
+  readonly #onClose: (task: VcpuTask) => void
+  /** Instructions executed that no tick has paid for yet. */
+  #debt = 0
+  /** Tick at which it began to wait; null: it does not. */
+  #restingSince: number | null = null
+  #planned: Planned | null = null
+  /** It was reported blocked, and nobody has been told since that it can go on. */
+  #isBlocked = false
+
+  constructor(options: {
+    readonly task: TaskSpec
+    readonly index: number
+    readonly hosted: HostedVm
+    readonly tickCycles: number
+    readonly onClose: (task: VcpuTask) => void
+  }) {
+    this.#task = options.task
+    this.#index = options.index
+    this.#hosted = options.hosted
+    this.#tickCycles = options.tickCycles
+    this.#onClose = options.onClose
+  }
+
+  get name(): string {
+    return this.#task.task
+  }
+
+  plan(slice: TaskSlice): number {
+    this.#planned = this.#execute(slice.fromTick, slice.budgetTicks)
+    return this.#planned.ticks
+  }
+
+  run({ cache, fromTick, budgetTicks }: TaskSlice): SliceOutcome {
+    const planned = this.#planned
+    assert(planned?.fromTick === fromTick, "what runs was planned")
+    this.#planned = null
+    const outcome = this.#settle(planned, budgetTicks)
+    if (outcome.pause?.kind === "blocked") {
+      this.#isBlocked = true
+      this.#restingSince = fromTick + outcome.ticks
+    }
+    const { ticks, finished, pause } = outcome
+    return { left: 0, ticks, finished, warmTicks: warmUp(cache, this.#task, ticks), ...(pause && { pause }) }
+  }
+
+  progress(): TaskProgress {
+    return { left: 0 }
+  }
+
+  /** Once for a VM: vCPU 0 tells it. */
+  outcome(): GuestOutcome | null {
+    return this.#index === 0 ? this.#hosted.outcome() : null
+  }
+
+  close(): void {
+    this.#onClose(this)
+  }
+
+  /** True once for each block that is over. */
+  takeWake(): boolean {
+    if (!this.#isBlocked || !this.#hosted.wouldRun(this.#index)) return false
+    this.#isBlocked = false
+    return true
+  }
+
+  /** What was planned, as it turned out: the CPU was left when it was due, too late, or before. */
+  #settle(planned: Planned, budgetTicks: number): Omit<Planned, "fromTick"> {
+    if (budgetTicks < planned.ticks) {
+      // Taken off before: what was executed beyond is paid from the next slices, and a pause that lies there is met again.
+      this.#debt += (planned.ticks - budgetTicks) * this.#perTick
+      return { ticks: budgetTicks, finished: false, pause: null }
+    }
+    if (planned.finished || planned.pause !== null || budgetTicks === planned.ticks) return planned
+    const more = this.#execute(planned.fromTick + planned.ticks, budgetTicks - planned.ticks)
+    return { ...more, ticks: planned.ticks + more.ticks }
+  }
+
+  #execute(fromTick: number, budgetTicks: number): Planned {
+    this.#isBlocked = false
+    const budget = budgetTicks * this.#perTick - this.#debt
+    if (budget <= 0) {
+      this.#debt = -budget
+      return { fromTick, ticks: budgetTicks, finished: false, pause: null }
+    }
+    const before = this.#hosted.vm.instructions()
+    const waited = this.#restingSince === null ? 0 : (fromTick - this.#restingSince) * this.#tickCycles
+    const stop = this.#hosted.run(this.#index, { budget, waited })
+    if (stop.kind !== "paused" && stop.kind !== "full") this.#restingSince = null
+    const spent = this.#debt + this.#hosted.vm.instructions() - before
+    switch (stop.kind) {
+      case "budget":
+        this.#debt = 0
+        return { fromTick, ticks: budgetTicks, finished: false, pause: null }
+      case "over":
+        return { fromTick, ticks: Math.min(budgetTicks, Math.ceil(spent / this.#perTick)), finished: true, pause: null }
+      default:
+        return this.#pause(fromTick, spent, stop.kind === "waiting" ? stop.units : null)
+    }
+  }
+
+  /** It waits, for so many units where it waits for a timer. */
+  #pause(fromTick: number, spent: number, units: number | null): Planned {
+    const ticks = Math.floor(spent / this.#perTick)
+    this.#debt = spent % this.#perTick
+    const wakeTick = units === null ? null : fromTick + ticks + Math.max(1, Math.ceil(units / this.#tickCycles))
+    return { fromTick, ticks, finished: false, pause: { kind: "blocked", wakeTick } }
+  }
+
+  get #perTick(): number {
+    return this.#hosted.spec.instructionsPerTick
+  }
+}
+
+/** A guest gets on no faster with a warm cache, but it wears the cache in like any task. The ticks that it was warm for. */
+function warmUp(cache: TaskCache, { task, workingSet }: TaskSpec, ticks: number): number {
+  for (let ran = 0; ran < ticks; ran++) {
+    if (cache.isHot(task)) return ticks - ran
+    cache.ranTick(task, workingSet)
+  }
+  return 0
+}

@@ -1,0 +1,118 @@
+/**
+ * Virtual machines on the real stack, over NATS: those of the default machine and one that an operator brings; its console, its pause, its
+ * disk, its end; a node's process that is killed; and the state in which a guest ends, which is that of the simulation.
+ */
+import { spawn } from "node:child_process"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { findNatsServer } from "../nats-server-lookup.mjs"
+import { finished, StackUnderTest, type Finished } from "./fake/stack-under-test.ts"
+
+const { NATS_URL: _, ...environment } = process.env
+const kind = findNatsServer(environment).kind
+const PATIENCE = { BACKPLANE_START_SECONDS: "60" }
+const DEADLINE_MS = 180_000
+const ROOT = join(import.meta.dirname, "../../..")
+const CLI = join(ROOT, "apps/cli/src/main.ts")
+const KERNEL = join(ROOT, "tools/guests/images/kernel.bin")
+const ECHO = join(ROOT, "tools/guests/images/echo.elf")
+const SCENARIO = join(ROOT, "apps/hypervisor/scenarios/vms.yaml")
+const MIB = 2 ** 20
+
+interface Listed {
+  readonly spec: { readonly name: string }
+  readonly state: string
+  readonly life: number
+  readonly node: number | null
+}
+
+describe.skipIf(kind !== "program")("virtual machines on the real stack (needs the nats-server program)", () => {
+  const stack = new StackUnderTest({}, PATIENCE)
+
+  const cli = (args: readonly string[], input?: string): Promise<Finished> => {
+    const child = spawn(process.execPath, [CLI, "--home", stack.home, ...args], { stdio: ["pipe", "pipe", "ignore"] })
+    child.stdin.end(input ?? "")
+    return finished(child)
+  }
+  const list = async (): Promise<readonly Listed[]> => (JSON.parse((await cli(["vm", "list", "--json"])).output) as { vms: Listed[] }).vms
+  const vm = async (name: string): Promise<Listed | undefined> => (await list()).find(({ spec }) => spec.name === name)
+  const instructionsOf = async (name: string): Promise<number> => {
+    const { onNode } = JSON.parse((await cli(["vm", "inspect", name, "--json"])).output) as { onNode: { instructions: number } | null }
+    return onNode?.instructions ?? -1
+  }
+  const untilSo = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
+    for (let tries = 0; tries < 100; tries++) if (await isSo()) return
+    throw new Error(`never: ${what}`)
+  }
+
+  beforeAll(async () => {
+    expect(await stack.upReal()).toMatchObject({ code: 0 })
+  }, DEADLINE_MS)
+  afterAll(async () => await stack.dispose(), DEADLINE_MS)
+
+  it(
+    "the default machine's VMs boot, and each has its shell at its console",
+    async () => {
+      await untilSo("all run", async () => (await list()).filter(({ state }) => state === "running").length === 3)
+      const { code, output } = await cli(["console", "alpha"], "true\nmemory\n")
+      expect(code).toBe(0)
+      expect(output).toContain("kernel: 1 harts, 16 MiB")
+      expect(output).toMatch(/free_pages=\d+/)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "a VM that is brought: a disk of many pieces, a paste of more than a FIFO, a pause in which nothing is retired, an end without rest",
+    async () => {
+      const disk = join(stack.home, "disk.img")
+      writeFileSync(disk, Buffer.alloc(3 * MIB, "backplane "))
+      const create = ["vm", "create", "mine", "--kernel", KERNEL, "--memory", "8M", "--disk", disk, "--node", "0", "--json"]
+      expect(JSON.parse((await cli(create)).output)).toMatchObject({ vm: "mine", state: "running", node: 0 })
+      expect((await cli(["console", "mine"], "disk write 7 kept\n")).output).toContain("6144 sectors of disk")
+      expect((await cli(["vm", "stop", "mine", "--json"])).output).toContain('"stopped"')
+      expect((await cli(["vm", "start", "mine", "--json"])).output).toContain('"running"')
+      expect((await cli(["console", "mine"], "disk read 7\n")).output.split("disk read 7").at(-1)).toContain("kept")
+      await cli(["vm", "pause", "mine"])
+      const before = await instructionsOf("mine")
+      expect([await instructionsOf("mine"), before > 0]).toEqual([before, true])
+      expect((await cli(["vm", "resume", "mine", "--json"])).output).toContain('"running"')
+      expect((await cli(["vm", "destroy", "mine", "--json"])).output).toContain('"destroyed"')
+      expect(await vm("mine")).toBeUndefined()
+
+      await cli(["vm", "create", "talk", "--kernel", ECHO, "--memory", "8M"])
+      const lines = Array.from({ length: 100 }, (_, line) => `line ${line} of a paste\n`).join("")
+      const { output } = await cli(["console", "talk"], `${lines}.\n`)
+      expect(output).toContain(lines.toUpperCase())
+      await untilSo("it ended", async () => (await vm("talk"))?.state === "ended")
+      expect((await cli(["vm", "create", "talk", "--kernel", ECHO])).code).toBe(1)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "in lock-step a live run with VMs is the simulation, byte for byte",
+    async () => {
+      const [live, simulated] = [await cli(["run", SCENARIO, "--live", "--json"]), await cli(["run", SCENARIO, "--sim", "--json"])]
+      expect(live.code).toBe(0)
+      expect(live.output.replace('"bus":"nats"', '"bus":"sim"')).toBe(simulated.output)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "kill -9 of a node's process: its VMs boot again where they may, and the others go on",
+    async () => {
+      const victim = (await vm("alpha"))?.node ?? 0
+      process.kill(stack.pidOf(`numa-node-${victim}`), "SIGKILL")
+      await untilSo("it boots again", async () => {
+        const alpha = await vm("alpha")
+        return alpha?.state === "running" && alpha.life === 2
+      })
+      expect((await cli(["console", "alpha"], "true\n")).output).toContain("kernel: 1 harts")
+      for (const other of await list()) if (other.spec.name !== "talk") expect(other.state).toBe("running")
+    },
+    DEADLINE_MS,
+  )
+})
