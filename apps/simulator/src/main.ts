@@ -10,6 +10,7 @@ import { bootCommand } from "./boot-command.ts"
 import { actorsWith } from "./machine-actors.ts"
 import { imagesOf } from "./memory-images.ts"
 import { compareCommand } from "./compare-command.ts"
+import { litmusCommand } from "./litmus/litmus-command.ts"
 import { runTraced } from "./perfetto-run.ts"
 import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
 import { simulate } from "./simulate.ts"
@@ -30,6 +31,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = 
   "sched-compare": scoreboardCommand,
   soak: soakCommand,
   "memory-tester": testerCommand,
+  litmus: litmusCommand,
   boot: bootCommand,
 }
 

@@ -1,5 +1,5 @@
 /** The random tester: harts of several nodes in one shared memory, under faults, every access compared with one flat memory. */
-import { RAM_BASE } from "@backplane/compute-contract/engine"
+import { PAGE_BYTES, RAM_BASE } from "@backplane/compute-contract/engine"
 import type { FaultPlan } from "@backplane/foundation-simulation/fault-plan"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import { Random } from "@backplane/foundation-base/random"
@@ -9,7 +9,7 @@ import type { Rights } from "@backplane/memory-coherence/page-record"
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
 import { FlatMemory, IncoherenceError } from "./flat-memory.ts"
 import { RandomDriver, TESTER_BYTES, TESTER_PAGES, testerImage } from "./random-driver.ts"
-import { LATENCY_CYCLES, sharedWorld, type SharedWorld } from "./shared-world.ts"
+import { freshPage, LATENCY_CYCLES, sharedWorld, type SharedWorld } from "./shared-world.ts"
 
 export interface TesterOptions {
   readonly seed: number
@@ -82,13 +82,13 @@ export function runRandomTester(options: TesterOptions): TesterResult {
     driver: (node, engine) => new RandomDriver({ node, engine, flat, privacy, more: () => left-- > 0, ...brokenReservation }),
     node: (_node, engine) => ({
       onOperated: (page, { operation, node, found }) => {
-        flat.operatedElsewhere(node, page * 4096 + operation.offset, operation, found)
+        flat.operatedElsewhere(node, page * PAGE_BYTES + operation.offset, operation, found)
       },
       burstMax: privacy === 0 ? 1 : BURST_MAX,
       contendedLosses: CONTENDED_LOSSES,
       setRights: (page: number, rights: Rights) => {
         const held = Array.from({ length: hartsPerNode }, (_, cpu) => engine.readReservation(cpu))
-        engine.setFrameRights(RAM_BASE + BigInt(page * 4096), wrongRights(rights))
+        engine.setFrameRights(RAM_BASE + BigInt(page * PAGE_BYTES), wrongRights(rights))
         if (breaksReservation) return
         held.forEach((address, cpu) => {
           if (address !== null) engine.writeReservation(cpu, address)
@@ -145,27 +145,11 @@ function runToEnd({ world, machines }: SharedWorld, operations: number): void {
 }
 
 /** At the end the freshest copy of each page is what one flat memory holds. */
-function compareAll({ machines, engines }: SharedWorld, flat: FlatMemory): void {
+function compareAll(shared: SharedWorld, flat: FlatMemory): void {
   for (let page = 0; page < TESTER_PAGES; page++) {
-    const copies = machines.map(({ agent }, node) => ({ node, ...agent.inspect(page) }))
-    const fresh = copies.reduce((best, copy) => (freshness(copy) > freshness(best) ? copy : best))
-    const bytes = engines[fresh.node]?.readMemory(RAM_BASE + BigInt(page * 4096), 4096) ?? new Uint8Array()
-    const wrong = bytes.findIndex((byte, index) => byte !== flat.bytes[page * 4096 + index])
+    const wrong = freshPage(shared, page).findIndex((byte, index) => byte !== flat.bytes[page * PAGE_BYTES + index])
     if (wrong >= 0) throw new IncoherenceError(`at the end page ${page} differs at ${wrong}`)
   }
-}
-
-function freshness({
-  state,
-  version,
-  stored,
-}: {
-  readonly state: string
-  readonly version: number
-  readonly stored: number | null
-}): number {
-  const owns = state === "E" || state === "M" || state === "EI_A" || state === "MI_A"
-  return Math.max(version, stored ?? 0) + (owns ? 0.5 : 0)
 }
 
 function sumOf(a: AgentCounts, b: AgentCounts): AgentCounts {

@@ -2,7 +2,7 @@
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { World } from "@backplane/foundation-simulation/world"
 import type { WorldOptions } from "@backplane/foundation-simulation/world-options"
-import { RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
+import { PAGE_BYTES, RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { BareNodeMachine, type BareNodeConfig, type HartDriver } from "@backplane/memory-bare/bare-node"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
@@ -17,6 +17,29 @@ const RETRY_CYCLES = 400
 const PIN_CYCLES = 300
 const SPACE = "shared"
 
+/** Engines that are used again: thousands of small worlds would else compile the engine each. */
+export class EnginePool {
+  readonly #engines = new Map<string, WasmEngine[]>()
+  readonly #used = new Map<string, number>()
+
+  /** Everything that was taken may be given out again. */
+  reset(): void {
+    this.#used.clear()
+  }
+
+  take(memoryBytes: number, cpus: number): WasmEngine {
+    const key = `${memoryBytes}/${cpus}`
+    const engines = this.#engines.get(key) ?? []
+    this.#engines.set(key, engines)
+    const used = this.#used.get(key) ?? 0
+    this.#used.set(key, used + 1)
+    const engine = engines[used] ?? new WasmEngine({ memoryBytes, cpus })
+    if (used === engines.length) engines.push(engine)
+    for (let cpu = 0; cpu < cpus; cpu++) engine.clearReservation(cpu)
+    return engine
+  }
+}
+
 export interface SharedWorldOptions {
   readonly seed: number
   readonly nodes: number
@@ -28,6 +51,8 @@ export interface SharedWorldOptions {
   readonly protocol?: Protocol
   readonly world?: Partial<WorldOptions>
   readonly node?: (node: number, engine: Engine) => Partial<BareNodeConfig>
+  /** Where engines come from; all that it gave before are free again. */
+  readonly pool?: EnginePool
   /** Where the frame of a page lies when it is touched for the first time; absent: where it is touched. */
   readonly place?: (page: number) => number
 }
@@ -43,7 +68,7 @@ export interface SharedWorld {
 export function sharedWorld(options: SharedWorldOptions): SharedWorld {
   const { seed, nodes, hartsPerNode, memoryBytes, image, protocol } = options
   const world = new World({ seed, machine: SPACE, latency: LATENCY_CYCLES, stepsMax: 1_000_000_000, fingerprint: "off", ...options.world })
-  const spec = resolveMachineSpec({ topology: { nodes, cpus: nodes * hartsPerNode, framesPerNode: memoryBytes / 4096 }, jobs: [] })
+  const spec = resolveMachineSpec({ topology: { nodes, cpus: nodes * hartsPerNode, framesPerNode: memoryBytes / PAGE_BYTES }, jobs: [] })
   const shared = protocol === undefined ? {} : { protocol }
   const { place } = options
   world.add(
@@ -56,7 +81,9 @@ export function sharedWorld(options: SharedWorldOptions): SharedWorld {
         ...(place !== undefined && { place: ({ page }: { readonly page: number }) => place(page) }),
       }) as Machine,
   )
-  const engines = Array.from({ length: nodes }, () => new WasmEngine({ memoryBytes, cpus: hartsPerNode }))
+  const pool = options.pool ?? new EnginePool()
+  pool.reset()
+  const engines = Array.from({ length: nodes }, () => pool.take(memoryBytes, hartsPerNode))
   const machines = engines.map((engine, node) => {
     engine.writeMemory(RAM_BASE, image)
     return new BareNodeMachine({
@@ -78,4 +105,24 @@ export function sharedWorld(options: SharedWorldOptions): SharedWorld {
     world.add(actorId(`node.${node}`), () => machine as Machine)
   })
   return { world, engines, machines, controller: () => world.inspect(MEMORY_CONTROLLER, MemoryControllerMachine) }
+}
+
+/** The bytes of a page where they are freshest. */
+export function freshPage({ machines, engines }: SharedWorld, page: number): Uint8Array {
+  const copies = machines.map(({ agent }, node) => ({ node, ...agent.inspect(page) }))
+  const fresh = copies.reduce((best, copy) => (freshness(copy) > freshness(best) ? copy : best))
+  return engines[fresh.node]?.readMemory(RAM_BASE + BigInt(page * PAGE_BYTES), PAGE_BYTES) ?? new Uint8Array(PAGE_BYTES)
+}
+
+function freshness({
+  state,
+  version,
+  stored,
+}: {
+  readonly state: string
+  readonly version: number
+  readonly stored: number | null
+}): number {
+  const owns = state === "E" || state === "M" || state === "EI_A" || state === "MI_A"
+  return Math.max(version, stored ?? 0) + (owns ? 0.5 : 0)
 }

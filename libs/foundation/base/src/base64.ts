@@ -5,7 +5,7 @@ const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789
 /** 12 bits → two digits: text is made pair by pair, which is the fastest way here. */
 const PAIRS = Array.from({ length: 4096 }, (_, bits) => ALPHABET.charAt(bits >>> 6) + ALPHABET.charAt(bits & 63))
 /** Code unit → value, or 255. */
-const VALUES = Uint8Array.from({ length: 128 }, (_, unit) => ALPHABET.indexOf(String.fromCharCode(unit)) & 0xff)
+const VALUES = Uint8Array.from({ length: 256 }, (_, unit) => (unit > 127 ? 255 : ALPHABET.indexOf(String.fromCharCode(unit)) & 0xff))
 const NO_VALUE = 255
 
 export function encodeBase64(bytes: Uint8Array): string {
@@ -36,15 +36,29 @@ export function isBase64(text: string): boolean {
 }
 
 export function decodeBase64(text: string): Uint8Array {
-  assert(isBase64(text), "the text is base64")
+  assert(text.length % 4 === 0, "the text is base64")
   const bytes = new Uint8Array(decodedBytes(text))
+  let wrong = 0
   // Padding stands for digits of value 0 whose bytes fall outside the array.
-  const digit = (at: number): number => (text.charCodeAt(at) === 0x3d ? 0 : (VALUES[text.charCodeAt(at)] ?? 0))
-  for (let from = 0, to = 0; from < text.length; from += 4, to += 3) {
-    const group = (digit(from) << 18) | (digit(from + 1) << 12) | (digit(from + 2) << 6) | digit(from + 3)
-    bytes[to] = group >>> 16
-    bytes[to + 1] = group >>> 8
-    bytes[to + 2] = group
+  const whole = text.endsWith("=") ? text.length - 4 : text.length
+  for (let from = 0, to = 0; from < whole; from += 4, to += 3) {
+    const a = VALUES[text.charCodeAt(from)] ?? NO_VALUE
+    const b = VALUES[text.charCodeAt(from + 1)] ?? NO_VALUE
+    const c = VALUES[text.charCodeAt(from + 2)] ?? NO_VALUE
+    const d = VALUES[text.charCodeAt(from + 3)] ?? NO_VALUE
+    wrong |= a | b | c | d
+    bytes[to] = (a << 2) | (b >>> 4)
+    bytes[to + 1] = (b << 4) | (c >>> 2)
+    bytes[to + 2] = (c << 6) | d
   }
+  assert((wrong & 0x80) === 0, "the text is base64")
+  if (whole < text.length) bytes.set(lastBytes(text.slice(whole)), (whole / 4) * 3)
   return bytes
+}
+
+/** Of the last four digits, where some of them are padding. */
+function lastBytes(text: string): Uint8Array {
+  assert(isBase64(text), "the text is base64")
+  const [a = 0, b = 0, c = 0] = Array.from(text, (digit) => (digit === "=" ? 0 : (VALUES[digit.charCodeAt(0)] ?? 0)))
+  return Uint8Array.of((a << 2) | (b >>> 4), (b << 4) | (c >>> 2)).subarray(0, decodedBytes(text))
 }

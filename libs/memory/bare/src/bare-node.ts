@@ -40,6 +40,8 @@ export interface BareNodeConfig extends Pick<
   readonly seed: number | string
   /** How often at most the driver is asked in one turn; the number is drawn. More is faster, and interleaves less. */
   readonly burstMax?: number
+  /** Harts that can go on do so within the very step, without a timer: for measurements on a real clock. */
+  readonly pace?: "turns" | "at-once"
   /** In the place of what `setFrameRights` does: for planted bugs. */
   readonly setRights?: AgentMemory["setRights"]
 }
@@ -51,6 +53,8 @@ type HartState =
   | { readonly kind: "done" }
 
 const TURN = "turn"
+/** Then others of the process have their turn. */
+const AT_ONCE_TURNS_MAX = 256
 const PAGE_SHIFT = 12n
 
 export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
@@ -114,8 +118,18 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     else if (input.kind === "timer" && input.key === TURN) this.#turn(now, out)
     else if (input.kind === "timer") this.agent.onTimer(now, out)
     for (const page of this.#evictions.splice(0)) this.agent.evict(now, page, out)
-    if (!this.#turning) this.#setTurn(now, 1, out)
+    if (this.#config.pace === "at-once") this.#goOn(now, out)
+    else if (!this.#turning) this.#setTurn(now, 1, out)
     return out
+  }
+
+  #goOn(now: VirtualTime, out: Out): void {
+    for (let turns = 0; turns < AT_ONCE_TURNS_MAX; turns++) {
+      const cpu = this.#harts.findIndex(({ kind }) => kind === "ready")
+      if (cpu < 0) return
+      this.#run(now, cpu, out)
+    }
+    this.#setTurn(now, 1, out)
   }
 
   #onMessage(now: VirtualTime, from: ActorId, body: BareNodeHears, out: Out): void {

@@ -1,0 +1,155 @@
+/** The actors of the memory bench: a node that reads pages, their home, and the node where they lie; each in a process of its own. */
+import type { Machine } from "@backplane/foundation-actor/machine"
+import { WasmEngine } from "@backplane/compute-engine/engine"
+import { RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
+import { encode } from "@backplane/compute-riscv/encode"
+import { BareNodeMachine, type HartDriver } from "@backplane/memory-bare/bare-node"
+import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
+import { hostOver, busOver } from "./bus-ends.ts"
+import type { ActorHost } from "@backplane/foundation-runtime/actor-host"
+import type { NatsConnection } from "@nats-io/nats-core"
+
+const PAGE_BYTES = 4096
+/** A round reads each page once. */
+export const PAGES = 4000
+export const HARTS = 64
+export const BARE_PAGE = "bare.page"
+const NODES = 2
+/** Cycles are nanoseconds here: nothing is asked twice within a second. */
+const RETRY_CYCLES = 1_000_000_000
+
+export const PARTS = ["controller", "owner"] as const
+export type Part = (typeof PARTS)[number]
+
+/** Loads pages one after the other (`harts` at a time), each once; the code is in page 0. */
+class PageReader implements HartDriver {
+  readonly #engine: Engine
+  #next = 1
+  #left: number
+  #done: () => void
+  readonly #harts: number
+
+  constructor(engine: Engine, { harts, done }: { readonly harts: number; readonly done: () => void }) {
+    this.#engine = engine
+    this.#left = PAGES - 1
+    this.#done = done
+    this.#harts = harts
+    for (let cpu = 0; cpu < HARTS; cpu++) engine.writeRegister(cpu, 5, 0n)
+  }
+
+  budget(cpu: number): number | null {
+    if (this.#engine.readRegister(cpu, 5) !== 0n) return 1
+    if (cpu >= this.#harts || this.#next >= PAGES) return null
+    this.#engine.writeRegister(cpu, 5, RAM_BASE + BigInt(this.#next++ * PAGE_BYTES))
+    this.#engine.writePc(cpu, RAM_BASE)
+    return 1
+  }
+
+  retired(cpu: number): void {
+    this.#engine.writeRegister(cpu, 5, 0n)
+    this.#left -= 1
+    if (this.#left === 0) this.#done()
+  }
+
+  left(): boolean {
+    throw new Error("a load of memory does not leave the engine")
+  }
+}
+
+const IDLE: HartDriver = { budget: () => null, left: () => true }
+
+/** Each round has a space of its own, in which nobody has touched anything. */
+function node(
+  index: number,
+  { space, driver, engine }: { readonly space: string; readonly driver: HartDriver; readonly engine: Engine },
+): Machine {
+  return new BareNodeMachine({
+    space,
+    node: index,
+    nodes: NODES,
+    engine,
+    driver,
+    seed: 1,
+    homeOf: () => MEMORY_CONTROLLER,
+    nodeActor,
+    retryCycles: RETRY_CYCLES,
+    pinCycles: RETRY_CYCLES,
+    pace: "at-once",
+  }) as Machine
+}
+
+function image(engine: Engine): void {
+  const code = new Uint8Array(4)
+  new DataView(code.buffer).setUint32(0, encode("ld", { rd: 6, rs1: 5, immediate: 0 }), true)
+  engine.writeMemory(RAM_BASE, code)
+}
+
+/** What a far process hosts for one round. */
+export async function hostPart(connection: NatsConnection, part: Part, round: number): Promise<ActorHost> {
+  const host = hostOver(busOver(connection))
+  const spec = resolveMachineSpec({ topology: { nodes: NODES, cpus: NODES, framesPerNode: PAGES }, jobs: [] })
+  if (part === "controller") {
+    const machine = new MemoryControllerMachine({ spec, incarnation: 1, place: ({ page }) => (page === 0 ? 0 : 1) }) as Machine
+    await host.add({ actor: MEMORY_CONTROLLER, epoch: 1, machine })
+  } else {
+    const engine = new WasmEngine({ memoryBytes: PAGES * PAGE_BYTES, cpus: 1 })
+    await host.add({ actor: nodeActor(1), epoch: 1, machine: node(1, { space: `round-${round}`, driver: IDLE, engine }) })
+  }
+  return host
+}
+
+/** Seconds for all pages, `harts` at a time. */
+export async function readPages(
+  connection: NatsConnection,
+  { round, harts }: { readonly round: number; readonly harts: number },
+): Promise<number> {
+  const host = hostOver(busOver(connection))
+  const engine = new WasmEngine({ memoryBytes: PAGES * PAGE_BYTES, cpus: HARTS })
+  image(engine)
+  let finish: () => void = () => undefined
+  const finished = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const driver = new PageReader(engine, {
+    harts,
+    done: () => {
+      finish()
+    },
+  })
+  const machine = node(0, { space: `round-${round}`, driver, engine })
+  const started = performance.now()
+  await host.add({ actor: nodeActor(0), epoch: 1, machine })
+  await finished
+  const seconds = (performance.now() - started) / 1000
+  host.stop("the round is over")
+  return seconds
+}
+
+/** Million loads a second of pages that are here: with rights given by the host, or where nobody ever set any. */
+export function residentLoads(rights: "given" | "never set"): number {
+  const engine = new WasmEngine({ memoryBytes: 64 * PAGE_BYTES, cpus: 1 })
+  const loop = [
+    encode("ld", { rd: 6, rs1: 5, immediate: 0 }),
+    encode("ld", { rd: 7, rs1: 5, immediate: 8 }),
+    encode("jal", { rd: 0, immediate: -8 }),
+  ]
+  const code = new Uint8Array(loop.length * 4)
+  loop.forEach((raw, index) => {
+    new DataView(code.buffer).setUint32(index * 4, raw, true)
+  })
+  engine.writeMemory(RAM_BASE, code)
+  if (rights === "given")
+    for (let page = 0; page < 64; page++) {
+      const address = RAM_BASE + BigInt(page * PAGE_BYTES)
+      engine.setFrameRights(address, "none")
+      engine.setFrameRights(address, page === 0 ? "read" : "write")
+    }
+  engine.writePc(0, RAM_BASE)
+  engine.writeRegister(0, 5, RAM_BASE + BigInt(PAGE_BYTES))
+  const started = process.cpuUsage().user
+  const budget = 30_000_000
+  engine.run(0, budget)
+  return budget / (process.cpuUsage().user - started)
+}

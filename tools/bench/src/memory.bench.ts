@@ -1,0 +1,109 @@
+/**
+ * Shared memory between nodes against a bare NATS request of a page, in the same run: three processes, one nats-server of our own.
+ *
+ * A page that is clean at home comes in three messages (node → memory controller → node where it lies → node), with the whole protocol, the
+ * engine's exit and its re-entry. The bare request has two messages, and an answer of 4096 bytes that nobody makes or reads. One page at a
+ * time for `fetch_ratio`, 64 harts that each wait for a page for `pages_per_second`. Resident loads: with rights that the host gave, against
+ * an engine where nobody ever set any.
+ */
+import { fork, type ChildProcess } from "node:child_process"
+import { join } from "node:path"
+import { startNatsServer, type RunningServer } from "@backplane/nats/start-server"
+import type { NatsConnection } from "@nats-io/nats-core"
+import { connect } from "@nats-io/transport-node"
+import type { Bench, BenchOptions, Figure } from "./bench.ts"
+import { BARE_PAGE, HARTS, PAGES, PARTS, readPages, residentLoads, type Part } from "./memory-ends.ts"
+import { figureOf, interleaved } from "./rounds.ts"
+
+const USER = "bench"
+
+async function barePages(connection: NatsConnection, window: number): Promise<number> {
+  let asked = 0
+  const asker = async (): Promise<void> => {
+    while (asked++ < PAGES) await connection.request(BARE_PAGE, "", { timeout: 10_000 })
+  }
+  const started = performance.now()
+  await Promise.all(Array.from({ length: window }, asker))
+  return (performance.now() - started) / 1000
+}
+
+function startFarEnd(server: RunningServer, password: string, part: Part): Promise<ChildProcess> {
+  const child = fork(join(import.meta.dirname, "memory-far-end.ts"), [server.url, USER, password, part])
+  return new Promise((resolve, reject) => {
+    child.once("message", () => resolve(child))
+    child.once("exit", (code) => reject(new Error(`the ${part} of the memory bench ended with ${code} before it was ready`)))
+  })
+}
+
+/** A space that nobody has touched, at both far ends. */
+async function begin(farEnds: readonly ChildProcess[], round: number): Promise<void> {
+  await Promise.all(
+    farEnds.map(
+      (child) =>
+        new Promise((resolve) => {
+          child.once("message", resolve)
+          child.send(round)
+        }),
+    ),
+  )
+}
+
+async function measure(connection: NatsConnection, farEnds: readonly ChildProcess[], options: BenchOptions): Promise<readonly Figure[]> {
+  let round = 0
+  const read = async (harts: number): Promise<number> => {
+    await begin(farEnds, ++round)
+    return readPages(connection, { round, harts })
+  }
+  const rounds = await interleaved(
+    {
+      fetch: async () => ((await read(1)) / (PAGES - 1)) * 1e6,
+      bareFetch: async () => ((await barePages(connection, 1)) / PAGES) * 1e6,
+      pages: async () => (PAGES - 1) / (await read(HARTS)),
+      barePagesPerSecond: async () => PAGES / (await barePages(connection, HARTS)),
+      resident: () => residentLoads("given"),
+      untouched: () => residentLoads("never set"),
+    },
+    options,
+  )
+  const ratio = (ours: readonly number[], bare: readonly number[]): number[] => ours.map((value, index) => value / (bare[index] ?? NaN))
+  const { fetch, bareFetch, pages, barePagesPerSecond, resident, untouched } = rounds
+  const one = (baselineName: string): { baseline: number[]; baselineName: string } => ({ baseline: fetch.map(() => 1), baselineName })
+  return [
+    figureOf({ name: "fetch_ratio", unit: "×", better: "lower" }, { ours: ratio(fetch, bareFetch), ...one("bare NATS request of a page") }),
+    figureOf(
+      { name: "fetch_us", unit: "µs", better: "lower" },
+      { ours: fetch, baseline: bareFetch, baselineName: "bare NATS request of a page" },
+    ),
+    figureOf(
+      { name: "pages_per_second", unit: "pages/s", better: "higher" },
+      { ours: pages, baseline: barePagesPerSecond, baselineName: "bare NATS request of a page" },
+    ),
+    figureOf(
+      { name: "resident_ratio", unit: "×", better: "higher" },
+      { ours: ratio(resident, untouched), ...one("an engine where no rights were ever set") },
+    ),
+  ]
+}
+
+async function run(options: BenchOptions): Promise<readonly Figure[]> {
+  const server = await startNatsServer({ unrestrictedUsers: [USER] })
+  try {
+    const password = server.credentials.get(USER) ?? ""
+    const farEnds = await Promise.all(PARTS.map((part) => startFarEnd(server, password, part)))
+    const connection = await connect({ servers: server.url, user: USER, pass: password })
+    try {
+      return await measure(connection, farEnds, options)
+    } finally {
+      await connection.close()
+      for (const child of farEnds) child.disconnect()
+    }
+  } finally {
+    await server.stop()
+  }
+}
+
+export const bench: Bench = {
+  name: "memory",
+  summary: "pages fetched from another node over NATS, against a bare request of a page; loads of resident pages",
+  run,
+}
