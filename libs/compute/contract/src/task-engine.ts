@@ -24,6 +24,13 @@ export interface TaskSlice {
   readonly fromTick: number
   /** At least 1. */
   readonly budgetTicks: number
+  /** Work that a tick does, of 1024 of what it does alone on a core at full speed, near its memory; not given: 1024. */
+  readonly speed?: number
+}
+
+/** What counts as one in a cache: tasks of one address space share what is in it. */
+export function cacheKeyOf({ task, space }: Pick<TaskSpec, "task" | "space">): string {
+  return space === undefined ? task : `space ${space}`
 }
 
 /** How far a task has advanced a channel (an event count): a level that only grows, so it may be told again and late. */
@@ -36,11 +43,11 @@ export interface ChannelLevel {
  * Why a slice ended before its budget although the task is not done.
  *
  * blocked: it cannot go on before `wakeTick` (null: before something wakes it), or before the channel's level is reached; a level that is
- * there already blocks nobody. yield: it gives way. step: it goes on at once in the same slice, but the node has to take note of what
+ * there already blocks nobody. With `spin` it does not sleep meanwhile: it keeps its CPU busy, and may be preempted. yield: it gives way. step: it goes on at once in the same slice, but the node has to take note of what
  * happened up to here (signals, tasks that it woke).
  */
 export type SlicePause =
-  | { readonly kind: "blocked"; readonly wakeTick: number | null; readonly awaits?: ChannelLevel }
+  | { readonly kind: "blocked"; readonly wakeTick: number | null; readonly awaits?: ChannelLevel; readonly spin?: true }
   | { readonly kind: "yield" }
   | { readonly kind: "step" }
 
@@ -68,7 +75,7 @@ export interface TaskMail {
 }
 
 /** The fields of a token that only the engine of the task understands. */
-export type TaskProgress = Pick<TaskToken, "left" | "guest">
+export type TaskProgress = Pick<TaskToken, "left" | "part" | "guest">
 
 /** A task that lies on this node. */
 export interface EngineTask {

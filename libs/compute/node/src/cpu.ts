@@ -5,8 +5,7 @@
  */
 import { CpuCache } from "@backplane/compute-synthetic/cpu-cache"
 import { assert } from "@backplane/foundation-base/assert"
-import type { SliceOutcome } from "@backplane/compute-contract/task-engine"
-import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { cacheKeyOf, type SliceOutcome } from "@backplane/compute-contract/task-engine"
 import type { Task } from "./task-table.ts"
 import type { TaskWorks } from "./task-works.ts"
 
@@ -20,18 +19,43 @@ export type CpuState =
   | { readonly kind: "offline" }
   | { readonly kind: "idle"; readonly sinceTick: number }
   | { readonly kind: "fetching"; readonly task: string; readonly taskSeq: number; readonly untilTick: number; readonly sinceTick: number }
-  | { readonly kind: "running"; readonly task: Task; readonly fromTick: number; readonly untilTick: number }
+  | {
+      readonly kind: "running"
+      readonly task: Task
+      /** First tick of the part that runs under the conditions of now. */
+      readonly fromTick: number
+      readonly untilTick: number
+      /** Tick at which it will be done or pause, or the conditions change by what it does itself. */
+      readonly endTick: number
+      readonly speed: number
+      readonly spins: boolean
+    }
+
+/** Under which a part of a slice runs: they hold from its first tick to its last. */
+export interface Conditions {
+  /** Of 1024. */
+  readonly speed: number
+  /** It only waits, without sleeping. */
+  readonly spins: boolean
+  /** Threads of the core that warm the same set together; 0: the core has one thread, and nobody else changes its cache. */
+  readonly warmers: number
+}
 
 /** What came of a run. */
 export interface Left {
   readonly task: Task
+  /** Of its last part. */
   readonly outcome: SliceOutcome
+  /** Since it was put on. */
+  readonly ranTicks: number
+  readonly warmTicks: number
   /** Tick after its last. */
   readonly endTick: number
   /** End of the slice that it was given. */
   readonly untilTick: number
 }
 
+type CacheUser = Parameters<typeof cacheKeyOf>[0]
 type AcceptedRun = { readonly idleSeq: number; readonly task: string; readonly taskSeq: number }
 
 export class Cpu {
@@ -43,20 +67,26 @@ export class Cpu {
   idleSeq = 0
   /** The accepted RUNs (task and state) that answer the last idle period, or preempt what runs since: a repeat of one is no news. */
   #answered: { readonly idleSeq: number; readonly runs: Set<string> } = { idleSeq: 0, runs: new Set() }
+  /** Since what runs was put on: its parts that are over. */
+  #sum = { ranTicks: 0, warmTicks: 0 }
   readonly #segments: Segment[] = []
   /** Segments forgotten from the front. */
   #forgotten = 0
   busyTicks = 0
   warmTicks = 0
+  /** Rows of the power table that hold: the speed at which it runs, the depth in which it idles. */
+  speedIndex = 0
+  idleDepth = 0
 
-  constructor(index: number, cache: MachineSpec["cache"], works: TaskWorks) {
+  /** `cache`: shared by the CPUs of a core. */
+  constructor(index: number, cache: CpuCache, works: TaskWorks) {
     this.index = index
-    this.#cache = new CpuCache(cache)
+    this.#cache = cache
     this.#works = works
   }
 
-  isWarmFor(task: string): boolean {
-    return this.#cache.isHot(task)
+  isWarmFor(task: CacheUser): boolean {
+    return this.#cache.isHot(cacheKeyOf(task))
   }
 
   hasAnswered({ idleSeq, task, taskSeq }: AcceptedRun): boolean {
@@ -74,12 +104,34 @@ export class Cpu {
   }
 
   /** Puts the task on and says at which tick it will have to leave: when done, or at `untilTick`. */
-  enter(task: Task, fromTick: number, untilTick: number): { readonly endTick: number } {
+  enter(task: Task, slice: { readonly fromTick: number; readonly untilTick: number }, at: Conditions): { readonly endTick: number } {
     assert(this.state.kind === "idle" || this.state.kind === "fetching", "a task enters a CPU that runs nothing")
+    this.#sum = { ranTicks: 0, warmTicks: 0 }
+    this.#cache.enter(cacheKeyOf(task.spec), task.spec.workingSet)
+    return this.goOn(task, slice, at)
+  }
+
+  /** The task that was stopped, or that runs and was settled, goes on with its slice. */
+  goOn(
+    task: Task,
+    { fromTick, untilTick }: { readonly fromTick: number; readonly untilTick: number },
+    at: Conditions,
+  ): { readonly endTick: number } {
     assert(untilTick > fromTick, "a slice has at least one tick")
-    this.#cache.enter(task.spec.task, task.spec.workingSet)
-    this.state = { kind: "running", task, fromTick, untilTick }
-    return { endTick: fromTick + this.#works.of(task).plan({ cache: this.#cache, fromTick, budgetTicks: untilTick - fromTick }) }
+    const { speed, spins } = at
+    const endTick = spins ? untilTick : fromTick + this.#plan(task, { fromTick, budgetTicks: this.#partTicks(task, untilTick - fromTick, at) }, speed)
+    this.state = { kind: "running", task, fromTick, untilTick, endTick, speed, spins }
+    return { endTick }
+  }
+
+  #plan(task: Task, slice: { readonly fromTick: number; readonly budgetTicks: number }, speed: number): number {
+    return this.#works.of(task).plan({ cache: this.#cache, ...slice, speed })
+  }
+
+  /** On a core of several threads a part ends where a set gets into the cache: it may push out that of another. */
+  #partTicks(task: Task, budgetTicks: number, { warmers }: Conditions): number {
+    const toWarm = warmers === 0 ? 0 : this.#cache.ticksToWarm(cacheKeyOf(task.spec))
+    return toWarm === 0 ? budgetTicks : Math.min(budgetTicks, Math.ceil(toWarm / warmers))
   }
 
   /** Takes the task off at `tick`, having run it until then (or until it was done or paused). A new idle period begins. */
@@ -92,8 +144,20 @@ export class Cpu {
   /** As `leave`, but something else comes on at once: the idle period stays the one that was answered last. */
   stop(tick: number): Left {
     assert(this.state.kind === "running", "a task leaves a CPU that runs it")
-    const { task, fromTick, untilTick } = this.state
-    const outcome = this.#works.of(task).run({ cache: this.#cache, fromTick, budgetTicks: tick - fromTick })
+    const { task, untilTick } = this.state
+    const { outcome, endTick } = this.settle(tick)
+    this.state = { kind: "idle", sinceTick: tick }
+    return { task, outcome, endTick, untilTick, ...this.#sum }
+  }
+
+  /** Counts what has run up to `tick`. It is to go on, or to leave, in this instant. */
+  settle(tick: number): { readonly outcome: SliceOutcome; readonly endTick: number } {
+    assert(this.state.kind === "running", "what is settled runs")
+    const { task, fromTick, speed, spins } = this.state
+    const budgetTicks = Math.max(0, tick - fromTick) // below 0: it was still waking from a deep sleep
+    const outcome = spins
+      ? { left: task.left, ticks: budgetTicks, warmTicks: 0, finished: false }
+      : this.#works.of(task).run({ cache: this.#cache, fromTick, budgetTicks, speed })
     const endTick = fromTick + outcome.ticks
     task.left = outcome.left
     task.runtime += outcome.ticks
@@ -101,8 +165,8 @@ export class Cpu {
     this.warmTicks += outcome.warmTicks
     // Within a run a cache only gets warm, never cold: the warm ticks are its last ones.
     this.#record([fromTick, endTick, task.spec.task, endTick - outcome.warmTicks])
-    this.state = { kind: "idle", sinceTick: tick }
-    return { task, outcome, endTick, untilTick }
+    this.#sum = { ranTicks: this.#sum.ranTicks + outcome.ticks, warmTicks: this.#sum.warmTicks + outcome.warmTicks }
+    return { outcome, endTick }
   }
 
   /** Run lengths from number `from` on, at most `most`; and how many there have been. */

@@ -7,7 +7,8 @@ import { closeSpan, event, noteSpan, openSpan, timer } from "@backplane/foundati
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
 import type { ChannelLevel, SliceOutcome, SlicePause } from "@backplane/compute-contract/task-engine"
-import { Cpu, type Left } from "./cpu.ts"
+import { Cores } from "./cores.ts"
+import type { Cpu, Left } from "./cpu.ts"
 import type { EventStreams } from "./event-streams.ts"
 import type { NodeContext, Out } from "./node-context.ts"
 import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
@@ -30,6 +31,7 @@ export class Dispatcher {
   readonly #tasks: TaskTable
   readonly #streams: EventStreams
   readonly #hooks: DispatchHooks
+  readonly #cores: Cores
   readonly #cpus: ReadonlyMap<number, Cpu>
   /** Tasks put on a CPU, ever; and those among them that no scheduler had chosen. */
   dispatches = 0
@@ -45,7 +47,8 @@ export class Dispatcher {
     this.#tasks = parts.tasks
     this.#streams = parts.streams
     this.#hooks = parts.hooks
-    this.#cpus = new Map(parts.context.cpus.map((index) => [index, new Cpu(index, parts.context.spec.cache, parts.context.works)]))
+    this.#cores = new Cores(parts.context)
+    this.#cpus = new Map(this.#cores.cpus.map((cpu) => [cpu.index, cpu]))
   }
 
   get cpus(): readonly Cpu[] {
@@ -57,7 +60,7 @@ export class Dispatcher {
   }
 
   isWarmOnLast(task: Task): boolean {
-    return task.lastCpu !== null && (this.#cpus.get(task.lastCpu)?.isWarmFor(task.spec.task) ?? false)
+    return task.lastCpu !== null && (this.#cpus.get(task.lastCpu)?.isWarmFor(task.spec) ?? false)
   }
 
   /** The first tick begins: the CPUs come on line. */
@@ -91,7 +94,9 @@ export class Dispatcher {
     this.#tasks.setState(task, "running", tick)
     task.cpu = cpu.index
     task.lastCpu = cpu.index
-    const { endTick } = cpu.enter(task, tick, Math.max(untilTick, tick + 1))
+    if (task.spin !== null && this.#hooks.isReached(task.spin)) task.spin = null
+    const slice = { fromTick: tick, untilTick: Math.max(untilTick, tick + 1) }
+    const { endTick } = cpu.enter(task, slice, this.#cores.conditions(cpu, task, task.spin !== null))
     this.dispatches++
     const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.node": this.#context.node }
     out.push(noteSpan("sched.dispatch", where))
@@ -108,7 +113,36 @@ export class Dispatcher {
     )
     if (from !== null && from !== cpu.index) this.#noteMigration(task, { from, to: cpu.index }, out)
     out.push(closeSpan(decideSpan(cpu), { "backplane.task": task.spec.task }), closeSpan(wakeSpan(task.spec.task)))
+    this.#endAt(cpu, endTick, out)
+    this.#replanSiblings(now, cpu, out)
+  }
+
+  #endAt(cpu: Cpu, endTick: number, out: Out): void {
     out.push(timer(cpuTimer(cpu.index), this.#context.ticks.start(endTick)))
+  }
+
+  /** Something was put on a thread of their core or taken off, or its cache has changed: they go on at another speed. */
+  #replanSiblings(now: VirtualTime, cpu: Cpu, out: Out): void {
+    for (const sibling of this.#cores.busySiblings(cpu)) this.#replan(now, sibling, out)
+  }
+
+  #replan(now: VirtualTime, cpu: Cpu, out: Out): void {
+    const tick = this.#context.ticks.tickAt(now)
+    if (cpu.state.kind !== "running" || cpu.state.endTick <= tick) return // its own timer comes in this instant
+    const { task, fromTick, untilTick, spins } = cpu.state
+    cpu.settle(tick)
+    const slice = { fromTick: Math.max(tick, fromTick), untilTick }
+    this.#endAt(cpu, cpu.goOn(task, slice, this.#cores.conditions(cpu, task, spins && task.spin !== null)).endTick, out)
+  }
+
+  /** Channels have risen: who waited for that without sleeping goes on. */
+  endSpins(now: VirtualTime, out: Out): void {
+    for (const cpu of this.#cores.cpus) {
+      if (cpu.state.kind !== "running" || cpu.state.task.spin === null || !this.#hooks.isReached(cpu.state.task.spin)) continue
+      cpu.state.task.spin = null
+      this.#replan(now, cpu, out)
+      this.#replanSiblings(now, cpu, out)
+    }
   }
 
   #noteMigration(task: Task, move: { readonly from: number; readonly to: number }, out: Out): void {
@@ -128,14 +162,23 @@ export class Dispatcher {
     const tick = this.#context.ticks.tickAt(now)
     const left = cpu.stop(tick)
     const { task, outcome, untilTick } = left
-    if (this.#pauseOf(outcome)?.kind === "step" && tick < untilTick) {
-      const { endTick } = cpu.enter(task, tick, untilTick)
-      out.push(timer(cpuTimer(cpu.index), this.#context.ticks.start(endTick)))
+    if (this.#goesOn(outcome) && tick < untilTick) {
+      task.spin = spinOf(this.#pauseOf(outcome)) ?? task.spin
+      const { endTick } = cpu.goOn(task, { fromTick: tick, untilTick }, this.#cores.conditions(cpu, task, task.spin !== null))
+      this.#endAt(cpu, endTick, out)
+      this.#replanSiblings(now, cpu, out)
       return this.#hooks.onRan(now, task, outcome, out)
     }
     cpu.becomeIdle(tick)
     this.#settle(now, { cpu, left, reason: "slice" }, out)
     this.#askForWork(now, cpu, out)
+  }
+
+  /** It keeps its CPU for the rest of its slice: it only had something to say, waits without sleeping, or has warmed up. */
+  #goesOn(outcome: SliceOutcome): boolean {
+    if (outcome.finished) return false
+    const pause = this.#pauseOf(outcome)
+    return pause === undefined || pause.kind === "step" || spinOf(pause) !== null
   }
 
   /** Takes off what runs there, because something else is to run. The caller sees to it that something does. */
@@ -161,27 +204,30 @@ export class Dispatcher {
     const cpu = left.cpu.index
     const { policy, node } = this.#context
     const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu }
-    out.push(event("slice", { ...where, "backplane.policy": policy, "backplane.ran": outcome.ticks, "backplane.warm": outcome.warmTicks }))
+    const { ranTicks, warmTicks } = left.left
+    out.push(event("slice", { ...where, "backplane.policy": policy, "backplane.ran": ranTicks, "backplane.warm": warmTicks }))
     const queue = this.#context.queueOf(cpu)
     const pause = this.#pauseOf(outcome)
-    const ranTicks = outcome.ticks
+    const spin = spinOf(pause)
+    if (spin !== null) task.spin = spin
     task.queue = queue
     if (outcome.finished) {
       this.#tasks.remove(task)
       this.#streams.add(queue, { type: "TASK_DEAD", task: task.spec.task, taskSeq: task.taskSeq, cpu })
       this.#hooks.onFinished(now, task, endTick, out)
-    } else if (pause?.kind === "blocked") {
+    } else if (pause?.kind === "blocked" && spin === null) {
       this.#hooks.onBlocked(now, task, pause, out)
       this.#streams.add(queue, { type: "TASK_BLOCKED", task: task.spec.task, taskSeq: task.taskSeq, cpu, ranTicks })
       out.push(event("task-blocked", where))
     } else {
       this.#tasks.setState(task, "waiting", endTick)
-      const view = viewOf(task, node, left.cpu.isWarmFor(task.spec.task))
+      const view = viewOf(task, node, left.cpu.isWarmFor(task.spec))
       const isYield = pause?.kind === "yield"
       if (isYield) this.#streams.add(queue, { type: "TASK_YIELD", task: view, cpu, ranTicks })
       else this.#streams.add(queue, { type: "TASK_PREEMPTED", task: view, cpu, reason: left.reason, ranTicks })
       out.push(event("preempt", { ...where, "backplane.reason": isYield ? "yield" : left.reason }))
     }
+    this.#replanSiblings(now, left.cpu, out)
     this.#hooks.onRan(now, task, outcome, out)
   }
 
@@ -217,9 +263,15 @@ export class Dispatcher {
     this.#streams.add(task.queue, { type: "TASK_GONE", task: task.spec.task, taskSeq: task.taskSeq, reason: "lost" })
     const ranHere = cpu?.state.kind === "running" && cpu.state.task === task
     if (ranHere) cpu.leave(this.#context.ticks.tickAt(now))
+    if (ranHere) this.#replanSiblings(now, cpu, out)
     this.#context.works.close(task.spec)
     if (ranHere) this.#askForWork(now, cpu, out)
   }
+}
+
+/** What the pause waits for without sleeping; null: it is not such a pause. */
+function spinOf(pause: SlicePause | undefined): ChannelLevel | null {
+  return pause?.kind === "blocked" && pause.spin === true && pause.awaits !== undefined ? pause.awaits : null
 }
 
 /** Timer keys sort by CPU, so that what is due at one instant is handled in the order of CPUs. */

@@ -72,6 +72,7 @@ export class Sleepers {
       const awaits = task.sleep?.awaits
       if (awaits?.channel === channel && awaits.level <= level) this.#wake(now, task, out)
     }
+    this.#dispatcher.endSpins(now, out)
   }
 
   onInput(now: VirtualTime, from: ActorId, { task: name, port, seq, data }: TaskInput, out: Out): void {

@@ -23,6 +23,10 @@ export interface Task {
   queue: QueueName
   /** Work left, units. */
   left: number
+  /** Of a task that came from another node and has not run here yet: what was done of the unit in progress, in 1024ths. */
+  part?: number
+  /** What it waits for without sleeping; null: nothing. */
+  spin: ChannelLevel | null
   /** Of a guest that came from another node and has not run here yet: its machine. */
   guest?: GuestState
   /** Ticks run so far, anywhere. */
@@ -109,8 +113,8 @@ export class TaskTable {
   /** The task left for another node: it may come back, so no tombstone. */
   give(task: Task): TaskToken {
     this.#tasks.delete(task.spec.task)
-    const { spec, taskSeq, left, runtime, home, lastCpu, migrations, guest } = task
-    return { spec, taskSeq, left, runtime, home, lastCpu, migrations, ...(guest && { guest }) }
+    const { spec, taskSeq, left, part, spin, runtime, home, lastCpu, migrations, guest } = task
+    return { spec, taskSeq, left, runtime, home, lastCpu, migrations, ...(part && { part }), ...(spin && { spin }), ...(guest && { guest }) }
   }
 
   isOver(spec: { readonly task: string; readonly attempt: number }): boolean {
@@ -149,6 +153,7 @@ export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: nu
     sleep: null,
     queue,
     left: spec.run,
+    spin: null,
     runtime: 0,
     home,
     lastCpu: null,
@@ -161,7 +166,7 @@ export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: nu
 }
 
 export function taskOfToken(token: TaskToken, queue: QueueName, tick: number): Task {
-  return { ...token, state: "waiting", sleep: null, queue, cpu: null, sinceTick: tick, queuedTick: tick, lastStealId: null }
+  return { ...token, spin: token.spin ?? null, state: "waiting", sleep: null, queue, cpu: null, sinceTick: tick, queuedTick: tick, lastStealId: null }
 }
 
 /** The frames that are leased for a task: of a guest all of its memory, of a vCPU what it says, of a job its working set. */
@@ -175,7 +180,7 @@ export function mayRunOn(affinity: readonly number[], cpu: number): boolean {
 }
 
 export function viewOf(task: Task, node: number, warm: boolean): TaskView {
-  const { spec, taskSeq, runtime, lastCpu } = task
+  const { spec, taskSeq, runtime, lastCpu, home } = task
   return {
     task: spec.task,
     taskSeq,
@@ -187,7 +192,10 @@ export function viewOf(task: Task, node: number, warm: boolean): TaskView {
     lastCpu,
     warm,
     requestedRun: spec.run,
+    ...(home !== node && { home }),
     ...(spec.weight !== undefined && { weight: spec.weight }),
+    ...(spec.space !== undefined && { space: spec.space }),
+    ...(spec.gang !== undefined && { gang: spec.gang }),
   }
 }
 

@@ -34,13 +34,15 @@ export class TaskWorks {
   }
 
   of(task: Task): EngineTask {
-    const { spec, left, guest } = task
+    const { spec, left, part, guest } = task
     const known = this.#open.get(spec.task)
     if (known?.attempt === spec.attempt) return known.work
     known?.work.close()
     // Where no engine was given the task was refused when it came.
-    const work = (this.#engineOf(spec) ?? this.#engines.jobs).open(spec, guest === undefined ? { left } : { left, guest })
-    delete task.guest // it is the work's now, and grows old
+    const work = (this.#engineOf(spec) ?? this.#engines.jobs).open(spec, { left, ...(part && { part }), ...(guest && { guest }) })
+    // They are the work's now, and grow old.
+    delete task.guest
+    delete task.part
     this.#open.set(spec.task, { attempt: spec.attempt, work })
     return work
   }

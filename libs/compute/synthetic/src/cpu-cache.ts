@@ -52,6 +52,11 @@ export class CpuCache implements TaskCache {
     this.#insert(job, workingSet)
   }
 
+  /** Ticks that the job has to run here before its set is in; 0: it is, or nothing is known of the job. */
+  ticksToWarm(job: string): number {
+    return this.#warming.get(job) ?? 0
+  }
+
   /** The jobs whose sets are in the cache, newest first. */
   hotJobs(): readonly string[] {
     return this.#hot.map((entry) => entry.job)

@@ -7,18 +7,20 @@ import { runJob } from "./job-run.ts"
 function naive(
   cache: CpuCache,
   job: { readonly name: string; readonly workingSet: number },
-  options: { readonly left: number; readonly budgetTicks: number; readonly warmRate: number },
-): { left: number; ticks: number; warmTicks: number; finished: boolean } {
-  let { left } = options
+  options: { readonly left: number; readonly part: number; readonly budgetTicks: number; readonly warmRate: number; readonly speed: number },
+): { left: number; part: number; ticks: number; warmTicks: number; finished: boolean } {
+  let { left, part } = options
   let warmTicks = 0
   for (let ticks = 1; ticks <= options.budgetTicks; ticks++) {
     const rate = cache.isHot(job.name) ? options.warmRate : 1
     if (rate > 1) warmTicks++
-    left = Math.max(0, left - rate)
+    part += rate * options.speed
+    left = Math.max(0, left - Math.floor(part / 1024))
+    part = left === 0 ? 0 : part % 1024
     cache.ranTick(job.name, job.workingSet)
-    if (left === 0) return { left, ticks, warmTicks, finished: true }
+    if (left === 0) return { left, part, ticks, warmTicks, finished: true }
   }
-  return { left, ticks: options.budgetTicks, warmTicks, finished: false }
+  return { left, part, ticks: options.budgetTicks, warmTicks, finished: false }
 }
 
 const turns = fc.array(fc.record({ job: fc.integer({ min: 0, max: 4 }), budgetTicks: fc.integer({ min: 1, max: 30 }) }), { maxLength: 30 })
@@ -27,24 +29,25 @@ const machine = fc.record({
   warmupTicks: fc.integer({ min: 0, max: 12 }),
   warmRate: fc.integer({ min: 1, max: 4 }),
   workingSets: fc.array(fc.integer({ min: 0, max: 80 }), { minLength: 5, maxLength: 5 }),
+  speed: fc.oneof(fc.constant(1024), fc.integer({ min: 1, max: 1024 })),
   runs: fc.array(fc.integer({ min: 0, max: 120 }), { minLength: 5, maxLength: 5 }),
 })
 
 describe("a job on a CPU", () => {
   it("gets as far in one go as tick by tick, whatever ran there before, and leaves the same cache", () => {
     fc.assert(
-      fc.property(machine, turns, ({ size, warmupTicks, warmRate, workingSets, runs }, schedule) => {
+      fc.property(machine, turns, ({ size, warmupTicks, warmRate, workingSets, runs, speed }, schedule) => {
         const quick = new CpuCache({ size, warmupTicks })
         const slow = new CpuCache({ size, warmupTicks })
-        const left = [...runs]
+        const state = runs.map((run) => ({ left: run, part: 0 }))
         for (const { job, budgetTicks } of schedule) {
           const one = { name: String(job), workingSet: workingSets[job] as number }
-          const options = { left: left[job] as number, budgetTicks, warmRate }
+          const options = { ...(state[job] as { left: number; part: number }), budgetTicks, warmRate, speed }
           for (const cache of [quick, slow]) cache.enter(one.name, one.workingSet)
           const outcome = runJob(quick, one, options)
           expect(outcome).toEqual(naive(slow, one, options))
           expect(quick.hotJobs()).toEqual(slow.hotJobs())
-          left[job] = outcome.left
+          state[job] = { left: outcome.left, part: outcome.part }
         }
       }),
       { numRuns: 200 },
@@ -54,9 +57,9 @@ describe("a job on a CPU", () => {
   it("in two turns gets as far as in one, where nothing else ran between", () => {
     fc.assert(
       fc.property(machine, fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 40 }), (setting, first, second) => {
-        const { size, warmupTicks, warmRate, workingSets, runs } = setting
+        const { size, warmupTicks, warmRate, workingSets, runs, speed } = setting
         const job = { name: "a", workingSet: workingSets[0] as number }
-        const start = { left: runs[0] as number, warmRate }
+        const start = { left: runs[0] as number, warmRate, speed }
         const whole = new CpuCache({ size, warmupTicks })
         const parts = new CpuCache({ size, warmupTicks })
         for (const cache of [whole, parts]) cache.enter(job.name, job.workingSet)
@@ -66,8 +69,8 @@ describe("a job on a CPU", () => {
           expect(once).toEqual(before)
           return
         }
-        const after = runJob(parts, job, { left: before.left, warmRate, budgetTicks: second })
-        expect(once.left).toBe(after.left)
+        const after = runJob(parts, job, { left: before.left, part: before.part, warmRate, speed, budgetTicks: second })
+        expect([once.left, once.part]).toEqual([after.left, after.part])
         expect(once.ticks).toBe(before.ticks + after.ticks)
         expect(once.warmTicks).toBe(before.warmTicks + after.warmTicks)
       }),

@@ -1,8 +1,8 @@
 /** Runs synthetic jobs as tasks of a node: the first implementation of compute/contract's task engine. Arithmetic: job-run.ts. */
-import type { EngineTask, SliceOutcome, TaskEngine, TaskProgress, TaskSlice } from "@backplane/compute-contract/task-engine"
+import { cacheKeyOf, type EngineTask, type SliceOutcome, type TaskEngine, type TaskProgress, type TaskSlice } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
 import { pauseAfter, phaseAt, signalLevel } from "./job-phases.ts"
-import { runJob } from "./job-run.ts"
+import { runJob, UNIT_PARTS } from "./job-run.ts"
 
 export class SyntheticEngine implements TaskEngine {
   readonly #warmRate: number
@@ -17,7 +17,7 @@ export class SyntheticEngine implements TaskEngine {
   }
 
   open(spec: TaskSpec, progress: TaskProgress | null): EngineTask {
-    return new SyntheticTask(spec, progress?.left ?? spec.run, this.#warmRate)
+    return new SyntheticTask(spec, progress ?? { left: spec.run }, this.#warmRate)
   }
 }
 
@@ -26,10 +26,13 @@ class SyntheticTask implements EngineTask {
   readonly #warmRate: number
   /** Work left, units. Only falls. */
   #left: number
+  /** Of the unit in progress, what is done. */
+  #part: number
 
-  constructor(task: TaskSpec, left: number, warmRate: number) {
+  constructor(task: TaskSpec, { left, part = 0 }: TaskProgress, warmRate: number) {
     this.#task = task
     this.#left = left
+    this.#part = part
     this.#warmRate = warmRate
   }
 
@@ -38,13 +41,14 @@ class SyntheticTask implements EngineTask {
   }
 
   run(slice: TaskSlice): SliceOutcome {
-    const outcome = this.#run(slice)
+    const { part, ...outcome } = this.#run(slice)
     this.#left = outcome.left
+    this.#part = part
     return outcome
   }
 
   progress(): TaskProgress {
-    return { left: this.#left }
+    return this.#part === 0 ? { left: this.#left } : { left: this.#left, part: this.#part }
   }
 
   /** A job has nothing to say but that it is done. */
@@ -56,10 +60,10 @@ class SyntheticTask implements EngineTask {
     // Nothing is held.
   }
 
-  #run({ cache, fromTick, budgetTicks }: TaskSlice): SliceOutcome {
-    const { task: name, workingSet, phases, run } = this.#task
-    const job = { name, workingSet }
-    const options = { budgetTicks, warmRate: this.#warmRate }
+  #run({ cache, fromTick, budgetTicks, speed = UNIT_PARTS }: TaskSlice): SliceOutcome & { readonly part: number } {
+    const { workingSet, phases, run } = this.#task
+    const job = { name: cacheKeyOf(this.#task), workingSet }
+    const options = { budgetTicks, warmRate: this.#warmRate, part: this.#part, speed }
     if (phases === undefined) return runJob(cache, job, { left: this.#left, ...options })
     // One phase at most: what comes after it happens at a tick of its own. Units of a tick that are left over are not carried on.
     const { phase, left } = phaseAt(phases, run - this.#left)

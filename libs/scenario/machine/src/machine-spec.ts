@@ -6,6 +6,7 @@
  */
 import { Type, type Static } from "typebox"
 import { GuestSpec } from "./guest-spec.ts"
+import { PowerSpec } from "./power-spec.ts"
 import { PhaseSpec, PHASES_MAX } from "./phase-spec.ts"
 import { TimingSpec } from "./timing-spec.ts"
 import { VMS_MAX, VmSpec } from "./vm-spec.ts"
@@ -16,6 +17,7 @@ const Count = (description: string, minimum = 0, maximum = 1_000_000_000): Retur
 /** CPUs of a machine: bounded by the mask of a task and by the steal token, which must get round within one tick. */
 export const CPUS_MAX = 256
 export const NODES_MAX = 64
+export const THREADS_PER_CORE_MAX = 8
 export const JOBS_MAX = 10_000
 export const TICKS_MAX = 100_000_000
 
@@ -26,6 +28,19 @@ export const JobSpec = Type.Object(
     workingSet: Count("size of the working set, in the units of the cache"),
     affinity: Type.Array(Count("CPU", 0, CPUS_MAX - 1), { maxItems: CPUS_MAX, description: "CPUs that may run it; empty: any" }),
     weight: Type.Optional(Count("share that is due to it under policies that know weights; not given: 100", 1, 10_000)),
+    space: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9_-]+$", description: "address space (VM) that it shares with others" }),
+    ),
+    gang: Type.Optional(
+      Type.Object(
+        {
+          name: Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9_-]+$" }),
+          size: Count("members that had better run together or not at all", 1, CPUS_MAX),
+        },
+        { additionalProperties: false },
+      ),
+    ),
+    stall: Type.Optional(Count("of 1000 cycles that it takes by itself, those in which it waits for memory; not given: 0", 0, 999)),
     restartable: Type.Boolean({ description: "started again from nothing when the node that held it is lost" }),
     arrival: Count("tick at which it is submitted; 0: before the first tick", 0, TICKS_MAX),
     phases: Type.Optional(
@@ -96,6 +111,12 @@ export const MachineSpec = Type.Object(
         nodes: Count("NUMA nodes", 1, NODES_MAX),
         cpus: Count("CPUs in all, spread over the nodes in contiguous blocks", 1, CPUS_MAX),
         framesPerNode: Count("machine frames of each node", 1),
+        threadsPerCore: Type.Optional(
+          Count("SMT: CPUs that share the pipes and the cache of a core, contiguous, on one node; not given: 1", 1, THREADS_PER_CORE_MAX),
+        ),
+        remotePercent: Type.Optional(
+          Count("how long a task waits for memory while it runs on another node than its frames, in percent of at home; not given: 100", 100, 10_000),
+        ),
       },
       { additionalProperties: false },
     ),
@@ -128,6 +149,7 @@ export const MachineSpec = Type.Object(
       { additionalProperties: false },
     ),
     timing: TimingSpec,
+    power: Type.Optional(PowerSpec),
     jobs: Type.Array(JobSpec, { maxItems: JOBS_MAX }),
     vms: Type.Optional(Type.Array(VmSpec, { maxItems: VMS_MAX })),
     arrivals: Type.Optional(ArrivalSpec),

@@ -22,16 +22,18 @@ export const PhaseSpec = Type.Object(
     signal: Type.Optional(Type.String({ ...channel, description: "then it advances the channel, and goes on" })),
     await: Type.Optional(Type.String({ ...channel, description: "then it waits for the channel" })),
     count: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: "of `await`: signals that it waits for; not given: 1" })),
+    spin: Type.Optional(Type.Literal(true, { description: "of `await`: it does not sleep meanwhile, but looks again and again" })),
   },
   { additionalProperties: false },
 )
 export type PhaseSpec = Static<typeof PhaseSpec>
 
 /** What is wrong with a phase, or null. */
-export function phaseProblem({ sleep, yield: gives, signal, await: channel, count }: PhaseSpec): string | null {
+export function phaseProblem({ sleep, yield: gives, signal, await: channel, count, spin }: PhaseSpec): string | null {
   const ends = [sleep, gives, signal, channel].filter((end) => end !== undefined).length
   if (ends !== 1) return "a phase ends with one of sleep, yield, signal and await"
-  return count !== undefined && channel === undefined ? "only await has a count" : null
+  if (channel !== undefined) return null
+  return count !== undefined ? "only await has a count" : spin !== undefined ? "only await has a spin" : null
 }
 
 /** Work of one round of all phases. */

@@ -16,10 +16,12 @@ import {
   type GuestFileReader,
   type GuestSpec,
 } from "./guest-spec.ts"
+import { powerProblem } from "./power-spec.ts"
 import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts"
 import { OSTEP_POLICIES, POLICY_LAYOUTS } from "./policy-layouts.ts"
 import { phaseProblem, type PhaseSpec } from "./phase-spec.ts"
 import { Rejection } from "./rejection.ts"
+import { cpusOfNode } from "./topology.ts"
 import { checkTiming, resolveTiming } from "./timing-presets.ts"
 import { TimingInput } from "./timing-spec.ts"
 import { checkVms, resolveVm } from "./resolve-vms.ts"
@@ -61,6 +63,7 @@ export const MachineInput = Type.Object(
     clock: Type.Optional(Type.Partial(MachineSpec.properties.clock, closed)),
     timing: Type.Optional(TimingInput),
     jobs: Type.Optional(Type.Array(JobInput, { maxItems: 10_000 })),
+    power: Type.Optional(MachineSpec.properties.power),
     draw: Type.Optional(DrawSpec),
     vms: Type.Optional(Type.Array(VmInput, { maxItems: VMS_MAX })),
     arrivals: Type.Optional(ArrivalSpec),
@@ -102,6 +105,7 @@ export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader, 
     },
     clock: { mode: "lock-step", tickCycles: 1_000_000, latencyCycles: 100, cyclesPerSecond: 100_000_000, ...given.clock },
     timing: resolveTiming(given.timing),
+    ...(given.power === undefined ? {} : { power: given.power }),
     jobs: (given.jobs ?? drawn).map((job, index) => resolveJob(job, `jobs[${index}]`, readGuest)),
     ...(given.vms === undefined ? {} : { vms: given.vms.map((vm, index) => resolveVm(vm, `vms[${index}]`, readImage)) }),
     ...(given.arrivals === undefined ? {} : { arrivals: given.arrivals }),
@@ -188,6 +192,7 @@ function checkTogether(spec: MachineSpec): void {
   checkTiming(spec.timing)
   checkSlices(spec)
   checkVms(spec.vms ?? [], spec)
+  checkHardware(spec)
   const { arrivals, clock, schedule } = spec
   if (arrivals !== undefined && arrivals.run.least > arrivals.run.most) throw new Rejection("arrivals.run", "least is above most")
   if (arrivals !== undefined && arrivals.workingSet.least > arrivals.workingSet.most)
@@ -219,6 +224,20 @@ function checkPhases(phases: readonly PhaseSpec[], field: string, { schedule }: 
     const problem = phaseProblem(phase)
     if (problem !== null) throw new Rejection(`${field}[${index}]`, problem)
   }
+}
+
+/** Cores lie on one node whole, and the table of power fits the CPUs. */
+function checkHardware({ topology, power, schedule }: MachineSpec): void {
+  const { threadsPerCore = 1, nodes, cpus } = topology
+  const bounds = Array.from({ length: nodes }, (_, node) => cpusOfNode(topology, node).to)
+  const split = bounds.find((to) => to % threadsPerCore !== 0)
+  if (split !== undefined)
+    throw new Rejection("topology.threadsPerCore", `${cpus} CPUs on ${nodes} nodes leave a core of ${threadsPerCore} in two parts; take a multiple of ${nodes * threadsPerCore} CPUs`)
+  const problem = power === undefined ? null : powerProblem(power, cpus)
+  if (problem !== null) throw new Rejection(problem.field, problem.remedy)
+  const isPlain = threadsPerCore === 1 && power === undefined && (topology.remotePercent ?? 100) === 100
+  if (schedule.compat === "ostep" && !isPlain)
+    throw new Rejection("schedule.compat", "the OSTEP model knows no SMT, no power and no remote memory; leave out threadsPerCore, remotePercent and power, or compat: ostep")
 }
 
 /** What the CPUs of a node may have to execute at one instant is bounded: nothing else happens there meanwhile. */

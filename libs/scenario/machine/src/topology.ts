@@ -18,6 +18,11 @@ export function nodeOfCpu(topology: Topology, cpu: number): number {
   throw new Error("unreachable: every CPU has a node")
 }
 
+/** Number of the core of a CPU: CPUs of one core are contiguous and lie on one node. */
+export function coreOfCpu({ threadsPerCore = 1 }: Topology, cpu: number): number {
+  return Math.floor(cpu / threadsPerCore)
+}
+
 /** Name of a run queue: `all`, or `cpu-<n>`. It is also the index of the scheduler actor that holds it. */
 export type QueueName = string
 

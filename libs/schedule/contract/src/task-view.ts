@@ -24,12 +24,14 @@ export const TaskView = Type.Object(
     }),
     ordinal: Type.Integer({ minimum: 0, description: "order of creation" }),
     node: NodeIndex,
+    home: Type.Optional(Type.Integer({ minimum: 0, maximum: 63, description: "node of its frames; not given: `node`" })),
     affinity: Type.Array(CpuIndex, { maxItems: 256, description: "CPUs that may run it; empty: any" }),
     workingSet: Type.Integer({ minimum: 0 }),
     runtime: Type.Integer({ minimum: 0, description: "ticks run so far" }),
     lastCpu: Type.Union([CpuIndex, Type.Null()], { description: "CPU it ran on last" }),
     warm: Type.Boolean({ description: "its working set is in the cache of lastCpu" }),
     weight: Type.Optional(Type.Integer({ minimum: 1, maximum: WEIGHT_MAX, description: "share that is due to it; not given: 100" })),
+    space: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: "address space (VM) that it shares with others" })),
     gang: Type.Optional(
       Type.Object(
         { name: TaskName, size: Type.Integer({ minimum: 1, maximum: 256, description: "members that run together or not at all" }) },
