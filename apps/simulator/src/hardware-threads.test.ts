@@ -35,7 +35,8 @@ describe("SMT", () => {
 
   it("one address space warms the core once, strangers twice; and sets that fit alone push each other out", () => {
     const cache = { size: 100, warmupTicks: 10, warmRate: 2 }
-    const pair = (space?: string): Job[] => ["a", "b"].map((name) => job(name, 200, { workingSet: 80, stall: 999, ...(space && { space }) }))
+    const pair = (space?: string): Job[] =>
+      ["a", "b"].map((name) => job(name, 200, { workingSet: 80, stall: 999, ...(space && { space }) }))
     const relatives = finishOf({ topology: smt, cache, jobs: pair("vm") })
     const strangers = finishOf({ topology: smt, cache, jobs: pair() })
     expect(relatives["a"]).toBeLessThan(120)
@@ -73,15 +74,56 @@ describe("waiting without sleep", () => {
 
   it("on one CPU a slice spent looking is lost: it is used, and nothing is done", () => {
     const { metrics, result } = measuredRun(
-      resolveMachineSpec({ topology: { cpus: 1 }, cache: PLAIN, schedule: { policy: "rr", sliceTicks: 20 }, jobs: [barrier("a", 2), barrier("b", 2)] }),
+      resolveMachineSpec({
+        topology: { cpus: 1 },
+        cache: PLAIN,
+        schedule: { policy: "rr", sliceTicks: 20 },
+        jobs: [barrier("a", 2), barrier("b", 2)],
+      }),
     )
     expect(metrics.busyShare).toBe(1)
     expect(result.finish).toBeGreaterThan(44)
   })
 
   it("goes on in the tick in which the other says it", () => {
-    const waiter = job("w", 2, { phases: [{ run: 1, await: "gate", spin: true }, { run: 1, yield: true }] })
+    const waiter = job("w", 2, {
+      phases: [
+        { run: 1, await: "gate", spin: true },
+        { run: 1, yield: true },
+      ],
+    })
     const teller = job("t", 25, { phases: [{ run: 25, signal: "gate" }] })
-    expect(finishOf({ topology: { cpus: 2 }, schedule: { policy: "sqms", sliceTicks: 100 }, jobs: [waiter, teller] })).toEqual({ w: 26, t: 25 })
+    expect(finishOf({ topology: { cpus: 2 }, schedule: { policy: "sqms", sliceTicks: 100 }, jobs: [waiter, teller] })).toEqual({
+      w: 26,
+      t: 25,
+    })
+  })
+})
+
+describe("gangs", () => {
+  const member = (vm: string, index: number, rounds: number): Job =>
+    job(`${vm}-${index}`, 11 * rounds, {
+      gang: { name: vm, size: 4 },
+      phases: [
+        { run: 10, signal: `${vm}-gate` },
+        { run: 1, await: `${vm}-gate`, count: 4, spin: true },
+      ],
+    })
+
+  it("start all or none: in every tick all four members run, or none", () => {
+    const { record } = measuredRun(
+      resolveMachineSpec({
+        topology: { cpus: 4 },
+        cache: PLAIN,
+        schedule: { policy: "gang", sliceTicks: 20 },
+        jobs: [...[0, 1, 2, 3].map((index) => member("vm", index, 20)), ...[0, 1, 2, 3].map((index) => job(`hog-${index}`, 200))],
+      }),
+    )
+    const vm = record.tasks.filter(({ name }) => name.startsWith("vm"))
+    const last = Math.min(...vm.map(({ finishTick }) => finishTick ?? 0))
+    for (let tick = 0; tick < last; tick++) {
+      const running = vm.filter(({ stays }) => stays.some((stay) => stay.state === "running" && stay.from <= tick && tick < stay.to))
+      expect([0, 4], `tick ${tick}`).toContain(running.length)
+    }
   })
 })

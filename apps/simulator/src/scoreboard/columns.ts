@@ -3,7 +3,7 @@ import type { Metrics } from "@backplane/schedule-measure/metrics"
 
 export interface Column {
   readonly name: string
-  readonly unit: "ticks" | "cycles" | "percent" | "count" | "ratio" | "per 1000 ticks" | "energy"
+  readonly unit: "ticks" | "cycles" | "percent" | "count" | "ratio" | "per 1000 ticks" | "joules"
   /** null: neither way is better by itself. */
   readonly better: "less" | "more" | null
   /** null: this machine has no such figure. */
@@ -34,7 +34,7 @@ export const COLUMNS: readonly Column[] = [
   { name: "decision-p99", unit: "cycles", better: "less", of: (m) => m.decision.p99 },
   { name: "bypasses", unit: "count", better: "less", of: (m) => m.bypasses },
   { name: "refused", unit: "count", better: "less", of: (m) => Object.values(m.refusals).reduce((sum, count) => sum + count, 0) },
-  { name: "energy", unit: "energy", better: "less", of: (m) => m.energy },
+  { name: "energy", unit: "joules", better: "less", of: (m) => m.energy },
   { name: "messages", unit: "ratio", better: "less", of: (m) => m.messagesPerSlice },
 ]
 

@@ -26,6 +26,7 @@ export function measuredRun(spec: MachineSpec, make?: ActorMaker): MeasuredRun {
     cpus: Array.from({ length: spec.topology.cpus }, (_, cpu) => ({ cpu, node: nodeOfCpu(spec.topology, cpu) })),
     sliceTicks: spec.schedule.sliceTicks,
     tickCycles: spec.clock.tickCycles,
+    cyclesPerSecond: spec.clock.cyclesPerSecond,
     tickAt: (cycles) => ticks.tickAt(virtualTime(cycles)),
     tasks: spec.jobs.map(({ name, weight, affinity }) => ({ name, weight: weight ?? WEIGHT_DEFAULT, affinity })),
   })

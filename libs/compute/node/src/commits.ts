@@ -18,6 +18,7 @@ import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
 type Run = Extract<Decision, { type: "RUN" }>
 type Kick = Extract<Decision, { type: "KICK" }>
+type Idle = Extract<Decision, { type: "IDLE" }>
 type Requeue = Extract<Decision, { type: "REQUEUE" }>
 
 /** Answers kept per queue: a scheduler has few commits on the way at a time. */
@@ -63,7 +64,7 @@ export class Commits {
     this.#streams.seen(commit.queue, commit.seen)
     const stored = this.#storedOf(commit.queue)
     const before = stored.get(commit.commit)
-    const verdicts = before ?? commit.decisions.map((decision) => this.#judge(now, commit.queue, decision, out))
+    const verdicts = before ?? this.#judgeAll(now, commit, out)
     if (before === undefined && commit.decisions.length > 0) {
       stored.set(commit.commit, verdicts)
       if (stored.size > STORED_MAX) stored.delete(stored.keys().next().value as number)
@@ -83,11 +84,32 @@ export class Commits {
     return stored
   }
 
-  #judge(now: VirtualTime, queue: string, decision: Decision, out: Out): Verdict {
-    const verdict = this.#do(now, queue, decision, out)
-    if (verdict !== "OK")
-      out.push(event("verdict-refused", { "backplane.queue": queue, "backplane.verdict": verdict, "backplane.task": decision.task }))
-    return verdict
+  /** The runs of a group are looked at before any of them is done; where one does not hold, none is. */
+  #judgeAll(now: VirtualTime, { queue, decisions }: SchedulerCommit, out: Out): readonly Verdict[] {
+    const aborted = new Set<number>()
+    for (const decision of decisions)
+      if (decision.type === "RUN" && decision.group !== undefined && this.#groupVerdict(now, queue, decision) !== "OK")
+        aborted.add(decision.group)
+    return decisions.map((decision) => {
+      const isAborted = decision.type === "RUN" && decision.group !== undefined && aborted.has(decision.group)
+      const verdict = isAborted ? this.#abortedVerdict(now, queue, decision) : this.#do(now, queue, decision, out)
+      if (verdict !== "OK") {
+        const task = "task" in decision && { "backplane.task": decision.task }
+        out.push(event("verdict-refused", { "backplane.queue": queue, "backplane.verdict": verdict, ...task }))
+      }
+      return verdict
+    })
+  }
+
+  /** A task that would have to be fetched first may not come: it cannot be promised to a group. */
+  #groupVerdict(now: VirtualTime, queue: string, run: Run): Verdict {
+    return run.at === this.#context.node ? this.#verdictOn(now, queue, run) : "UNSUPPORTED"
+  }
+
+  /** The reason of the one that does not hold; of the others only that. */
+  #abortedVerdict(now: VirtualTime, queue: string, run: Run): Verdict {
+    const verdict = this.#groupVerdict(now, queue, run)
+    return verdict === "OK" ? "GROUP_ABORTED" : verdict
   }
 
   #do(now: VirtualTime, queue: string, decision: Decision, out: Out): Verdict {
@@ -98,6 +120,8 @@ export class Commits {
         return this.#kick(now, queue, decision, out)
       case "REQUEUE":
         return this.#requeue(now, queue, decision, out)
+      case "IDLE":
+        return this.#idle(now, queue, decision, out)
       default:
         return unreachable(decision)
     }
@@ -111,28 +135,41 @@ export class Commits {
     return "OK"
   }
 
-  #run(now: VirtualTime, queue: string, run: Run, out: Out): Verdict {
+  #idle(now: VirtualTime, queue: string, { cpu: index, idleSeq, depth }: Idle, out: Out): Verdict {
+    const cpu = this.#dispatcher.cpu(index)
+    if (cpu === undefined || this.#context.queueOf(index) !== queue) return "NOT_OWNED"
+    if (cpu.state.kind !== "idle" || cpu.idleSeq !== idleSeq) return "CPU_BUSY"
+    return this.#dispatcher.sleep(now, cpu, depth, out) ? "OK" : "UNSUPPORTED"
+  }
+
+  /** Whether the decision holds now. Changes nothing. */
+  #verdictOn(now: VirtualTime, queue: string, run: Run): Verdict {
     const cpu = this.#dispatcher.cpu(run.cpu)
     if (cpu === undefined || this.#context.queueOf(run.cpu) !== queue) return "NOT_OWNED"
     if (cpu.hasAnswered(run)) return "OK" // said before, done before
+    if (run.speed !== undefined && !this.#dispatcher.hasSpeed(cpu, run.speed)) return "UNSUPPORTED"
     const mayPreempt = run.preempt === true && cpu.state.kind === "running"
     if ((cpu.state.kind !== "idle" && !mayPreempt) || cpu.idleSeq !== run.idleSeq) return "CPU_BUSY"
     const untilTick = this.#context.ticks.tickAt(run.until as VirtualTime)
     if (untilTick <= this.#context.ticks.tickAt(now)) return "BAD_SLICE"
-    if (run.at !== this.#context.node) {
-      if (run.at >= this.#context.spec.topology.nodes) return "UNKNOWN_TASK"
-      this.#accept(now, cpu, run, out)
-      this.#moves.fetch(now, { cpu, task: run.task, taskSeq: run.taskSeq, from: run.at, untilTick }, out)
-      return "OK"
-    }
+    if (run.at !== this.#context.node) return run.at < this.#context.spec.topology.nodes ? "OK" : "UNKNOWN_TASK"
     const task = this.#tasks.get(run.task)
     if (task === undefined) return "UNKNOWN_TASK"
     if (task.taskSeq !== run.taskSeq) return "STALE_TASK"
     if (task.state !== "waiting") return "NOT_RUNNABLE"
     if (task.queue !== queue) return "NOT_OWNED"
-    if (!mayRunOn(task.spec.affinity, run.cpu)) return "AFFINITY"
+    return mayRunOn(task.spec.affinity, run.cpu) ? "OK" : "AFFINITY"
+  }
+
+  #run(now: VirtualTime, queue: string, run: Run, out: Out): Verdict {
+    const verdict = this.#verdictOn(now, queue, run)
+    const cpu = this.#dispatcher.cpu(run.cpu)
+    if (verdict !== "OK" || cpu === undefined || cpu.hasAnswered(run)) return verdict
+    const untilTick = this.#context.ticks.tickAt(run.until as VirtualTime)
     this.#accept(now, cpu, run, out)
-    this.#dispatcher.dispatch(now, { cpu, task, untilTick }, out)
+    cpu.speedIndex = run.speed ?? 0
+    if (run.at !== this.#context.node) this.#moves.fetch(now, { cpu, task: run.task, taskSeq: run.taskSeq, from: run.at, untilTick }, out)
+    else this.#dispatcher.dispatch(now, { cpu, task: this.#tasks.mustGet(run.task), untilTick }, out)
     return "OK"
   }
 

@@ -45,5 +45,8 @@ function scaled(rate: number): number {
 
 /** What a task is made of on a CPU of this capacity (of 1024), with memory so far away (in percent). */
 export function loadOf(stallPermille: number, where: { readonly capacity: number; readonly memoryPercent: number }): ThreadLoad {
-  return { compute: ((1000 - stallPermille) / 1000) * (FULL_SPEED / where.capacity), stall: (stallPermille / 1000) * (where.memoryPercent / 100) }
+  return {
+    compute: ((1000 - stallPermille) / 1000) * (FULL_SPEED / where.capacity),
+    stall: (stallPermille / 1000) * (where.memoryPercent / 100),
+  }
 }

@@ -3,7 +3,7 @@
  *
  * Invariants: segments do not overlap and grow in time; busy and warm count only settled ticks; `idleSeq` grows with each idle period.
  */
-import { CpuCache } from "@backplane/compute-synthetic/cpu-cache"
+import type { CpuCache } from "@backplane/compute-synthetic/cpu-cache"
 import { assert } from "@backplane/foundation-base/assert"
 import { cacheKeyOf, type SliceOutcome } from "@backplane/compute-contract/task-engine"
 import type { Task } from "./task-table.ts"
@@ -77,6 +77,10 @@ export class Cpu {
   /** Rows of the power table that hold: the speed at which it runs, the depth in which it idles. */
   speedIndex = 0
   idleDepth = 0
+  /** What it was said to draw last. */
+  watts = 0
+  /** Address space of what ran here last. */
+  lastSpace: string | undefined = undefined
 
   /** `cache`: shared by the CPUs of a core. */
   constructor(index: number, cache: CpuCache, works: TaskWorks) {
@@ -98,8 +102,14 @@ export class Cpu {
     this.#answered.runs.add(`${task}/${taskSeq}`)
   }
 
+  /** No working set is in its cache. */
+  get isCold(): boolean {
+    return this.#cache.isEmpty
+  }
+
   becomeIdle(tick: number): void {
     this.state = { kind: "idle", sinceTick: tick }
+    this.idleDepth = 0
     this.idleSeq++
   }
 
@@ -107,6 +117,7 @@ export class Cpu {
   enter(task: Task, slice: { readonly fromTick: number; readonly untilTick: number }, at: Conditions): { readonly endTick: number } {
     assert(this.state.kind === "idle" || this.state.kind === "fetching", "a task enters a CPU that runs nothing")
     this.#sum = { ranTicks: 0, warmTicks: 0 }
+    this.lastSpace = task.spec.space
     this.#cache.enter(cacheKeyOf(task.spec), task.spec.workingSet)
     return this.goOn(task, slice, at)
   }
@@ -119,7 +130,9 @@ export class Cpu {
   ): { readonly endTick: number } {
     assert(untilTick > fromTick, "a slice has at least one tick")
     const { speed, spins } = at
-    const endTick = spins ? untilTick : fromTick + this.#plan(task, { fromTick, budgetTicks: this.#partTicks(task, untilTick - fromTick, at) }, speed)
+    const endTick = spins
+      ? untilTick
+      : fromTick + this.#plan(task, { fromTick, budgetTicks: this.#partTicks(task, untilTick - fromTick, at) }, speed)
     this.state = { kind: "running", task, fromTick, untilTick, endTick, speed, spins }
     return { endTick }
   }

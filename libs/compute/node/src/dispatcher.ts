@@ -7,10 +7,13 @@ import { closeSpan, event, noteSpan, openSpan, timer } from "@backplane/foundati
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
 import type { ChannelLevel, SliceOutcome, SlicePause } from "@backplane/compute-contract/task-engine"
+import { powerKindOf } from "@backplane/scenario-machine/power-spec"
+import type { SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { Cores } from "./cores.ts"
 import type { Cpu, Left } from "./cpu.ts"
 import type { EventStreams } from "./event-streams.ts"
 import type { NodeContext, Out } from "./node-context.ts"
+import { hasDepth, wakeTicksOf, wattsOf } from "./power.ts"
 import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
 /** What others have to do when a task stops running. */
@@ -23,6 +26,9 @@ export interface DispatchHooks {
   readonly onRan: (now: VirtualTime, task: Task, outcome: SliceOutcome, out: Out) => void
   readonly isReached: (awaits: ChannelLevel) => boolean
 }
+
+/** Warm tasks that an idle CPU names. */
+const HOT_MAX = 64
 
 type LeaveReason = "slice" | "preempt" | "kick"
 
@@ -77,9 +83,24 @@ export class Dispatcher {
   #askForWork(now: VirtualTime, cpu: Cpu, out: Out): void {
     const queue = this.#context.queueOf(cpu.index)
     const span = decideSpan(cpu)
+    this.#notePower(cpu, out)
     out.push(openSpan(span, "sched.decide", { "backplane.cpu": cpu.index, "backplane.queue": queue }, { root: true }))
     out.push(timer(idleTimer(cpu.index), this.#context.laterTicks(now, this.#context.spec.schedule.sliceTicks)))
-    this.#streams.add(queue, { type: "CPU_IDLE", cpu: cpu.index, idleSeq: cpu.idleSeq }, span)
+    this.#streams.add(queue, this.idleEvent(cpu), span)
+  }
+
+  /** What a scheduler is told of an idle CPU. */
+  idleEvent(cpu: Cpu): Extract<SchedulerEvent, { type: "CPU_IDLE" }> {
+    const queue = this.#context.queueOf(cpu.index)
+    const isHot = ({ state, queue: own, spec }: Task): boolean => state === "waiting" && own === queue && cpu.isWarmFor(spec)
+    const hot = cpu.isCold ? [] : this.#tasks.all().filter(isHot)
+    return {
+      type: "CPU_IDLE",
+      cpu: cpu.index,
+      idleSeq: cpu.idleSeq,
+      ...(hot.length > 0 && { hot: hot.slice(0, HOT_MAX).map(({ spec }) => spec.task) }),
+      ...(cpu.lastSpace !== undefined && { space: cpu.lastSpace }),
+    }
   }
 
   /** Puts a waiting task that lies here on an idle (or reserved) CPU. */
@@ -95,7 +116,8 @@ export class Dispatcher {
     task.cpu = cpu.index
     task.lastCpu = cpu.index
     if (task.spin !== null && this.#hooks.isReached(task.spin)) task.spin = null
-    const slice = { fromTick: tick, untilTick: Math.max(untilTick, tick + 1) }
+    const waking = wait === 0 ? 0 : wakeTicksOf(this.#context.spec, cpu)
+    const slice = { fromTick: tick + waking, untilTick: Math.max(untilTick, tick + waking + 1) }
     const { endTick } = cpu.enter(task, slice, this.#cores.conditions(cpu, task, task.spin !== null))
     this.dispatches++
     const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.node": this.#context.node }
@@ -109,12 +131,34 @@ export class Dispatcher {
         "backplane.wait": wait,
         "backplane.queued": queued,
         "backplane.length": length,
+        ...(waking > 0 && { "backplane.waking": waking }),
       }),
     )
     if (from !== null && from !== cpu.index) this.#noteMigration(task, { from, to: cpu.index }, out)
     out.push(closeSpan(decideSpan(cpu), { "backplane.task": task.spec.task }), closeSpan(wakeSpan(task.spec.task)))
     this.#endAt(cpu, endTick, out)
+    this.#notePower(cpu, out)
     this.#replanSiblings(now, cpu, out)
+  }
+
+  /** The idle CPU goes to sleep so deep. False: there is no such depth. */
+  sleep(_now: VirtualTime, cpu: Cpu, depth: number, out: Out): boolean {
+    if (!hasDepth(this.#context.spec, cpu, depth)) return false
+    cpu.idleDepth = depth
+    this.#notePower(cpu, out)
+    return true
+  }
+
+  hasSpeed(cpu: Cpu, index: number): boolean {
+    return index < powerKindOf(this.#context.spec.power, cpu.index).speeds.length
+  }
+
+  /** What the CPU draws from now on, where that is another than before. */
+  #notePower(cpu: Cpu, out: Out): void {
+    const watts = wattsOf(this.#context.spec, cpu)
+    if (watts === cpu.watts) return
+    cpu.watts = watts
+    out.push(event("power", { "backplane.cpu": cpu.index, "backplane.node": this.#context.node, "backplane.watts": watts }))
   }
 
   #endAt(cpu: Cpu, endTick: number, out: Out): void {

@@ -233,7 +233,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       }),
       ...cpus.flatMap((cpu): SchedulerEvent[] => {
         if (cpu.state.kind === "running") return [runningOn(cpu.index, cpu.state.task)]
-        return cpu.state.kind === "idle" ? [{ type: "CPU_IDLE", cpu: cpu.index, idleSeq: cpu.idleSeq }] : []
+        return cpu.state.kind === "idle" ? [this.#dispatcher.idleEvent(cpu)] : []
       }),
     ]
   }

@@ -114,7 +114,18 @@ export class TaskTable {
   give(task: Task): TaskToken {
     this.#tasks.delete(task.spec.task)
     const { spec, taskSeq, left, part, spin, runtime, home, lastCpu, migrations, guest } = task
-    return { spec, taskSeq, left, runtime, home, lastCpu, migrations, ...(part && { part }), ...(spin && { spin }), ...(guest && { guest }) }
+    return {
+      spec,
+      taskSeq,
+      left,
+      runtime,
+      home,
+      lastCpu,
+      migrations,
+      ...(part && { part }),
+      ...(spin && { spin }),
+      ...(guest && { guest }),
+    }
   }
 
   isOver(spec: { readonly task: string; readonly attempt: number }): boolean {
@@ -166,7 +177,17 @@ export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: nu
 }
 
 export function taskOfToken(token: TaskToken, queue: QueueName, tick: number): Task {
-  return { ...token, spin: token.spin ?? null, state: "waiting", sleep: null, queue, cpu: null, sinceTick: tick, queuedTick: tick, lastStealId: null }
+  return {
+    ...token,
+    spin: token.spin ?? null,
+    state: "waiting",
+    sleep: null,
+    queue,
+    cpu: null,
+    sinceTick: tick,
+    queuedTick: tick,
+    lastStealId: null,
+  }
 }
 
 /** The frames that are leased for a task: of a guest all of its memory, of a vCPU what it says, of a job its working set. */

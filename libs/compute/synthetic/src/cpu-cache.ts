@@ -57,6 +57,11 @@ export class CpuCache implements TaskCache {
     return this.#warming.get(job) ?? 0
   }
 
+  /** No set is in. */
+  get isEmpty(): boolean {
+    return this.#hot.length === 0
+  }
+
   /** The jobs whose sets are in the cache, newest first. */
   hotJobs(): readonly string[] {
     return this.#hot.map((entry) => entry.job)

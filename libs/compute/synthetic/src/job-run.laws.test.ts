@@ -7,7 +7,13 @@ import { runJob } from "./job-run.ts"
 function naive(
   cache: CpuCache,
   job: { readonly name: string; readonly workingSet: number },
-  options: { readonly left: number; readonly part: number; readonly budgetTicks: number; readonly warmRate: number; readonly speed: number },
+  options: {
+    readonly left: number
+    readonly part: number
+    readonly budgetTicks: number
+    readonly warmRate: number
+    readonly speed: number
+  },
 ): { left: number; part: number; ticks: number; warmTicks: number; finished: boolean } {
   let { left, part } = options
   let warmTicks = 0

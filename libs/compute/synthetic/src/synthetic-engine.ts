@@ -1,5 +1,12 @@
 /** Runs synthetic jobs as tasks of a node: the first implementation of compute/contract's task engine. Arithmetic: job-run.ts. */
-import { cacheKeyOf, type EngineTask, type SliceOutcome, type TaskEngine, type TaskProgress, type TaskSlice } from "@backplane/compute-contract/task-engine"
+import {
+  cacheKeyOf,
+  type EngineTask,
+  type SliceOutcome,
+  type TaskEngine,
+  type TaskProgress,
+  type TaskSlice,
+} from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
 import { pauseAfter, phaseAt, signalLevel } from "./job-phases.ts"
 import { runJob, UNIT_PARTS } from "./job-run.ts"

@@ -29,7 +29,12 @@ export const JobSpec = Type.Object(
     affinity: Type.Array(Count("CPU", 0, CPUS_MAX - 1), { maxItems: CPUS_MAX, description: "CPUs that may run it; empty: any" }),
     weight: Type.Optional(Count("share that is due to it under policies that know weights; not given: 100", 1, 10_000)),
     space: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, pattern: "^[A-Za-z0-9_-]+$", description: "address space (VM) that it shares with others" }),
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        pattern: "^[A-Za-z0-9_-]+$",
+        description: "address space (VM) that it shares with others",
+      }),
     ),
     gang: Type.Optional(
       Type.Object(
@@ -115,7 +120,11 @@ export const MachineSpec = Type.Object(
           Count("SMT: CPUs that share the pipes and the cache of a core, contiguous, on one node; not given: 1", 1, THREADS_PER_CORE_MAX),
         ),
         remotePercent: Type.Optional(
-          Count("how long a task waits for memory while it runs on another node than its frames, in percent of at home; not given: 100", 100, 10_000),
+          Count(
+            "how long a task waits for memory while it runs on another node than its frames, in percent of at home; not given: 100",
+            100,
+            10_000,
+          ),
         ),
       },
       { additionalProperties: false },

@@ -13,7 +13,11 @@ const Watts = Type.Number({ minimum: 0, maximum: 10_000, description: "power of 
 
 export const SpeedSpec = Type.Object(
   {
-    capacity: Type.Integer({ minimum: 1, maximum: CAPACITY_MAX, description: `work in a tick, of ${CAPACITY_MAX} for the fastest CPU at its fastest` }),
+    capacity: Type.Integer({
+      minimum: 1,
+      maximum: CAPACITY_MAX,
+      description: `work in a tick, of ${CAPACITY_MAX} for the fastest CPU at its fastest`,
+    }),
     watts: Watts,
   },
   { additionalProperties: false },
@@ -29,7 +33,10 @@ const closed = { additionalProperties: false } as const
 
 export const PowerKind = Type.Object(
   {
-    cpus: Type.Array(Type.Integer({ minimum: 0, maximum: 255 }), { maxItems: 256, description: "CPUs of this kind; empty: all that no other kind names" }),
+    cpus: Type.Array(Type.Integer({ minimum: 0, maximum: 255 }), {
+      maxItems: 256,
+      description: "CPUs of this kind; empty: all that no other kind names",
+    }),
     speeds: Type.Array(SpeedSpec, { minItems: 1, maxItems: 32, description: "fastest first; who decides nothing runs at the first" }),
     idle: Type.Array(IdleSpec, { minItems: 1, maxItems: 16, description: "shallowest first; who decides nothing idles in the first" }),
   },
@@ -59,10 +66,13 @@ export function powerProblem({ kinds }: PowerSpec, cpus: number): { readonly fie
       if (seen.has(cpu)) return { field: `${field}.cpus`, remedy: `CPU ${cpu} is of two kinds; name it once` }
       seen.add(cpu)
     }
-    if (!isFalling(kind.speeds.map(({ capacity }) => capacity))) return { field: `${field}.speeds`, remedy: "the fastest comes first; sort them by capacity, falling" }
-    if (!isFalling(kind.idle.map(({ watts }) => watts))) return { field: `${field}.idle`, remedy: "the shallowest comes first; sort them by watts, falling" }
+    if (!isFalling(kind.speeds.map(({ capacity }) => capacity)))
+      return { field: `${field}.speeds`, remedy: "the fastest comes first; sort them by capacity, falling" }
+    if (!isFalling(kind.idle.map(({ watts }) => watts)))
+      return { field: `${field}.idle`, remedy: "the shallowest comes first; sort them by watts, falling" }
   }
-  if (kinds.filter(({ cpus: named }) => named.length === 0).length > 1) return { field: "power.kinds", remedy: "one kind at most may leave its CPUs unnamed" }
+  if (kinds.filter(({ cpus: named }) => named.length === 0).length > 1)
+    return { field: "power.kinds", remedy: "one kind at most may leave its CPUs unnamed" }
   return null
 }
 

@@ -232,12 +232,18 @@ function checkHardware({ topology, power, schedule }: MachineSpec): void {
   const bounds = Array.from({ length: nodes }, (_, node) => cpusOfNode(topology, node).to)
   const split = bounds.find((to) => to % threadsPerCore !== 0)
   if (split !== undefined)
-    throw new Rejection("topology.threadsPerCore", `${cpus} CPUs on ${nodes} nodes leave a core of ${threadsPerCore} in two parts; take a multiple of ${nodes * threadsPerCore} CPUs`)
+    throw new Rejection(
+      "topology.threadsPerCore",
+      `${cpus} CPUs on ${nodes} nodes leave a core of ${threadsPerCore} in two parts; take a multiple of ${nodes * threadsPerCore} CPUs`,
+    )
   const problem = power === undefined ? null : powerProblem(power, cpus)
   if (problem !== null) throw new Rejection(problem.field, problem.remedy)
   const isPlain = threadsPerCore === 1 && power === undefined && (topology.remotePercent ?? 100) === 100
   if (schedule.compat === "ostep" && !isPlain)
-    throw new Rejection("schedule.compat", "the OSTEP model knows no SMT, no power and no remote memory; leave out threadsPerCore, remotePercent and power, or compat: ostep")
+    throw new Rejection(
+      "schedule.compat",
+      "the OSTEP model knows no SMT, no power and no remote memory; leave out threadsPerCore, remotePercent and power, or compat: ostep",
+    )
 }
 
 /** What the CPUs of a node may have to execute at one instant is bounded: nothing else happens there meanwhile. */

@@ -65,6 +65,10 @@ export const SchedulerEvent = Type.Union([
       type: Type.Literal("CPU_IDLE"),
       cpu: CpuIndex,
       idleSeq: Type.Integer({ minimum: 1, description: "counts the idle periods of the CPU; stated again while it lasts" }),
+      hot: Type.Optional(
+        Type.Array(TaskName, { maxItems: 64, description: "tasks that wait here in this queue and whose working sets are in its cache" }),
+      ),
+      space: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: "address space of what ran there last" })),
     },
     closed,
   ),
@@ -101,6 +105,15 @@ export const Decision = Type.Union([
       until: Cycles,
       idleSeq: Type.Integer({ minimum: 1, description: "the idle period of the CPU that this answers; of a preemption: the last one" }),
       preempt: Type.Optional(Type.Literal(true, { description: "also where the CPU runs a task: that one waits again" })),
+      group: Type.Optional(
+        Type.Integer({
+          minimum: 1,
+          description: "GANG: the RUNs of a commit with one number are done all or none; their tasks lie on this node",
+        }),
+      ),
+      speed: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: 31, description: "POWER: row of the CPU's table of speeds; not given: 0, the fastest" }),
+      ),
     },
     { ...closed, description: "run the task, which lies on node `at`, on the CPU until virtual time `until`" },
   ),
@@ -111,6 +124,15 @@ export const Decision = Type.Union([
   Type.Object(
     { type: Type.Literal("KICK"), cpu: CpuIndex, task: TaskName },
     { ...closed, description: "take the task off the CPU where it runs: it waits again, and the CPU is idle" },
+  ),
+  Type.Object(
+    {
+      type: Type.Literal("IDLE"),
+      cpu: CpuIndex,
+      idleSeq: Type.Integer({ minimum: 1, description: "the idle period that this is about" }),
+      depth: Type.Integer({ minimum: 0, maximum: 15, description: "row of the CPU's table of idle states; 0: the shallowest" }),
+    },
+    { ...closed, description: "the idle CPU may sleep so deep until it is given a task" },
   ),
 ])
 export type Decision = Static<typeof Decision>
@@ -138,6 +160,8 @@ export const VERDICTS = [
   "AFFINITY",
   "BAD_SLICE",
   "UNKNOWN_TASK",
+  "GROUP_ABORTED",
+  "UNSUPPORTED",
 ] as const
 export type Verdict = (typeof VERDICTS)[number]
 export const SchedulerVerdicts = Type.Object(

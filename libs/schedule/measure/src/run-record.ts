@@ -45,7 +45,7 @@ export interface RunRecord {
   readonly bypasses: number
   /** Messages between nodes and schedulers, and among schedulers. */
   readonly messages: number
-  /** In the units of the machine's power table; null: it has none. */
+  /** Joules; null: the machine has no table of power. */
   readonly energy: number | null
 }
 

@@ -11,6 +11,8 @@ export interface RecorderOptions {
   readonly cpus: readonly RecordedCpu[]
   readonly sliceTicks: number
   readonly tickCycles: number
+  /** Of the machine's clock: what makes watts joules. */
+  readonly cyclesPerSecond: number
   /** Tick in which a time of the machine lies; −1 before the first. */
   readonly tickAt: (cycles: number) => number
   /** What is known beforehand. A task that is not named counts as one of weight 100 that may run anywhere. */
@@ -48,7 +50,9 @@ export class RunRecorder {
   readonly #freeAt = new Map<number, number>()
   #bypasses = 0
   #messages = 0
-  #energy: number | null = null
+  /** Per CPU: what it draws, since which cycle. */
+  readonly #power = new Map<number, { readonly watts: number; readonly since: number }>()
+  #joules = 0
 
   constructor(options: RecorderOptions) {
     this.#options = options
@@ -66,14 +70,12 @@ export class RunRecorder {
     switch (name) {
       case "task-new":
         return this.#onNew(at, tick, told)
-      case "task-ready":
-        return this.#begin(
-          this.#task(told.text("task")),
-          { at, tick },
-          { state: "waiting", from: tick, why: reasonOf(told.text("reason")) },
-        )
+      case "preempt":
+        return this.#onPreempt(told)
       case "task-blocked":
         return this.#begin(this.#task(told.text("task")), { at, tick }, { state: "blocked", from: tick })
+      case "task-woken":
+        return this.#begin(this.#task(told.text("task")), { at, tick }, { state: "waiting", from: tick, why: "wake" })
       case "dispatch":
         return this.#onDispatch(at, tick, told)
       case "slice":
@@ -84,9 +86,19 @@ export class RunRecorder {
         return void this.#bypasses++
       case "verdict-refused":
         return this.#onRefused(told.text("verdict"))
-      case "energy":
-        return void (this.#energy = (this.#energy ?? 0) + told.number("spent"))
+      case "power":
+        return this.#onPower(at, told.number("cpu"), told.number("watts"))
     }
+  }
+
+  #onPower(at: number, cpu: number, watts: number): void {
+    this.#joules += this.#spentBy(at, cpu)
+    this.#power.set(cpu, { watts, since: at })
+  }
+
+  #spentBy(at: number, cpu: number): number {
+    const { watts, since } = this.#power.get(cpu) ?? { watts: 0, since: at }
+    return (watts * Math.max(0, at - since)) / this.#options.cyclesPerSecond
   }
 
   #task(name: string): OpenTask {
@@ -122,7 +134,10 @@ export class RunRecorder {
     const task = this.#task(told.text("task"))
     const cpu = told.number("cpu")
     this.#decisionCycles.push(Math.max(0, at - Math.max(this.#freeAt.get(cpu) ?? 0, task.readyAt)))
-    this.#begin(task, { at, tick }, { state: "running", from: tick, cpu })
+    // A CPU that has to wake first lets the task wait a little longer.
+    const from = tick + told.number("waking")
+    this.#close(task, from, 0)
+    task.open = { state: "running", from, cpu }
   }
 
   /** A run ended; what the task does from here on an event of the same moment may say. */
@@ -137,8 +152,20 @@ export class RunRecorder {
     task.readyAt = at
   }
 
+  /** Why it waits since its run ended: its slice was over, it gave way, or another was preferred. */
+  #onPreempt(told: Told): void {
+    const task = this.#task(told.text("task"))
+    if (task.open?.state === "waiting") task.open = { ...task.open, why: reasonOf(told.text("reason")) }
+  }
+
   #onRefused(verdict: string): void {
     this.#refusals.set(verdict, (this.#refusals.get(verdict) ?? 0) + 1)
+  }
+
+  /** Joules from the last word of each CPU to the first cycle of a tick. */
+  #restTo(endTick: number): number {
+    const end = (endTick + 1) * this.#options.tickCycles
+    return [...this.#power.keys()].reduce((sum, cpu) => sum + this.#spentBy(end, cpu), 0)
   }
 
   /** The record up to `endTick`: stays in progress are cut off there. Tasks that are still open have not finished. */
@@ -161,7 +188,7 @@ export class RunRecorder {
       refusals: Object.fromEntries([...this.#refusals].sort(([a], [b]) => (a < b ? -1 : 1))),
       bypasses: this.#bypasses,
       messages: this.#messages,
-      energy: this.#energy,
+      energy: this.#power.size === 0 ? null : this.#joules + this.#restTo(endTick),
     }
   }
 }

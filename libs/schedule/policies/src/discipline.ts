@@ -5,7 +5,7 @@
  * unknown tasks or old views. Neither knows of messages.
  */
 import type { TaskView } from "@backplane/schedule-contract/task-view"
-import type { ChargeReason, EnqueueReason } from "./queue-policy.ts"
+import type { ChargeReason, EnqueueReason, IdleCpu } from "./queue-policy.ts"
 
 /** One task that the queue knows, and what the discipline (`State`) remembers of it. */
 export interface Account<State> {
@@ -40,6 +40,11 @@ export interface Discipline<State> {
    * Absent: a slice is never cut short.
    */
   preemptGain?(waiting: Account<State>, running: Account<State>, ranTicks: number): number
+  /** As in `QueuePolicy`. */
+  note?(cpu: IdleCpu): void
+  groupOf?(account: Account<State>): string | undefined
+  speedIndex?(account: Account<State>, cpu: number, now: number): number
+  idleDepth?(cpu: number, now: number): number
   /** The task is forgotten while it is not waiting. `wasRunning`: without a charge. */
   close?(account: Account<State>): void
   /** Before anything else at a later tick: for what happens by time alone. */

@@ -6,7 +6,7 @@
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import type { Account, Discipline } from "./discipline.ts"
 import { mayRun } from "./policy.ts"
-import type { ChargeReason, EnqueueReason, QueuePolicy } from "./queue-policy.ts"
+import type { ChargeReason, EnqueueReason, IdleCpu, QueuePolicy } from "./queue-policy.ts"
 import { weightOf } from "./weights.ts"
 
 export class PolicyQueue<State> implements QueuePolicy {
@@ -125,6 +125,25 @@ export class PolicyQueue<State> implements QueuePolicy {
     this.#leaveCpu(account)
     this.#discipline.charge(account, ranTicks, why, now)
     if (why === "dead") this.#forget(account)
+  }
+
+  note(cpu: IdleCpu): void {
+    this.#discipline.note?.(cpu)
+  }
+
+  groupOf(task: string): string | undefined {
+    const account = this.#accounts.get(task)
+    return account === undefined ? undefined : this.#discipline.groupOf?.(account)
+  }
+
+  speedIndex(task: string, cpu: number, now: number): number {
+    const account = this.#accounts.get(task)
+    return account === undefined ? 0 : (this.#discipline.speedIndex?.(account, cpu, now) ?? 0)
+  }
+
+  idleDepth(cpu: number, now: number): number {
+    this.#advance(now)
+    return this.#discipline.idleDepth?.(cpu, now) ?? 0
   }
 
   sliceTicks(task: string): number {

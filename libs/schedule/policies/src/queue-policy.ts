@@ -46,6 +46,23 @@ export interface QueuePolicy {
   preempts?(task: string, now: number): number | undefined
   /** How long the picked task may run; at least 1. */
   sliceTicks(task: string): number
+  /** What nodes say of an idle CPU, before it is offered. */
+  note?(cpu: IdleCpu): void
+  /** Tasks picked in one instant whose group is the same start all or none. Absent, undefined: by itself. */
+  groupOf?(task: string): string | undefined
+  /** Row of the CPU's table of speeds for the picked task. Absent: the fastest. */
+  speedIndex?(task: string, cpu: number, now: number): number
+  /** Row of the table of idle states for a CPU that gets nothing. Absent: the shallowest. */
+  idleDepth?(cpu: number, now: number): number
+}
+
+/** An idle CPU, as far as a policy may care. */
+export interface IdleCpu {
+  readonly cpu: number
+  /** Waiting tasks whose working sets are in its cache. */
+  readonly hot: readonly string[]
+  /** Address space of what ran there last; null: none, or not known. */
+  readonly space: string | null
 }
 
 /** A policy by name: how to make an instance, and what an owner must know beforehand. */

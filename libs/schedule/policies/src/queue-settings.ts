@@ -1,4 +1,6 @@
 /** What an instance of a policy is made with. */
+import { CAPACITY_MAX, type PowerSpec } from "@backplane/scenario-machine/power-spec"
+
 export interface CpuPlace {
   readonly cpu: number
   readonly node: number
@@ -16,11 +18,13 @@ export interface QueueSettings {
   readonly cpus: readonly number[]
   /** Time slice of the machine; at least 1. */
   readonly sliceTicks: number
+  /** What CPUs draw, and how fast they may run; absent: all alike, at one speed, at no cost. */
+  readonly power?: PowerSpec
   /** Where the CPUs lie; a CPU that is not named lies on node 0, alone on its core, at full capacity. */
   readonly places?: readonly CpuPlace[]
 }
 
-export const CAPACITY_MAX = 1024
+export { CAPACITY_MAX }
 
 export function placeOf({ places }: QueueSettings, cpu: number): CpuPlace {
   return places?.find((place) => place.cpu === cpu) ?? { cpu, node: 0, core: cpu, capacity: CAPACITY_MAX }

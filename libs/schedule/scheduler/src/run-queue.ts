@@ -4,7 +4,7 @@
  * Invariants: a task is here once; a newer view of it replaces the older one; nothing is handed to the policy before the first tick.
  */
 import type { TaskView } from "@backplane/schedule-contract/task-view"
-import type { ChargeReason, EnqueueReason, QueuePolicy } from "@backplane/schedule-policies/queue-policy"
+import type { ChargeReason, EnqueueReason, IdleCpu, QueuePolicy } from "@backplane/schedule-policies/queue-policy"
 
 export class RunQueue {
   /** Anew with each policy. */
@@ -80,6 +80,22 @@ export class RunQueue {
 
   sliceTicks(task: string): number {
     return this.#policy.sliceTicks(task)
+  }
+
+  note(cpu: IdleCpu): void {
+    this.#policy.note?.(cpu)
+  }
+
+  groupOf(task: string): string | undefined {
+    return this.#policy.groupOf?.(task)
+  }
+
+  speedIndex(task: string, cpu: number, tick: number): number {
+    return this.#policy.speedIndex?.(task, cpu, tick) ?? 0
+  }
+
+  idleDepth(cpu: number, tick: number): number {
+    return this.#policy.idleDepth?.(cpu, tick) ?? 0
   }
 
   give(thiefCpu: number, tick: number): TaskView | undefined {

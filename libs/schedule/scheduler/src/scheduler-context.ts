@@ -4,7 +4,7 @@ import type { Effect } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { POLICY_NAMES, TICKS_MAX, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
-import { cpusOfQueue, nodeOfCpu, queuesOf, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { coreOfCpu, cpusOfQueue, nodeOfCpu, queuesOf, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
 import type { SchedulerFailure } from "@backplane/schedule-contract/failure-messages"
 import type {
   NodeUp,
@@ -15,7 +15,7 @@ import type {
 } from "@backplane/schedule-contract/scheduler-messages"
 import type { OfferAnswer, OfferAsk, StealAsk, StealDone, StealNone, StealToken } from "@backplane/schedule-contract/steal-messages"
 import type { QueuePolicy, QueuePolicyKind } from "@backplane/schedule-policies/queue-policy"
-import { CAPACITY_MAX } from "@backplane/schedule-policies/queue-settings"
+import { CAPACITY_MAX, powerKindOf } from "@backplane/scenario-machine/power-spec"
 import { QUEUE_POLICY } from "@backplane/schedule-policies/queue-policies"
 
 export type SchedulerHears =
@@ -56,9 +56,15 @@ export class SchedulerContext {
 
   /** An empty queue under the policy of the day. */
   newQueue(): QueuePolicy {
-    const { topology, schedule, seed } = this.spec
-    const places = this.cpus.map((cpu) => ({ cpu, node: nodeOfCpu(topology, cpu), core: cpu, capacity: CAPACITY_MAX }))
-    return this.policy.create({ seed, queue: this.queue, cpus: this.cpus, sliceTicks: schedule.sliceTicks, places })
+    const { topology, schedule, seed, power } = this.spec
+    const places = this.cpus.map((cpu) => ({
+      cpu,
+      node: nodeOfCpu(topology, cpu),
+      core: coreOfCpu(topology, cpu),
+      capacity: powerKindOf(power, cpu).speeds[0]?.capacity ?? CAPACITY_MAX,
+    }))
+    const settings = { seed, queue: this.queue, cpus: this.cpus, sliceTicks: schedule.sliceTicks, places }
+    return this.policy.create(power === undefined ? settings : { ...settings, power })
   }
 
   /** The looks of all CPUs take turns, before CPUs are assigned. */

@@ -16,6 +16,7 @@ import { chooseStealing } from "./choose-stealing.ts"
 import { CpuClaims, type Run } from "./cpu-claims.ts"
 import { CpuOrder } from "./cpu-order.ts"
 import { Giving } from "./giving.ts"
+import { groupNumbers, type Pick } from "./grouping.ts"
 import { HANDOVER_TIMER } from "./handovers.ts"
 import { NO_STEALING } from "./no-stealing.ts"
 import { ATTACH_SPAN, NodeLinks, pickSpan } from "./node-links.ts"
@@ -58,6 +59,10 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #deciding = false
   /** Tasks that woke in this instant: a busy CPU may have to give way to them. */
   #woken: string[] = []
+  /** Groups numbered so far. */
+  #groups = 0
+  /** The depth that an idle CPU was told last. */
+  readonly #sleeps = new Map<number, { readonly idleSeq: number; readonly depth: number }>()
 
   constructor({ spec, queue, generation }: SchedulerConfig) {
     this.#context = new SchedulerContext(spec, queue, generation)
@@ -224,6 +229,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
         return this.#queue.remove(event.task, event.taskSeq)
       case "CPU_IDLE": {
         const { again, unused } = this.#claims.onIdle(event.cpu, event.idleSeq)
+        this.#queue.note({ cpu: event.cpu, hot: event.hot ?? [], space: event.space ?? null })
         if (again !== undefined) this.#links.decide(nodeOfCpu(this.#context.spec.topology, event.cpu), again)
         return this.#putBack(now, ...unused)
       }
@@ -278,7 +284,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #onRefusedRun(now: VirtualTime, run: Run, verdict: Verdict): void {
     const task = this.#claims.refused(run)
     if (task === null) return
-    if (verdict === "CPU_BUSY" || verdict === "BAD_SLICE") this.#putBack(now, task)
+    if (verdict === "CPU_BUSY" || verdict === "BAD_SLICE" || verdict === "GROUP_ABORTED") this.#putBack(now, task)
     else if (this.#queue.find(run.task) === undefined) this.#queue.forget(run.task)
     if (verdict !== "CPU_BUSY" && run.preempt !== true) this.#claims.setIdle(run.cpu)
   }
@@ -297,13 +303,30 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     const tick = this.#tick(now)
     const idle = this.#order.of(this.#claims.idleCpus(), tick)
     if (idle.length > 0) this.#queue.offer(idle, tick)
-    for (const cpu of idle) {
+    const picks = idle.flatMap((cpu): Pick[] => {
       const task = this.#queue.pick(cpu, tick)
-      if (task !== undefined) this.#run(now, { cpu, task })
-    }
+      return task === undefined ? [] : [{ cpu, task }]
+    })
+    const nodeOf = (cpu: number): number => nodeOfCpu(this.#context.spec.topology, cpu)
+    const groups = groupNumbers(picks, { groupOf: (task) => this.#queue.groupOf(task), nodeOf, first: this.#groups + 1 })
+    this.#groups = Math.max(this.#groups, ...groups.values())
+    for (const pick of picks) this.#run(now, { ...pick, group: groups.get(pick) })
     this.#preemptForWoken(now, tick)
+    this.#putToSleep(tick)
     this.#links.flush(out)
     this.#stealing.afterDecide(now, this.#claims.idleCpus(), out)
+  }
+
+  /** What idles may do so as deep as the policy says. */
+  #putToSleep(tick: number): void {
+    for (const cpu of this.#claims.idleCpus()) {
+      const depth = this.#queue.idleDepth(cpu, tick)
+      const idleSeq = this.#claims.idleSeq(cpu)
+      const said = this.#sleeps.get(cpu)
+      if (depth === (said?.idleSeq === idleSeq ? said.depth : 0)) continue
+      this.#sleeps.set(cpu, { idleSeq, depth })
+      this.#links.decide(nodeOfCpu(this.#context.spec.topology, cpu), { type: "IDLE", cpu, idleSeq, depth })
+    }
   }
 
   /** Who woke and still waits may be worth more than what a CPU runs. */
@@ -318,7 +341,8 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     }
   }
 
-  #run(now: VirtualTime, { cpu, task, preempt }: { readonly cpu: number; readonly task: TaskView; readonly preempt?: true }): void {
+  #run(now: VirtualTime, { cpu, task, preempt, group }: Pick & { readonly preempt?: true; readonly group?: number | undefined }): void {
+    const speed = this.#queue.speedIndex(task.task, cpu, this.#tick(now))
     const run: Run = {
       type: "RUN",
       cpu,
@@ -328,6 +352,8 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       until: this.#context.sliceEnd(now, this.#queue.sliceTicks(task.task)),
       idleSeq: this.#claims.idleSeq(cpu),
       ...(preempt && { preempt }),
+      ...(group !== undefined && { group }),
+      ...(speed > 0 && { speed }),
     }
     this.#claims.sent(run, task)
     this.#links.decide(nodeOfCpu(this.#context.spec.topology, cpu), run)

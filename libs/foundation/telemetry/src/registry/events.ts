@@ -36,6 +36,7 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
       length: "tasks left in the run queue",
       wait: "ticks the CPU waited for the decision",
       queued: "ticks the task stood in the run queue",
+      waking: "ticks the CPU takes to wake before it does any work",
     },
     metrics: [
       count("backplane_dispatches_total"),
@@ -58,6 +59,11 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     meaning: "a task was taken off a CPU before it was done",
     fields: { ...WHERE, ...TASK, ...WHY },
     metrics: [count("backplane_preemptions_total")],
+  },
+  power: {
+    meaning: "a CPU draws another power from now on",
+    fields: { ...WHERE, watts: "by the machine's table" },
+    metrics: [{ metric: "backplane_cpu_watts", op: "set", field: "watts" }],
   },
   idle: { meaning: "a CPU ran out of work", fields: { ...WHERE }, metrics: [count("backplane_idles_total")] },
   migrate: {

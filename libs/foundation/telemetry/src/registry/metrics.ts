@@ -31,6 +31,12 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     meaning: "tasks taken off a CPU before they were done",
     labels: ["machine", "node", "cpu", "reason"],
   },
+  backplane_cpu_watts: {
+    type: "gauge",
+    unit: "{watt}",
+    meaning: "what a CPU draws, by the machine's table of power",
+    labels: ["machine", "node", "cpu"],
+  },
   backplane_idles_total: { type: "counter", unit: "{idle}", meaning: "times a CPU ran out of work", labels: ["machine", "node", "cpu"] },
   backplane_migrations_total: {
     type: "counter",

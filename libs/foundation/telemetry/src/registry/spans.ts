@@ -50,6 +50,8 @@ export const ATTRIBUTES: Readonly<Record<string, AttributeEntry>> = {
   "backplane.queue": { unit: "", meaning: "run queue by name" },
   "backplane.length": { unit: "{task}", meaning: "tasks in the run queue that the decision saw" },
   "backplane.wait": { unit: "{tick}", meaning: "how long the CPU waited for the decision" },
+  "backplane.waking": { unit: "{tick}", meaning: "how long the CPU wakes before the task's first work" },
+  "backplane.watts": { unit: "{watt}", meaning: "what the CPU draws from now on" },
   "backplane.queued": { unit: "{tick}", meaning: "how long the task stood in the run queue" },
   "backplane.ran": { unit: "{tick}", meaning: "how long the slice was as run" },
   "backplane.warm": { unit: "{tick}", meaning: "how much of the slice ran at the warm rate" },

@@ -109,6 +109,11 @@ class GangDiscipline implements Discipline<GangState> {
     return planned?.place === "waiting" ? planned : undefined
   }
 
+  /** The machine is to put all of them on, or none. */
+  groupOf({ view }: GangAccount): string | undefined {
+    return view.gang !== undefined && this.#gangs.has(view.gang.name) ? view.gang.name : undefined
+  }
+
   /** Only those without a gang: a gang is not torn apart. */
   give(thiefCpu: number): GangAccount | undefined {
     return this.#list.find(({ view }) => view.gang === undefined && mayRun(view, thiefCpu))

@@ -10,7 +10,7 @@ export const NUMA_PASSES_MAX = 8
 
 /** Its cache and memory are here; its memory is on this node; all is far. */
 function misfitOn(settings: QueueSettings): (view: TaskView, cpu: number) => number {
-  return ({ node, lastCpu }, cpu) => (placeOf(settings, cpu).node !== node ? 2 : lastCpu === cpu ? 0 : 1)
+  return ({ node, home, lastCpu }, cpu) => (placeOf(settings, cpu).node !== (home ?? node) ? 2 : lastCpu === cpu ? 0 : 1)
 }
 
 export const numa: QueuePolicyKind = {
