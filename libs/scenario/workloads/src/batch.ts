@@ -87,8 +87,13 @@ export const numaBound: Workload = {
   question: "large working sets on four nodes: who stays near its memory?",
   columns: ["makespan", "local", "migrations-node", "warm"],
   draw: (random) => ({
-    topology: { nodes: 4, cpus: 8 },
+    topology: { nodes: 4, cpus: 8, remotePercent: 200 },
     cache: { size: 100, warmupTicks: 10, warmRate: 2 },
-    jobs: times(24, (index) => ({ name: `t${index}`, run: random.between(60, 240), workingSet: random.between(20, 60) })),
+    jobs: times(24, (index) => ({
+      name: `t${index}`,
+      run: random.between(60, 240),
+      workingSet: random.between(20, 60),
+      stall: random.between(300, 800),
+    })),
   }),
 }

@@ -1,5 +1,6 @@
 /** Tasks that answer: short beside long, and those that wait for each other's word. */
 import type { Random } from "@backplane/foundation-base/random"
+import { rounds } from "./parallel.ts"
 import { PLAIN_CACHE, times, type DrawnJob, type Workload } from "./workload.ts"
 
 const REQUESTS = 240
@@ -37,4 +38,35 @@ export function poissonArrivals(random: Random, { count, meanGap }: { readonly c
     at += -meanGap * Math.log(1 - random.unit())
     return Math.floor(at)
   })
+}
+
+/** After schbench (Chris Mason): messengers wake workers, which do a little and wait for the next word. */
+export const wakeUp: Workload = {
+  name: "wake-up",
+  question: "messengers wake workers on CPUs full of hogs: how long from awake to running?",
+  focus: "worker",
+  columns: ["wake-p50", "wake-p99", "wake-p999", "response-p99"],
+  draw: (random) => {
+    const count = 15
+    const workers = 5
+    return {
+      topology: { cpus: 4 },
+      cache: PLAIN_CACHE,
+      jobs: [
+        ...times(2, (messenger) => [
+          rounds(`messenger-${messenger}`, count, [
+            ...times(workers, (worker) => ({ run: 1, signal: `m${messenger}-${worker}` })),
+            { run: 1, sleep: random.between(10, 30) },
+          ]),
+          ...times(workers, (worker) =>
+            rounds(`worker-${messenger}-${worker}`, count, [
+              { run: 1, await: `m${messenger}-${worker}` },
+              { run: random.between(1, 4), signal: `done-${messenger}` },
+            ]),
+          ),
+        ]).flat(),
+        ...times(6, (index): DrawnJob => ({ name: `hog-${index}`, run: random.between(250, 350), workingSet: 0 })),
+      ],
+    }
+  },
 }

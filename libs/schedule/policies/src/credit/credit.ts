@@ -30,7 +30,8 @@ export class CreditDiscipline implements Discipline<CreditState> {
   readonly #sliceTicks: number
   readonly #cpus: number
   readonly #lists = new LevelLists<CreditAccount>(OVER + 1)
-  #periods = 0
+  /** Tick up to which credits have been given out. */
+  #givenTo = 0
 
   constructor({ sliceTicks, cpus }: QueueSettings) {
     this.#sliceTicks = sliceTicks
@@ -78,20 +79,19 @@ export class CreditDiscipline implements Discipline<CreditState> {
     return this.#sliceTicks
   }
 
-  /** Once a slice the credits for all CPUs' time are given out by weight. */
+  /** Credits for the time of all CPUs are given out as it passes, by weight: at every choice it is known who has had his share. */
   advance(now: number, accounts: ReadonlyMap<string, CreditAccount>): void {
-    const periods = Math.floor(now / this.#sliceTicks)
-    if (periods <= this.#periods) return
-    const passed = periods - this.#periods
-    this.#periods = periods
+    const passed = Math.max(0, now - this.#givenTo)
+    this.#givenTo = now
     const active = [...accounts.values()].filter(({ state }) => state.isActive)
     const weights = active.reduce((sum, { view }) => sum + weightOf(view), 0)
     const purse = this.#sliceTicks * CREDITS_PER_TICK
     for (const { state, view, place } of active) {
-      // A run that is not over has not been paid for: its slice of credits is not above the purse.
-      const most = place === "running" ? 2 * purse : purse
-      state.credits = Math.min(most, state.credits + Math.floor((passed * this.#cpus * purse * weightOf(view)) / weights))
-      if (state.credits === purse && place === "between") state.isActive = false
+      state.credits += Math.floor((passed * this.#cpus * CREDITS_PER_TICK * weightOf(view)) / weights)
+      // Only who sleeps loses what does not fit into the purse: who waits is owed it.
+      if (place !== "between" || state.credits < purse) continue
+      state.credits = purse
+      state.isActive = false
     }
     this.#reorder()
   }

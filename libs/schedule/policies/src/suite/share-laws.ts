@@ -30,7 +30,7 @@ export function gainByComingAndGoing(kind: QueuePolicyKind, random: Random, tick
   return fate.ranTicks <= due + 3 * sliceTicks ? null : `it ran ${fate.ranTicks} ticks where ${due} were due, with a slice of ${sliceTicks}`
 }
 
-/** A thief that stops a tick before its slice ends gets its share, a slice overdrawn, and a slice of the period in progress at most. */
+/** A thief that stops a tick before its slice ends gets its share and a slice overdrawn at most. */
 export function gainOfThief(kind: QueuePolicyKind, random: Random, ticks: number): string | null {
   const sliceTicks = random.between(2, 12)
   const weight = random.pick([50, 100, 200])
@@ -42,7 +42,7 @@ export function gainOfThief(kind: QueuePolicyKind, random: Random, ticks: number
   const { ran } = shareAmong(kind, [...others, { name: "thief", weight: 100, arrivalTick: 0, affinity: [], bursts }], { ticks, sliceTicks })
   const share = (100 / (100 + weight * others.length)) * ticks
   const got = ran.at(-1) ?? 0
-  return got <= share + 2 * sliceTicks ? null : `the thief ran ${got} ticks where its share is ${share}, with a slice of ${sliceTicks}`
+  return got <= share + sliceTicks ? null : `the thief ran ${got} ticks where its share is ${share}, with a slice of ${sliceTicks}`
 }
 
 /** A task that comes late, and one that slept long, get their share from then on and hardly more: nothing is saved up by being away. */
