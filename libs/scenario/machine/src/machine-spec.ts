@@ -84,6 +84,7 @@ export const POLICY_NAMES = [
   "rr",
   "o1",
   "cfs",
+  "cfs-domains",
   "bfs",
   "eevdf",
   "mlfq",

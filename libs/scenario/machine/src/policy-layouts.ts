@@ -13,6 +13,7 @@ export const POLICY_LAYOUTS: Readonly<Record<PolicyName, QueueLayout>> = {
   rr: "all",
   o1: "cpu",
   cfs: "cpu",
+  "cfs-domains": "cpu",
   bfs: "all",
   eevdf: "cpu",
   mlfq: "all",

@@ -11,6 +11,7 @@ export const POLICY_SUMMARIES: Readonly<Record<PolicyName, string>> = {
   rr: "one queue; each task in turn for a slice",
   o1: "one queue a CPU; active and expired arrays, choice in constant time",
   cfs: "one queue a CPU; the task with the least virtual runtime, by weight",
+  "cfs-domains": "cfs; an idle CPU takes work from near by, by scheduling domains as in Linux",
   bfs: "one queue for all CPUs; earliest virtual deadline first",
   eevdf: "one queue a CPU; of those owed time, the one whose slice is due first",
   mlfq: "one queue of four levels; who uses its allotment goes down, all come up again",

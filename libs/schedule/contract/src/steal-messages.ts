@@ -40,6 +40,7 @@ export const OfferAnswer = Type.Object(
     round: Sequence,
     queue: QueueName,
     waiting: Type.Integer({ minimum: 0 }),
+    load: Type.Optional(Type.Integer({ minimum: 0, description: "weights of the tasks that wait and run here" })),
     offer: Type.Union([TaskView, Type.Null()], { description: "the waiting task that loses least by moving" }),
   },
   { ...closed, description: "scheduler (asked) → scheduler (idle): how many wait here, and the task that I would give" },

@@ -14,6 +14,8 @@ export type StealStrategy =
   | "peek"
   /** At once when idle: asks all, takes the best offer. */
   | "offers"
+  /** As offers, but nearest first, by scheduling domains. */
+  | "domains"
 
 export interface Policy {
   readonly name: string

@@ -3,7 +3,7 @@ import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machi
 import { POLICY_LAYOUTS } from "@backplane/scenario-machine/policy-layouts"
 import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
 import { bfs } from "./bfs/bfs.ts"
-import { cfs } from "./cfs/cfs.ts"
+import { cfs, cfsDomains } from "./cfs/cfs.ts"
 import { ClassicQueue } from "./classic/classic-queue.ts"
 import { credit } from "./credit/credit.ts"
 import { eas } from "./eas/eas.ts"
@@ -43,6 +43,7 @@ export const QUEUE_POLICY: Readonly<Record<PolicyName, QueuePolicyKind>> = {
   rr,
   o1,
   cfs,
+  "cfs-domains": cfsDomains,
   bfs,
   eevdf,
   mlfq,

@@ -13,6 +13,7 @@ export function chooseStealing(context: SchedulerContext, host: StealHost): Stea
     case "peek":
       return new PeekStealing(context, host)
     case "offers":
+    case "domains":
       return new OfferStealing(context, host)
     default:
       return NO_STEALING

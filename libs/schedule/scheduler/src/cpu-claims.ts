@@ -112,6 +112,11 @@ export class CpuClaims {
     return [...this.#cpus].flatMap(([cpu, { sent }]) => (cpus.has(cpu) ? sent.map(({ run }) => run) : []))
   }
 
+  /** What the CPUs were last told to run, as far as they have said nothing else since. */
+  given(): readonly TaskView[] {
+    return [...this.#cpus.values()].flatMap(({ sent }) => tasksOf(sent))
+  }
+
   /** Tasks of the decisions on their way. */
   onTheirWay(): readonly string[] {
     return [...this.#cpus.values()].flatMap(({ sent }) => sent.map(({ task }) => task.task))

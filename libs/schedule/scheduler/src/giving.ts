@@ -8,7 +8,8 @@ import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { schedulerActor } from "@backplane/scenario-machine/topology"
 import type { Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import type { OfferAsk, StealAsk } from "@backplane/schedule-contract/steal-messages"
-import type { TaskView } from "@backplane/schedule-contract/task-view"
+import { WEIGHT_DEFAULT, type TaskView } from "@backplane/schedule-contract/task-view"
+import { mayRun } from "@backplane/schedule-policies/policy"
 import { Handovers, type Handover, type PlacedHandover } from "./handovers.ts"
 import type { NodeLinks } from "./node-links.ts"
 import type { RunQueue } from "./run-queue.ts"
@@ -24,13 +25,23 @@ export class Giving {
   readonly #handovers: Handovers
   /** stealId → what was given, or null where there was nothing. I5: one answer a question. */
   readonly #answered = new Map<string, PlacedHandover | null>()
+  readonly #running: () => readonly TaskView[]
+  /** Thieves for whom there was nothing: idle since, and last heard of. */
+  readonly #askers = new Map<string, { readonly cpu: number; readonly since: VirtualTime; readonly heardAt: VirtualTime }>()
   /** Tasks handed to idle CPUs unasked. */
   #handedOn = 0
 
-  constructor(parts: { readonly context: SchedulerContext; readonly queue: RunQueue; readonly links: NodeLinks }) {
+  constructor(parts: {
+    readonly context: SchedulerContext
+    readonly queue: RunQueue
+    readonly links: NodeLinks
+    /** What the CPUs of this queue run. */
+    readonly running: () => readonly TaskView[]
+  }) {
     this.#context = parts.context
     this.#queue = parts.queue
     this.#links = parts.links
+    this.#running = parts.running
     this.#handovers = new Handovers(parts.context)
   }
 
@@ -75,7 +86,27 @@ export class Giving {
     const { epoch, queue, ticks } = this.#context
     const offer = this.#queue.give(ask.cpu, ticks.tickAt(now)) ?? null
     const waiting = this.#queue.length
-    out.push(send(schedulerActor(ask.thief), { kind: "OfferAnswer", epoch, round: ask.round, queue, waiting, offer }))
+    const load = [...this.#queue.waiting, ...this.#running()].reduce((sum, { weight = WEIGHT_DEFAULT }) => sum + weight, 0)
+    this.#noteAsker(now, ask, offer !== null)
+    out.push(send(schedulerActor(ask.thief), { kind: "OfferAnswer", epoch, round: ask.round, queue, waiting, load, offer }))
+  }
+
+  #noteAsker(now: VirtualTime, { thief, cpu }: OfferAsk, isServed: boolean): void {
+    const since = this.#askers.get(thief)?.since ?? now
+    if (isServed) this.#askers.delete(thief)
+    else this.#askers.set(thief, { cpu, since, heardAt: now })
+  }
+
+  /** Of the CPUs that have asked for work lately in vain and may run the task, the one that has been idle longest. It is not named again. */
+  takeAsker(now: VirtualTime, task: TaskView): number | undefined {
+    const lately = this.#context.peekInterval + 1
+    const fresh = [...this.#askers].filter(([, { cpu, heardAt }]) => this.#context.laterTicks(heardAt, lately) >= now && mayRun(task, cpu))
+    const since = Math.min(...fresh.map(([, asker]) => asker.since))
+    const longest = fresh.filter(([, asker]) => asker.since === since).sort(([, a], [, b]) => a.cpu - b.cpu)
+    // Of equals not all take the same: other schedulers have the same list.
+    const [queue, asker] = longest[(this.#context.cpus[0] ?? 0) % Math.max(1, longest.length)] ?? []
+    if (queue !== undefined) this.#askers.delete(queue)
+    return asker?.cpu
   }
 
   /** Done: the thief has been told. Refused: the claim was void, and the thief is told that there is nothing. */
@@ -99,6 +130,7 @@ export class Giving {
   /** Another policy has begun. */
   forgetAll(): void {
     this.#answered.clear()
+    this.#askers.clear()
     this.#handovers.forget()
   }
 

@@ -6,6 +6,8 @@ import { cancel, send, timer } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { OfferAnswer } from "@backplane/schedule-contract/steal-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
+import { nodeOfCpu } from "@backplane/scenario-machine/topology"
+import { domainsOf, ringHops, victimFor } from "@backplane/schedule-policies/domains/domains"
 import { compareLoss, lossClass } from "@backplane/schedule-policies/mqms-warm/mqms-warm"
 import type { Out, SchedulerContext } from "./scheduler-context.ts"
 import { STEAL_RETRY_TIMER, StealRequest } from "./steal-request.ts"
@@ -27,6 +29,8 @@ export class OfferStealing implements Stealing {
   #round = 0
   /** Answers of the open round; null: no round is open. */
   #answers: Map<string, OfferAnswer> | null = null
+  /** All answers of the round that is being decided. */
+  #heard: readonly OfferAnswer[] = []
   #roundsLeft = 0
   #idleCpu: number | null = null
 
@@ -81,13 +85,29 @@ export class OfferStealing implements Stealing {
 
   #choose(now: VirtualTime, out: Out): void {
     const cpu = this.#idleCpu
-    const offers = [...(this.#answers?.values() ?? [])].filter((answer) => answer.offer !== null)
+    this.#heard = [...(this.#answers?.values() ?? [])]
+    const offers = this.#heard.filter((answer) => answer.offer !== null)
     this.#answers = null
     out.push(cancel(COLLECT_TIMER))
     if (cpu === null || this.#host.queueLength() > 0) return
-    const best = offers.sort((a, b) => compareOffers(a, b, cpu))[0]
+    const best = this.#context.policy.steal === "domains" ? this.#nearest(offers, cpu) : offers.sort((a, b) => compareOffers(a, b, cpu))[0]
     if (best?.offer !== null && best !== undefined) this.#request.ask(now, { victim: best.queue, cpu, task: best.offer.task }, out)
     else this.#waitForNextPeek(now, out)
+  }
+
+  /** By scheduling domains. What was not offered does not wait for this CPU. */
+  #nearest(offers: readonly OfferAnswer[], cpu: number): OfferAnswer | undefined {
+    const { spec, planted } = this.#context
+    const nodeOf = Array.from({ length: spec.topology.cpus }, (_, one) => nodeOfCpu(spec.topology, one))
+    const domains = domainsOf(cpu, { nodes: spec.topology.nodes, nodeOf, hops: ringHops(spec.topology.nodes) }, planted)
+    const cpuOf = ({ queue }: OfferAnswer): number => Number(queue.slice("cpu-".length))
+    const loads = this.#heard.map((answer) => ({
+      cpu: cpuOf(answer),
+      load: answer.load ?? 0,
+      waiting: answer.offer === null ? 0 : answer.waiting,
+    }))
+    const victim = victimFor(cpu, loads, { domains, bug: planted })
+    return offers.find((answer) => cpuOf(answer) === victim)
   }
 
   #again(now: VirtualTime, out: Out): void {
@@ -96,8 +116,7 @@ export class OfferStealing implements Stealing {
   }
 
   #waitForNextPeek(now: VirtualTime, out: Out): void {
-    const { peekTicks, sliceTicks } = this.#context.spec.schedule
-    const interval = peekTicks === 0 ? sliceTicks : Math.min(peekTicks, sliceTicks)
+    const interval = this.#context.peekInterval
     const next = (Math.floor(this.#context.ticks.tickAt(now) / interval) + 1) * interval
     this.#roundsLeft = ROUNDS_MAX
     out.push(timer(AGAIN_TIMER, this.#context.laterMessages(this.#context.ticks.start(next), ASSIGNED_MESSAGES)))

@@ -12,6 +12,7 @@ import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { cpusOfNode, nodeOfCpu, type QueueName } from "@backplane/scenario-machine/topology"
 import type { NodeUp, SchedulerEvent, SchedulerEvents, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
+import type { WastedCoresBug } from "@backplane/schedule-policies/domains/domains"
 import { chooseStealing } from "./choose-stealing.ts"
 import { CpuClaims, type Run } from "./cpu-claims.ts"
 import { CpuOrder } from "./cpu-order.ts"
@@ -46,6 +47,8 @@ export interface SchedulerConfig {
   readonly spec: MachineSpec
   readonly queue: QueueName
   readonly generation: number
+  /** A bug on purpose, for those who look for it. */
+  readonly planted?: WastedCoresBug
 }
 
 export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> {
@@ -64,11 +67,11 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   /** The depth that an idle CPU was told last. */
   readonly #sleeps = new Map<number, { readonly idleSeq: number; readonly depth: number }>()
 
-  constructor({ spec, queue, generation }: SchedulerConfig) {
-    this.#context = new SchedulerContext(spec, queue, generation)
+  constructor({ spec, queue, generation, planted }: SchedulerConfig) {
+    this.#context = new SchedulerContext(spec, queue, generation, planted ?? null)
     this.#queue = new RunQueue(this.#context.newQueue())
     this.#links = new NodeLinks(this.#context)
-    this.#giving = new Giving({ context: this.#context, queue: this.#queue, links: this.#links })
+    this.#giving = new Giving({ context: this.#context, queue: this.#queue, links: this.#links, running: () => this.#claims.given() })
     this.#order = new CpuOrder(this.#context)
   }
 
@@ -254,7 +257,8 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   /** Where a policy moves work at all, a task that wakes goes to an idle CPU of its node rather than wait for its own. */
   #onWoken(now: VirtualTime, { task, idleCpus }: Extract<SchedulerEvent, { type: "TASK_WAKEUP" }>, out: Out): void {
     const { policy, cpus } = this.#context
-    const mayMove = policy.layout === "cpu" && policy.steal === "offers" && !idleCpus.some((cpu) => cpus.includes(cpu))
+    const isMover = policy.layout === "cpu" && (policy.steal === "offers" || policy.steal === "domains")
+    const mayMove = isMover && !idleCpus.some((cpu) => cpus.includes(cpu))
     const cpu = mayMove ? idleCpus[0] : undefined
     if (cpu !== undefined) this.#giving.handOn(now, { task, to: `cpu-${cpu}` }, out)
     else this.#woken.push(task.task)
@@ -311,7 +315,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     const groups = groupNumbers(picks, { groupOf: (task) => this.#queue.groupOf(task), nodeOf, first: this.#groups + 1 })
     this.#groups = Math.max(this.#groups, ...groups.values())
     for (const pick of picks) this.#run(now, { ...pick, group: groups.get(pick) })
-    this.#preemptForWoken(now, tick)
+    this.#preemptForWoken(now, tick, out)
     this.#putToSleep(tick)
     this.#links.flush(out)
     this.#stealing.afterDecide(now, this.#claims.idleCpus(), out)
@@ -330,15 +334,26 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   }
 
   /** Who woke and still waits may be worth more than what a CPU runs. */
-  #preemptForWoken(now: VirtualTime, tick: number): void {
+  #preemptForWoken(now: VirtualTime, tick: number, out: Out): void {
     const woken = this.#woken
     this.#woken = []
     for (const name of woken) {
+      if (this.#sendToAsker(now, name, out)) continue
       const cpu = this.#queue.preempts(name, tick)
       if (cpu === undefined || !this.#claims.mayPreempt(cpu)) continue
       const task = this.#queue.pick(cpu, tick)
       if (task !== undefined) this.#run(now, { cpu, task, preempt: true })
     }
+  }
+
+  /** Nodes tell of their own idle CPUs only. Those of other nodes have asked for work: who woke and still waits goes there. */
+  #sendToAsker(now: VirtualTime, name: string, out: Out): boolean {
+    const { policy, planted } = this.#context
+    const task = policy.steal === "domains" && planted !== "overload-on-wakeup" ? this.#queue.find(name) : undefined
+    const cpu = task === undefined ? undefined : this.#giving.takeAsker(now, task)
+    if (task === undefined || cpu === undefined) return false
+    this.#giving.handOn(now, { task, to: `cpu-${cpu}` }, out)
+    return true
   }
 
   #run(now: VirtualTime, { cpu, task, preempt, group }: Pick & { readonly preempt?: true; readonly group?: number | undefined }): void {

@@ -113,6 +113,16 @@ export class CfsDiscipline implements Discipline<CfsState> {
   }
 }
 
+/** With the load balancer of Linux: see ../domains. */
+export const cfsDomains: QueuePolicyKind = {
+  name: "cfs-domains",
+  summary: "cfs; an idle CPU takes work from near by, by scheduling domains as in Linux",
+  layout: "cpu",
+  slices: "own",
+  steal: "domains",
+  create: ({ sliceTicks }) => new PolicyQueue(new CfsDiscipline(sliceTicks)),
+}
+
 export const cfs: QueuePolicyKind = {
   name: "cfs",
   summary: "one queue a CPU; the task with the least virtual runtime, by weight",

@@ -6,7 +6,7 @@ import type { QueuePolicy } from "../queue-policy.ts"
 import { viewOf } from "./views.ts"
 
 /** They preempt, or promise to finish every slice that they begin. */
-const PREEMPTS: readonly PolicyName[] = ["o1", "cfs", "eevdf", "bfs", "mlfq", "credit"]
+const PREEMPTS: readonly PolicyName[] = ["o1", "cfs", "cfs-domains", "eevdf", "bfs", "mlfq", "credit"]
 
 /** The O(1) scheduler knows nothing but levels; under eevdf one of equal weight that was owed nothing is due after who began before. */
 function weightOf(name: PolicyName): number {

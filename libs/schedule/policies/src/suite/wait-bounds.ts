@@ -41,6 +41,12 @@ function dueTicks(workload: Workload, task: number): number {
 /** Everybody else once. */
 const inTurn: WaitBound = ({ tasks, sliceTicks }) => tasks.length * sliceTicks
 
+const cfsBound: WaitBound = onOneCpu((workload, task) => {
+  const periodTicks = LATENCY_SLICES * workload.sliceTicks * Math.max(1, workload.tasks.length / LATENCY_TASKS_MAX)
+  const aheadTicks = (2 * periodTicks * 100) / (workload.tasks[task]?.weight ?? 1) + periodTicks / 2
+  return sum(workload, ({ weight }) => (aheadTicks * weight) / 100 + periodTicks)
+})
+
 const BOUNDS: Readonly<Record<string, WaitBound>> = {
   fifo: (workload) => sum(workload, ({ bursts }) => Math.max(...bursts.map(({ runTicks }) => runTicks))),
   rr: inTurn,
@@ -56,11 +62,8 @@ const BOUNDS: Readonly<Record<string, WaitBound>> = {
   numa: ({ tasks, sliceTicks }) => tasks.length * (NUMA_PASSES_MAX + 1) * sliceTicks,
   mlfq: ({ tasks, sliceTicks }) => (BOOST_SLICES + (1 << MLFQ_LEVELS) + tasks.length) * sliceTicks,
   bfs: ({ tasks, sliceTicks }, task) => Math.ceil((100 * sliceTicks) / (tasks[task]?.weight ?? 1)) + (tasks.length + 1) * sliceTicks,
-  cfs: onOneCpu((workload, task) => {
-    const periodTicks = LATENCY_SLICES * workload.sliceTicks * Math.max(1, workload.tasks.length / LATENCY_TASKS_MAX)
-    const aheadTicks = (2 * periodTicks * 100) / (workload.tasks[task]?.weight ?? 1) + periodTicks / 2
-    return sum(workload, ({ weight }) => (aheadTicks * weight) / 100 + periodTicks)
-  }),
+  cfs: cfsBound,
+  "cfs-domains": cfsBound,
   eevdf: onOneCpu((workload, task) => 4 * dueTicks(workload, task) + 4 * workload.tasks.length * workload.sliceTicks),
   stride: onOneCpu((workload, task) => 3 * dueTicks(workload, task) + 3 * workload.tasks.length * workload.sliceTicks),
   credit: onOneCpu((workload, task) => 4 * dueTicks(workload, task) + 4 * workload.tasks.length * workload.sliceTicks),
