@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { barChartSvg, lineChartSvg } from "./chart-svg.ts"
 import { comparisonSvg } from "./comparison-svg.ts"
 import { ganttSvg, niceStep } from "./gantt-svg.ts"
 import type { Run, Schedule } from "./schedule.ts"
@@ -127,5 +128,46 @@ describe("the scoreboard", () => {
     expect(shadeOf(null, column)).toBe("none")
     expect(shadeOf(0, { best: 0, better: "less" })).toBe("s0")
     expect(shadeOf(3, { best: 0, better: "less" })).toBe("s4")
+  })
+})
+
+describe("charts", () => {
+  const lines = lineChartSvg({
+    title: "Work <done>",
+    xLabel: "CPUs",
+    yLabel: "CPUs' worth",
+    x: [1, 2, 64],
+    lines: [
+      { name: "sqms", values: [1, 2, 25] },
+      { name: "mqms", values: [1, 2, 63.9] },
+    ],
+  })
+
+  it("of lines: well formed, a point a value, in words too, and names that do not lie on each other", () => {
+    expect(isWellFormed(lines)).toBe(true)
+    expect(lines.match(/<circle /g)).toHaveLength(6)
+    expect(lines).toContain("CPUs' worth over CPUs. sqms: 1 1, 2 2, 64 25. mqms: 1 1, 2 2, 64 63.9.")
+    const same = lineChartSvg({ title: "t", xLabel: "x", yLabel: "y", x: [1], lines: ["a", "b"].map((name) => ({ name, values: [5] })) })
+    const heights = [...same.matchAll(/y="([\d.]+)" class="small">[ab]</g)].map(([, y]) => Number(y))
+    expect(Math.abs((heights[0] ?? 0) - (heights[1] ?? 0))).toBeGreaterThanOrEqual(12)
+  })
+
+  it("of bars: well formed, each with its figure", () => {
+    const bars = barChartSvg({
+      title: "p99",
+      yLabel: "ticks",
+      bars: [
+        { label: "cfs", value: 41, isGood: false },
+        { label: "eevdf", value: 17, isGood: true },
+      ],
+    })
+    expect(isWellFormed(bars)).toBe(true)
+    expect(bars).toContain("ticks: cfs 41, eevdf 17.")
+    expect(bars).toContain('class="good"')
+  })
+
+  it("of nothing are well formed", () => {
+    expect(isWellFormed(lineChartSvg({ title: "t", xLabel: "x", yLabel: "y", x: [], lines: [] }))).toBe(true)
+    expect(isWellFormed(barChartSvg({ title: "t", yLabel: "y", bars: [] }))).toBe(true)
   })
 })
