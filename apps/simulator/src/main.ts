@@ -12,6 +12,7 @@ import { imagesOf } from "./memory-images.ts"
 import { compareCommand } from "./compare-command.ts"
 import { litmusCommand } from "./litmus/litmus-command.ts"
 import { runTraced } from "./perfetto-run.ts"
+import { headlineCommand } from "./headlines/headline-command.ts"
 import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
 import { simulate } from "./simulate.ts"
 import { soakCommand } from "./soak-command.ts"
@@ -29,6 +30,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = 
   run: runCommand,
   compare: compareCommand,
   "sched-compare": scoreboardCommand,
+  "sched-headline": headlineCommand,
   soak: soakCommand,
   "memory-tester": testerCommand,
   litmus: litmusCommand,

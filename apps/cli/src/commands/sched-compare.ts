@@ -1,4 +1,4 @@
-/** `backplane sched compare`: policies on workloads in the simulator, as a table, JSON and a picture. */
+/** `backplane sched compare` and `headline`: policies on workloads in the simulator, as tables, JSON and pictures. */
 import type { Command } from "commander"
 import { passThrough } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
@@ -21,5 +21,16 @@ export function register(program: Command): void {
     .action(async (flags: Readonly<Record<string, string | true>>) => {
       const args = Object.entries(flags).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, value]))
       process.exitCode = await passThrough("apps/simulator/src/main.ts", ["sched-compare", ...args])
+    })
+  sched
+    .command("headline")
+    .description("run one claim about schedulers: a table, a picture, and whether it holds; without a name, list them")
+    .argument("[name]", "contention, wasted-cores, short-tasks, gang, energy, energy-aware, cache-aware")
+    .option("--seeds <n>", "drawn sets, where there is something to draw", "20")
+    .option("--svg <file>", "write the picture here")
+    .option("--json", "print JSON")
+    .action(async (name: string | undefined, flags: Readonly<Record<string, string | true>>) => {
+      const args = Object.entries(flags).flatMap(([flag, value]) => (value === true ? [`--${flag}`] : [`--${flag}`, value]))
+      process.exitCode = await passThrough("apps/simulator/src/main.ts", ["sched-headline", ...(name === undefined ? [] : [name]), ...args])
     })
 }
