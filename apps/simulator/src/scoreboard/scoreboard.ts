@@ -1,4 +1,8 @@
 /** Policies on workloads over drawn sets: every contender of a workload gets the same sets. */
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import { readGuestImage } from "@backplane/compute-image/guest-image"
+import { guestFileReader } from "@backplane/trap-guest/guest-files"
 import { Random } from "@backplane/foundation-base/random"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
@@ -71,6 +75,9 @@ function scoreOf(
   }
 }
 
+const GUEST_IMAGES = join(import.meta.dirname, "../../../../tools/guests/images")
+const readGuestFile = guestFileReader((file) => readFileSync(join(GUEST_IMAGES, file)), { readImage: readGuestImage })
+
 /** The machine of a drawn set under a contender. */
 export function specFor(workload: Workload, { policy, peekTicks, isOstep }: Contender, set: number): MachineSpec {
   const drawn = workload.draw(new Random(set).fork(workload.name), set)
@@ -80,7 +87,7 @@ export function specFor(workload: Workload, { policy, peekTicks, isOstep }: Cont
     ...(peekTicks !== null && { peekTicks }),
     ...(isOstep && { compat: "ostep" as const }),
   }
-  return resolveMachineSpec({ ...drawn, name: `bench-${workload.name}`, seed: set, schedule })
+  return resolveMachineSpec({ ...drawn, name: `bench-${workload.name}`, seed: set, schedule }, readGuestFile)
 }
 
 /** Latencies are those of the tasks that the workload is about; all else is of the whole machine. */

@@ -1,5 +1,6 @@
 /** All workloads of the scoreboard, in the order in which it shows them. */
 import { cacheFit, imbalance, numaBound, ostepSets, pinned, weights } from "./batch.ts"
+import { guests } from "./guests.ts"
 import { energyLadder, smtPairs } from "./hardware.ts"
 import { thief } from "./hostile.ts"
 import { barrierVm, forkJoin, hackbench } from "./parallel.ts"
@@ -23,4 +24,5 @@ export const WORKLOADS: readonly Workload[] = [
   numaBound,
   smtPairs,
   energyLadder,
+  guests,
 ]

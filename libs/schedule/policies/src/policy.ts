@@ -22,6 +22,8 @@ export interface Policy {
   readonly steal: StealStrategy
   /** Index in `waiting` (oldest first) of the task to run on `cpu`, or −1. Must name a task that may run there. */
   pick(waiting: readonly TaskView[], cpu: number): number
+  /** How many slices of the machine a run lasts while so many wait behind it. Absent: one, with the ends of all CPUs at once. */
+  readonly slices?: (waiting: number) => number
   /** Index of the waiting task to hand to the thief's CPU, or −1. */
   give(waiting: readonly TaskView[], thiefCpu: number): number
 }

@@ -15,6 +15,7 @@ import { mlfq } from "./mlfq/mlfq.ts"
 import { numa } from "./numa/numa.ts"
 import { o1 } from "./o1/o1.ts"
 import { POLICIES, type ClassicName } from "./policies.ts"
+import type { Policy } from "./policy.ts"
 import type { QueuePolicyKind } from "./queue-policy.ts"
 import { rr } from "./rr/rr.ts"
 import { smt } from "./smt/smt.ts"
@@ -22,12 +23,12 @@ import { sqmsAffinity } from "./sqms-affinity/sqms-affinity.ts"
 import { stride } from "./stride/stride.ts"
 
 function classic(name: ClassicName): QueuePolicyKind {
-  const policy = POLICIES[name]
+  const policy: Policy = POLICIES[name]
   return {
     name,
     summary: POLICY_SUMMARIES[name],
     layout: POLICY_LAYOUTS[name],
-    slices: "aligned",
+    slices: policy.slices === undefined ? "aligned" : "own",
     steal: policy.steal,
     create: (settings) => new ClassicQueue(policy, settings),
   }

@@ -51,7 +51,7 @@ export class ClassicQueue implements QueuePolicy {
   charge(): void {}
 
   sliceTicks(): number {
-    return this.#sliceTicks
+    return this.#sliceTicks * (this.#policy.slices?.(this.#waiting.length) ?? 1)
   }
 
   #take(index: number): TaskView | undefined {

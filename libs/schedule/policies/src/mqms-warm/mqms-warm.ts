@@ -2,10 +2,14 @@
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import { firstThatMayRun, mayRun, type Policy } from "../policy.ts"
 
+/** With so many behind it a task runs for two slices: sets that do not fit together are warmed half as often. */
+const MANY_WAITING = 2
+
 export const mqmsWarm: Policy = {
   name: "mqms-warm",
   steal: "offers",
   pick: firstThatMayRun,
+  slices: (waiting) => (waiting >= MANY_WAITING ? 2 : 1),
   give: leastLoss,
 }
 

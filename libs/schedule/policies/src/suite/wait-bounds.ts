@@ -53,7 +53,7 @@ const BOUNDS: Readonly<Record<string, WaitBound>> = {
   sqms: inTurn,
   mqms: inTurn,
   "mqms-steal": inTurn,
-  "mqms-warm": inTurn,
+  "mqms-warm": (workload, task) => 2 * (inTurn(workload, task) ?? 0),
   o1: (workload) => 3 * sum(workload, ({ weight }) => levelSliceTicks(levelOfWeight(weight), workload.sliceTicks)),
   smt: inTurn,
   eas: inTurn,
