@@ -1,109 +1,78 @@
-/** The page: asks the gateway twice a second and draws what it says. Only reads; nothing here changes the machine. */
+/** The page: hears from the gateway ten times a second how the machine is and hands it to the panels, each in a file of its own. */
+import { keepToken, takeTokenFromAddress, token } from "./api.ts"
+import { part, reason, redraw, say, table } from "./elements.ts"
+import { hostsOf, watchFaults } from "./faults-panel.ts"
 import { drawGantt } from "./gantt.ts"
-import type { MachineData, StackData } from "./machine-data.ts"
-import { drawWaterfall, type SpanData } from "./waterfall.ts"
+import type { FeedFailure, MachineData, StackData } from "./machine-data.ts"
+import { drawNuma } from "./numa-panel.ts"
+import { drawScheduler, startSchedulerPanel } from "./scheduler-panel.ts"
+import { showFlow, showTask, startTracesPanel } from "./traces-panel.ts"
 
-const EVERY_MILLISECONDS = 500
+let stack: StackData | null = null
+/** Drawn at most once a frame, however often the feed speaks: a busy or hidden page draws less, not later. */
+let frame: number | null = null
 
-function part(id: string): HTMLElement {
-  const element = document.getElementById(id)
-  if (element === null) throw new Error(`the page has no ${id}`)
-  return element
+function onState(state: StackData | FeedFailure): void {
+  if ("failed" in state) return say(part("summary"), `the machine does not answer: ${state.failed}`, "bad")
+  stack = state
+  frame ??= requestAnimationFrame(() => {
+    frame = null
+    if (stack !== null) draw(stack)
+  })
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): HTMLElement {
-  const element = document.createElement("table")
-  const headRow = element.createTHead().insertRow()
-  for (const text of head) {
-    const cell = document.createElement("th")
-    cell.scope = "col"
-    cell.textContent = text
-    headRow.append(cell)
-  }
-  const body = element.createTBody()
-  for (const row of rows) {
-    const line = body.insertRow()
-    for (const text of row) line.insertCell().textContent = text
-  }
-  return element
+function draw({ machines }: StackData): void {
+  const machine = machines.find((each) => each.mode === "free") ?? machines[0]
+  if (machine === undefined) return say(part("summary"), "no machine is running; start one with a scenario, or run `backplane jobs --live`")
+  say(part("summary"), `machine ${machine.machine}, ${machine.ready ? "ready" : "some actors are not hosted"}`)
+  drawCpus(machine)
+  drawQueues(machine)
+  drawNuma(machine)
+  drawScheduler(machine)
 }
 
-function drawMachine(machine: MachineData): void {
-  part("gantt").replaceChildren(drawGantt(machine))
+function drawCpus(machine: MachineData): void {
+  part("gantt").replaceChildren(drawGantt(machine, (task) => void showTask(task)))
+}
+
+function drawQueues(machine: MachineData): void {
   const jobs = Object.entries(machine.hypervisor?.jobs ?? {}).filter(([, count]) => count > 0)
   const waiting = machine.nodes.flatMap((node) => node?.tasks.filter((task) => task.state === "waiting") ?? [])
-  const queues = [...new Set(waiting.map((task) => task.queue))].sort()
-  const rows = queues.map((queue) => [
+  const queues = [...new Set(waiting.map((task) => task.queue))].sort().map((queue) => [
     queue,
     waiting
       .filter((task) => task.queue === queue)
       .map((task) => task.task)
       .join(" "),
   ])
-  part("jobs").replaceChildren(
+  redraw(part("jobs"), [jobs, queues], () => [
     table(
-      ["state", "jobs"],
+      "tasks by state",
+      ["state", "tasks"],
       jobs.map(([state, count]) => [state, String(count)]),
     ),
-    table(["run queue", "waiting"], rows.length === 0 ? [["all", "empty"]] : rows),
-  )
+    table("what waits in each run queue", ["run queue", "waiting"], queues.length === 0 ? [["all", "empty"]] : queues),
+  ])
 }
 
-function drawServices({ instances }: StackData, machine: MachineData | undefined): void {
-  const rows = [...instances]
-    .sort((a, b) => (a.instance < b.instance ? -1 : 1))
-    .map(({ instance }) => [
-      instance,
-      (machine?.actors ?? [])
-        .filter((actor) => actor.instance === instance && actor.running)
-        .map((actor) => actor.actor)
-        .join(" "),
-    ])
-  part("services").replaceChildren(table(["process", "hosts"], rows))
+function listen(): void {
+  const feed = new EventSource("/api/machine/stream")
+  feed.addEventListener("message", ({ data }) => onState(JSON.parse(String(data)) as StackData | FeedFailure))
+  // The browser tries again by itself.
+  feed.addEventListener("error", () => say(part("summary"), "the gateway does not answer; trying again", "bad"))
 }
 
-async function refresh(): Promise<void> {
-  const summary = part("summary")
-  try {
-    const response = await fetch("/api/machine")
-    if (!response.ok) throw new Error(((await response.json()) as { detail?: string }).detail ?? response.statusText)
-    const stack = (await response.json()) as StackData
-    const machine = stack.machines.find((each) => each.mode === "free") ?? stack.machines[0]
-    drawServices(stack, machine)
-    summary.className = ""
-    if (machine === undefined) {
-      summary.textContent = "no machine is running; start one with a scenario, or run `backplane jobs --live`"
-      return
-    }
-    const { policy, epoch } = machine.hypervisor ?? { policy: "?", epoch: 0 }
-    const text = `machine ${machine.machine}: policy ${policy}, epoch ${epoch}${machine.ready ? "" : ", some actors are not hosted"}`
-    if (summary.textContent !== text) summary.textContent = text
-    drawMachine(machine)
-  } catch (error) {
-    summary.className = "bad"
-    summary.textContent = `the gateway does not answer: ${error instanceof Error ? error.message : String(error)}`
-  }
+function startToken(): void {
+  const field = part("token") as HTMLInputElement
+  takeTokenFromAddress()
+  field.value = token()
+  field.addEventListener("input", () => keepToken(field.value.trim()))
+  part("token-form").addEventListener("submit", (event) => event.preventDefault())
 }
 
-async function showTrace(): Promise<void> {
-  const flow = (part("flow") as HTMLSelectElement).value
-  const target = part("trace")
-  try {
-    const response = await fetch(`/api/traces/last/${flow}`)
-    const body = (await response.json()) as { spans?: SpanData[]; detail?: string }
-    if (body.spans === undefined) target.textContent = body.detail ?? "no such trace"
-    else target.replaceChildren(drawWaterfall(body.spans))
-  } catch (error) {
-    target.textContent = String(error)
-  }
-}
-
-part("flow").addEventListener("change", () => void showTrace())
-part("refresh").addEventListener("click", () => void showTrace())
-void showTrace()
-
-// One question at a time: a slow gateway is asked less often, never more.
-for (;;) {
-  await refresh()
-  await new Promise((resolve) => setTimeout(resolve, EVERY_MILLISECONDS))
-}
+startToken()
+startTracesPanel()
+startSchedulerPanel(() => void showFlow("swap")).catch((error: unknown) => say(part("swap-told"), reason(error), "bad"))
+listen()
+void showFlow()
+await watchFaults((instance) => hostsOf(stack?.machines ?? [])(instance))

@@ -7,7 +7,7 @@ const TOP = 20
 const WINDOW_TICKS = 300
 const NAMESPACE = "http://www.w3.org/2000/svg"
 
-export function drawGantt(machine: MachineData): Node {
+export function drawGantt(machine: MachineData, onTask: (task: string) => void): Node {
   const cpus = machine.nodes.flatMap((node) => (node === null ? [] : node.cpus.map((cpu) => ({ node: node.node, cpu }))))
   const end = Math.max(WINDOW_TICKS, ...cpus.map(({ cpu }) => lastTick(cpu)))
   const start = end - WINDOW_TICKS
@@ -25,9 +25,17 @@ export function drawGantt(machine: MachineData): Node {
     svg.append(label(`${node} · CPU ${cpu.cpu}`, { x: 0, y: y + 18 }))
     for (const [from, to, task, warmFrom] of runsOf(cpu, end)) {
       if (to <= start) continue
-      svg.append(
-        shape("rect", { x: x(from), y: y + 2, width: Math.max(1, x(to) - x(from) - 1), height: ROW - 6, rx: 3, fill: colourOf(task) }),
-      )
+      const run = shape("rect", {
+        x: x(from),
+        y: y + 2,
+        width: Math.max(1, x(to) - x(from) - 1),
+        height: ROW - 6,
+        rx: 3,
+        fill: colourOf(task),
+        class: "run",
+      })
+      run.dataset["task"] = task
+      svg.append(run)
       if (warmFrom > from)
         svg.append(
           shape("rect", {
@@ -36,11 +44,16 @@ export function drawGantt(machine: MachineData): Node {
             width: Math.max(0, x(Math.min(to, warmFrom)) - x(from)),
             height: ROW - 6,
             fill: "url(#cold)",
+            class: "unclickable",
           }),
         )
-      if (x(to) - x(from) > 26) svg.append(label(task, { x: x(from) + 4, y: y + 18, class: "onjob" }))
+      if (x(to) - x(from) > 26) svg.append(label(task, { x: x(from) + 4, y: y + 18, class: "onjob unclickable" }))
     }
   }
+  svg.addEventListener("click", ({ target }) => {
+    const task = target instanceof SVGElement ? target.dataset["task"] : undefined
+    if (task !== undefined) onTask(task)
+  })
   const wrapper = document.createElement("div")
   wrapper.append(svg, inWords(cpus))
   return wrapper

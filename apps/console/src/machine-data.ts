@@ -17,7 +17,8 @@ export interface NodeData {
   readonly policy: string
   readonly dispatches: number
   readonly cpus: readonly CpuData[]
-  readonly tasks: readonly { readonly task: string; readonly state: string; readonly queue: string }[]
+  /** `home`: the node of its frames. */
+  readonly tasks: readonly { readonly task: string; readonly state: string; readonly queue: string; readonly home?: number }[]
 }
 
 export interface MachineData {
@@ -33,10 +34,20 @@ export interface MachineData {
     readonly jobs: Readonly<Record<string, number>>
     readonly lost: readonly { readonly job: string; readonly reason: string }[]
   } | null
+  /** Of the memory controller; null while it is not there. */
+  readonly memory: {
+    readonly free: readonly number[]
+    readonly leases: readonly { readonly owner: string; readonly frames: number; readonly home: number }[]
+  } | null
   readonly nodes: readonly (NodeData | null)[]
 }
 
 export interface StackData {
   readonly machines: readonly MachineData[]
   readonly instances: readonly { readonly service: string; readonly instance: string }[]
+}
+
+/** What the feed says where it cannot say more. */
+export interface FeedFailure {
+  readonly failed: string
 }

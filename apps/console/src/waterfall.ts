@@ -27,7 +27,8 @@ export function drawWaterfall(spans: readonly SpanData[]): Node {
   svg.append(label(words, { x: 0, y: 14, class: "faint" }))
   for (const [row, { span, depth }] of shown.entries()) {
     const y = 24 + row * ROW
-    svg.append(label(`${span.name}`, { x: 8 + depth * 12, y: y + 14 }))
+    const step = span.attributes["backplane.step"]
+    svg.append(label(step === undefined ? span.name : `${String(step)}. ${span.name}`, { x: 8 + depth * 12, y: y + 14 }))
     svg.append(label(span.instance, { x: 205 + Math.min(depth, 8) * 4, y: y + 14, class: "faint" }))
     const bar = shape("rect", {
       x: x(span.startMicros),

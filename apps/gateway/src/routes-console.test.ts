@@ -43,7 +43,12 @@ describe("the console's routes", () => {
   it("tell of every machine its hypervisor and its nodes, without the schedule of a finished run", async () => {
     const answer = (await (await routes(office).request("/api/machine")).json()) as { machines: Json }
     expect(answer.machines).toMatchObject([
-      { machine: "demo", hypervisor: { said: "hypervisor.0", result: null }, nodes: [{ said: "node.0" }, { said: "node.1" }] },
+      {
+        machine: "demo",
+        hypervisor: { said: "hypervisor.0", result: null },
+        memory: { said: "memory.0" },
+        nodes: [{ said: "node.0" }, { said: "node.1" }],
+      },
     ])
   })
 

@@ -3,10 +3,17 @@ import { readFileSync } from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
 import { join } from "node:path"
 import type { Json } from "@backplane/foundation-base/json"
+import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
+import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
 import { Hono } from "hono"
+import { streamSSE } from "hono/streaming"
+import { MachineFeed } from "./machine-feed.ts"
 import { Problem } from "./problem.ts"
 
 const FOLDER = join(import.meta.dirname, "../../console/src")
+/** Ten pictures a second look alive; a machine is asked no more often, however many look. */
+const FEED_MILLISECONDS = 100
+const WATCHERS_MAX = 32
 const FILE = /^[a-z-]+\.(ts|css)$/
 const SECURITY = {
   "content-security-policy": "default-src 'self'; img-src data:; style-src 'self' 'unsafe-inline'",
@@ -29,18 +36,32 @@ export function consoleRoutes(office: () => AskOffice | null): Hono {
       ...SECURITY,
     })
   })
-  routes.get("/api/machine", async (context) => {
-    const ask = office()
-    if (ask === null)
-      throw new Problem({
-        status: 503,
-        title: "Not ready",
-        detail: "the gateway is not on the bus",
-        remedy: "start the stack with `npm start`",
-      })
-    return context.json(await machinesNow(ask))
-  })
+  const look = async (): Promise<Json> => machinesNow(mustAsk(office))
+  const feed = new MachineFeed({ look, everyMilliseconds: FEED_MILLISECONDS, watchersMax: WATCHERS_MAX })
+  routes.get("/api/machine", async (context) => context.json(await look()))
+  routes.get("/api/policies", (context) =>
+    context.json({ policies: POLICY_NAMES.map((name) => ({ name, summary: POLICY_SUMMARIES[name] })) }),
+  )
+  routes.get("/api/machine/stream", (context) =>
+    streamSSE(context, async (stream) => {
+      const leave = feed.watch({ take: (state) => stream.writeSSE({ data: state }) })
+      if (leave === null) return stream.writeSSE({ data: JSON.stringify({ failed: `${WATCHERS_MAX} others are looking already` }) })
+      await new Promise<void>((resolve) => stream.onAbort(resolve))
+      leave()
+    }),
+  )
   return routes
+}
+
+function mustAsk(office: () => AskOffice | null): AskOffice {
+  const ask = office()
+  if (ask !== null) return ask
+  throw new Problem({
+    status: 503,
+    title: "Not ready",
+    detail: "the gateway is not on the bus",
+    remedy: "start the stack with `npm start`",
+  })
 }
 
 function source(name: string): string {
@@ -61,8 +82,8 @@ async function machinesNow(ask: AskOffice): Promise<Json> {
   const look = async (machine: string, actor: string): Promise<Json> => (await ask({ op: "inspect", machine, actor }))["state"] ?? null
   const detailed = (machines ?? []).map(async (listed) => {
     const nodes = Array.from({ length: listed.nodes }, (_, node) => look(listed.machine, `node.${node}`))
-    const hypervisor = await look(listed.machine, "hypervisor.0")
-    return { ...listed, hypervisor: withoutResult(hypervisor), nodes: await Promise.all(nodes) }
+    const [hypervisor, memory] = await Promise.all([look(listed.machine, "hypervisor.0"), look(listed.machine, "memory.0")])
+    return { ...listed, hypervisor: withoutResult(hypervisor), memory, nodes: await Promise.all(nodes) }
   })
   return { machines: await Promise.all(detailed), instances: instances ?? [] }
 }

@@ -12,8 +12,8 @@ const LIMIT_MAX = 1000
 export function queryRoutes(collector: Collector, now: () => number): Hono {
   const routes = new Hono()
   routes.get("/api/traces", (context) => {
-    const { root, service, span } = context.req.query()
-    return context.json({ traces: collector.traces.search({ root, service, span, limit: limitOf(context) }) })
+    const { root, service, span, attribute } = context.req.query()
+    return context.json({ traces: collector.traces.search({ root, service, span, attribute: pairOf(attribute), limit: limitOf(context) }) })
   })
   routes.get("/api/traces/last/:flow", (context) => {
     const found = lastTrace([...collector.traces.all()], context.req.param("flow"))
@@ -44,6 +44,20 @@ export function queryRoutes(collector: Collector, now: () => number): Hono {
 function traceAnswer(context: Context, spans: readonly TraceSpan[]): Response {
   if (context.req.header("accept")?.startsWith("text/plain") === true) return context.text(renderTrace(spans))
   return context.json({ traceId: spans[0]?.traceId, spans })
+}
+
+/** `backplane.task=j7`. */
+function pairOf(text: string | undefined): readonly [string, string] | undefined {
+  if (text === undefined) return undefined
+  const at = text.indexOf("=")
+  if (at > 0) return [text.slice(0, at), text.slice(at + 1)]
+  throw new Problem({
+    status: 400,
+    title: "Bad request",
+    detail: `attribute is ${text}`,
+    field: "attribute",
+    remedy: "name=value, for example backplane.task=j7",
+  })
 }
 
 function limitOf(context: Context): number {

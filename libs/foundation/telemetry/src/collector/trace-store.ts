@@ -38,6 +38,8 @@ export interface TraceQuery {
   readonly service?: string | undefined
   /** Name of any span in the trace. */
   readonly span?: string | undefined
+  /** Name and value of an attribute of any span in the trace. */
+  readonly attribute?: readonly [string, string] | undefined
   readonly limit: number
 }
 
@@ -98,6 +100,7 @@ export class TraceStore {
       if (query.root !== undefined && summary.root !== query.root) continue
       if (query.service !== undefined && !summary.services.includes(query.service)) continue
       if (query.span !== undefined && !spans.some((span) => span.name === query.span)) continue
+      if (query.attribute !== undefined && !hasAttribute(spans, query.attribute)) continue
       found.push(summary)
     }
     return found
@@ -154,4 +157,8 @@ function estimatedBytes(span: TraceSpan): number {
   let units = span.name.length + span.service.length + span.instance.length + (span.error?.length ?? 0) + 64
   for (const [name, value] of Object.entries(span.attributes)) units += name.length + (typeof value === "string" ? value.length : 4)
   return 300 + 2 * units + span.links.length * 150
+}
+
+function hasAttribute(spans: readonly TraceSpan[], [name, value]: readonly [string, string]): boolean {
+  return spans.some((span) => String(span.attributes[name]) === value)
 }

@@ -1,0 +1,109 @@
+/** The processes of the stack, what can be done to them on purpose, and what the machine said about it. */
+import { act, look } from "./api.ts"
+import { button, part, reason, redraw, say, table } from "./elements.ts"
+import type { MachineData } from "./machine-data.ts"
+
+export interface ProcessData {
+  readonly name: string
+  readonly phase: string
+  readonly pid: number | null
+  readonly restarts: number
+  readonly lastExit: string | null
+}
+
+interface LogLine {
+  readonly wallMilliseconds: number
+  readonly severity: string
+  readonly service: string
+  readonly instance: string
+  readonly text: string
+  readonly attributes: Readonly<Record<string, string | number | boolean>>
+}
+
+const EVERY_MILLISECONDS = 700
+const LINES = 8
+const ACTIONS: Readonly<Record<string, readonly ["kill" | "pause" | "resume" | "on", string][]>> = {
+  ready: [
+    ["kill", "end it without warning"],
+    ["pause", "stop it in its tracks, as a host that hangs"],
+  ],
+  paused: [
+    ["resume", "let it go on"],
+    ["kill", "end it without warning"],
+  ],
+  off: [["on", "start it again"]],
+  failed: [["on", "start it again"]],
+}
+
+export async function watchFaults(hostedBy: (instance: string) => string): Promise<never> {
+  for (;;) {
+    try {
+      const { processes } = await look<{ processes: readonly ProcessData[] }>("/v1/processes")
+      drawProcesses(processes, hostedBy)
+      const { logs } = await look<{ logs: readonly LogLine[] }>(`/api/logs?limit=200`)
+      drawReports(logs)
+    } catch (error) {
+      say(part("fault-told"), reason(error), "bad")
+    }
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MILLISECONDS))
+  }
+}
+
+function drawProcesses(processes: readonly ProcessData[], hostedBy: (instance: string) => string): void {
+  const rows = processes.map((process) => ({ ...process, hosts: hostedBy(process.name) }))
+  redraw(part("processes"), rows, () => [
+    table(
+      "processes of the stack",
+      ["process", "state", "restarts", "hosts", "do"],
+      rows.map(({ name, phase, restarts, lastExit, hosts }) => {
+        const buttons = document.createElement("span")
+        buttons.className = "buttons"
+        if (name !== "nats-server")
+          buttons.append(
+            ...(ACTIONS[phase] ?? []).map(([action, meaning]) =>
+              button(action, `${action} ${name}: ${meaning}`, () => void press(name, action)),
+            ),
+          )
+        return [name, phase, restarts === 0 ? "" : `${restarts} (${lastExit ?? ""})`, hosts, buttons]
+      }),
+    ),
+  ])
+}
+
+async function press(process: string, action: string): Promise<void> {
+  const told = part("fault-told")
+  try {
+    await act("POST", `/v1/processes/${encodeURIComponent(process)}/${action}`)
+    say(told, `${process} was told to ${action}`)
+  } catch (error) {
+    say(told, reason(error), "bad")
+  }
+}
+
+/** Warnings and worse, newest first: lost, restarted, bypassed, refused. */
+function drawReports(logs: readonly LogLine[]): void {
+  const worth = logs.filter(({ severity }) => /warn|error|fatal/i.test(severity)).slice(0, LINES)
+  redraw(part("reports"), worth, () => {
+    const list = document.createElement("ol")
+    list.className = "reports"
+    for (const { instance, text, wallMilliseconds, attributes } of worth) {
+      const item = document.createElement("li")
+      const about = Object.entries(attributes)
+        .filter(([name]) => name.startsWith("backplane."))
+        .map(([name, value]) => `${name.slice("backplane.".length)} ${String(value)}`)
+      item.textContent = `${new Date(wallMilliseconds).toLocaleTimeString()} ${instance}: ${text}${about.length === 0 ? "" : ` (${about.join(", ")})`}`
+      list.append(item)
+    }
+    return worth.length === 0 ? [document.createTextNode("nothing out of the ordinary in the last minutes")] : [list]
+  })
+}
+
+/** Which actors of a machine a process hosts now. */
+export function hostsOf(machines: readonly MachineData[]): (instance: string) => string {
+  return (instance) =>
+    machines
+      .flatMap((machine) => machine.actors)
+      .filter((actor) => actor.instance === instance && actor.running)
+      .map((actor) => actor.actor)
+      .join(" ")
+}
