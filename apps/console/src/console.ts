@@ -6,7 +6,9 @@ import { drawGantt } from "./gantt.ts"
 import type { FeedFailure, MachineData, StackData } from "./machine-data.ts"
 import { drawNuma } from "./numa-panel.ts"
 import { drawScheduler, startSchedulerPanel } from "./scheduler-panel.ts"
+import { closeTerminal } from "./terminal.ts"
 import { showFlow, showTask, startTracesPanel } from "./traces-panel.ts"
+import { watchVms } from "./vms-panel.ts"
 
 let stack: StackData | null = null
 /** Drawn at most once a frame, however often the feed speaks: a busy or hidden page draws less, not later. */
@@ -22,13 +24,17 @@ function onState(state: StackData | FeedFailure): void {
 }
 
 function draw({ machines }: StackData): void {
-  const machine = machines.find((each) => each.mode === "free") ?? machines[0]
-  if (machine === undefined) return say(part("summary"), "no machine is running; start one with a scenario, or run `backplane jobs --live`")
+  const machine = shown(machines)
+  if (machine === null) return say(part("summary"), "no machine is running; start one with a scenario, or run `backplane jobs --live`")
   say(part("summary"), `machine ${machine.machine}, ${machine.ready ? "ready" : "some actors are not hosted"}`)
   drawCpus(machine)
   drawQueues(machine)
   drawNuma(machine)
   drawScheduler(machine)
+}
+
+function shown(machines: readonly MachineData[]): MachineData | null {
+  return machines.find((each) => each.mode === "free") ?? machines[0] ?? null
 }
 
 function drawCpus(machine: MachineData): void {
@@ -74,5 +80,7 @@ startToken()
 startTracesPanel()
 startSchedulerPanel(() => void showFlow("swap")).catch((error: unknown) => say(part("swap-told"), reason(error), "bad"))
 listen()
+part("terminal-close").addEventListener("click", closeTerminal)
 void showFlow()
+void watchVms(() => shown(stack?.machines ?? []))
 await watchFaults((instance) => hostsOf(stack?.machines ?? [])(instance))

@@ -17,6 +17,8 @@ export interface NodeData {
   readonly policy: string
   readonly dispatches: number
   readonly cpus: readonly CpuData[]
+  /** Virtual machines that lie here. */
+  readonly vms?: { readonly vms: readonly { readonly vm: string; readonly exits?: Readonly<Record<string, number>> }[] } | null
   /** `home`: the node of its frames. */
   readonly tasks: readonly { readonly task: string; readonly state: string; readonly queue: string; readonly home?: number }[]
 }

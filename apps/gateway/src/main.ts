@@ -5,6 +5,7 @@ import { ConfigError, readConfig } from "./config.ts"
 import { startGateway } from "./gateway.ts"
 import { consoleRoutes } from "./routes-console.ts"
 import { operatorRoutes } from "./routes-operator.ts"
+import { vmRoutes } from "./routes-vms.ts"
 
 async function main(): Promise<void> {
   const bus = joinBus(process.env)
@@ -14,7 +15,7 @@ async function main(): Promise<void> {
     environment: process.env,
     now: () => performance.timeOrigin + performance.now(),
     readiness: bus.readiness,
-    routes: [consoleRoutes(bus.office), operatorRoutes(bus.operator, config.access)],
+    routes: [consoleRoutes(bus.office), operatorRoutes(bus.operator, config.access), vmRoutes(bus.operator, config.access)],
   })
   console.log(`gateway listening on ${gateway.url}`)
   process.exitCode = await bus.serve(gateway)

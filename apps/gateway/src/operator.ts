@@ -6,6 +6,7 @@ import { subjectOf } from "@backplane/foundation-runtime/subjects"
 import type { NatsConnection } from "@nats-io/nats-core"
 
 const ANSWER_MILLISECONDS = 5_000
+const REPEAT_MILLISECONDS = 1_000
 const POWER_SUBJECT = "bp.ctl.host.stack"
 const HYPERVISOR = actorId("hypervisor.0")
 
@@ -26,11 +27,17 @@ export function operatorOn(connection: NatsConnection, instance: string): Operat
     askHypervisor: async (machine, ask) => {
       const self = actorId(`gateway.${instance.replaceAll(/[^a-z0-9]/g, "")}-${++asked}`)
       const answers = connection.subscribe(subjectOf(machine, self, HYPERVISOR), { max: 1, timeout: ANSWER_MILLISECONDS })
-      connection.publish(subjectOf(machine, HYPERVISOR, self), JSON.stringify({ request: randomUUID(), ...ask }))
+      const question = JSON.stringify({ request: randomUUID(), ...ask })
+      const say = (): void => connection.publish(subjectOf(machine, HYPERVISOR, self), question)
+      // The bus may lose it; a repeat of the same request is answered again and does nothing twice.
+      const repeat = setInterval(say, REPEAT_MILLISECONDS)
+      say()
       try {
         for await (const message of answers) return message.json<OperatorAnswer>()
       } catch {
         // Timed out: said below.
+      } finally {
+        clearInterval(repeat)
       }
       throw new NoAnswer(`the hypervisor of ${machine} does not answer`)
     },

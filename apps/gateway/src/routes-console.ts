@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import { stripTypeScriptTypes } from "node:module"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import type { Json } from "@backplane/foundation-base/json"
 import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
 import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
@@ -15,6 +16,11 @@ const FOLDER = join(import.meta.dirname, "../../console/src")
 const FEED_MILLISECONDS = 100
 const WATCHERS_MAX = 32
 const FILE = /^[a-z-]+\.(ts|css)$/
+/** What the page takes from elsewhere: xterm.js, when a terminal is opened. */
+const VENDOR: ReadonlyMap<string, string> = new Map([
+  ["xterm.mjs", "@xterm/xterm/lib/xterm.mjs"],
+  ["xterm.css", "@xterm/xterm/css/xterm.css"],
+])
 const SECURITY = {
   "content-security-policy": "default-src 'self'; img-src data:; style-src 'self' 'unsafe-inline'",
   "x-content-type-options": "nosniff",
@@ -26,6 +32,13 @@ export type AskOffice = (request: Readonly<Record<string, Json>>) => Promise<Rea
 export function consoleRoutes(office: () => AskOffice | null): Hono {
   const routes = new Hono()
   routes.get("/", (context) => context.html(readFileSync(join(FOLDER, "index.html"), "utf8"), 200, SECURITY))
+  routes.get("/console/vendor/:file", (context) => {
+    const path = VENDOR.get(context.req.param("file"))
+    if (path === undefined) throw notHere(`vendor/${context.req.param("file")}`)
+    const type = path.endsWith(".css") ? "text/css" : "text/javascript"
+    const text = readFileSync(fileURLToPath(import.meta.resolve(path)), "utf8")
+    return context.body(text, 200, { "content-type": `${type}; charset=utf-8`, "cache-control": "max-age=86400", ...SECURITY })
+  })
   routes.get("/console/:file", (context) => {
     const name = context.req.param("file")
     if (!FILE.test(name)) throw notHere(name)

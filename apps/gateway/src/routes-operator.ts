@@ -2,7 +2,8 @@
 import type { Json } from "@backplane/foundation-base/json"
 import { Hono, type Context } from "hono"
 import { needs, type Access } from "./access.ts"
-import { NoAnswer, type Operator, type OperatorAnswer } from "./operator.ts"
+import { answered, hand } from "./asking.ts"
+import type { Operator, OperatorAnswer } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
 export const PROCESS_ACTIONS = ["kill", "pause", "resume", "off", "on"] as const
@@ -59,26 +60,6 @@ async function policyOf(context: Context): Promise<string> {
   const policy = typeof body === "object" && body !== null && !Array.isArray(body) ? (body as Record<string, Json>)["policy"] : undefined
   if (typeof policy !== "string" || policy === "") throw wrong("the body names no policy")
   return policy
-}
-
-function hand(operator: () => Operator | null): Operator {
-  const found = operator()
-  if (found !== null) return found
-  throw new Problem({
-    status: 503,
-    title: "Not ready",
-    detail: "the gateway is not on the bus",
-    remedy: "start the stack with `npm start`",
-  })
-}
-
-async function answered(answer: Promise<OperatorAnswer>): Promise<OperatorAnswer> {
-  try {
-    return await answer
-  } catch (error) {
-    if (!(error instanceof NoAnswer)) throw error
-    throw new Problem({ status: 504, title: "No answer", detail: error.message, remedy: "`npx backplane status` shows what runs" })
-  }
 }
 
 function refusal(answer: OperatorAnswer): Problem {

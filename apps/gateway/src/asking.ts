@@ -1,0 +1,24 @@
+/** What every route that asks the bus has in common: there may be no bus, and there may be no answer. */
+import { NoAnswer, type Operator, type OperatorAnswer } from "./operator.ts"
+import { Problem } from "./problem.ts"
+
+export function hand(operator: () => Operator | null): Operator {
+  const found = operator()
+  if (found !== null) return found
+  throw new Problem({
+    status: 503,
+    title: "Not ready",
+    detail: "the gateway is not on the bus",
+    remedy: "start the stack with `npm start`",
+  })
+}
+
+/** A silence becomes a document that says who is silent. */
+export async function answered(answer: Promise<OperatorAnswer>): Promise<OperatorAnswer> {
+  try {
+    return await answer
+  } catch (error) {
+    if (!(error instanceof NoAnswer)) throw error
+    throw new Problem({ status: 504, title: "No answer", detail: error.message, remedy: "`npx backplane status` shows what runs" })
+  }
+}
