@@ -1,0 +1,164 @@
+/** What a person does at the console, step by step; each step throws where the page does not do its part. */
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import type { Page } from "playwright-core"
+import type { Stack } from "./stack.ts"
+
+export interface Visit {
+  readonly page: Page
+  readonly stack: Stack
+  /** Keeps a picture of the page as it is. */
+  shot(name: string): Promise<void>
+}
+
+export interface Step {
+  readonly name: string
+  readonly says: string
+  /** A line about what was seen. */
+  run(visit: Visit): Promise<string>
+}
+
+const PATIENCE = { timeout: 30_000 }
+/** The page shall show the machine so soon after it was opened. */
+const FIRST_SIGHT_MILLISECONDS = 2_000
+
+export const STEPS: readonly Step[] = [
+  {
+    name: "sight",
+    says: "the machine is on the page within two seconds",
+    async run({ page, stack, shot }: Visit): Promise<string> {
+      const began = performance.now()
+      await page.goto(stack.url)
+      await page.locator("#gantt rect.run").first().waitFor(PATIENCE)
+      const took = performance.now() - began
+      await page.waitForTimeout(2500)
+      await shot("console")
+      if (took > FIRST_SIGHT_MILLISECONDS) throw new Error(`it took ${took.toFixed(0)} ms`)
+      return `${took.toFixed(0)} ms`
+    },
+  },
+  {
+    name: "read-only",
+    says: "without the token nothing can be done, and the page says which one it wants",
+    async run({ page }: Visit): Promise<string> {
+      await page.getByRole("button", { name: /^kill cpu-scheduler-0/ }).click()
+      await page.locator("#fault-told", { hasText: "npx backplane token" }).waitFor(PATIENCE)
+      return "refused"
+    },
+  },
+  {
+    name: "swap",
+    says: "another policy takes over from the page, and its trace is shown",
+    async run({ page, stack, shot }: Visit): Promise<string> {
+      await page.locator("#token").fill(stack.token)
+      await page.locator("#policy").selectOption("eevdf")
+      await page.locator("#swap").click()
+      await page.locator("#policy-now", { hasText: "eevdf schedules" }).waitFor(PATIENCE)
+      await page.locator("#trace svg text", { hasText: "handle PolicySwap" }).first().waitFor(PATIENCE)
+      await shot("swap")
+      return (await page.locator("#policy-now").textContent()) ?? ""
+    },
+  },
+  {
+    name: "terminal",
+    says: "a command is typed at a VM's terminal, and its output is read there",
+    async run({ page, shot }: Visit): Promise<string> {
+      const open = page.getByRole("button", { name: /^terminal of/ }).first()
+      await open.waitFor(PATIENCE)
+      await open.click()
+      await page.locator("#terminal .xterm-rows").waitFor(PATIENCE)
+      await page.locator("#terminal").click()
+      await page.keyboard.type("echo seen-$(", { delay: 5 })
+      await page.keyboard.press("Control+U")
+      await page.keyboard.type("\recho back plane works\r", { delay: 10 })
+      await page.waitForFunction(
+        () =>
+          /(^|\n)back plane works/m.test(
+            [...document.querySelectorAll("#terminal .xterm-rows > div")].map((row) => row.textContent).join("\n"),
+          ),
+        undefined,
+        PATIENCE,
+      )
+      await shot("terminal")
+      return "echo answered"
+    },
+  },
+  {
+    name: "kill",
+    says: "a scheduler is killed from the page, comes back, and the machine says so",
+    async run({ page, shot }: Visit): Promise<string> {
+      await page.getByRole("button", { name: /^kill cpu-scheduler-1/ }).click()
+      await page
+        .locator("#processes tr", { hasText: "cpu-scheduler-1" })
+        .filter({ hasText: "SIGKILL" })
+        .filter({ hasText: "ready" })
+        .waitFor(PATIENCE)
+      await shot("kill")
+      await page.locator("#flow").selectOption("restart")
+      await page.locator("#trace svg text", { hasText: "actor.restart" }).first().waitFor(PATIENCE)
+      return "back, with a trace"
+    },
+  },
+  {
+    name: "trace",
+    says: "a run chosen in the Gantt opens its trace",
+    async run({ page, shot }: Visit): Promise<string> {
+      await page.evaluate(() => {
+        const runs = document.querySelectorAll<SVGElement>("#gantt rect.run")
+        runs[Math.floor(runs.length / 2)]?.dispatchEvent(new MouseEvent("click", { bubbles: true }))
+      })
+      await page.locator("#trace svg text", { hasText: "sched.decide" }).first().waitFor(PATIENCE)
+      await shot("trace")
+      return (await page.locator("#trace p").textContent()) ?? ""
+    },
+  },
+  {
+    name: "accessible",
+    says: "axe-core finds nothing serious, light and dark, wide and narrow",
+    async run({ page, shot }: Visit): Promise<string> {
+      const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8")
+      const findings: string[] = []
+      for (const scheme of ["light", "dark"] as const)
+        for (const width of [1280, 390]) {
+          await page.emulateMedia({ colorScheme: scheme })
+          await page.setViewportSize({ width, height: 800 })
+          await page.waitForTimeout(300)
+          await shot(`${scheme}-${width}`)
+          await page.evaluate(axe)
+          const violations = await page.evaluate(async () => {
+            const { axe: loaded } = globalThis as unknown as {
+              axe: { run(): Promise<{ violations: { id: string; impact: string; nodes: { target: unknown }[] }[] }> }
+            }
+            const { violations: found } = await loaded.run()
+            return found.map(({ id, impact, nodes }) => ({ id, impact, where: JSON.stringify(nodes[0]?.target) }))
+          })
+          findings.push(
+            ...violations
+              .filter(({ impact }) => impact === "serious" || impact === "critical")
+              .map((each) => `${scheme} ${width}: ${each.id} ${each.where}`),
+          )
+        }
+      if (findings.length > 0) throw new Error(findings.join("; "))
+      return "no serious finding"
+    },
+  },
+  {
+    name: "weight",
+    says: "the page is under 300 KB compressed",
+    async run({ page, stack }: Visit): Promise<string> {
+      const sizes = await page.evaluate(() =>
+        performance
+          .getEntriesByType("resource")
+          .map((entry) => entry as PerformanceResourceTiming)
+          .filter(({ name }) => name.includes("/console/"))
+          .map(({ name, encodedBodySize }) => ({ name, encodedBodySize })),
+      )
+      const { gzipSync } = await import("node:zlib")
+      let bytes = 0
+      for (const { name } of sizes) bytes += gzipSync(Buffer.from(await (await fetch(name)).arrayBuffer())).length
+      bytes += gzipSync(Buffer.from(await (await fetch(stack.url)).arrayBuffer())).length
+      if (bytes > 300_000) throw new Error(`${bytes} bytes`)
+      return `${(bytes / 1000).toFixed(0)} KB in ${sizes.length + 1} files`
+    },
+  },
+]
