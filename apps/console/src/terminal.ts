@@ -31,6 +31,7 @@ export async function openTerminal(machine: string, vm: string): Promise<void> {
   const place = part("terminal")
   place.replaceChildren()
   place.hidden = false
+  part("terminal-bar").hidden = false
   say(part("terminal-of"), `terminal of ${vm} on ${machine}`)
   screen.open(place)
   const feed = listen(path, screen)
@@ -42,6 +43,7 @@ export async function openTerminal(machine: string, vm: string): Promise<void> {
     keyboard.stop()
     screen.dispose()
     place.hidden = true
+    part("terminal-bar").hidden = true
     say(part("terminal-of"), "")
     close = null
   }
