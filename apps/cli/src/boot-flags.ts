@@ -34,16 +34,21 @@ export type BootStep = ConversationStep
 
 /** What was asked for, checked. */
 export interface BootPlan {
-  readonly mode: "native" | "trap" | "assist"
-  readonly mmu: "walk" | "shadow"
+  readonly mode: (typeof MODES)[number]
+  readonly mmu: (typeof MMUS)[number]
 }
 
-const MODES = ["native", "trap", "assist"] as const
+const MODES = ["native", "trap", "assist", "para"] as const
+const MMUS = ["walk", "shadow", "softtlb", "softtlb,l2", "nested"] as const
+/** Without a VMM there is one stage only, and nobody who would remember for the guest. */
+const NATIVE_MMUS: readonly BootPlan["mmu"][] = ["walk", "softtlb"]
+const VIRTUAL_MMUS: readonly BootPlan["mmu"][] = ["shadow", "softtlb", "softtlb,l2", "nested"]
 const DEFAULT_MEMORY = 128 * 2 ** 20
 
-export function addBootFlags(command: Command, steps: BootStep[]): Command {
-  return command
-    .requiredOption("--kernel <file>", "ELF64 executable (starts in M-mode) or Linux Image (starts in S-mode over SBI)")
+export function addBootFlags(command: Command, steps: BootStep[], kernel: "required" | "optional" = "required"): Command {
+  const image = "ELF64 executable (starts in M-mode) or Linux Image (starts in S-mode over SBI)"
+  const started = kernel === "required" ? command.requiredOption("--kernel <file>", image) : command.option("--kernel <file>", image)
+  return started
     .option("--disk <file>", "a disk image behind virtio-blk; writes go to memory, the file stays as it is")
     .option("--save-disk <file>", "write the disk as the guest left it")
     .option("--append <text>", "the kernel's command line")
@@ -55,8 +60,8 @@ export function addBootFlags(command: Command, steps: BootStep[]): Command {
     )
     .option("--cpus <n>", "vCPUs", count, 1)
     .option("--memory <size>", "RAM of the guest, such as 128M", bytes, DEFAULT_MEMORY)
-    .option("--mode <mode>", "native, trap or assist", "trap")
-    .option("--mmu <mmu>", "walk (native) or shadow (trap, assist)")
+    .option("--mode <mode>", "native, trap, assist, or para (assist with hypercalls)", "trap")
+    .option("--mmu <mmu>", "native: walk or softtlb; else shadow, nested, softtlb or softtlb,l2 (with the VMM's second level)")
     .option("--trap-path <path>", "resident: exits are handled in this process", "resident")
     .option("--max-instructions <n>", "stop exactly there", count)
     .option("--timeout <seconds>", "stop after this much wall clock", seconds)
@@ -82,11 +87,10 @@ export function planOf(flags: BootFlags): BootPlan {
   if (flags.trapPath !== "resident")
     throw refuse("--trap-path", "exits are handled in this process, there is no bus", "give --sim or --live, too, or resident")
   const mode = MODES.find((name) => name === flags.mode)
-  if (mode === undefined) throw refuse("--mode", `${flags.mode} is not built`, `give ${MODES.join(", ")}`)
-  const mmu = mode === "native" ? "walk" : "shadow"
-  if (flags.mmu !== undefined && flags.mmu !== mmu) {
-    throw refuse("--mmu", `${flags.mmu} is not built for mode ${mode}`, `give ${mmu}, or leave it out`)
-  }
+  if (mode === undefined) throw refuse("--mode", `there is no ${flags.mode}`, `give ${MODES.join(", ")}`)
+  const mmus = mode === "native" ? NATIVE_MMUS : VIRTUAL_MMUS
+  const mmu = flags.mmu === undefined ? mmus[0] : mmus.find((name) => name === flags.mmu)
+  if (mmu === undefined) throw refuse("--mmu", `${flags.mmu} is not for mode ${mode}`, `give ${mmus.join(", ")}, or leave it out`)
   return { mode, mmu }
 }
 

@@ -9,8 +9,10 @@ import { refuse, type BootFlags, type BootPlan } from "./boot-flags.ts"
 import type { Console } from "@backplane/trap-board/console"
 import type { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import type { Ledger } from "@backplane/trap-vmm/ledger"
+import type { Hypercalls } from "@backplane/trap-vmm/hypercalls"
 import type { SystemCalls } from "@backplane/trap-vmm/system-calls"
-import type { VmStop } from "@backplane/trap-vmm/vm"
+import type { TlbMisses } from "@backplane/trap-vmm/tlb-misses"
+import type { VmOptions, VmStop } from "@backplane/trap-vmm/vm"
 
 export interface BootMachine {
   run(budgetInstructions: number): VmStop
@@ -19,19 +21,28 @@ export interface BootMachine {
   /** What left the engine, by cause; the native machine has no VMM to leave to. */
   exits(): ReadonlyMap<string, number>
   /** The books of a VM; null natively. */
-  readonly virtual: { readonly ledger: Ledger; readonly systemCalls: SystemCalls } | null
+  readonly virtual: VirtualBooks | null
   readonly disk: MemoryDisk | null
+}
+
+export interface VirtualBooks {
+  readonly ledger: Ledger
+  readonly systemCalls: SystemCalls
+  readonly tlbMisses: TlbMisses
+  /** Null: the guest may make no hypercalls. */
+  readonly para: Hypercalls | null
 }
 
 const PAGE_BYTES = 4096
 const MEMORY_BYTES_MIN = 2 ** 20
 
-export function makeBootMachine(flags: BootFlags, { mode }: BootPlan): BootMachine {
+export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
+  const { mode } = plan
   const { cpus, memory: memoryBytes } = flags
   if (cpus > CPUS_MAX) throw refuse("--cpus", `${cpus} vCPUs are too many`, `give 1 to ${CPUS_MAX}`)
   if (memoryBytes % PAGE_BYTES !== 0 || memoryBytes < MEMORY_BYTES_MIN)
     throw refuse("--memory", `${memoryBytes} bytes cannot be`, "give whole pages of 4K, at least 1M")
-  const machineBytes = mode === "native" ? memoryBytes : machineBytesFor({ memoryBytes, vcpus: cpus })
+  const machineBytes = mode === "native" ? memoryBytes : machineBytesFor({ memoryBytes, vcpus: cpus, ...mmuOf(plan) })
   if (machineBytes > MEMORY_BYTES_MAX) throw refuse("--memory", `the machine would need ${machineBytes} bytes`, "give less: 2G is possible")
   const image = readGuest(flags.kernel, memoryBytes)
   const { options, disk } = devicesOf(flags)
@@ -41,12 +52,18 @@ export function makeBootMachine(flags: BootFlags, { mode }: BootPlan): BootMachi
   }
   const engine = new WasmEngine({ memoryBytes: machineBytes, cpus })
   if (mode === "native") {
-    const board = new Board(engine, image, options)
+    const board = new Board(engine, image, { ...options, softwareTlb: plan.mmu === "softtlb" })
     return { ...facade(board), virtual: null, exits: () => board.exits(), disk }
   }
-  const vm = new Vmm(engine).create({ image, vcpus: cpus, memoryBytes, mode, ...options })
+  const vm = new Vmm(engine).create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...options })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
-  return { ...facade(vm), virtual: { ledger: vm.ledger, systemCalls: vm.systemCalls }, exits: () => vm.ledger.exits(), disk }
+  const { ledger, systemCalls, tlbMisses, para } = vm
+  return { ...facade(vm), virtual: { ledger, systemCalls, tlbMisses, para }, exits: () => vm.ledger.exits(), disk }
+}
+
+function mmuOf({ mmu }: BootPlan): Pick<VmOptions, "mmu" | "secondLevelTlb"> {
+  if (mmu === "softtlb,l2") return { mmu: "softtlb", secondLevelTlb: true }
+  return mmu === "walk" ? {} : { mmu }
 }
 
 function facade(machine: Pick<BootMachine, "run" | "instructions" | "console">): Pick<BootMachine, "run" | "instructions" | "console"> {

@@ -29,9 +29,15 @@ const STEPS: readonly BootStep[] = [
 ]
 
 describe("boot", () => {
-  it("talks with a guest in every mode that is built", () => {
-    for (const mode of ["native", "trap", "assist"]) {
-      const report = boot({ mode }, STEPS)
+  it("talks with a guest in every mode and with every mmu", () => {
+    const machines = [
+      ...["native", "trap", "assist", "para"].map((mode) => ({ mode })),
+      ...["nested", "softtlb", "softtlb,l2"].map((mmu) => ({ mode: "trap", mmu })),
+      { mode: "native", mmu: "softtlb" },
+    ]
+    for (const machine of machines) {
+      const { mode } = machine
+      const report = boot(machine, STEPS)
       expect({ mode, ok: report.ok, exit: report.exit }).toEqual({ mode, ok: true, exit: 0 })
       expect(report.transcript).toContain("HELLO\n")
     }
@@ -60,9 +66,9 @@ describe("boot", () => {
 
   it("refuses by name what is not built", () => {
     const cases: readonly (readonly [Partial<BootFlags>, string])[] = [
-      [{ mode: "para" }, "--mode"],
-      [{ mmu: "nested" }, "--mmu"],
-      [{ mmu: "softtlb" }, "--mmu"],
+      [{ mode: "turbo" }, "--mode"],
+      [{ mmu: "walk" }, "--mmu"],
+      [{ mode: "native", mmu: "nested" }, "--mmu"],
       [{ mode: "native", mmu: "shadow" }, "--mmu"],
       [{ trapPath: "bus" }, "--trap-path"],
       [{ nodes: "2" }, "--nodes"],

@@ -1,35 +1,39 @@
 /** `backplane ledger`: boots a guest and says what left it: by cause and class, and by the numbered steps of OSTEP's tables. */
-import { systemCallTable, TLB_MISS_STEPS } from "@backplane/trap-vmm/ostep-tables"
+import { systemCallTable, tlbMissTable, type ObservedStep } from "@backplane/trap-vmm/ostep-tables"
 import { runBoot, type BootReport } from "./boot-run.ts"
 import { refuse, type BootFlags, type BootStep } from "./boot-flags.ts"
-import type { Ledger } from "@backplane/trap-vmm/ledger"
-import type { SystemCalls } from "@backplane/trap-vmm/system-calls"
+import type { VirtualBooks } from "./boot-machine.ts"
 
-const TLB_MISS_REASON = "shadow tables hide TLB misses from the guest; --mmu softtlb, whose guest fills the TLB, is not built"
+const NO_SOFTWARE_TLB = "page tables are walked, so the guest sees no TLB miss; give --mmu softtlb to a guest that fills its TLB"
+const NO_MISS = "the guest has not filled its TLB by itself"
 const EXIT_LIMIT = 124
 
 export function showLedger(flags: BootFlags, steps: readonly BootStep[]): number {
-  if (flags.mode === "native") throw refuse("--mode", "the native machine has no VMM to exit to", "give trap or assist")
+  if (flags.mode === "native") throw refuse("--mode", "the native machine has no VMM to exit to", "give trap, assist or para")
   const { report, machine } = runBoot(flags, { steps, emit: () => undefined })
-  if (machine.virtual === null) throw refuse("--mode", "there is no VMM", "give trap or assist")
-  const { ledger, systemCalls } = machine.virtual
-  if (flags.json === true) console.log(JSON.stringify(asJson(report, { ledger, systemCalls })))
-  else print(report, { ledger, systemCalls })
+  if (machine.virtual === null) throw refuse("--mode", "there is no VMM", "give trap, assist or para")
+  if (flags.json === true) console.log(JSON.stringify(asJson(report, machine.virtual)))
+  else print(report, machine.virtual)
   // A run that only came to its limit is what a ledger is usually taken of.
   return report.exit === EXIT_LIMIT && report.reason === "limit" ? 0 : report.exit
 }
 
-interface Books {
-  readonly ledger: Ledger
-  readonly systemCalls: SystemCalls
+/** Why table B.5 has nothing to show, or null. */
+function missing({ mmu }: BootReport, { tlbMisses }: VirtualBooks): string | null {
+  if (mmu !== "softtlb" && mmu !== "softtlb,l2") return NO_SOFTWARE_TLB
+  const { misses, remembered } = tlbMisses.totals()
+  return misses + remembered === 0 ? NO_MISS : null
 }
 
-function asJson(report: BootReport, { ledger, systemCalls }: Books): object {
+function asJson(report: BootReport, books: VirtualBooks): object {
+  const { ledger, systemCalls, tlbMisses, para } = books
   const { calls, entered, inside, returned, fewest, most } = systemCalls.totals()
   const total = entered + inside + returned
+  const why = missing(report, books)
   return {
     ...report,
     exits: ledger.rows(),
+    virtualCycles: ledger.cycles(),
     tables: {
       "B.3": {
         title: "system call flow with virtualization",
@@ -38,20 +42,43 @@ function asJson(report: BootReport, { ledger, systemCalls }: Books): object {
         exitsPerCall: { fewest, mean: calls === 0 ? 0 : Math.round((total / calls) * 100) / 100, most },
         inside: Object.fromEntries(systemCalls.inside()),
       },
-      "B.5": { title: "TLB miss flow with virtualization", steps: TLB_MISS_STEPS, observed: null, reason: TLB_MISS_REASON },
+      "B.5": {
+        title: "TLB miss flow with virtualization",
+        steps: tlbMissTable(tlbMisses.totals()),
+        observed: why === null ? tlbMisses.totals() : null,
+        ...(why !== null && { reason: why }),
+      },
     },
+    ...(para !== null && { hypercalls: { ...para.counts(), calls: Object.fromEntries(para.counts().calls) } }),
   }
 }
 
-function print(report: BootReport, { ledger, systemCalls }: Books): void {
-  console.log(`${report.mode}, ${report.mmu}: ${report.instructions} instructions, ${ledger.total()} exits (${report.reason})`)
-  for (const { cause, class: exitClass, count } of ledger.rows()) console.log(`${String(count).padStart(12)}  ${exitClass}  ${cause}`)
+function print(report: BootReport, books: VirtualBooks): void {
+  const { ledger, systemCalls, tlbMisses, para } = books
+  console.log(
+    `${report.mode}, ${report.mmu}: ${report.instructions} instructions, ${ledger.total()} exits, ${ledger.cycles()} virtual cycles (${report.reason})`,
+  )
+  for (const { cause, class: exitClass, count, cycles } of ledger.rows()) {
+    console.log(`${String(count).padStart(12)}  ${exitClass}  ${cause.padEnd(28)}  ${cycles} cycles`)
+  }
   const { calls, fewest, most } = systemCalls.totals()
   console.log(`\nTable B.3, ${calls} system calls of ${fewest} to ${most} exits`)
-  const observed = systemCallTable(systemCalls)
-  for (const { step, who, text, exits } of observed) {
+  printSteps(systemCallTable(systemCalls))
+  const why = missing(report, books)
+  const misses = tlbMisses.totals()
+  const seen = `${misses.misses} misses of ${misses.fewest} to ${misses.most} exits, ${misses.remembered} served by the second level in one`
+  console.log(`\nTable B.5${why === null ? `, ${seen}` : `: not observed: ${why}`}`)
+  printSteps(tlbMissTable(misses))
+  if (para !== null) {
+    const { zeroingAvoided, zeroed, updates, pagesOut } = para.counts()
+    console.log(
+      `\nHypercalls: ${updates} entries updated, ${zeroingAvoided} pages not zeroed twice, ${zeroed} zeroed, ${pagesOut} pages out`,
+    )
+  }
+}
+
+export function printSteps(steps: readonly ObservedStep[]): void {
+  for (const { step, who, text, exits } of steps) {
     console.log(`${String(step).padStart(3)}  ${who.padEnd(16)}  ${(exits === null ? "" : `${exits} exits`).padEnd(14)}  ${text}`)
   }
-  console.log(`\nTable B.5: not observed: ${TLB_MISS_REASON}`)
-  for (const { step, who, text } of TLB_MISS_STEPS) console.log(`${String(step).padStart(3)}  ${who.padEnd(16)}  ${text}`)
 }

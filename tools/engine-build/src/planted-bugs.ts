@@ -48,6 +48,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   rather("decoded code outlives the rights to its frame", "look-up.ts", "if (slot != 0) flushSlot", "if (!PLANTED && slot != 0) flushSlot"),
   rather("a frame leaves its reservations behind", "frame-rights.ts", "if (rights == 0) breakReservations", "if (!PLANTED && rights == 0) breakReservations"),
   rather("A and D need no right to write", "memory.ts", "(write ? FRAME_ABSENT | FRAME_READ_ONLY : FRAME_ABSENT)", "(write && !PLANTED ? FRAME_ABSENT | FRAME_READ_ONLY : FRAME_ABSENT)"),
+  rather("fetches and data share what mode refill installed", "translate.ts", "access == ACCESS_FETCH ? BANK_INSTALLED_FETCH : BANK_INSTALLED", "!PLANTED && access == ACCESS_FETCH ? BANK_INSTALLED_FETCH : BANK_INSTALLED"),
   rather("translations are not keyed by root", "look-up.ts", "&& load<u64>(key, 8) == root", "&& (PLANTED || load<u64>(key, 8) == root)"),
 ] // prettier-ignore
 

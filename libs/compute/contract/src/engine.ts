@@ -112,13 +112,26 @@ export interface ProtectionRegion {
   readonly locked: boolean
 }
 
-/** One mapping for translation mode `refill`: 4 KiB, for the CPU's present translation. */
+/**
+ * One mapping for translation mode `refill`: 4 KiB, for the CPU's present translation. Fetches are kept apart from loads and stores: give
+ * those of the access that missed, so that no other page is driven out.
+ */
 export interface InstalledTranslation {
   readonly virtualAddress: bigint
   readonly physicalAddress: bigint
   readonly read: boolean
   readonly write: boolean
   readonly execute: boolean
+}
+
+/** One entry of the look-up TLB, for audits. */
+export interface LookUp {
+  readonly access: AccessKind
+  readonly virtualAddress: bigint
+  /** Of the page's first byte; below `RAM_BASE` only where mode `refill` was given a device. */
+  readonly machineAddress: bigint
+  /** It serves the CPU's present translation; else another that is kept. */
+  readonly current: boolean
 }
 
 /** What of a CPU must move with its vCPU. The reservation need not: a move may break it (`writeReservation` where it shall not). */
@@ -170,6 +183,9 @@ export interface Engine {
   installTranslation(cpu: number, entry: InstalledTranslation): void
   /** The walk a load, store or fetch would do now (A and D are set as it would): its machine address, or the exception cause (0x100 and 0x101: what would be a `tlb-miss` and a `stage-miss`). */
   translate(cpu: number, virtualAddress: bigint, access: AccessKind): { readonly address: bigint } | { readonly cause: number }
+
+  /** All that the look-up TLB of this CPU would answer without asking anybody, what mode `refill` was given included. Slow: for audits. */
+  lookUps(cpu: number): readonly LookUp[]
 
   /** Physical memory. A range that is not wholly RAM is an assertion: ask `isMemory` first. */
   isMemory(address: bigint, bytes: number): boolean

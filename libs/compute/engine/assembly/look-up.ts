@@ -1,6 +1,6 @@
 /** The look-up TLB: banks of direct-mapped entries, one bank per recent translation (layout.ts). A hit is in the interpreter; misses are in access.ts. */
 import {
-  BANK_BYTES, BANK_COUNT, BANK_FETCH, BANK_INSTALLED, BANK_KEY_BYTES, BANK_READ, BANK_WRITE, CPU_BYTES, LAYOUT_BANK, LAYOUT_BANKS, LAYOUT_BANK_KEYS,
+  BANK_BYTES, BANK_COUNT, BANK_FETCH, BANK_INSTALLED, BANK_INSTALLED_FETCH, BANK_KEY_BYTES, BANK_READ, BANK_WRITE, CPU_BYTES, LAYOUT_BANK, LAYOUT_BANKS, LAYOUT_BANK_KEYS,
   LAYOUT_BANK_VICTIM, LAYOUT_DATA_PRIVILEGE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_MODE, LAYOUT_ROOT, LAYOUT_TRANSLATION_FLAGS, STATES, TLB_ENTRIES,
 } from "./layout" // prettier-ignore
 import { TIMED } from "./fidelity"
@@ -125,6 +125,7 @@ export function flushPage(cpu: u32, virtual: u64): void {
     store<u64>(entryOf(base + BANK_WRITE, virtual), -1)
     store<u64>(entryOf(base + BANK_FETCH, virtual), -1)
     store<u64>(entryOf(base + BANK_INSTALLED, virtual), -1)
+    store<u64>(entryOf(base + BANK_INSTALLED_FETCH, virtual), -1)
   }
 }
 

@@ -3,7 +3,7 @@
  * Privileged manual, "Sv39" and "Virtual address translation process"; A and D are written by the walk (Svadu).
  */
 import {
-  ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE, BANK_INSTALLED, LAYOUT_BANK, LAYOUT_DATA_PRIVILEGE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_MODE, LAYOUT_ROOT,
+  ACCESS_FETCH, ACCESS_LOAD, ACCESS_STORE, BANK_INSTALLED, BANK_INSTALLED_FETCH, LAYOUT_BANK, LAYOUT_DATA_PRIVILEGE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_MODE, LAYOUT_ROOT,
   LAYOUT_SECOND_STAGE, LAYOUT_TRANSLATION_FLAGS, MODE_BARE, MODE_REFILL, PROTECTION_EXECUTE, PROTECTION_READ, PROTECTION_WRITE,
 } from "./layout" // prettier-ignore
 import { entryOf, noteSuperpage } from "./look-up"
@@ -102,7 +102,7 @@ export function translate(cpu: u32, virtual: u64, access: u32): u64 {
 }
 
 function installed(cpu: u32, virtual: u64, access: u32): u64 {
-  const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + BANK_INSTALLED, virtual)
+  const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + (access == ACCESS_FETCH ? BANK_INSTALLED_FETCH : BANK_INSTALLED), virtual)
   if (load<u64>(entry) != (virtual & ~0xfff)) return fail(MISSING)
   const target = load<u64>(entry, 8)
   const wanted: u64 = access == ACCESS_FETCH ? PROTECTION_EXECUTE : access == ACCESS_LOAD ? PROTECTION_READ : PROTECTION_WRITE

@@ -19,6 +19,7 @@ import {
   STATES,
   memoryMap,
 } from "./layout.ts"
+import { readLookUps } from "./look-ups.ts"
 import { permissionBits } from "./permissions.ts"
 import { EngineTiming, timingBytes } from "./engine-timing.ts"
 import { allocate, instantiate, isTimedBuild } from "./wasm-module.ts"
@@ -30,6 +31,7 @@ import type {
   EngineOptions,
   FrameRights,
   InstalledTranslation,
+  LookUp,
   ProtectionRegion,
   Translation,
 } from "@backplane/compute-contract/engine"
@@ -224,6 +226,10 @@ export class WasmEngine implements Engine {
     const kind = access === "fetch" ? ACCESS.FETCH : access === "load" ? ACCESS.LOAD : ACCESS.STORE
     const address = BigInt.asUintN(64, this.#functions.translateFor(at, virtualAddress, kind))
     return address === FAILED ? { cause: this.#view.getUint32(at + LAYOUT.EXIT_CAUSE, LITTLE) } : { address }
+  }
+
+  lookUps(cpu: number): readonly LookUp[] {
+    return readLookUps({ view: this.#view, at: this.#at(cpu), ram: this.#map.ram })
   }
 
   isMemory(address: bigint, bytes: number): boolean {

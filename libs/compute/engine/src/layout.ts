@@ -67,9 +67,12 @@ export const BANK_KEY_BYTES = 24
 export const TLB_ENTRIES = 512
 /** One entry: u64 tag (virtual page address, or all ones), u32 addend (host minus virtual; for fetch the decoded page), u32 unused. */
 export const TLB_ENTRY_BYTES = 16
-/** In a bank: four direct-mapped arrays. `INSTALLED` holds what mode `refill` was given: u64 tag, u64 physical page | permission bits. */
-export const BANK = { READ: 0, WRITE: 8192, FETCH: 16384, INSTALLED: 24576 } as const
-export const BANK_BYTES = 32768
+/**
+ * In a bank: five direct-mapped arrays. `INSTALLED` holds what mode `refill` was given for loads and stores, `INSTALLED_FETCH` for fetches: u64
+ * tag, u64 physical page | permission bits. Two arrays, so that an instruction and its data never drive each other out for ever.
+ */
+export const BANK = { READ: 0, WRITE: 8192, FETCH: 16384, INSTALLED: 24576, INSTALLED_FETCH: 32768 } as const
+export const BANK_BYTES = 40960
 export const CPU_BYTES = LAYOUT.BANKS + BANK_COUNT * BANK_BYTES
 
 export const PROTECTION_REGIONS_MAX = 64

@@ -38,6 +38,8 @@ export interface BoardOptions {
   readonly virtio?: VirtioExtras
   /** Which harts an interrupt source of the PLIC goes to, bit h for hart h; a source that is not named goes to all who enable it. */
   readonly interruptAffinity?: ReadonlyMap<number, number>
+  /** The harts have the extension of a software TLB (trap/vmm/software-tlb.md) beside Sv39. Such a board is not captured. */
+  readonly softwareTlb?: boolean
 }
 
 /** How a guest ended. `code` is 0 for success. */

@@ -55,7 +55,7 @@ export class Board {
   #uartUsed = false
 
   /** On an engine that nobody used before: boots an image, or goes on where a capture was made. */
-  constructor(engine: Engine, from: BootImage | BoardCapture, { disks = [], ...options }: BoardOptions = {}) {
+  constructor(engine: Engine, from: BootImage | BoardCapture, { disks = [], softwareTlb = false, ...options }: BoardOptions = {}) {
     const state = "pages" in from ? stateOf(from) : null
     const { cpus } = engine.options
     this.engine = engine
@@ -72,7 +72,7 @@ export class Board {
       disks,
       ...(state && { devices: state.devices }),
     })
-    this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, index))
+    this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, { index, softwareTlb }))
     this.#moments = this.harts.map((hart) => this.#momentOf(hart.index))
     if ("pages" in from) loadPages(engine, from)
     else boot(engine, from, { ...options, harts: this.harts, memoryBytes: engine.options.memoryBytes })
@@ -97,6 +97,10 @@ export class Board {
   /** All that the machine is now, as plain data. Of a board that has ended too, but there is nothing to go on with. */
   capture(): BoardCapture {
     assert(this.#virtioDevices === 0, "a board with virtio devices is not captured: what they have under way would be lost")
+    assert(
+      this.harts.every((hart) => hart.file.tlb === null),
+      "a board with a software TLB is not captured: its record has no room for it",
+    )
     return captureOf(this.engine, this.#state())
   }
 
@@ -279,8 +283,7 @@ export class Board {
         this.#end ??= this.#htif?.look() ?? null
         return
       case "tlb-miss":
-        assert(false, "the native machine never runs in mode refill")
-        return
+        return this.#onTlbMiss(hart, exit)
       case "stage-miss":
         assert(false, "the native machine has no second stage")
         return
@@ -290,6 +293,12 @@ export class Board {
       default:
         unreachable(exit)
     }
+  }
+
+  /** What the TLB holds and the engine had only lost sight of is no trap. */
+  #onTlbMiss(hart: Hart, { virtualAddress, access, pc }: Extract<EngineExit, { kind: "tlb-miss" }>): void {
+    const cause = hart.refill(virtualAddress, access)
+    if (cause !== null) this.#exception(hart, { cause, value: virtualAddress, pc })
   }
 
   #exception(hart: Hart, { cause, value, pc }: { readonly cause: number; readonly value: bigint; readonly pc: bigint }): void {
@@ -317,6 +326,7 @@ export class Board {
         this.#count("csr")
         this.engine.completeSystem(cpu, outcome.value ?? undefined)
         if (outcome.affects === "translation" || outcome.affects === "both") this.#translationWritten(hart, word >>> 20)
+        if (outcome.affects === "tlb") hart.refreshTlb()
         break
       case "return":
         this.#count("return")
@@ -331,7 +341,9 @@ export class Board {
         break
       case "fence":
         this.#count("fence")
-        this.engine.flushTranslations(cpu, outcome.scope.address ?? undefined)
+        if (hart.file.tlb === null) this.engine.flushTranslations(cpu, outcome.scope.address ?? undefined)
+        else this.engine.flushTranslations(cpu)
+        hart.refreshTlb()
         this.engine.completeSystem(cpu)
         break
       default:

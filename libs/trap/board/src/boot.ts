@@ -4,6 +4,7 @@ import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { STCE } from "@backplane/trap-csr/interrupts"
 import { openPmp } from "@backplane/trap-csr/pmp"
+import { TLB_CAUSES } from "@backplane/trap-csr/tlb-translation"
 import { virtDeviceTree } from "@backplane/trap-devices/device-tree/virt-tree"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { BoardOptions, BootImage } from "./board-types.ts"
@@ -90,7 +91,7 @@ export function boot(
 /** What firmware would have done: delegate, open memory and counters, give S-mode its timer. Hart 0 runs, the others wait to be started. */
 function prepareSupervisor(hart: BootHart): void {
   const { file } = hart
-  file.set(Slot.medeleg, DELEGATED_EXCEPTIONS)
+  file.set(Slot.medeleg, file.tlb === null ? DELEGATED_EXCEPTIONS : DELEGATED_EXCEPTIONS | TLB_CAUSES)
   file.set(Slot.mideleg, DELEGATED_INTERRUPTS)
   file.set(Slot.mcounteren, COUNTERS)
   file.set(Slot.menvcfg, STCE)

@@ -1,12 +1,17 @@
 /** One hart of the native machine: its CSR file, whether it runs, and what the engine must be told when privileged state changes. */
-import { newCsrFile, Slot } from "@backplane/trap-csr/csr-file"
+import { assert } from "@backplane/foundation-base/assert"
+import { newCsrFile, Slot, slotsOf } from "@backplane/trap-csr/csr-file"
 import { supervisorTimerDeadline } from "@backplane/trap-csr/interrupts"
 import { pmpRanges } from "@backplane/trap-csr/pmp"
+import { saveInFrame, T5, T6 } from "@backplane/trap-csr/refill-frame"
+import { SoftwareTlb } from "@backplane/trap-csr/software-tlb"
+import { translateByTlb } from "@backplane/trap-csr/tlb-translation"
 import { translationOf } from "@backplane/trap-csr/translation"
 import { enterTrap } from "@backplane/trap-csr/trap"
 import { MTIP } from "@backplane/trap-csr/causes"
-import type { CpuState, Engine } from "@backplane/compute-contract/engine"
+import type { AccessKind, CpuState, Engine } from "@backplane/compute-contract/engine"
 import type { CsrFile } from "@backplane/trap-csr/csr-file"
+import type { PmpRange } from "@backplane/trap-csr/pmp"
 import type { Trap } from "@backplane/trap-csr/trap"
 import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
 
@@ -42,11 +47,12 @@ export class Hart {
   #trapsInPlace = 0
   /** Reset by every mret and sret. I: at most TRAPS_NESTED_MAX, where the hart counts as stuck. */
   #trapsNested = 0
+  #protection: readonly PmpRange[] = []
 
-  constructor(engine: Engine, index: number) {
+  constructor(engine: Engine, { index, softwareTlb = false }: { readonly index: number; readonly softwareTlb?: boolean }) {
     this.#engine = engine
     this.index = index
-    this.file = newCsrFile(index)
+    this.file = newCsrFile(index, softwareTlb ? new SoftwareTlb() : null)
     this.refreshProtection()
   }
 
@@ -67,7 +73,39 @@ export class Hart {
     this.#trapsInPlace += 1
     this.#trapsNested += 1
     this.#engine.writePc(this.index, enterTrap(this.file, trap))
+    if (this.file.tlb !== null) this.#saveInFrame(trap)
     this.refreshTranslation()
+  }
+
+  /** The engine's look-up table has nothing for this access: null, and it has now, or the cause of an exception. */
+  refill(address: bigint, access: AccessKind): number | null {
+    assert(this.file.tlb !== null, "only a software TLB is refilled")
+    const found = translateByTlb(this.file.tlb, translationOf(this.file), { address, access })
+    if (found.kind === "fault") return found.cause
+    const { page, read, write } = found
+    const permissions = access === "fetch" ? { read: false, write: false, execute: true } : { read, write, execute: false }
+    this.#engine.installTranslation(this.index, { virtualAddress: address, physicalAddress: page << PAGE_SHIFT, ...permissions })
+    return null
+  }
+
+  /** After a write to the software TLB or a fence: the engine forgets what has gone. */
+  refreshTlb(): void {
+    const dropped = this.file.tlb?.takeDropped() ?? []
+    if (dropped === "all" || dropped.some(({ pages }) => pages > 1)) return this.#engine.flushTranslations(this.index)
+    for (const { address } of dropped) this.#engine.flushTranslations(this.index, address)
+  }
+
+  #saveInFrame(trap: Trap): void {
+    const { engine, index } = { engine: this.#engine, index: this.index }
+    const port = {
+      isMemory: (address: bigint, bytes: number) => engine.isMemory(address, bytes),
+      writeMemory: (address: bigint, data: Uint8Array) => engine.writeMemory(address, data),
+      register: (register: number) => engine.readRegister(index, register),
+    }
+    const saved = saveInFrame(this.file, { trap, protection: this.#protection, port })
+    if (saved === null) return
+    engine.writeRegister(index, T5, saved.t5)
+    engine.writeRegister(index, T6, saved.t6)
   }
 
   /** After any change of privilege, satp or the fields of mstatus that translation looks at. */
@@ -77,7 +115,8 @@ export class Hart {
 
   /** After a change of a PMP register. Without a matching region S and U get nothing. Privileged manual, "Priority and Matching Logic". */
   refreshProtection(): void {
-    this.#engine.setProtection(this.index, { regions: pmpRanges(this.file), denyUnmatched: true })
+    this.#protection = pmpRanges(this.file)
+    this.#engine.setProtection(this.index, { regions: this.#protection, denyUnmatched: true })
   }
 
   /** Begins at `pc` in S-mode as SBI's hart start says: bare, interrupts off, number and `opaque` in a0 and a1. */
@@ -105,7 +144,7 @@ export class Hart {
   }
 
   capture(): HartCapture {
-    const csrs = Array.from({ length: CSR_SLOTS }, (_, slot) => this.file.get(slot))
+    const csrs = Array.from({ length: slotsOf(this.file) }, (_, slot) => this.file.get(slot))
     return {
       cpu: this.#engine.captureCpu(this.index),
       csrs,
@@ -129,7 +168,8 @@ export class Hart {
     if (capture.reservation !== null) this.#engine.writeReservation(this.index, capture.reservation)
     this.refreshProtection()
     this.refreshTranslation()
+    this.refreshTlb()
   }
 }
 
-const CSR_SLOTS = 64
+const PAGE_SHIFT = 12n

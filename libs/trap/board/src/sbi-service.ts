@@ -143,7 +143,10 @@ export class SbiService {
   }
 
   #flush(index: number, range: { readonly from: bigint; readonly bytes: bigint } | null): void {
-    if (range === null || range.bytes > PAGES_FLUSHED_SINGLY * PAGE) return this.#engine.flushTranslations(index)
+    const tlb = this.#hart(index)?.file.tlb ?? null
+    // Dropping more than asked is always right, and a range may lie in entries of many pages.
+    tlb?.fence({ address: null, addressSpace: null })
+    if (tlb !== null || range === null || range.bytes > PAGES_FLUSHED_SINGLY * PAGE) return this.#engine.flushTranslations(index)
     for (let at = range.from & ~(PAGE - 1n); at < range.from + range.bytes; at += PAGE)
       this.#engine.flushTranslations(index, BigInt.asUintN(64, at))
   }

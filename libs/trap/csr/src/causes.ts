@@ -18,6 +18,11 @@ export const Exception = {
   fetchPage: 12,
   loadPage: 13,
   storePage: 15,
+  /** Custom use, 24 to 31: of a software TLB. */
+  tlbRefillFetch: 24,
+  tlbRefillLoad: 25,
+  tlbRefillStore: 26,
+  tlbModified: 27,
 } as const
 
 /** Bit numbers in `mip`, `mie` and `mideleg`; also the cause codes. */

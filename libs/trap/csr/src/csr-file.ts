@@ -5,6 +5,7 @@
  * model works on an array of its own, on the engine's linear memory, or on a record that came over the bus.
  */
 import { MACHINE } from "./privilege.ts"
+import { TLB_WORDS, type SoftwareTlb } from "./software-tlb.ts"
 
 /** Where each piece of state lies. The numbers are part of the layout that engine and migration share: append, never renumber. */
 export const Slot = {
@@ -56,29 +57,40 @@ export interface CsrFile {
   get(slot: SlotNumber): bigint
   /** `value` must already lie in 0…2^64-1. */
   set(slot: SlotNumber, value: bigint): void
+  /** The extension of a software TLB, whose state are the slots from SLOTS on; null: this hart has none. */
+  readonly tlb: SoftwareTlb | null
+}
+
+/** How many slots are the state of this hart. */
+export function slotsOf(file: CsrFile): number {
+  return file.tlb === null ? SLOTS : SLOTS + TLB_WORDS
 }
 
 /** A CSR file over any view of 64 unsigned 64-bit words. The view is asked for each time: WebAssembly detaches it when memory grows. */
 export class ViewCsrFile implements CsrFile {
+  readonly tlb: SoftwareTlb | null
   readonly #view: () => BigUint64Array
 
-  constructor(view: () => BigUint64Array) {
+  constructor(view: () => BigUint64Array, tlb: SoftwareTlb | null = null) {
     this.#view = view
+    this.tlb = tlb
   }
 
   get(slot: SlotNumber): bigint {
+    if (slot >= SLOTS) return this.tlb?.word(slot - SLOTS) ?? 0n
     return this.#view()[slot] ?? 0n
   }
 
   set(slot: SlotNumber, value: bigint): void {
-    this.#view()[slot] = value
+    if (slot >= SLOTS) this.tlb?.setWord(slot - SLOTS, value)
+    else this.#view()[slot] = value
   }
 }
 
 /** A free-standing CSR file, just after reset. */
-export function newCsrFile(hart: number): CsrFile {
+export function newCsrFile(hart: number, tlb: SoftwareTlb | null = null): CsrFile {
   const words = new BigUint64Array(SLOTS)
-  const file = new ViewCsrFile(() => words)
+  const file = new ViewCsrFile(() => words, tlb)
   resetCsrFile(file, hart)
   return file
 }

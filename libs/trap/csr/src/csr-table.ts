@@ -12,10 +12,12 @@ import type { Moment } from "./moment.ts"
 import { PMP_ENTRIES, writePmpAddress, writePmpConfiguration } from "./pmp.ts"
 import { MACHINE, USER, type Privilege } from "./privilege.ts"
 import { legalStatus, mergeSupervisorStatus, supervisorView, TVM } from "./status.ts"
-import { writeSatp } from "./translation.ts"
+import { TLB_CAUSES } from "./tlb-translation.ts"
+import { addressSpaceOf, writeSatp } from "./translation.ts"
+import type { SoftwareTlb } from "./software-tlb.ts"
 
 /** What else must be looked at again after a write. */
-export type Affects = "nothing" | "interrupts" | "translation" | "both"
+export type Affects = "nothing" | "interrupts" | "translation" | "both" | "tlb"
 
 export interface CsrDefinition {
   readonly number: number
@@ -144,7 +146,7 @@ const SIE_REGISTER: Entry = {
 }
 
 const SATP: Entry = {
-  rule: "modes 0 and 8; others leave it alone",
+  rule: "modes 0 and 8, and 14 with a software TLB; others leave it alone",
   affects: "translation",
   read: (file) => file.get(Slot.satp),
   write: writeSatp,
@@ -182,6 +184,45 @@ function pmpAddress(entry: number): Entry {
   }
 }
 
+/** All architected exceptions that can be delegated, and those of the software TLB where there is one. */
+const DELEGATION: Entry = {
+  rule: `bits of ${hex(MEDELEG)}, with a software TLB also ${hex(TLB_CAUSES)}`,
+  affects: "nothing",
+  read: (file) => file.get(Slot.medeleg),
+  write: (file, value) => file.set(Slot.medeleg, value & (file.tlb === null ? MEDELEG : MEDELEG | TLB_CAUSES)),
+}
+
+/** A register of the software TLB: illegal on a hart that has none, and in S-mode while TVM is set. */
+function ofTlb(
+  rule: string,
+  read: (tlb: SoftwareTlb, file: CsrFile) => bigint,
+  write: (tlb: SoftwareTlb, value: bigint, file: CsrFile) => void = () => {},
+): Entry {
+  return {
+    rule: `software TLB: ${rule}`,
+    affects: "tlb",
+    read: (file) => (file.tlb === null ? 0n : read(file.tlb, file)),
+    write: (file, value) => {
+      if (file.tlb !== null) write(file.tlb, value, file)
+    },
+    guard: (file, privilege) => file.tlb !== null && (privilege === MACHINE || (file.get(Slot.mstatus) & TVM) === 0n),
+  }
+}
+
+const NONE = (): bigint => 0n
+const SOFTWARE_TLB: readonly CsrDefinition[] = [
+  define(0x5c0, "stlbtag", ofTlb("size, page, ASID", (tlb) => tlb.tag, (tlb, value) => tlb.setTag(value))),
+  define(0x5c1, "stlbindex", ofTlb("bits 5…0 and 63", (tlb) => tlb.index(), (tlb, value) => tlb.setIndex(value))),
+  define(0x5c2, "stlbrandom", ofTlb("nothing", (tlb) => BigInt(tlb.randomIndex()))),
+  define(0x5c3, "stlbwired", ofTlb("bits 5…0", (tlb) => BigInt(tlb.wired), (tlb, value) => tlb.setWired(value))),
+  define(0x5c4, "stlbwr", ofTlb("an entry at random", NONE, (tlb, value) => tlb.writeRandom(value))),
+  define(0x5c5, "stlbwi", ofTlb("the entry at stlbindex", (tlb) => tlb.readEntry(), (tlb, value) => tlb.writeIndexed(value))),
+  define(0x5c6, "stlbprobe", ofTlb("what it finds, in stlbindex", NONE, (tlb, value, file) => tlb.probe(value, addressSpaceOf(file)))),
+  define(0x5c7, "stlbread", ofTlb("nothing", (tlb) => tlb.readTag())),
+  define(0x5c8, "stlbvec", ofTlb("multiples of 4", (tlb) => tlb.vector, (tlb, value) => (tlb.vector = value & ~3n))),
+  define(0x5c9, "stlbframe", ofTlb("multiples of 16", (tlb) => tlb.frame, (tlb, value) => (tlb.frame = value & ~15n))),
+] // prettier-ignore
+
 function define(number: number, name: string, entry: Entry): CsrDefinition {
   return { number, name, ...entry }
 }
@@ -215,7 +256,7 @@ export const CSR_TABLE: readonly CsrDefinition[] = [
   define(0x180, "satp", SATP),
   define(0x300, "mstatus", MSTATUS),
   define(0x301, "misa", constant(MISA)),
-  define(0x302, "medeleg", kept(Slot.medeleg, MEDELEG)),
+  define(0x302, "medeleg", DELEGATION),
   define(0x303, "mideleg", kept(Slot.mideleg, SUPERVISOR_INTERRUPTS, "interrupts")),
   define(0x304, "mie", kept(Slot.mie, SUPERVISOR_INTERRUPTS | MACHINE_INTERRUPTS, "interrupts")),
   define(0x305, "mtvec", vector(Slot.mtvec)),
@@ -231,6 +272,7 @@ export const CSR_TABLE: readonly CsrDefinition[] = [
   define(0x3a0, "pmpcfg0", pmpConfiguration(0)),
   define(0x3a2, "pmpcfg2", pmpConfiguration(1)),
   ...series(0x3b0, "pmpaddr", { from: 0, to: PMP_ENTRIES - 1 }, pmpAddress),
+  ...SOFTWARE_TLB,
   // Debug triggers: none. tselect exists, hard-wired to zero, and the trigger it selects has type 0, "no trigger".
   define(0x7a0, "tselect", constant(0n)),
   ...series(0x7a0, "tdata", { from: 1, to: 3 }, () => constant(0n)),

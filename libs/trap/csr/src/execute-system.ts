@@ -103,8 +103,13 @@ function executePrivileged(file: CsrFile, { word, pc, rs1, rs2 }: SystemInstruct
     default:
       if (word >>> 25 !== SFENCE_VMA || ((word >>> 7) & 31) !== 0) return illegal(word)
       if (privilege === USER || (privilege === SUPERVISOR && (mstatus & TVM) !== 0n)) return illegal(word)
-      return { kind: "fence", scope: fenceScope(word, { rs1, rs2 }) }
+      return fence(file, fenceScope(word, { rs1, rs2 }))
   }
+}
+
+function fence(file: CsrFile, scope: FenceScope): SystemOutcome {
+  file.tlb?.fence(scope)
+  return { kind: "fence", scope }
 }
 
 /** The fields decide, not the values: `sfence.vma zero, a0` with a0 = 0 names address space 0. */

@@ -10,12 +10,16 @@ import { currentPrivilege, dataPrivilege, MXR, SUM } from "./status.ts"
 const SATP_MODE_SHIFT = 60n
 const SATP_BARE = 0n
 const SATP_SV39 = 8n
+/** The privileged manual leaves 14 and 15 to custom use: trap/vmm/software-tlb.md. */
+const SATP_SOFTWARE_TLB = 14n
+const ASID_SHIFT = 44n
+const ASIDS = 0xffffn
 const SATP_PAGE_NUMBER = (1n << 44n) - 1n
 
 /** The same shape as `Translation` of compute/contract, so that it can be handed to an engine as it is. */
 export interface TranslationView {
-  readonly mode: "bare" | "sv39"
-  /** Physical page number of the root table. */
+  readonly mode: "bare" | "sv39" | "refill"
+  /** Physical page number of the root table; in mode `refill` the number of the address space. */
   readonly root: bigint
   readonly fetchPrivilege: Privilege
   /** Differs from `fetchPrivilege` while MPRV is set in M-mode. */
@@ -29,10 +33,10 @@ export function translationOf(file: CsrFile): TranslationView {
   const mstatus = file.get(Slot.mstatus)
   const fetch = currentPrivilege(file)
   const data = dataPrivilege(file)
-  const physical = (fetch === MACHINE && data === MACHINE) || satp >> SATP_MODE_SHIFT !== SATP_SV39
+  const scheme = fetch === MACHINE && data === MACHINE ? SATP_BARE : satp >> SATP_MODE_SHIFT
   return {
-    mode: physical ? "bare" : "sv39",
-    root: physical ? 0n : satp & SATP_PAGE_NUMBER,
+    mode: scheme === SATP_SV39 ? "sv39" : scheme === SATP_SOFTWARE_TLB ? "refill" : "bare",
+    root: scheme === SATP_SV39 ? satp & SATP_PAGE_NUMBER : scheme === SATP_SOFTWARE_TLB ? BigInt(addressSpaceOf(file)) : 0n,
     fetchPrivilege: fetch,
     dataPrivilege: data,
     sum: (mstatus & SUM) !== 0n,
@@ -40,8 +44,13 @@ export function translationOf(file: CsrFile): TranslationView {
   }
 }
 
-/** WARL: a write with a mode other than bare or Sv39 has no effect at all, which is how kernels probe for Sv48 and Sv57. */
+/** The ASID of `satp`, 16 bits. */
+export function addressSpaceOf(file: CsrFile): number {
+  return Number((file.get(Slot.satp) >> ASID_SHIFT) & ASIDS)
+}
+
+/** WARL: a write with a mode that there is not has no effect at all, which is how kernels probe for Sv48, Sv57 and a software TLB. */
 export function writeSatp(file: CsrFile, value: bigint): void {
   const mode = value >> SATP_MODE_SHIFT
-  if (mode === SATP_BARE || mode === SATP_SV39) file.set(Slot.satp, value)
+  if (mode === SATP_BARE || mode === SATP_SV39 || (mode === SATP_SOFTWARE_TLB && file.tlb !== null)) file.set(Slot.satp, value)
 }

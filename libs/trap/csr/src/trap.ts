@@ -7,6 +7,8 @@
 import { CAUSE_INTERRUPT } from "./causes.ts"
 import { Slot, type CsrFile } from "./csr-file.ts"
 import { MACHINE, privilegeFrom, SUPERVISOR, USER, type Privilege } from "./privilege.ts"
+import { isTlbCause } from "./tlb-translation.ts"
+import { addressSpaceOf } from "./translation.ts"
 import { currentPrivilege, MIE, MPIE, MPP, MPP_SHIFT, MPRV, SIE, SPIE, SPP } from "./status.ts"
 
 export interface Trap {
@@ -29,6 +31,7 @@ export function enterTrap(file: CsrFile, trap: Trap): bigint {
   // A trap never goes to a level below the one it came from: M-mode's own traps stay there, delegated or not.
   const delegated = from !== MACHINE && ((delegation >> cause) & 1n) !== 0n
   const recorded = trap.interrupt ? CAUSE_INTERRUPT | cause : cause
+  if (!trap.interrupt && isTlbCause(trap.cause)) file.tlb?.missed(trap.value, addressSpaceOf(file))
   return delegated ? enterSupervisor(file, { trap, recorded, from }) : enterMachine(file, { trap, recorded, from })
 }
 
@@ -47,7 +50,7 @@ function enterSupervisor(file: CsrFile, { trap, recorded, from }: Entry): bigint
   file.set(Slot.sepc, trap.pc & ~1n)
   file.set(Slot.stval, trap.value)
   file.set(Slot.privilege, BigInt(SUPERVISOR))
-  return vector(file.get(Slot.stvec), trap)
+  return supervisorVector(file, trap)
 }
 
 function enterMachine(file: CsrFile, { trap, recorded, from }: Entry): bigint {
@@ -59,6 +62,12 @@ function enterMachine(file: CsrFile, { trap, recorded, from }: Entry): bigint {
   file.set(Slot.mtval, trap.value)
   file.set(Slot.privilege, BigInt(MACHINE))
   return vector(file.get(Slot.mtvec), trap)
+}
+
+/** The causes of a software TLB have a handler of their own, if the kernel named one. */
+function supervisorVector(file: CsrFile, trap: Trap): bigint {
+  const refill = file.tlb?.vector ?? 0n
+  return refill !== 0n && !trap.interrupt && isTlbCause(trap.cause) ? refill : vector(file.get(Slot.stvec), trap)
 }
 
 /** Vectored mode spreads interrupts only; every exception goes to the base. */

@@ -3,7 +3,7 @@
  * board as on any VMM. Not in it: where its pages lie, how it was cut into turns, devices.
  */
 import { Fingerprint } from "@backplane/foundation-base/fingerprint"
-import { Slot, SLOTS, type CsrFile } from "@backplane/trap-csr/csr-file"
+import { Slot, slotsOf, type CsrFile } from "@backplane/trap-csr/csr-file"
 import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { PAGE_BYTES, PAGE_SHIFT } from "./machine-frames.ts"
 import type { Board } from "@backplane/trap-board/board"
@@ -35,7 +35,7 @@ function addHart(fingerprint: Fingerprint, { cpu, file }: { readonly cpu: CpuSta
   const hex = (value: bigint): string => value.toString(16)
   fingerprint.add(`${cpu.registers.map(hex).join(" ")} ${hex(cpu.pc)} ${hex(cpu.instret)}`)
   // The wires' levels are read when they are needed: what was read last is not the guest's.
-  const slots = Array.from({ length: SLOTS }, (_, slot) => (slot === Slot.lines ? "" : hex(file.get(slot))))
+  const slots = Array.from({ length: slotsOf(file) }, (_, slot) => (slot === Slot.lines ? "" : hex(file.get(slot))))
   fingerprint.add(slots.join(" "))
 }
 

@@ -2,12 +2,14 @@
  * Mode `assist`: what a CPU with virtual CSRs of its own does without the VMM.
  *
  * Stands for hardware support (OSTEP's "extra hardware"): reads and writes of CSRs, the guest's own traps and its returns from them are
- * carried out beside the engine and are no exits. satp, PMP, sfence.vma, wfi, devices, SBI and shadow faults still are. It runs the same model on
+ * carried out beside the engine and are no exits. satp, PMP, sfence.vma, writes of a software TLB, wfi, devices, SBI, hypercalls and shadow faults still are. It runs the same model on
  * the same CSR file as handle-exit.ts, so a guest can not tell the difference; it is not built into the WebAssembly of the engine.
  */
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { ECALL, WFI } from "@backplane/trap-csr/execute-system"
-import { isProtection, onSystem, SATP, systemWord } from "./handle-exit.ts"
+import { Hypercalls } from "./hypercalls.ts"
+import { isProtection, isTlbWrite, onSystem, onTlbMiss, SATP, systemWord } from "./handle-exit.ts"
+import { SoftTlbMmu } from "./softtlb-mmu.ts"
 import type { EngineExit } from "@backplane/compute-contract/engine"
 import type { Entry, ExitView, Request } from "./entry.ts"
 import type { VmParts } from "./vm-parts.ts"
@@ -19,15 +21,22 @@ export function assist(
   vcpu: Vcpu,
   { exit, view }: { readonly exit: EngineExit; readonly view: ExitView },
 ): Entry | Request | null {
+  // A miss goes to the guest's handler at once, unless the VMM's second level is to be asked before.
+  if (exit.kind === "tlb-miss") return hasSecondLevel(vcpu) ? null : onTlbMiss(vm, vcpu, { exit, view })
   if (exit.kind !== "system") return null
   const word = systemWord(exit)
+  if (word === ECALL && vm.para !== null && vcpu.file.get(Slot.privilege) === 1n && Hypercalls.asked(view)) return null
   return isAssisted(vm, vcpu, word) ? onSystem(vm, vcpu, { exit, view }) : null
+}
+
+function hasSecondLevel({ mmu }: Vcpu): boolean {
+  return mmu instanceof SoftTlbMmu && mmu.secondLevel !== null
 }
 
 function isAssisted(vm: VmParts, vcpu: Vcpu, word: number): boolean {
   if (((word >>> 12) & 7) !== 0) {
     const csr = word >>> 20
-    return csr !== SATP && !isProtection(csr)
+    return csr !== SATP && !isProtection(csr) && !isTlbWrite(csr)
   }
   if (word === ECALL) return vm.sbi === null || vcpu.file.get(Slot.privilege) !== 1n
   // What is left of function 0 are ebreak, mret and sret; sfence.vma is told by its upper bits.

@@ -15,8 +15,8 @@ export type Step =
   | { readonly kind: "next"; readonly result: bigint | null; readonly registers: readonly RegisterWrite[] }
   /** It retires and goes on at `pc`: mret, sret. */
   | { readonly kind: "jump"; readonly pc: bigint }
-  /** It does not retire: the guest's own handler goes on. */
-  | { readonly kind: "trap"; readonly pc: bigint }
+  /** It does not retire: the guest's own handler goes on; `registers` are those that a refill of a software TLB changes. */
+  | { readonly kind: "trap"; readonly pc: bigint; readonly registers: readonly RegisterWrite[] }
   | { readonly kind: "load"; readonly value: bigint }
   | { readonly kind: "store" }
 
@@ -42,6 +42,8 @@ export interface Request {
   readonly wanted:
     /** wfi: give the CPU away until an interrupt is pending. */
     | { readonly kind: "wait" }
+    /** A hypercall: give the CPU away for a turn, rather to the vCPU `to` than to another. */
+    | { readonly kind: "yield"; readonly to: number | null }
     /** The guest ended its machine. `code` 0 is success. */
     | { readonly kind: "end"; readonly reason: "finisher" | "tohost" | "shutdown" | "reset"; readonly code: number }
 }

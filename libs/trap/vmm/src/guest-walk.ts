@@ -5,6 +5,7 @@
  * Process"; A and D are written by the walk (Svadu). The engine's own walk (native) is the same, step for step.
  */
 import { permitted } from "@backplane/trap-csr/pmp"
+import { permitsLeaf } from "@backplane/trap-csr/tlb-translation"
 import { PAGE_SHIFT } from "./machine-frames.ts"
 import type { AccessKind } from "@backplane/compute-contract/engine"
 import type { PmpRange } from "@backplane/trap-csr/pmp"
@@ -114,7 +115,7 @@ interface Leaf {
 
 function leaf(walk: Walk, { address, access, at, entry, level, tables }: Leaf): WalkResult {
   const { translation } = walk
-  if (!may(translation, access, entry)) return pageFault(access)
+  if (!permitsLeaf(translation, access, entry)) return pageFault(access)
   const page = (entry >> 10n) & PAGE_NUMBER
   const below = (1n << (LEVEL_BITS * BigInt(level))) - 1n
   if ((page & below) !== 0n) return pageFault(access)
@@ -128,22 +129,9 @@ function leaf(walk: Walk, { address, access, at, entry, level, tables }: Leaf): 
   return {
     kind: "mapped",
     page: page | ((address >> PAGE_SHIFT) & below),
-    read: data && may(translation, "load", entry),
-    write: data && (updated & D) !== 0n && may(translation, "store", entry),
-    execute: fetch && may(translation, "fetch", entry),
+    read: data && permitsLeaf(translation, "load", entry),
+    write: data && (updated & D) !== 0n && permitsLeaf(translation, "store", entry),
+    execute: fetch && permitsLeaf(translation, "fetch", entry),
     tables,
   }
-}
-
-function may(translation: TranslationView, access: AccessKind, entry: bigint): boolean {
-  const user = (entry & U) !== 0n
-  if (privilegeFor(translation, access) === 0) {
-    if (!user) return false
-  } else if (user && (access === "fetch" || !translation.sum)) {
-    // Supervisor never fetches from user pages, and reads and writes them only under SUM.
-    return false
-  }
-  if (access === "fetch") return (entry & X) !== 0n
-  if (access === "store") return (entry & W) !== 0n
-  return (entry & R) !== 0n || (translation.mxr && (entry & X) !== 0n)
 }

@@ -9,7 +9,7 @@ import { architectureOfBoard, architectureOfVm } from "./architecture-state.ts"
 import { audit } from "./audit.ts"
 import { machineBytesFor, Vmm } from "./vmm.ts"
 import type { BootImage } from "@backplane/trap-board/board-types"
-import type { Vm, VmMode } from "./vm.ts"
+import type { Vm, VmMode, VmOptions } from "./vm.ts"
 
 const MEMORY_BYTES = 16 << 20
 const INSTRUCTIONS_MAX = 50_000_000
@@ -56,8 +56,8 @@ function node(guests: readonly Guest[], cpus: number): Vmm {
   return new Vmm(new WasmEngine({ memoryBytes, cpus }))
 }
 
-function create(vmm: Vmm, guest: Guest, mode: VmMode): Vm {
-  const vm = vmm.create({ image: imageOf(guest), vcpus: guest.cpus, memoryBytes: MEMORY_BYTES, mode })!
+function create(vmm: Vmm, guest: Guest, mode: VmMode, more: Pick<VmOptions, "idleLoops"> = {}): Vm {
+  const vm = vmm.create({ image: imageOf(guest), vcpus: guest.cpus, memoryBytes: MEMORY_BYTES, mode, ...more })!
   vm.console.feed(stdin(guest))
   return vm
 }
@@ -121,7 +121,8 @@ describe("several VMs on one CPU", () => {
   it("one that waits leaves the CPU to the other for as long as it waits, and no longer", () => {
     const guests = [guestNamed("timer"), guestNamed("spin")]
     const vmm = node(guests, 1)
-    const [waiting, spinning] = guests.map((guest) => create(vmm, guest, "trap"))
+    // One that is busy, for all that anybody knows.
+    const [waiting, spinning] = guests.map((guest) => create(vmm, guest, "trap", { idleLoops: "run" }))
     const turns: string[] = []
     for (let turn = 0; turn < 500 && waiting!.end() === null; turn += 1) {
       const { vm, stop } = vmm.runNext(10_000)!

@@ -5,7 +5,7 @@ import { exitHandler } from "./handle-exit.ts"
 import { Vcpu } from "./vcpu.ts"
 import type { EngineExit } from "@backplane/compute-contract/engine"
 import type { Entry, ExitView, Request } from "./entry.ts"
-import type { FillResult, Shadow } from "./shadow.ts"
+import type { FillResult, GuestMmu } from "./guest-mmu.ts"
 import type { VmParts } from "./vm-parts.ts"
 
 const PC = 0x8000_1000n
@@ -15,6 +15,8 @@ const PARTS: VmParts = {
   loadDevice: (address) => (address === 0x1000_0000n ? { kind: "value", value: 0x41n } : { kind: "absent" }),
   storeDevice: (address) => (address === 0x10_0000n ? { kind: "end", reason: "finisher", code: 3 } : { kind: "disk" }),
   lookAtHost: () => null,
+  memory: {} as unknown as VmParts["memory"],
+  para: null,
   sbi: null,
 }
 
@@ -27,13 +29,13 @@ beforeEach(() => {
   calls = []
   fill = { kind: "filled" }
   vcpu = new Vcpu({ vm: 1, index: 0 })
-  const shadow: Pick<Shadow, "fill" | "fence" | "moved" | "protectionChanged"> = {
-    fill: (address, access) => (calls.push(`fill ${access} 0x${address.toString(16)}`), fill),
+  const mmu: Pick<GuestMmu, "fault" | "fence" | "moved" | "protectionChanged"> = {
+    fault: (address, access) => (calls.push(`fill ${access} 0x${address.toString(16)}`), fill),
     fence: () => void calls.push("fence"),
     moved: () => void calls.push("moved"),
     protectionChanged: () => void calls.push("protection"),
   }
-  vcpu.attach({ shadow: shadow as unknown as Shadow, registers: { writeRegister: () => undefined, writePc: () => undefined } })
+  vcpu.attach({ mmu: mmu as unknown as GuestMmu, registers: { writeRegister: () => undefined, writePc: () => undefined } })
   vcpu.file.set(Slot.mtvec, 0x8000_0100n)
   vcpu.file.set(Slot.stvec, 0x8000_0200n)
   vcpu.file.set(Slot.medeleg, 0xb1ffn)

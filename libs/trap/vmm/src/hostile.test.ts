@@ -30,7 +30,7 @@ const startOf = (seed: number): BootImage["start"] => (seed % 2 === 0 ? "machine
 describe("a hostile guest", () => {
   it(
     "never throws in the host, ends as on its own machine, stays in its frames and leaves its neighbour alone",
-    { timeout: 60_000 },
+    { timeout: 240_000 },
     () => {
       const neighbour = { image: neighbourImage(), vcpus: 1, memoryBytes: NEIGHBOUR_BYTES, mode: "trap" } as const
       const alone = new Vmm(new WasmEngine({ memoryBytes: machineBytesFor(neighbour), cpus: 1 }))

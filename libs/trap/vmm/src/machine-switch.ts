@@ -5,23 +5,24 @@
  * the vCPU (vcpu.ts). The look-up TLB is emptied, because its entries are keyed by roots that mean something to one vCPU only.
  */
 import { assert, defined } from "@backplane/foundation-base/assert"
-import type { CpuState, Engine, ProtectionRegion } from "@backplane/compute-contract/engine"
+import { OPEN, type EngineProtection } from "./guest-mmu.ts"
+import type { CpuState, Engine, Translation } from "@backplane/compute-contract/engine"
 import type { Vcpu } from "./vcpu.ts"
-
-const NO_REGIONS: readonly ProtectionRegion[] = []
 
 export class MachineSwitch {
   readonly #engine: Engine
   /** By CPU: whose registers it holds. I5 of vcpu.ts. */
   readonly #residents: (Vcpu | null)[]
-  /** By CPU: the regions it was given last. */
-  readonly #regions: (readonly ProtectionRegion[])[]
+  /** By CPU: what it was told last. The same object means that nothing has changed. */
+  readonly #protections: EngineProtection[]
+  readonly #translations: (Translation | null)[]
   #switches = 0
 
   constructor(engine: Engine) {
     this.#engine = engine
     this.#residents = new Array<Vcpu | null>(engine.options.cpus).fill(null)
-    this.#regions = new Array<readonly ProtectionRegion[]>(engine.options.cpus).fill(NO_REGIONS)
+    this.#protections = new Array<EngineProtection>(engine.options.cpus).fill(OPEN)
+    this.#translations = new Array<Translation | null>(engine.options.cpus).fill(null)
   }
 
   /** How often a CPU went from one vCPU to another. */
@@ -29,15 +30,17 @@ export class MachineSwitch {
     return this.#switches
   }
 
-  /** Puts the vCPU on the CPU, ready to run: registers, shadow root, and nothing left of whoever was there before. */
+  /** Puts the vCPU on the CPU, ready to run: registers, translation, and nothing left of whoever was there before. */
   enter(vcpu: Vcpu, cpu: number): void {
-    const resident = defined(this.#residents[cpu] === undefined ? undefined : [this.#residents[cpu]], "the CPU exists")[0] ?? null
+    const resident = this.#residents[cpu]
+    assert(resident !== undefined, "the CPU exists")
     if (resident !== vcpu) {
       if (resident !== null) this.leave(resident)
       if (vcpu.cpu !== null) this.leave(vcpu)
       this.#engine.restoreCpu(cpu, vcpu.saved)
       this.#engine.flushTranslations(cpu)
       this.#residents[cpu] = vcpu
+      this.#translations[cpu] = null
       vcpu.cpu = cpu
       this.#switches += 1
     }
@@ -80,15 +83,22 @@ export class MachineSwitch {
     return vcpu.cpu === null ? vcpu.saved.instret : this.#engine.readInstret(vcpu.cpu)
   }
 
-  /** Physical user level, and the tree of the state the vCPU is in. */
-  #translate(vcpu: Vcpu, cpu: number): void {
-    const { root } = vcpu.shadow.space()
-    const regions = vcpu.shadow.protectionRegions()
-    if (regions.length > 0 || this.#regions[cpu] !== NO_REGIONS) {
-      this.#regions[cpu] = regions.length > 0 ? regions : NO_REGIONS
-      this.#engine.setProtection(cpu, { regions, denyUnmatched: false })
+  /** What the vCPU's state asks for. Installs come first: finding them may change what protection must be told. */
+  #translate({ mmu }: Vcpu, cpu: number): void {
+    const installs = mmu.takeInstalls()
+    const protection = mmu.protection()
+    if (protection !== this.#protections[cpu]) {
+      this.#protections[cpu] = protection
+      this.#engine.setProtection(cpu, protection)
     }
-    if (vcpu.shadow.takeStale()) this.#engine.flushTranslations(cpu)
-    this.#engine.setTranslation(cpu, { mode: "sv39", root, fetchPrivilege: 0, dataPrivilege: 0, sum: false, mxr: false })
+    const flush = mmu.takeFlush()
+    if (flush === "all") this.#engine.flushTranslations(cpu)
+    else for (const address of flush) this.#engine.flushTranslations(cpu, address)
+    const translation = mmu.translation()
+    if (translation !== this.#translations[cpu]) {
+      this.#translations[cpu] = translation
+      this.#engine.setTranslation(cpu, translation)
+    }
+    for (const install of installs) this.#engine.installTranslation(cpu, install)
   }
 }

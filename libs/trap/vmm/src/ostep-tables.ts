@@ -1,19 +1,37 @@
 /**
- * The numbered steps of two tables of OSTEP, appendix B ("Virtual Machine Monitors"), as data: what happens, and on whose behalf.
- * What of it a run showed is put beside them by `systemCallTable`.
+ * The numbered steps of the tables of OSTEP, appendix B ("Virtual Machine Monitors"), as data: what happens, and on whose behalf.
+ * What of them a run showed is put beside them: natively traps of the machine, virtualised exits to the VMM.
  */
+import type { MissTotals } from "./tlb-misses.ts"
 import type { SystemCalls } from "./system-calls.ts"
 
 export interface TableStep {
   readonly step: number
-  readonly who: "process" | "operating system" | "vmm"
+  readonly who: "process" | "hardware" | "operating system" | "vmm"
   readonly text: string
 }
 
 export interface ObservedStep extends TableStep {
-  /** Exits that this step took in all calls together; null for steps that happen outside the VMM. */
+  /** Exits (natively: traps and returns) that this step took in all together; null for steps that leave nobody. */
   readonly exits: number | null
 }
+
+/** Table B.1: executing a system call, with what the hardware does. */
+export const DIRECT_CALL_STEPS: readonly TableStep[] = [
+  { step: 1, who: "process", text: "execute instructions" },
+  { step: 2, who: "process", text: "system call: trap to the operating system" },
+  { step: 3, who: "hardware", text: "switch to kernel mode, jump to the trap handler" },
+  { step: 4, who: "operating system", text: "in kernel mode: handle the system call, return from the trap" },
+  { step: 5, who: "hardware", text: "switch to user mode, return to the process" },
+  { step: 6, who: "process", text: "resume at the instruction after the trap" },
+]
+
+/** Table B.2: system call flow without virtualization. */
+export const NATIVE_CALL_STEPS: readonly TableStep[] = [
+  { step: 1, who: "process", text: "system call: trap to the operating system" },
+  { step: 2, who: "operating system", text: "trap handler: decode the trap and execute the call; when done, return from the trap" },
+  { step: 3, who: "process", text: "resume at the instruction after the trap" },
+]
 
 /** Table B.3: system call flow with virtualization. */
 export const SYSTEM_CALL_STEPS: readonly TableStep[] = [
@@ -24,7 +42,14 @@ export const SYSTEM_CALL_STEPS: readonly TableStep[] = [
   { step: 5, who: "process", text: "resume at the instruction after the trap" },
 ]
 
-/** Table B.5: TLB miss flow with virtualization, of a machine whose operating system fills the TLB. */
+/** Table B.4: TLB miss flow without virtualization, of a machine whose operating system fills the TLB. */
+export const NATIVE_MISS_STEPS: readonly TableStep[] = [
+  { step: 1, who: "process", text: "load from memory: TLB miss, trap" },
+  { step: 2, who: "operating system", text: "TLB miss handler: look the page up, update the TLB, return from the trap" },
+  { step: 3, who: "process", text: "resume at the load: it is retried and hits" },
+]
+
+/** Table B.5: TLB miss flow with virtualization, of the same machine. */
 export const TLB_MISS_STEPS: readonly TableStep[] = [
   { step: 1, who: "process", text: "load from memory: TLB miss, trap" },
   { step: 2, who: "vmm", text: "TLB miss handler: call into the operating system's handler, at reduced privilege" },
@@ -35,9 +60,31 @@ export const TLB_MISS_STEPS: readonly TableStep[] = [
   { step: 7, who: "process", text: "resume at the load: it is retried and hits" },
 ]
 
+function observed(steps: readonly TableStep[], exits: Readonly<Record<number, number>>): readonly ObservedStep[] {
+  return steps.map((step) => ({ ...step, exits: exits[step.step] ?? null }))
+}
+
+/** Tables B.1 and B.2 as observed: `calls` traps, and as many returns to user mode. */
+export function directCallTable(calls: number): readonly ObservedStep[] {
+  return observed(DIRECT_CALL_STEPS, { 3: calls, 5: calls })
+}
+
+export function nativeCallTable(calls: number): readonly ObservedStep[] {
+  return observed(NATIVE_CALL_STEPS, { 1: calls, 2: calls })
+}
+
 /** Table B.3 as it was observed. What the operating system's own privileged instructions cost is in step 3. */
 export function systemCallTable(calls: SystemCalls): readonly ObservedStep[] {
   const { entered, inside, returned } = calls.totals()
-  const exits: Readonly<Record<number, number>> = { 2: entered, 3: inside, 4: returned }
-  return SYSTEM_CALL_STEPS.map((step) => ({ ...step, exits: exits[step.step] ?? null }))
+  return observed(SYSTEM_CALL_STEPS, { 2: entered, 3: inside, 4: returned })
+}
+
+/** Table B.4 as observed: one trap each, and the return that ends it. */
+export function nativeMissTable(misses: number): readonly ObservedStep[] {
+  return observed(NATIVE_MISS_STEPS, { 1: misses, 2: misses })
+}
+
+/** Table B.5 as observed; step 3 has what the handler did beside the update. */
+export function tlbMissTable({ entered, inside, updated, returned }: MissTotals): readonly ObservedStep[] {
+  return observed(TLB_MISS_STEPS, { 2: entered, 3: inside, 4: updated, 6: returned })
 }

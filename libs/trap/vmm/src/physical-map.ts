@@ -12,6 +12,9 @@ import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memo
 const FIRST_PAGE = RAM_BASE >> PAGE_SHIFT
 const OFFSET_MASK = BigInt(PAGE_BYTES - 1)
 const WORD_BYTES = 8
+const UNTOUCHED = -1
+/** Given back by the guest. */
+const OUT = -2
 
 export interface PhysicalMapOptions {
   readonly engine: Engine
@@ -26,7 +29,7 @@ export class PhysicalMap {
   readonly #engine: Engine
   readonly #frames: MachineFrames
   readonly #owner: number
-  /** By page from the beginning of the guest's RAM: machine page number, or -1 before the first touch. */
+  /** By page from the beginning of the guest's RAM: machine page number, UNTOUCHED, or OUT. */
   readonly #pages: Float64Array
   /** Physical page → told when the VMM or a device writes into it. */
   #onWrite: (page: bigint) => void = () => undefined
@@ -37,7 +40,7 @@ export class PhysicalMap {
     this.#engine = engine
     this.#frames = frames
     this.#owner = owner
-    this.#pages = new Float64Array(bytes / PAGE_BYTES).fill(-1)
+    this.#pages = new Float64Array(bytes / PAGE_BYTES).fill(UNTOUCHED)
   }
 
   /** Page tables must know of writes that no store of the guest makes. */
@@ -49,12 +52,13 @@ export class PhysicalMap {
     return address >= RAM_BASE && address + BigInt(bytes) <= RAM_BASE + BigInt(this.bytes)
   }
 
-  /** The frame of a physical page, given now if this is its first touch; null outside the guest's RAM. */
+  /** The frame of a physical page, given now if this is its first touch; null outside the guest's RAM, and of a page that the guest gave back. */
   machinePage(page: bigint): bigint | null {
     const index = Number(page - FIRST_PAGE)
     const known = this.#pages[index]
     if (known === undefined) return null
     if (known >= 0) return BigInt(known)
+    if (known === OUT) return null
     const frame = this.#frames.allocate(this.#owner)
     assert(frame !== null, "memory for every page of a VM was kept free when it was made")
     this.#pages[index] = Number(frame)
@@ -64,6 +68,31 @@ export class PhysicalMap {
   /** Pages touched so far. */
   pagesResident(): number {
     return this.#pages.reduce((count, page) => (page >= 0 ? count + 1 : count), 0)
+  }
+
+  /** Is it RAM that the guest has given back? */
+  isOut(page: bigint): boolean {
+    return this.#pages[Number(page - FIRST_PAGE)] === OUT
+  }
+
+  /** The guest gives a page back: its frame is free, and nothing is there. False: it is no page of RAM, or out already. Translations are the caller's. */
+  takeOut(page: bigint): boolean {
+    const index = Number(page - FIRST_PAGE)
+    const known = this.#pages[index]
+    if (known === undefined || known === OUT) return false
+    if (known >= 0) {
+      this.#engine.watchPage(BigInt(known) << PAGE_SHIFT, "unwatched")
+      this.#frames.release(BigInt(known))
+    }
+    this.#pages[index] = OUT
+    return true
+  }
+
+  /** The guest takes it back: it will hold zeros. False: it was not out. */
+  bringBack(page: bigint): boolean {
+    if (!this.isOut(page)) return false
+    this.#pages[Number(page - FIRST_PAGE)] = UNTOUCHED
+    return true
   }
 
   /** Was it ever touched? Asking does not touch it. */
@@ -78,6 +107,15 @@ export class PhysicalMap {
     return new DataView(bytes.buffer).getBigUint64(0, true)
   }
 
+  /** Was there a page to write to? */
+  write64(address: bigint, value: bigint): boolean {
+    if (this.#machine(address, WORD_BYTES) === null) return false
+    const bytes = new Uint8Array(WORD_BYTES)
+    new DataView(bytes.buffer).setBigUint64(0, value, true)
+    this.write(address, bytes)
+    return true
+  }
+
   /** Without telling the observer: for accessed and dirty bits, which the walk itself writes. */
   writeEntry(address: bigint, value: bigint): void {
     const machine = this.#machine(address, WORD_BYTES)
@@ -87,23 +125,24 @@ export class PhysicalMap {
     this.#engine.writeMemory(machine, bytes)
   }
 
-  /** The range must lie inside the guest's RAM: ask `contains` first. */
+  /** The range must lie inside the guest's RAM: ask `contains` first. What is out reads as zeros. */
   read(address: bigint, bytes: number): Uint8Array {
     assert(this.contains(address, bytes), "the range is the guest's RAM")
     const data = new Uint8Array(bytes)
     for (const { at, from, count } of pieces(address, bytes)) {
       const page = this.machinePage(at >> PAGE_SHIFT)
-      assert(page !== null, "the range was checked")
+      if (page === null) continue
       data.set(this.#engine.readMemory((page << PAGE_SHIFT) | (at & OFFSET_MASK), count), from)
     }
     return data
   }
 
+  /** What is out takes no writes. */
   write(address: bigint, data: Uint8Array): void {
     assert(this.contains(address, data.length), "the range is the guest's RAM")
     for (const { at, from, count } of pieces(address, data.length)) {
       const page = this.machinePage(at >> PAGE_SHIFT)
-      assert(page !== null, "the range was checked")
+      if (page === null) continue
       this.#engine.writeMemory((page << PAGE_SHIFT) | (at & OFFSET_MASK), data.subarray(from, from + count))
       this.#onWrite(at >> PAGE_SHIFT)
     }
@@ -112,9 +151,9 @@ export class PhysicalMap {
   /** The same memory as the DMA of this VM's devices sees it: they reach no other. */
   forDevices(): GuestMemory {
     return {
-      read: (address, bytes) => (this.contains(address, bytes) ? this.read(address, bytes) : null),
+      read: (address, bytes) => (this.contains(address, bytes) && this.#isIn(address, bytes) ? this.read(address, bytes) : null),
       write: (address, data) => {
-        if (!this.contains(address, data.length)) return false
+        if (!this.contains(address, data.length) || !this.#isIn(address, data.length)) return false
         this.write(address, data)
         return true
       },
@@ -125,8 +164,13 @@ export class PhysicalMap {
   releaseAll(): void {
     this.#pages.forEach((page, index) => {
       if (page >= 0) this.#frames.release(BigInt(page))
-      this.#pages[index] = -1
+      this.#pages[index] = UNTOUCHED
     })
+  }
+
+  #isIn(address: bigint, bytes: number): boolean {
+    for (const { at } of pieces(address, bytes)) if (this.isOut(at >> PAGE_SHIFT)) return false
+    return true
   }
 
   #machine(address: bigint, bytes: number): bigint | null {

@@ -60,7 +60,7 @@ describe("a guest ends as alone", () => {
   })
 
   it("not if shadow entries outlive sfence.vma", () => {
-    expect(endsAsAlone("paging", { sabotage: ({ vm }) => (vm.vcpus[0]!.shadow.fence = () => undefined) })).toBe(false)
+    expect(endsAsAlone("paging", { sabotage: ({ vm }) => (vm.vcpus[0]!.mmu.fence = () => undefined) })).toBe(false)
   })
 
   it("not if stores to its tables are not noticed", () => {
@@ -162,7 +162,15 @@ describe("an interrupt of a device", () => {
         if (answer.kind === "value" && answer.value !== 0n) last = answer.value
         return { kind: "value", value: last }
       }
-      return { tables: parts.tables, sbi: null, loadDevice, storeDevice: () => ({ kind: "done" }), lookAtHost: () => null }
+      return {
+        tables: parts.tables,
+        memory: parts.memory,
+        para: null,
+        sbi: null,
+        loadDevice,
+        storeDevice: () => ({ kind: "done" }),
+        lookAtHost: () => null,
+      }
     })
     expect(twice).not.toEqual([10n, 0n])
   })

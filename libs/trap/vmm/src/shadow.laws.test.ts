@@ -81,7 +81,7 @@ describe("shadow page tables", () => {
     ).failed
 
   it("are found wrong when an entry outlives its fence", () => {
-    expect(caught(({ vm }) => (vm.vcpus[0]!.shadow.fence = () => undefined))).toBe(true)
+    expect(caught(({ vm }) => (vm.vcpus[0]!.mmu.fence = () => undefined))).toBe(true)
   })
 
   it("are found wrong when they are kept without their root", () => {

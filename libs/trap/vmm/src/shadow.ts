@@ -6,18 +6,21 @@
  * derived from tables written since; nothing else does. The essay is in README.md.
  */
 import { assert } from "@backplane/foundation-base/assert"
-import { pmpRanges } from "@backplane/trap-csr/pmp"
 import { translationOf, type TranslationView } from "@backplane/trap-csr/translation"
-import { accessFault, walkGuest, type GuestMapping } from "./guest-walk.ts"
-import { isDevicePage, ShadowSpace } from "./shadow-space.ts"
-import { pageVerdict, partialRegions, type PageVerdict, type PartialPage } from "./page-protection.ts"
-import type { AccessKind, Engine, ProtectionRegion } from "@backplane/compute-contract/engine"
+import { accessFault, walkGuest } from "./guest-walk.ts"
+import { NO_FLUSH, type EngineProtection, type FillResult, type Flush, type GuestMmu } from "./guest-mmu.ts"
+import { PageApproval } from "./page-approval.ts"
+import { ShadowSpace } from "./shadow-space.ts"
+import type { AccessKind, Engine, InstalledTranslation, Translation } from "@backplane/compute-contract/engine"
 import type { CsrFile } from "@backplane/trap-csr/csr-file"
+import type { FenceScope } from "@backplane/trap-csr/execute-system"
 import type { PmpRange } from "@backplane/trap-csr/pmp"
 import type { MachineFrames } from "./machine-frames.ts"
 import type { PhysicalMap } from "./physical-map.ts"
 import type { TableWatch } from "./table-watch.ts"
 
+/** Address spaces found without a key. */
+const RECENT_MAX = 4
 /** Address spaces kept for a vCPU. */
 export const SPACES_MAX = 16
 /** Root, middle and leaf table: what one fill can need. */
@@ -42,43 +45,69 @@ export interface ShadowOptions {
   readonly keyOf?: (translation: TranslationView) => string
 }
 
-export type FillResult = { readonly kind: "filled" } | { readonly kind: "fault"; readonly cause: number }
+const NO_INSTALLS: readonly InstalledTranslation[] = []
 
-export class Shadow {
+export class Shadow implements GuestMmu {
   readonly #options: ShadowOptions
+  readonly #approval: PageApproval
   /** Most recently used last. */
   readonly #spaces = new Map<string, ShadowSpace>()
+  /** Some of them, found without making a key: a guest goes to and fro between few. */
+  #recent: readonly ShadowSpace[] = []
   #current: ShadowSpace | null = null
-  #protection: readonly PmpRange[]
-  /** Pages that a PMP entry ends in; the engine checks these by the byte. */
-  #partial = new Map<bigint, PartialPage>()
   /** The engine's look-up TLB may hold more than the trees: it must be emptied before the next entry. */
   #stale = true
 
   constructor(options: ShadowOptions) {
     this.#options = options
-    this.#protection = pmpRanges(options.file)
+    this.#approval = new PageApproval(options.memory, options.file)
   }
 
   /** The tree for the state that the vCPU is in now. */
   space(): ShadowSpace {
-    this.#current ??= this.#select(normalized(translationOf(this.#options.file)))
+    this.#current ??= this.#recall(normalized(translationOf(this.#options.file)))
     return this.#current
   }
 
-  /** Privilege, `satp` or a field of `mstatus` that translation looks at may have changed. */
+  translation(): Translation {
+    return this.space().engineTranslation
+  }
+
+  /** What the engine must check by the byte while this vCPU is on it. Open: the trees say it all. */
+  protection(): EngineProtection {
+    return this.#approval.protection(this.space().translation)
+  }
+
+  pmp(): readonly PmpRange[] {
+    return this.#approval.ranges()
+  }
+
+  takeFlush(): Flush {
+    if (!this.#stale) return NO_FLUSH
+    this.#stale = false
+    return "all"
+  }
+
+  takeInstalls(): readonly InstalledTranslation[] {
+    return NO_INSTALLS
+  }
+
   moved(): void {
     this.#current = null
   }
 
   /** The guest wrote a PMP register: every entry was derived under the old ones. */
   protectionChanged(): void {
-    this.#protection = pmpRanges(this.#options.file)
+    this.#approval.changed()
     this.dropAll()
   }
 
+  tlbChanged(): void {
+    assert(false, "a guest under shadow tables has no software TLB")
+  }
+
   /** `sfence.vma`, whatever its scope: dropping more than asked is always right. */
-  fence(): void {
+  fence(_scope: FenceScope): void {
     const written = this.#options.tables.takeWritten(this.#options.vcpu)
     for (const table of written) {
       for (const space of this.#spaces.values()) this.#stale = space.dropTable(table) || this.#stale
@@ -88,42 +117,49 @@ export class Shadow {
   dropAll(): void {
     for (const space of this.#spaces.values()) space.destroy()
     this.#spaces.clear()
-    this.#partial = new Map()
+    this.#recent = []
+    this.#approval.forget()
     this.#current = null
     this.#stale = true
   }
 
-  /** Asked before each entry to the engine: must its look-up TLB be emptied? */
-  takeStale(): boolean {
-    const stale = this.#stale
-    this.#stale = false
-    return stale
-  }
-
-  /** What the engine must check by the byte while this vCPU is on it. Empty: the trees say it all. */
-  protectionRegions(): readonly ProtectionRegion[] {
-    if (this.#partial.size === 0) return []
-    const regions = partialRegions(this.#protection, { pages: [...this.#partial.values()], privileges: this.space().translation })
-    // Too many pages at once: begin anew with the next fault. `fill` keeps the number below that.
-    assert(regions !== null, "partial pages are few enough for the engine")
-    return regions
+  pageGone(page: bigint): void {
+    const machine = this.#options.memory.isResident(page) ? this.#options.memory.machinePage(page) : null
+    if (machine === null) return
+    for (const space of this.#spaces.values()) {
+      space.dropTable(page)
+      space.dropFrame(machine)
+    }
+    this.#stale = true
   }
 
   /** The engine found no entry that allows this access: the guest's own tables decide. */
-  fill(address: bigint, access: AccessKind): FillResult {
-    const { memory } = this.#options
+  fault(address: bigint, access: AccessKind): FillResult {
+    const { memory, tables } = this.#options
     const { translation } = this.space()
-    const result = walkGuest({ memory, protection: this.#protection, translation }, { address, access })
+    const result = walkGuest({ memory, protection: this.#approval.ranges(), translation }, { address, access })
     if (result.kind === "fault") return result
-    const machinePage = this.#machinePage(result.page)
-    // Code is fetched from memory only.
-    if (machinePage === null || (access === "fetch" && isDevicePage(machinePage))) return accessFault(access)
-    const verdicts = this.#verdicts(result.page)
-    if (verdicts[access] === "denied") return accessFault(access)
+    const approved = this.#approval.approve(translation, { ...result, access }, () => this.dropAll())
+    if (approved === null) return accessFault(access)
+    this.#stale ||= approved.partly
     this.#keepRoom()
-    this.#notePartial(result.page, { verdicts, machinePage })
-    this.#install(address, { result, machinePage, verdicts })
-    return { kind: "filled" }
+    for (const table of result.tables) tables.watch(table)
+    this.space().install({ address, ...approved, tables: result.tables })
+    return FILLED
+  }
+
+  miss(_address: bigint, access: AccessKind): FillResult {
+    assert(false, "shadow tables are walked by the engine")
+    return accessFault(access)
+  }
+
+  stageMiss(_address: bigint, access: AccessKind): FillResult {
+    assert(false, "shadow tables are one stage")
+    return accessFault(access)
+  }
+
+  trees(): readonly ShadowSpace[] {
+    return this.spaces()
   }
 
   /** For audits and counts. */
@@ -131,57 +167,18 @@ export class Shadow {
     return [...this.#spaces.values()]
   }
 
-  #install(
-    address: bigint,
-    {
-      result,
-      machinePage,
-      verdicts,
-    }: { readonly result: GuestMapping; readonly machinePage: bigint; readonly verdicts: Readonly<Record<AccessKind, PageVerdict>> },
-  ): void {
-    for (const table of result.tables) this.#options.tables.watch(table)
-    this.space().install({
-      address,
-      machinePage,
-      read: result.read && verdicts.load !== "denied",
-      write: result.write && verdicts.store !== "denied",
-      execute: result.execute && verdicts.fetch !== "denied" && !isDevicePage(machinePage),
-      tables: result.tables,
-    })
-  }
-
-  /** Below RAM are devices: such a page is mapped to its own number, where this machine has no memory either. */
-  #machinePage(page: bigint): bigint | null {
-    return isDevicePage(page) ? page : this.#options.memory.machinePage(page)
-  }
-
-  #verdicts(page: bigint): Readonly<Record<AccessKind, PageVerdict>> {
-    const { fetchPrivilege, dataPrivilege } = this.space().translation
-    const verdict = (access: "read" | "write" | "execute", privilege: typeof dataPrivilege): PageVerdict =>
-      pageVerdict(this.#protection, { page, access, privilege })
-    return { fetch: verdict("execute", fetchPrivilege), load: verdict("read", dataPrivilege), store: verdict("write", dataPrivilege) }
-  }
-
-  #notePartial(
-    page: bigint,
-    { verdicts, machinePage }: { readonly verdicts: Readonly<Record<AccessKind, PageVerdict>>; readonly machinePage: bigint },
-  ): void {
-    const partly = verdicts.fetch === "partly" || verdicts.load === "partly" || verdicts.store === "partly"
-    if (!partly || this.#partial.has(page)) return
-    const more = new Map(this.#partial).set(page, { physical: page, machine: machinePage })
-    const privileges = this.space().translation
-    const fits = partialRegions(this.#protection, { pages: [...more.values()], privileges }) !== null
-    if (fits) this.#partial = more
-    else {
-      this.dropAll()
-      this.#partial = new Map([[page, { physical: page, machine: machinePage }]])
-    }
-    this.#stale = true
-  }
-
   #keepRoom(): void {
-    const used = this.spaces().reduce((sum, space) => sum + space.frames(), 0)
-    if (used + FRAMES_PER_FILL > shadowFramesMax(this.#options.memory.bytes)) this.dropAll()
+    let used = FRAMES_PER_FILL
+    for (const space of this.#spaces.values()) used += space.frames()
+    if (used > shadowFramesMax(this.#options.memory.bytes)) this.dropAll()
+  }
+
+  #recall(translation: TranslationView): ShadowSpace {
+    const recent = this.#recent.find((space) => isSame(space.translation, translation))
+    if (recent !== undefined) return recent
+    const space = this.#select(translation)
+    if (this.#options.keyOf === undefined) this.#recent = [space, ...this.#recent.slice(0, RECENT_MAX - 1)]
+    return space
   }
 
   #select(translation: TranslationView): ShadowSpace {
@@ -203,14 +200,28 @@ export class Shadow {
   #forget(key: string): void {
     this.#spaces.get(key)?.destroy()
     this.#spaces.delete(key)
+    this.#recent = []
     // The engine keys its look-up TLB by the root's frame, which may now become another root.
     this.#stale = true
   }
 }
 
+const FILLED: FillResult = { kind: "filled" }
+
 /** What does not matter is made equal, so that it makes no second tree. */
 function normalized(translation: TranslationView): TranslationView {
   return translation.mode === "bare" ? { ...translation, root: 0n, sum: false, mxr: false } : translation
+}
+
+function isSame(left: TranslationView, right: TranslationView): boolean {
+  return (
+    left.mode === right.mode &&
+    left.fetchPrivilege === right.fetchPrivilege &&
+    left.dataPrivilege === right.dataPrivilege &&
+    left.root === right.root &&
+    left.sum === right.sum &&
+    left.mxr === right.mxr
+  )
 }
 
 function keyOf({ mode, root, fetchPrivilege, dataPrivilege, sum, mxr }: TranslationView): string {

@@ -66,6 +66,11 @@ export class TableWatch {
     return taken
   }
 
+  /** The page has lost its frame: nothing can be derived from it any more, and the frame is somebody else's soon. */
+  pageGone(table: bigint): void {
+    if (this.#watchedTables.has(table)) this.#noteWritten(table)
+  }
+
   /** Ends all watching: nothing is derived any more. */
   clear(): void {
     for (const machine of [...this.#watched.keys()]) this.#unwatch(machine)

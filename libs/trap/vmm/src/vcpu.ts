@@ -1,22 +1,23 @@
 /**
- * One vCPU: the virtual privileged state of a guest's hart, whether it runs, its shadow tables, and where its registers lie.
+ * One vCPU: the virtual privileged state of a guest's hart, whether it runs, its translation, and where its registers lie.
  *
  * General registers and pc lie in the engine while the vCPU is on a CPU, and in `saved` otherwise (machine-switch.ts). Everything else
  * is here and never in the engine: physically all of the guest runs at user level.
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { newCsrFile, Slot } from "@backplane/trap-csr/csr-file"
+import { SoftwareTlb } from "@backplane/trap-csr/software-tlb"
 import { supervisorTimerDeadline } from "@backplane/trap-csr/interrupts"
 import { MTIP } from "@backplane/trap-csr/causes"
 import type { CpuState } from "@backplane/compute-contract/engine"
 import type { CsrFile } from "@backplane/trap-csr/csr-file"
 import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
-import type { Shadow } from "./shadow.ts"
+import type { GuestMmu } from "./guest-mmu.ts"
 
 /** As the board says it (hart.ts): traps without an instruction between, and without a return between, after which nothing will come. */
 const TRAPS_IN_PLACE_MAX = 64
 const TRAPS_NESTED_MAX = 65_536
-/** Shadow entries filled without an instruction between, after which the instruction can not be served: its fetch and its data exclude each other. */
+/** Translations filled without an instruction between, after which the instruction can not be served: its fetch and its data exclude each other. */
 const FILLS_IN_PLACE_MAX = 64
 const REGISTERS = 32
 
@@ -32,15 +33,17 @@ export class Vcpu {
   /** The CPU that holds its registers, or null: then `saved` does. I5: of the two exactly one is right. */
   cpu: number | null = null
   saved: CpuState = { registers: new Array<bigint>(REGISTERS).fill(0n), pc: 0n, instret: 0n }
+  /** Instructions retired since boot: the same as `instret`, as a number. */
+  #executed = 0
   #trapsInPlace = 0
   #trapsNested = 0
   #fillsInPlace = 0
   #parts: VcpuParts | null = null
 
-  constructor({ vm, index }: { readonly vm: number; readonly index: number }) {
+  constructor({ vm, index, softwareTlb = false }: { readonly vm: number; readonly index: number; readonly softwareTlb?: boolean }) {
     this.vm = vm
     this.index = index
-    this.file = newCsrFile(index)
+    this.file = newCsrFile(index, softwareTlb ? new SoftwareTlb() : null)
   }
 
   /** Parts that are made after the vCPU, because they look at its state. */
@@ -48,16 +51,22 @@ export class Vcpu {
     this.#parts = parts
   }
 
-  get shadow(): Shadow {
-    return this.#attached().shadow
+  /** How its addresses become machine addresses. */
+  get mmu(): GuestMmu {
+    return this.#attached().mmu
   }
 
   stuck(): boolean {
     return this.#trapsInPlace >= TRAPS_IN_PLACE_MAX || this.#trapsNested >= TRAPS_NESTED_MAX || this.#fillsInPlace >= FILLS_IN_PLACE_MAX
   }
 
-  /** An instruction went through. */
-  retired(): void {
+  executed(): number {
+    return this.#executed
+  }
+
+  /** So many instructions went through; at least one. */
+  retired(instructions: number): void {
+    this.#executed += instructions
     this.#trapsInPlace = 0
     this.#fillsInPlace = 0
   }
@@ -95,12 +104,12 @@ export class Vcpu {
 
   /** Privilege, satp or what of mstatus translation looks at was changed from outside. */
   refreshTranslation(): void {
-    this.shadow.moved()
+    this.mmu.moved()
   }
 
   /** A PMP register was changed from outside. */
   refreshProtection(): void {
-    this.shadow.protectionChanged()
+    this.mmu.protectionChanged()
   }
 
   /** The `mtime` at which an enabled timer of this vCPU will ring, or null. */
@@ -124,7 +133,7 @@ export interface RegisterPort {
 }
 
 export interface VcpuParts {
-  readonly shadow: Shadow
+  readonly mmu: GuestMmu
   readonly registers: RegisterPort
 }
 

@@ -11,6 +11,7 @@ import type { Console } from "@backplane/trap-board/console"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { LoadAnswer } from "@backplane/trap-devices/address-map/address-map"
 import type { DeviceStoreAnswer, VmParts } from "./vm-parts.ts"
+import type { Hypercalls } from "./hypercalls.ts"
 import type { MachineSwitch } from "./machine-switch.ts"
 import type { PhysicalMap } from "./physical-map.ts"
 import type { RegisterWrite } from "./entry.ts"
@@ -24,13 +25,17 @@ export interface VmDevicesOptions {
   readonly console: Console
   readonly clock: Clock
   readonly options: BoardOptions & { readonly image: BootImage }
+  readonly para?: Hypercalls
 }
 
+const EVERYTHING = { address: null, addressSpace: null } as const
 /** QueueNotify of virtio-mmio. */
 const NOTIFY = 0x50n
 
 export class VmDevices implements VmParts {
   readonly tables: TableWatch
+  readonly memory: PhysicalMap
+  readonly para: Hypercalls | null
   readonly sbi: VmParts["sbi"]
   readonly #wiring: Wiring
   readonly #htif: HtifService | null
@@ -42,7 +47,9 @@ export class VmDevices implements VmParts {
 
   constructor(options: VmDevicesOptions) {
     this.#options = options
-    const { engine, memory, vcpus, console, clock } = options
+    const { engine, memory, vcpus, console, clock, para = null } = options
+    this.memory = memory
+    this.para = para
     const { image, disks = [] } = options.options
     this.#wiring = new Wiring({ ...options.options, harts: vcpus.length, clock, console, memory: memory.forDevices(), disks })
     const tohost = image.symbols.get("tohost")
@@ -133,7 +140,7 @@ export class VmDevices implements VmParts {
       completeSystem: () => undefined,
       readMemory: (address: bigint, bytes: number) => memory.read(address, bytes),
       writeMemory: (address: bigint, data: Uint8Array) => memory.write(address, data),
-      flushTranslations: (index: number) => of(index)?.shadow.fence(),
+      flushTranslations: (index: number) => of(index)?.mmu.fence(EVERYTHING),
     }
     const service = new SbiService(machine, vcpus, console)
     return (vcpu) => {

@@ -2,6 +2,8 @@
 import type { BoardEnd } from "@backplane/trap-board/board-types"
 import type { LoadAnswer } from "@backplane/trap-devices/address-map/address-map"
 import type { Width } from "@backplane/trap-devices/device"
+import type { Hypercalls } from "./hypercalls.ts"
+import type { PhysicalMap } from "./physical-map.ts"
 import type { RegisterWrite } from "./entry.ts"
 import type { TableWatch } from "./table-watch.ts"
 import type { Vcpu } from "./vcpu.ts"
@@ -16,6 +18,9 @@ export type DeviceStoreAnswer =
 
 export interface VmParts {
   readonly tables: TableWatch
+  readonly memory: PhysicalMap
+  /** Answers hypercalls; null: the guest has none. */
+  readonly para: Hypercalls | null
   loadDevice(address: bigint, width: Width): LoadAnswer
   storeDevice(address: bigint, width: Width, value: bigint): DeviceStoreAnswer
   /** After a store to a watched page: what `tohost` asks for. */

@@ -13,75 +13,40 @@ import { MachineClock } from "@backplane/trap-board/machine-clock"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { WINDOW_INSTRUCTIONS } from "@backplane/trap-board/board"
 import { assist } from "./assist.ts"
-import { exitHandler, inject, type HandleExit } from "./handle-exit.ts"
-import { Ledger } from "./ledger.ts"
+import { makeAddressSpaces, type AddressSpaces } from "./address-spaces.ts"
+import { MODERN } from "./costs.ts"
+import { ExitBooks } from "./exit-books.ts"
+import { finishExit } from "./finish-exit.ts"
+import { exitHandler, inject, LOOK_UP, type HandleExit } from "./handle-exit.ts"
+import { Hypercalls, type FrameQuota } from "./hypercalls.ts"
+import { IdleLoop } from "./idle-loop.ts"
 import { PhysicalMap } from "./physical-map.ts"
-import { Shadow } from "./shadow.ts"
-import { SystemCalls } from "./system-calls.ts"
 import { Vcpu } from "./vcpu.ts"
+import { instructionAt, viewOf } from "./vcpu-view.ts"
 import { VcpuTimes } from "./vcpu-times.ts"
 import { VmDevices } from "./vm-devices.ts"
-import type { BoardEnd, BoardOptions, BoardStop, BootImage } from "@backplane/trap-board/board-types"
-import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
+import type { BoardEnd, BoardStop } from "@backplane/trap-board/board-types"
+import type { EngineExit } from "@backplane/compute-contract/engine"
 import type { Moment } from "@backplane/trap-csr/moment"
-import type { Entry, ExitClass, ExitView, Request } from "./entry.ts"
-import type { MachineFrames } from "./machine-frames.ts"
-import type { MachineSwitch } from "./machine-switch.ts"
-import type { TranslationView } from "@backplane/trap-csr/translation"
-import type { VmParts } from "./vm-parts.ts"
+import type { Entry, ExitView, Request } from "./entry.ts"
+import type { Ledger } from "./ledger.ts"
+import type { SystemCalls } from "./system-calls.ts"
+import type { TlbMisses } from "./tlb-misses.ts"
+import type { OnWait, VcpuStop, VmOptions, VmPlace, VmStop } from "./vm-types.ts"
 
-/** `trap`: every privileged instruction exits. `assist`: CSRs and the guest's own traps are served beside the engine. */
-export type VmMode = "trap" | "assist"
+export type { OnWait, Planted, VcpuStop, VmMode, VmOptions, VmPlace, VmStop } from "./vm-types.ts"
 
-export interface VmOptions extends BoardOptions {
-  readonly image: BootImage
-  readonly vcpus: number
-  readonly memoryBytes: number
-  readonly mode: VmMode
-  /** Who says which vCPU runs: the VM's own turns (`run`), or a scheduler of vCPUs (`runVcpu`). Left out: own turns. */
-  readonly turns?: "own" | "scheduled"
-}
-
-export interface VmPlace {
-  readonly engine: Engine
-  readonly frames: MachineFrames
-  readonly machineSwitch: MachineSwitch
-  /** The VM's number; also the owner of its frames. */
-  readonly number: number
-  readonly planted?: Planted
-}
-
-/** Parts that tests put in the place of right ones, to see their checks fail. */
-export interface Planted {
-  readonly handler?: (parts: VmParts) => HandleExit
-  /** Which address spaces share a shadow tree. */
-  readonly keyOf?: (translation: TranslationView) => string
-  readonly clock?: MachineClock
-}
-
-export type VmStop =
-  | BoardStop
-  | { readonly kind: "paused" }
-  /** Every vCPU waits for a timer, and the run was asked to give the CPU away then. */
-  | { readonly kind: "waiting" }
-
-/** Why a vCPU that was run alone stopped. */
-export type VcpuStop =
-  | Exclude<BoardStop, { kind: "idle" }>
-  | { readonly kind: "paused" }
-  /** In wfi: `units` of its time until its timer rings, null without one; or stopped until a sibling starts it (null). */
-  | { readonly kind: "waiting"; readonly units: number | null }
-
-/** What a run does when every vCPU waits for a timer: goes on to it at once, or leaves the CPU to others. */
-export type OnWait = "skip" | "yield"
+/** A VM by itself: nobody else wants its frames. */
+const OWN_QUOTA: FrameQuota = { giveBack: () => undefined, claim: () => true }
 
 export class Vm {
   readonly number: number
   readonly memory: PhysicalMap
   readonly vcpus: readonly Vcpu[]
   readonly console = new Console()
-  readonly ledger = new Ledger()
-  readonly systemCalls = new SystemCalls()
+  /** Null: the guest may make no hypercalls. */
+  readonly para: Hypercalls | null
+  readonly #books: ExitBooks
   readonly #place: VmPlace
   readonly #options: VmOptions
   readonly #clock: MachineClock
@@ -90,11 +55,23 @@ export class Vm {
   /** vCPUs that were last said to wait. */
   readonly #resting = new Set<number>()
   readonly #devices: VmDevices
+  /** By vCPU: what an exit handler may look at. */
+  readonly #views: readonly ExitView[]
+  readonly #addressSpaces: AddressSpaces
+  readonly #idleLoops: readonly IdleLoop[]
+  /** Units that the present run may skip of a loop, before it gives the CPU away; null: it does not give it away. */
+  #skippable: number | null = null
+  /** The present run has found that only loops are left. */
+  #polls = false
   readonly #handleExit: HandleExit
   #state: "running" | "paused" | "destroyed" = "running"
   /** Whose window it is, and how much of it is left. */
   #turn = 0
   #windowLeft = WINDOW_INSTRUCTIONS
+  /** Who shall have the next turn: a vCPU gave way to it. */
+  #preferred: number | null = null
+  /** A vCPU gave the CPU away for a turn. */
+  #yielded = false
   #spent = 0
   #instructions = 0
   #end: BoardEnd | null = null
@@ -114,21 +91,32 @@ export class Vm {
     this.#clock = clock
     this.#times = new VcpuTimes(clock, options.vcpus)
     if (options.turns === "scheduled") this.#windowLeft = Infinity
+    this.#books = new ExitBooks(options.costs ?? MODERN, place.recorder ?? null)
     this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes })
-    this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index }))
+    const softwareTlb = options.mmu === "softtlb"
+    this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index, softwareTlb }))
     const { memory, vcpus, console } = this
-    this.#devices = new VmDevices({ engine, machineSwitch, memory, vcpus, console, clock: () => this.#clock.ticks(), options })
+    const quota = place.quota ?? OWN_QUOTA
+    const updated = (entries: number): void => this.ledger.updated(entries)
+    this.para = options.mode === "para" ? new Hypercalls({ memory, vcpus, quota, tables: () => this.#devices.tables, updated }) : null
+    this.#devices = new VmDevices({
+      ...{ engine, machineSwitch, memory, vcpus, console, options },
+      clock: () => this.#clock.ticks(),
+      ...(this.para !== null && { para: this.para }),
+    })
+    this.#addressSpaces = makeAddressSpaces(options, { engine, frames, memory })
     for (const vcpu of this.vcpus) {
       const { tables } = this.#devices
-      const shadow = new Shadow({ engine, frames, memory, tables, file: vcpu.file, vcpu: vcpu.index, ...(keyOf && { keyOf }) })
       vcpu.attach({
-        shadow,
+        mmu: this.#addressSpaces.of({ tables, file: vcpu.file, vcpu: vcpu.index, ...(keyOf && { keyOf }) }),
         registers: {
           writeRegister: (index, value) => machineSwitch.writeRegister(vcpu, index, value),
           writePc: (pc) => machineSwitch.writePc(vcpu, pc),
         },
       })
     }
+    this.#views = this.vcpus.map((vcpu) => viewOf(vcpu, { machineSwitch, time: () => this.time() }))
+    this.#idleLoops = this.vcpus.map((vcpu) => new IdleLoop(engine, (pc) => instructionAt(engine, vcpu, pc), place.planted?.leavesTraces))
     this.#handleExit = handler(this.#devices)
     this.#boot()
   }
@@ -139,6 +127,7 @@ export class Vm {
     assert(this.#state !== "destroyed", "a destroyed VM is not run")
     if (this.#state === "paused") return { kind: "paused" }
     this.#spent = 0
+    this.#skippable = onWait === "yield" ? this.#waited : null
     while (this.#end === null && this.#spent < budgetInstructions) {
       if (this.#windowLeft === 0) this.#nextTurn()
       const vcpu = defined(this.vcpus[this.#turn], "the turn is a vCPU's")
@@ -149,6 +138,8 @@ export class Vm {
         const held = this.#passBy(onWait)
         if (held !== null) return held
       }
+      if (this.#takeYield() && onWait === "yield" && this.#end === null) return { kind: "yielded" }
+      if (this.#takePolls() && this.#end === null) return { kind: "polling" }
     }
     return this.#end ?? { kind: "budget" }
   }
@@ -164,6 +155,7 @@ export class Vm {
     const vcpu = defined(this.vcpus[index], "the vCPU exists")
     const end = this.#instructions + budget
     this.#turn = index
+    this.#skippable = this.#options.idleLoops === "yield" ? waited : null
     this.#rest(vcpu, waited)
     while (this.#end === null) {
       this.#devices.deliverInput()
@@ -171,6 +163,8 @@ export class Vm {
       if (!this.#ready(vcpu)) return vcpu.stuck() ? this.#stuckAt(vcpu) : this.#beginRest(vcpu)
       if (this.#instructions >= end) return { kind: "budget" }
       this.#runVcpu(vcpu, end - this.#instructions)
+      if (this.#takeYield() && this.#end === null) return { kind: "yielded", to: this.#takePreferred() }
+      if (this.#takePolls() && this.#end === null) return { kind: "polling", units: this.#unitsToRing(vcpu) }
     }
     return this.#end
   }
@@ -213,8 +207,30 @@ export class Vm {
     this.#state = "destroyed"
     this.#devices.tables.clear()
     this.#devices.unwatch()
-    for (const vcpu of this.vcpus) vcpu.shadow.dropAll()
+    for (const vcpu of this.vcpus) vcpu.mmu.dropAll()
+    this.#addressSpaces.destroy()
     this.memory.releaseAll()
+  }
+
+  get ledger(): Ledger {
+    return this.#books.ledger
+  }
+
+  get systemCalls(): SystemCalls {
+    return this.#books.systemCalls
+  }
+
+  /** Polling loops that were found, and instructions counted without being executed. */
+  idleLoops(): { readonly found: number; readonly skipped: number } {
+    const counts = this.#idleLoops.map((idle) => idle.counts())
+    return {
+      found: counts.reduce((sum, { found }) => sum + found, 0),
+      skipped: counts.reduce((sum, { skipped }) => sum + skipped, 0),
+    }
+  }
+
+  get tlbMisses(): TlbMisses {
+    return this.#books.tlbMisses
   }
 
   state(): "running" | "paused" | "destroyed" {
@@ -229,6 +245,11 @@ export class Vm {
   /** The guest's `mtime` now. */
   time(): bigint {
     return this.#devices.time()
+  }
+
+  /** Its share of CPU time beside others. */
+  weight(): number {
+    return this.#options.weight ?? 1
   }
 
   /** How it ended, or null. */
@@ -251,16 +272,38 @@ export class Vm {
   }
 
   #nextTurn(): void {
-    this.#turn = (this.#turn + 1) % this.vcpus.length
+    this.#turn = this.#takePreferred() ?? (this.#turn + 1) % this.vcpus.length
     this.#windowLeft = WINDOW_INSTRUCTIONS
+  }
+
+  #takePreferred(): number | null {
+    const preferred = this.#preferred
+    this.#preferred = null
+    return preferred
+  }
+
+  #takePolls(): boolean {
+    const polls = this.#polls
+    this.#polls = false
+    return polls
+  }
+
+  #takeYield(): boolean {
+    const yielded = this.#yielded
+    this.#yielded = false
+    return yielded
   }
 
   #readLines(vcpu: Vcpu): void {
     vcpu.file.set(Slot.lines, this.#devices.lines(vcpu.index))
   }
 
+  #viewOf(vcpu: Vcpu): ExitView {
+    return defined(this.#views[vcpu.index], "every vCPU has its view")
+  }
+
   #moment(vcpu: Vcpu): Moment {
-    return { instret: this.#place.machineSwitch.readInstret(vcpu), time: this.time() }
+    return this.#viewOf(vcpu).moment
   }
 
   /** Can it execute now? Ends its waiting when an interrupt says so. */
@@ -335,42 +378,99 @@ export class Vm {
     if (interrupt !== null) {
       const injected = inject(vcpu, { cause: interrupt, interrupt: true, value: 0n, pc: machineSwitch.readPc(vcpu) })
       if (injected.step.kind === "trap") machineSwitch.writePc(vcpu, injected.step.pc)
-      this.#count(vcpu, { cause: injected.cause, class: "R", exited: this.#options.mode === "trap" })
+      this.#books.count(vcpu, { cause: injected.cause, class: "R", exited: this.#options.mode === "trap" })
     }
-    const deadline = vcpu.deadline(this.#devices.timer(vcpu.index))
-    const ahead = this.#options.turns === "scheduled" ? this.#times.lag(vcpu.index) : 0
-    const untilTimer = deadline !== null && deadline > moment.time ? ahead + this.#clock.unitsUntil(deadline - moment.time) : Infinity
+    const most = Math.min(budget, this.#windowLeft, this.#unitsToRing(vcpu) ?? Infinity)
     const cpu = vcpu.index % engine.options.cpus
     machineSwitch.enter(vcpu, cpu)
-    const exit = engine.run(cpu, Math.min(budget, this.#windowLeft, untilTimer))
-    if (exit.retired > 0) vcpu.retired()
-    this.#account(exit.retired)
-    if (exit.kind !== "budget") this.#onExit(vcpu, { exit, cpu })
+    const idle = this.#options.idleLoops === "run" ? null : this.#idleLoopOf(vcpu)
+    if (interrupt !== null) idle?.disturbed()
+    const exit = engine.run(cpu, idle === null ? most : Math.min(most, idle.stretch()))
+    this.#ran(vcpu, exit.retired)
+    if (exit.kind !== "budget") {
+      idle?.disturbed()
+      this.#onExit(vcpu, { exit, cpu })
+    } else if (idle !== null && idle.ranQuietly(exit.retired) && most > exit.retired) {
+      this.#lookAtLoop(vcpu, { idle, cpu, most: most - exit.retired })
+    }
+  }
+
+  /** Units of its own time until its timer rings; null without one ahead. */
+  #unitsToRing(vcpu: Vcpu): number | null {
+    const deadline = vcpu.deadline(this.#devices.timer(vcpu.index))
+    if (deadline === null) return null
+    const now = this.time()
+    if (deadline <= now) return null
+    const ahead = this.#options.turns === "scheduled" ? this.#times.lag(vcpu.index) : 0
+    return ahead + this.#clock.unitsUntil(deadline - now)
+  }
+
+  #idleLoopOf(vcpu: Vcpu): IdleLoop {
+    return defined(this.#idleLoops[vcpu.index], "every vCPU has its watch")
+  }
+
+  /** Does it only poll? Then whole rounds are counted as executed; who may give the CPU away, does so when it has caught up. */
+  #lookAtLoop(vcpu: Vcpu, { idle, cpu, most }: { readonly idle: IdleLoop; readonly cpu: number; readonly most: number }): void {
+    const { engine } = this.#place
+    const { steps, round, exit } = idle.look(cpu, most)
+    this.#ran(vcpu, steps)
+    if (exit !== null) {
+      idle.disturbed()
+      this.#onExit(vcpu, { exit, cpu })
+    }
+    if (round === null) return
+    const givesAway = this.#skippable !== null && !this.#othersCanRun(vcpu)
+    const rounds = Math.floor(Math.min(most - steps, givesAway ? (this.#skippable ?? 0) : Infinity) / round)
+    if (rounds > 0) {
+      engine.writeInstret(cpu, engine.readInstret(cpu) + BigInt(rounds * round))
+      this.#ran(vcpu, rounds * round)
+      idle.skipped(rounds * round)
+    }
+    this.#polls = givesAway
+  }
+
+  /** Under a scheduler of vCPUs the siblings are its business. */
+  #othersCanRun(vcpu: Vcpu): boolean {
+    if (this.#options.turns === "scheduled") return false
+    return this.vcpus.some((other) => {
+      if (other === vcpu) return false
+      this.#readLines(other)
+      return this.#ready(other)
+    })
+  }
+
+  #ran(vcpu: Vcpu, retired: number): void {
+    if (retired === 0) return
+    vcpu.retired(retired)
+    this.#account(retired)
   }
 
   #onExit(vcpu: Vcpu, { exit, cpu }: { readonly exit: EngineExit; readonly cpu: number }): void {
-    const { engine } = this.#place
-    const view: ExitView = { moment: this.#moment(vcpu), register: (index) => engine.readRegister(cpu, index) }
-    const assisted = this.#options.mode === "assist" ? assist(this.#devices, vcpu, { exit, view }) : null
+    const view = this.#viewOf(vcpu)
+    const assisted = this.#options.mode === "trap" ? null : assist(this.#devices, vcpu, { exit, view })
     const answer = assisted ?? this.#handleExit(vcpu, exit, view)
-    this.#count(vcpu, { cause: answer.cause, class: answer.class, exited: assisted === null })
+    const exited = assisted === null && answer.cause !== LOOK_UP
+    this.#books.exit(vcpu, exit, { cause: answer.cause, class: answer.class, exited })
     this.#finish(vcpu, { answer, cpu })
   }
 
-  #count(vcpu: Vcpu, exit: { readonly cause: string; readonly class: ExitClass; readonly exited: boolean }): void {
-    if (exit.exited) this.ledger.count(exit.cause, exit.class)
-    else this.ledger.countAssisted(exit.cause)
-    this.systemCalls.see({ vcpu: vcpu.index, cause: exit.cause, exited: exit.exited, user: vcpu.file.get(Slot.privilege) === 0n })
-  }
-
   #finish(vcpu: Vcpu, { answer, cpu }: { readonly answer: Entry | Request; readonly cpu: number }): void {
-    if (complete(this.#place.engine, cpu, answer)) {
-      vcpu.retired()
-      this.#account(1)
+    if (finishExit(this.#place.engine, cpu, answer)) {
+      this.#ran(vcpu, 1)
     }
     if (answer.kind === "entry") return
     if (answer.wanted.kind === "wait") vcpu.waiting = true
-    else this.#end ??= { ...answer.wanted, kind: "end" }
+    else if (answer.wanted.kind === "yield") this.#giveWay(answer.wanted.to)
+    else this.#end ??= answer.wanted
+  }
+
+  /** The rest of its window passes as if the vCPU had waited. */
+  #giveWay(to: number | null): void {
+    this.#preferred = to
+    this.#yielded = true
+    if (this.#options.turns === "scheduled") return
+    this.#clock.pass(this.#windowLeft)
+    this.#windowLeft = 0
   }
 
   #account(retired: number): void {
@@ -378,32 +478,9 @@ export class Vm {
     this.#spent += retired
     this.#instructions += retired
     this.#windowLeft -= retired
+    this.#books.ledger.ran(retired)
     if (this.#options.turns === "scheduled") this.#times.run(this.#turn, retired)
     else this.#clock.pass(retired)
-  }
-}
-
-/** Finishes the instruction that left, as the VMM says. True if it retired. */
-function complete(engine: Engine, cpu: number, { step }: Entry | Request): boolean {
-  switch (step.kind) {
-    case "retry":
-      return false
-    case "trap":
-      engine.writePc(cpu, step.pc)
-      return false
-    case "next":
-      for (const { register, value } of step.registers) engine.writeRegister(cpu, register, value)
-      engine.completeSystem(cpu, step.result ?? undefined)
-      return true
-    case "jump":
-      engine.completeJump(cpu, step.pc)
-      return true
-    case "load":
-      engine.completeLoad(cpu, step.value)
-      return true
-    case "store":
-      engine.completeStore(cpu)
-      return true
   }
 }
 

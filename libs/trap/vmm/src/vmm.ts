@@ -1,24 +1,31 @@
 /**
  * The virtual machine monitor of one node: several VMs on its CPUs and in its memory, each apart from the others.
  *
- * Frames are promised when a VM is made (its RAM and its shadow tables) and given at first touch. CPU time is given in slices, round
- * robin; who waits is passed over. Not here: weights and policies (the scheduler's), the bus.
+ * Frames are promised when a VM is made (its RAM and the VMM's tables) and given at first touch. CPU time is given in slices, by
+ * weight; who waits is passed over. Not here: policies (the scheduler's), the bus.
  * M1: the promised frames never exceed those there are. M2: no tree of a VM has a leaf outside its own frames and the devices (audit.ts).
  */
 import { assert } from "@backplane/foundation-base/assert"
-import { shadowFramesMax } from "./shadow.ts"
+import { mmuFramesMax } from "./address-spaces.ts"
 import { MachineFrames, PAGE_BYTES } from "./machine-frames.ts"
 import { MachineSwitch } from "./machine-switch.ts"
-import { Vm, type OnWait, type Planted, type VmOptions, type VmStop } from "./vm.ts"
+import { Vm } from "./vm.ts"
+import { VmTurns } from "./vm-turns.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
+import type { ExitRecorder } from "./exit-recorder.ts"
+import type { FrameQuota } from "./hypercalls.ts"
+import type { OnWait, Planted, VmOptions, VmStop } from "./vm-types.ts"
 
-/** Machine memory that a VM of this size needs: its RAM and room for shadow tables. */
-export function machineBytesFor({ memoryBytes, vcpus }: { readonly memoryBytes: number; readonly vcpus: number }): number {
-  return framesFor({ memoryBytes, vcpus }) * PAGE_BYTES
+/** What of a VM's options its memory depends on. */
+export type VmShape = Pick<VmOptions, "memoryBytes" | "vcpus" | "mmu">
+
+/** Machine memory that a VM of this shape needs: its RAM and room for the VMM's tables. */
+export function machineBytesFor(shape: VmShape): number {
+  return framesFor(shape) * PAGE_BYTES
 }
 
-function framesFor({ memoryBytes, vcpus }: { readonly memoryBytes: number; readonly vcpus: number }): number {
-  return memoryBytes / PAGE_BYTES + vcpus * shadowFramesMax(memoryBytes)
+function framesFor(shape: VmShape): number {
+  return shape.memoryBytes / PAGE_BYTES + mmuFramesMax(shape)
 }
 
 export class Vmm {
@@ -29,11 +36,14 @@ export class Vmm {
   /** By VM: frames kept for it. */
   readonly #promised = new Map<number, number>()
   #nextNumber = 1
-  /** The VM that ran last; the next one after it has the first claim. */
-  #last = 0
+  readonly #turns = new VmTurns()
 
-  constructor(engine: Engine) {
+  readonly #recorder: ExitRecorder | null
+
+  /** `recorder`: told of every exit of every VM. */
+  constructor(engine: Engine, { recorder = null }: { readonly recorder?: ExitRecorder | null } = {}) {
     this.engine = engine
+    this.#recorder = recorder
     this.frames = new MachineFrames(engine)
     this.machineSwitch = new MachineSwitch(engine)
   }
@@ -53,7 +63,8 @@ export class Vmm {
     this.#nextNumber += 1
     this.#promised.set(number, needed)
     const { engine, frames, machineSwitch } = this
-    const vm = new Vm({ engine, frames, machineSwitch, number, planted }, options)
+    const recorder = this.#recorder === null ? {} : { recorder: this.#recorder }
+    const vm = new Vm({ engine, frames, machineSwitch, number, planted, quota: this.#quotaOf(number), ...recorder }, options)
     this.#vms.set(number, vm)
     return vm
   }
@@ -61,7 +72,21 @@ export class Vmm {
   destroy(vm: Vm): void {
     vm.destroy()
     this.#vms.delete(vm.number)
+    this.#turns.forget(vm)
     this.#promised.delete(vm.number)
+  }
+
+  /** What a VM gives back is promised to it no more; it may be promised to others. */
+  #quotaOf(number: number): FrameQuota {
+    const promise = (more: number): void => void this.#promised.set(number, (this.#promised.get(number) ?? 0) + more)
+    return {
+      giveBack: (frames) => promise(-frames),
+      claim: (frames) => {
+        if (frames > this.framesLeft()) return false
+        promise(frames)
+        return true
+      },
+    }
   }
 
   vms(): readonly Vm[] {
@@ -69,28 +94,24 @@ export class Vmm {
   }
 
   /**
-   * Gives the next VM in turn a slice. Who waits leaves the CPU to the others for as long; when all wait, the next goes on to its timer at
-   * once, since its time is its own. Null: none can run, all are paused, ended, idle or stuck.
+   * Gives a slice to the VM that has had least by its weight. Who waits or polls leaves the CPU to the others for as long; when all do, the
+   * next goes on to its timer at once, since its time is its own. Null: none can run, all are paused, ended, idle or stuck.
    */
   runNext(sliceInstructions: number): { readonly vm: Vm; readonly stop: VmStop } | null {
     return this.#runFirst(sliceInstructions, "yield") ?? this.#runFirst(sliceInstructions, "skip")
   }
 
   #runFirst(sliceInstructions: number, onWait: OnWait): { readonly vm: Vm; readonly stop: VmStop } | null {
-    for (const vm of this.#inTurn()) {
+    for (const vm of this.#turns.inOrder(this.vms())) {
       if (vm.state() !== "running" || vm.end() !== null) continue
       const before = vm.instructions()
       const stop = vm.run(sliceInstructions, onWait)
-      if (stop.kind !== "end" && vm.instructions() === before) continue
-      this.#last = vm.number
-      for (const other of this.#vms.values()) if (other !== vm) other.othersRan(vm.instructions() - before)
+      const ran = vm.instructions() - before
+      if (ran > 0) for (const other of this.#vms.values()) if (other !== vm) other.othersRan(ran)
+      if (stop.kind === "polling" || (stop.kind !== "end" && ran === 0)) continue
+      this.#turns.ran(vm, ran)
       return { vm, stop }
     }
     return null
-  }
-
-  #inTurn(): readonly Vm[] {
-    const vms = this.vms()
-    return [...vms.filter((vm) => vm.number > this.#last), ...vms.filter((vm) => vm.number <= this.#last)]
   }
 }

@@ -271,6 +271,28 @@ const refill: EngineLaw = {
   },
 }
 
+const refillConflict: EngineLaw = {
+  law: "in mode refill code, data over two pages and a page of data in the same place of every table get on together",
+  check: (setting) => {
+    const { engine } = setting
+    // 512 pages apart, code that runs over the end of its page, data likewise.
+    const last = CODE_FRAME + 0xffen
+    const data = last + 0x20_0000n
+    setting.code([loadInto(6, 5), ebreak], last)
+    setting.write64(data & ~7n, 0x1122n << 48n)
+    setting.registers(0, { 5: data })
+    setting.paging(1, { mode: "refill", root: 9n })
+    let exit = setting.run({ pc: last })
+    for (let turn = 0; turn < 12 && exit.kind === "tlb-miss"; turn++) {
+      const fetch = exit.access === "fetch"
+      const { virtualAddress } = exit
+      engine.installTranslation(0, { virtualAddress, physicalAddress: virtualAddress, read: !fetch, write: !fetch, execute: fetch })
+      exit = engine.run(0, 10)
+    }
+    return firstWrong(expectFields("end", exit, { kind: "system" }), expectSame("x6", engine.readRegister(0, 6) & 0xffffn, 0x1122n))
+  },
+}
+
 const refillUnderMprv: EngineLaw = {
   law: "in mode refill a machine-mode fetch is bare, its loads under MPRV are not",
   check: (setting) => {
@@ -317,5 +339,5 @@ const physicalProtection: EngineLaw = {
 }
 
 export const TRANSLATION_LAWS: readonly EngineLaw[] = [
-  accessedAndDirty, straddle, permissions, canonical, superpages, malformed, flushing, superpageFlush, causes, splitAccess, refill, refillUnderMprv, physicalProtection,
+  accessedAndDirty, straddle, permissions, canonical, superpages, malformed, flushing, superpageFlush, causes, splitAccess, refill, refillConflict, refillUnderMprv, physicalProtection,
 ] // prettier-ignore

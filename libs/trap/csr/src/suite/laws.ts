@@ -5,7 +5,8 @@
  * ever breaks is not trusted. Also usable for any other implementation of the privileged architecture, such as the VMM's.
  */
 import { CSR_TABLE } from "../csr-table.ts"
-import { newCsrFile, Slot, type CsrFile } from "../csr-file.ts"
+import { newCsrFile, Slot, slotsOf, type CsrFile } from "../csr-file.ts"
+import { SoftwareTlb } from "../software-tlb.ts"
 import type { executeSystem, SystemOutcome } from "../execute-system.ts"
 import type { interruptToTake } from "../interrupts.ts"
 import type { Moment } from "../moment.ts"
@@ -29,9 +30,9 @@ export const START: Moment = { instret: 100n, time: 1000n }
 export const HERE = 0x8000_1000n
 export const HANDLER = 0x8000_4000n
 
-/** A hart in the given mode with handlers set; everything else as after reset. */
+/** A hart with every extension in the given mode, with handlers set; everything else as after reset. */
 export function hartIn(privilege: Privilege): CsrFile {
-  const file = newCsrFile(0)
+  const file = newCsrFile(0, new SoftwareTlb())
   file.set(Slot.privilege, BigInt(privilege))
   file.set(Slot.mtvec, HANDLER)
   file.set(Slot.stvec, HANDLER + 0x100n)
@@ -64,7 +65,7 @@ export function isIllegal(outcome: SystemOutcome): boolean {
 
 /** The slots, to compare before and after. */
 export function contents(file: CsrFile): string {
-  return Array.from({ length: 64 }, (_, slot) => file.get(slot).toString(16)).join(",")
+  return Array.from({ length: slotsOf(file) }, (_, slot) => file.get(slot).toString(16)).join(",")
 }
 
 /** Says what differs, or nothing. */

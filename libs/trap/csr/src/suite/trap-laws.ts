@@ -34,7 +34,10 @@ export const TRAP_LAWS: readonly Law[] = [
       const file = hartIn(MACHINE)
       put(model, file, "medeleg", 0xffff_ffff_ffff_ffffn)
       put(model, file, "mideleg", 0xffff_ffff_ffff_ffffn)
-      return firstOf(differs("medeleg", look(model, file, "medeleg"), 0xb3ffn), differs("mideleg", look(model, file, "mideleg"), 0x222n))
+      return firstOf(
+        differs("medeleg", look(model, file, "medeleg"), 0xf00_b3ffn),
+        differs("mideleg", look(model, file, "mideleg"), 0x222n),
+      )
     },
   },
   {
@@ -42,7 +45,7 @@ export const TRAP_LAWS: readonly Law[] = [
     broken: (model: PrivilegedModel): string | null => {
       for (const level of [USER, SUPERVISOR, MACHINE] as const) {
         const file = hartIn(level)
-        file.set(Slot.medeleg, 0xb3ffn)
+        file.set(Slot.medeleg, 0xf00_b3ffn)
         const pc = model.enter(file, { cause: 13, interrupt: false, value: 0x1234n, pc: HERE })
         const machine = level === MACHINE
         const wrong = firstOf(
@@ -62,7 +65,7 @@ export const TRAP_LAWS: readonly Law[] = [
     broken: (model: PrivilegedModel): string | null => {
       for (const enables of [0n, SIE, SPIE, SIE | SPIE]) {
         const file = hartIn(SUPERVISOR)
-        file.set(Slot.medeleg, 0xb3ffn)
+        file.set(Slot.medeleg, 0xf00_b3ffn)
         file.set(Slot.mstatus, file.get(Slot.mstatus) | enables)
         model.enter(file, { cause: 8, interrupt: false, value: 0n, pc: HERE })
         const wanted = SPP | ((enables & SIE) !== 0n ? SPIE : 0n)

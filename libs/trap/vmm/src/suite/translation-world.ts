@@ -56,11 +56,11 @@ export class TranslationWorld {
     const vm = this.vmm.create(options, planted)
     assert(vm !== null, "there is room for two")
     this.vm = vm
-    const { file, shadow } = this.#vcpu()
+    const { file, mmu } = this.#vcpu()
     // All memory is open to S and U: what PMP does is not asked here.
     file.set(Slot.pmpcfg0, 0x1fn)
     file.set(Slot.pmpaddr0, (1n << 54n) - 1n)
-    shadow.protectionChanged()
+    mmu.protectionChanged()
     this.#apply({ kind: "state", root: 0, privilege: 1, sum: false, mxr: false })
   }
 
@@ -86,13 +86,13 @@ export class TranslationWorld {
       this.#native.writeMemory(at, bytes)
       this.#native.flushTranslations(0)
       this.vm.memory.write(at, bytes)
-      vcpu.shadow.fence()
+      vcpu.mmu.fence({ address: null, addressSpace: null })
       return
     }
     vcpu.file.set(Slot.privilege, BigInt(step.privilege))
     vcpu.file.set(Slot.satp, step.root >= TABLES ? 0n : (8n << 60n) | (FIRST_TABLE + BigInt(step.root)))
     vcpu.file.set(Slot.mstatus, (step.sum ? SUM : 0n) | (step.mxr ? MXR : 0n))
-    vcpu.shadow.moved()
+    vcpu.mmu.moved()
     this.#native.setTranslation(0, translationOf(vcpu.file))
   }
 
@@ -113,7 +113,7 @@ export class TranslationWorld {
       this.vmm.machineSwitch.enter(vcpu, 0)
       const found = this.vmm.engine.translate(0, address, access)
       if ("address" in found) return this.#physical(found.address)
-      const filled = vcpu.shadow.fill(address, access)
+      const filled = vcpu.mmu.fault(address, access)
       if (filled.kind === "fault") return `cause ${filled.cause}`
     }
     return "filled, and still not there"
