@@ -22,6 +22,8 @@ const COUNTERS = 7n
 export interface BootMachine extends Pick<BoardOptions, "bootArguments" | "initialRamDisk"> {
   readonly memoryBytes: number
   readonly cpus: number
+  /** What it runs under, if the guest may know: the `compatible` of a node /hypervisor. */
+  readonly hypervisor?: string
 }
 
 /** What lies at the end of RAM, from its end down: the device tree, and below it the RAM disk. */
@@ -33,7 +35,7 @@ export interface EndOfMemory {
 
 /** Each on pages of its own. `undefined` when the image reaches into them. */
 export function placeEndOfMemory(image: BootImage, machine: BootMachine): EndOfMemory | undefined {
-  const { cpus, memoryBytes, bootArguments, initialRamDisk } = machine
+  const { cpus, memoryBytes, bootArguments, initialRamDisk, hypervisor } = machine
   const end = RAM_BASE + BigInt(memoryBytes)
   const below = (at: bigint, bytes: number): bigint => (at - BigInt(bytes)) & ~(PAGE - 1n)
   // The tree names the disk's place and the place depends on the size of the tree; all places have the same size in it.
@@ -42,6 +44,7 @@ export function placeEndOfMemory(image: BootImage, machine: BootMachine): EndOfM
       harts: cpus,
       memoryBytes: BigInt(memoryBytes),
       ...(bootArguments !== undefined && { bootArguments }),
+      ...(hypervisor !== undefined && { hypervisor }),
       ...(initialRamDisk && { initialRamDisk: { from: ramDiskFrom, to: ramDiskFrom + BigInt(initialRamDisk.length) } }),
     })
   const treeAddress = below(end, place(0n).length)

@@ -16,6 +16,8 @@ import type { Vcpu } from "./vcpu.ts"
 
 /** SBI's space for extensions of one implementation, and its number. SBI specification 2.0, "Firmware Specific Extension Space". */
 export const HYPERCALL = 0x0a00_4250n
+/** In the device tree: how a guest finds out. */
+export const HYPERVISOR = "backplane,para"
 const A0 = 10
 const A6 = 16
 const A7 = 17

@@ -18,7 +18,7 @@ import { MODERN } from "./costs.ts"
 import { ExitBooks } from "./exit-books.ts"
 import { finishExit } from "./finish-exit.ts"
 import { exitHandler, inject, LOOK_UP, type HandleExit } from "./handle-exit.ts"
-import { Hypercalls, type FrameQuota } from "./hypercalls.ts"
+import { HYPERVISOR, Hypercalls, type FrameQuota } from "./hypercalls.ts"
 import { IdleLoop } from "./idle-loop.ts"
 import { PhysicalMap } from "./physical-map.ts"
 import { Vcpu } from "./vcpu.ts"
@@ -267,7 +267,7 @@ export class Vm {
         writeRegister: (index, register, value) => machineSwitch.writeRegister(vcpu(index), register, value),
       },
       this.#options.image,
-      { ...this.#options, harts: this.vcpus },
+      { ...this.#options, harts: this.vcpus, ...(this.para !== null && { hypervisor: HYPERVISOR }) },
     )
   }
 
