@@ -33,9 +33,7 @@ static int contains(const char *text, const char *what) {
 }
 
 static void node_ends(void) {
-  if (node.name == 0) return;
-  if (node.compatible != 0 && starts(node.compatible, "backplane,para")) machine.has_hypervisor = 1;
-  if (node.reg == 0) return;
+  if (node.name == 0 || node.reg == 0) return;
   if (starts(node.name, "memory@")) {
     machine.memory_start = wide(node.reg);
     machine.memory_end = machine.memory_start + wide(node.reg + 2);

@@ -23,7 +23,6 @@ struct machine {
   uint64 virtio[DISKS_MAX];
   int virtio_interrupt[DISKS_MAX];
   char arguments[512];
-  int has_hypervisor;
 };
 extern struct machine machine;
 void read_device_tree(const void *tree);

@@ -1,5 +1,5 @@
 /* Chapter 12: what only a guest can do: tell the machine below what it could not see. The calls are those of libs/trap/vmm/para.md; they are
- * made only where the device tree says that somebody listens; the boot argument `para` says on or off instead. */
+ * made only where the first of them is answered (other machines say "not supported"), and not with the boot argument `para=off`. */
 #include "kernel.h"
 
 #define EXTENSION 0x0a004250
@@ -18,8 +18,8 @@ static int64_t hypercall(uint64 function, uint64 first, uint64 second) {
 
 void para_begin(void) {
   const char *wanted = boot_argument("para");
-  int asks = wanted == 0 ? machine.has_hypervisor : text_equal(wanted, "on");
-  para = asks && hypercall(FEATURES, 0, 0) == 0;
+  int refused = wanted != 0 && text_equal(wanted, "off");
+  para = !refused && hypercall(FEATURES, 0, 0) == 0;
 }
 
 /* Somebody else of this machine may have something better to do, such as to give back the lock that is waited for. */
