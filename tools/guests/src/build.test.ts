@@ -25,7 +25,10 @@ describe("guest images", () => {
     for (const kernel of KERNELS) {
       expect(statSync(kernelPath(kernel)).size).toBeLessThan(KERNEL_BYTES_MAX)
       const memory = { base: 0x8000_0000n, bytes: 128n << 20n }
-      expect(readImage(readFileSync(kernelPath(kernel)), { memory, symbols: [] })).toMatchObject({ kind: "image", format: "flat" })
+      expect(readImage(readFileSync(kernelPath(kernel)), { memory, symbols: [] })).toMatchObject({
+        kind: "image",
+        format: kernel.firmware === true ? "elf" : "flat",
+      })
     }
   })
 

@@ -3,9 +3,9 @@
  *
  * Needs Debian's gcc-riscv64-unknown-elf. The images are committed, so nobody else needs it. The same compiler gives the same bytes.
  */
-import { chmodSync, mkdirSync, rmSync } from "node:fs"
+import { mkdirSync, rmSync } from "node:fs"
 import { buildKernels, kernelPath } from "./build-kernel.ts"
-import { compileOptions, flatten, run } from "./toolchain.ts"
+import { compileOptions, flatten, run, strip } from "./toolchain.ts"
 import { imagePath, pathOf, readManifest, type Guest } from "./manifest.ts"
 
 const RUNTIME = ["runtime/crt0.S", "runtime/runtime.c"]
@@ -23,10 +23,7 @@ export function buildGuest(guest: Guest, output: string): void {
   if (flat) {
     flatten(linked, output)
     rmSync(linked)
-  } else {
-    run("strip", ["--strip-all", ...KEPT_SYMBOLS, output])
-    chmodSync(output, 0o644)
-  }
+  } else strip(output, KEPT_SYMBOLS)
 }
 
 function main(): void {

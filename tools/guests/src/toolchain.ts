@@ -33,6 +33,12 @@ export function flatten(linked: string, output: string): void {
   chmodSync(output, 0o644)
 }
 
+/** An ELF file without what nobody looks for at run time. `kept`: options for symbols that stay. */
+export function strip(linked: string, kept: readonly string[]): void {
+  run("strip", ["--strip-all", ...kept, linked])
+  chmodSync(linked, 0o644)
+}
+
 /** In the package's folder, with relative names, so that no path gets into an image. */
 export function run(tool: string, options: readonly string[]): void {
   const { status, stderr, error } = spawnSync(`${TOOL}${tool}`, options, { cwd: pathOf("."), encoding: "utf8" })

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest"
 import { Board } from "@backplane/trap-board/board"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { readImage } from "@backplane/compute-image/image"
-import { KERNELS, kernelPath } from "@backplane/guests/build-kernel"
+import { kernelPath } from "@backplane/guests/build-kernel"
 import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import { architectureOfBoard, architectureOfVm } from "./architecture-state.ts"
 import { audit } from "./audit.ts"
@@ -73,17 +73,23 @@ describe("the teaching kernel", () => {
   const run = PROMISES.map(([command]) => command).join(";")
   const lines = PROMISES.map(([, line]) => line).join("\n")
 
-  for (const { name: kernel, what } of KERNELS.filter(({ define }) => !define.includes("SOFTTLB"))) {
-    for (const cpus of [1, 2, 4]) {
-      it(`${kernel} (${what}) on ${cpus} harts: each promise, and the same end in every mode`, { timeout: 300_000 }, () => {
-        const native = natively({ kernel, cpus, run })
-        const said = native.console.replaceAll(/ticks=\d+/g, "ticks=T")
-        expect(said).toBe(`kernel: ${cpus} harts, 16 MiB, 256 sectors of disk\n${lines}\n`)
-        // `cat none` fails, so the machine ends as one where a command failed.
-        expect(native.stop).toEqual({ kind: "end", reason: "shutdown", code: 1 })
-        for (const mode of ["trap", "assist"] as const) expect(virtually({ kernel, cpus, run }, mode)).toEqual(native)
-      })
-    }
+  const cases: readonly (readonly [string, number, readonly VmMode[]])[] = [
+    ["kernel", 1, ["trap", "assist"]],
+    ["kernel", 2, ["trap", "assist"]],
+    ["kernel", 4, ["assist"]],
+    ["kernel-biglock", 2, ["trap"]],
+    ["kernel-biglock", 4, []],
+    ["kernel-firmware", 2, ["trap", "assist"]],
+  ]
+  for (const [kernel, cpus, modes] of cases) {
+    it(`${kernel} on ${cpus} harts: each promise, and the same end in every mode`, { timeout: 300_000 }, () => {
+      const native = natively({ kernel, cpus, run })
+      const said = native.console.replaceAll(/ticks=\d+/g, "ticks=T")
+      expect(said).toBe(`kernel: ${cpus} harts, 16 MiB, 256 sectors of disk\n${lines}\n`)
+      // `cat none` fails, so the machine ends as one where a command failed.
+      expect(native.stop).toEqual({ kind: "end", reason: kernel === "kernel-firmware" ? "finisher" : "shutdown", code: 1 })
+      for (const mode of modes) expect({ mode, ...virtually({ kernel, cpus, run }, mode) }).toEqual({ mode, ...native })
+    })
   }
 
   it("ends a program that does what no program may, and only that one", () => {
