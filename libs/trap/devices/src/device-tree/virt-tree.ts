@@ -29,6 +29,8 @@ export interface VirtTreeOptions {
   readonly harts: number
   readonly memoryBytes: bigint
   readonly bootArguments?: string
+  /** What the machine runs under, if it may know: the `compatible` of a node /hypervisor. */
+  readonly hypervisor?: string
   /** Physical range of an initial RAM disk, `to` exclusive. */
   readonly initialRamDisk?: { readonly from: bigint; readonly to: bigint }
 }
@@ -47,7 +49,7 @@ function root(options: VirtTreeOptions): TreeNode {
   return {
     name: "",
     properties: [...wideCells(), text("compatible", "riscv-virtio"), text("model", "backplane,virt")],
-    children: [chosen(options), memory(options), processors(options.harts), soc(options.harts), ...power()],
+    children: [chosen(options), memory(options), processors(options.harts), soc(options.harts), ...power(), ...hypervisor(options)],
   }
 }
 
@@ -159,6 +161,10 @@ function soc(harts: number): TreeNode {
 /** Pairs (controller of the hart, number there) for `interrupts-extended`. */
 function wired(harts: number, numbers: readonly number[]): number[] {
   return Array.from({ length: harts }, (_, hart) => numbers.flatMap((number) => [localHandle(hart), number])).flat()
+}
+
+function hypervisor({ hypervisor: compatible }: VirtTreeOptions): TreeNode[] {
+  return compatible === undefined ? [] : [{ name: "hypervisor", properties: [text("compatible", compatible)], children: [] }]
 }
 
 /** Without SBI a kernel ends the machine through the finisher: words 0x5555 and 0x7777. */
