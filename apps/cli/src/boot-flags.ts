@@ -24,6 +24,9 @@ export interface BootFlags {
   readonly json?: true
   readonly initrd?: string
   readonly nodes?: string
+  readonly fidelity?: string
+  readonly timing?: string
+  readonly placement?: string
   readonly sim?: true
   readonly live?: true
   /** Of a machine: instructions in one tick. */
@@ -75,15 +78,20 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
       return text
     })
     .option("--initrd <file>", "an initial RAM disk (for Linux: a cpio archive), put into RAM and told in the device tree")
-    .option("--nodes <n>", "not built: more than one node")
+    .option("--nodes <n>", "in a timed run: NUMA nodes that the CPUs and memory are spread over")
     .option("--sim", "as a VM of a simulated machine, its actors in one process; slower than without, which has neither scheduler nor bus")
     .option("--live", "as a VM of a machine of its own over NATS: on the running stack, else on one of its own")
+    .option("--fidelity <f>", "functional, or timed: caches, TLB and memory cost virtual time", "functional")
+    .option("--timing <preset>", "cost table of a timed run: modern or disco1997")
+    .option("--placement <how>", "where pages lie in a timed run: first-touch, interleave or local")
     .option("--json", "print one line of JSON at the end instead of the console as it comes")
 }
 
 /** Refuses what is not built, by name and with what to use instead. */
 export function planOf(flags: BootFlags): BootPlan {
-  if (flags.nodes !== undefined && flags.nodes !== "1") throw refuse("--nodes", "a guest over several nodes is not built", "leave it out")
+  // A timed run has nodes in its account of memory; boot-timing.ts looks at them.
+  if (flags.nodes !== undefined && flags.nodes !== "1" && flags.fidelity !== "timed")
+    throw refuse("--nodes", "a guest over several nodes is not built", "leave it out, or add --fidelity timed")
   if (flags.trapPath !== "resident")
     throw refuse("--trap-path", "exits are handled in this process, there is no bus", "give --sim or --live, too, or resident")
   const mode = MODES.find((name) => name === flags.mode)

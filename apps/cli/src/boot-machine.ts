@@ -6,6 +6,8 @@ import { machineBytesFor, Vmm } from "@backplane/trap-vmm/vmm"
 import { devicesOf } from "./boot-devices.ts"
 import { readGuest } from "./guest-file.ts"
 import { refuse, type BootFlags, type BootPlan } from "./boot-flags.ts"
+import { virtualTimeOrder } from "@backplane/trap-board/turn-order"
+import { timedEngineFor, timedPlanOf, timingReport, type TimingReport } from "./boot-timing.ts"
 import type { Console } from "@backplane/trap-board/console"
 import type { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import type { Ledger } from "@backplane/trap-vmm/ledger"
@@ -23,6 +25,8 @@ export interface BootMachine {
   /** The books of a VM; null natively. */
   readonly virtual: VirtualBooks | null
   readonly disk: MemoryDisk | null
+  /** The account of virtual time so far; null in a functional run. */
+  readonly timing: (() => TimingReport) | null
 }
 
 export interface VirtualBooks {
@@ -50,15 +54,23 @@ export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
     const what = options.initialRamDisk === undefined ? "the device tree" : "the device tree and the RAM disk"
     throw refuse("--memory", `the image leaves no room for ${what} at the end of RAM`, "give more")
   }
-  const engine = new WasmEngine({ memoryBytes: machineBytes, cpus })
+  const timedPlan = timedPlanOf(flags, { mode })
+  const shape = { memoryBytes: machineBytes, cpus }
+  const timed = timedPlan === null ? null : timedEngineFor(shape, timedPlan)
+  const engine = timed ?? new WasmEngine(shape)
+  const timing = (exits: () => ReadonlyMap<string, number>): BootMachine["timing"] =>
+    timed === null || timedPlan === null ? null : () => timingReport(timed, timedPlan, { mode, exits: exits() })
   if (mode === "native") {
-    const board = new Board(engine, image, { ...options, softwareTlb: plan.mmu === "softtlb" })
-    return { ...facade(board), virtual: null, exits: () => board.exits(), disk }
+    const turns = timed !== null && cpus > 1 ? { order: virtualTimeOrder(timed.timing) } : {}
+    const board = new Board(engine, image, { ...options, ...turns, softwareTlb: plan.mmu === "softtlb" })
+    const exits = (): ReadonlyMap<string, number> => board.exits()
+    return { ...facade(board), virtual: null, exits, disk, timing: timing(exits) }
   }
   const vm = new Vmm(engine).create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...options })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
   const { ledger, systemCalls, tlbMisses, para } = vm
-  return { ...facade(vm), virtual: { ledger, systemCalls, tlbMisses, para }, exits: () => vm.ledger.exits(), disk }
+  const exits = (): ReadonlyMap<string, number> => ledger.exits()
+  return { ...facade(vm), virtual: { ledger, systemCalls, tlbMisses, para }, exits, disk, timing: timing(exits) }
 }
 
 function mmuOf({ mmu }: BootPlan): Pick<VmOptions, "mmu" | "secondLevelTlb"> {

@@ -55,6 +55,8 @@ export async function bootOnMachine(flags: BootFlags, steps: readonly Conversati
   if (flags.saveDisk !== undefined)
     throw refuse("--save-disk", "the disk stays on its node", "leave it out, or boot without --sim and --live")
   if (flags.nodes !== undefined && flags.nodes !== "1") throw refuse("--nodes", "a guest over several nodes is not built", "leave it out")
+  if ((flags.fidelity ?? "functional") !== "functional")
+    throw refuse("--fidelity", `${flags.fidelity} is not built for a machine of services`, "boot without --sim and --live")
   const all = [...typed(flags), ...steps]
   const report = flags.live === true ? await bootLive(flags, all, home) : await bootSimulated(flags, all)
   if (flags.json === true) console.log(JSON.stringify(report))

@@ -80,3 +80,47 @@ describe("boot", () => {
     expect(() => boot({ saveDisk: "x" })).toThrow("--save-disk: ")
   })
 })
+
+describe("a timed boot", () => {
+  const timed = (change: Partial<BootFlags>) => boot({ kernel: image("paging"), fidelity: "timed", ...change })
+
+  it("does what a functional one does, and accounts for its time", () => {
+    const functional = boot({ kernel: image("paging") })
+    const report = timed({ timing: "disco1997" })
+    expect(report).toMatchObject({ ok: true, exit: 0, instructions: functional.instructions, exits: functional.exits })
+    expect(functional.timing).toBeUndefined()
+    const { timing } = report
+    expect(timing).toMatchObject({ preset: "disco1997", clockMegahertz: 400, nodes: 1 })
+    expect(timing?.cpus[0]?.tlbMisses).toBeGreaterThan(0)
+    expect(timing?.cpus[0]?.cycles).toBeGreaterThan(report.instructions)
+    expect(timing?.cycles).toBe((timing?.cpus[0]?.cycles ?? 0) + (timing?.eventCycles ?? 0))
+  })
+
+  it("charges exits by cause, and none natively for what is an instruction there", () => {
+    const [trap, native] = [timed({}).timing, timed({ mode: "native" }).timing]
+    expect(trap?.events["csr"]?.cycles).toBe((trap?.events["csr"]?.count ?? 0) * 1500)
+    expect(native?.events["csr"]?.cycles).toBe(0)
+    expect(trap?.eventCycles).toBeGreaterThan(5 * (native?.eventCycles ?? 0))
+  })
+
+  it("is slower where memory is farther, and the same again", () => {
+    const run = (change: Partial<BootFlags>) => boot({ kernel: image("smp"), mode: "native", cpus: 4, fidelity: "timed", ...change })
+    const near = run({})
+    const far = run({ nodes: "4", placement: "interleave" })
+    expect([near.ok, far.ok]).toEqual([true, true])
+    expect(far.timing?.cpus.map(({ node }) => node)).toEqual([0, 1, 2, 3])
+    expect(far.timing?.cycles).toBeGreaterThan(near.timing?.cycles ?? Infinity)
+    expect(run({ nodes: "4", placement: "interleave" }).timing).toEqual(far.timing)
+  })
+
+  it.each<[Partial<BootFlags>, string]>([
+    [{ fidelity: "exact" }, "--fidelity"],
+    [{ fidelity: "timed", timing: "pdp11" }, "--timing"],
+    [{ fidelity: "timed", placement: "best" }, "--placement"],
+    [{ fidelity: "timed", nodes: "2", mode: "native" }, "--nodes"],
+    [{ timing: "modern" }, "--timing"],
+    [{ nodes: "2" }, "--nodes"],
+  ])("refuses %j by its flag", (change, flag) => {
+    expect(() => boot({ kernel: image("paging"), ...change })).toThrow(flag)
+  })
+})

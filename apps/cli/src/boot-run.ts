@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs"
 import { Conversation } from "@backplane/trap-board/conversation"
 import { makeBootMachine, type BootMachine } from "./boot-machine.ts"
+import { timingText, type TimingReport } from "./boot-timing.ts"
 import { planOf, refuse, type BootFlags, type BootPlan, type BootStep } from "./boot-flags.ts"
 import { readFile } from "./guest-file.ts"
 
@@ -31,6 +32,8 @@ export interface BootReport extends BootOutcome {
   readonly classes?: Readonly<Record<string, number>>
   readonly assisted?: Readonly<Record<string, number>>
   readonly sectorsWritten?: number
+  /** Of a timed run: virtual time, by CPU and by event. */
+  readonly timing?: TimingReport
 }
 
 export function bootGuest(flags: BootFlags, steps: readonly BootStep[]): number {
@@ -45,6 +48,7 @@ export function bootGuest(flags: BootFlags, steps: readonly BootStep[]): number 
     const message = report.message === undefined ? "" : `: ${report.message}`
     console.error(`backplane: ${report.reason}${message}, exit ${report.exit}; ${report.instructions} instructions, ${report.seconds} s`)
     for (const [cause, times] of Object.entries(report.exits)) console.error(`${String(times).padStart(12)} ${cause}`)
+    if (report.timing !== undefined) console.error(timingText(report.timing))
   }
   return report.exit <= BYTE_MAX ? report.exit : BYTE_MAX
 }
@@ -74,6 +78,7 @@ export function runBoot(
     mips: round(machine.instructions() / elapsed / 1e6),
     exits: record(machine.exits()),
     ...(machine.virtual !== null && { classes: machine.virtual.ledger.byClass(), assisted: record(machine.virtual.ledger.assisted()) }),
+    ...(machine.timing !== null && { timing: machine.timing() }),
     ...(machine.disk !== null && { sectorsWritten: machine.disk.sectorsWritten() }),
   }
   return { report, machine }

@@ -9,6 +9,7 @@ import { figureOf, interleaved, median } from "./rounds.ts"
 const REPORT: BenchReport = {
   bench: "toy",
   figures: [{ name: "latency", value: 2.5, unit: "ms", better: "lower", baseline: { name: "peer", value: 5 }, rounds: [2, 2.5, 3] }],
+  presentations: [],
   machine: { cpus: 2, node: "v24.0.0", commit: "0123456789abcdef", othersCpu: 0.25 },
 }
 
@@ -18,6 +19,23 @@ async function command(...args: string[]): Promise<{ code: number; out: string[]
   const code = await benchCommand(args, { out: (text) => out.push(text), note: (text) => notes.push(text) })
   return { code, out, notes }
 }
+
+describe("tables and pictures", () => {
+  const table = { name: "curve", title: "A curve", columns: ["x", "y"], rows: [[1, 2]], text: "A curve\n  x  y", svg: null }
+
+  it("stand before the figures for people, and beside them for programs", () => {
+    const report = { ...REPORT, presentations: [table] }
+    expect(reportTable(report)).toMatch(/^A curve\n {2}x {2}y\n\nbench toy/)
+    const { tables } = JSON.parse(reportJson(report)) as { tables: unknown }
+    expect(tables).toEqual([{ name: "curve", title: "A curve", columns: ["x", "y"], rows: [[1, 2]] }])
+    expect(reportJson(REPORT)).not.toContain("tables")
+  })
+
+  it("go to a file that ends in .svg", async () => {
+    expect(await command("sim", "--svg", "curve.png")).toMatchObject({ code: 2, notes: [expect.stringContaining(".svg")] })
+    expect(await command("sim", "--svg")).toMatchObject({ code: 2 })
+  })
+})
 
 describe("rounds", () => {
   it("go in turn, warm-ups first and not counted, and each contender goes first in some round", async () => {
@@ -114,7 +132,10 @@ describe("the command", () => {
       out: [],
       notes: [expect.stringMatching(/no bench is named "simm": there are .*sim/)],
     })
-    expect(await command("sim", "--jsno")).toMatchObject({ code: 2, notes: ["no option --jsno: there are --json and --rounds N"] })
+    expect(await command("sim", "--jsno")).toMatchObject({
+      code: 2,
+      notes: ["no option --jsno: there are --json, --rounds N and --svg FILE"],
+    })
     expect(await command("sim", "--rounds", "0")).toMatchObject({ code: 2, notes: ["--rounds takes a whole number from 1 to 1000"] })
     expect(await command("sim", "bus")).toMatchObject({ code: 2, notes: ["one bench at a time: sim or bus"] })
   })

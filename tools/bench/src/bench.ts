@@ -17,11 +17,25 @@ export interface Figure {
   readonly rounds: readonly number[]
 }
 
+/** A table with its picture, for people and for programs: what figures in virtual time are. */
+export interface Presentation {
+  /** Small letters and hyphens. */
+  readonly name: string
+  readonly title: string
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly (string | number)[])[]
+  /** All of it as text. */
+  readonly text: string
+  readonly svg: string | null
+}
+
 export interface BenchOptions {
   /** How many rounds count; warm-up rounds come on top. */
   readonly rounds: number
   /** Says what is going on, for people; never part of the result. */
   readonly progress: (line: string) => void
+  /** Takes tables and pictures beyond the figures. */
+  readonly present: (presentation: Presentation) => void
 }
 
 export interface Bench {
@@ -45,5 +59,7 @@ export interface MachineFacts {
 export interface BenchReport {
   readonly bench: string
   readonly figures: readonly Figure[]
+  /** Empty for benches that only measure. */
+  readonly presentations: readonly Presentation[]
   readonly machine: MachineFacts
 }

@@ -1,10 +1,13 @@
 /**
- * `backplane bench <name> [--json] [--rounds N]`, and the list of benches without a name. Gives the exit code; the result
+ * `backplane bench <name> [--json] [--rounds N] [--svg FILE]`, and the list of benches without a name. Gives the exit code; the result
  * goes to `out`, all else to `note`.
  */
+import { writeFileSync } from "node:fs"
+import { parse } from "node:path"
 import { benchNames, BenchUsageError, loadBench } from "./registry.ts"
 import { reportJson, reportTable } from "./report-text.ts"
 import { ROUNDS_DEFAULT, runBench } from "./run-bench.ts"
+import type { BenchReport } from "./bench.ts"
 
 export interface CommandOutput {
   /** The result, a line or table at a time. */
@@ -17,6 +20,7 @@ interface Wanted {
   readonly name: string | null
   readonly json: boolean
   readonly rounds: number
+  readonly svg: string | null
 }
 
 export async function benchCommand(args: readonly string[], output: CommandOutput): Promise<number> {
@@ -27,6 +31,7 @@ export async function benchCommand(args: readonly string[], output: CommandOutpu
       return 0
     }
     const report = await runBench(wanted.name, { rounds: wanted.rounds, progress: output.note })
+    if (wanted.svg !== null) writePictures(wanted.svg, report, output)
     output.out(wanted.json ? reportJson(report) : reportTable(report))
     return 0
   } catch (error) {
@@ -37,16 +42,38 @@ export async function benchCommand(args: readonly string[], output: CommandOutpu
 }
 
 function parseArguments(args: readonly string[]): Wanted {
-  let wanted: Wanted = { name: null, json: false, rounds: ROUNDS_DEFAULT }
+  let wanted: Wanted = { name: null, json: false, rounds: ROUNDS_DEFAULT, svg: null }
   for (let index = 0; index < args.length; index++) {
     const argument = args[index] ?? ""
     if (argument === "--json") wanted = { ...wanted, json: true }
     else if (argument === "--rounds") wanted = { ...wanted, rounds: parseRounds(args[++index]) }
-    else if (argument.startsWith("-")) throw new BenchUsageError(`no option ${argument}: there are --json and --rounds N`)
+    else if (argument === "--svg") wanted = { ...wanted, svg: parseFile(args[++index]) }
+    else if (argument.startsWith("-")) throw new BenchUsageError(`no option ${argument}: there are --json, --rounds N and --svg FILE`)
     else if (wanted.name !== null) throw new BenchUsageError(`one bench at a time: ${wanted.name} or ${argument}`)
     else wanted = { ...wanted, name: argument }
   }
   return wanted
+}
+
+function parseFile(text: string | undefined): string {
+  if (text === undefined || !text.endsWith(".svg")) throw new BenchUsageError("--svg takes the name of a file that ends in .svg")
+  return text
+}
+
+/** One file a picture: locks.svg becomes locks-spin-locks.svg and so on. */
+function writePictures(file: string, { bench, presentations }: BenchReport, { note }: CommandOutput): void {
+  const { dir, name } = parse(file)
+  const pictures = presentations.flatMap((each) => (each.svg === null ? [] : [{ name: each.name, svg: each.svg }]))
+  if (pictures.length === 0) throw new BenchUsageError(`bench ${bench} has no pictures; leave out --svg`)
+  for (const picture of pictures) {
+    const path = `${dir === "" ? "." : dir}/${name}-${picture.name}.svg`
+    try {
+      writeFileSync(path, picture.svg)
+    } catch (error) {
+      throw new BenchUsageError(`--svg: cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    note(`${path} written`)
+  }
 }
 
 function parseRounds(text: string | undefined): number {

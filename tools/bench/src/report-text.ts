@@ -3,7 +3,13 @@ import type { BenchReport, Figure } from "./bench.ts"
 
 export function reportJson(report: BenchReport): string {
   const { cpus, node, commit, othersCpu } = report.machine
-  return JSON.stringify({ bench: report.bench, figures: report.figures.map(figureFields), machine: { cpus, node, commit, othersCpu } })
+  const tables = report.presentations.map(({ name, title, columns, rows }) => ({ name, title, columns, rows }))
+  return JSON.stringify({
+    bench: report.bench,
+    figures: report.figures.map(figureFields),
+    ...(tables.length > 0 && { tables }),
+    machine: { cpus, node, commit, othersCpu },
+  })
 }
 
 export function reportTable(report: BenchReport): string {
@@ -19,6 +25,7 @@ export function reportTable(report: BenchReport): string {
   const { cpus, node, commit, othersCpu } = report.machine
   const others = othersCpu === null ? "not known" : `${Math.round(othersCpu * 100)} %`
   return [
+    ...report.presentations.flatMap(({ text }) => [text, ""]),
     `bench ${report.bench}`,
     ...table,
     `${cpus} CPUs, Node.js ${node}, commit ${commit.slice(0, 12)}, other processes' share of the CPU: ${others}`,

@@ -8,7 +8,7 @@ export type Round = () => number | Promise<number>
 /** Each contender's figures, round by round. The first to go changes from round to round. */
 export async function interleaved<Name extends string>(
   contenders: Readonly<Record<Name, Round>>,
-  options: BenchOptions & { readonly warmups?: number },
+  options: Pick<BenchOptions, "rounds" | "progress"> & { readonly warmups?: number },
 ): Promise<Readonly<Record<Name, readonly number[]>>> {
   assert(Number.isInteger(options.rounds) && options.rounds >= 1, "bench: rounds is a whole number, at least 1")
   const { warmups = 1 } = options

@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process"
 import { availableParallelism } from "node:os"
 import { assert } from "@backplane/foundation-base/assert"
-import type { BenchOptions, BenchReport } from "./bench.ts"
+import type { BenchOptions, BenchReport, Presentation } from "./bench.ts"
 import { othersShare, sampleCpu } from "./others-cpu.ts"
 import { loadBench } from "./registry.ts"
 
@@ -12,12 +12,15 @@ export async function runBench(name: string, options: Partial<BenchOptions> = {}
   const bench = await loadBench(name)
   const { rounds = ROUNDS_DEFAULT, progress = () => undefined } = options
   const before = sampleCpu()
-  const figures = await bench.run({ rounds, progress })
+  const presentations: Presentation[] = []
+  const present = (presentation: Presentation): void => void presentations.push(presentation)
+  const figures = await bench.run({ rounds, progress, present })
   const othersCpu = othersShare(before, sampleCpu())
   assert(figures.length > 0, `bench ${name} gives a figure`)
   return {
     bench: name,
     figures,
+    presentations,
     machine: { cpus: availableParallelism(), node: process.version, commit: commitOf(import.meta.dirname), othersCpu },
   }
 }

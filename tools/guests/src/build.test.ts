@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest"
 import { readImage } from "@backplane/compute-image/image"
 import { buildGuest } from "./build.ts"
 import { buildKernels, kernelPath, KERNELS } from "./build-kernel.ts"
+import { WORKLOADS, buildWorkload, workloadPath } from "./workloads.ts"
 import { compilerVersion } from "./toolchain.ts"
 import { imagePath, readManifest } from "./manifest.ts"
 
@@ -47,6 +48,9 @@ describe("guest images", () => {
       expect(different.map((guest) => guest.name)).toEqual([])
       const built = (kernel: { readonly name: string }): string => join(folder, kernel.name)
       buildKernels(built)
+      for (const name of WORKLOADS) buildWorkload(name, join(folder, `${name}.elf`))
+      const stale = WORKLOADS.filter((name) => !readFileSync(join(folder, `${name}.elf`)).equals(readFileSync(workloadPath(name))))
+      expect(stale).toEqual([])
       expect(KERNELS.filter((kernel) => !readFileSync(built(kernel)).equals(readFileSync(kernelPath(kernel))))).toEqual([])
     } finally {
       rmSync(folder, { recursive: true })

@@ -6,6 +6,7 @@
 import { mkdirSync, rmSync } from "node:fs"
 import { buildKernels, kernelPath } from "./build-kernel.ts"
 import { compileOptions, flatten, run, strip } from "./toolchain.ts"
+import { WORKLOADS, buildWorkload, workloadPath } from "./workloads.ts"
 import { imagePath, pathOf, readManifest, type Guest } from "./manifest.ts"
 
 const RUNTIME = ["runtime/crt0.S", "runtime/runtime.c"]
@@ -30,6 +31,8 @@ function main(): void {
   mkdirSync(pathOf("images"), { recursive: true })
   for (const guest of readManifest().guests) buildGuest(guest, imagePath(guest))
   buildKernels(kernelPath)
+  mkdirSync(pathOf("images/workloads"), { recursive: true })
+  for (const name of WORKLOADS) buildWorkload(name, workloadPath(name))
 }
 
 if (import.meta.main) main()

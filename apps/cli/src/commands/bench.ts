@@ -8,11 +8,13 @@ export function register(program: Command): void {
     .description("measure: bus, sim, start, … (without a name: the list); figures are medians, with a baseline in the same run")
     .argument("[name]", "which")
     .option("--rounds <n>", "rounds to take the median of")
+    .option("--svg <file>", "write pictures, for benches that have any: one file each, named after this one")
     .option("--json", "print JSON")
-    .action(async (name: string | undefined, flags: { rounds?: string; json?: true }) => {
+    .action(async (name: string | undefined, flags: { rounds?: string; svg?: string; json?: true }) => {
       const args = [
         ...(name === undefined ? [] : [name]),
         ...(flags.rounds === undefined ? [] : ["--rounds", flags.rounds]),
+        ...(flags.svg === undefined ? [] : ["--svg", flags.svg]),
         ...(flags.json === true ? ["--json"] : []),
       ]
       process.exitCode = await passThrough("tools/bench/src/main.ts", args)

@@ -296,12 +296,13 @@ function missSecond(clock: u32, number: u32, line: u32, write: bool): u32 {
     far = true
   }
   count(clock, far ? COUNTER_REMOTE : COUNTER_LOCAL, 1)
+  // The way is cleared while the line is fetched: what is written back takes its turn now, not when the line has come.
+  fillSecond(clock, number, line)
   stall(latency)
   if (write) collapse(clock, line)
   // A copied page is read in several places: nobody may take a line of it without asking.
   const exclusive = write || (entry == 0 && copiesOfPage == 0)
   store<u32>(entryAt(line), exclusive ? ALONE | (1 << number) : (entry & ~ALONE) | (1 << number))
-  fillSecond(clock, number, line)
   return write ? MODIFIED : exclusive ? EXCLUSIVE : SHARED
 }
 

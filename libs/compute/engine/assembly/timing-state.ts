@@ -4,7 +4,7 @@ import {
   HEADER_CORES_AT, HEADER_CORE_BYTES, HEADER_CPUS, HEADER_DATA_TAGS, HEADER_DIRECTORY, HEADER_FETCH_TAGS, HEADER_FILTER_BYTES, HEADER_FIRST_SETS,
   HEADER_FIRST_WAYS, HEADER_HOMES, HEADER_LOCAL, HEADER_MEMORY_OCCUPANCY, HEADER_NODES, HEADER_NODES_AT, HEADER_NODE_BYTES, HEADER_PAGE_COUNTERS,
   HEADER_PLACEMENT, HEADER_REMOTE, HEADER_REMOTE_DIRTY, HEADER_SECOND_HIT, HEADER_SECOND_SETS, HEADER_SECOND_WAYS, HEADER_TLB_HANDS, HEADER_TLB_MISS,
-  HEADER_TLB_SETS, HEADER_TLB_TAGS, HEADER_TLB_WAYS, HEADER_TRANSFER, HEADER_UPDATES, LAYOUT_CLOCK_AT,
+  HEADER_TLB_SETS, HEADER_TLB_TAGS, HEADER_TLB_WAYS, HEADER_TRANSFER, HEADER_TURNS, HEADER_UPDATES, LAYOUT_CLOCK_AT,
 } from "./layout" // prettier-ignore
 
 export let nodeCount: u32 = 0
@@ -27,6 +27,8 @@ export let updates: bool = false
 export let placement: u32 = 0
 export let collapseCost: u32 = 0
 export let clocks: u32 = 0
+/** Array of HEADER_TURNS. */
+export let turns: u32 = 0
 export let coresAt: u32 = 0
 export let coreBytes: u32 = 0
 export let nodesAt: u32 = 0
@@ -63,6 +65,7 @@ export function configureTiming(at: u32): void {
   placement = load<u32>(at, HEADER_PLACEMENT)
   collapseCost = load<u32>(at, HEADER_COLLAPSE)
   clocks = load<u32>(at, HEADER_CLOCKS)
+  turns = at + HEADER_TURNS
   coresAt = load<u32>(at, HEADER_CORES_AT)
   coreBytes = load<u32>(at, HEADER_CORE_BYTES)
   nodesAt = load<u32>(at, HEADER_NODES_AT)

@@ -10,7 +10,7 @@ import {
   LAYOUT_EXIT_RETIRED, STATES,
 } from "./layout" // prettier-ignore
 import { run } from "./module"
-import { NEVER, clocks, count, timedCpus } from "./timing-state"
+import { NEVER, clocks, count, timedCpus, turns } from "./timing-state"
 
 /** Retired by all CPUs in the last `runTogether`. */
 let retiredTogether: f64 = 0
@@ -28,51 +28,73 @@ function readyAt(clock: u32): u64 {
   return free > time ? free : time
 }
 
+/** What the search looks at; NEVER: does not take part. */
+function enterTurn(index: u32): void {
+  const clock = clocks + index * CLOCK_BYTES
+  store<u64>(turns + (index << 3), load<u32>(clock, CLOCK_RUNNABLE) != 0 ? readyAt(clock) : NEVER)
+}
+
+/** The two that come first, and when. Ties go to whoever has waited longer, then to the lower number. */
+let best: u32 = 0
+let bestReady: u64 = 0
+let next: u64 = 0
+
+function search(): void {
+  let first: u32 = 0
+  let firstReady = NEVER
+  let second = NEVER
+  for (let index: u32 = 0; index < timedCpus; index++) {
+    const ready = load<u64>(turns + (index << 3))
+    if (ready < firstReady || (ready == firstReady && ready != NEVER && timeOf(index) < timeOf(first))) {
+      second = firstReady
+      firstReady = ready
+      first = index
+    } else if (ready < second) second = ready
+  }
+  best = first
+  bestReady = firstReady
+  next = second
+}
+
+// @ts-ignore: decorator
+@inline
+function timeOf(index: u32): u64 {
+  return load<u64>(clocks + index * CLOCK_BYTES, CLOCK_TIME)
+}
+
 /**
  * Runs all runnable CPUs until one leaves with something for the host (its index), or `budget` instructions have retired, or every one has
  * reached `until`, or none is runnable (all ones).
  */
 export function runTogether(budget: f64, until: u64): u32 {
   retiredTogether = 0
-  const end = clocks + timedCpus * CLOCK_BYTES
+  for (let index: u32 = 0; index < timedCpus; index++) enterTurn(index)
   while (retiredTogether < budget) {
-    // The first two in time; ties go to whoever has waited longer, then to the lower number.
-    let best: u32 = 0
-    let bestReady = NEVER
-    let bestTime = NEVER
-    let next = NEVER
-    for (let clock = clocks; clock < end; clock += CLOCK_BYTES) {
-      if (load<u32>(clock, CLOCK_RUNNABLE) == 0) continue
-      const ready = readyAt(clock)
-      const time = load<u64>(clock, CLOCK_TIME)
-      if (ready < bestReady || (ready == bestReady && time < bestTime)) {
-        if (bestReady < next) next = bestReady
-        best = clock
-        bestReady = ready
-        bestTime = time
-      } else if (ready < next) next = ready
-    }
-    if (best == 0 || bestReady >= until) return 0xffff_ffff
-    if (bestReady > bestTime) {
-      count(best, COUNTER_ISSUE_WAIT, bestReady - bestTime)
-      store<u64>(best, bestReady, CLOCK_TIME)
+    search()
+    if (bestReady >= until) return 0xffff_ffff
+    const index = best
+    const clock = clocks + index * CLOCK_BYTES
+    const time = load<u64>(clock, CLOCK_TIME)
+    if (bestReady > time) {
+      count(clock, COUNTER_ISSUE_WAIT, bestReady - time)
+      store<u64>(clock, bestReady, CLOCK_TIME)
     }
     let deadline = next < until ? next : until
-    const sibling = clocks + load<u32>(best, CLOCK_SIBLING) * CLOCK_BYTES
-    if (sibling != best && load<u32>(sibling, CLOCK_RUNNABLE) != 0) {
+    const sibling = load<u32>(clock, CLOCK_SIBLING)
+    if (sibling != index && load<u64>(turns + (sibling << 3)) != NEVER) {
       // Its readiness counts from its own time: the core is taken only while this thread issues.
-      const time = load<u64>(sibling, CLOCK_TIME)
-      if (time < deadline) deadline = time
+      if (timeOf(sibling) < deadline) deadline = timeOf(sibling)
     }
-    store<u64>(best, deadline > bestReady ? deadline : bestReady + 1, CLOCK_DEADLINE)
-    const index = (best - clocks) / CLOCK_BYTES
+    store<u64>(clock, deadline > bestReady ? deadline : bestReady + 1, CLOCK_DEADLINE)
     const cpu = STATES + index * CPU_BYTES
     const left = budget - retiredTogether
     // One turn; the deadline is for nobody else.
     run(cpu, left < 1048576.0 ? u32(left) : 1048576)
-    store<u64>(best, NEVER, CLOCK_DEADLINE)
+    store<u64>(clock, NEVER, CLOCK_DEADLINE)
     retiredTogether += f64(load<u32>(cpu, LAYOUT_EXIT_RETIRED))
     if (load<u32>(cpu, LAYOUT_EXIT_KIND) != 0) return index
+    enterTurn(index)
+    if (sibling != index) enterTurn(sibling)
   }
   return 0xffff_ffff
 }

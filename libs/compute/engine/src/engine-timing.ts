@@ -69,8 +69,16 @@ export interface TimingPlace {
   readonly functions: TimedFunctions
   /** First byte of the region; 8-byte aligned. */
   readonly at: number
+  /** First byte of RAM. */
+  readonly ram: number
   readonly memoryBytes: number
   readonly cpus: number
+}
+
+/** Lines of 64 bytes. */
+export interface Warmth {
+  readonly firstLevelLines: number
+  readonly secondLevelLines: number
 }
 
 export interface TurnsEnd {
@@ -152,6 +160,26 @@ export class EngineTiming {
     return frames
   }
 
+  /** How warm a CPU is for a task with these frames: lines of them in its core's data cache, and in the second level of its node. */
+  warmth(cpu: number, frames: ReadonlySet<number>): Warmth {
+    const { firstLevel, secondLevel, threadsPerCore } = this.parameters
+    const core = this.#map.cores + Math.floor(cpu / threadsPerCore) * this.#map.coreBytes
+    const node = this.#map.nodes + this.nodeOf(cpu) * this.#map.nodeBytes
+    const count = (at: number, tags: number, shift: number): number =>
+      new Uint32Array(this.#place.view.buffer, at, tags).reduce(
+        (sum, tag) => sum + (tag !== 0 && frames.has(this.#frameOf(tag >>> shift)) ? 1 : 0),
+        0,
+      )
+    return {
+      firstLevelLines: count(core + this.#map.dataTags, firstLevel.sets * firstLevel.ways, 2),
+      secondLevelLines: count(node + NODE.SECOND_TAGS, secondLevel.sets * secondLevel.ways, 1),
+    }
+  }
+
+  #frameOf(line: number): number {
+    return Math.floor((line * 64 - this.#place.ram) / PAGE_BYTES)
+  }
+
   clearPageMisses(): void {
     new Uint8Array(this.#place.view.buffer, this.#map.pageCounters, this.#map.end - this.#map.pageCounters).fill(0)
   }
@@ -217,7 +245,7 @@ export class EngineTiming {
     const { protocol, placement, collapseCycles } = this.parameters
     const places = { "first-touch": PLACEMENT.FIRST_TOUCH, interleave: PLACEMENT.INTERLEAVE, local: PLACEMENT.LOCAL }
     const map = this.#map
-    const values: Record<keyof typeof HEADER, number> = {
+    const values: Record<Exclude<keyof typeof HEADER, "TURNS">, number> = {
       NODES: nodes,
       CPUS: this.#place.cpus,
       FIRST_SETS: firstLevel.sets,
@@ -253,7 +281,7 @@ export class EngineTiming {
       TLB_TAGS: map.tlbTags,
       TLB_HANDS: map.tlbHands,
     }
-    for (const name of Object.keys(values) as (keyof typeof HEADER)[]) this.#word(this.#place.at + HEADER[name], values[name])
+    for (const name of Object.keys(values) as (keyof typeof values)[]) this.#word(this.#place.at + HEADER[name], values[name])
   }
 
   #cores(): number {

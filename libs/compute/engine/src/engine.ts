@@ -92,7 +92,7 @@ export class WasmEngine implements Engine {
     if (timing === undefined) return null
     const functions = this.#functions
     assert(isTimedBuild(functions), "costs are given to the timed build only")
-    return new EngineTiming(timing, { ...this.options, view: this.#view, functions, at: this.#map.bytes })
+    return new EngineTiming(timing, { ...this.options, view: this.#view, functions, at: this.#map.bytes, ram: this.#map.ram })
   }
 
   /** The exit fields of a CPU that left while all ran together (`timing.runTogether`). */

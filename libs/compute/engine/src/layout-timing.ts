@@ -18,7 +18,7 @@
 import { TIMING_COUNTERS, type TimingCounter } from "@backplane/compute-contract/timing"
 import { CPU_BYTES, LAYOUT, PAGE_BYTES, STATES } from "./layout.ts"
 
-export const TIMING_HEADER_BYTES = 256
+export const TIMING_HEADER_BYTES = 1024
 export const TIMED_NODES_MAX = 30
 
 /** u32 each, offsets in the header. */
@@ -62,6 +62,8 @@ export const HEADER = {
   FETCH_TAGS: 124,
   TLB_TAGS: 128,
   TLB_HANDS: 132,
+  /** While CPUs run together: when each can issue next, side by side for the search. u64 for each of up to 64 CPUs. */
+  TURNS: 256,
 } as const
 
 export const PLACEMENT = { FIRST_TOUCH: 0, INTERLEAVE: 1, LOCAL: 2 } as const

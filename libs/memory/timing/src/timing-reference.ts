@@ -150,6 +150,16 @@ export class TimingReference {
     for (let line = first; line <= last; line++) this.#touch(this.#cpu(cpu), access, line)
   }
 
+  /** Who has the line in a first level, and how: for laws. */
+  holders(line: number): readonly { readonly cache: "fetch" | "data"; readonly state: FirstState }[] {
+    return this.#nodes.flatMap(({ cores }) =>
+      cores.flatMap(({ fetch, data }) => [
+        ...(fetch.find(line) === null ? [] : [{ cache: "fetch" as const, state: "shared" as const }]),
+        ...(data.find(line) === null ? [] : [{ cache: "data" as const, state: present(data.find(line)).state }]),
+      ]),
+    )
+  }
+
   home(frame: number): number | null {
     return this.#homes.get(frame) ?? null
   }
@@ -252,7 +262,7 @@ export class TimingReference {
     return home
   }
 
-  #holders(line: number): Holders {
+  #entry(line: number): Holders {
     const known = this.#directory.get(line)
     if (known !== undefined) return known
     const none: Holders = { nodes: new Set(), alone: false }
@@ -273,7 +283,7 @@ export class TimingReference {
     if (modified) second.state = "dirty"
     cpu.time += modified ? this.#parameters.transferCycles : this.#parameters.secondLevel.hitCycles
     counters[modified ? "transfers" : "secondLevelHits"] += 1
-    const { alone } = this.#holders(line)
+    const { alone } = this.#entry(line)
     if (access !== "write") {
       if (shared) for (const other of node.cores) share(other, line)
       return access === "read" && !shared && alone ? "exclusive" : "shared"
@@ -297,7 +307,7 @@ export class TimingReference {
     cpu.counters.upgrades += 1
     cpu.time += this.#parameters.transferCycles
     const shared = this.#node(core.node).cores.some((other) => this.#otherCopy(core, other, "write", line))
-    if (!this.#holders(line).alone) this.#claim(cpu, line)
+    if (!this.#entry(line).alone) this.#claim(cpu, line)
     return this.#takeFromOthers(cpu, line, shared)
   }
 
@@ -343,7 +353,7 @@ export class TimingReference {
     const copies = this.#copies.get(frameOf(line))
     const server = !write && copies?.has(node) === true ? node : home
     this.#takeMemory(cpu, server)
-    const holders = this.#holders(line)
+    const holders = this.#entry(line)
     let latency = server === node ? localCycles : remoteCycles
     let far = server !== node
     if (holders.alone) {
@@ -359,11 +369,11 @@ export class TimingReference {
       far = true
     }
     counters[far ? "remoteMisses" : "localMisses"] += 1
+    this.#fillSecond(cpu, line)
     cpu.time += latency
     if (write) this.#collapse(cpu, line)
     const alone = write || (holders.nodes.size === 0 && (copies?.size ?? 0) === 0)
     this.#directory.set(line, { nodes: alone ? new Set([node]) : new Set([...holders.nodes, node]), alone })
-    this.#fillSecond(cpu, line)
     return write ? "modified" : alone && access === "read" ? "exclusive" : "shared"
   }
 
@@ -377,14 +387,14 @@ export class TimingReference {
       core.fetch.drop(victim.line)
       if (core.data.drop(victim.line)?.state === "modified") dirty = true
     }
-    const holders = this.#holders(victim.line)
+    const holders = this.#entry(victim.line)
     holders.nodes.delete(number)
     if (holders.nodes.size === 0) holders.alone = false
     if (dirty) this.#writeBack(cpu, victim.line)
   }
 
   #dropElsewhere(cpu: Cpu, line: number): boolean {
-    const others = [...this.#holders(line).nodes].filter((node) => node !== cpu.core.node)
+    const others = [...this.#entry(line).nodes].filter((node) => node !== cpu.core.node)
     for (const node of others) this.#dropNode(cpu, node, line)
     return others.length > 0
   }

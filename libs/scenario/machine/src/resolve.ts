@@ -190,6 +190,11 @@ function checkTogether(spec: MachineSpec): void {
       `the images of all guests have ${images} characters of base64, and a machine takes ${IMAGES_LENGTH_MAX}; take fewer guests`,
     )
   checkTiming(spec.timing)
+  if (spec.timing.fidelity === "timed")
+    throw new Rejection(
+      "timing.fidelity",
+      "a machine of services runs functional, timed is not built for it; take functional here, and backplane boot --fidelity timed for one guest",
+    )
   checkSlices(spec)
   checkVms(spec.vms ?? [], spec)
   checkHardware(spec)

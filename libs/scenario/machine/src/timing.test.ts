@@ -18,6 +18,7 @@ describe("cost tables", () => {
   })
 
   it.each([
+    ["timed, for a machine of services", { fidelity: "timed" }, "timing.fidelity"],
     ["an unknown preset", { preset: "best" }, "timing.preset"],
     ["an unknown cost", { bus: { colour: 1 } }, "timing.bus.colour"],
     ["ways that do not divide", { firstLevel: { ways: 3 } }, "timing.firstLevel.ways"],

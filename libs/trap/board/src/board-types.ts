@@ -1,4 +1,5 @@
 /** What goes into a board and what comes out of a run. */
+import type { TurnOrder } from "./turn-order.ts"
 import type { Disk } from "@backplane/trap-devices/virtio-block/disk"
 
 /** One piece of the guest's image, at its physical address. */
@@ -28,6 +29,8 @@ export interface VirtioExtras {
 }
 
 export interface BoardOptions {
+  /** Who comes next; left out: by number, in windows of WINDOW_INSTRUCTIONS. Not for a board that is captured. */
+  readonly order?: TurnOrder
   /** By virtio slot. */
   readonly disks?: readonly Disk[]
   /** The kernel's command line, told in the device tree. */

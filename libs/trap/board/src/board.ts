@@ -24,6 +24,7 @@ import type { BoardCapture } from "@backplane/compute-contract/guest-state"
 import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
 import type { Moment } from "@backplane/trap-csr/moment"
 import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
+import type { TurnOrder } from "./turn-order.ts"
 import type { BoardEnd, BoardOptions, BoardStop, BootImage } from "./board-types.ts"
 
 /** A hart's turn: long enough that switching costs nothing, short enough that a spinning hart starves nobody. */
@@ -45,6 +46,8 @@ export class Board {
   /** Whose window it is, and how much of it is left. */
   #turn = 0
   #windowLeft = WINDOW_INSTRUCTIONS
+  readonly #windowInstructions: number
+  readonly #order: TurnOrder | null
   /** Instructions of the run under way. */
   #spent = 0
   #instructions = 0
@@ -60,6 +63,9 @@ export class Board {
     const { cpus } = engine.options
     this.engine = engine
     this.console = new Console(state?.console)
+    this.#order = options.order ?? null
+    this.#windowInstructions = options.order?.windowInstructions ?? WINDOW_INSTRUCTIONS
+    this.#windowLeft = this.#windowInstructions
     this.#clock = new MachineClock(cpus, state?.passed)
     const clock = (): bigint => this.#clock.ticks()
     this.#virtioDevices = disks.length + Object.keys(options.virtio ?? {}).length
@@ -96,6 +102,7 @@ export class Board {
 
   /** All that the machine is now, as plain data. Of a board that has ended too, but there is nothing to go on with. */
   capture(): BoardCapture {
+    assert(this.#order === null, "a board whose turns go by another clock is not captured: that clock would be lost")
     assert(this.#virtioDevices === 0, "a board with virtio devices is not captured: what they have under way would be lost")
     assert(
       this.harts.every((hart) => hart.file.tlb === null),
@@ -170,8 +177,15 @@ export class Board {
   }
 
   #nextTurn(): void {
-    this.#turn = (this.#turn + 1) % this.harts.length
-    this.#windowLeft = WINDOW_INSTRUCTIONS
+    this.#windowLeft = this.#windowInstructions
+    const ready = this.#order === null ? [] : this.harts.map((hart) => this.#couldRun(hart))
+    const chosen = ready.includes(true) ? this.#order?.next(this.#turn, ready) : undefined
+    this.#turn = chosen ?? (this.#turn + 1) % this.harts.length
+  }
+
+  #couldRun(hart: Hart): boolean {
+    this.#readLines(hart)
+    return this.#ready(hart)
   }
 
   #readLines(hart: Hart): void {
@@ -209,10 +223,7 @@ export class Board {
 
   /** The present hart waits: time passes. An answer if nothing but the outside can go on. */
   #passBy(): BoardStop | null {
-    const others = this.harts.some((hart) => {
-      this.#readLines(hart)
-      return this.#ready(hart)
-    })
+    const others = this.harts.some((hart) => this.#couldRun(hart))
     if (others) {
       this.#clock.pass(this.#windowLeft)
       this.#windowLeft = 0
