@@ -82,7 +82,7 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
     .option("--sim", "as a VM of a simulated machine, its actors in one process; slower than without, which has neither scheduler nor bus")
     .option("--live", "as a VM of a machine of its own over NATS: on the running stack, else on one of its own")
     .option("--fidelity <f>", "functional, or timed: caches, TLB and memory cost virtual time", "functional")
-    .option("--timing <preset>", "cost table of a timed run: modern or disco1997")
+    .option("--timing <preset>", "cost table of a timed run: modern, disco1997, or the timing of a scenario file")
     .option("--placement <how>", "where pages lie in a timed run: first-touch, interleave or local")
     .option("--json", "print one line of JSON at the end instead of the console as it comes")
 }

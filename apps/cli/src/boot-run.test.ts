@@ -1,4 +1,7 @@
 /** `backplane boot` from flags to report, on guests of our own. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { describe, expect, it } from "vitest"
 import { planOf, type BootFlags, type BootStep } from "./boot-flags.ts"
@@ -111,6 +114,24 @@ describe("a timed boot", () => {
     expect(far.timing?.cpus.map(({ node }) => node)).toEqual([0, 1, 2, 3])
     expect(far.timing?.cycles).toBeGreaterThan(near.timing?.cycles ?? Infinity)
     expect(run({ nodes: "4", placement: "interleave" }).timing).toEqual(far.timing)
+  })
+
+  it("takes costs from a scenario file", () => {
+    const folder = mkdtempSync(join(tmpdir(), "costs-"))
+    try {
+      const file = (text: string): string => {
+        writeFileSync(join(folder, "costs.yaml"), text)
+        return join(folder, "costs.yaml")
+      }
+      const slow = timed({ timing: file("timing:\n  preset: disco1997\n  memory: { localNanoseconds: 3000, remoteNanoseconds: 9000 }\n") })
+      const [ours, preset] = [slow, timed({ timing: "disco1997" })].map(({ timing }) => timing?.cpus[0]?.cycles ?? 0)
+      expect(ours).toBeGreaterThan(2 * (preset ?? Infinity))
+      expect(() => timed({ timing: file("timing: { bus: { colour: 1 } }\n") })).toThrow("timing.bus")
+      expect(() => timed({ timing: file("name: x\n") })).toThrow("no field timing")
+      expect(() => timed({ timing: file("timing: { tlb: { ways: 5 } }\n") })).toThrow("timing.tlb.ways")
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it.each<[Partial<BootFlags>, string]>([

@@ -7,8 +7,11 @@
 import { makeTimedEngine, type TimedEngine } from "@backplane/compute-engine/timed-engine"
 import { timingParameters } from "@backplane/memory-timing/timing-parameters"
 import { resolveTiming } from "@backplane/scenario-machine/timing-presets"
-import { FIDELITIES, TIMING_PRESETS, type TimingSpec, type EventCosts } from "@backplane/scenario-machine/timing-spec"
+import { FIDELITIES, TIMING_PRESETS, TimingInput, type EventCosts, type TimingSpec } from "@backplane/scenario-machine/timing-spec"
+import { Compile } from "typebox/compile"
+import { parse } from "yaml"
 import { refuse, type BootFlags, type BootPlan } from "./boot-flags.ts"
+import { readFile } from "./guest-file.ts"
 import type { CpuTiming } from "@backplane/compute-contract/timing"
 import type { EngineOptions } from "@backplane/compute-contract/engine"
 
@@ -48,8 +51,7 @@ export function timedPlanOf(flags: BootFlags, { mode }: Pick<BootPlan, "mode">):
       if (value !== undefined) throw refuse(flag, "only a timed run has costs", "add --fidelity timed")
     return null
   }
-  const preset = TIMING_PRESETS.find((name) => name === (flags.timing ?? "modern"))
-  if (preset === undefined) throw refuse("--timing", `there is no cost table ${flags.timing}`, `give ${TIMING_PRESETS.join(" or ")}`)
+  const costs = costsOf(flags.timing ?? "modern")
   const placement = PLACEMENTS.find((name) => name === (flags.placement ?? "first-touch"))
   if (placement === undefined) throw refuse("--placement", `${flags.placement} is not built`, `give ${PLACEMENTS.join(", ")}`)
   const nodes = Number(flags.nodes ?? "1")
@@ -57,7 +59,45 @@ export function timedPlanOf(flags: BootFlags, { mode }: Pick<BootPlan, "mode">):
     throw refuse("--nodes", `${flags.nodes} nodes cannot be`, `give 1 to ${Math.min(flags.cpus, TIMED_NODES_MAX)}: each node has a CPU`)
   if (mode !== "native" && nodes > 1)
     throw refuse("--nodes", "a VM over several nodes is not built here", "give --mode native, or leave it out")
-  return { spec: resolveTiming({ fidelity, preset, placement }), nodes }
+  return { spec: specOf({ ...costs, fidelity, ...(flags.placement !== undefined && { placement }) }, flags.timing), nodes }
+}
+
+/** A preset by name, or the `timing` of a scenario file. */
+function costsOf(name: string): TimingInput {
+  const preset = TIMING_PRESETS.find((each) => each === name)
+  if (preset !== undefined) return { preset }
+  if (!/\.(ya?ml|json)$/.test(name))
+    throw refuse("--timing", `there is no cost table ${name}`, `give ${TIMING_PRESETS.join(", ")} or a scenario file`)
+  const file = parsedFile(name)
+  const timing: unknown = typeof file === "object" && file !== null && "timing" in file ? file.timing : undefined
+  if (timing === undefined) throw refuse("--timing", `${name} has no field timing`, "give a scenario with one: see SCENARIO.md")
+  const wrong = checkTimingInput.Errors(timing)[0]
+  if (wrong !== undefined)
+    throw refuse("--timing", `${name}: timing${wrong.instancePath.replaceAll("/", ".")} ${wrong.message}`, "see SCENARIO.md")
+  return timing as TimingInput
+}
+
+const checkTimingInput = Compile(TimingInput)
+
+function parsedFile(path: string): unknown {
+  const text = new TextDecoder().decode(readFile(path))
+  try {
+    return parse(text)
+  } catch (error) {
+    throw refuse(
+      "--timing",
+      `${path}: ${error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error)}`,
+      "give YAML or JSON",
+    )
+  }
+}
+
+function specOf(input: TimingInput, name = "modern"): TimingSpec {
+  try {
+    return resolveTiming(input)
+  } catch (error) {
+    throw refuse("--timing", `${name}: ${error instanceof Error ? error.message : String(error)}`, "see SCENARIO.md")
+  }
 }
 
 const TIMED_NODES_MAX = 30

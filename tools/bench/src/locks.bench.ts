@@ -2,8 +2,7 @@
  * Locks in virtual time: tables and pictures of tools/figures. Every figure is the same on every computer, so a round would only repeat it;
  * the baseline of each lock is test-and-set on as many CPUs, of each kernel the one lock, of shared counters those in lines of their own.
  */
-import { lineChartSvg } from "@backplane/scenario-picture/line-chart-svg"
-import { figureText, type VirtualFigure } from "@backplane/figures/figure"
+import { figureSvg, figureText, type VirtualFigure } from "@backplane/figures/figure"
 import { LOCK_FIGURES, type MakeFigure } from "@backplane/figures/figures"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
 
@@ -12,9 +11,9 @@ export function presentFigures(make: readonly MakeFigure[], { progress, present 
   return new Map(
     make.map((each) => {
       const figure = each("full")
-      const { name, title, columns, rows, chart } = figure
+      const { name, title, columns, rows } = figure
       progress(`${name} done`)
-      present({ name, title, columns, rows, text: figureText(figure), svg: chart === null ? null : lineChartSvg(chart) })
+      present({ name, title, columns, rows, text: figureText(figure), svg: figureSvg(figure) })
       return [name, figure]
     }),
   )

@@ -45,7 +45,13 @@ export function threads(size: FigureSize): VirtualFigure {
       "Shared are issue (one instruction a cycle), first level and TLB: near 1.0 when neither ever waits, near 2.0 when both always do.",
       "Mixtures between give the 1.2 to 1.8 that is told of hyper-threading.",
     ],
-    chart: null,
+    chart: {
+      title: "Two threads of one core",
+      hint: "work done against one thread alone",
+      groups: [
+        { name: "", bars: results.map(({ name, speedup }) => ({ name, value: speedup, words: `${round(speedup)} ×`, whose: "ours" })) },
+      ],
+    },
     values: Object.fromEntries(results.map(({ speedup }, index) => [`mixture_${index}`, round(speedup)])),
   }
 }

@@ -1,5 +1,6 @@
 /** What a figure in virtual time is: a table, a picture, and the numbers that tests and benches look at. The same start, the same figure. */
-import type { LineChart } from "@backplane/scenario-picture/line-chart-svg"
+import { barChartSvg, type BarChart } from "@backplane/scenario-picture/bar-chart-svg"
+import { lineChartSvg, type LineChart } from "@backplane/scenario-picture/line-chart-svg"
 
 export interface VirtualFigure {
   /** Small letters and hyphens, stable. */
@@ -9,7 +10,7 @@ export interface VirtualFigure {
   readonly rows: readonly (readonly (string | number)[])[]
   /** What was published, what differs, what to look at. */
   readonly notes: readonly string[]
-  readonly chart: LineChart | null
+  readonly chart: LineChart | BarChart
   /** By name, exact. */
   readonly values: Readonly<Record<string, number>>
 }
@@ -24,6 +25,10 @@ export function figureText({ title, columns, rows, notes }: VirtualFigure): stri
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => (column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ")
   return [title, ...cells.map((row) => `  ${line(row)}`), ...notes.map((note) => `  ${note}`)].join("\n")
+}
+
+export function figureSvg({ chart }: VirtualFigure): string {
+  return "series" in chart ? lineChartSvg(chart) : barChartSvg(chart)
 }
 
 export const percentOf = (share: number): string => `${(Math.round(share * 1000) / 10).toFixed(1)} %`

@@ -2,6 +2,7 @@
 import { percentOf, round, type FigureSize, type VirtualFigure } from "./figure.ts"
 import { localShare, measure, slowest, type Measured, type Multiprocessor } from "./multiprocessor.ts"
 import { pagePolicy, type PolicyRecord } from "./page-policy.ts"
+import type { Bar } from "@backplane/scenario-picture/bar-chart-svg"
 import type { TimingInput } from "@backplane/scenario-machine/timing-spec"
 
 /** Disco's machine: eight CPUs, each a node with its own second level; caches made small as the data is, so that a run takes seconds. */
@@ -37,6 +38,7 @@ const DISCO_CASES: readonly DiscoCase[] = [
 
 export function discoPolicies(size: FigureSize): VirtualFigure {
   const rows: (string | number)[][] = []
+  const groups: { name: string; bars: Bar[] }[] = []
   const values: Record<string, number> = {}
   for (const one of DISCO_CASES) {
     const machine: Multiprocessor = {
@@ -63,6 +65,18 @@ export function discoPolicies(size: FigureSize): VirtualFigure {
       record.migrated,
       record.replicated,
     ])
+    const bar = (name: string, value: number, whose: Bar["whose"]): Bar => ({ name, value: value * 100, words: percentOf(value), whose })
+    groups.push({
+      name: one.name,
+      bars: [
+        bar("local, pages stay", localShare(before), "ours"),
+        bar("local, pages move", localShare(after), "ours"),
+        bar("time saved", faster, "ours"),
+        bar("Disco: local before", published.before, "other"),
+        bar("Disco: local after", published.after, "other"),
+        bar("Disco: time saved", published.faster, "other"),
+      ],
+    })
     values[`${one.name}_local_before`] = round(localShare(before), 4)
     values[`${one.name}_local_after`] = round(localShare(after), 4)
     values[`${one.name}_time_saved`] = round(faster, 4)
@@ -78,7 +92,7 @@ export function discoPolicies(size: FigureSize): VirtualFigure {
       ...DISCO_CASES.map(({ name, what }) => `${name}: ${what}.`),
       "Ours are programs of the same pattern, not the paper's; their share of misses was chosen, so the last digits say nothing. Costs of copies and shootdowns are in.",
     ],
-    chart: null,
+    chart: { title: "Migration and replication of pages", hint: "percent; hollow: as Disco published it", groups },
     values,
   }
 }
@@ -117,7 +131,19 @@ export function placement(size: FigureSize): VirtualFigure {
     notes: [
       "Far memory costs its distance; one node for all costs its queue on top. Dealing pages around gives distance up for an even load.",
     ],
-    chart: null,
+    chart: {
+      title: "Placement",
+      hint: "cycles per access, shorter is better",
+      groups: [
+        {
+          name: "",
+          bars: runs.map((run, index) => {
+            const value = round(slowest(run) / accesses)
+            return { name: variants[index]?.[0] ?? "", value, words: String(value), whose: "ours" }
+          }),
+        },
+      ],
+    },
     values: Object.fromEntries(
       ["first_touch", "interleave", "one_filled", "node_0"].flatMap((name, index) => {
         const run = runs[index]
