@@ -30,6 +30,8 @@ const COMMANDS = {
   ledger: () => import("./commands/ledger.ts"),
   litmus: () => import("./commands/litmus.ts"),
   check: () => import("./commands/check.ts"),
+  kv: () => import("./commands/kv.ts"),
+  chaos: () => import("./commands/chaos.ts"),
   disasm: () => import("./commands/disasm.ts"),
   lesson: () => import("./commands/lesson.ts"),
 }
@@ -50,6 +52,8 @@ const ALONE = [
   "lesson",
   "vm",
   "console",
+  "kv",
+  "chaos",
 ] as const
 
 const program = new Command("backplane")

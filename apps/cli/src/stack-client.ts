@@ -85,6 +85,25 @@ export class StackClient {
     return (await this.office({ op: "inspect", machine, actor }))["state"] ?? null
   }
 
+  /** What an actor that a process hosts by itself knows: asked of that process, no office knows it. */
+  async inspectAt(instance: string, machine: string, actor: string): Promise<Json> {
+    const request = JSON.stringify({ op: "inspect", machine, actor })
+    const reply = (await this.connection.request(`bp.ctl.host.${instance}`, request, { timeout: REQUEST_MILLISECONDS })).json<{
+      state?: Json
+    }>()
+    return reply.state ?? null
+  }
+
+  /** Switches a process of the stack on or off; "on" of a service that may grow starts one more. */
+  async power(process: string, action: "on" | "off"): Promise<void> {
+    const request = JSON.stringify({ op: "power", process, action })
+    const reply = (await this.connection.request("bp.ctl.host.stack", request, { timeout: REQUEST_MILLISECONDS })).json<{
+      ok: boolean
+      reason?: string
+    }>()
+    if (!reply.ok) throw new CommandFailure("refused", `${process}: ${reply.reason ?? "refused"}`)
+  }
+
   async #ask(subject: string, request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, Json>>> {
     try {
       const reply = await this.connection.request(subject, JSON.stringify(request), { timeout: REQUEST_MILLISECONDS })

@@ -11,6 +11,7 @@ import { ActorConfigError } from "@backplane/foundation-runtime/service-options"
 import type { Environment } from "@backplane/foundation-telemetry/settings"
 import type { Gateway, Readiness } from "./gateway.ts"
 import { operatorOn, type Operator } from "./operator.ts"
+import { StoreAccess } from "./kv/store-access.ts"
 import type { AskOffice } from "./routes-console.ts"
 
 const MACHINES_SUBJECT = "bp.ctl.machines"
@@ -22,8 +23,10 @@ export interface BusPlace {
   readonly office: () => AskOffice | null
   /** Null until the bus is joined. */
   readonly operator: () => Operator | null
+  /** The store; null until the bus is joined. */
+  readonly store: () => StoreAccess | null
   /** Joins, and settles with the exit code when the gateway has been told to stop and has stopped. */
-  serve(gateway: Gateway): Promise<number>
+  serve(gateway: Gateway, beforeStop?: () => Promise<void>): Promise<number>
 }
 
 export function joinBus(environment: Environment): BusPlace {
@@ -31,11 +34,13 @@ export function joinBus(environment: Environment): BusPlace {
   let readiness: Readiness = isAlone ? { ready: true, detail: "listening; not on a bus" } : { ready: false, detail: "joining the bus" }
   let ask: AskOffice | null = null
   let operator: Operator | null = null
+  let store: StoreAccess | null = null
   return {
     readiness: () => readiness,
     office: () => ask,
     operator: () => operator,
-    serve: async (gateway) => {
+    store: () => store,
+    serve: async (gateway, beforeStop) => {
       if (isAlone) return untilSignal(gateway)
       const settings = readServiceEnvironment("gateway", environment, process.argv.slice(2), process.pid)
       const asking = await connectToBus("gateway", settings)
@@ -50,12 +55,21 @@ export function joinBus(environment: Environment): BusPlace {
         spans: gateway.telemetry,
         spanIds: gateway.telemetry.ids,
         onStop: async () => {
+          await beforeStop?.()
+          store?.close()
           await asking.close()
           await gateway.close()
         },
       })
       ask = async (request) => (await asking.request(MACHINES_SUBJECT, JSON.stringify(request), { timeout: ASK_MILLISECONDS })).json()
       operator = operatorOn(asking, settings.instance)
+      store = new StoreAccess({
+        connection: asking,
+        events: gateway.telemetry,
+        shards: Number(environment["BACKPLANE_KV_SHARDS"] ?? 3),
+        zones: Number(environment["BACKPLANE_KV_ZONES"] ?? 1),
+        name: /\d+$/.exec(settings.instance)?.[0] ?? "0",
+      })
       readiness = { ready: true, detail: "listening, on the bus" }
       return service.stopped
     },

@@ -121,7 +121,10 @@ function refuseForeignHost(header: string | undefined, boundTo: string): void {
 
 function methodsAt(app: Hono, path: string): readonly string[] {
   const methods = app.routes
-    .filter((route) => route.method !== "ALL" && new RegExp(`^${route.path.replace(/:[a-z]+/g, "[^/]+")}$`).test(path))
+    .filter(
+      (route) =>
+        route.method !== "ALL" && new RegExp(`^${route.path.replace(/:[a-z]+\{[^}]*\}/g, ".+").replace(/:[a-z]+/g, "[^/]+")}$`).test(path),
+    )
     .map((route) => route.method)
   return [...new Set(methods)]
 }
@@ -129,7 +132,12 @@ function methodsAt(app: Hono, path: string): readonly string[] {
 /** The gateway's own spans and numbers go to its own collector; a real one gets them passed on like all others. */
 function ownEnvironment(environment: Environment, url: string): Environment {
   const own = Object.entries(environment).filter(([name]) => !/^OTEL_EXPORTER_OTLP_(.*_)?(ENDPOINT|PROTOCOL|HEADERS)$/.test(name))
-  return { ...Object.fromEntries(own), BACKPLANE_COLLECTOR: url }
+  // Several gateways: all tell the first one, so that a trace is found in one place.
+  const collector = environment["BACKPLANE_COLLECTOR"] ?? ""
+  return {
+    ...Object.fromEntries(own),
+    BACKPLANE_COLLECTOR: environment["BACKPLANE_GATEWAY_PORT"] === "0" && collector !== "" ? collector : url,
+  }
 }
 
 function listen(app: Hono, options: GatewayOptions): Promise<ServerType> {

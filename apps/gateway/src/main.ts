@@ -1,24 +1,37 @@
 /** The gateway as a process: `node apps/gateway/src/main.ts`. Settings: config.ts; the bus: foundation/runtime's service-environment. */
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { EnvironmentError } from "@backplane/foundation-runtime/service-environment"
 import { joinBus } from "./bus.ts"
 import { ConfigError, readConfig } from "./config.ts"
-import { startGateway } from "./gateway.ts"
+import { startGateway, type Gateway } from "./gateway.ts"
+import { storeRoutes } from "./kv/routes-store.ts"
+import { StoreDoor } from "./kv/store-door.ts"
 import { consoleRoutes } from "./routes-console.ts"
 import { operatorRoutes } from "./routes-operator.ts"
 import { vmRoutes } from "./routes-vms.ts"
 
+const DRAIN_MILLISECONDS = 1_000
+
 async function main(): Promise<void> {
   const bus = joinBus(process.env)
   const config = readConfig(process.env)
-  const gateway = await startGateway({
+  let gateway: Gateway | null = null
+  const door = new StoreDoor({ access: config.access, store: bus.store, telemetry: () => gateway?.telemetry ?? null })
+  gateway = await startGateway({
     ...config,
     environment: process.env,
     now: () => performance.timeOrigin + performance.now(),
     readiness: bus.readiness,
-    routes: [consoleRoutes(bus.office), operatorRoutes(bus.operator, config.access), vmRoutes(bus.operator, config.access)],
+    routes: [consoleRoutes(bus.office), operatorRoutes(bus.operator, config.access), vmRoutes(bus.operator, config.access), storeRoutes(door)],
   })
   console.log(`gateway listening on ${gateway.url}`)
-  process.exitCode = await bus.serve(gateway)
+  const home = process.env["BACKPLANE_HOME"] ?? ""
+  if (home !== "") writeFileSync(join(home, `${process.env["BACKPLANE_INSTANCE"] ?? "gateway-0"}.url`), `${gateway.url}\n`)
+  process.exitCode = await bus.serve(gateway, async () => {
+    door.drain()
+    await door.drained(DRAIN_MILLISECONDS)
+  })
 }
 
 main().catch((error: unknown) => {

@@ -10,6 +10,8 @@ export const KINDS = {
   node: "node",
   scheduler: "scheduler",
   "memory controller": "memory",
+  replica: "replica",
+  gateway: "gateway",
   operator: "operator",
   clock: "clock",
   port: "port-{service}",

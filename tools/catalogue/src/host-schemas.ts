@@ -44,6 +44,10 @@ const Unhost = Type.Object(
   },
   { ...open, description: "let these actors go" },
 )
+const Cut = Type.Object(
+  { op: Type.Literal("cut"), peers: Type.Array(ActorName, { description: "an empty list ends it" }) },
+  { ...open, description: "lose what goes to and comes from these actors, on purpose" },
+)
 const Ping = Type.Object({ op: Type.Literal("ping") }, { ...open, description: "are you there?" })
 const Report = Type.Object({ op: Type.Literal("report") }, { ...open, description: "what do you host, and how does it fare?" })
 const Inspect = Type.Object(
@@ -51,7 +55,7 @@ const Inspect = Type.Object(
   { ...open, description: "what does this actor know? For people and checkers" },
 )
 
-export const HostRequest = Type.Union([Host, Unhost, Ping, Report, Inspect], {
+export const HostRequest = Type.Union([Host, Unhost, Cut, Ping, Report, Inspect], {
   description: "operator → process: host and unhost actors, or tell about them; may be repeated",
 })
 
@@ -77,6 +81,7 @@ export const HostReply = Type.Union(
       started: Type.Array(ActorName),
       already: Type.Array(ActorName, { description: "hosted with this epoch before" }),
     }),
+    Type.Object({ ok: Type.Literal(true), op: Type.Literal("cut"), lost: Whole("messages that cuts have cost so far") }),
     Type.Object({ ok: Type.Literal(true), op: Type.Literal("unhost"), stopped: Type.Array(ActorName) }),
     Type.Object({ ok: Type.Literal(true), op: Type.Literal("ping"), ...Self }),
     Type.Object({

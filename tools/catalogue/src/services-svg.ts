@@ -32,11 +32,16 @@ export const HOLDERS: readonly Box[] = [
     hosts: ["node"],
     lines: ["CPUs, caches, local memory", "holds the state of its tasks", "dispatches, moves tasks"],
   },
-  { service: "gateway", hosts: ["gateway", "console"], lines: ["OTLP collector, traces", "/metrics, /api, /readyz"] },
+  {
+    service: "kv-shard",
+    hosts: ["replica"],
+    lines: ["keys on three replicas, on disk", "reconciles what diverged", "moves when shards come or go"],
+  },
+  { service: "gateway", hosts: ["gateway", "console"], lines: ["HTTP API: keys, traces", "OTLP collector, console", "/metrics, /readyz"] },
   { service: "operator", hosts: ["operator"], lines: ["npx backplane …", "status, run, sched swap,", "trace, kill"] },
 ]
 
-const WIDTH = 760
+const WIDTH = 1007
 const MARGIN = 20
 const BOX_WIDTH = 226
 const BOX_HEIGHT = 118

@@ -47,7 +47,7 @@ describe.skipIf(!canRun)("a scheduler in Python (needs python3 and the nats-serv
   }
 
   beforeAll(async () => {
-    expect(await stack.upReal("--replace", `cpu-scheduler=${EXAMPLE}`)).toMatchObject({
+    expect(await stack.upReal("--shards", "0", "--replace", `cpu-scheduler=${EXAMPLE}`)).toMatchObject({
       code: 0,
       output: expect.stringContaining("ready: 8 processes"),
     })

@@ -65,7 +65,7 @@ describe.skipIf(kind !== "program")("guests on the real stack (needs the nats-se
   const alone = (): Result["guests"] => (JSON.parse(simulated.output) as Result).guests
 
   beforeAll(async () => {
-    expect(await stack.upReal()).toMatchObject({ code: 0 })
+    expect(await stack.upReal("--shards", "0")).toMatchObject({ code: 0 })
     simulated = await cli("run", SCENARIO, "--sim", "--json")
   }, DEADLINE_MS)
   afterAll(async () => await stack.dispose(), DEADLINE_MS)

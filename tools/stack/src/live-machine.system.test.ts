@@ -86,7 +86,7 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
   }
 
   beforeAll(async () => {
-    expect(await stack.upReal()).toMatchObject({ code: 0 })
+    expect(await stack.upReal("--shards", "0")).toMatchObject({ code: 0 })
   }, DEADLINE_MS)
   afterAll(async () => await stack.dispose(), DEADLINE_MS)
 
@@ -166,7 +166,7 @@ describe.skipIf(kind !== "program")("another process layout (needs the nats-serv
   it(
     "co-located, with one node process, the result is the same",
     async () => {
-      expect(await stack.upReal("--colocate", "--count", "numa-node=1", "--scenario", "none")).toMatchObject({ code: 0 })
+      expect(await stack.upReal("--colocate", "--count", "numa-node=1", "--shards", "0", "--scenario", "none")).toMatchObject({ code: 0 })
       const run = (...args: readonly string[]): Promise<Finished> =>
         finished(
           spawn(process.execPath, [CLI, "--home", stack.home, "jobs", ...(COMPARED[2] ?? []), "--json", ...args], {

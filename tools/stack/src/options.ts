@@ -18,6 +18,8 @@ export interface UpOptions {
   readonly replacements: readonly Replacement[]
   /** Processes by service, where they differ from the table. */
   readonly counts: ReadonlyMap<string, number>
+  /** Availability zones that the shards of the store are dealt to. */
+  readonly zones: number
   /** Ports asked for by number: they must be free. Others move to the next free one. */
   readonly natsPort: number | null
   readonly httpPort: number | null
@@ -40,7 +42,7 @@ export class UsageError extends Error {
 }
 
 export const HELP = `usage: npx nx run stack:up [--detach] [--colocate] [--grafana] [--scenario FILE] [--replace SERVICE='COMMAND']…
-                           [--count SERVICE=N]… [--nats-port N] [--http-port N] [--manifest FILE] [--home FOLDER]
+                           [--count SERVICE=N]… [--shards N] [--zones N] [--nats-port N] [--http-port N] [--manifest FILE] [--home FOLDER]
        npx nx run stack:down
        npx nx run stack:status [--json]
        npx nx run stack:logs [SERVICE] [-f]
@@ -57,6 +59,8 @@ const UP_FLAGS: Readonly<Record<string, Kind>> = {
   "--manifest": "value",
   "--replace": "value",
   "--count": "value",
+  "--shards": "value",
+  "--zones": "value",
   "--nats-port": "value",
   "--http-port": "value",
 }
@@ -96,9 +100,8 @@ export function parseInvocation(args: readonly string[]): Invocation {
       scenario: one(given, "--scenario"),
       manifest: one(given, "--manifest"),
       replacements: pairs(given, "--replace", "'python3 my-scheduler.py'").map(([service, line]) => ({ service, command: line })),
-      counts: new Map(
-        pairs(given, "--count", "4").map(([service, text]) => [service, wholeNumber(`--count ${service}`, text, 1, COUNT_MAX)]),
-      ),
+      counts: countsOf(given),
+      zones: wholeNumber("--zones", one(given, "--zones") ?? "1", 1, COUNT_MAX),
       natsPort: port(given, "--nats-port"),
       httpPort: port(given, "--http-port"),
     },
@@ -167,6 +170,15 @@ function pairs(given: Given, name: string, example: string): readonly (readonly 
     }
     return [service, value] as const
   })
+}
+
+/** `--shards N` is the count that people know best by its own name. */
+function countsOf(given: Given): ReadonlyMap<string, number> {
+  const counts = pairs(given, "--count", "4").map(
+    ([service, text]) => [service, wholeNumber(`--count ${service}`, text, 1, COUNT_MAX)] as const,
+  )
+  const shards = one(given, "--shards")
+  return new Map(shards === null ? counts : [...counts, ["kv-shard", wholeNumber("--shards", shards, 0, COUNT_MAX)] as const])
 }
 
 function port(given: Given, name: string): number | null {

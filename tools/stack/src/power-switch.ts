@@ -23,12 +23,18 @@ export interface PowerRejection {
 
 export interface Powered {
   states(): readonly ProcessState[]
+  /** Whether a process that is not among them could be switched on. */
+  mayStart(process: string): boolean
   power(process: string, action: PowerAction): Promise<void>
 }
 
 const ACTIONS: readonly PowerAction[] = ["off", "on", "cycle", "kill", "pause", "resume"]
 
-export function parsePowerRequest(text: string, processes: readonly string[]): PowerRequest | PowerRejection {
+export function parsePowerRequest(
+  text: string,
+  processes: readonly string[],
+  mayStart: (process: string) => boolean = () => false,
+): PowerRequest | PowerRejection {
   let value: unknown
   try {
     value = JSON.parse(text)
@@ -39,7 +45,8 @@ export function parsePowerRequest(text: string, processes: readonly string[]): P
   const { op, process, action } = value as Record<string, unknown>
   if (op === "ping" || op === "report") return { op }
   if (op !== "power") return no("/op", "one of ping, report, power")
-  if (typeof process !== "string" || !processes.includes(process)) return no("/process", `one of ${processes.join(", ")}`)
+  if (typeof process !== "string" || !(processes.includes(process) || (action === "on" && mayStart(process))))
+    return no("/process", `one of ${processes.join(", ")}`)
   const known = ACTIONS.find((each) => each === action)
   return known === undefined ? no("/action", `one of ${ACTIONS.join(", ")}`) : { op, process, action: known }
 }
@@ -48,7 +55,7 @@ export function parsePowerRequest(text: string, processes: readonly string[]): P
 export function servePower(connection: NatsConnection, powered: Powered): Subscription {
   const answer = async (text: string): Promise<object> => {
     const names = powered.states().map((each) => each.name)
-    const request = parsePowerRequest(text, names)
+    const request = parsePowerRequest(text, names, (name) => powered.mayStart(name))
     if (!("op" in request)) return request
     if (request.op === "power") await powered.power(request.process, request.action)
     return request.op === "ping" ? { ok: true, op: "ping" } : { ok: true, op: request.op, processes: powered.states().map(publicState) }

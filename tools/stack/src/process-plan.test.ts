@@ -16,6 +16,7 @@ function service(name: string, dependsOn: readonly string[] = [], count = 1): Se
     command: ["node", `${name}.ts`],
     readiness: { kind: "bus" },
     stopsLast: false,
+    grows: false,
     startModule: `${name}.app.ts`,
   }
 }

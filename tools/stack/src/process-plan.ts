@@ -27,6 +27,9 @@ export interface ProcessPlan {
   readonly level: number
 }
 
+/** Processes of one service. */
+const PROCESSES_MAX = 64
+
 type Choice = Pick<UpOptions, "colocate" | "replacements" | "counts">
 
 export function planProcesses(services: readonly ServiceDeclaration[], choice: Choice): readonly ProcessPlan[] {
@@ -38,6 +41,14 @@ export function planProcesses(services: readonly ServiceDeclaration[], choice: C
   const levels = levelsOf(services)
   const plans = alone.flatMap((each) => processesOf(each, levels.get(each.name) ?? 1, replaced.get(each.name)))
   return together.length === 0 ? plans : [colocated(together), ...plans.map((plan) => raised(plan, alone, together))]
+}
+
+/** One more process of a service that may grow while the stack runs, by its name (`kv-shard-3`); null where there is no such service. */
+export function planAnother(services: readonly ServiceDeclaration[], name: string): ProcessPlan | null {
+  const [, service, index] = /^(.+)-(\d+)$/.exec(name) ?? []
+  const declared = services.find((each) => each.grows && each.name === service)
+  if (declared === undefined || Number(index) >= PROCESSES_MAX) return null
+  return processesOf({ ...declared, count: Number(index) + 1 }, 1, undefined).at(-1) ?? null
 }
 
 function processesOf(service: ServiceDeclaration, level: number, replacement: string | undefined): readonly ProcessPlan[] {

@@ -17,7 +17,7 @@ describe.skipIf(kind !== "program")("the real stack (needs the nats-server progr
     "is ready with two nodes, survives the death of one, and ends with nothing left",
     async () => {
       stack = new StackUnderTest({}, PATIENCE)
-      expect(await stack.upReal()).toMatchObject({ code: 0, output: expect.stringContaining("ready: 8 processes") })
+      expect(await stack.upReal()).toMatchObject({ code: 0, output: expect.stringContaining("ready: 11 processes") })
       const killed = stack.pidOf("numa-node-1")
       expect(await stack.run("kill", "numa-node-1")).toMatchObject({ code: 0 })
       await until(() => stack.state()?.processes.every((each) => each.phase === "ready" && each.pid !== killed) === true, 3_000)

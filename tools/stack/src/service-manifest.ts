@@ -18,6 +18,8 @@ export interface ServiceDeclaration {
   readonly readiness: Readiness
   /** Stops after all others but the bus: it takes in what they say at their end. */
   readonly stopsLast: boolean
+  /** More of it may be started while the stack runs. */
+  readonly grows: boolean
   /** Module that exports `start(environment)`, for sharing a process under `--colocate`; null: always alone. */
   readonly startModule: string | null
 }
@@ -33,6 +35,7 @@ function app(name: string, options: Partial<ServiceDeclaration> = {}): ServiceDe
     command: ["node", `apps/${name}/src/main.ts`],
     readiness: { kind: "bus" },
     stopsLast: false,
+    grows: false,
     startModule: `apps/${name}/src/app.ts`,
     ...options,
   }
@@ -42,6 +45,8 @@ export const SERVICES: readonly ServiceDeclaration[] = [
   app("memory-controller"),
   app("cpu-scheduler", { count: 2 }),
   app("numa-node", { count: 2 }),
+  // The store needs nobody, and three copies of everything.
+  app("kv-shard", { count: 3, grows: true }),
   // The collector of spans and logs: the others flush to it when they stop.
   app("gateway", { readiness: { kind: "http", path: "/readyz" }, stopsLast: true, startModule: null }),
   // Creates machines on the others' processes, so it comes when they can be asked.

@@ -75,7 +75,9 @@ export async function layOut(invocation: Invocation, parentPid: number): Promise
   const password = credentials?.get("operator")
   const scenario = up.scenario === null || up.scenario === "none" ? up.scenario : resolve(up.scenario)
   const httpToken = (process.env["BACKPLANE_TOKENS"] ?? "") === "" ? randomBytes(TOKEN_BYTES).toString("base64url") : null
-  const shared = sharedEnvironment({ home, access, ports, scenario, parentPid, grafana: up.grafana, external: credentials === null })
+  const shards = plans.flatMap(({ hosted }) => hosted).filter(({ service }) => service === "kv-shard").length
+  const store = { shards, zones: up.zones }
+  const shared = sharedEnvironment({ home, access, ports, scenario, parentPid, store, grafana: up.grafana, external: credentials === null })
   return {
     home,
     services,
@@ -204,12 +206,14 @@ interface Shared {
   readonly ports: Ports
   readonly scenario: string | null
   readonly parentPid: number
+  /** Of the key-value store: how many shards it begins with, in how many zones. */
+  readonly store: { readonly shards: number; readonly zones: number }
   readonly grafana: boolean
   readonly external: boolean
 }
 
 function sharedEnvironment(shared: Shared): Readonly<Record<string, string | undefined>> {
-  const { home, access, ports, scenario, parentPid, grafana, external } = shared
+  const { home, access, ports, scenario, parentPid, store, grafana, external } = shared
   return {
     ...process.env,
     NATS_URL: access.url,
@@ -222,6 +226,8 @@ function sharedEnvironment(shared: Shared): Readonly<Record<string, string | und
     BACKPLANE_GATEWAY_PORT: String(ports.http),
     BACKPLANE_COLLECTOR: `http://127.0.0.1:${ports.http}`,
     BACKPLANE_PARENT_PID: String(parentPid),
+    BACKPLANE_KV_SHARDS: String(store.shards),
+    BACKPLANE_KV_ZONES: String(store.zones),
     BACKPLANE_SCENARIO: scenario ?? undefined,
     // Compiled code is kept between starts: a service is up some tenths of a second sooner.
     NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(home, "compile-cache"),
@@ -239,6 +245,8 @@ function environmentOf(
     BACKPLANE_INSTANCE: instance,
     BACKPLANE_NATS_USER: credentials === null ? shared["BACKPLANE_NATS_USER"] : service,
     BACKPLANE_NATS_PASSWORD: credentials === null ? shared["BACKPLANE_NATS_PASSWORD"] : credentials.get(service),
+    // The first gateway has the port that people know; others any, and say so in the stack's home.
+    ...(service === "gateway" && instance !== "gateway-0" ? { BACKPLANE_GATEWAY_PORT: "0" } : {}),
   })
   const [first, ...others] = plan.hosted
   if (first === undefined) return process.env

@@ -3,6 +3,7 @@
  *
  * It belongs to no terminal and to no process tree of nx, so that nobody but us decides the order in which its processes end.
  */
+import { planAnother } from "./process-plan.ts"
 import { rmSync } from "node:fs"
 import { Socket } from "node:net"
 import { join } from "node:path"
@@ -35,6 +36,7 @@ async function main(args: readonly string[]): Promise<void> {
     httpUrl: `http://127.0.0.1:${layout.ports.http}`,
     logPathOf: (plan) => join(layout.home, "logs", `${plan.name}.log`),
     limits: RESTART_LIMITS,
+    planAnother: (name) => planAnother(layout.services, name),
     deadlines: deadlines(process.env),
     report: (text) => {
       if (text !== null) tell({ kind: "line", text })

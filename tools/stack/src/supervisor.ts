@@ -45,6 +45,8 @@ export interface SupervisorSettings {
   readonly logPathOf: (plan: ProcessPlan) => string
   readonly limits: RestartLimits
   readonly deadlines: Deadlines
+  /** The plan of a process that is not there yet but may be; null where there is none of the name. */
+  readonly planAnother?: (name: string) => ProcessPlan | null
   /** Something changed; `text` is a line for people, or null. */
   readonly report: (text: string | null) => void
 }
@@ -57,7 +59,8 @@ export class Supervisor {
   readonly #settings: SupervisorSettings
   readonly #watchdog = new Watchdog()
   readonly #bus: Unit | null
-  readonly #units: readonly Unit[]
+  readonly #units: Unit[]
+  readonly #unitOf: (plan: ProcessPlan) => Unit
   readonly #stopping = new AbortController()
   #phase: StackPhase = "starting"
   #presence: Presence | null = null
@@ -77,6 +80,7 @@ export class Supervisor {
         environment: settings.environmentOf(plan),
         changed: (_, text) => this.#changed(text),
       })
+    this.#unitOf = unitOf
     this.#bus = settings.bus === null ? null : unitOf(settings.bus)
     this.#units = settings.plans.map(unitOf)
   }
@@ -115,7 +119,8 @@ export class Supervisor {
   /** The power switch. The bus has none: nobody could ask to switch it on again. */
   async power(name: string, action: PowerAction): Promise<void> {
     const unit = this.#units.find((each) => each.plan.name === name)
-    if (unit === undefined || this.#phase === "stopping") return
+    if (this.#phase === "stopping") return
+    if (unit === undefined) return action === "on" ? this.#another(name) : undefined
     switch (action) {
       case "kill":
       case "pause":
@@ -130,6 +135,19 @@ export class Supervisor {
         break
     }
     if (!this.#stopping.signal.aborted) unit.powerOn()
+  }
+
+  /** Whether a process of this name could be switched on. */
+  mayStart(name: string): boolean {
+    return (this.#settings.planAnother?.(name) ?? null) !== null
+  }
+
+  #another(name: string): void {
+    const plan = this.#settings.planAnother?.(name) ?? null
+    if (plan === null) return
+    const unit = this.#unitOf(plan)
+    this.#units.push(unit)
+    unit.launch()
   }
 
   /** Orderly and bounded: the last level first, the bus last; what does not go by its deadline is killed. May be called again. */

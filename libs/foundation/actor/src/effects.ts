@@ -2,7 +2,7 @@
 import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "./actor-id.ts"
 import type { Body, CancelEffect, EventEffect, PersistEffect, SendEffect, SpanEffect, TimerEffect } from "./machine.ts"
-import type { Attributes } from "./trace-context.ts"
+import type { Attributes, TraceContext } from "./trace-context.ts"
 import type { VirtualTime } from "./virtual-time.ts"
 
 export function send<Says extends Body>(to: ActorId, body: Says, span?: string): SendEffect<Says> {
@@ -21,7 +21,12 @@ export function persist(key: string, value: Json): PersistEffect {
   return { kind: "persist", key, value }
 }
 
-export function openSpan(key: string, name: string, attributes: Attributes = {}, options: { readonly root?: boolean } = {}): SpanEffect {
+export function openSpan(
+  key: string,
+  name: string,
+  attributes: Attributes = {},
+  options: { readonly root?: boolean; readonly parent?: TraceContext; readonly links?: readonly TraceContext[] } = {},
+): SpanEffect {
   return { kind: "span", op: "open", key, name, attributes, ...options }
 }
 

@@ -7,7 +7,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "./actor-id.ts"
-import type { Attributes } from "./trace-context.ts"
+import type { Attributes, TraceContext } from "./trace-context.ts"
 import type { VirtualTime } from "./virtual-time.ts"
 
 /** Any message: contracts narrow it to a discriminated union on `kind`. */
@@ -75,6 +75,10 @@ export type SpanEffect =
       readonly name: string
       readonly root?: boolean
       readonly attributes?: Attributes
+      /** A span that another process has told of in a message's body: this one is its child. */
+      readonly parent?: TraceContext
+      /** Spans of other traces that it has to do with. */
+      readonly links?: readonly TraceContext[]
     }
   | { readonly kind: "span"; readonly op: "close"; readonly key: string; readonly attributes?: Attributes; readonly error?: string }
   | { readonly kind: "span"; readonly op: "note"; readonly name: string; readonly attributes?: Attributes }
@@ -94,6 +98,11 @@ export interface Machine<Hears extends Body = Body, Says extends Body = Body> {
   /** Called once before any input. */
   start(now: VirtualTime, restored: Restored): readonly Effect<Says>[]
   step(now: VirtualTime, input: Input<Hears>): readonly Effect<Says>[]
+  /**
+   * Takes inputs that arrived together as one step, so that what is said about them leaves together. Must do what `step` on each in turn
+   * would, but for how that is grouped into messages. Only a free-running host calls it, and never with an input that carries a trace.
+   */
+  stepAll?(now: VirtualTime, inputs: readonly Input<Hears>[]): readonly Effect<Says>[]
   /** What the actor knows, for people and checkers. Changes nothing and is no part of any protocol. */
   inspect?(): Json
 }

@@ -152,9 +152,13 @@ export class SpanBook<Time> {
     }
     const around = this.#step?.context ?? null
     const isRoot = effect.root === true
-    const links = isRoot && around !== null ? [around] : NO_LINKS
+    const given = effect.links ?? NO_LINKS
+    const links = isRoot && around !== null ? [around, ...given] : given
     const attributes = effect.attributes ?? NO_ATTRIBUTES
-    this.#open.set(effect.key, this.#start(time, { origin: "open", name: effect.name, parent: isRoot ? null : around, attributes, links }))
+    this.#open.set(
+      effect.key,
+      this.#start(time, { origin: "open", name: effect.name, parent: isRoot ? null : (effect.parent ?? around), attributes, links }),
+    )
   }
 
   #close(time: Time, key: string, attributes: Attributes, error: string | null): void {

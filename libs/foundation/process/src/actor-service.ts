@@ -6,6 +6,7 @@
 import { EnvironmentError, readServiceEnvironment, type ServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
 import { startService } from "@backplane/foundation-runtime/service"
 import { ActorConfigError, type ActorFactory, type RunningService } from "@backplane/foundation-runtime/service-options"
+import type { Store } from "@backplane/foundation-runtime/store"
 import type { BodyCodec } from "@backplane/foundation-runtime/body-codec"
 import { recordBus, recordInbox, type BusCounts } from "@backplane/foundation-telemetry/bus-metrics"
 import { startTelemetry, type Telemetry } from "@backplane/foundation-telemetry/telemetry"
@@ -18,6 +19,8 @@ export interface ActorServiceOptions {
   readonly environment: Environment
   readonly codec: BodyCodec
   readonly actorFactory: ActorFactory
+  /** Where actors' state is kept, made from the settings. Default: a file a key. */
+  readonly store?: (settings: ServiceEnvironment) => Store
   /** More to stop, before telemetry. */
   readonly onStop?: () => Promise<void>
 }
@@ -69,6 +72,7 @@ export async function startActorService(options: ActorServiceOptions): Promise<A
       }
     },
     codec,
+    ...(options.store === undefined ? {} : { store: options.store(settings) }),
     events: telemetry,
     spans: telemetry,
     spanIds: telemetry.ids,

@@ -208,6 +208,11 @@ export class ActorHost implements MachineHost {
     do {
       const arrived = this.#queue[this.#next]
       if (arrived === undefined || this.#failed) break
+      const together = arrived.hosted.runner.takesMany ? this.#together(arrived) : 1
+      if (together > 1) {
+        this.#handleAll(arrived.hosted, together)
+        continue
+      }
       this.#next++
       if (arrived.input.kind === "message") arrived.hosted.inboxLength--
       if (arrived.hosted.open) this.#handle(arrived.hosted, arrived.input, arrived.trace)
@@ -220,6 +225,21 @@ export class ActorHost implements MachineHost {
   #handle(hosted: Hosted, input: Input<Body>, trace: TraceContext | undefined): void {
     this.#sinceYield++
     this.#guard(hosted, () => hosted.runner.step(this.#options.clock.now(), input, trace))
+  }
+
+  /** How many inputs from here on are for the same actor and carry no trace. */
+  #together({ hosted }: Arrived): number {
+    let end = this.#next
+    for (let next = this.#queue[end]; next?.hosted === hosted && next.trace === undefined; next = this.#queue[end]) end++
+    return end - this.#next
+  }
+
+  #handleAll(hosted: Hosted, count: number): void {
+    const inputs = this.#queue.slice(this.#next, this.#next + count).map(({ input }) => input)
+    this.#next += count
+    for (const { kind } of inputs) if (kind === "message") hosted.inboxLength--
+    this.#sinceYield += count
+    if (hosted.open) this.#guard(hosted, () => hosted.runner.stepAll(this.#options.clock.now(), inputs))
   }
 
   /** A turn of the event loop later the count begins anew: it is what keeps microtasks from starving I/O. */

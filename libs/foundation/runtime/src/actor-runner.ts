@@ -63,6 +63,17 @@ export class ActorRunner {
     this.#carryOut(now, this.#options.machine.step(now, input), input, trace)
   }
 
+  /** True where inputs without a trace may be handed over together. */
+  get takesMany(): boolean {
+    return this.#options.machine.stepAll !== undefined
+  }
+
+  /** Several inputs without a trace as one step. */
+  stepAll(now: VirtualTime, inputs: readonly Input<Body>[]): void {
+    this.#inputs += inputs.length
+    this.#carryOut(now, this.#options.machine.stepAll?.(now, inputs) ?? [], inputs[0] ?? null, undefined)
+  }
+
   /** An orderly end: spans that are still open are closed with `reason`. */
   close(now: VirtualTime, reason: string): void {
     const { machineName, spans } = this.#options

@@ -39,6 +39,8 @@ export type ControlRequest =
       readonly actors: readonly HostedActorRequest[]
     }
   | { readonly op: "unhost"; readonly machine: string; readonly actors: readonly ActorId[] | "all" }
+  /** Loses what goes to and comes from these actors from now on; none: nothing any more. For chaos runs. */
+  | { readonly op: "cut"; readonly peers: readonly ActorId[] }
   | { readonly op: "ping" }
   | { readonly op: "report" }
   | { readonly op: "inspect"; readonly machine: string; readonly actor: ActorId }
@@ -59,6 +61,7 @@ export interface ActorReport {
 export type ControlReply =
   | { readonly ok: true; readonly op: "host"; readonly started: readonly ActorId[]; readonly already: readonly ActorId[] }
   | { readonly ok: true; readonly op: "unhost"; readonly stopped: readonly ActorId[] }
+  | { readonly ok: true; readonly op: "cut"; readonly lost: number }
   | { readonly ok: true; readonly op: "ping"; readonly service: string; readonly instance: string; readonly incarnation: string }
   | {
       readonly ok: true
@@ -96,7 +99,8 @@ export function parseControlRequest(value: unknown): ControlRequest | ControlRej
   if (!isRecord(value)) return no("", "a request is a JSON object")
   const op = value["op"]
   if (op === "ping" || op === "report") return { op }
-  if (op !== "host" && op !== "unhost" && op !== "inspect") return no("/op", "one of host, unhost, ping, report, inspect")
+  if (op === "cut") return parseCut(value["peers"])
+  if (op !== "host" && op !== "unhost" && op !== "inspect") return no("/op", "one of host, unhost, cut, ping, report, inspect")
   const machine = value["machine"]
   if (typeof machine !== "string" || !isMachineName(machine))
     return no("/machine", "small letters, digits and dashes, at most 64, and not ctl")
@@ -167,6 +171,16 @@ function parseUnhost(machine: string, actors: unknown): ControlRequest | Control
     names.push(each)
   }
   return { op: "unhost", machine, actors: names }
+}
+
+function parseCut(peers: unknown): ControlRequest | ControlRejection {
+  if (!Array.isArray(peers) || peers.length > ACTORS_MAX) return no("/peers", "a list of names; an empty one ends the cut")
+  const names: ActorId[] = []
+  for (const [index, each] of peers.entries()) {
+    if (typeof each !== "string" || !isActorId(each)) return no(`/peers/${index}`, "an actor's name is kind.index")
+    names.push(each)
+  }
+  return { op: "cut", peers: names }
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

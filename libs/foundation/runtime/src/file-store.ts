@@ -11,6 +11,7 @@ import { crc32 } from "node:zlib"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Restored } from "@backplane/foundation-actor/machine"
 import { canonicalJson, compareText, type Json } from "@backplane/foundation-base/json"
+import { isMissing, syncFolder } from "./folder-sync.ts"
 import { StoreDamagedError, type ActorStore, type Store } from "./store.ts"
 
 const SUFFIX = ".json"
@@ -111,17 +112,6 @@ class ActorFolder implements ActorStore {
   }
 }
 
-/** Makes the rename itself durable. Windows has no such thing and refuses to open a folder. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return
-  const handle = await open(folder, "r")
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 /** A key can hold what a file's name cannot: all but small letters, digits and dashes become `%xx` of their UTF-8. */
 function fileName(key: string): string {
   const safe = [...Buffer.from(key, "utf8")].map((byte) => {
@@ -155,8 +145,4 @@ async function readChecked(path: string): Promise<readonly [string, Json]> {
   if (written !== checksum(key, value))
     throw new StoreDamagedError(path, `its checksum is ${String(written)}, its content's ${checksum(key, value)}`)
   return [key, value]
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT"
 }

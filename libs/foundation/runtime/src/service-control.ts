@@ -26,6 +26,8 @@ export interface ServiceControlOptions {
   readonly pid: number
   readonly actorFactory: ActorFactory
   readonly makeHost: (machine: string, mode: HostMode) => MachineHost
+  /** Makes peers unreachable on purpose; answers how many messages that has cost so far. */
+  readonly cut: (peers: readonly ActorId[]) => number
   readonly counts: () => Readonly<Record<string, number>>
 }
 
@@ -58,6 +60,7 @@ export class ServiceControl {
     if ("ok" in request) return request
     if (request.op === "ping") return this.#pong()
     if (request.op === "report") return this.report()
+    if (request.op === "cut") return { ok: true, op: "cut", lost: this.#options.cut(request.peers) }
     if (request.op === "inspect") return this.#inspect(request.machine, request.actor)
     if (this.#waiting >= WAITING_MAX) return no("", `${WAITING_MAX} requests wait already: ask again later`)
     this.#waiting++

@@ -11,11 +11,12 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Machine } from "@backplane/foundation-actor/machine"
 import type { SpanIdSource } from "@backplane/foundation-actor/span-book"
 import type { Json } from "@backplane/foundation-base/json"
-import type { ControlReply } from "./control-protocol.ts"
+import type { ControlReply, ControlRequest } from "./control-protocol.ts"
 import type { BodyCodec } from "./body-codec.ts"
 import type { HostMode } from "./control-protocol.ts"
 import type { ServiceEnvironment } from "./service-environment.ts"
 import type { EventSink, SpanSink } from "./sinks.ts"
+import type { Store } from "./store.ts"
 
 /** A configuration that the factory cannot use: becomes the rejection of the `host` request. */
 export class ActorConfigError extends Error {
@@ -50,6 +51,8 @@ export interface ServiceOptions {
   readonly spans: SpanSink
   /** Default: random ids, every root sampled. */
   readonly spanIds?: SpanIdSource
+  /** Where actors' state is kept. Default: a file a key in the data folder, or memory where there is none. */
+  readonly store?: Store
   /** Called in the orderly stop, after the actors: flush telemetry here. Has a deadline of 2 s. */
   readonly onStop?: () => Promise<void>
   /** Default: SIGTERM and SIGINT stop the service, as does the death of the parent. Tests set false. */
@@ -66,6 +69,8 @@ export interface RunningService {
   readonly stopped: Promise<number>
   /** What it hosts and has counted so far: the answer to the control request `report`. */
   report(): ServiceReport
+  /** Carries out a control request as if it had come over the bus: for a service that hosts actors by itself. */
+  control(request: ControlRequest): Promise<ControlReply>
   /** Begins an orderly stop. Every step has a deadline; may be called again without harm. */
   stop(reason: string): Promise<number>
 }

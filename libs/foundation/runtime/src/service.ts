@@ -11,7 +11,8 @@ import type { NatsConnection } from "@nats-io/nats-core"
 import { ActorHost } from "./actor-host.ts"
 import { withClock, withLockstep } from "./clock-actor.ts"
 import { connectToBus, watchConnection, type ConnectionWatch } from "./connection.ts"
-import type { AliveNotice, HostMode } from "./control-protocol.ts"
+import type { AliveNotice, ControlReply, ControlRequest, HostMode } from "./control-protocol.ts"
+import { CutBus } from "./cut-bus.ts"
 import { endsWithin } from "./deadline.ts"
 import { FileStore } from "./file-store.ts"
 import { LocalBus } from "./local-bus.ts"
@@ -73,6 +74,7 @@ class ServiceProcess implements RunningService {
     this.#settle = settle
     this.#nats = new NatsBus({ connection, events, codec })
     const local = new LocalBus({ events, codec })
+    const bus = new CutBus(new RoutedBus(local, this.#nats))
     this.#watch = watchConnection(connection, events, (subject, reason) => this.#nats.refused(subject, reason))
     this.#control = new ServiceControl({
       service,
@@ -80,7 +82,11 @@ class ServiceProcess implements RunningService {
       incarnation,
       pid: process.pid,
       actorFactory: withClock(actorFactory, environment.cyclesPerSecond),
-      makeHost: this.#hostMaker(new RoutedBus(local, this.#nats)),
+      makeHost: this.#hostMaker(bus),
+      cut: (peers) => {
+        bus.cut(peers)
+        return bus.lost
+      },
       counts: () => ({ ...this.#nats.counts, localSent: local.counts.sent, localDropped: local.counts.dropped, ...this.#watch.counts }),
     })
   }
@@ -112,6 +118,10 @@ class ServiceProcess implements RunningService {
     return this.#control.report()
   }
 
+  control(request: ControlRequest): Promise<ControlReply> {
+    return this.#control.answer(request)
+  }
+
   stop(reason: string): Promise<number> {
     if (!this.#stopping) {
       this.#stopping = true
@@ -139,9 +149,9 @@ class ServiceProcess implements RunningService {
     this.#settle(this.#exitCode)
   }
 
-  #hostMaker(bus: RoutedBus): (machine: string, mode: HostMode) => MachineHost {
+  #hostMaker(bus: CutBus): (machine: string, mode: HostMode) => MachineHost {
     const { environment, events, spans, spanIds = new RandomSpanIds() } = this.#options
-    const store = environment.dataFolder === null ? new MemoryStore() : new FileStore(environment.dataFolder)
+    const store = this.#options.store ?? (environment.dataFolder === null ? new MemoryStore() : new FileStore(environment.dataFolder))
     const onFatal: OnFatal = (error, actor) => {
       this.#exitCode = 1
       void this.stop(`${actor}: ${error.message}`)

@@ -3,8 +3,8 @@
  * repeat gets the stored answer. Any replica takes any request; one that holds no copy forwards it, and the last answers the first.
  */
 import { Type, type Static } from "typebox"
-import { BATCH_ITEMS_MAX, VALUE_LENGTH_MAX } from "./limits.ts"
-import { AnyJson, BucketName, Key, SessionToken, Vector } from "./versions.ts"
+import { BATCH_ITEMS_MAX, KEY_LENGTH_MAX, PARTITIONS, VALUE_LENGTH_MAX } from "./limits.ts"
+import { AnyJson, BucketName, Key, SessionToken, TraceName, Vector } from "./versions.ts"
 
 const closed = { additionalProperties: false } as const
 const Count = Type.Integer({ minimum: 1, maximum: 7 })
@@ -58,7 +58,22 @@ export const CompareAndSet = Type.Object(
   },
   { ...closed, description: "linear buckets: sets the register where it holds `expect`" },
 )
-export const Operation = Type.Union([Get, Put, Delete, Update, CompareAndSet])
+export const Scan = Type.Object(
+  {
+    type: Type.Literal("scan"),
+    bucket: BucketName,
+    partition: Type.Integer({ minimum: 0, maximum: PARTITIONS - 1 }),
+    prefix: Type.Optional(Type.String({ maxLength: KEY_LENGTH_MAX })),
+    after: Type.Optional(Type.String({ maxLength: KEY_LENGTH_MAX })),
+    limit: Type.Integer({ minimum: 1, maximum: 10_000 }),
+    keysOnly: Type.Optional(Type.Boolean()),
+  },
+  { ...closed, description: "the keys of one partition of a bucket in order, as the replica that is asked knows them" },
+)
+/** What one key is asked for. */
+export const KeyOperation = Type.Union([Get, Put, Delete, Update, CompareAndSet])
+export type KeyOperation = Static<typeof KeyOperation>
+export const Operation = Type.Union([Get, Put, Delete, Update, CompareAndSet, Scan])
 export type Operation = Static<typeof Operation>
 
 export const KvRequest = Type.Object(
@@ -66,6 +81,14 @@ export const KvRequest = Type.Object(
     sequence: Type.Integer({ minimum: 1, description: "of the requester: +1 a request; a repeat has the same" }),
     attempt: Type.Integer({ minimum: 0, description: "0, then +1 a repeat: a forwarder tries another replica" }),
     operation: Operation,
+    trace: Type.Optional(TraceName),
+    idempotency: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 60,
+        description: "the caller's own name of a write: whoever sends it again, it is done once",
+      }),
+    ),
   },
   closed,
 )

@@ -17,6 +17,8 @@ export const Command = Type.Object(
     /** Absent: an unconditional write. */
     expect: Type.Optional(Value),
     value: Value,
+    /** Of a first entry: the configuration that its leader goes by. */
+    epoch: Type.Optional(Type.Integer({ minimum: 0 })),
   },
   closed,
 )
@@ -28,6 +30,7 @@ export const Snapshot = Type.Object(
   {
     index: Index,
     term: Term,
+    epoch: Type.Optional(Type.Integer({ minimum: 0, description: "the latest configuration that an entry up to there names" })),
     registers: Type.Array(Type.Tuple([Type.String({ maxLength: 600 }), Type.String({ maxLength: VALUE_LENGTH_MAX })])),
     /** Per requester the last sequence applied and whether it swapped: a repeat gets the stored answer, on any leader. */
     done: Type.Array(Type.Tuple([Type.String({ maxLength: 64 }), Index, Type.Boolean()])),

@@ -1,7 +1,8 @@
 /** All messages of the key-value subsystem by kind: for validation at the edge and for the catalogue. */
 import { KvAsk, KvTell } from "./client-messages.ts"
 import { KvPeer } from "./peer-items.ts"
+import { KvChanged, KvWatch } from "./watch-messages.ts"
 
-export const kvMessages = { KvAsk, KvTell, KvPeer } as const
+export const kvMessages = { KvAsk, KvTell, KvPeer, KvWatch, KvChanged } as const
 
-export type KvMessage = KvAsk | KvTell | KvPeer
+export type KvMessage = KvAsk | KvTell | KvPeer | KvWatch | KvChanged

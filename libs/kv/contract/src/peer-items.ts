@@ -6,7 +6,8 @@ import { Type, type Static } from "typebox"
 import { KvRequest } from "./client-messages.ts"
 import { ConsensusItem } from "./consensus-items.ts"
 import { BATCH_ITEMS_MAX, PARTITIONS } from "./limits.ts"
-import { BucketName, Key, KeyState, Vector } from "./versions.ts"
+import { StoreConfig } from "./store-config.ts"
+import { BucketName, Key, KeyState, TraceName, Vector } from "./versions.ts"
 
 const closed = { additionalProperties: false } as const
 const Id = Type.String({ maxLength: 96, description: "of the coordinator's life: unique, so that late answers find nothing" })
@@ -29,6 +30,10 @@ export const Replicate = Type.Object(
     state: KeyState,
     reason: Type.Enum([...REPLICATION_REASONS]),
     holdFor: Type.Optional(Actor),
+    applied: Type.Optional(
+      Type.Tuple([Actor, Type.Integer({ minimum: 1 })], { description: "the request that made it: repeated elsewhere, it is known" }),
+    ),
+    trace: Type.Optional(TraceName),
   },
   { ...closed, description: "join this into your state (or, with holdFor, keep it until that replica is back); answered when on disk" },
 )
@@ -42,17 +47,17 @@ export const Replicated = Type.Object(
   closed,
 )
 export const Fetch = Type.Object(
-  { type: Type.Literal("fetch"), id: Id, ...Place },
-  { ...closed, description: "what do you know of the key?" },
+  { type: Type.Literal("fetch"), id: Id, ...Place, hash: Type.Optional(Hash) },
+  { ...closed, description: "what do you know of the key? `hash`: what I know of it; the same need not be told" },
 )
 export const Fetched = Type.Object(
   {
     type: Type.Literal("fetched"),
     id: Id,
-    state: KeyState,
+    state: Type.Optional(KeyState),
     unsure: Type.Boolean({ description: "the replica lost data and is being repaired: its answer helps but does not count" }),
   },
-  closed,
+  { ...closed, description: "without a state: as the one whose hash came with the question" },
 )
 export const SyncRoots = Type.Object(
   {
@@ -121,6 +126,31 @@ export const Certified = Type.Object(
   },
   { ...closed, description: "all replicas were equal up to this causal cut: tombstones below it may go" },
 )
+export const ConfigAsk = Type.Object(
+  { type: Type.Literal("config-ask") },
+  { ...closed, description: "you speak under a later configuration than I know: tell me" },
+)
+export const ConfigTell = Type.Object(
+  { type: Type.Literal("config-tell"), config: StoreConfig },
+  { ...closed, description: "the configuration that I know, for one who knows an older" },
+)
+export const MoveAsk = Type.Object(
+  { type: Type.Literal("move-ask"), partition: Partition, leaf: Type.Integer({ minimum: 0, maximum: 4095 }) },
+  { ...closed, description: "I am to hold this partition: what do you have in it, from this leaf on?" },
+)
+export const MovePage = Type.Object(
+  {
+    type: Type.Literal("move-page"),
+    partition: Partition,
+    leaf: Type.Integer({ minimum: 0, maximum: 4095, description: "first leaf of the page" }),
+    nextLeaf: Type.Integer({ minimum: 1, maximum: 4096, description: "first leaf behind it; 4096: that was all" }),
+    entries: Type.Array(Type.Tuple([BucketName, Key, Hash]), { maxItems: BATCH_ITEMS_MAX }),
+    cut: Vector,
+    certifiedAt: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+    hasGroup: Type.Boolean({ description: "the partition has linear registers" }),
+  },
+  { ...closed, description: "the keys of some leaves with their hashes; states are then wanted as in any reconciliation" },
+)
 export const PeerItem = Type.Union([
   Forward,
   Replicate,
@@ -135,6 +165,10 @@ export const PeerItem = Type.Union([
   CertificateAsk,
   CertificateVote,
   Certified,
+  ConfigAsk,
+  ConfigTell,
+  MoveAsk,
+  MovePage,
   ConsensusItem,
 ])
 export type PeerItem = Static<typeof PeerItem>
@@ -142,7 +176,11 @@ export type PeerItem = Static<typeof PeerItem>
 export type PeerItemOf<Name extends PeerItem["type"]> = Extract<PeerItem, { readonly type: Name }>
 
 export const KvPeer = Type.Object(
-  { kind: Type.Literal("KvPeer"), items: Type.Array(PeerItem, { minItems: 1, maxItems: BATCH_ITEMS_MAX }) },
+  {
+    kind: Type.Literal("KvPeer"),
+    epoch: Type.Integer({ minimum: 0, description: "of the configuration that the sender goes by" }),
+    items: Type.Array(PeerItem, { minItems: 1, maxItems: BATCH_ITEMS_MAX }),
+  },
   { ...closed, description: "replica → replica: all that one step has for the peer" },
 )
 export type KvPeer = Static<typeof KvPeer>

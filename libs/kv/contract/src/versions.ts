@@ -57,6 +57,12 @@ export const KeyState = Type.Object(
 )
 export type KeyState = Static<typeof KeyState>
 
+/** Of a request that is followed: what later reconciliations point back to. */
+export const TraceName = Type.String({
+  pattern: "^[0-9a-f]{32}-[0-9a-f]{16}$",
+  description: "trace and span of a request that is to be followed until its last replica has it",
+})
+
 export const BucketName = Type.String({ minLength: 1, maxLength: BUCKET_NAME_LENGTH_MAX, pattern: "^[a-z][a-z0-9-]*$" })
 export const Key = Type.String({ minLength: 1, maxLength: KEY_LENGTH_MAX })
 

@@ -17,9 +17,10 @@ import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { KeyState } from "@backplane/kv-contract/versions"
 import { placeName, type Hash64 } from "@backplane/kv-replication/hash"
 import { differing, LEAVES_PER_NODE } from "@backplane/kv-replication/merkle-tree"
-import { holdersOf } from "@backplane/kv-replication/partition-map"
+import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
 import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
 import { highestCount } from "@backplane/kv-versioning/vector"
+import { sizeOf as bytesOf } from "./write-traces.ts"
 import type { ReplicaCore } from "./core.ts"
 
 /** Leaves whose keys travel in one message, and what one message of states holds at most. */
@@ -41,7 +42,7 @@ export class AntiEntropy {
   /** Compares with the next of the others, in turn. */
   round(): void {
     const core = this.#core
-    const others = core.options.map.members.map(({ id }) => id).filter((id) => id !== core.id && this.#shared(id).length > 0)
+    const others = core.config.members.map(({ id }) => id as ActorId).filter((id) => id !== core.id && this.#shared(id).length > 0)
     const peer = others[this.#rounds++ % Math.max(1, others.length)]
     if (peer !== undefined) core.outbox.send(peer, { type: "sync-roots", roots: this.#roots(this.#shared(peer)), answer: false })
   }
@@ -117,7 +118,9 @@ export class AntiEntropy {
     const shown = states.filter(([bucket, key]) => !core.isUndurable({ bucket, key }))
     if (shown.length === 0 && wanted.length === 0) return
     const span = `sync/${core.freshId()}`
-    core.outbox.effect(openSpan(span, "kv.reconcile anti-entropy", { "backplane.count": shown.length }, { root: true }))
+    const sent = shown.map(([, , state]) => state)
+    const attributes = { "backplane.count": shown.length, "backplane.bytes": bytesOf(sent), "backplane.replicas": to }
+    core.outbox.effect(openSpan(span, "kv.reconcile anti-entropy", attributes, { root: true, links: core.traces.linksOf(sent) }))
     for (const some of inMessages(shown)) core.outbox.send(to, { type: "sync-states", partition, states: some, wanted: [] }, span)
     for (let first = 0; first < wanted.length; first += STATES_PER_MESSAGE)
       core.outbox.send(to, { type: "sync-states", partition, states: [], wanted: wanted.slice(first, first + STATES_PER_MESSAGE) }, span)
@@ -126,21 +129,21 @@ export class AntiEntropy {
 
   /** A replica that lost data is sure of a partition again once it was found equal with all who hold it. */
   #foundEqual(from: ActorId, partition: number): void {
-    const { unsure, options, id, durable } = this.#core
+    const { unsure, config, id, durable } = this.#core
     const equal = unsure.get(partition)
     if (equal === undefined) return
     equal.add(from)
-    const others = holdersOf(options.map, partition).filter((holder) => holder !== id)
+    const others = holdersIn(config, partition).filter((holder) => holder !== id)
     if (!others.every((holder) => equal.has(holder))) return
     unsure.delete(partition)
     if (unsure.size === 0) durable.write(DAMAGE_KEY, null, null)
   }
 
   #shared(peer: ActorId): readonly number[] {
-    const { map } = this.#core.options
+    const { config } = this.#core
     const both = [this.#core.id, peer]
     return Array.from({ length: PARTITIONS }, (_, partition) => partition).filter((partition) =>
-      both.every((id) => holdersOf(map, partition).includes(id)),
+      both.every((id) => keepersIn(config, partition).includes(id)),
     )
   }
 

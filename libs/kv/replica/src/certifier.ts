@@ -9,7 +9,7 @@ import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { Vector } from "@backplane/kv-contract/versions"
 import { CertificateRound } from "@backplane/kv-replication/certificate"
-import { holdersOf } from "@backplane/kv-replication/partition-map"
+import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
 import type { ReplicaCore } from "./core.ts"
 
 export class Certifier {
@@ -27,8 +27,14 @@ export class Certifier {
     this.#open = new Map()
     for (let partition = 0; partition < PARTITIONS; partition++) {
       if (core.rules.collectsUncertified) for (const record of core.table.collectable(partition)) core.forgetKey(record)
-      const [first] = holdersOf(core.options.map, partition)
-      if (first === core.id && !core.unsure.has(partition) && core.shelf.countIn(partition) === 0 && core.table.hasTombstones(partition))
+      const [first] = holdersIn(core.config, partition)
+      if (
+        first === core.id &&
+        nextIn(core.config, partition) === null &&
+        !core.unsure.has(partition) &&
+        core.shelf.countIn(partition) === 0 &&
+        core.table.hasTombstones(partition)
+      )
         this.#ask(partition)
     }
   }
@@ -36,9 +42,9 @@ export class Certifier {
   #ask(partition: number): void {
     const core = this.#core
     const tree = core.table.tree(partition)
-    const holders = holdersOf(core.options.map, partition)
-    const asked = core.options.map.members
-      .map(({ id }) => id)
+    const holders = holdersIn(core.config, partition)
+    const asked = core.config.members
+      .map(({ id }) => id as ActorId)
       .filter((id) => id !== core.id && (core.rules.asksEveryMember || holders.includes(id)))
     const round = new CertificateRound({ round: core.freshId(), partition, root: tree.root(), changes: tree.changes, holders, asked })
     this.#open.set(partition, { round, cut: core.table.contextOf(partition) })
@@ -70,7 +76,7 @@ export class Certifier {
     this.#open.delete(partition)
     if (outcome === "failed") return
     const { round, root } = open.round
-    for (const holder of holdersOf(core.options.map, partition))
+    for (const holder of holdersIn(core.config, partition))
       if (holder !== core.id) core.outbox.send(holder, { type: "certified", partition, round, root, cut: open.cut, at: core.now })
     this.#take(partition, open.cut, core.now)
   }

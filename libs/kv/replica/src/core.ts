@@ -8,10 +8,11 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Bucket } from "@backplane/kv-contract/bucket"
+import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { partitionOf, placeName } from "@backplane/kv-replication/hash"
 import { HintShelf, type Hint } from "@backplane/kv-replication/hint-shelf"
-import { holdersOf } from "@backplane/kv-replication/partition-map"
+import { firstConfig, holdersIn, isQuorum, keepersIn } from "@backplane/kv-replication/placement"
 import { observed } from "@backplane/kv-versioning/hybrid-clock"
 import { reconcilerOf, type Reconciler } from "@backplane/kv-versioning/reconcile/reconciler"
 import { highestCount } from "@backplane/kv-versioning/vector"
@@ -19,6 +20,7 @@ import { AnswerBook } from "./answer-book.ts"
 import { DurableWrites, type Waiter } from "./durable-writes.ts"
 import { KeyTable, type Applied, type KeyRecord, type Place } from "./key-table.ts"
 import { Outbox } from "./outbox.ts"
+import { WriteTraces } from "./write-traces.ts"
 import { TIMINGS_DEFAULT, type ReplicaOptions, type ReplicaTimings } from "./replica-options.ts"
 import { SOUND_RULES, type ReplicaRules } from "./rules.ts"
 
@@ -39,6 +41,13 @@ export class ReplicaCore {
   readonly ready: Waiter[] = []
   /** Partitions of which something was lost, with the holders that were found equal since. */
   readonly unsure = new Map<number, Set<ActorId>>()
+  /** Hears of every state that is taken over. */
+  onKept: (record: KeyRecord) => void = () => undefined
+  readonly traces = new WriteTraces()
+  /** Reads coordinated in this life, and how many of them found replicas apart. */
+  readonly reads = { count: 0, apart: 0 }
+  /** Members that did not answer when they were asked last; whoever speaks is taken off. */
+  readonly silent = new Set<ActorId>()
   now: VirtualTime = 0 as VirtualTime
   /** Name under which this life counts events. */
   writer = ""
@@ -49,7 +58,8 @@ export class ReplicaCore {
   #life = ""
   /** Latest hybrid time seen or made. */
   #time = 0
-  readonly #buckets: ReadonlyMap<string, { readonly bucket: Bucket; readonly reconciler: Reconciler }>
+  #config: StoreConfig
+  #buckets: ReadonlyMap<string, { readonly bucket: Bucket; readonly reconciler: Reconciler }>
 
   constructor(options: ReplicaOptions) {
     this.options = options
@@ -58,11 +68,35 @@ export class ReplicaCore {
     this.timings = { ...TIMINGS_DEFAULT, ...options.timings }
     this.table = new KeyTable(this.rules)
     this.shelf = new HintShelf(options.hintsPerReplicaMax)
-    this.#buckets = new Map(
-      options.buckets.map((bucket) => {
-        const reconciler = reconcilerOf(bucket, options.handlers ?? new Map())
-        if (typeof reconciler === "string") throw new Error(reconciler)
-        return [bucket.name, { bucket, reconciler }]
+    for (const bucket of options.buckets) {
+      const reconciler = reconcilerOf(bucket, options.handlers ?? new Map())
+      if (typeof reconciler === "string") throw new Error(reconciler)
+    }
+    this.#config = firstConfig(options.map, options.buckets)
+    this.#buckets = this.#bucketsOf(this.#config)
+    this.outbox.epoch = this.#config.epoch
+  }
+
+  /** Members, placement and buckets as far as this replica knows. Only ever replaced by one of a higher epoch. */
+  get config(): StoreConfig {
+    return this.#config
+  }
+
+  /** Takes a later configuration over; false where it is none. */
+  adopt(config: StoreConfig): boolean {
+    if (config.epoch <= this.#config.epoch) return false
+    this.#config = config
+    this.#buckets = this.#bucketsOf(config)
+    this.outbox.epoch = config.epoch
+    return true
+  }
+
+  /** A bucket whose handler is not registered here is not there: its requests are refused. */
+  #bucketsOf(config: StoreConfig): ReadonlyMap<string, { readonly bucket: Bucket; readonly reconciler: Reconciler }> {
+    return new Map(
+      config.buckets.flatMap((bucket) => {
+        const reconciler = reconcilerOf(bucket, this.options.handlers ?? new Map())
+        return typeof reconciler === "string" ? [] : [[bucket.name, { bucket, reconciler }] as const]
       }),
     )
   }
@@ -92,11 +126,34 @@ export class ReplicaCore {
   }
 
   holders({ bucket, key }: Place): readonly ActorId[] {
-    return holdersOf(this.options.map, partitionOf(bucket, key))
+    return holdersIn(this.#config, partitionOf(bucket, key))
+  }
+
+  /** Those who keep what is written: the holders, and of a partition that is moved the next ones too. */
+  keepers({ bucket, key }: Place): readonly ActorId[] {
+    return keepersIn(this.#config, partitionOf(bucket, key))
   }
 
   isHolder(place: Place): boolean {
     return this.holders(place).includes(this.id)
+  }
+
+  isKeeper(place: Place): boolean {
+    return this.keepers(place).includes(this.id)
+  }
+
+  keeps(partition: number): boolean {
+    return keepersIn(this.#config, partition).includes(this.id)
+  }
+
+  /** True where reads of the partition count this replica. */
+  holdsNow(partition: number): boolean {
+    return holdersIn(this.#config, partition).includes(this.id)
+  }
+
+  /** True where `has` holds for a quorum of the place's holders (and next holders). */
+  isQuorum({ bucket, key }: Place, has: (id: ActorId) => boolean, needed: number): boolean {
+    return isQuorum(this.#config, partitionOf(bucket, key), has, needed)
   }
 
   /** The time of a new event, past everything in `seen`. */
@@ -118,17 +175,18 @@ export class ReplicaCore {
     const requests = [...(before?.applied ?? []), ...applied].slice(-APPLIED_MAX)
     const record: KeyRecord = { ...place, state, applied: requests }
     this.table.set(record)
+    this.onKept(record)
     this.#persist(place, `k/${placeName(place.bucket, place.key)}`, recordJson(record), waiter)
   }
 
   /** Joins `incoming` in; `waiter` hears when what it brought is on disk, at once where that is so already. */
-  absorb(place: Place, incoming: KeyState, waiter: Waiter | null): void {
+  absorb(place: Place, incoming: KeyState, waiter: Waiter | null, applied?: Applied): void {
     const before = this.table.stateOf(place)
     const state = this.rules.join(this.reconciler(place.bucket), before, incoming)
     const known = this.table.record(place)
     if (known !== undefined && known.state === state) this.#alreadyKnown(this.#diskKey(place), waiter)
     else if (known === undefined && state === before) this.#alreadyKnown(this.#diskKey(place), waiter)
-    else this.keep(place, state, waiter)
+    else this.keep(place, state, waiter, applied === undefined ? [] : [applied])
   }
 
   /** Puts a state on the shelf for a holder that is away; false where there is no room. */

@@ -13,7 +13,16 @@ export type Waiter =
   | { readonly kind: "acknowledge"; readonly to: ActorId; readonly id: string; readonly held: boolean }
   /** A read or a question of another replica that came while the key was on its way to the disk. */
   | { readonly kind: "read"; readonly id: string }
-  | { readonly kind: "fetch"; readonly to: ActorId; readonly id: string; readonly bucket: string; readonly key: string }
+  | {
+      readonly kind: "fetch"
+      readonly to: ActorId
+      readonly id: string
+      readonly bucket: string
+      readonly key: string
+      readonly hash?: string
+    }
+  /** All that a holder had of a partition that comes here. */
+  | { readonly kind: "moved"; readonly partition: number; readonly source: ActorId }
   | { readonly kind: "consensus"; readonly partition: number; readonly ticket: number }
 
 export class DurableWrites {

@@ -3,6 +3,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { Hint } from "@backplane/kv-replication/hint-shelf"
+import { sizeOf } from "./write-traces.ts"
 import type { ReplicaCore } from "./core.ts"
 
 /** Hints that one round offers each absent replica. */
@@ -19,11 +20,23 @@ export class HintKeeper {
 
   round(): void {
     const core = this.#core
-    const hints = core.shelf.next(HINTS_PER_ROUND)
+    const all = core.shelf.next(HINTS_PER_ROUND)
+    // Who keeps the key no more needs no hint of it: those who came in its place were part of every quorum since.
+    const isWanted = (hint: Hint): boolean => core.keepers(hint).includes(hint.target)
+    for (const hint of all) if (!isWanted(hint)) core.unshelve(hint)
+    const hints = all.filter(isWanted)
     this.#offered = new Map()
     if (hints.length === 0) return
+    const replicas = [...new Set(hints.map(({ target }) => target))].join(" ")
+    const attributes = {
+      "backplane.count": hints.length,
+      "backplane.replicas": replicas,
+      "backplane.bytes": sizeOf(hints.map(({ state }) => state)),
+    }
     const span = `hint/${core.freshId()}`
-    core.outbox.effect(openSpan(span, "kv.reconcile hint", { "backplane.count": hints.length }, { root: true }))
+    core.outbox.effect(
+      openSpan(span, "kv.reconcile hint", attributes, { root: true, links: core.traces.linksOf(hints.map(({ state }) => state)) }),
+    )
     for (const hint of hints) {
       const id = core.freshId()
       this.#offered.set(id, hint)

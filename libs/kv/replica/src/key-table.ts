@@ -83,6 +83,19 @@ export class KeyTable {
     partition.tree.replace(place, before, after)
   }
 
+  /** The hash of the key's state; null where it is not there or counts as absent. */
+  hashOf({ bucket, key }: Place): string | null {
+    const hash = this.#of(partitionOf(bucket, key)).hashes.get(placeName(bucket, key))
+    return hash === undefined ? null : hexOf(hash)
+  }
+
+  /** The partition is given up: what was certified of it says nothing here any more. */
+  clear(partition: number): void {
+    const of = this.#of(partition)
+    of.cut = NO_EVENTS
+    of.certifiedAt = null
+  }
+
   remove(place: Place): void {
     const partition = this.#of(partitionOf(place.bucket, place.key))
     const name = placeName(place.bucket, place.key)
@@ -122,6 +135,11 @@ export class KeyTable {
     return [...this.#of(partition).keys].sort(([a], [b]) => compareText(a, b)).map(([, record]) => record)
   }
 
+  /** Records of one bucket, in no order. */
+  recordsOf(partition: number, bucket: string): KeyRecord[] {
+    return [...this.#of(partition).keys.values()].filter((record) => record.bucket === bucket)
+  }
+
   /** Records in one of `leaves`, in the order of the leaves, with the hash of each; null: counts as absent. */
   recordsIn(partition: number, leaves: readonly number[]): readonly { readonly record: KeyRecord; readonly hash: string | null }[] {
     const of = this.#of(partition)
@@ -145,6 +163,11 @@ export class KeyTable {
     const cut = this.cut(partition)
     for (const { state } of this.#of(partition).keys.values()) if (isTombstone(state) || !descends(cut, state.context)) return true
     return false
+  }
+
+  /** Keys over all partitions. */
+  get size(): number {
+    return this.#partitions.reduce((sum, { keys }) => sum + keys.size, 0)
   }
 
   isEmpty(partition: number): boolean {

@@ -6,11 +6,12 @@
 import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { KvRequest, Operation } from "@backplane/kv-contract/client-messages"
+import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
 import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
 import { ConsensusGroup, DAMAGED } from "@backplane/kv-replication/consensus/consensus-group"
 import type { GroupAction } from "@backplane/kv-replication/consensus/group-types"
 import { partitionOf } from "@backplane/kv-replication/hash"
-import { holdersOf } from "@backplane/kv-replication/partition-map"
+import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
 import type { ReplicaCore } from "./core.ts"
 import { rejection } from "./rejections.ts"
 
@@ -31,8 +32,12 @@ export class LinearHost {
   readonly #restored = new Map<number, Map<string, Json>>()
   readonly #pending = new Map<string, PendingLinear>()
 
-  constructor(core: ReplicaCore) {
+  readonly #onConfig: (text: string) => void
+
+  /** `onConfig` hears what was applied to the register of the store's configuration. */
+  constructor(core: ReplicaCore, onConfig: (text: string) => void) {
     this.#core = core
+    this.#onConfig = onConfig
   }
 
   get isIdle(): boolean {
@@ -79,13 +84,18 @@ export class LinearHost {
       return
     }
     const isWrite = operation.type === "cas"
-    this.#pending.set(`${requester}#${sequence}`, { requester, sequence, isWrite, startedAt: core.now })
+    const [name, number] = request.idempotency === undefined || !isWrite ? [requester, sequence] : [`~${request.idempotency}`, 1]
+    this.#pending.set(`${name}#${number}`, { requester, sequence, isWrite, startedAt: core.now })
     if (operation.type === "get") this.#carry(partition, group.read({ requester, sequence, bucket, key }))
-    else this.#carry(partition, group.propose({ requester, sequence, bucket, key, expect: operation.expect, value: operation.value }))
+    else
+      this.#carry(
+        partition,
+        group.propose({ requester: name, sequence: number, bucket, key, expect: operation.expect, value: operation.value }),
+      )
   }
 
   onItem(from: ActorId, { partition, message }: ConsensusItem): void {
-    if (!holdersOf(this.#core.options.map, partition).includes(this.#core.id)) return
+    if (!this.#core.keeps(partition)) return
     this.#carry(partition, this.#wake(partition).hear(this.#core.now, from, message))
   }
 
@@ -114,11 +124,11 @@ export class LinearHost {
   #wake(partition: number): ConsensusGroup {
     const known = this.#groups.get(partition)
     if (known !== undefined) return known
-    const { options, id, rules, timings, now } = this.#core
+    const { config, id, rules, timings, now } = this.#core
     const group = new ConsensusGroup({
       id,
       partition,
-      voters: holdersOf(options.map, partition),
+      ...votersOf(config, partition),
       rules: rules.consensus,
       election: timings.election,
       heartbeat: timings.heartbeat,
@@ -127,6 +137,26 @@ export class LinearHost {
     this.#groups.set(partition, group)
     this.#carry(partition, group.tick(now))
     return group
+  }
+
+  /** The configuration changed: groups go by the new sets of voters. */
+  reconfigured(): void {
+    for (const [partition, group] of this.#groups)
+      this.#carry(partition, group.reconfigure(this.#core.now, votersOf(this.#core.config, partition)))
+  }
+
+  /** The latest configuration that an entry of the partition names, as far as is committed here; null where there is no group. */
+  committedEpoch(partition: number): number | null {
+    return this.#groups.get(partition)?.committedEpoch ?? null
+  }
+
+  /** The partition is no longer kept here. */
+  drop(partition: number): void {
+    const group = this.#groups.get(partition)
+    if (group === undefined) return
+    this.#groups.delete(partition)
+    this.#restored.delete(partition)
+    for (const key of group.keysOnDisk()) this.#core.durable.write(`r/${partition}/${key}`, null, null)
   }
 
   #carry(partition: number, actions: readonly GroupAction[]): void {
@@ -157,6 +187,7 @@ export class LinearHost {
   }
 
   #applied({ command, result }: Extract<GroupAction, { do: "applied" }>): void {
+    if (command.bucket === SYSTEM_BUCKET && command.key === CONFIG_KEY && command.value !== null) this.#onConfig(command.value)
     if (result === "forgotten") {
       this.#refused(command.requester, command.sequence)
       return
@@ -164,19 +195,20 @@ export class LinearHost {
     this.#answer(command.requester, command.sequence, { values: result.value === null ? [] : [result.value], swapped: result.swapped })
   }
 
+  /** `requester` and `sequence` as the log names them. */
   #answer(requester: string, sequence: number, what: { readonly values: string[]; readonly swapped?: boolean }): void {
     const pending = this.#take(requester, sequence)
     if (pending === undefined) return
-    const answer = { sequence, ok: true as const, context: {}, ...what }
-    this.#core.book.set(pending.requester, sequence, answer)
+    const answer = { sequence: pending.sequence, ok: true as const, context: {}, ...what }
+    this.#core.book.set(pending.requester, pending.sequence, answer)
     this.#core.outbox.answer(pending.requester, answer)
   }
 
   #refused(requester: string, sequence: number): void {
     const pending = this.#take(requester, sequence)
     if (pending === undefined) return
-    this.#core.book.forget(pending.requester, sequence)
-    this.#core.outbox.answer(pending.requester, rejection(sequence, { reason: "no-leader", remedy: NO_LEADER }))
+    this.#core.book.forget(pending.requester, pending.sequence)
+    this.#core.outbox.answer(pending.requester, rejection(pending.sequence, { reason: "no-leader", remedy: NO_LEADER }))
   }
 
   #take(requester: string, sequence: number): PendingLinear | undefined {
@@ -185,4 +217,11 @@ export class LinearHost {
     this.#pending.delete(name)
     return pending
   }
+}
+
+function votersOf(
+  config: StoreConfig,
+  partition: number,
+): { readonly voters: readonly ActorId[]; readonly next: readonly ActorId[] | null; readonly epoch: number } {
+  return { voters: holdersIn(config, partition), next: nextIn(config, partition), epoch: config.changed[partition] ?? 0 }
 }

@@ -17,6 +17,7 @@ import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
 import { NOTHING_KNOWN } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
+import { sizeOf } from "./write-traces.ts"
 import { rejection } from "./rejections.ts"
 
 export type Get = Extract<Operation, { type: "get" }>
@@ -31,6 +32,8 @@ interface PendingRead {
   readonly needed: number
   readonly startedAt: number
   sentAt: number
+  /** Those that were asked, with the state whose hash went along. */
+  readonly asked: Map<ActorId, KeyState | undefined>
   readonly states: Map<ActorId, { readonly state: KeyState; readonly unsure: boolean }>
   answered: boolean
 }
@@ -38,6 +41,8 @@ interface PendingRead {
 export class ReadCoordinator {
   readonly #core: ReplicaCore
   readonly #pending = new Map<string, PendingRead>()
+
+  #turn = 0
 
   constructor(core: ReplicaCore) {
     this.#core = core
@@ -61,28 +66,26 @@ export class ReadCoordinator {
       needed: "field" in quorum ? core.holders(place).length : core.rules.readsNeeded(quorum),
       startedAt: core.now,
       sentAt: core.now,
+      asked: new Map(),
       states: new Map(),
       answered: false,
     }
     this.#pending.set(read.id, read)
-    this.#ask(read)
+    this.#begin(read)
     this.#progress(read)
   }
 
   /** What this replica answers to a `fetch`. */
-  onFetch(from: ActorId, { id, bucket, key }: Omit<PeerItemOf<"fetch">, "type">): void {
+  onFetch(from: ActorId, { id, bucket, key, hash }: Omit<PeerItemOf<"fetch">, "type">): void {
     const core = this.#core
     if (core.bucket(bucket) === undefined) return
     if (core.isUndurable({ bucket, key })) {
-      core.whenDurable({ bucket, key }, { kind: "fetch", to: from, id, bucket, key })
+      core.whenDurable({ bucket, key }, { kind: "fetch", to: from, id, bucket, key, ...(hash === undefined ? {} : { hash }) })
       return
     }
-    core.outbox.send(from, {
-      type: "fetched",
-      id,
-      state: core.table.stateOf({ bucket, key }),
-      unsure: core.unsure.has(partitionOf(bucket, key)),
-    })
+    const unsure = core.unsure.has(partitionOf(bucket, key))
+    if (hash !== undefined && hash === core.table.hashOf({ bucket, key })) core.outbox.send(from, { type: "fetched", id, unsure })
+    else core.outbox.send(from, { type: "fetched", id, state: core.table.stateOf({ bucket, key }), unsure })
   }
 
   /** What this replica knows of a key that one of its own reads asks for is on disk now. */
@@ -96,7 +99,9 @@ export class ReadCoordinator {
   onFetched(from: ActorId, { id, state, unsure }: PeerItemOf<"fetched">): void {
     const read = this.#pending.get(id)
     if (read === undefined) return
-    read.states.set(from, { state, unsure })
+    const told = state ?? read.asked.get(from)
+    if (told === undefined) return
+    read.states.set(from, { state: told, unsure })
     this.#progress(read)
   }
 
@@ -119,13 +124,47 @@ export class ReadCoordinator {
     return { reason: "session-not-met", remedy: "ask again: no replica that answered has all that the session saw" }
   }
 
-  /** Asks the holders that have not answered, or whose answer the session could not use. */
+  /**
+   * Asks as many as must answer, those first that answered lately: the others are compared by anti-entropy, which costs the reader nothing.
+   * Of a partition that is moved, and for a session that may need more than a quorum, all are asked.
+   */
+  #begin(read: PendingRead): void {
+    const core = this.#core
+    const keepers = core.keepers(read.place)
+    const isOwn = keepers.includes(core.id)
+    if (isOwn) this.#askOwn(read)
+    const others = keepers.filter((keeper) => keeper !== core.id)
+    const isMoved = keepers.length > core.holders(read.place).length
+    if (isMoved || read.session !== undefined || core.rules.asksAllForReads) return this.#askEach(read, others)
+    const lively = others.filter((keeper) => !core.silent.has(keeper))
+    const turn = this.#turn++
+    const inTurn = lively.map((_, index) => lively[(index + turn) % lively.length] as ActorId)
+    const inOrder = [...inTurn, ...others.filter((keeper) => core.silent.has(keeper))]
+    this.#askEach(read, inOrder.slice(0, Math.max(0, read.needed - (isOwn ? 1 : 0))))
+  }
+
+  /** Asks all holders that have not answered, or whose answer the session could not use. */
   #ask(read: PendingRead): void {
     const core = this.#core
     read.sentAt = core.now
-    for (const holder of core.holders(read.place)) {
-      if (holder === core.id) this.#askOwn(read)
-      else if (!read.states.has(holder) || !read.answered) core.outbox.send(holder, { type: "fetch", id: read.id, ...read.place })
+    for (const asked of read.asked.keys()) if (!read.states.has(asked)) core.silent.add(asked)
+    const keepers = core.keepers(read.place)
+    if (keepers.includes(core.id)) this.#askOwn(read)
+    this.#askEach(
+      read,
+      keepers.filter((keeper) => keeper !== core.id && (!read.states.has(keeper) || !read.answered)),
+    )
+  }
+
+  #askEach(read: PendingRead, keepers: readonly ActorId[]): void {
+    const core = this.#core
+    const own = read.states.get(core.id)?.state
+    const hash = own === undefined ? null : core.table.hashOf(read.place)
+    const item = { type: "fetch", id: read.id, ...read.place, ...(hash === null ? {} : { hash }) } as const
+    for (const keeper of keepers) {
+      // Only where the hash went along may an answer without a state mean the own one.
+      read.asked.set(keeper, hash === null ? undefined : own)
+      core.outbox.ask(keeper, item)
     }
   }
 
@@ -141,16 +180,23 @@ export class ReadCoordinator {
 
   #progress(read: PendingRead): void {
     const { rules, book, outbox } = this.#core
-    const answers = [...read.states.values()]
-    const counted = answers.filter(({ unsure }) => !unsure || rules.countsUnsure).length
+    const counts = (id: ActorId): boolean => {
+      const answer = read.states.get(id)
+      return answer !== undefined && (!answer.unsure || rules.countsUnsure)
+    }
     const joined = this.#joined(read)
-    if (!read.answered && counted >= read.needed && rules.meetsFloor(joined.context, read.floor)) {
+    if (!read.answered && this.#core.isQuorum(read.place, counts, read.needed) && rules.meetsFloor(joined.context, read.floor)) {
       read.answered = true
       const answer = this.#success(read, joined)
       book.set(read.requester, read.sequence, answer)
       outbox.answer(read.requester, answer)
     }
-    if (read.answered && answers.length === this.#core.holders(read.place).length) this.#finish(read)
+    if (read.answered && [...read.asked.keys()].every((asked) => read.states.has(asked))) this.#finish(read)
+  }
+
+  /** As the coordinator of writes. */
+  hurry(): void {
+    for (const read of this.#pending.values()) if (!read.answered) this.#ask(read)
   }
 
   #joined(read: PendingRead): KeyState {
@@ -188,7 +234,9 @@ export class ReadCoordinator {
     const answers = [...read.states].map(([holder, { state }]) => ({ holder, state, hash: rules.stateHash(state) }))
     const wanted = rules.stateHash(joined)
     const behind = answers.filter(({ hash }) => hash?.high !== wanted?.high || hash?.low !== wanted?.low)
+    core.reads.count++
     if (behind.length === 0) return
+    core.reads.apart++
     const reconciler = core.reconciler(read.place.bucket)
     const span = `repair/${read.id}`
     const winner = joined.versions.at(-1)
@@ -197,8 +245,11 @@ export class ReadCoordinator {
       "backplane.rule": reconciler.rule,
       "backplane.siblings": new Set(answers.flatMap(({ state }) => state.versions.map(({ dot }) => dot.join("#")))).size,
       "backplane.winner": winner === undefined ? "" : winner.dot.join("#"),
+      "backplane.bytes": sizeOf([joined]) * behind.length,
+      "backplane.replicas": behind.map(({ holder }) => holder).join(" "),
     }
-    outbox.effect(openSpan(span, "kv.reconcile read-repair", attributes, { root: true }))
+    const links = core.traces.linksOf([joined, ...answers.map(({ state }) => state)])
+    outbox.effect(openSpan(span, "kv.reconcile read-repair", attributes, { root: true, links }))
     const state = rules.repairState(
       joined,
       answers.map((answer) => answer.state),

@@ -1,6 +1,6 @@
 /** What is wrong with a request, said so that the asker can mend it: the field and the remedy. */
 import { BUCKET_NAME_LENGTH_MAX, KEY_LENGTH_MAX, SIBLINGS_MAX, VALUE_LENGTH_MAX, VECTOR_ENTRIES_MAX } from "@backplane/kv-contract/limits"
-import type { KvRejection, KvRequest, Operation, RejectionReason } from "@backplane/kv-contract/client-messages"
+import type { KeyOperation, KvRejection, RejectionReason } from "@backplane/kv-contract/client-messages"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { isTooFarAhead } from "@backplane/kv-versioning/hybrid-clock"
@@ -20,7 +20,7 @@ export function rejection(sequence: number, { reason, field, remedy, unknown = f
 }
 
 /** Null where the request can be worked on. */
-export function whatIsWrong(core: ReplicaCore, { operation }: KvRequest): Rejection | null {
+export function whatIsWrong(core: ReplicaCore, operation: KeyOperation): Rejection | null {
   const known = core.bucket(operation.bucket)
   if (known === undefined)
     return {
@@ -35,13 +35,13 @@ export function whatIsWrong(core: ReplicaCore, { operation }: KvRequest): Reject
   return wrongOperation(known.bucket.policy, operation) ?? wrongContext(core, operation) ?? wrongQuorum(core, operation)
 }
 
-function wrongOperation(policy: string, { type }: Operation): Rejection | null {
+function wrongOperation(policy: string, { type }: KeyOperation): Rejection | null {
   const allowed = policy === "linear" ? ["get", "cas"] : policy === "crdt" ? ["get", "update"] : ["get", "put", "delete"]
   if (allowed.includes(type)) return null
   return { reason: "wrong-operation", field: "type", remedy: `a ${policy} bucket takes ${allowed.join(", ")}` }
 }
 
-function wrongContext(core: ReplicaCore, operation: Operation): Rejection | null {
+function wrongContext(core: ReplicaCore, operation: KeyOperation): Rejection | null {
   const vectors: readonly Vector[] = [
     ...("context" in operation && operation.context !== undefined ? [operation.context] : []),
     ...("session" in operation ? (operation.session ?? []).map(([, , vector]) => vector) : []),
@@ -56,7 +56,7 @@ function wrongContext(core: ReplicaCore, operation: Operation): Rejection | null
   return null
 }
 
-function wrongQuorum(core: ReplicaCore, operation: Operation): Rejection | null {
+function wrongQuorum(core: ReplicaCore, operation: KeyOperation): Rejection | null {
   const bucket = core.bucket(operation.bucket)?.bucket ?? {}
   const r = "r" in operation ? operation.r : undefined
   const w = "w" in operation ? operation.w : undefined

@@ -20,6 +20,8 @@ export interface ReplicaTimings {
   /** A follower that hears nothing of its leader for so long, and up to twice that, asks for votes. */
   readonly election: number
   readonly heartbeat: number
+  /** How often a move of partitions is pushed on. */
+  readonly move: number
 }
 
 export interface ReplicaOptions {
@@ -34,7 +36,7 @@ export interface ReplicaOptions {
   readonly hintsPerReplicaMax?: number
 }
 
-/** At a cycle a microsecond: 50 ms, 1 s, 100 ms, 0.5 s, 1 s, 5 s, 300 ms, 100 ms. */
+/** At a cycle a microsecond: 50 ms, 1 s, 100 ms, 0.5 s, 1 s, 5 s, 300 ms, 100 ms, 20 ms. */
 export const TIMINGS_DEFAULT: ReplicaTimings = {
   retry: 50_000,
   deadline: 1_000_000,
@@ -44,4 +46,5 @@ export const TIMINGS_DEFAULT: ReplicaTimings = {
   certifyRound: 5_000_000,
   election: 300_000,
   heartbeat: 100_000,
+  move: 20_000,
 }

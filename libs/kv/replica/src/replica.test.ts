@@ -45,7 +45,11 @@ const put = (value: string, more: Partial<Extract<Operation, { type: "put" }>> =
   value,
   ...more,
 })
-const peer = (from: ActorId, ...items: PeerItem[]): Input<KvMessage> => ({ kind: "message", from, body: { kind: "KvPeer", items } })
+const peer = (from: ActorId, ...items: PeerItem[]): Input<KvMessage> => ({
+  kind: "message",
+  from,
+  body: { kind: "KvPeer", epoch: 1, items },
+})
 
 /** Effects in short: `persist key`, `receiver: types of items`, `receiver: answer`, `set key`. */
 function short(effects: readonly KvEffect[]): string[] {
@@ -105,7 +109,7 @@ describe("a write", () => {
 
   it("at a replica without a copy is forwarded, with the requester's address", () => {
     const effects = replica(OUTSIDER).step(ask(put("v")))
-    expect(effects).toMatchObject([{ kind: "send", body: { kind: "KvPeer", items: [{ type: "forward", requester: CLIENT }] } }])
+    expect(effects).toMatchObject([{ kind: "send", body: { kind: "KvPeer", epoch: 1, items: [{ type: "forward", requester: CLIENT }] } }])
   })
 
   it("that finds no quorum is refused as unknown at the deadline, and is handed to the shelf", () => {
@@ -130,12 +134,14 @@ describe("a read", () => {
     const a = replica(A)
     a.step(ask(put("v")))
     const asked = a.step(ask({ type: "get", bucket: "plain", key: "k" }, 2))
-    expect(short(asked)).toEqual([`${B}: fetch`, `${C}: fetch`])
+    // One other is enough for R = 2.
+    expect(short(asked)).toEqual([`${B}: fetch`])
     const id = itemId(asked)
     const empty = { type: "fetched" as const, id, state: { context: {}, versions: [] }, unsure: false }
     expect(short(a.step(peer(B, empty)))).toEqual([])
-    expect(short(a.step({ kind: "persisted", key: "k/plain/k" }))).toContain(`${CLIENT}: ok v`)
-    expect(short(a.step(peer(C, empty)))).toEqual([`${B}: replicate`, `${C}: replicate`])
+    const ready = short(a.step({ kind: "persisted", key: "k/plain/k" }))
+    expect(ready).toContain(`${CLIENT}: ok v`)
+    expect(ready).toContain(`${B}: replicate`)
   })
 
   it("does not count a replica that lost data", () => {

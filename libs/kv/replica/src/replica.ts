@@ -8,29 +8,35 @@
 import { unreachable } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
 import { actorId, isActorId, type ActorId } from "@backplane/foundation-actor/actor-id"
-import { persist, timer } from "@backplane/foundation-actor/effects"
+import { closeSpan, event, persist, timer } from "@backplane/foundation-actor/effects"
 import type { Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import type { KvRequest } from "@backplane/kv-contract/client-messages"
+import type { KeyOperation, KvRequest } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { PeerItem } from "@backplane/kv-contract/peer-items"
+import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { hashOf } from "@backplane/kv-replication/hash"
-import { holdersOf } from "@backplane/kv-replication/partition-map"
+import { holdersIn } from "@backplane/kv-replication/placement"
+import type { Attributes } from "@backplane/foundation-actor/trace-context"
 import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
 import { AntiEntropy } from "./anti-entropy.ts"
+import { ConfigKeeper } from "./config-keeper.ts"
 import { Certifier } from "./certifier.ts"
 import { ReplicaCore } from "./core.ts"
 import type { Waiter } from "./durable-writes.ts"
 import { HintKeeper } from "./hint-keeper.ts"
 import type { Applied } from "./key-table.ts"
 import { LinearHost } from "./linear-host.ts"
-import type { KvEffect } from "./outbox.ts"
+import { WINDOW_CYCLES, type KvEffect } from "./outbox.ts"
+import { Mover } from "./mover.ts"
 import { ReadCoordinator } from "./read-coordinator.ts"
 import { rejection, whatIsWrong } from "./rejections.ts"
 import type { ReplicaOptions } from "./replica-options.ts"
+import { Scanner } from "./scanner.ts"
 import { StateKeeper } from "./state-keeper.ts"
+import { Watchers } from "./watchers.ts"
 import { WriteCoordinator } from "./write-coordinator.ts"
 
 export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
@@ -42,6 +48,10 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   readonly #sync: AntiEntropy
   readonly #certifier: Certifier
   readonly #linear: LinearHost
+  readonly #configs: ConfigKeeper
+  readonly #mover: Mover
+  readonly #watchers: Watchers
+  readonly #scanner: Scanner
   /** Rounds that have a timer running. */
   readonly #armed = new Set<string>()
 
@@ -53,21 +63,30 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#hints = new HintKeeper(this.#core)
     this.#sync = new AntiEntropy(this.#core)
     this.#certifier = new Certifier(this.#core)
-    this.#linear = new LinearHost(this.#core)
+    this.#linear = new LinearHost(this.#core, (text) => this.#configs.onText(text))
+    this.#configs = new ConfigKeeper(this.#core, () => this.#onConfig())
+    this.#mover = new Mover(this.#core, this.#configs, this.#linear)
+    this.#watchers = new Watchers(this.#core)
+    this.#scanner = new Scanner(this.#core, this.#linear)
   }
 
   /** For checkers and metrics: what this replica knows, as it is. */
-  get view(): Pick<ReplicaCore, "table" | "shelf" | "unsure" | "id"> & { readonly linear: LinearHost } {
-    const { table, shelf, unsure, id } = this.#core
-    return { table, shelf, unsure, id, linear: this.#linear }
+  get view(): Pick<ReplicaCore, "table" | "shelf" | "unsure" | "id" | "config"> & {
+    readonly linear: LinearHost
+    readonly keysCopied: number
+  } {
+    const { table, shelf, unsure, id, config } = this.#core
+    return { table, shelf, unsure, id, config, linear: this.#linear, keysCopied: this.#mover.keysCopied }
   }
 
   start(now: VirtualTime, restored: Restored): readonly KvEffect[] {
     const core = this.#core
     const lives = Number(restored.get("lives") ?? 0) + 1
     const damaged = restored.has(DAMAGE_KEY)
+    const config = restored.get("config")
+    if (config !== undefined) core.adopt(config as unknown as StoreConfig)
     for (let partition = 0; damaged && partition < PARTITIONS; partition++) {
-      if (!this.#holds(partition)) continue
+      if (!core.keeps(partition)) continue
       core.unsure.set(partition, new Set())
       this.#linear.damaged(partition)
     }
@@ -75,6 +94,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     core.begin(now, lives)
     core.outbox.effect(persist("lives", lives))
     this.#linear.wakeRestored()
+    this.#mover.reconfigured()
     this.#arm("sync", core.timings.syncRound)
     this.#arm("certify", core.timings.certifyRound)
     return this.#end()
@@ -82,6 +102,18 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
 
   step(now: VirtualTime, input: Input<KvMessage>): readonly KvEffect[] {
     this.#core.now = now
+    this.#take(input)
+    return this.#end()
+  }
+
+  /** What arrived together is answered together: this is where many requests become one message. */
+  stepAll(now: VirtualTime, inputs: readonly Input<KvMessage>[]): readonly KvEffect[] {
+    this.#core.now = now
+    for (const input of inputs) this.#take(input)
+    return this.#end()
+  }
+
+  #take(input: Input<KvMessage>): void {
     switch (input.kind) {
       case "message":
         this.#onMessage(input.from, input.body)
@@ -95,7 +127,6 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       default:
         unreachable(input)
     }
-    return this.#end()
   }
 
   #onMessage(from: ActorId, body: KvMessage): void {
@@ -104,10 +135,17 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         for (const request of body.requests) this.#onRequest(from, request, "direct")
         break
       case "KvPeer":
-        for (const item of body.items) this.#onItem(from, item)
+        this.#core.silent.delete(from)
+        for (const item of body.items) if (this.#configs.admits(from, item, body.epoch)) this.#onItem(from, item)
         break
+      case "KvWatch":
+        this.#watchers.onWatch(from, body)
+        break
+      case "KvChanged":
+        break // Replicas watch nobody.
       case "KvTell":
-        break // A replica asks nobody for keys: an answer that strays here is of no use.
+        this.#configs.onAnswers(body.answers)
+        break
       default:
         unreachable(body)
     }
@@ -116,13 +154,14 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   #onRequest(requester: ActorId, request: KvRequest, way: "direct" | "forwarded"): void {
     const core = this.#core
     const { operation, sequence } = request
+    if (operation.type === "scan") return this.#scanner.answer(requester, request, operation)
     const stored = core.book.find(requester, sequence)
     if (stored === "open") return
     if (stored !== undefined) {
       core.outbox.answer(requester, stored)
       return
     }
-    const wrong = whatIsWrong(core, request)
+    const wrong = whatIsWrong(core, operation)
     if (wrong !== null) {
       core.outbox.answer(requester, rejection(sequence, wrong))
       return
@@ -132,7 +171,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const isRead = operation.type === "get" && !isLinear
     const standsIn = "sloppy" in operation && operation.sloppy === true && request.attempt >= holders.length && operation.type !== "update"
     if (!isRead && !core.isHolder(operation) && !(standsIn && way === "direct")) {
-      this.#forward(requester, request, way)
+      this.#forward(requester, { ...request, operation }, way)
       return
     }
     core.book.set(requester, sequence, "open")
@@ -142,7 +181,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   }
 
   /** To a holder: a register's request to another one each attempt, a write always to the same, which knows whether it has done it. */
-  #forward(requester: ActorId, request: KvRequest, way: "direct" | "forwarded"): void {
+  #forward(requester: ActorId, request: KvRequest & { readonly operation: KeyOperation }, way: "direct" | "forwarded"): void {
     const core = this.#core
     const holders = core.holders(request.operation)
     if (way === "forwarded") {
@@ -164,6 +203,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         this.#keeper.onReplicate(from, item)
         break
       case "replicated":
+        this.#core.outbox.heard(from)
         this.#writes.onReplicated(from, item)
         this.#hints.onReplicated(from, item)
         break
@@ -171,6 +211,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         this.#reads.onFetch(from, item)
         break
       case "fetched":
+        this.#core.outbox.heard(from)
         this.#reads.onFetched(from, item)
         break
       case "sync-roots":
@@ -187,6 +228,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         break
       case "sync-states":
         this.#sync.onStates(from, item)
+        this.#mover.onStates(from, item)
         break
       case "certificate-ask":
         this.#certifier.onAsk(from, item)
@@ -196,6 +238,21 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         break
       case "certified":
         this.#certifier.onCertified(item)
+        break
+      case "config-ask":
+        this.#configs.onAsk(from)
+        // Who asks refused what it was told before it knew: tell it again behind the configuration.
+        this.#writes.hurry()
+        this.#reads.hurry()
+        break
+      case "config-tell":
+        this.#configs.adopt(item.config)
+        break
+      case "move-ask":
+        this.#mover.onAsk(from, item)
+        break
+      case "move-page":
+        this.#mover.onPage(from, item)
         break
       case "consensus":
         this.#linear.onItem(from, item)
@@ -210,6 +267,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "write":
         return this.#writes.onDurable(waiter.id)
       case "acknowledge":
+        this.#core.outbox.atEnd(closeSpan(`copy/${waiter.id}`))
         return this.#core.outbox.send(waiter.to, {
           type: "replicated",
           id: waiter.id,
@@ -222,6 +280,8 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         return this.#reads.onFetch(waiter.to, waiter)
       case "consensus":
         return this.#linear.onDurable(waiter.partition, waiter.ticket)
+      case "moved":
+        return this.#mover.onDurable(waiter.partition, waiter.source)
       default:
         return unreachable(waiter)
     }
@@ -241,12 +301,20 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "consensus":
         this.#linear.tick()
         break
+      case "window":
+        this.#core.outbox.release()
+        break
+      case "move":
+        this.#mover.tick((partition) => this.#writes.isBusyWith(partition))
+        this.#configs.tick()
+        break
       case "sync":
         this.#sync.round()
         this.#arm("sync", timings.syncRound)
         break
       case "certify":
         this.#certifier.round()
+        this.#core.outbox.effect(event("kv.state", this.#health()))
         this.#arm("certify", timings.certifyRound)
         break
     }
@@ -258,19 +326,57 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#linear.flush()
     for (let waiter = ready.shift(); waiter !== undefined; waiter = ready.shift()) this.#onDurable(waiter)
     if (!this.#writes.isIdle || !this.#reads.isIdle) this.#arm("retry", timings.retry)
+    if (outbox.isHolding) this.#arm("window", WINDOW_CYCLES)
     if (shelf.count > 0) this.#arm("hint", timings.hintRound)
     if (!this.#linear.isIdle) this.#arm("consensus", Math.floor(timings.heartbeat / 2))
+    if (!this.#mover.isIdle || !this.#configs.isIdle) this.#arm("move", timings.move)
     return outbox.flush()
+  }
+
+  /** A later configuration is in force: what it changes for each part. */
+  #onConfig(): void {
+    this.#linear.reconfigured()
+    this.#mover.reconfigured()
+    this.#writes.hurry()
+    this.#reads.hurry()
+  }
+
+  /** What people watch: told with each round of certificates, and to whoever inspects. */
+  #health(): Attributes {
+    const core = this.#core
+    const own = Array.from({ length: PARTITIONS }, (_, partition) => partition).filter(
+      (each) => holdersIn(core.config, each)[0] === core.id,
+    )
+    const times = own.map((partition) => core.table.certifiedAt(partition))
+    const oldest = times.reduce((least, at) => (at === null || least === null ? null : Math.min(least, at)), core.now as number | null)
+    return {
+      shard: core.id,
+      keys: core.table.size,
+      hints: core.shelf.count,
+      unsure: core.unsure.size,
+      moving: Object.keys(core.config.next).length,
+      apart: core.reads.apart,
+      reads: core.reads.count,
+      epoch: core.config.epoch,
+      ...(oldest === null ? {} : { certified: (core.now - oldest) / 1_000_000 }),
+    }
+  }
+
+  inspect(): Json {
+    const { table, config } = this.#core
+    const roots = Array.from({ length: PARTITIONS }, (_, partition) => (this.#core.keeps(partition) ? table.tree(partition).root() : null))
+    return {
+      ...this.#health(),
+      members: config.members.map(({ id, zone }) => ({ id, zone })),
+      roots,
+      keysCopied: this.#mover.keysCopied,
+    } as Json
   }
 
   #arm(key: string, cycles: number): void {
     if (this.#armed.has(key)) return
     this.#armed.add(key)
     this.#core.outbox.effect(timer(key, after(this.#core.now, cycles)))
-  }
-
-  #holds(partition: number): boolean {
-    return holdersOf(this.#core.options.map, partition).includes(this.#core.id)
   }
 
   /** One value of the disk, which our own store vouches for: hence the casts. */

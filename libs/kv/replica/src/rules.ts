@@ -2,7 +2,7 @@
  * The single decisions on which the promises of a replica rest, each a function with a name. A live replica uses `SOUND_RULES`; the
  * simulator plants a bug by exchanging one, which is how the checkers are known to see it.
  */
-import { canonicalJson } from "@backplane/foundation-base/json"
+import { canonicalJson, compareText } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import type { ConsensusRules } from "@backplane/kv-replication/consensus/consensus-rules"
@@ -12,7 +12,7 @@ import type { Quorum } from "@backplane/kv-replication/quorum"
 import { nextTick } from "@backplane/kv-versioning/hybrid-clock"
 import { isHollow, isTombstone, joinStates } from "@backplane/kv-versioning/key-state"
 import type { Reconciler } from "@backplane/kv-versioning/reconcile/reconciler"
-import { descends, NO_EVENTS } from "@backplane/kv-versioning/vector"
+import { descends } from "@backplane/kv-versioning/vector"
 
 export interface ReplicaRules {
   /** Whether a write that is not on disk yet may be acknowledged. */
@@ -29,6 +29,10 @@ export interface ReplicaRules {
   readonly remembersApplied: boolean
   /** Whether members that hold nothing of a partition are asked for hints before it is certified. */
   readonly asksEveryMember: boolean
+  /** Whether a read asks every holder at once: dearer, and what diverged is found sooner. */
+  readonly asksAllForReads: boolean
+  /** Whether what is said under an older placement of a partition is refused. */
+  readonly fencesEpochs: boolean
   /** Whether tombstones go without a certificate. */
   readonly collectsUncertified: boolean
   /** Whether a hint goes as soon as it is sent. */
@@ -58,6 +62,8 @@ export const SOUND_RULES: ReplicaRules = {
   acknowledgesRefusedHint: false,
   remembersApplied: true,
   asksEveryMember: true,
+  fencesEpochs: true,
+  asksAllForReads: false,
   collectsUncertified: false,
   forgetsHintsEarly: false,
   writesNeeded: ({ w }) => w,
@@ -73,14 +79,16 @@ export const SOUND_RULES: ReplicaRules = {
   consensus: SOUND_CONSENSUS,
 }
 
-/** Over all of a state; a hollow one counts as absent, for a replica that collected it has nothing either. */
+/**
+ * Over all of a state but the values, which their dots stand for: a version never changes. A hollow one counts as absent, for a replica that
+ * collected it has nothing either.
+ */
 function stateHash(state: KeyState): Hash64 | null {
   if (isHollow(state)) return null
-  return hashOf(
-    canonicalJson({
-      context: state.context,
-      versions: state.versions.map(({ dot, value }) => [dot, value]),
-      crdt: state.crdt ?? NO_EVENTS,
-    }),
-  )
+  const writers = Object.keys(state.context)
+  if (writers.length > 1) writers.sort(compareText)
+  let text = ""
+  for (const writer of writers) text += `${writer} ${state.context[writer]} `
+  for (const { dot, value } of state.versions) text += value === null ? `-${dot[0]} ${dot[1]}` : `+${dot[0]} ${dot[1]}`
+  return hashOf(state.crdt === undefined ? text : text + canonicalJson(state.crdt))
 }

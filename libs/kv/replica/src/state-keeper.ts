@@ -8,6 +8,7 @@ import { closeSpan, noteSpan, openSpan } from "@backplane/foundation-actor/effec
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { KeyState } from "@backplane/kv-contract/versions"
 import { hexOf, placeName, ZERO_HASH } from "@backplane/kv-replication/hash"
+import { sizeOf } from "./write-traces.ts"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
 
@@ -19,16 +20,20 @@ export class StateKeeper {
   }
 
   /** Joins the state in, or keeps it for another; acknowledged when it is on disk (D1). */
-  onReplicate(from: ActorId, { id, bucket, key, state, reason, holdFor }: PeerItemOf<"replicate">): void {
+  onReplicate(from: ActorId, { id, bucket, key, state, reason, holdFor, applied, trace }: PeerItemOf<"replicate">): void {
     const core = this.#core
     if (core.bucket(bucket) === undefined) return
     if (reason !== "write") core.outbox.effect(noteSpan(`kv.reconcile ${reason}`, { "backplane.key": `${bucket}/${key}` }))
+    if (trace !== undefined) {
+      core.traces.remember(state, trace)
+      core.outbox.effect(openSpan(`copy/${id}`, "kv.copy", { "backplane.key": placeName(bucket, key) }))
+    }
     if (holdFor === undefined) {
       const place = { bucket, key }
-      if (!core.isHolder(place)) return
+      if (!core.isKeeper(place)) return
       const before = core.table.stateOf(place)
       const wasShown = !core.isUndurable(place)
-      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false })
+      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false }, applied)
       if (reason === "write" && wasShown) this.#writeRepair(place, { before, written: state })
       return
     }
@@ -49,10 +54,13 @@ export class StateKeeper {
       "backplane.rule": core.reconciler(place.bucket).rule,
       "backplane.siblings": joined.versions.length,
       "backplane.winner": winner === undefined ? "" : winner.dot.join("#"),
+      "backplane.bytes": sizeOf([joined]),
+      "backplane.replicas": core.keepers(place).join(" "),
     }
-    core.outbox.effect(openSpan(span, "kv.reconcile write-repair", attributes, { root: true }))
+    const links = core.traces.linksOf([before, written, joined])
+    core.outbox.effect(openSpan(span, "kv.reconcile write-repair", attributes, { root: true, links }))
     const item = { type: "replicate", id: core.freshId(), ...place, state: joined, reason: "write-repair" } as const
-    for (const holder of core.holders(place)) if (holder !== core.id) core.outbox.send(holder, item, span)
+    for (const holder of core.keepers(place)) if (holder !== core.id) core.outbox.send(holder, item, span)
     core.outbox.atEnd(closeSpan(span))
   }
 }

@@ -7,18 +7,21 @@
  * W3 A version leaves its coordinator when it is on its disk: a request that is repeated after a crash is found there, not done twice.
  * W4 What a holder did not acknowledge in time lies on a shelf, here or at a stand-in, or is left to anti-entropy if the shelf is full.
  */
-import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { compareActors, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { KvRequest, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { KeyState, SessionToken } from "@backplane/kv-contract/versions"
-import { partitionOf } from "@backplane/kv-replication/hash"
+import { partitionOf, placeName } from "@backplane/kv-replication/hash"
 import { preferenceList } from "@backplane/kv-replication/partition-map"
+import { mapOf } from "@backplane/kv-replication/placement"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
 import { NOTHING_KNOWN, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import type { Applied, Place } from "./key-table.ts"
 import { rejection, tooBig, type Rejection } from "./rejections.ts"
+import { sizeOf, traceOf } from "./write-traces.ts"
 
 export type WriteOperation = Extract<Operation, { type: "put" | "delete" | "update" }>
 
@@ -28,6 +31,9 @@ interface PendingWrite {
   readonly sequence: number
   readonly place: Place
   readonly state: KeyState
+  readonly applied: Applied
+  /** Trace that it is followed in. */
+  readonly trace: string | undefined
   readonly session: SessionToken | undefined
   readonly needed: number
   readonly sloppy: boolean
@@ -60,9 +66,9 @@ export class WriteCoordinator {
   begin(requester: ActorId, request: KvRequest, operation: WriteOperation): void {
     const core = this.#core
     const place: Place = { bucket: operation.bucket, key: operation.key }
-    const applied: Applied = [requester, request.sequence]
+    const applied = appliedAs(requester, request)
     const record = core.table.record(place)
-    const known = record?.applied.some(([who, sequence]) => who === requester && sequence === request.sequence) === true
+    const known = record?.applied.some(([who, sequence]) => who === applied[0] && sequence === applied[1]) === true
     const state = known && record !== undefined ? record.state : this.#minted(place, operation)
     if ("reason" in state) {
       core.outbox.answer(requester, rejection(request.sequence, state))
@@ -100,7 +106,7 @@ export class WriteCoordinator {
       const age = now - write.startedAt
       if (age >= timings.handoff && !write.handedOff && write.isDurable) this.#handOff(write)
       if (age >= timings.deadline) this.#giveUp(write)
-      else if (write.answered && write.handedOff) this.#pending.delete(write.id)
+      else if (write.answered && write.handedOff) this.#end(write, "handed off")
       else if (write.isDurable && now - write.sentAt >= timings.retry) this.#replicate(write)
     }
   }
@@ -141,6 +147,8 @@ export class WriteCoordinator {
       sequence: request.sequence,
       place,
       state,
+      applied: appliedAs(requester, request),
+      trace: request.trace,
       session: operation.session,
       needed,
       sloppy: operation.sloppy ?? ("sloppy" in bucket ? bucket.sloppy === true : false),
@@ -154,6 +162,11 @@ export class WriteCoordinator {
       answered: false,
     }
     this.#pending.set(write.id, write)
+    if (request.trace !== undefined) {
+      core.traces.remember(state, request.trace)
+      const attributes = { "backplane.key": placeName(place.bucket, place.key), "backplane.bytes": sizeOf([state]) }
+      core.outbox.effect(openSpan(spanOf(write), "kv.write", attributes, { parent: traceOf(request.trace) }))
+    }
     return write
   }
 
@@ -177,9 +190,20 @@ export class WriteCoordinator {
   #replicate(write: PendingWrite): void {
     const core = this.#core
     write.sentAt = core.now
-    const item = { type: "replicate", id: write.id, ...write.place, state: write.state, reason: "write" } as const
-    for (const holder of core.holders(write.place))
-      if (holder !== core.id && !write.acknowledged.has(holder)) core.outbox.send(holder, item)
+    const item = {
+      type: "replicate",
+      id: write.id,
+      ...write.place,
+      state: write.state,
+      reason: "write",
+      applied: [...write.applied],
+    } satisfies PeerItemOf<"replicate">
+    for (const keeper of core.keepers(write.place)) {
+      if (keeper === core.id || write.acknowledged.has(keeper)) continue
+      // What is followed travels by itself, so that its steps are found in its trace alone.
+      if (write.trace === undefined) core.outbox.ask(keeper, item)
+      else core.outbox.send(keeper, { ...item, trace: write.trace }, spanOf(write))
+    }
     for (const [standIn, target] of write.asked)
       if (!write.held.has(target) && !write.acknowledged.has(target))
         core.outbox.send(standIn, { ...item, reason: "hint", holdFor: target })
@@ -189,8 +213,8 @@ export class WriteCoordinator {
   #handOff(write: PendingWrite): void {
     const core = this.#core
     write.handedOff = true
-    const silent = core.holders(write.place).filter((holder) => holder !== core.id && !write.acknowledged.has(holder))
-    const standIns = preferenceList(core.options.map, partitionOf(write.place.bucket, write.place.key))
+    const silent = core.keepers(write.place).filter((keeper) => keeper !== core.id && !write.acknowledged.has(keeper))
+    const standIns = preferenceList(mapOf(core.config), partitionOf(write.place.bucket, write.place.key))
       .slice(core.holders(write.place).length)
       .filter((member) => member !== core.id)
     for (const [index, target] of silent.entries()) {
@@ -203,14 +227,33 @@ export class WriteCoordinator {
 
   #progress(write: PendingWrite): void {
     const core = this.#core
-    const stoodIn = write.sloppy ? [...write.held.keys()].filter((target) => !write.acknowledged.has(target)).length : 0
-    if (!write.answered && write.acknowledged.size + stoodIn >= write.needed) {
+    const counts = (id: ActorId): boolean => write.acknowledged.has(id) || (write.sloppy && write.held.has(id))
+    if (!write.answered && this.#isMet(write, counts)) {
       write.answered = true
       const answer = this.#success(write)
       core.book.set(write.requester, write.sequence, answer)
       core.outbox.answer(write.requester, answer)
     }
-    if (write.answered && (write.handedOff || write.acknowledged.size === core.holders(write.place).length)) this.#pending.delete(write.id)
+    if (write.answered && (write.handedOff || core.keepers(write.place).every((keeper) => write.acknowledged.has(keeper))))
+      this.#end(write, write.handedOff ? "handed off" : null)
+  }
+
+  /** A stand-in that coordinates counts for itself as one of those it stands in for. */
+  #isMet(write: PendingWrite, counts: (id: ActorId) => boolean): boolean {
+    const core = this.#core
+    const own = write.sloppy && write.held.has(core.id) && !core.isHolder(write.place) ? 1 : 0
+    return core.isQuorum(write.place, counts, write.needed - own)
+  }
+
+  /** Somebody has just learned of a later configuration: what it refused is sent again at once. */
+  hurry(): void {
+    for (const write of this.#pending.values()) if (write.isDurable) this.#replicate(write)
+  }
+
+  /** Whether a write to the partition is not finished. */
+  isBusyWith(partition: number): boolean {
+    for (const { place } of this.#pending.values()) if (partitionOf(place.bucket, place.key) === partition) return true
+    return false
   }
 
   #success({ sequence, state, place, session }: PendingWrite): KvSuccess {
@@ -222,8 +265,15 @@ export class WriteCoordinator {
     return answer
   }
 
-  #giveUp(write: PendingWrite): void {
+  #end(write: PendingWrite, why: string | null): void {
     this.#pending.delete(write.id)
+    if (write.trace === undefined) return
+    const attributes = { "backplane.replicas": [...write.acknowledged].sort(compareActors).join(" ") }
+    this.#core.outbox.atEnd(why === null ? closeSpan(spanOf(write), attributes) : closeSpan(spanOf(write), attributes, why))
+  }
+
+  #giveUp(write: PendingWrite): void {
+    this.#end(write, "not acknowledged by enough replicas in time")
     if (write.answered) return
     const { book, outbox } = this.#core
     book.forget(write.requester, write.sequence)
@@ -231,4 +281,13 @@ export class WriteCoordinator {
     const remedy = `ask again, with the same sequence: ${have} of ${write.needed} replicas acknowledged in time`
     outbox.answer(write.requester, rejection(write.sequence, { reason: "quorum-not-met", remedy, unknown: true }))
   }
+}
+
+function spanOf({ id }: PendingWrite): string {
+  return `write/${id}`
+}
+
+/** The name under which a request is remembered with its key: the caller's own where it gave one, so that any gateway may repeat it. */
+function appliedAs(requester: ActorId, { sequence, idempotency }: KvRequest): Applied {
+  return idempotency === undefined ? [requester, sequence] : [`~${idempotency}`, 1]
 }

@@ -3,7 +3,7 @@
  * told to sync, so that a lucky run does not hide an early answer.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Operation } from "@backplane/kv-contract/client-messages"
+import type { KeyOperation } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import type { Vector } from "@backplane/kv-contract/versions"
 import { partitionOf, placeName } from "@backplane/kv-replication/hash"
@@ -13,12 +13,13 @@ import type { KvRun } from "./kv-world.ts"
 import { BUCKETS } from "./workload.ts"
 
 export function watchAcknowledgements({ world, replicas, disks, faults }: KvRun): void {
-  const asked = new Map<string, Operation>()
+  const asked = new Map<string, KeyOperation>()
   let wrong: string | null = null
   const damaged = new Set<ActorId>(faults.classes.has("flip") || faults.classes.has("misdirect") ? [faults.victim] : [])
   world.onMessage(({ from, to, body }) => {
     const message = body as KvMessage
-    if (message.kind === "KvAsk") for (const { sequence, operation } of message.requests) asked.set(`${from}#${sequence}`, operation)
+    if (message.kind === "KvAsk")
+      for (const { sequence, operation } of message.requests) if (operation.type !== "scan") asked.set(`${from}#${sequence}`, operation)
     if (message.kind !== "KvTell") return
     for (const answer of message.answers) {
       const operation = asked.get(`${to}#${answer.sequence}`)
@@ -35,7 +36,7 @@ export function watchAcknowledgements({ world, replicas, disks, faults }: KvRun)
   })
 }
 
-function isOnDisk(disk: SimulatedDisk | undefined, { bucket, key }: Operation, context: Vector): boolean {
+function isOnDisk(disk: SimulatedDisk | undefined, { bucket, key }: KeyOperation, context: Vector): boolean {
   if (disk === undefined) return false
   const place = placeName(bucket, key)
   const covers = (value: unknown, field: "context" | "cut"): boolean => {

@@ -9,10 +9,10 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { send, timer } from "@backplane/foundation-actor/effects"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import type { KvAnswer, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
+import type { KvAnswer, KvSuccess, KeyOperation } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import type { SessionToken, Vector } from "@backplane/kv-contract/versions"
-import type { HistoryEntry } from "./history.ts"
+import type { HistoryEntry } from "@backplane/kv-history/history"
 import { drawWish, type Wish } from "./workload.ts"
 
 export interface ClientOptions {
@@ -37,7 +37,7 @@ interface Known {
 
 interface Outstanding {
   readonly sequence: number
-  readonly operation: Operation
+  readonly operation: KeyOperation
   readonly value: string | null
   readonly saw: readonly string[]
   readonly start: number
@@ -103,7 +103,7 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
     return this.#send(now, this.#outstanding)
   }
 
-  #operation({ op, bucket, key }: Wish, value: string | null, known: Known | undefined): Operation {
+  #operation({ op, bucket, key }: Wish, value: string | null, known: Known | undefined): KeyOperation {
     const place = { bucket, key }
     const session = this.#options.tokens === "with" ? { session: this.#token } : {}
     const context = known === undefined ? {} : { context: known.context }

@@ -6,10 +6,16 @@ import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import type { KeyState } from "@backplane/kv-contract/versions"
 import { DiskedReplica } from "./disked-replica.ts"
-import type { HistoryEntry } from "./history.ts"
-import { counterViolation, lastWriterViolation, sessionViolation, setViolation, siblingViolation } from "./history-checkers.ts"
+import type { HistoryEntry } from "@backplane/kv-history/history"
+import {
+  counterViolation,
+  lastWriterViolation,
+  sessionViolation,
+  setViolation,
+  siblingViolation,
+} from "@backplane/kv-history/history-checkers"
 import type { KvRun } from "./kv-world.ts"
-import { linearizabilityViolation } from "./linearizability.ts"
+import { linearizabilityViolation } from "@backplane/kv-history/linearizability"
 import { SESSION_BUCKETS } from "./workload.ts"
 
 /** The first thing that is wrong, or null. */

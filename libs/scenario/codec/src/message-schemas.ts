@@ -1,6 +1,7 @@
 /** Every message that crosses the bus, by kind: the one list from which validation and the catalogue are made. */
 import { computeMessages } from "@backplane/compute-contract/task-messages"
 import { coherenceMessages } from "@backplane/memory-contract/coherence-messages"
+import { kvMessages } from "@backplane/kv-contract/kv-messages"
 import { memoryMessages } from "@backplane/memory-contract/memory-messages"
 import { scheduleMessages } from "@backplane/schedule-contract/schedule-messages"
 import { trapMessages } from "@backplane/trap-contract/operator-messages"
@@ -11,7 +12,7 @@ import type { TSchema } from "typebox"
 export interface MessageEntry {
   readonly kind: string
   /** The subsystem whose contract defines it. */
-  readonly subsystem: "compute" | "schedule" | "memory" | "trap"
+  readonly subsystem: "compute" | "schedule" | "memory" | "trap" | "kv"
   readonly schema: TSchema
 }
 
@@ -25,4 +26,5 @@ export const MESSAGES: readonly MessageEntry[] = [
   ...entries("memory", memoryMessages),
   ...entries("memory", coherenceMessages),
   ...entries("trap", { ...trapMessages, ...vmMessages, ...vmOperatorMessages }),
+  ...entries("kv", kvMessages),
 ]

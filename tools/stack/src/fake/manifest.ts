@@ -16,6 +16,7 @@ function fake(name: string, count: number, dependsOn: readonly string[]): Servic
     dependsOn,
     command: ["node", PROGRAM, name, moods[name] ?? "sound"],
     readiness: READINESS[moods[name] ?? ""] ?? { kind: "bus" },
+    grows: false,
     stopsLast: moods[name] === "last",
     startModule: moods[name] === undefined ? APP : null,
   }

@@ -33,6 +33,9 @@ export const SPANS: Readonly<Record<string, SpanEntry>> = {
     meaning: "replicas of a key that diverged are made one: read-repair, write-repair, anti-entropy, hint",
     flows: ["reconciliation"],
   },
+  "kv.request": { meaning: "a request to the store from its arrival at a gateway to its answer", flows: ["request"] },
+  "kv.write": { meaning: "a write from its coordinator's first step until the last replica has it on disk", flows: ["write"] },
+  "kv.copy": { meaning: "a replica takes over what another sent, until it is on disk" },
   "cluster.elect": { meaning: "an election, a span per voter below it", flows: ["election"] },
   "cluster.fence": { meaning: "a member is shut out before its work is taken over", flows: ["fencing"] },
 }
@@ -72,5 +75,7 @@ export const ATTRIBUTES: Readonly<Record<string, AttributeEntry>> = {
   "backplane.key": { unit: "", meaning: "key that was reconciled" },
   "backplane.siblings": { unit: "{version}", meaning: "versions that were concurrent" },
   "backplane.rule": { unit: "", meaning: "rule by which the winner was chosen" },
+  "backplane.bytes": { unit: "By", meaning: "size of the values that were sent" },
+  "backplane.replicas": { unit: "", meaning: "replicas that took part, apart by spaces" },
   "backplane.winner": { unit: "", meaning: "version that won" },
 }

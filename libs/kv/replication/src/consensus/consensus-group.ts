@@ -14,21 +14,22 @@
  */
 import { assert } from "@backplane/foundation-base/assert"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Command, ConsensusMessage, Entry } from "@backplane/kv-contract/consensus-items"
+import type { Command, ConsensusMessage, Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
 import { hashOf } from "../hash.ts"
-import { ConsensusLog, type LogWrite } from "./consensus-log.ts"
+import { ConsensusLog, firstEntry, type LogWrite } from "./consensus-log.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
 import { DiskGate } from "./disk-gate.ts"
 import { FollowersProgress, type Progress } from "./followers-progress.ts"
-import type { AnyVote, Append, AppendAnswer, GroupAction, GroupOptions, Read } from "./group-types.ts"
+import type { AnyVote, Append, AppendAnswer, GroupAction, GroupOptions, Read, Voters } from "./group-types.ts"
 import { PendingReads } from "./pending-reads.ts"
 import { RegisterMachine } from "./register-machine.ts"
+import { VoterSets } from "./voter-sets.ts"
 
 /** Stands on disk from the loss of data until the replica may vote again (C5). */
 export const DAMAGED = "damaged"
 const ENTRIES_PER_MESSAGE = 256
-/** A log longer than this is replaced by a snapshot of what it made. */
-const LOG_LENGTH_MAX = 128
+/** A log longer than this, and than what it made, is replaced by a snapshot of that: so a snapshot costs each entry a fixed share. */
+const LOG_LENGTH_MIN = 128
 
 export class ConsensusGroup {
   readonly #options: GroupOptions
@@ -44,6 +45,9 @@ export class ConsensusGroup {
   #granted = new Set<ActorId>()
   readonly #followers = new FollowersProgress()
   readonly #reads = new PendingReads()
+  #voters: VoterSets
+  /** The latest configuration that a committed entry names: what was committed before it, whoever holds the partition then has. */
+  #committedEpoch = 0
   #electionAt: number | null = null
   #heartbeatAt = 0
   #heardLeaderAt = Number.NEGATIVE_INFINITY
@@ -54,9 +58,11 @@ export class ConsensusGroup {
 
   constructor(options: GroupOptions) {
     this.#options = options
+    this.#voters = this.#setsOf({ voters: options.voters, next: options.next ?? null, epoch: options.epoch ?? 0 })
     this.#log = ConsensusLog.restored(options.restored)
     this.#machine = new RegisterMachine(options.rules.remembersCommands)
     this.#machine.restore(this.#log.base)
+    this.#committedEpoch = this.#log.base.epoch ?? 0
     this.#commit = this.#log.base.index
     this.#applied = this.#commit
     this.#disk = new DiskGate(this.#log.lastIndex)
@@ -82,6 +88,31 @@ export class ConsensusGroup {
     return this.#commit
   }
 
+  get committedEpoch(): number {
+    return this.#committedEpoch
+  }
+
+  /** Other voters, by a later configuration. A leader says so in the log: when that entry is committed, the next voters have all. */
+  reconfigure(now: number, voters: Voters): readonly GroupAction[] {
+    if (voters.epoch <= this.#voters.epoch) return []
+    this.#voters = this.#setsOf(voters)
+    if (this.#role === "leader") {
+      this.#followers.keep(this.#peers(), this.#log.lastIndex + 1)
+      this.#write(this.#log.append([firstEntry(this.#term, this.#voters.epoch)]))
+      this.#broadcast(now)
+    }
+    return this.#done()
+  }
+
+  registers(): readonly (readonly [place: string, value: string])[] {
+    return this.#machine.registers()
+  }
+
+  /** Keys of the group's values on disk, for who gives the partition up. */
+  keysOnDisk(): readonly string[] {
+    return ["meta", DAMAGED, ...this.#log.keys()]
+  }
+
   /** Committed entry, for checkers; null where it is in the snapshot. */
   committed(index: number): Entry | null {
     return index > this.#commit || this.#log.termAt(index) === null || index <= this.#log.base.index ? null : this.#log.entry(index)
@@ -97,7 +128,7 @@ export class ConsensusGroup {
   /** Proposes a command; refused where this replica does not lead. */
   propose(command: Command): readonly GroupAction[] {
     if (this.#role !== "leader") return [{ do: "refused", requester: command.requester, sequence: command.sequence }]
-    this.#appendOwn({ term: this.#term, command })
+    this.#write(this.#log.append([{ term: this.#term, command }]))
     this.#hasNews = true
     return this.#done()
   }
@@ -132,7 +163,7 @@ export class ConsensusGroup {
   }
 
   hear(now: number, from: ActorId, message: ConsensusMessage): readonly GroupAction[] {
-    if (!this.#options.voters.includes(from)) return []
+    if (!this.#peers().includes(from)) return []
     // A promise given bears the term asked for; a refusal the refuser's own, so that who is behind learns of it.
     const promises = message.step === "pre-vote" || (message.step === "pre-vote-answer" && message.granted)
     if (message.term > this.#term && !promises) this.#follow(now, message.term, null)
@@ -181,7 +212,7 @@ export class ConsensusGroup {
 
   #countPromise(now: number, from: ActorId): void {
     this.#granted.add(from)
-    if (this.#granted.size < this.#majority()) return
+    if (!this.#voters.isMajority((id) => this.#granted.has(id))) return
     this.#become("candidate")
     this.#term++
     this.#vote = this.#options.id
@@ -195,11 +226,11 @@ export class ConsensusGroup {
 
   #countVote(now: number, from: ActorId): void {
     this.#granted.add(from)
-    if (this.#granted.size < this.#majority() || !this.#granted.has(this.#options.id)) return
+    if (!this.#voters.isMajority((id) => this.#granted.has(id)) || !this.#granted.has(this.#options.id)) return
     this.#become("leader")
     this.#leader = this.#options.id
     this.#followers.begin(this.#peers(), this.#log.lastIndex + 1)
-    this.#appendOwn({ term: this.#term, command: NOTHING_TO_DO })
+    this.#write(this.#log.append([firstEntry(this.#term, this.#voters.epoch)]))
     this.#broadcast(now)
   }
 
@@ -249,15 +280,10 @@ export class ConsensusGroup {
     const term = this.#term
     if (message.step === "append")
       this.#send(from, { step: "append-answer", term, ok: false, match: 0, round: 0, voter: this.#role !== "learner" })
-    if (message.step === "vote") this.#send(from, { step: "vote-answer", term, granted: false })
-    if (message.step === "pre-vote") this.#send(from, { step: "pre-vote-answer", term, granted: false })
+    if (message.step === "vote" || message.step === "pre-vote") this.#send(from, { step: `${message.step}-answer`, term, granted: false })
   }
 
   // ——— the log
-
-  #appendOwn(entry: Entry): void {
-    this.#write(this.#log.append([entry]))
-  }
 
   #broadcast(now: number): void {
     this.#heartbeatAt = now + this.#options.heartbeat
@@ -303,13 +329,17 @@ export class ConsensusGroup {
         ok: false,
         match: Math.max(back, this.#commit),
         round: append.round,
-        voter: this.#isVoter(),
+        voter: this.#role !== "learner",
       })
       return
     }
     this.#commitUpTo(Math.min(append.commit, match))
     this.#learn(append, match)
-    this.#hold(from, { step: "append-answer", term: this.#term, ok: true, match, round: append.round, voter: this.#isVoter() }, match)
+    this.#hold(
+      from,
+      { step: "append-answer", term: this.#term, ok: true, match, round: append.round, voter: this.#role !== "learner" },
+      match,
+    )
   }
 
   /** Takes the entries in; the last index that is as the leader's, or null where the logs do not meet. */
@@ -334,6 +364,7 @@ export class ConsensusGroup {
   #install(snapshot: NonNullable<Append["snapshot"]>): void {
     this.#write(this.#log.rebase(snapshot))
     this.#machine.restore(snapshot)
+    this.#committedEpoch = Math.max(this.#committedEpoch, snapshot.epoch ?? 0)
     this.#commit = snapshot.index
     this.#applied = snapshot.index
     this.#disk.durableIndex = Math.min(this.#disk.durableIndex, this.#log.lastIndex)
@@ -362,7 +393,7 @@ export class ConsensusGroup {
     progress.next = Math.max(progress.next, answer.match + 1)
     // A learner may vote again once something committed without it: give it something to see.
     if (!answer.voter && answer.match === this.#log.lastIndex && this.#commit === this.#log.lastIndex)
-      this.#appendOwn({ term: this.#term, command: NOTHING_TO_DO })
+      this.#write(this.#log.append([firstEntry(this.#term, this.#voters.epoch)]))
     this.#advance(now)
     this.#answerReads()
     if (progress.next <= this.#log.lastIndex && answer.match + 1 === progress.next) this.#pushOn(from, progress)
@@ -378,7 +409,7 @@ export class ConsensusGroup {
   #advance(now: number): void {
     const { rules } = this.#options
     const own = rules.persistsEntries ? this.#disk.durableIndex : this.#log.lastIndex
-    const index = this.#followers.matchOf(this.#majority(), own)
+    const index = this.#voters.reached((majority, ids) => this.#followers.matchOf(majority, { ids, id: this.#options.id, own }))
     if (index <= this.#commit) return
     if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
     this.#commitUpTo(index)
@@ -392,16 +423,19 @@ export class ConsensusGroup {
     while (this.#applied < this.#commit) {
       this.#applied++
       const { command } = this.#log.entry(this.#applied)
+      this.#committedEpoch = Math.max(this.#committedEpoch, command.epoch ?? 0)
       const result = command.sequence === 0 ? null : this.#machine.apply(command)
       if (result !== null) this.#actions.push({ do: "applied", command, result })
     }
-    if (this.#log.length > LOG_LENGTH_MAX && this.#applied > this.#log.base.index)
-      this.#write(this.#log.rebase(this.#machine.snapshot(this.#applied, this.#log.termAt(this.#applied) ?? 0)))
+    if (this.#log.length > LOG_LENGTH_MIN + this.#machine.size && this.#applied > this.#log.base.index)
+      this.#write(this.#log.rebase(this.#snapshot()))
   }
 
   #answerReads(): void {
     if (this.#role !== "leader" || this.#reads.isEmpty) return
-    const confirmed = this.#followers.roundOf(this.#majority(), this.#reads.round)
+    const confirmed = this.#voters.reached((majority, ids) =>
+      this.#followers.roundOf(majority, { ids, id: this.#options.id, own: this.#reads.round }),
+    )
     for (const read of this.#reads.takeReady(confirmed, this.#applied))
       this.#actions.push({ do: "read", read, value: this.#machine.read(read.bucket, read.key) })
   }
@@ -430,16 +464,16 @@ export class ConsensusGroup {
     for (const { to, message } of this.#disk.release(this.#term)) this.#send(to, message)
   }
 
-  #isVoter(): boolean {
-    return this.#role !== "learner"
-  }
-
-  #majority(): number {
-    return this.#options.rules.majorityOf(this.#options.voters.length)
-  }
-
   #peers(): readonly ActorId[] {
-    return this.#options.voters.filter((voter) => voter !== this.#options.id)
+    return this.#voters.others(this.#options.id)
+  }
+
+  #setsOf(voters: Voters): VoterSets {
+    return new VoterSets(voters, (count) => this.#options.rules.majorityOf(count))
+  }
+
+  #snapshot(): Snapshot {
+    return { ...this.#machine.snapshot(this.#applied, this.#log.termAt(this.#applied) ?? 0), epoch: this.#committedEpoch }
   }
 
   /** Between one and two election times, a different point for each replica and term. */
@@ -462,6 +496,3 @@ export class ConsensusGroup {
     return actions
   }
 }
-
-/** The first entry of a term: commits what earlier terms left. */
-const NOTHING_TO_DO: Command = { requester: "-", sequence: 0, bucket: "none", key: "-", value: null }

@@ -48,6 +48,11 @@ export class ConsensusLog {
     return this.#entries.slice(index - this.#base.index, index - this.#base.index + limit)
   }
 
+  /** On disk: the snapshot and each entry. */
+  keys(): string[] {
+    return ["base", ...this.#entries.map((_entry, offset) => String(this.#base.index + 1 + offset))]
+  }
+
   append(entries: readonly Entry[]): LogWrite[] {
     const first = this.lastIndex + 1
     this.#entries.push(...entries)
@@ -91,4 +96,9 @@ export class ConsensusLog {
 
 function entryJson({ term, command }: Entry): Json {
   return { term, command: { ...command } }
+}
+
+/** The first entry of a term or a configuration: commits what was left before it, and names the configuration. */
+export function firstEntry(term: number, epoch: number): Entry {
+  return { term, command: { requester: "-", sequence: 0, bucket: "none", key: "-", value: null, epoch } }
 }

@@ -12,6 +12,13 @@ export interface Progress {
   voter: boolean
 }
 
+/** Voters, and what the leader `id` itself counts for where it is one of them. */
+export interface VoterSet {
+  readonly ids: readonly ActorId[]
+  readonly id: ActorId
+  readonly own: number
+}
+
 export class FollowersProgress {
   readonly #followers = new Map<ActorId, Progress>()
 
@@ -21,22 +28,33 @@ export class FollowersProgress {
     for (const follower of followers) this.#followers.set(follower, { next, match: 0, round: 0, voter: true })
   }
 
+  /** Other followers while leading goes on: what is known of those that stay, stays known. */
+  keep(followers: readonly ActorId[], next: number): void {
+    for (const known of [...this.#followers.keys()]) if (!followers.includes(known)) this.#followers.delete(known)
+    for (const follower of followers)
+      if (!this.#followers.has(follower)) this.#followers.set(follower, { next, match: 0, round: 0, voter: true })
+  }
+
   of(follower: ActorId): Progress | undefined {
     return this.#followers.get(follower)
   }
 
-  /** The greatest index that `majority` replicas have, the leader with `own` among them. */
-  matchOf(majority: number, own: number): number {
-    return this.#greatest(majority, own, ({ match }) => match)
+  /** The greatest index that `majority` of the set have. */
+  matchOf(majority: number, set: VoterSet): number {
+    return this.#greatest(majority, set, ({ match }) => match)
   }
 
-  /** The latest round that `majority` replicas confirmed, the leader with `own` among them. */
-  roundOf(majority: number, own: number): number {
-    return this.#greatest(majority, own, ({ round }) => round)
+  /** The latest round that `majority` of the set confirmed. */
+  roundOf(majority: number, set: VoterSet): number {
+    return this.#greatest(majority, set, ({ round }) => round)
   }
 
-  #greatest(majority: number, own: number, count: (progress: Progress) => number): number {
-    const counts = [...this.#followers.values()].map((progress) => (progress.voter ? count(progress) : 0))
-    return [own, ...counts].sort((a, b) => b - a)[majority - 1] ?? 0
+  #greatest(majority: number, { ids, id, own }: VoterSet, count: (progress: Progress) => number): number {
+    const counts = ids.map((voter) => {
+      if (voter === id) return own
+      const progress = this.#followers.get(voter)
+      return progress?.voter === true ? count(progress) : 0
+    })
+    return counts.sort((a, b) => b - a)[majority - 1] ?? 0
   }
 }

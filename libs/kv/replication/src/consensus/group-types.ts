@@ -25,12 +25,18 @@ export interface GroupOptions {
   readonly partition: number
   /** All holders of the partition, this one among them. */
   readonly voters: readonly ActorId[]
+  /** Of a partition that is moved: who will hold it. Every majority is then one of both sets. */
+  readonly next?: readonly ActorId[] | null
+  /** The epoch of the configuration that says so. */
+  readonly epoch?: number
   readonly rules: ConsensusRules
   readonly election: number
   readonly heartbeat: number
   /** What was on disk; with `DAMAGED` among it the group begins as a learner (C5). */
   readonly restored: ReadonlyMap<string, Json>
 }
+
+export type Voters = Required<Pick<GroupOptions, "voters" | "next" | "epoch">>
 
 export type Append = Extract<ConsensusMessage, { step: "append" }>
 export type AppendAnswer = Extract<ConsensusMessage, { step: "append-answer" }>

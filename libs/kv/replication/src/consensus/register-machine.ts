@@ -7,7 +7,9 @@ import type { Command, Snapshot } from "@backplane/kv-contract/consensus-items"
 import { placeName } from "../hash.ts"
 
 /** Applied requests remembered per requester. A request older than all of them is refused: it may have been applied. */
-export const REMEMBERED_MAX = 64
+export const REMEMBERED_MAX = 256
+/** Requesters remembered, the longest silent go first: a life of a gateway is a requester of its own. */
+const REQUESTERS_MAX = 256
 
 export type Applied = { readonly swapped: boolean; readonly value: string | null } | "forgotten"
 
@@ -20,6 +22,18 @@ export class RegisterMachine {
     this.#remembers = remembers
   }
 
+  /** How much a snapshot holds. */
+  get size(): number {
+    let size = this.#registers.size
+    for (const done of this.#done.values()) size += done.size
+    return size
+  }
+
+  /** All registers, in order of their places. */
+  registers(): [place: string, value: string][] {
+    return [...this.#registers].sort(([a], [b]) => compareText(a, b))
+  }
+
   read(bucket: string, key: string): string | null {
     return this.#registers.get(placeName(bucket, key)) ?? null
   }
@@ -29,24 +43,39 @@ export class RegisterMachine {
     const done = this.#done.get(command.requester) ?? new Map<number, boolean>()
     const before = this.#remembers ? done.get(command.sequence) : undefined
     if (before !== undefined) return { swapped: before, value: this.#registers.get(place) ?? null }
-    if (this.#remembers && done.size === REMEMBERED_MAX && command.sequence < Math.min(...done.keys())) return "forgotten"
+    const [oldest = 0] = done.keys()
+    if (this.#remembers && done.size >= REMEMBERED_MAX && command.sequence < oldest) return "forgotten"
     const swapped = command.expect === undefined || command.expect === (this.#registers.get(place) ?? null)
     if (swapped && command.value === null) this.#registers.delete(place)
     else if (swapped && command.value !== null) this.#registers.set(place, command.value)
     done.set(command.sequence, swapped)
-    if (done.size > REMEMBERED_MAX) done.delete(Math.min(...done.keys()))
+    this.#forgetOldest(done)
+    this.#done.delete(command.requester)
     this.#done.set(command.requester, done)
     return { swapped, value: this.#registers.get(place) ?? null }
+  }
+
+  /** Bounded: in the order of application, so the sequences that are forgotten are about the lowest. */
+  #forgetOldest(done: Map<number, boolean>): void {
+    for (const sequence of done.keys()) {
+      if (done.size <= REMEMBERED_MAX) break
+      done.delete(sequence)
+    }
+    for (const silent of this.#done.keys()) {
+      if (this.#done.size <= REQUESTERS_MAX) break
+      this.#done.delete(silent)
+    }
   }
 
   snapshot(index: number, term: number): Snapshot {
     return {
       index,
       term,
-      registers: [...this.#registers].sort(([a], [b]) => compareText(a, b)),
-      done: [...this.#done]
-        .sort(([a], [b]) => compareText(a, b))
-        .flatMap(([requester, done]) => [...done].map(([sequence, swapped]): [string, number, boolean] => [requester, sequence, swapped])),
+      registers: this.registers(),
+      // In the order of use, which every replica has the same: it decides who is forgotten next.
+      done: [...this.#done].flatMap(([requester, done]) =>
+        [...done].map(([sequence, swapped]): [string, number, boolean] => [requester, sequence, swapped]),
+      ),
     }
   }
 

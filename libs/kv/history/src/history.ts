@@ -21,8 +21,8 @@ export interface HistoryEntry {
   readonly maybeTwice: boolean
 }
 
-/** The line of an entry as issue and tools exchange it, with the bucket in the key. */
-export function historyLine(entry: HistoryEntry): string {
+/** The line of an entry as issue and tools exchange it, with the bucket in the key; `unit` is nanoseconds of a start's unit: a simulated cycle has 1000. */
+export function historyLine(entry: HistoryEntry, unit = 1000): string {
   const { client, op, bucket, key, value, expect, start, end, ok } = entry
   const result = op === "cas" ? entry.swapped : entry.result
   return JSON.stringify({
@@ -31,8 +31,8 @@ export function historyLine(entry: HistoryEntry): string {
     key: `${bucket}/${key}`,
     value,
     expect,
-    start: start * 1000,
-    end: end === null ? null : end * 1000,
+    start: start * unit,
+    end: end === null ? null : end * unit,
     ok,
     result,
   })

@@ -1,0 +1,193 @@
+/** `backplane kv status | verify | repair | shards`: the replicas themselves, asked over the bus one by one. */
+import type { Json } from "@backplane/foundation-base/json"
+import type { Command } from "commander"
+import { passThrough } from "./checkout.ts"
+import { CommandFailure } from "./failure.ts"
+import { homeFolder, mustReadStack, StackClient } from "./stack-client.ts"
+import { storeOf } from "./store-client.ts"
+
+const WAIT_MILLISECONDS = 60_000
+const POLL_MILLISECONDS = 250
+
+interface Placement {
+  readonly epoch: number
+  readonly members: readonly { readonly id: string; readonly zone: string }[]
+  readonly moving: number
+  readonly copies: number
+  readonly holders: readonly (readonly string[])[]
+}
+
+export interface ReplicaState {
+  readonly shard: string
+  readonly keys: number
+  readonly hints: number
+  readonly unsure: number
+  readonly moving: number
+  readonly epoch: number
+  readonly reads: number
+  readonly apart: number
+  readonly certified?: number
+  readonly keysCopied: number
+  readonly roots: readonly (string | null)[]
+}
+
+export function registerStoreCare(kv: Command): void {
+  const json = (command: Command): Command => command.option("--json", "print JSON")
+  json(kv.command("status").description("members, placement, and what each replica knows of itself")).action(
+    async (flags: { json?: true }, command: Command) => {
+      const { placement, replicas } = await look(command)
+      if (flags.json === true)
+        return console.log(JSON.stringify({ ...placement, replicas: replicas.map(({ roots: _roots, ...rest }) => rest) }))
+      console.log(`epoch ${placement.epoch}, ${placement.members.length} members, ${placement.moving} partitions moving`)
+      for (const { id, zone } of placement.members) {
+        const state = replicas.find(({ shard }) => shard === id)
+        if (state === undefined) console.log(`  ${id.padEnd(12)} ${zone.padEnd(8)} does not answer`)
+        else
+          console.log(
+            `  ${id.padEnd(12)} ${zone.padEnd(8)} ${state.keys} keys, ${state.hints} hints, ${state.unsure} unsure, ${state.apart} of ${state.reads} reads found replicas apart`,
+          )
+      }
+    },
+  )
+  json(
+    kv.command("verify").description("compare the Merkle roots of all holders, partition by partition; ends with 1 where some differ"),
+  ).action(async (flags: { json?: true }, command: Command) => {
+    const found = apartIn(await look(command))
+    report(found, flags.json === true)
+  })
+  json(kv.command("repair").description("wait until all holders of all partitions are equal: anti-entropy does it, this watches")).action(
+    async (flags: { json?: true }, command: Command) => {
+      const deadline = Date.now() + WAIT_MILLISECONDS
+      let found = apartIn(await look(command))
+      const before = found.apart.length
+      while (found.apart.length + found.silent.length > 0 && Date.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS))
+        found = apartIn(await look(command))
+      }
+      if (flags.json !== true && before > 0) console.log(`${before} partitions were apart`)
+      report({ ...found, before }, flags.json === true)
+    },
+  )
+  registerShards(kv)
+  kv.command("bench")
+    .description("measure the store against etcd, NATS JetStream KV and Redis, where they are installed")
+    .option("--rounds <n>", "rounds to take the median of", "3")
+    .option("--json", "print JSON")
+    .action(async (flags: { rounds: string; json?: true }) => {
+      process.exitCode = await passThrough("tools/bench/src/main.ts", [
+        "kv",
+        "--rounds",
+        flags.rounds,
+        ...(flags.json === true ? ["--json"] : []),
+      ])
+    })
+}
+
+function registerShards(kv: Command): void {
+  const shards = kv.command("shards").description("members of the store: partitions move while reads and writes go on")
+  const change = (name: "add" | "remove", meaning: string): void => {
+    shards
+      .command(name)
+      .description(meaning)
+      .argument("<replica>", "as replica.3, hosted by the process kv-shard-3")
+      .option("--zone <name>", "availability zone of one that comes", "zone-0")
+      .option("--json", "print JSON")
+      .action(async (replica: string, flags: { zone: string; json?: true }, command: Command) => {
+        const store = storeOf(command)
+        const before = await store.json<Placement>("/v1/store")
+        const isMember = before.members.some(({ id }) => id === replica)
+        if (isMember === (name === "add"))
+          throw new CommandFailure("bad-input", `${replica} is ${isMember ? "a member already" : "no member"}: see \`backplane kv status\``)
+        const others = before.members.filter(({ id }) => id !== replica)
+        const members = name === "add" ? [...others, { id: replica, zone: flags.zone }] : others
+        const process = `kv-shard-${replica.slice("replica.".length)}`
+        if (name === "add") await withStack(command, (client) => client.power(process, "on"))
+        const started = Date.now()
+        const { copies } = await store.json<Placement>("/v1/store/members", { method: "PUT", body: JSON.stringify({ members }) })
+        const after = await moved(command)
+        if (name === "remove") await withStack(command, (client) => client.power(process, "off"))
+        const seconds = (Date.now() - started) / 1000
+        const { replicas } = await look(command)
+        const keys = replicas.reduce((sum, { keysCopied }) => sum + keysCopied, 0)
+        const total = replicas.reduce((sum, state) => sum + state.keys, 0)
+        if (flags.json === true)
+          return console.log(
+            JSON.stringify({ replica, members: after.members, partitions_copied: copies, keys_copied: keys, keys_held: total, seconds }),
+          )
+        console.log(`${after.members.length} members; ${copies} copies of partitions moved in ${seconds.toFixed(1)} s`)
+      })
+  }
+  change("add", "let a shard that runs hold its share")
+  change("remove", "move everything off a shard, and let it go")
+}
+
+async function moved(command: Command): Promise<Placement> {
+  const deadline = Date.now() + WAIT_MILLISECONDS
+  for (;;) {
+    const now = await storeOf(command).json<Placement>("/v1/store")
+    if (now.moving === 0) return now
+    if (Date.now() > deadline)
+      throw new CommandFailure(
+        "stalled",
+        `${now.moving} partitions still move after ${WAIT_MILLISECONDS / 1000} s: see \`backplane kv status\``,
+      )
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS))
+  }
+}
+
+interface Look {
+  readonly placement: Placement
+  readonly replicas: readonly ReplicaState[]
+}
+
+async function withStack<T>(command: Command, action: (client: StackClient) => Promise<T>): Promise<T> {
+  const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
+  try {
+    return await action(client)
+  } finally {
+    await client.close()
+  }
+}
+
+async function look(command: Command): Promise<Look> {
+  const placement = await storeOf(command).json<Placement>("/v1/store")
+  return await withStack(command, async (client) => {
+    const ask = async (id: string): Promise<ReplicaState | null> => {
+      try {
+        return (await client.inspectAt(`kv-shard-${id.slice("replica.".length)}`, "store", id)) as unknown as ReplicaState | null
+      } catch {
+        return null
+      }
+    }
+    const states = await Promise.all(placement.members.map(({ id }) => ask(id)))
+    return { placement, replicas: states.filter((state) => state !== null) }
+  })
+}
+
+interface Found {
+  readonly partitions: number
+  readonly apart: readonly number[]
+  /** Partitions of which some holder did not answer. */
+  readonly silent: readonly number[]
+  readonly before?: number
+}
+
+function apartIn({ placement, replicas }: Look): Found {
+  const rootsOf = (partition: number): (string | null | undefined)[] =>
+    (placement.holders[partition] ?? []).map((holder) => replicas.find(({ shard }) => shard === holder)?.roots[partition])
+  const partitions = placement.holders.map((_, partition) => partition)
+  const silent = partitions.filter((partition) => rootsOf(partition).some((root) => root === undefined || root === null))
+  const apart = partitions.filter((partition) => !silent.includes(partition) && new Set(rootsOf(partition)).size > 1)
+  return { partitions: partitions.length, apart, silent }
+}
+
+function report(found: Found, asJson: boolean): void {
+  const equal = found.partitions - found.apart.length - found.silent.length
+  if (asJson) console.log(JSON.stringify({ ...found, equal } satisfies Record<string, Json | undefined>))
+  else {
+    console.log(`${equal} of ${found.partitions} partitions are equal on all their holders`)
+    if (found.apart.length > 0) console.log(`apart: ${found.apart.join(" ")}`)
+    if (found.silent.length > 0) console.log(`a holder does not answer: ${found.silent.join(" ")}`)
+  }
+  if (equal < found.partitions) process.exitCode = 1
+}

@@ -1,0 +1,38 @@
+/** A causal context as an ETag and back: `"<base64url of its JSON>"`. What came with a read goes back with `If-Match`. */
+import type { Vector } from "@backplane/kv-contract/versions"
+import { Problem } from "../problem.ts"
+
+const BYTES_MAX = 16_384
+
+export function etagOf(context: Vector): string {
+  return `"${Buffer.from(JSON.stringify(context)).toString("base64url")}"`
+}
+
+/** Null where the header is missing or `*`: the write then replaces nothing that it has not seen. */
+export function contextOf(header: string | undefined): Vector | null {
+  if (header === undefined || header.trim() === "*") return null
+  const text = /^(?:W\/)?"([A-Za-z0-9_-]*)"$/.exec(header.trim())?.[1]
+  if (text === undefined || text.length > BYTES_MAX) throw malformed()
+  try {
+    const value: unknown = JSON.parse(Buffer.from(text, "base64url").toString("utf8"))
+    if (isVector(value)) return value
+  } catch {
+    // Told below, as all that is none of ours.
+  }
+  throw malformed()
+}
+
+function isVector(value: unknown): value is Vector {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return false
+  return Object.entries(value).every(([writer, count]) => writer.length <= 96 && Number.isSafeInteger(count) && Number(count) >= 1)
+}
+
+function malformed(): Problem {
+  return new Problem({
+    status: 400,
+    title: "Bad request",
+    detail: "If-Match is no context of this store",
+    field: "If-Match",
+    remedy: "send the ETag of the last answer for this key as it came",
+  })
+}

@@ -1,0 +1,162 @@
+/**
+ * `/v1/kv/{bucket}/{key}`: read, write, delete, update, compare and set.
+ *
+ * Values are the body as it is (UTF-8 text). The ETag is the causal context: sent back with If-Match, a write replaces exactly what its reader
+ * saw; without it, it stays beside what it did not see, as the bucket's policy says. `Idempotency-Key` makes a repeat, at any gateway, one write.
+ */
+import { Hono, type Context } from "hono"
+import type { Operation } from "@backplane/kv-contract/client-messages"
+import { KEY_LENGTH_MAX, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
+import type { SessionToken } from "@backplane/kv-contract/versions"
+import type { Json } from "@backplane/foundation-base/json"
+import { needs } from "../access.ts"
+import { Problem } from "../problem.ts"
+import { readResponse, succeeded, writtenResponse } from "./answers.ts"
+import { contextOf } from "./etag.ts"
+import { readText } from "./text-body.ts"
+import type { StoreDoor } from "./store-door.ts"
+
+/** A character has at most four bytes of UTF-8; the store counts characters. */
+const BODY_BYTES_MAX = 4 * VALUE_LENGTH_MAX
+const IDEMPOTENCY = /^[A-Za-z0-9._:-]{1,60}$/
+
+export function keyRoutes(door: StoreDoor): Hono {
+  const routes = new Hono()
+  const path = "/v1/kv/:bucket/:key{.+}"
+  routes.get(path, needs(door.access, "read"), async (context) => {
+    const place = placeOf(context)
+    const operation: Operation = { type: "get", ...place, ...number(context, "r"), ...session(context) }
+    const answer = succeeded(await door.ask(context, operation))
+    return readResponse(answer, context.req.header("accept")?.includes("application/json") === true)
+  })
+  routes.put(path, needs(door.access, "write"), async (context) => {
+    const place = placeOf(context)
+    const value = await readText(context, BODY_BYTES_MAX)
+    if (value.length > VALUE_LENGTH_MAX) throw tooLong(value.length)
+    const operation: Operation = { type: "put", ...place, value, ...seen(context), ...wishes(context) }
+    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
+  })
+  routes.delete(path, needs(door.access, "write"), async (context) => {
+    const place = placeOf(context)
+    const operation: Operation = { type: "delete", ...place, ...seen(context), ...wishes(context) }
+    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
+  })
+  routes.post(path, needs(door.access, "write"), async (context) => {
+    const place = placeOf(context)
+    const body = jsonOf(await readText(context, BODY_BYTES_MAX))
+    const operation =
+      "expect" in body ? compareAndSet(place, body) : ({ type: "update", ...place, operation: body as Json, ...wishes(context) } as const)
+    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
+  })
+  return routes
+}
+
+type Place = { readonly bucket: string; readonly key: string }
+
+export function placeOf(context: Context): Place {
+  const bucket = context.req.param("bucket") ?? ""
+  // The router hands the rest of the path over as it came; the bucket it has decoded.
+  const key = decoded(context.req.param("key") ?? "")
+  if (key.length > KEY_LENGTH_MAX)
+    throw new Problem({
+      status: 414,
+      title: "URI too long",
+      detail: `the key has ${key.length} characters`,
+      field: "key",
+      remedy: `send a key of at most ${KEY_LENGTH_MAX}`,
+    })
+  return { bucket, key }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+function compareAndSet(place: Place, body: Readonly<Record<string, unknown>>): Operation {
+  const { expect, value } = body
+  const isText = (given: unknown): given is string | null => given === null || typeof given === "string"
+  if (typeof value === "string" && value.length > VALUE_LENGTH_MAX) throw tooLong(value.length)
+  if (!isText(expect)) throw badBody("expect", "the text that the register must hold, or null where it must not be there")
+  if (value === undefined || !isText(value)) throw badBody("value", "the text to set, or null to delete")
+  return { type: "cas", ...place, expect, value }
+}
+
+function jsonOf(text: string): Readonly<Record<string, unknown>> {
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    throw badBody("body", 'a JSON object, such as {"op": "increment"} or {"expect": null, "value": "a"}')
+  }
+  if (body === null || typeof body !== "object" || Array.isArray(body)) throw badBody("body", "a JSON object")
+  return body as Readonly<Record<string, unknown>>
+}
+
+function tooLong(length: number): Problem {
+  const remedy = `send at most ${VALUE_LENGTH_MAX}; cut the value into several keys`
+  return new Problem({ status: 413, title: "Content too large", detail: `the value has ${length} characters`, field: "value", remedy })
+}
+
+function badBody(field: string, remedy: string): Problem {
+  return new Problem({ status: 400, title: "Bad request", detail: `${field} is missing or of the wrong form`, field, remedy })
+}
+
+function seen(context: Context): { context?: Record<string, number> } {
+  const vector = contextOf(context.req.header("if-match"))
+  return vector === null ? {} : { context: { ...vector } }
+}
+
+function wishes(context: Context): { w?: number; sloppy?: boolean; session?: SessionToken } {
+  const sloppy = context.req.query("sloppy")
+  return { ...number(context, "w"), ...(sloppy === undefined ? {} : { sloppy: sloppy !== "false" }), ...session(context) }
+}
+
+function number(context: Context, name: "r" | "w"): { r?: number; w?: number } {
+  const text = context.req.query(name)
+  if (text === undefined) return {}
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > 7)
+    throw new Problem({
+      status: 400,
+      title: "Bad request",
+      detail: `${name} is ${text}`,
+      field: name,
+      remedy: "a whole number from 1 to 7",
+    })
+  return { [name]: value }
+}
+
+function session(context: Context): { session?: SessionToken } {
+  const header = context.req.header("kv-session")
+  if (header === undefined) return {}
+  if (header === "new") return { session: [] }
+  try {
+    const token: unknown = JSON.parse(Buffer.from(header, "base64url").toString("utf8"))
+    if (Array.isArray(token)) return { session: token as SessionToken }
+  } catch {
+    // Told below.
+  }
+  throw new Problem({
+    status: 400,
+    title: "Bad request",
+    detail: "Kv-Session is no session token",
+    field: "Kv-Session",
+    remedy: 'send the token of the last answer, or "new"',
+  })
+}
+
+function idempotency(context: Context): string | undefined {
+  const key = context.req.header("idempotency-key")
+  if (key === undefined || IDEMPOTENCY.test(key)) return key
+  throw new Problem({
+    status: 400,
+    title: "Bad request",
+    detail: "the idempotency key is not of the right form",
+    field: "Idempotency-Key",
+    remedy: "1 to 60 letters, digits, dots, colons, dashes",
+  })
+}

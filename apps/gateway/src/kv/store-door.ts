@@ -1,0 +1,96 @@
+/** What the routes of the store share: access while there is a bus, access, traces of requests, how many may be under way. */
+import type { Context } from "hono"
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
+import { parseTraceparent } from "@backplane/foundation-runtime/traceparent"
+import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
+import type { Access } from "../access.ts"
+import { Problem } from "../problem.ts"
+import type { StoreAccess } from "./store-access.ts"
+
+/** Requests of callers that may wait for the store at a time; one more is told to come back. */
+const UNDER_WAY_MAX = 4096
+/** Requests without a traceparent that are followed, at most so many a second. */
+const FOLLOWED_PER_SECOND = 20
+const GATEWAY = actorId("gateway.http")
+
+export class StoreDoor {
+  readonly access: Access
+  readonly #store: () => StoreAccess | null
+  readonly #telemetry: () => Telemetry | null
+  #draining = false
+  #second = 0
+  #followed = 0
+
+  constructor(options: { readonly access: Access; readonly store: () => StoreAccess | null; readonly telemetry: () => Telemetry | null }) {
+    this.access = options.access
+    this.#store = options.store
+    this.#telemetry = options.telemetry
+  }
+
+  /** New requests are refused from now on; those under way are answered. */
+  drain(): void {
+    this.#draining = true
+  }
+
+  /** Settles when nothing is under way, at the latest after `milliseconds`. */
+  async drained(milliseconds: number): Promise<void> {
+    const deadline = Date.now() + milliseconds
+    while ((this.#store()?.outstanding ?? 0) > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+
+  store(): StoreAccess {
+    const access = this.#store()
+    const remedy = "start the stack with `npm start`, or wait until it is ready"
+    if (access === null) throw unavailable("the gateway is not on the bus", remedy)
+    if (this.#draining) throw unavailable("the gateway is stopping", "ask another one")
+    if (access.outstanding >= UNDER_WAY_MAX) throw unavailable(`${UNDER_WAY_MAX} requests wait for the store`, "come back in a second")
+    return access
+  }
+
+  async ask(context: Context, operation: Operation, idempotency?: string): Promise<KvAnswer> {
+    const store = this.store()
+    const began = performance.timeOrigin + performance.now()
+    const given = parseTraceparent(context.req.header("traceparent") ?? "")
+    const telemetry = this.#telemetry()
+    const follows = telemetry !== null && (given === null ? this.#mayFollow() : given.sampled)
+    const more = idempotency === undefined ? {} : { idempotency }
+    if (!follows) return store.ask(operation, more)
+    const traceId = given?.traceId ?? telemetry.ids.traceId()
+    const spanId = telemetry.ids.spanId()
+    const answer = await store.ask(operation, { ...more, trace: `${traceId}-${spanId}` })
+    const time = (wallMilliseconds: number): { virtual: ReturnType<typeof virtualTime>; wallMilliseconds: number } => ({
+      virtual: virtualTime(Math.floor(wallMilliseconds * 1000)),
+      wallMilliseconds,
+    })
+    telemetry.span("store", {
+      traceId,
+      spanId,
+      parentSpanId: given?.spanId ?? null,
+      origin: "open",
+      name: "kv.request",
+      actor: GATEWAY,
+      start: time(began),
+      end: time(performance.timeOrigin + performance.now()),
+      attributes: { "backplane.kind": operation.type, "backplane.key": `${operation.bucket}/${"key" in operation ? operation.key : ""}` },
+      error: answer.ok ? null : answer.reason,
+      links: [],
+    })
+    context.header("traceparent", `00-${traceId}-${spanId}-01`)
+    return answer
+  }
+
+  #mayFollow(): boolean {
+    const second = Math.floor(Date.now() / 1000)
+    if (second !== this.#second) {
+      this.#second = second
+      this.#followed = 0
+    }
+    return this.#followed++ < FOLLOWED_PER_SECOND
+  }
+}
+
+function unavailable(detail: string, remedy: string): Problem {
+  return new Problem({ status: 503, title: "Not ready", detail, remedy }, { "retry-after": "1" })
+}

@@ -1,0 +1,32 @@
+/** Hosts one replica of the store on a log of its own. A shard hosts itself: the store must be there before any machine is. */
+import { startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
+import type { Machine } from "@backplane/foundation-actor/machine"
+import { AppendLogStore } from "@backplane/foundation-runtime/append-log-store"
+import { MemoryStore } from "@backplane/foundation-runtime/store"
+import { FIRST_BUCKETS } from "@backplane/kv-contract/first-buckets"
+import { ReplicaMachine } from "@backplane/kv-replica/replica"
+import { partitionMap } from "@backplane/kv-replication/partition-map"
+import { LogStore } from "@backplane/kv-store/log-store"
+import { MessageCodec } from "@backplane/scenario-codec/message-codec"
+import { CYCLES_PER_SECOND, LIVE_TIMINGS, readShardConfig, SEGMENT_BYTES, STORE } from "./config.ts"
+
+export async function start(environment: Environment): Promise<ActorService> {
+  const service = await startActorService({
+    service: "kv-shard",
+    environment,
+    codec: new MessageCodec(),
+    store: ({ dataFolder }) =>
+      dataFolder === null
+        ? new MemoryStore()
+        : new AppendLogStore(dataFolder, (segments) => new LogStore(segments, { segmentBytesMin: SEGMENT_BYTES })),
+    actorFactory: (id) => {
+      const map = partitionMap(readShardConfig(service.instance, environment).members)
+      return new ReplicaMachine({ id, map, buckets: FIRST_BUCKETS, timings: LIVE_TIMINGS }) as Machine
+    },
+  })
+  const { replica } = readShardConfig(service.instance, environment)
+  const mode = { kind: "free", cyclesPerSecond: CYCLES_PER_SECOND, originMilliseconds: 0 } as const
+  const reply = await service.control({ op: "host", machine: STORE, epoch: 1, mode, actors: [{ id: replica, config: null }] })
+  if (!reply.ok) throw new Error(`${replica} cannot be hosted: ${reply.field} ${reply.reason}`)
+  return service
+}

@@ -1,0 +1,47 @@
+/**
+ * What a shard is told from outside: which replica it is, who the first members of the store are, in which zones.
+ *
+ * | variable | meaning |
+ * | --- | --- |
+ * | BACKPLANE_INSTANCE | `kv-shard-2` hosts `replica.2` |
+ * | BACKPLANE_KV_SHARDS | how many members a new store begins with: `replica.0` to `replica.<n-1>`; default 3 |
+ * | BACKPLANE_KV_ZONES | availability zones, dealt in turn; default 1 |
+ * | BACKPLANE_KV_BACKEND | `log` (default), or `lmdb` for data larger than memory |
+ */
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { EnvironmentError } from "@backplane/foundation-runtime/service-environment"
+import type { Member } from "@backplane/kv-replication/partition-map"
+
+/** The multiprocessor-wide name under which replicas speak: one store a stack. */
+export const STORE = "store"
+/** Virtual time of the store: microseconds since 1970, so that every host's clock agrees with it by itself. */
+export const CYCLES_PER_SECOND = 1_000_000
+
+export interface ShardConfig {
+  readonly replica: ActorId
+  readonly members: readonly Member[]
+}
+
+export function readShardConfig(instance: string, environment: Readonly<Record<string, string | undefined>>): ShardConfig {
+  const index = /-(\d+)$/.exec(instance)?.[1]
+  if (index === undefined)
+    throw new EnvironmentError(`BACKPLANE_INSTANCE is "${instance}": a shard's ends with its number, for example kv-shard-0`)
+  const shards = wholeNumber("BACKPLANE_KV_SHARDS", environment["BACKPLANE_KV_SHARDS"], 3)
+  const zones = wholeNumber("BACKPLANE_KV_ZONES", environment["BACKPLANE_KV_ZONES"], 1)
+  const members = Array.from({ length: shards }, (_, member) => ({ id: actorId(`replica.${member}`), zone: `zone-${member % zones}` }))
+  return { replica: actorId(`replica.${Number(index)}`), members }
+}
+
+function wholeNumber(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined || text === "") return otherwise
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > 64)
+    throw new EnvironmentError(`${name} is "${text}": give a whole number from 1 to 64`)
+  return value
+}
+
+/** A log is written anew when it has grown by this much and to twice what it holds. */
+export const SEGMENT_BYTES = 64 * 1024 * 1024
+
+/** Microseconds. Short enough that a leader that was killed is replaced while a caller waits, long enough for a host that is busy. */
+export const LIVE_TIMINGS = { retry: 30_000, handoff: 150_000, election: 150_000, heartbeat: 50_000 } as const

@@ -1,0 +1,98 @@
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import type { Json } from "@backplane/foundation-base/json"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { AppendLogStore, type AppendLog, type LogOperation } from "./append-log-store.ts"
+import type { ActorStore } from "./store.ts"
+
+const ACTOR = actorId("replica.0")
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "backplane-log-"))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Lines of JSON; a new segment with all values after every hundred writes. What the store must do with any log. */
+class LineLog implements AppendLog {
+  readonly values = new Map<string, Json>()
+  #segment: number
+  #obsolete: number[]
+  #lines = 0
+
+  constructor(segments: ReadonlyMap<number, Uint8Array>) {
+    for (const segment of [...segments.keys()].sort((a, b) => a - b))
+      for (const line of Buffer.from(segments.get(segment) ?? [])
+        .toString()
+        .split("\n")
+        .slice(0, -1)) {
+        const [key, value] = JSON.parse(line) as [string, Json]
+        this.values.set(key, value)
+      }
+    this.#segment = Math.max(-1, ...segments.keys())
+    this.#obsolete = [...segments.keys()]
+  }
+
+  begin(): LogOperation[] {
+    return [this.#append(++this.#segment, [...this.values])]
+  }
+
+  write(key: string, value: Json): LogOperation[] {
+    this.values.set(key, value)
+    if (++this.#lines % 100 !== 0) return [this.#append(this.#segment, [[key, value]])]
+    this.#obsolete.push(this.#segment)
+    return this.begin()
+  }
+
+  synced(): LogOperation[] {
+    return this.#obsolete.splice(0).map((segment) => ({ op: "remove", segment }))
+  }
+
+  #append(segment: number, lines: readonly (readonly [string, Json])[]): LogOperation {
+    return { op: "append", segment, bytes: Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join("")) }
+  }
+}
+
+const open = (): ActorStore => new AppendLogStore(folder, (segments) => new LineLog(segments)).open("store", ACTOR)
+const put = (store: ActorStore, key: string, value: Json): Promise<Error | null> =>
+  new Promise((resolve) => store.write(key, value, resolve))
+
+describe("append log store", () => {
+  it("what was acknowledged is there after a new start, over many segments, and old segments are gone", async () => {
+    const store = open()
+    expect(await store.load()).toEqual(new Map())
+    const done: number[] = []
+    await Promise.all(Array.from({ length: 1050 }, (_, index) => put(store, `k${index % 70}`, index).then(() => done.push(index))))
+    expect(done).toEqual([...done].sort((a, b) => a - b))
+    const again = await open().load()
+    expect(again.size).toBe(70)
+    expect(again.get("k69")).toBe(1049)
+    await put(store, "last", 1)
+    expect(readdirSync(join(folder, "store/replica.0")).length).toBeLessThanOrEqual(3)
+  })
+
+  it("writes that come together are in the file before any of them is acknowledged", async () => {
+    const store = open()
+    await store.load()
+    const [first] = [put(store, "a", 1), put(store, "b", 2), put(store, "c", 3)]
+    await first
+    const folderOf = join(folder, "store/replica.0")
+    const text = readdirSync(folderOf)
+      .map((name) => readFileSync(join(folderOf, name), "utf8"))
+      .join("")
+    expect(text).toContain('["c",3]')
+  })
+
+  it("begins a segment of its own, whatever the last life left at the end of its", async () => {
+    const store = open()
+    await store.load()
+    await put(store, "a", 1)
+    appendFileSync(join(folder, "store/replica.0/0.log"), '["torn')
+    expect(await open().load()).toEqual(new Map([["a", 1]]))
+  })
+
+  it("a write before the log was read is refused", async () => {
+    expect((await put(open(), "a", 1))?.message).toContain("read before it is written")
+  })
+})

@@ -1,0 +1,148 @@
+/**
+ * Keeps an actor's values in an append log on files, with one fdatasync for all writes that wait (group commit).
+ *
+ * What the records look like, when a segment ends and what may be removed is the log's business (`AppendLog`, handed in); this only carries
+ * its operations out, in order: `<folder>/<machine>/<actor>/<segment>.log`. A lone write waits for nothing but its own sync; what comes while
+ * a sync is under way goes with the next. A disk that is full holds everything back and is tried again: nothing is acknowledged meanwhile.
+ */
+import { mkdir, readdir, readFile, rm } from "node:fs/promises"
+import { join } from "node:path"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Restored } from "@backplane/foundation-actor/machine"
+import type { Json } from "@backplane/foundation-base/json"
+import { syncFolder } from "./folder-sync.ts"
+import { SegmentFile, SyncPace } from "./segment-file.ts"
+import type { ActorStore, Store } from "./store.ts"
+
+export type LogOperation =
+  { readonly op: "append"; readonly segment: number; readonly bytes: Uint8Array } | { readonly op: "remove"; readonly segment: number }
+
+/** A log as a pure object: what to do to the disk comes out, what the disk has done goes in. */
+export interface AppendLog {
+  readonly values: ReadonlyMap<string, Json>
+  begin(): readonly LogOperation[]
+  write(key: string, value: Json): readonly LogOperation[]
+  synced(): readonly LogOperation[]
+}
+
+export type OpenAppendLog = (segments: ReadonlyMap<number, Uint8Array>) => AppendLog
+
+const SEGMENT = /^(\d+)\.log$/
+type Done = (error: Error | null) => void
+
+export class AppendLogStore implements Store {
+  readonly #folder: string
+  readonly #openLog: OpenAppendLog
+  readonly #opened = new Map<string, ActorLog>()
+
+  constructor(folder: string, openLog: OpenAppendLog) {
+    this.#folder = folder
+    this.#openLog = openLog
+  }
+
+  open(machine: string, actor: ActorId): ActorStore {
+    const path = join(this.#folder, machine, actor)
+    const opened = this.#opened.get(path) ?? new ActorLog(path, this.#openLog)
+    this.#opened.set(path, opened)
+    return opened
+  }
+}
+
+class ActorLog implements ActorStore {
+  readonly #folder: string
+  readonly #openLog: OpenAppendLog
+  #log: AppendLog | null = null
+  #operations: LogOperation[] = []
+  #waiting: Done[] = []
+  #draining: Promise<void> | null = null
+  readonly #files = new Map<number, SegmentFile>()
+  readonly #pace = new SyncPace()
+
+  constructor(folder: string, openLog: OpenAppendLog) {
+    this.#folder = folder
+    this.#openLog = openLog
+  }
+
+  async load(): Promise<Restored> {
+    if (this.#draining !== null) await this.#draining
+    await mkdir(this.#folder, { recursive: true })
+    const segments = new Map<number, Uint8Array>()
+    for (const name of await readdir(this.#folder)) {
+      const number = SEGMENT.exec(name)?.[1]
+      if (number !== undefined) segments.set(Number(number), await readFile(join(this.#folder, name)))
+    }
+    // What only the page cache kept may still go: the checkpoint that begins this life is synced before anything is served.
+    this.#log = this.#openLog(segments)
+    const values = new Map(this.#log.values)
+    this.#operations.push(...this.#log.begin())
+    await new Promise<void>((resolve, reject) => this.#enqueue((error) => (error === null ? resolve() : reject(error))))
+    return values
+  }
+
+  write(key: string, value: Json, done: Done): void {
+    if (this.#log === null) return done(new Error("the log is read before it is written"))
+    this.#operations.push(...this.#log.write(key, value))
+    this.#enqueue(done)
+  }
+
+  #enqueue(done: Done): void {
+    this.#waiting.push(done)
+    this.#draining ??= this.#drain()
+  }
+
+  async #drain(): Promise<void> {
+    // What the same turn still writes belongs to the first sync.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) {
+      const operations = this.#operations
+      const waiting = this.#waiting
+      this.#operations = []
+      this.#waiting = []
+      const error = await this.#commit(operations).then(
+        () => null,
+        (reason: unknown) => (reason instanceof Error ? reason : new Error(String(reason))),
+      )
+      if (error === null) this.#operations.unshift(...(this.#log?.synced() ?? []))
+      for (const done of waiting) done(error)
+    }
+    this.#draining = null
+  }
+
+  /** Does the operations in order; neighbours of one segment are one write; then one sync. */
+  async #commit(operations: readonly LogOperation[]): Promise<void> {
+    const touched = new Set<SegmentFile>()
+    let parts: Uint8Array[] = []
+    let foldersChanged = false
+    for (const [index, operation] of operations.entries()) {
+      if (operation.op === "remove") {
+        await this.#remove(operation.segment)
+        foldersChanged = true
+        continue
+      }
+      parts.push(operation.bytes)
+      const next = operations[index + 1]
+      if (next?.op === "append" && next.segment === operation.segment) continue
+      foldersChanged ||= !this.#files.has(operation.segment)
+      const file = await this.#file(operation.segment)
+      await file.append(parts.length === 1 ? operation.bytes : Buffer.concat(parts))
+      touched.add(file)
+      parts = []
+    }
+    for (const file of touched) await file.sync(this.#pace)
+    if (foldersChanged) await syncFolder(this.#folder)
+  }
+
+  async #file(segment: number): Promise<SegmentFile> {
+    const known = this.#files.get(segment)
+    if (known !== undefined) return known
+    const file = await SegmentFile.create(join(this.#folder, `${segment}.log`))
+    this.#files.set(segment, file)
+    return file
+  }
+
+  async #remove(segment: number): Promise<void> {
+    await this.#files.get(segment)?.close()
+    this.#files.delete(segment)
+    await rm(join(this.#folder, `${segment}.log`), { force: true })
+  }
+}

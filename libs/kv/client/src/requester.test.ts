@@ -1,0 +1,93 @@
+import { describe, expect, it } from "vitest"
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Effect } from "@backplane/foundation-actor/machine"
+import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
+import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import { KvRequester, OUTSTANDING_MAX, REQUESTER_TIMINGS } from "./requester.ts"
+
+const MEMBERS = [0, 1, 2].map((index) => actorId(`replica.${index}`))
+const at = virtualTime
+const get = (key: string): Operation => ({ type: "get", bucket: "default", key })
+const put: Operation = { type: "put", bucket: "default", key: "k", value: "v" }
+const update: Operation = { type: "update", bucket: "counters", key: "k", operation: { op: "increment" } }
+
+/** `receiver: sequence/attempt …` of each message. */
+function said(effects: readonly Effect<KvMessage>[]): string[] {
+  return effects.flatMap((effect) => {
+    if (effect.kind !== "send" || effect.body.kind !== "KvAsk") return []
+    return [`${effect.to}: ${effect.body.requests.map(({ sequence, attempt }) => `${sequence}/${attempt}`).join(" ")}`]
+  })
+}
+
+const tell = (from: number, ...answers: KvAnswer[]) =>
+  ({ kind: "message", from: MEMBERS[from] ?? actorId("replica.0"), body: { kind: "KvTell", answers } }) as const
+const success = (sequence: number): KvAnswer => ({ sequence, ok: true, values: ["v"], context: {} })
+
+function asker(): { requester: KvRequester; answers: string[]; ask: (now: number, operation: Operation) => void } {
+  const requester = new KvRequester({ members: MEMBERS })
+  const answers: string[] = []
+  const ask = (now: number, operation: Operation): void => {
+    requester.ask(at(now), { operation, done: (answer) => answers.push(answer.ok ? "ok" : answer.reason) })
+  }
+  return { requester, answers, ask }
+}
+
+describe("a requester of keys", () => {
+  it("sends what was asked in one turn for one replica as one message, and what comes meanwhile with the next answer", () => {
+    const { requester, answers, ask } = asker()
+    ask(0, put)
+    ask(0, put)
+    const [first = ""] = said(requester.settle(at(0)))
+    expect(first).toMatch(/: 1\/0 2\/0$/)
+    ask(10, put)
+    ask(11, put)
+    expect(said(requester.settle(at(11)))).toEqual([])
+    requester.step(at(20), tell(Number(first[8]), success(1)))
+    expect(said(requester.settle(at(20)))).toEqual([`${first.slice(0, 9)}: 3/0 4/0`])
+    expect(answers).toEqual(["ok"])
+  })
+
+  it("repeats at another replica with the same sequence; an update stays where it was first sent", () => {
+    const { requester, ask } = asker()
+    ask(0, put)
+    ask(0, update)
+    const before = said(requester.settle(at(0)))
+    requester.step(at(REQUESTER_TIMINGS.repeat), { kind: "timer", key: "tick" })
+    const after = said(requester.settle(at(REQUESTER_TIMINGS.repeat)))
+    const home = (messages: readonly string[], sequence: number): string =>
+      messages.find((message) => message.includes(`${sequence}/`))?.slice(0, 9) ?? ""
+    expect(home(after, 1)).not.toBe(home(before, 1))
+    expect(home(after, 2)).toBe(home(before, 2))
+    expect(after.join(" ")).toContain("1/1")
+  })
+
+  it("is told at last that nobody answered, and whether the request may still take effect", () => {
+    const { requester, answers, ask } = asker()
+    ask(0, get("a"))
+    requester.settle(at(0))
+    requester.step(at(REQUESTER_TIMINGS.deadline), { kind: "timer", key: "tick" })
+    expect(answers).toEqual(["quorum-not-met"])
+    expect(requester.outstanding).toBe(0)
+  })
+
+  it("asks again where a refusal passes, and hands on what does not", () => {
+    const { requester, answers, ask } = asker()
+    ask(0, put)
+    requester.settle(at(0))
+    const refusal = { sequence: 1, ok: false as const, remedy: "", unknown: false }
+    requester.step(at(1), tell(0, { ...refusal, reason: "busy" }))
+    expect(answers).toEqual([])
+    requester.step(at(REQUESTER_TIMINGS.tick + 1), { kind: "timer", key: "tick" })
+    expect(said(requester.settle(at(50_000))).join()).toContain("1/1")
+    requester.step(at(2), tell(0, { ...refusal, reason: "unknown-bucket" }))
+    requester.step(at(3), tell(0, success(1)))
+    expect(answers).toEqual(["unknown-bucket"])
+  })
+
+  it("refuses one more than it may have under way", () => {
+    const { answers, ask } = asker()
+    for (let index = 0; index <= OUTSTANDING_MAX; index++) ask(0, get("a"))
+    expect(answers).toEqual(["busy"])
+  })
+})

@@ -1,0 +1,222 @@
+/**
+ * Asks replicas for keys: what gateways, the machine's disks and the tools use. Pure: what is asked goes in, messages come out.
+ *
+ * All that is asked in one turn for one replica leaves as one message; a lone request waits for nothing. A request that is not answered is
+ * repeated with the same sequence, so it is done once: reads, registers, puts and deletes at another replica (which may know the write already),
+ * updates of a CRDT always at the first, because a second coordinator would count them twice.
+ *
+ * Invariants:
+ * Q1 Every request ends: with an answer, or after its deadline with a rejection that says whether it may still take effect.
+ * Q2 At most `OUTSTANDING_MAX` requests are under way; one more is refused at once.
+ */
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { send, timer } from "@backplane/foundation-actor/effects"
+import type { Effect, Input } from "@backplane/foundation-actor/machine"
+import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { KvAnswer, KvRejection, KvRequest, Operation, RejectionReason } from "@backplane/kv-contract/client-messages"
+import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import { BATCH_ITEMS_MAX } from "@backplane/kv-contract/limits"
+import type { StoreConfig } from "@backplane/kv-contract/store-config"
+import { partitionOf } from "@backplane/kv-replication/hash"
+
+/** A replica that was asked and says nothing for so long is asked the next all the same. */
+const WINDOW_CYCLES = 10_000
+export const OUTSTANDING_MAX = 65_536
+
+export interface RequesterOptions {
+  /** Replicas to ask before a configuration is known. */
+  readonly members: readonly ActorId[]
+  readonly timings?: Partial<RequesterTimings>
+}
+
+/** In cycles, a microsecond each in a live store. */
+export interface RequesterTimings {
+  /** The first repeat of a request; each later one waits twice as long, up to `repeatMax`. */
+  readonly repeat: number
+  readonly repeatMax: number
+  /** After this a request is given up. */
+  readonly deadline: number
+  /** How often repeats are looked for. */
+  readonly tick: number
+}
+
+/** 80 ms, 400 ms, 10 s, 10 ms. */
+export const REQUESTER_TIMINGS: RequesterTimings = { repeat: 80_000, repeatMax: 400_000, deadline: 10_000_000, tick: 10_000 }
+
+export interface Wish {
+  readonly operation: Operation
+  /** Cycles until it is given up. */
+  readonly deadline?: number
+  /** Trace and span that it is followed under. */
+  readonly trace?: string
+  /** The caller's own name of a write: sent again by anybody, it is done once. */
+  readonly idempotency?: string
+  readonly done: (answer: KvAnswer, attempts: number) => void
+}
+
+interface Outstanding {
+  readonly request: KvRequest
+  readonly partition: number
+  readonly startedAt: number
+  readonly givenUpAt: number
+  readonly done: Wish["done"]
+  attempt: number
+  wait: number
+  repeatAt: number
+  /** The replica that it went to last. */
+  to: ActorId | null
+}
+
+/** A repeat may mend these. */
+const PASSING: ReadonlySet<RejectionReason> = new Set(["quorum-not-met", "session-not-met", "busy", "no-leader"])
+const TICK = "tick"
+
+export class KvRequester {
+  readonly #timings: RequesterTimings
+  #members: readonly ActorId[]
+  #holders: readonly (readonly ActorId[])[] = []
+  #epoch = -1
+  readonly #outstanding = new Map<number, Outstanding>()
+  /** Who answered last for a partition's registers: its leader, most likely. */
+  readonly #leaders = new Map<number, ActorId>()
+  readonly #waiting = new Map<ActorId, KvRequest[]>()
+  /** When each replica was asked last without having answered since: what comes meanwhile leaves together, at its next answer. */
+  readonly #askedAt = new Map<ActorId, number>()
+  #sequence = 0
+  #ticking = false
+
+  constructor(options: RequesterOptions) {
+    this.#members = options.members
+    this.#timings = { ...REQUESTER_TIMINGS, ...options.timings }
+  }
+
+  get outstanding(): number {
+    return this.#outstanding.size
+  }
+
+  /** Requests go to holders of their keys from now on: a hop less. An older configuration than the one known changes nothing. */
+  configure(config: StoreConfig): void {
+    if (config.epoch <= this.#epoch) return
+    this.#epoch = config.epoch
+    this.#members = config.members.map(({ id }) => actorId(id))
+    this.#holders = config.holders.map((holders) => holders.map((id) => actorId(id)))
+  }
+
+  /** Begins a request; it leaves at the end of the turn (`settle`). */
+  ask(now: VirtualTime, { operation, deadline, trace, idempotency, done }: Wish): readonly Effect<KvMessage>[] {
+    if (this.#outstanding.size >= OUTSTANDING_MAX) {
+      done(refused(0, "busy", `${OUTSTANDING_MAX} requests are under way: ask again when some are answered`, false), 0)
+      return []
+    }
+    const sequence = ++this.#sequence
+    const more = { ...(trace === undefined ? {} : { trace }), ...(idempotency === undefined ? {} : { idempotency }) }
+    const request: KvRequest = { sequence, attempt: 0, operation, ...more }
+    const open: Outstanding = {
+      request,
+      partition: operation.type === "scan" ? operation.partition : partitionOf(operation.bucket, operation.key),
+      startedAt: now,
+      givenUpAt: now + (deadline ?? this.#timings.deadline),
+      done,
+      attempt: 0,
+      wait: this.#timings.repeat,
+      repeatAt: 0,
+      to: null,
+    }
+    this.#outstanding.set(sequence, open)
+    this.#send(now, open)
+    if (this.#ticking) return []
+    this.#ticking = true
+    return [timer(TICK, after(now, this.#timings.tick))]
+  }
+
+  step(now: VirtualTime, input: Input<KvMessage>): readonly Effect<KvMessage>[] {
+    if (input.kind === "timer") return this.#tick(now)
+    if (input.kind === "message" && input.body.kind === "KvTell") {
+      this.#askedAt.delete(input.from)
+      for (const answer of input.body.answers) this.#onAnswer(now, input.from, answer)
+    }
+    return []
+  }
+
+  /** The end of a turn: what was asked leaves, one message a replica. */
+  settle(now: VirtualTime): readonly Effect<KvMessage>[] {
+    const effects: Effect<KvMessage>[] = []
+    for (const [to, requests] of this.#waiting) {
+      if (now - (this.#askedAt.get(to) ?? Number.NEGATIVE_INFINITY) < WINDOW_CYCLES) continue
+      this.#waiting.delete(to)
+      this.#askedAt.set(to, now)
+      for (let first = 0; first < requests.length; first += BATCH_ITEMS_MAX)
+        effects.push(send<KvMessage>(to, { kind: "KvAsk", requests: requests.slice(first, first + BATCH_ITEMS_MAX) }))
+    }
+    return effects
+  }
+
+  #onAnswer(now: VirtualTime, from: ActorId, answer: KvAnswer): void {
+    const open = this.#outstanding.get(answer.sequence)
+    if (open === undefined) return
+    if (!answer.ok && PASSING.has(answer.reason)) {
+      if (answer.reason === "no-leader") this.#leaders.delete(open.partition)
+      // An election is on, or a replica is away: soon again, not at once.
+      open.repeatAt = Math.min(open.repeatAt, now + this.#timings.tick)
+      return
+    }
+    this.#outstanding.delete(answer.sequence)
+    if (isLinear(open.request.operation)) this.#leaders.set(open.partition, from)
+    open.done(answer, open.attempt + 1)
+  }
+
+  #tick(now: VirtualTime): readonly Effect<KvMessage>[] {
+    for (const open of this.#outstanding.values()) {
+      if (now >= open.givenUpAt) this.#giveUp(open)
+      else if (now >= open.repeatAt) this.#repeat(now, open)
+    }
+    this.#ticking = this.#outstanding.size > 0
+    return this.#ticking ? [timer(TICK, after(now, this.#timings.tick))] : []
+  }
+
+  #repeat(now: VirtualTime, open: Outstanding): void {
+    open.attempt++
+    open.wait = Math.min(this.#timings.repeatMax, open.wait * 2)
+    if (this.#leaders.get(open.partition) === open.to) this.#leaders.delete(open.partition)
+    this.#send(now, open)
+  }
+
+  #giveUp({ request, done, attempt }: Outstanding): void {
+    this.#outstanding.delete(request.sequence)
+    const remedy = "ask again: the replicas that hold the key did not answer in time"
+    done(
+      refused(request.sequence, "quorum-not-met", remedy, request.operation.type !== "get" && request.operation.type !== "scan"),
+      attempt + 1,
+    )
+  }
+
+  #send(now: VirtualTime, open: Outstanding): void {
+    const to = this.#target(open)
+    open.to = to
+    open.repeatAt = now + open.wait
+    const request = open.attempt === 0 ? open.request : { ...open.request, attempt: open.attempt }
+    const waiting = this.#waiting.get(to)
+    if (waiting === undefined) this.#waiting.set(to, [request])
+    else waiting.push(request)
+  }
+
+  #target({ request, partition, attempt }: Outstanding): ActorId {
+    const holders = this.#holders[partition] ?? this.#members
+    const { operation, sequence } = request
+    const leader = isLinear(operation) ? this.#leaders.get(partition) : undefined
+    if (leader !== undefined) return leader
+    // One partition, one first choice: what is asked together is batched together, and partitions spread over the replicas.
+    const home = isLinear(operation) ? sequence : partition
+    const roams = operation.type === "update" ? 0 : attempt
+    return holders[(home + roams) % holders.length] as ActorId
+  }
+}
+
+/** A get may be of a register too; only an answer shows it, so only a cas counts as one here. */
+function isLinear({ type }: Operation): boolean {
+  return type === "cas"
+}
+
+function refused(sequence: number, reason: RejectionReason, remedy: string, unknown: boolean): KvRejection {
+  return { sequence, ok: false, reason, remedy, unknown }
+}

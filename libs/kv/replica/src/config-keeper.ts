@@ -1,0 +1,158 @@
+/**
+ * Knows the configuration of the store, passes it on, and asks for the next one when a move is done.
+ *
+ * The truth is a linear register of the store itself. A replica that applies a change to it takes the new configuration over and tells everybody;
+ * who missed that learns of it when somebody speaks to it under a later epoch, or refuses what it says under an older one.
+ *
+ * Invariant K1: what is said about a partition under an epoch before its last change is neither counted nor done (P1 of kv/replication rests on it).
+ */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { send } from "@backplane/foundation-actor/effects"
+import { canonicalJson, type Json } from "@backplane/foundation-base/json"
+import type { KvAnswer, KvRequest, Operation } from "@backplane/kv-contract/client-messages"
+import type { PeerItem } from "@backplane/kv-contract/peer-items"
+import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
+import { partitionOf } from "@backplane/kv-replication/hash"
+import { nextIn, withMoved } from "@backplane/kv-replication/placement"
+import type { ReplicaCore } from "./core.ts"
+
+const PLACE = { bucket: SYSTEM_BUCKET, key: CONFIG_KEY } as const
+/** A peer is told or asked again after this. */
+const AGAIN_CYCLES = 20_000
+const REPEAT_CYCLES = 150_000
+
+interface Proposal {
+  readonly request: KvRequest
+  readonly partitions: readonly number[]
+  attempt: number
+  sentAt: number
+}
+
+export class ConfigKeeper {
+  readonly #core: ReplicaCore
+  readonly #onAdopted: () => void
+  readonly #toldAt = new Map<string, number>()
+  /** Partitions that this replica has copied and may hold. */
+  #ready = new Set<number>()
+  #proposal: Proposal | null = null
+  #sequence = 0
+
+  constructor(core: ReplicaCore, onAdopted: () => void) {
+    this.#core = core
+    this.#onAdopted = onAdopted
+  }
+
+  get isIdle(): boolean {
+    return this.#proposal === null && this.#ready.size === 0
+  }
+
+  /** Whether an item that was said under `epoch` may be worked on (K1); brings both sides to the same epoch where not. */
+  admits(from: ActorId, item: PeerItem, epoch: number): boolean {
+    const { config } = this.#core
+    const partition = fencedPartition(item)
+    if (epoch > config.epoch) {
+      this.#once(from, { type: "config-ask" })
+      return partition === null
+    }
+    if (partition === null || epoch >= (config.changed[partition] ?? 0) || !this.#core.rules.fencesEpochs) return true
+    this.#once(from, { type: "config-tell", config })
+    return false
+  }
+
+  onAsk(from: ActorId): void {
+    this.#core.outbox.send(from, { type: "config-tell", config: this.#core.config })
+  }
+
+  /** As text: what was applied to the register. Whoever may write there is trusted, but not to make no mistakes. */
+  onText(text: string): void {
+    try {
+      this.adopt(JSON.parse(text) as StoreConfig)
+    } catch {
+      // Not ours: the gateway checks configurations before it writes them.
+    }
+  }
+
+  adopt(config: StoreConfig): void {
+    const core = this.#core
+    if (!core.adopt(config)) return
+    core.durable.write("config", config as unknown as Json, null)
+    for (const { id } of config.members) if (id !== core.id) core.outbox.send(id as ActorId, { type: "config-tell", config })
+    this.#ready = new Set([...this.#ready].filter((partition) => nextIn(config, partition)?.includes(core.id) === true))
+    this.#onAdopted()
+  }
+
+  /** The partition is copied: the next holders may take over. */
+  ready(partition: number): void {
+    this.#ready.add(partition)
+  }
+
+  isReady(partition: number): boolean {
+    return this.#ready.has(partition)
+  }
+
+  tick(): void {
+    const open = this.#proposal
+    if (open === null) {
+      if (this.#ready.size > 0) this.#begin({ type: "get", ...PLACE })
+      return
+    }
+    if (this.#core.now - open.sentAt < REPEAT_CYCLES) return
+    open.attempt++
+    this.#send(open)
+  }
+
+  onAnswers(answers: readonly KvAnswer[]): void {
+    const open = this.#proposal
+    const answer = answers.find(({ sequence }) => sequence === open?.request.sequence)
+    if (open === null || answer === undefined) return
+    if (!answer.ok) return // Asked again, elsewhere, at the next repeat.
+    this.#proposal = null
+    const [text] = answer.values
+    if (text !== undefined) this.onText(text)
+    if (open.request.operation.type !== "get" || this.#ready.size === 0) return
+    // On top of what the register holds: a change that came between makes the comparison fail, and this begins again.
+    const { config } = this.#core
+    const value = canonicalJson(withMoved(config, [...this.#ready]) as unknown as Json)
+    this.#begin({ type: "cas", ...PLACE, expect: text ?? null, value })
+  }
+
+  #begin(operation: Operation): void {
+    this.#sequence = Math.max(this.#sequence + 1, this.#core.wall())
+    const request: KvRequest = { sequence: this.#sequence, attempt: 0, operation }
+    this.#proposal = { request, partitions: [...this.#ready], attempt: 0, sentAt: 0 }
+    this.#send(this.#proposal)
+  }
+
+  /** As any requester would: to one of the holders, another each time. */
+  #send(proposal: Proposal): void {
+    const core = this.#core
+    const holders = core.holders(PLACE)
+    const to = holders[(proposal.attempt + partitionOf(core.id, "")) % holders.length]
+    proposal.sentAt = core.now
+    const requests = [{ ...proposal.request, attempt: proposal.attempt }]
+    if (to !== undefined) core.outbox.effect(send(to, { kind: "KvAsk", requests }))
+  }
+
+  #once(to: ActorId, item: Extract<PeerItem, { type: "config-ask" | "config-tell" }>): void {
+    const name = `${item.type} ${to}`
+    const last = this.#toldAt.get(name)
+    if (last !== undefined && this.#core.now - last < AGAIN_CYCLES) return
+    this.#toldAt.set(name, this.#core.now)
+    this.#core.outbox.send(to, item)
+  }
+}
+
+/** The partition that an item counts in, where that needs both sides to agree on who holds it. */
+function fencedPartition(item: PeerItem): number | null {
+  switch (item.type) {
+    case "replicate":
+      return item.holdFor === undefined && item.reason === "write" ? partitionOf(item.bucket, item.key) : null
+    case "fetch":
+      return partitionOf(item.bucket, item.key)
+    case "move-ask":
+    case "consensus":
+      return item.partition
+    default:
+      return null
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * Copies the partitions that this replica is to hold, and drops those that it no longer holds.
+ *
+ * Procedure: of each partition that comes, ask an old holder for its keys and their hashes, page by page; want the states that are missing or
+ * other; when all of a holder's pages are in and on disk, go on to the next holder, which costs hashes only. After a majority of the old
+ * holders (all of them, if they answer in time) the partition is ready (P1). Of linear registers the log's own way brings them: ready means
+ * that an entry which names the move is committed here. What was given up is dropped when the writes that this replica coordinated are done.
+ */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { event } from "@backplane/foundation-actor/effects"
+import { PARTITIONS } from "@backplane/kv-contract/limits"
+import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
+import { placeName } from "@backplane/kv-replication/hash"
+import { LEAVES } from "@backplane/kv-replication/merkle-tree"
+import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
+import type { ConfigKeeper } from "./config-keeper.ts"
+import type { ReplicaCore } from "./core.ts"
+import type { LinearHost } from "./linear-host.ts"
+
+/** Partitions that are copied at a time. */
+const COPIES_AT_ONCE = 4
+const PAGE_ENTRIES = 512
+/** A question without an answer is asked again after this. */
+const REPEAT_CYCLES = 100_000
+/** A holder that is silent for so long is left out, where a majority has been copied. */
+const SILENT_CYCLES = 2_000_000
+/** What was given up is dropped after this: the writes that it still had under way are over. */
+const DROP_CYCLES = 3_000_000
+
+interface Copy {
+  readonly partition: number
+  readonly epoch: number
+  readonly copied: Set<ActorId>
+  source: ActorId
+  leaf: number
+  nextLeaf: number
+  /** Places of the page that were wanted and did not come yet. */
+  wanted: Map<string, readonly [string, string]>
+  pageIn: boolean
+  askedAt: number
+  startedAt: number
+  hasGroup: boolean
+  saving: boolean
+  keys: number
+}
+
+export class Mover {
+  readonly #core: ReplicaCore
+  readonly #configs: ConfigKeeper
+  readonly #linear: LinearHost
+  readonly #copies = new Map<number, Copy>()
+  readonly #givenUp = new Map<number, number>()
+  /** Keys that this life copied. */
+  keysCopied = 0
+
+  constructor(core: ReplicaCore, configs: ConfigKeeper, linear: LinearHost) {
+    this.#core = core
+    this.#configs = configs
+    this.#linear = linear
+  }
+
+  get isIdle(): boolean {
+    return this.#copies.size === 0 && this.#givenUp.size === 0 && this.#coming().length === 0
+  }
+
+  /** The configuration changed. */
+  reconfigured(): void {
+    const core = this.#core
+    for (const [partition, { epoch }] of this.#copies)
+      if (core.config.changed[partition] !== epoch || !this.#comes(partition)) this.#copies.delete(partition)
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      if (core.keeps(partition)) this.#givenUp.delete(partition)
+      else if (!core.table.isEmpty(partition) || this.#linear.group(partition) !== undefined) this.#givenUp.set(partition, core.now)
+    }
+    this.tick(() => false)
+  }
+
+  tick(isBusyWith: (partition: number) => boolean): void {
+    const core = this.#core
+    for (const [partition, since] of this.#givenUp) if (core.now - since >= DROP_CYCLES && !isBusyWith(partition)) this.#drop(partition)
+    for (const copy of this.#copies.values()) this.#push(copy)
+    for (const partition of this.#coming()) {
+      if (this.#copies.size >= COPIES_AT_ONCE) break
+      if (!this.#copies.has(partition)) this.#begin(partition)
+    }
+  }
+
+  onAsk(from: ActorId, { partition, leaf }: PeerItemOf<"move-ask">): void {
+    const { table, outbox } = this.#core
+    const entries: [string, string, string][] = []
+    let nextLeaf = leaf
+    while (nextLeaf < LEAVES && entries.length < PAGE_ENTRIES) {
+      for (const { record, hash } of table.recordsIn(partition, [nextLeaf]))
+        if (hash !== null) entries.push([record.bucket, record.key, hash])
+      nextLeaf++
+    }
+    const hasGroup = this.#linear.group(partition) !== undefined
+    const [cut, certifiedAt] = [table.cut(partition), table.certifiedAt(partition)]
+    outbox.send(from, { type: "move-page", partition, leaf, nextLeaf, entries: entries.slice(0, 4096), cut, certifiedAt, hasGroup })
+  }
+
+  onPage(from: ActorId, page: PeerItemOf<"move-page">): void {
+    const copy = this.#copies.get(page.partition)
+    if (copy === undefined || copy.source !== from || copy.pageIn || copy.leaf !== page.leaf) return
+    const { table } = this.#core
+    copy.pageIn = true
+    copy.nextLeaf = page.nextLeaf
+    copy.hasGroup ||= page.hasGroup
+    copy.wanted = new Map()
+    for (const [bucket, key, hash] of page.entries)
+      if (table.hashOf({ bucket, key }) !== hash) copy.wanted.set(placeName(bucket, key), [bucket, key])
+    copy.keys += copy.wanted.size
+    this.keysCopied += copy.wanted.size
+    // Whatever the holder's cut covers and its pages do not list is dead (T2): here too, once all pages are in.
+    if (page.nextLeaf === LEAVES && page.certifiedAt !== null) table.certify(page.partition, page.cut, page.certifiedAt)
+    if (copy.wanted.size > 0) this.#want(copy)
+    this.#advance(copy)
+  }
+
+  /** States of a holder were joined in. */
+  onStates(from: ActorId, { partition, states }: PeerItemOf<"sync-states">): void {
+    const copy = this.#copies.get(partition)
+    if (copy === undefined || copy.source !== from || copy.saving) return
+    for (const [bucket, key] of states) copy.wanted.delete(placeName(bucket, key))
+    this.#advance(copy)
+  }
+
+  /** All that came of the source so far is on disk. */
+  onDurable(partition: number, source: ActorId): void {
+    const copy = this.#copies.get(partition)
+    if (copy === undefined || copy.source !== source || !copy.saving) return
+    copy.saving = false
+    copy.copied.add(source)
+    this.#nextSource(copy)
+  }
+
+  #coming(): readonly number[] {
+    return Object.keys(this.#core.config.next)
+      .map(Number)
+      .filter((partition) => this.#comes(partition))
+  }
+
+  #comes(partition: number): boolean {
+    const { config, id } = this.#core
+    if (this.#configs.isReady(partition) || nextIn(config, partition)?.includes(id) !== true) return false
+    return (
+      !holdersIn(config, partition).includes(id) ||
+      (nextIn(config, partition) ?? []).every((next) => holdersIn(config, partition).includes(next))
+    )
+  }
+
+  #begin(partition: number): void {
+    const core = this.#core
+    const holders = holdersIn(core.config, partition)
+    const [source] = holders.filter((holder) => holder !== core.id)
+    const copied = new Set(holders.filter((holder) => holder === core.id))
+    const epoch = core.config.changed[partition] ?? 0
+    const copy: Copy = {
+      partition,
+      epoch,
+      copied,
+      source: source ?? core.id,
+      leaf: 0,
+      nextLeaf: 0,
+      wanted: new Map(),
+      pageIn: false,
+      askedAt: 0,
+      startedAt: core.now,
+      hasGroup: this.#linear.group(partition) !== undefined,
+      saving: false,
+      keys: 0,
+    }
+    this.#copies.set(partition, copy)
+    if (source === undefined) this.#finish(copy)
+    else this.#ask(copy)
+  }
+
+  #ask(copy: Copy): void {
+    copy.askedAt = this.#core.now
+    this.#core.outbox.send(copy.source, { type: "move-ask", partition: copy.partition, leaf: copy.leaf })
+  }
+
+  #want({ source, partition, wanted }: Copy): void {
+    const places = [...wanted.values()].map(([bucket, key]): [string, string] => [bucket, key])
+    for (let first = 0; first < places.length; first += 256)
+      this.#core.outbox.send(source, { type: "sync-states", partition, states: [], wanted: places.slice(first, first + 256) })
+  }
+
+  #push(copy: Copy): void {
+    const { now, config } = this.#core
+    if (copy.saving || copy.source === this.#core.id) return
+    const isEnough = copy.copied.size > holdersIn(config, copy.partition).length / 2
+    if (copy.copied.has(copy.source) || (isEnough && now - copy.startedAt > SILENT_CYCLES)) return this.#finish(copy)
+    if (now - copy.askedAt < REPEAT_CYCLES) return
+    // A source that says nothing gives way to the next: another round comes back to it.
+    if (!isEnough && now - copy.startedAt > SILENT_CYCLES) return this.#nextSource(copy)
+    copy.pageIn = false
+    this.#ask(copy)
+  }
+
+  #advance(copy: Copy): void {
+    if (!copy.pageIn || copy.wanted.size > 0 || copy.saving) return
+    copy.leaf = copy.nextLeaf
+    copy.pageIn = false
+    if (copy.leaf < LEAVES) return this.#ask(copy)
+    copy.saving = true
+    const { durable, now } = this.#core
+    durable.write(`m/${copy.partition}`, { epoch: copy.epoch, at: now }, { kind: "moved", partition: copy.partition, source: copy.source })
+  }
+
+  #nextSource(copy: Copy): void {
+    const { config, id, now } = this.#core
+    const left = holdersIn(config, copy.partition).filter((holder) => holder !== id && !copy.copied.has(holder))
+    const after = left.find((holder) => holder !== copy.source) ?? left[0]
+    if (after === undefined) return this.#finish(copy)
+    Object.assign(copy, { source: after, leaf: 0, nextLeaf: 0, wanted: new Map(), pageIn: false, startedAt: now })
+    this.#ask(copy)
+  }
+
+  /** Ready, unless the partition has registers whose log is not here yet. */
+  #finish(copy: Copy): void {
+    const hasGroup = copy.hasGroup || this.#linear.group(copy.partition) !== undefined
+    if (hasGroup && (this.#linear.committedEpoch(copy.partition) ?? -1) < copy.epoch) return
+    this.#copies.delete(copy.partition)
+    this.#configs.ready(copy.partition)
+    this.#core.outbox.effect(event("kv.moved", { shard: this.#core.id, partition: copy.partition, keys: copy.keys }, "info"))
+  }
+
+  #drop(partition: number): void {
+    const core = this.#core
+    this.#givenUp.delete(partition)
+    this.#linear.drop(partition)
+    for (const record of core.table.records(partition)) core.forgetKey(record)
+    core.table.clear(partition)
+    core.durable.write(`c/${partition}`, null, null)
+    core.durable.write(`m/${partition}`, null, null)
+    core.unsure.delete(partition)
+  }
+}

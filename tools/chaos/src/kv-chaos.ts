@@ -1,0 +1,189 @@
+/**
+ * `node tools/chaos/src/kv-chaos.ts [--seed N] [--kills N | --duration S] [--clients N] [--history FILE] [--json]`: real processes under load are
+ * killed, paused and cut off; then everything heals, must become equal, and what clients heard is judged against what is left.
+ *
+ * The judges are those of the simulator (kv/simulation): no acknowledged write lost, nothing replaced or deleted comes back, one order for each
+ * register. Ends with 1 where a judge says no, a write failed for good, or the replicas do not become equal.
+ */
+import { createWriteStream } from "node:fs"
+import { parseArgs } from "node:util"
+import { Random } from "@backplane/foundation-base/random"
+import { historyLine, type HistoryEntry } from "@backplane/kv-history/history"
+import { lastWriterViolation, siblingViolation } from "@backplane/kv-history/history-checkers"
+import { linearizabilityViolation } from "@backplane/kv-history/linearizability"
+import { HttpClient, KEYS } from "./http-client.ts"
+import { freePorts } from "./free-ports.ts"
+import { LiveStore } from "./live-store.ts"
+import { torment, type Done } from "./nemesis.ts"
+
+const SHARDS = 3
+const GATEWAYS = 2
+const EQUAL_MILLISECONDS = 60_000
+
+export interface ChaosReport extends Done {
+  readonly seed: number
+  readonly seconds: number
+  readonly operations: number
+  readonly failed: number
+  readonly acknowledged_lost: number
+  readonly p50_ms: number
+  readonly p99_ms: number
+  readonly p999_ms: number
+  readonly max_ms: number
+  readonly equal: boolean
+  /** Per checker null, or what it found. */
+  readonly checkers: Readonly<Record<string, string | null>>
+  readonly history: string | null
+}
+
+export interface ChaosOptions {
+  readonly seed: number
+  readonly kills: number
+  readonly seconds: number | null
+  readonly clients: number
+  readonly history: string | null
+  readonly say: (line: string) => void
+}
+
+export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
+  const store = await LiveStore.start({ shards: SHARDS, ports: await freePorts(GATEWAYS) })
+  try {
+    return await hurtAndJudge(store, options)
+  } finally {
+    await store.stop()
+  }
+}
+
+async function hurtAndJudge(store: LiveStore, options: ChaosOptions): Promise<ChaosReport> {
+  const history: HistoryEntry[] = []
+  const latencies: number[] = []
+  const began = performance.now()
+  const now = (): number => Math.floor((performance.now() - began) * 1e6)
+  const clients = Array.from(
+    { length: options.clients },
+    (_, index) =>
+      new HttpClient({
+        name: `c${index}`,
+        urls: store.gatewayUrls,
+        seed: `${options.seed}/${index}`,
+        history,
+        latencies,
+        now,
+        pauseMilliseconds: 20,
+      }),
+  )
+  const running = clients.map((client) => client.run())
+  const seconds = (): number => (performance.now() - began) / 1000
+  const enough = (done: Done): boolean => (options.seconds === null ? done.kills >= options.kills : seconds() >= options.seconds)
+  const done = await torment({ store, random: new Random(`${options.seed}/nemesis`), say: options.say, enough })
+  for (const client of clients) client.stop()
+  await Promise.all(running)
+  const took = seconds()
+  const equal = await becomesEqual(store)
+  const final = await finalValues(store)
+  if (options.history !== null) await writeHistory(options.history, history)
+  return {
+    seed: options.seed,
+    ...done,
+    ...figures(latencies),
+    seconds: took,
+    operations: history.length,
+    equal,
+    history: options.history,
+    ...judged(history, clients, final),
+  }
+}
+
+function judged(
+  history: readonly HistoryEntry[],
+  clients: readonly HttpClient[],
+  final: ReadonlyMap<string, readonly string[]>,
+): Pick<ChaosReport, "failed" | "acknowledged_lost" | "checkers"> {
+  const of = (bucket: string): HistoryEntry[] => history.filter((entry) => entry.bucket === bucket)
+  const values = (bucket: string, key: string): readonly string[] => final.get(`${bucket}/${key}`) ?? []
+  const checkers = {
+    siblings: siblingViolation(of("default"), values),
+    "last-writer": lastWriterViolation(of("last"), values),
+    linearizable: linearizabilityViolation(of("registers")),
+  }
+  const lost = Object.values(checkers).filter((found) => found?.includes("lost") === true).length
+  return { failed: clients.reduce((sum, { failed }) => sum + failed, 0), acknowledged_lost: lost, checkers }
+}
+
+/** All replicas have the same roots, keep nothing for others and are sure of themselves. */
+async function becomesEqual(store: LiveStore): Promise<boolean> {
+  const deadline = performance.now() + EQUAL_MILLISECONDS
+  while (performance.now() < deadline) {
+    const states = await Promise.all([...store.shards.keys()].map((index) => store.stateOf(index)))
+    const [first] = states
+    const isSame = states.every(
+      (state) => state !== null && state.hints === 0 && state.unsure === 0 && state.roots.join() === first?.roots.join(),
+    )
+    if (isSame) return true
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+  return false
+}
+
+async function finalValues(store: LiveStore): Promise<ReadonlyMap<string, readonly string[]>> {
+  const final = new Map<string, readonly string[]>()
+  for (const bucket of ["default", "last"])
+    for (let key = 0; key < KEYS; key++) {
+      const response = await fetch(`${store.gatewayUrls[0]}/v1/kv/${bucket}/k${key}`, { headers: { accept: "application/json" } })
+      const { values = [] } = (await response.json()) as { values?: readonly string[] }
+      final.set(`${bucket}/k${key}`, values)
+    }
+  return final
+}
+
+function figures(latencies: number[]): Pick<ChaosReport, "p50_ms" | "p99_ms" | "p999_ms" | "max_ms"> {
+  const sorted = latencies.toSorted((a, b) => a - b)
+  const at = (share: number): number => Math.round((sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0) * 10) / 10
+  return { p50_ms: at(0.5), p99_ms: at(0.99), p999_ms: at(0.999), max_ms: at(1) }
+}
+
+async function writeHistory(path: string, history: readonly HistoryEntry[]): Promise<void> {
+  const file = createWriteStream(path)
+  for (const entry of history) file.write(`${historyLine(entry, 1)}\n`)
+  await new Promise<void>((resolve) => file.end(() => resolve()))
+}
+
+export function isSound({ failed, acknowledged_lost: lost, equal, checkers }: ChaosReport): boolean {
+  return failed === 0 && lost === 0 && equal && Object.values(checkers).every((found) => found === null)
+}
+
+function whole(name: string, value: string): number {
+  const number = Number(value)
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${name} is ${value}: give a whole number, at least 1`)
+  return number
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const text = { type: "string" } as const
+  const { values } = parseArgs({
+    args: [...args],
+    options: { seed: text, kills: text, duration: text, clients: text, history: text, json: { type: "boolean" } },
+  })
+  const asJson = values.json === true
+  const report = await runChaos({
+    seed: whole("--seed", values.seed ?? "1"),
+    kills: whole("--kills", values.kills ?? "100"),
+    seconds: values.duration === undefined ? null : whole("--duration", values.duration),
+    clients: whole("--clients", values.clients ?? "24"),
+    history: values.history ?? null,
+    say: (line) => asJson || console.error(line),
+  })
+  if (asJson) console.log(JSON.stringify(report))
+  else {
+    const { kills, gatewayKills, pauses, partitions, operations, seconds } = report
+    console.log(
+      `${kills} kills (${gatewayKills} of gateways), ${pauses} pauses, ${partitions} partitions in ${seconds.toFixed(0)} s; ${operations} operations, ${report.failed} failed`,
+    )
+    console.log(`latency p50 ${report.p50_ms} ms, p99 ${report.p99_ms} ms, p99.9 ${report.p999_ms} ms, longest ${report.max_ms} ms`)
+    console.log(`replicas ${report.equal ? "became equal" : "did NOT become equal"}`)
+    for (const [name, found] of Object.entries(report.checkers)) console.log(`  ${name.padEnd(14)} ${found ?? "ok"}`)
+  }
+  return isSound(report) ? 0 : 1
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2))

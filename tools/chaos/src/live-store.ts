@@ -1,0 +1,173 @@
+/** A store of real processes that can be hurt: nats-server, shards, gateways; killed, paused, cut off, started again. */
+import { spawn, type ChildProcess } from "node:child_process"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { connect, type NatsConnection } from "@nats-io/transport-node"
+import { startNatsServer, type RunningServer } from "@backplane/nats/start-server"
+
+const ROOT = join(import.meta.dirname, "../../..")
+const OPERATOR = "chaos"
+const READY_MILLISECONDS = 30_000
+const ASK_MILLISECONDS = 2_000
+
+export interface ShardState {
+  readonly keys: number
+  readonly hints: number
+  readonly unsure: number
+  readonly moving: number
+  readonly roots: readonly (string | null)[]
+}
+
+class LiveProcess {
+  readonly name: string
+  readonly #command: readonly string[]
+  readonly #environment: NodeJS.ProcessEnv
+  #child: ChildProcess | null = null
+  /** What it printed last: for a reason when it does not come up. */
+  #said = ""
+
+  constructor(name: string, command: readonly string[], environment: NodeJS.ProcessEnv) {
+    this.name = name
+    this.#command = command
+    this.#environment = environment
+  }
+
+  start(): void {
+    const child = spawn(process.execPath, [...this.#command], {
+      env: { ...process.env, ...this.#environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    })
+    const hear = (text: unknown): void => void (this.#said = (this.#said + String(text)).slice(-4000))
+    child.stdout.on("data", hear)
+    child.stderr.on("data", hear)
+    this.#child = child
+  }
+
+  get said(): string {
+    return this.#said
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child?.kill(signal)
+  }
+
+  /** Kills it and waits until it is gone. */
+  async kill(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const child = this.#child
+    if (child === null || child.exitCode !== null || child.signalCode !== null) return
+    const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+    child.kill(signal)
+    await gone
+  }
+}
+
+export class LiveStore {
+  readonly shards: readonly LiveProcess[]
+  readonly gateways: readonly LiveProcess[]
+  readonly gatewayUrls: readonly string[]
+  readonly #server: RunningServer
+  readonly #folder: string
+  readonly #connection: NatsConnection
+
+  private constructor(
+    server: RunningServer,
+    connection: NatsConnection,
+    folder: string,
+    options: { readonly shards: number; readonly ports: readonly number[] },
+  ) {
+    this.#server = server
+    this.#connection = connection
+    this.#folder = folder
+    const shared = (service: string, index: number): NodeJS.ProcessEnv => ({
+      BACKPLANE_NATS_URL: server.url,
+      BACKPLANE_NATS_USER: service,
+      BACKPLANE_NATS_PASSWORD: server.credentials.get(service),
+      BACKPLANE_INSTANCE: `${service}-${index}`,
+      BACKPLANE_DATA: folder,
+      BACKPLANE_HOME: "",
+      BACKPLANE_PARENT_PID: String(process.pid),
+      BACKPLANE_KV_SHARDS: String(options.shards),
+      BACKPLANE_KV_ZONES: "3",
+      BACKPLANE_ANONYMOUS: "read+write",
+      NODE_COMPILE_CACHE: join(tmpdir(), "backplane-chaos-compile-cache"),
+    })
+    this.shards = Array.from(
+      { length: options.shards },
+      (_, index) => new LiveProcess(`kv-shard-${index}`, [join(ROOT, "apps/kv-shard/src/main.ts")], shared("kv-shard", index)),
+    )
+    this.gatewayUrls = options.ports.map((port) => `http://127.0.0.1:${port}`)
+    this.gateways = options.ports.map(
+      (port, index) =>
+        new LiveProcess(`gateway-${index}`, [join(ROOT, "apps/gateway/src/main.ts")], {
+          ...shared("gateway", index),
+          BACKPLANE_GATEWAY_PORT: String(port),
+        }),
+    )
+  }
+
+  static async start(options: { readonly shards: number; readonly ports: readonly number[] }): Promise<LiveStore> {
+    const folder = mkdtempSync(join(tmpdir(), "backplane-chaos-"))
+    const server = await startNatsServer({ unrestrictedUsers: [OPERATOR] })
+    const connection = await connect({ servers: server.url, user: OPERATOR, pass: server.credentials.get(OPERATOR) ?? "" })
+    const store = new LiveStore(server, connection, folder, options)
+    for (const each of [...store.shards, ...store.gateways]) each.start()
+    for (const index of store.shards.keys()) await store.shardReady(index)
+    for (const index of store.gateways.keys()) await store.gatewayReady(index)
+    return store
+  }
+
+  async shardReady(index: number): Promise<void> {
+    await until(
+      `kv-shard-${index}`,
+      () => this.shards[index]?.said ?? "",
+      async () => (await this.stateOf(index)) !== null,
+    )
+  }
+
+  async gatewayReady(index: number): Promise<void> {
+    await until(
+      `gateway-${index}`,
+      () => this.gateways[index]?.said ?? "",
+      async () => (await fetch(`${this.gatewayUrls[index]}/readyz`)).ok,
+    )
+  }
+
+  /** What the shard's replica says of itself, or null where it does not answer. */
+  async stateOf(index: number): Promise<ShardState | null> {
+    const answer = await this.#ask(index, { op: "inspect", machine: "store", actor: `replica.${index}` })
+    return (answer?.["state"] as unknown as ShardState | undefined) ?? null
+  }
+
+  /** Makes replicas unreachable for each other, both ways; an empty list heals. */
+  async cut(index: number, peers: readonly number[]): Promise<void> {
+    await this.#ask(index, { op: "cut", peers: peers.map((peer) => `replica.${peer}`) })
+  }
+
+  async stop(): Promise<void> {
+    for (const each of [...this.shards, ...this.gateways]) each.signal("SIGCONT")
+    await Promise.all([...this.shards, ...this.gateways].map((each) => each.kill()))
+    await this.#connection.close()
+    await this.#server.stop()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #ask(index: number, request: object): Promise<Readonly<Record<string, unknown>> | null> {
+    try {
+      return (
+        await this.#connection.request(`bp.ctl.host.kv-shard-${index}`, JSON.stringify(request), { timeout: ASK_MILLISECONDS })
+      ).json()
+    } catch {
+      return null
+    }
+  }
+}
+
+async function until(what: string, said: () => string, attempt: () => Promise<boolean>): Promise<void> {
+  const began = performance.now()
+  while (performance.now() - began < READY_MILLISECONDS) {
+    if (await attempt().catch(() => false)) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  throw new Error(`${what} is not ready after ${READY_MILLISECONDS / 1000} s: ${said().slice(-1500)}`)
+}

@@ -1,0 +1,72 @@
+/** What is done to the processes: kills, pauses, partitions, one shard at a time, drawn from a seed. */
+import type { Random } from "@backplane/foundation-base/random"
+import type { LiveStore } from "./live-store.ts"
+
+export interface Done {
+  kills: number
+  gatewayKills: number
+  pauses: number
+  partitions: number
+}
+
+export interface NemesisOptions {
+  readonly store: LiveStore
+  readonly random: Random
+  readonly say: (line: string) => void
+  /** Whether it is enough. */
+  readonly enough: (done: Done) => boolean
+}
+
+/** Every so many kills one is a gateway's. */
+const GATEWAY_EVERY = 10
+const BETWEEN_MILLISECONDS = 300
+
+export async function torment({ store, random, say, enough }: NemesisOptions): Promise<Done> {
+  const done: Done = { kills: 0, gatewayKills: 0, pauses: 0, partitions: 0 }
+  while (!enough(done)) {
+    const index = random.below(store.shards.length)
+    const chance = random.unit()
+    if (chance < 0.7) await kill(store, index, done)
+    else if (chance < 0.85) await pause(store, index, done, random)
+    else await partition(store, index, done, random)
+    say(`${done.kills} kills, ${done.pauses} pauses, ${done.partitions} partitions`)
+    await sleep(BETWEEN_MILLISECONDS)
+  }
+  return done
+}
+
+async function kill(store: LiveStore, index: number, done: Done): Promise<void> {
+  done.kills++
+  if (done.kills % GATEWAY_EVERY === 0) {
+    done.gatewayKills++
+    const which = done.gatewayKills % store.gateways.length
+    await store.gateways[which]?.kill()
+    store.gateways[which]?.start()
+    return store.gatewayReady(which)
+  }
+  await store.shards[index]?.kill()
+  store.shards[index]?.start()
+  await store.shardReady(index)
+}
+
+/** As a host that hangs and comes back: from a moment to longer than an election. */
+async function pause(store: LiveStore, index: number, done: Done, random: Random): Promise<void> {
+  done.pauses++
+  store.shards[index]?.signal("SIGSTOP")
+  await sleep(random.between(50, 1_500))
+  store.shards[index]?.signal("SIGCONT")
+}
+
+/** One shard without the others, or without one of them; gateways reach all. */
+async function partition(store: LiveStore, index: number, done: Done, random: Random): Promise<void> {
+  done.partitions++
+  const others = [...store.shards.keys()].filter((each) => each !== index)
+  const peers = random.chance(0.5) ? others : [random.pick(others)]
+  await store.cut(index, peers)
+  await sleep(random.between(300, 2_000))
+  await store.cut(index, [])
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
