@@ -153,7 +153,8 @@ export class ReplicaCore {
 
   /** True where `has` holds for a quorum of the place's holders (and next holders). */
   isQuorum({ bucket, key }: Place, has: (id: ActorId) => boolean, needed: number): boolean {
-    return isQuorum(this.#config, partitionOf(bucket, key), has, needed)
+    const config = this.rules.needsBothSets ? this.#config : { ...this.#config, next: {} }
+    return isQuorum(config, partitionOf(bucket, key), has, needed)
   }
 
   /** The time of a new event, past everything in `seen`. */

@@ -171,7 +171,7 @@ export class Mover {
       keys: 0,
     }
     this.#copies.set(partition, copy)
-    if (source === undefined) this.#finish(copy)
+    if (source === undefined || !core.rules.copiesBeforeReady) this.#finish(copy)
     else this.#ask(copy)
   }
 

@@ -29,6 +29,10 @@ export interface ReplicaRules {
   readonly remembersApplied: boolean
   /** Whether members that hold nothing of a partition are asked for hints before it is certified. */
   readonly asksEveryMember: boolean
+  /** Whether a partition is copied before its next holders take over. */
+  readonly copiesBeforeReady: boolean
+  /** Whether a quorum of a partition that is moved is one of both its sets of holders. */
+  readonly needsBothSets: boolean
   /** Whether a read asks every holder at once: dearer, and what diverged is found sooner. */
   readonly asksAllForReads: boolean
   /** Whether what is said under an older placement of a partition is refused. */
@@ -63,6 +67,8 @@ export const SOUND_RULES: ReplicaRules = {
   remembersApplied: true,
   asksEveryMember: true,
   fencesEpochs: true,
+  copiesBeforeReady: true,
+  needsBothSets: true,
   asksAllForReads: false,
   collectsUncertified: false,
   forgetsHintsEarly: false,

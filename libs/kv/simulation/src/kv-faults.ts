@@ -26,6 +26,7 @@ export const FAULT_CLASSES = [
   "slow",
   "lie",
   "backup",
+  "move",
 ] as const
 export type FaultClass = (typeof FAULT_CLASSES)[number]
 

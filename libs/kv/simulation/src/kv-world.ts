@@ -10,13 +10,16 @@ import { Random } from "@backplane/foundation-base/random"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { after, virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { World } from "@backplane/foundation-simulation/world"
+import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import { partitionMap, type PartitionMap } from "@backplane/kv-replication/partition-map"
+import { firstConfig, holdersIn, isMoving } from "@backplane/kv-replication/placement"
 import { stateJson } from "@backplane/kv-replica/core"
 import type { KeyRecord } from "@backplane/kv-replica/key-table"
 import { ReplicaMachine } from "@backplane/kv-replica/replica"
 import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
 import { isHollow } from "@backplane/kv-versioning/key-state"
 import { KvClient } from "./client.ts"
+import { MemberChanger } from "./member-changer.ts"
 import { DiskedReplica, SimulatedDisk, type DiskBugs } from "./disked-replica.ts"
 import type { HistoryEntry } from "@backplane/kv-history/history"
 import { drawClasses, drawKvFaults, type FaultClass, type KvFaults } from "./kv-faults.ts"
@@ -58,6 +61,7 @@ export interface KvRun {
 
 export const CYCLES_DEFAULT = 60_000_000
 const CLOCK_BASE = 1_000_000_000_000
+const OPERATOR = actorId("operator.0")
 const SETTLE_SECONDS = 180
 
 /** Runs one seed to its end; throws where something is wrong. */
@@ -77,12 +81,14 @@ export function runKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
 export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
   const random = new Random(seed).fork("kv")
   const count = random.pick([3, 3, 4, 5])
-  const replicas = Array.from({ length: count }, (_, index) => actorId(`kv-shard.${index}`))
+  const classes = options.classes ?? drawClasses(random.fork("classes"))
+  const replicas = Array.from({ length: count + (classes.has("move") ? 1 : 0) }, (_, index) => actorId(`kv-shard.${index}`))
   const clients = Array.from({ length: 4 }, (_, index) => actorId(`client.${index}`))
   const cycles = options.cycles ?? CYCLES_DEFAULT
-  const classes = options.classes ?? drawClasses(random.fork("classes"))
-  const faults = drawKvFaults(random.fork("faults"), { classes, until: cycles, replicas, spared: clients, pace: options.pace ?? 1 })
-  const map = partitionMap(replicas.map((id, index) => ({ id, zone: `zone-${index % 3}` })))
+  const faults = drawKvFaults(random.fork("faults"), { classes, until: cycles, replicas, spared: [...clients, OPERATOR], pace: options.pace ?? 1 })
+  const everybody = replicas.map((id, index) => ({ id, zone: `zone-${index % 3}` }))
+  // Where members change, the last one begins as a spare.
+  const map = partitionMap(everybody.slice(0, count))
   const world = new World({
     seed,
     latency: 1000,
@@ -116,6 +122,12 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
         duplicates: classes.has("duplication"),
       })
     })
+  if (classes.has("move")) {
+    const first = firstConfig(map, BUCKETS)
+    const everyMax = Math.ceil(12_000_000 / (options.pace ?? 1))
+    const moves = { first, replicas: everybody, random: random.fork("moves"), until: cycles - 5_000_000, everyMax }
+    world.add(OPERATOR, () => new MemberChanger(moves))
+  }
   armDiskFaults(run, random.fork("disks"), { until: cycles, pace: options.pace ?? 1 })
   if (!amnesia) watchAcknowledgements(run)
   watchConsensus(run)
@@ -155,17 +167,28 @@ function settle(run: KvRun): void {
 }
 
 /** Null where all holders of each partition are equal, sure, and no hint is left. */
-function whatIsApart({ map, replicas, world }: KvRun): string | null {
+function whatIsApart(run: KvRun): string | null {
+  const { replicas, world } = run
   const views = new Map(replicas.map((id) => [id, defined(world.inspect(id, DiskedReplica)?.inner.view, `${id} is up`)]))
   for (const [id, view] of views) {
     if (view.shelf.count > 0) return `${id} holds ${view.shelf.count} hints`
     if (view.unsure.size > 0) return `${id} is unsure of ${view.unsure.size} partitions`
   }
-  for (const [partition, holders] of map.holders.entries()) {
+  const config = latestConfig(run)
+  if (isMoving(config)) return `${Object.keys(config.next).length} partitions are still moved`
+  for (const [id, view] of views) if (view.config.epoch !== config.epoch) return `${id} goes by configuration ${view.config.epoch}, not ${config.epoch}`
+  for (const partition of config.holders.keys()) {
+    const holders = holdersIn(config, partition)
     const digests = new Set(holders.map((id) => digest(views.get(id)?.table.records(partition) ?? [])))
     if (digests.size > 1) return `the holders of partition ${partition} differ`
   }
   return null
+}
+
+/** The configuration of the highest epoch that any replica knows. */
+export function latestConfig({ replicas, world, map }: Pick<KvRun, "replicas" | "world" | "map">): StoreConfig {
+  const known = replicas.flatMap((id) => (world.stateOf(id) === "crashed" ? [] : (world.inspect(id, DiskedReplica)?.inner.view.config ?? [])))
+  return known.reduce((latest, config) => (config.epoch > latest.epoch ? config : latest), firstConfig(map, BUCKETS))
 }
 
 /** Over the states themselves, not over the trees that are to be checked. */

@@ -1,17 +1,16 @@
 /** Of an lww key the latest of all events in its context is what is left: looked at in every replica while the run goes on. */
-import { partitionOf } from "@backplane/kv-replication/hash"
 import { highestCount } from "@backplane/kv-versioning/vector"
 import { DiskedReplica } from "./disked-replica.ts"
 import type { KvRun } from "./kv-world.ts"
 
 const KEYS = ["k0", "k1", "k2"]
 
-export function watchLastWriter({ world, replicas, map }: KvRun): void {
+export function watchLastWriter({ world, replicas }: KvRun): void {
   world.addChecker(
     "lww keeps the last write",
     () => {
       for (const key of KEYS)
-        for (const id of map.holders[partitionOf("last", key)] ?? replicas) {
+        for (const id of replicas) {
           const record =
             world.stateOf(id) === "running" ? world.inspect(id, DiskedReplica)?.inner.view.table.record({ bucket: "last", key }) : undefined
           const [version] = record?.state.versions ?? []

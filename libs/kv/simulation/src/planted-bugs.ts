@@ -197,6 +197,18 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     hunt: { ...rules({ asksEveryMember: false }), ...only("far"), ...BUSY, ...classes("partition", "crash", "loss") },
   },
   {
+    name: "moved partition accepted at both ends",
+    hunt: { ...rules({ fencesEpochs: false }), ...only("plain", "last"), ...BUSY, pace: 3, ...classes("move", "partition", "loss", "pause") },
+  },
+  {
+    name: "moved partition taken over before it is copied",
+    hunt: { ...rules({ copiesBeforeReady: false }), ...only("plain", "last"), ...BUSY, pace: 2, ...classes("move") },
+  },
+  {
+    name: "quorum of the old holders alone while a partition moves",
+    hunt: { ...rules({ needsBothSets: false }), ...only("plain", "last"), ...BUSY, pace: 3, ...classes("move", "partition", "loss") },
+  },
+  {
     name: "CRDT join that keeps the longer state",
     hunt: {
       ...rules({

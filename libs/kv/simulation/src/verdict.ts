@@ -3,6 +3,7 @@ import { defined } from "@backplane/foundation-base/assert"
 import { NOTHING_KNOWN } from "@backplane/kv-versioning/key-state"
 import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
+import { holdersIn } from "@backplane/kv-replication/placement"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import type { KeyState } from "@backplane/kv-contract/versions"
 import { DiskedReplica } from "./disked-replica.ts"
@@ -14,7 +15,7 @@ import {
   setViolation,
   siblingViolation,
 } from "@backplane/kv-history/history-checkers"
-import type { KvRun } from "./kv-world.ts"
+import { latestConfig, type KvRun } from "./kv-world.ts"
 import { linearizabilityViolation } from "@backplane/kv-history/linearizability"
 import { SESSION_BUCKETS } from "./workload.ts"
 
@@ -45,8 +46,8 @@ function sessions({ history }: KvRun, damaged: boolean): string | null {
   return sessionViolation(history.filter(({ bucket }) => SESSION_BUCKETS.has(bucket) && !(damaged && bucket === "weak")))
 }
 
-function finalState({ world, map }: KvRun, bucket: string, key: string): KeyState {
-  const [holder] = map.holders[partitionOf(bucket, key)] ?? []
-  const view = world.inspect(defined(holder, "each partition has a holder"), DiskedReplica)?.inner.view
+function finalState(run: KvRun, bucket: string, key: string): KeyState {
+  const [holder] = holdersIn(latestConfig(run), partitionOf(bucket, key))
+  const view = run.world.inspect(defined(holder, "each partition has a holder"), DiskedReplica)?.inner.view
   return view?.table.record({ bucket, key })?.state ?? NOTHING_KNOWN
 }
