@@ -36,6 +36,7 @@ export class ConfigKeeper {
   #ready = new Set<number>()
   #proposal: Proposal | null = null
   #sequence = 0
+  #rounds = 0
 
   constructor(core: ReplicaCore, onAdopted: () => void) {
     this.#core = core
@@ -49,6 +50,8 @@ export class ConfigKeeper {
   /** Whether an item that was said under `epoch` may be worked on (K1); brings both sides to the same epoch where not. */
   admits(from: ActorId, item: PeerItem, epoch: number): boolean {
     const { config } = this.#core
+    // Who knows as much needs no answer.
+    if (item.type === "config-ask") return epoch < config.epoch
     const partition = fencedPartition(item)
     if (epoch > config.epoch) {
       this.#once(from, { type: "config-ask" })
@@ -57,6 +60,13 @@ export class ConfigKeeper {
     if (partition === null || epoch >= (config.changed[partition] ?? 0) || !this.#core.rules.fencesEpochs) return true
     this.#once(from, { type: "config-tell", config })
     return false
+  }
+
+  /** Asks the next of the others whether there is a later configuration: one who was away, or who holds nothing, hears of it so. */
+  round(): void {
+    const others = this.#core.config.members.map(({ id }) => id as ActorId).filter((id) => id !== this.#core.id)
+    const peer = others[this.#rounds++ % Math.max(1, others.length)]
+    if (peer !== undefined) this.#core.outbox.send(peer, { type: "config-ask" })
   }
 
   onAsk(from: ActorId): void {

@@ -9,6 +9,7 @@
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { event } from "@backplane/foundation-actor/effects"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
+import type { Vector } from "@backplane/kv-contract/versions"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import { placeName } from "@backplane/kv-replication/hash"
 import { LEAVES } from "@backplane/kv-replication/merkle-tree"
@@ -37,6 +38,10 @@ interface Copy {
   /** Places of the page that were wanted and did not come yet. */
   wanted: Map<string, readonly [string, string]>
   pageIn: boolean
+  /** The page wants nothing: all that its leaves had is here. */
+  complete: boolean
+  /** What the source had certified when it began to tell. */
+  cut: { readonly vector: Vector; readonly at: number | null }
   askedAt: number
   startedAt: number
   hasGroup: boolean
@@ -111,9 +116,10 @@ export class Mover {
       if (table.hashOf({ bucket, key }) !== hash) copy.wanted.set(placeName(bucket, key), [bucket, key])
     copy.keys += copy.wanted.size
     this.keysCopied += copy.wanted.size
-    // Whatever the holder's cut covers and its pages do not list is dead (T2): here too, once all pages are in.
-    if (page.nextLeaf === LEAVES && page.certifiedAt !== null) table.certify(page.partition, page.cut, page.certifiedAt)
-    if (copy.wanted.size > 0) this.#want(copy)
+    // As it was before the first page was made: a later one may cover what came into leaves that were told already.
+    if (page.leaf === 0) copy.cut = { vector: page.cut, at: page.certifiedAt }
+    copy.complete = copy.wanted.size === 0
+    if (!copy.complete) this.#want(copy)
     this.#advance(copy)
   }
 
@@ -122,7 +128,10 @@ export class Mover {
     const copy = this.#copies.get(partition)
     if (copy === undefined || copy.source !== from || copy.saving) return
     for (const [bucket, key] of states) copy.wanted.delete(placeName(bucket, key))
-    this.#advance(copy)
+    if (copy.wanted.size > 0 || copy.complete || !copy.pageIn) return
+    // What came may be older than what the page told of: the page is asked for again until it wants nothing.
+    copy.pageIn = false
+    this.#ask(copy)
   }
 
   /** All that came of the source so far is on disk. */
@@ -164,6 +173,8 @@ export class Mover {
       nextLeaf: 0,
       wanted: new Map(),
       pageIn: false,
+      complete: false,
+      cut: { vector: {}, at: null },
       askedAt: 0,
       startedAt: core.now,
       hasGroup: this.#linear.group(partition) !== undefined,
@@ -199,12 +210,14 @@ export class Mover {
   }
 
   #advance(copy: Copy): void {
-    if (!copy.pageIn || copy.wanted.size > 0 || copy.saving) return
+    if (!copy.pageIn || !copy.complete || copy.saving) return
     copy.leaf = copy.nextLeaf
     copy.pageIn = false
     if (copy.leaf < LEAVES) return this.#ask(copy)
     copy.saving = true
-    const { durable, now } = this.#core
+    const { durable, now, table } = this.#core
+    // Whatever the holder's cut covers and its pages did not list is dead (T2): here too, now that all it had is here, and not before.
+    if (copy.cut.at !== null) table.certify(copy.partition, copy.cut.vector, copy.cut.at)
     durable.write(`m/${copy.partition}`, { epoch: copy.epoch, at: now }, { kind: "moved", partition: copy.partition, source: copy.source })
   }
 

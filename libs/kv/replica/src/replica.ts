@@ -310,6 +310,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         break
       case "sync":
         this.#sync.round()
+        this.#configs.round()
         this.#arm("sync", timings.syncRound)
         break
       case "certify":

@@ -85,7 +85,13 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
   const replicas = Array.from({ length: count + (classes.has("move") ? 1 : 0) }, (_, index) => actorId(`kv-shard.${index}`))
   const clients = Array.from({ length: 4 }, (_, index) => actorId(`client.${index}`))
   const cycles = options.cycles ?? CYCLES_DEFAULT
-  const faults = drawKvFaults(random.fork("faults"), { classes, until: cycles, replicas, spared: [...clients, OPERATOR], pace: options.pace ?? 1 })
+  const faults = drawKvFaults(random.fork("faults"), {
+    classes,
+    until: cycles,
+    replicas,
+    spared: [...clients, OPERATOR],
+    pace: options.pace ?? 1,
+  })
   const everybody = replicas.map((id, index) => ({ id, zone: `zone-${index % 3}` }))
   // Where members change, the last one begins as a spare.
   const map = partitionMap(everybody.slice(0, count))
@@ -176,7 +182,8 @@ function whatIsApart(run: KvRun): string | null {
   }
   const config = latestConfig(run)
   if (isMoving(config)) return `${Object.keys(config.next).length} partitions are still moved`
-  for (const [id, view] of views) if (view.config.epoch !== config.epoch) return `${id} goes by configuration ${view.config.epoch}, not ${config.epoch}`
+  for (const [id, view] of views)
+    if (view.config.epoch !== config.epoch) return `${id} goes by configuration ${view.config.epoch}, not ${config.epoch}`
   for (const partition of config.holders.keys()) {
     const holders = holdersIn(config, partition)
     const digests = new Set(holders.map((id) => digest(views.get(id)?.table.records(partition) ?? [])))
@@ -187,7 +194,9 @@ function whatIsApart(run: KvRun): string | null {
 
 /** The configuration of the highest epoch that any replica knows. */
 export function latestConfig({ replicas, world, map }: Pick<KvRun, "replicas" | "world" | "map">): StoreConfig {
-  const known = replicas.flatMap((id) => (world.stateOf(id) === "crashed" ? [] : (world.inspect(id, DiskedReplica)?.inner.view.config ?? [])))
+  const known = replicas.flatMap((id) =>
+    world.stateOf(id) === "crashed" ? [] : (world.inspect(id, DiskedReplica)?.inner.view.config ?? []),
+  )
   return known.reduce((latest, config) => (config.epoch > latest.epoch ? config : latest), firstConfig(map, BUCKETS))
 }
 

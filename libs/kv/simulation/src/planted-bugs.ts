@@ -198,7 +198,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "moved partition accepted at both ends",
-    hunt: { ...rules({ fencesEpochs: false }), ...only("plain", "last"), ...BUSY, pace: 3, ...classes("move", "partition", "loss", "pause") },
+    hunt: {
+      ...rules({ fencesEpochs: false }),
+      ...only("plain", "last"),
+      ...BUSY,
+      pace: 3,
+      ...classes("move", "partition", "loss", "pause"),
+    },
   },
   {
     name: "moved partition taken over before it is copied",
