@@ -69,6 +69,7 @@ export function registerStoreCare(kv: Command): void {
     },
   )
   registerShards(kv)
+  registerMapReduce(kv)
   kv.command("bench")
     .description("measure the store against etcd, NATS JetStream KV and Redis, where they are installed")
     .option("--rounds <n>", "rounds to take the median of", "3")
@@ -81,6 +82,40 @@ export function registerStoreCare(kv: Command): void {
         ...(flags.json === true ? ["--json"] : []),
       ])
     })
+}
+
+function registerMapReduce(kv: Command): void {
+  kv.command("mapreduce")
+    .description("map and reduce where the data lies; the answer says what it covers")
+    .argument("<bucket>")
+    .requiredOption("--map <function>", "(key, values) => …, or count, bytes, number")
+    .requiredOption("--reduce <function>", "(a, b) => …, or sum, max, min")
+    .option("--prefix <text>", "keys that begin so", "")
+    .option("--milliseconds <n>", "for a partition", "5000")
+    .option("--megabytes <n>", "for a worker", "64")
+    .option("--json", "print JSON")
+    .action(async (bucket: string, flags: MapReduceFlags, command: Command) => {
+      const { map, reduce, prefix, milliseconds, megabytes } = flags
+      const body = JSON.stringify({ map, reduce, prefix, milliseconds: Number(milliseconds), megabytes: Number(megabytes) })
+      const path = `/v1/mapreduce/${encodeURIComponent(bucket)}`
+      const answer = await storeOf(command).json<{ result: Json; keys: number; coverage: { missing: number[] } }>(path, {
+        method: "POST",
+        body,
+      })
+      if (flags.json === true) return console.log(JSON.stringify(answer))
+      const { missing } = answer.coverage
+      console.log(JSON.stringify(answer.result))
+      console.error(`${answer.keys} keys${missing.length === 0 ? ", all partitions" : `, not covered: ${missing.join(" ")}`}`)
+    })
+}
+
+interface MapReduceFlags {
+  readonly map: string
+  readonly reduce: string
+  readonly prefix: string
+  readonly milliseconds: string
+  readonly megabytes: string
+  readonly json?: true
 }
 
 function registerShards(kv: Command): void {

@@ -23,7 +23,12 @@ async function main(): Promise<void> {
     environment: process.env,
     now: () => performance.timeOrigin + performance.now(),
     readiness: bus.readiness,
-    routes: [consoleRoutes(bus.office), operatorRoutes(bus.operator, config.access), vmRoutes(bus.operator, config.access), storeRoutes(door)],
+    routes: [
+      consoleRoutes(bus.office),
+      operatorRoutes(bus.operator, config.access),
+      vmRoutes(bus.operator, config.access),
+      storeRoutes(door),
+    ],
   })
   console.log(`gateway listening on ${gateway.url}`)
   const home = process.env["BACKPLANE_HOME"] ?? ""

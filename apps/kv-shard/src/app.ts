@@ -8,7 +8,8 @@ import { ReplicaMachine } from "@backplane/kv-replica/replica"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
 import { LogStore } from "@backplane/kv-store/log-store"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
-import { CYCLES_PER_SECOND, LIVE_TIMINGS, readShardConfig, SEGMENT_BYTES, STORE } from "./config.ts"
+import { ComputeActor } from "./compute-actor.ts"
+import { CYCLES_PER_SECOND, LIVE_TIMINGS, readShardConfig, SEGMENT_BYTES, STORE, workerOf } from "./config.ts"
 
 export async function start(environment: Environment): Promise<ActorService> {
   const service = await startActorService({
@@ -20,13 +21,15 @@ export async function start(environment: Environment): Promise<ActorService> {
         ? new MemoryStore()
         : new AppendLogStore(dataFolder, (segments) => new LogStore(segments, { segmentBytesMin: SEGMENT_BYTES })),
     actorFactory: (id) => {
+      const worker = workerOf(service.instance)
+      if (id === worker) return new ComputeActor() as Machine
       const map = partitionMap(readShardConfig(service.instance, environment).members)
-      return new ReplicaMachine({ id, map, buckets: FIRST_BUCKETS, timings: LIVE_TIMINGS }) as Machine
+      return new ReplicaMachine({ id, map, buckets: FIRST_BUCKETS, timings: LIVE_TIMINGS, worker }) as Machine
     },
   })
-  const { replica } = readShardConfig(service.instance, environment)
+  const actors = [workerOf(service.instance), readShardConfig(service.instance, environment).replica].map((id) => ({ id, config: null }))
   const mode = { kind: "free", cyclesPerSecond: CYCLES_PER_SECOND, originMilliseconds: 0 } as const
-  const reply = await service.control({ op: "host", machine: STORE, epoch: 1, mode, actors: [{ id: replica, config: null }] })
-  if (!reply.ok) throw new Error(`${replica} cannot be hosted: ${reply.field} ${reply.reason}`)
+  const reply = await service.control({ op: "host", machine: STORE, epoch: 1, mode, actors })
+  if (!reply.ok) throw new Error(`the replica cannot be hosted: ${reply.field} ${reply.reason}`)
   return service
 }

@@ -32,6 +32,11 @@ export function readShardConfig(instance: string, environment: Readonly<Record<s
   return { replica: actorId(`replica.${Number(index)}`), members }
 }
 
+/** The actor that computes beside the replica of this process. */
+export function workerOf(instance: string): ActorId {
+  return actorId(`replica.worker-${/-(\d+)$/.exec(instance)?.[1] ?? "0"}`)
+}
+
 function wholeNumber(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined || text === "") return otherwise
   const value = Number(text)

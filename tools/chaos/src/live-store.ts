@@ -89,7 +89,7 @@ export class LiveStore {
       BACKPLANE_PARENT_PID: String(process.pid),
       BACKPLANE_KV_SHARDS: String(options.shards),
       BACKPLANE_KV_ZONES: "3",
-      BACKPLANE_ANONYMOUS: "read+write",
+      BACKPLANE_ANONYMOUS: "read+write+operate",
       NODE_COMPILE_CACHE: join(tmpdir(), "backplane-chaos-compile-cache"),
     })
     this.shards = Array.from(

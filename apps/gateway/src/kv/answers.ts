@@ -17,6 +17,7 @@ const STATUS: Readonly<Record<RejectionReason, number>> = {
   "session-not-met": 503,
   busy: 503,
   "no-leader": 503,
+  "compute-failed": 422,
 }
 
 /** The success, or the problem as an exception. */

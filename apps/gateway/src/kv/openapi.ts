@@ -99,6 +99,27 @@ export const API: readonly ApiRoute[] = [
     answers: { "200": "entries, where to go on, and which partitions were covered", ...REFUSALS },
   },
   {
+    method: "post",
+    path: "/v1/mapreduce/{bucket}",
+    summary: "map and reduce where the data lies, within limits of time and memory",
+    scope: "operate",
+    body: {
+      type: "application/json",
+      schema: {
+        type: "object",
+        required: ["map", "reduce"],
+        properties: {
+          map: { type: "string", description: "(key, values) => …, or count, bytes, number" },
+          reduce: { type: "string", description: "(a, b) => …, or sum, max, min" },
+          prefix: { type: "string" },
+          milliseconds: { type: "integer" },
+          megabytes: { type: "integer" },
+        },
+      },
+    },
+    answers: { "200": "the result, and which partitions it covers", "422": "a function failed, or exceeded its limits", ...REFUSALS },
+  },
+  {
     method: "get",
     path: "/v1/store",
     summary: "members, placement, moves",

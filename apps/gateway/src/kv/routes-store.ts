@@ -2,12 +2,14 @@
 import { Hono } from "hono"
 import { openApi } from "./openapi.ts"
 import { bucketRoutes } from "./routes-buckets.ts"
+import { computeRoutes } from "./routes-compute.ts"
 import { keyRoutes } from "./routes-keys.ts"
 import type { StoreDoor } from "./store-door.ts"
 
 export function storeRoutes(door: StoreDoor): Hono {
   const routes = new Hono()
   routes.route("/", bucketRoutes(door))
+  routes.route("/", computeRoutes(door))
   routes.route("/", keyRoutes(door))
   routes.get("/openapi.json", (context) => context.json(openApi() as object))
   return routes

@@ -113,7 +113,7 @@ export class KvRequester {
     const request: KvRequest = { sequence, attempt: 0, operation, ...more }
     const open: Outstanding = {
       request,
-      partition: operation.type === "scan" ? operation.partition : partitionOf(operation.bucket, operation.key),
+      partition: "partition" in operation ? operation.partition : partitionOf(operation.bucket, operation.key),
       startedAt: now,
       givenUpAt: now + (deadline ?? this.#timings.deadline),
       done,
@@ -185,7 +185,7 @@ export class KvRequester {
     this.#outstanding.delete(request.sequence)
     const remedy = "ask again: the replicas that hold the key did not answer in time"
     done(
-      refused(request.sequence, "quorum-not-met", remedy, request.operation.type !== "get" && request.operation.type !== "scan"),
+      refused(request.sequence, "quorum-not-met", remedy, ["put", "delete", "update", "cas"].includes(request.operation.type)),
       attempt + 1,
     )
   }

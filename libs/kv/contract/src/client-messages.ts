@@ -4,6 +4,7 @@
  */
 import { Type, type Static } from "typebox"
 import { BATCH_ITEMS_MAX, KEY_LENGTH_MAX, PARTITIONS, VALUE_LENGTH_MAX } from "./limits.ts"
+import { Functions } from "./compute-messages.ts"
 import { AnyJson, BucketName, Key, SessionToken, TraceName, Vector } from "./versions.ts"
 
 const closed = { additionalProperties: false } as const
@@ -70,10 +71,21 @@ export const Scan = Type.Object(
   },
   { ...closed, description: "the keys of one partition of a bucket in order, as the replica that is asked knows them" },
 )
+export const MapReduce = Type.Object(
+  {
+    type: Type.Literal("mapreduce"),
+    bucket: BucketName,
+    partition: Type.Integer({ minimum: 0, maximum: PARTITIONS - 1 }),
+    prefix: Type.Optional(Type.String({ maxLength: KEY_LENGTH_MAX })),
+    ...Functions,
+    partials: Type.Optional(Type.Array(AnyJson, { maxItems: 4096, description: "results of partitions, to be reduced to one" })),
+  },
+  { ...closed, description: "functions for the keys of one partition, run beside the replica that has them" },
+)
 /** What one key is asked for. */
 export const KeyOperation = Type.Union([Get, Put, Delete, Update, CompareAndSet])
 export type KeyOperation = Static<typeof KeyOperation>
-export const Operation = Type.Union([Get, Put, Delete, Update, CompareAndSet, Scan])
+export const Operation = Type.Union([Get, Put, Delete, Update, CompareAndSet, Scan, MapReduce])
 export type Operation = Static<typeof Operation>
 
 export const KvRequest = Type.Object(
@@ -114,6 +126,7 @@ export const REJECTIONS = [
   "session-not-met",
   "busy",
   "no-leader",
+  "compute-failed",
 ] as const
 export type RejectionReason = (typeof REJECTIONS)[number]
 

@@ -33,6 +33,8 @@ export interface ReplicaOptions {
   readonly wall?: (now: VirtualTime) => number
   readonly timings?: Partial<ReplicaTimings>
   readonly rules?: ReplicaRules
+  /** The worker beside this replica, for map and reduce; without one they are refused. */
+  readonly worker?: ActorId
   readonly hintsPerReplicaMax?: number
 }
 

@@ -24,6 +24,7 @@ import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
 import { AntiEntropy } from "./anti-entropy.ts"
 import { ConfigKeeper } from "./config-keeper.ts"
 import { Certifier } from "./certifier.ts"
+import { Computer } from "./computer.ts"
 import { ReplicaCore } from "./core.ts"
 import type { Waiter } from "./durable-writes.ts"
 import { HintKeeper } from "./hint-keeper.ts"
@@ -52,6 +53,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   readonly #mover: Mover
   readonly #watchers: Watchers
   readonly #scanner: Scanner
+  readonly #computer: Computer
   /** Rounds that have a timer running. */
   readonly #armed = new Set<string>()
 
@@ -67,6 +69,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#configs = new ConfigKeeper(this.#core, () => this.#onConfig())
     this.#mover = new Mover(this.#core, this.#configs, this.#linear)
     this.#watchers = new Watchers(this.#core)
+    this.#computer = new Computer(this.#core)
     this.#scanner = new Scanner(this.#core, this.#linear)
   }
 
@@ -141,8 +144,12 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "KvWatch":
         this.#watchers.onWatch(from, body)
         break
+      case "KvComputed":
+        this.#computer.onComputed(body)
+        break
       case "KvChanged":
-        break // Replicas watch nobody.
+      case "KvCompute":
+        break // Replicas watch nobody, and compute nothing themselves.
       case "KvTell":
         this.#configs.onAnswers(body.answers)
         break
@@ -154,6 +161,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   #onRequest(requester: ActorId, request: KvRequest, way: "direct" | "forwarded"): void {
     const core = this.#core
     const { operation, sequence } = request
+    if (operation.type === "mapreduce") return this.#computer.begin(requester, request, operation)
     if (operation.type === "scan") return this.#scanner.answer(requester, request, operation)
     const stored = core.book.find(requester, sequence)
     if (stored === "open") return

@@ -19,7 +19,7 @@ export function watchAcknowledgements({ world, replicas, disks, faults }: KvRun)
   world.onMessage(({ from, to, body }) => {
     const message = body as KvMessage
     if (message.kind === "KvAsk")
-      for (const { sequence, operation } of message.requests) if (operation.type !== "scan") asked.set(`${from}#${sequence}`, operation)
+      for (const { sequence, operation } of message.requests) if (!("partition" in operation)) asked.set(`${from}#${sequence}`, operation)
     if (message.kind !== "KvTell") return
     for (const answer of message.answers) {
       const operation = asked.get(`${to}#${answer.sequence}`)
