@@ -12,9 +12,12 @@
  */
 import type { Engine } from "@backplane/compute-contract/engine"
 
-/** Instructions without an exit before a vCPU is looked at. Then twice as many each time nothing is found. */
-const QUIET_FIRST = 512
-const QUIET_MAX = 16_384
+/**
+ * Instructions without an exit before a vCPU is looked at. Then twice as many each time nothing is found. A look costs as much as some ten thousand
+ * instructions, so it must be rarer than that, or guests that do something pay for those that do not.
+ */
+const QUIET_FIRST = 65_536
+const QUIET_MAX = 1 << 20
 /** Rounds are no longer than this. */
 const ROUND_MAX = 48
 const REGISTERS = 32
@@ -52,13 +55,13 @@ export class IdleLoop {
 
   /** How far to let it run before it is looked at. */
   stretch(): number {
-    return this.#lookAfter
+    return Math.max(1, this.#lookAfter - this.#quiet)
   }
 
-  /** It ran so far without leaving. Is it time to look? */
-  ranQuietly(instructions: number): boolean {
+  /** It ran so far without leaving. Is it time to look? `room`: it may run on now; else it is looked at when its turn comes again. */
+  ranQuietly(instructions: number, { room }: { readonly room: boolean }): boolean {
     this.#quiet += instructions
-    if (this.#quiet < this.#lookAfter) return false
+    if (this.#quiet < this.#lookAfter || !room) return false
     this.#quiet = 0
     this.#lookAfter = Math.min(QUIET_MAX, 2 * this.#lookAfter)
     return true

@@ -390,7 +390,7 @@ export class Vm {
     if (exit.kind !== "budget") {
       idle?.disturbed()
       this.#onExit(vcpu, { exit, cpu })
-    } else if (idle !== null && idle.ranQuietly(exit.retired) && most > exit.retired) {
+    } else if (idle !== null && idle.ranQuietly(exit.retired, { room: most > exit.retired })) {
       this.#lookAtLoop(vcpu, { idle, cpu, most: most - exit.retired })
     }
   }
