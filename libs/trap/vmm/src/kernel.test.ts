@@ -143,6 +143,16 @@ describe("the teaching kernel", () => {
     expect(silent!.console).toContain("only with a hypervisor that listens")
   })
 
+  it("does not mind what programs ask of it, and gets back every page that they had", () => {
+    for (const seed of [1, 2, 3]) {
+      const chaos = `chaos 1500 ${seed} & chaos 1500 ${seed}7; wait`
+      const { console, stop } = natively({ kernel: "kernel", cpus: 2, run: `memory; ${chaos}; ${chaos}; memory; echo alive` })
+      const free = [...console.matchAll(/free_pages=(\d+)/g)].map(([, pages]) => pages)
+      expect([...console.matchAll(/chaos: calls=1500 refused=some/g)]).toHaveLength(4)
+      expect([free[0], console.endsWith("alive\n"), stop]).toEqual([free[1], true, { kind: "end", reason: "shutdown", code: 0 }])
+    }
+  })
+
   it("ends a program that does what no program may, and only that one", () => {
     const deeds = ["read", "write", "exec", "kernel", "illegal", "privileged", "null"]
     const { console, stop } = natively({ kernel: "kernel", cpus: 2, run: `${deeds.map((deed) => `bad ${deed}`).join(";")};true` })

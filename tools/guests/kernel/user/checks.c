@@ -96,6 +96,30 @@ int bad(int count, char **words) {
   return 0;
 }
 
+/* Calls with arguments that make no sense, or nearly do. Left out: what ends the machine or this program, or would wait for ever. */
+int chaos(int count, char **words) {
+  static const unsigned char left_out[] = {CALL_EXIT, CALL_FORK, CALL_EXEC, CALL_SLEEP, CALL_READ, CALL_WRITE, CALL_HALT};
+  word times = argument(count, words, 1, 2000), seed = argument(count, words, 2, 1) * 0x9e3779b97f4a7c15, refused = 0;
+  char *own = sbrk(PAGE);
+  for (word n = 0; n < times; n++) {
+    word a[4];
+    for (int each = 0; each < 4; each++) {
+      seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+      word kinds[] = {seed, seed >> 40, seed % 64, (word)own + seed % PAGE, 0x3fff0000 + seed % PAGE, 0xffffffc080000000 + seed % PAGE, -(seed % 8), 0x20000000 + seed % PAGE};
+      a[each] = kinds[seed >> 32 & 7];
+    }
+    word number = a[0] % (CALLS + 4);
+    for (word each = 0; each < sizeof left_out; each++)
+      if (number == left_out[each]) number = CALL_GETPID;
+    if (number == CALL_SBRK && (long)a[1] > 64 * PAGE) a[1] %= PAGE;
+    if (number == CALL_CLOSE || number == CALL_MOVE) a[1] = a[1] % 8 + 3, a[2] = a[2] % 8 + 3;
+    if (number == CALL_KILL) a[1] |= 1 << 20;
+    refused += call(number, a[1], a[2], a[3]) < 0;
+  }
+  say("chaos: calls=%u refused=%s\n", times, refused > 0 ? "some" : "none");
+  return 0;
+}
+
 struct lock_page {
   volatile uint32_t held, next, serving;
   volatile word counter;

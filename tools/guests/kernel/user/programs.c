@@ -33,6 +33,7 @@ const struct entry programs[] = {
     {"shared", shared, "[PROCESSES] [N]: atomic additions to one page"},
     {"hold", hold, "[PAGES] [MILLISECONDS]: keeps memory for a while"},
     {"bad", bad, "read|write|exec|kernel|illegal|privileged|null: does what no program may"},
+    {"chaos", chaos, "[N] [SEED]: calls the kernel with whatever comes; it must not mind"},
     {"locks", locks, "[PROCESSES] [N] [spin|ticket]: one lock for all"},
     {"kernel-locks", kernel_locks, "[PROCESSES] [N]: all in the kernel at once"},
     {"pipes", pipes, "[BYTES] [PRODUCERS]: producers and a consumer"},

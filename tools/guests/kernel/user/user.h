@@ -62,6 +62,6 @@ struct entry {
 extern const struct entry programs[];
 program shell, help, echo, cat, count_program, ls, save, rm, format, disk, ps, memory, cpus, kill_program, sleep_program, true_program, false_program;
 program syscalls, yields, pingpong, forks, spawns, faults, costs;
-program balloon, walk, zero, copies, shared, hold, bad;
+program chaos, balloon, walk, zero, copies, shared, hold, bad;
 program locks, kernel_locks, pipes, primes, fair, idle, spin;
 #endif
