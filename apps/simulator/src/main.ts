@@ -10,6 +10,7 @@ import { bootCommand } from "./boot-command.ts"
 import { actorsWith } from "./machine-actors.ts"
 import { imagesOf } from "./memory-images.ts"
 import { compareCommand } from "./compare-command.ts"
+import { guestCommand } from "./coherence/guest-command.ts"
 import { litmusCommand } from "./litmus/litmus-command.ts"
 import { runTraced } from "./perfetto-run.ts"
 import { headlineCommand } from "./headlines/headline-command.ts"
@@ -34,6 +35,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = 
   soak: soakCommand,
   "memory-tester": testerCommand,
   litmus: litmusCommand,
+  "shared-guest": guestCommand,
   boot: bootCommand,
 }
 

@@ -1,8 +1,8 @@
-/** `backplane check`: `coherence` searches every state that the coherence protocol can reach within bounds, `memory` tries it out on the running machine. */
+/** `backplane check`: `coherence` searches every state that the coherence protocol can reach within bounds, `memory` and `guest` try it out on the running machine. */
 import { checkCoherence, checkPlanted } from "@backplane/memory-coherence/checker/check"
 import { InvalidArgumentError, type Command } from "commander"
 import { passThrough } from "../checkout.ts"
-import { count } from "../number-flags.ts"
+import { bytes, count } from "../number-flags.ts"
 
 /** 64 bits of hash and what leads back: about 26 bytes a state, beside the states still to be looked at. */
 const STATES_MAX = 50_000_000
@@ -35,6 +35,7 @@ export function register(program: Command): void {
       const args = Object.entries(flags).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, String(value)]))
       process.exitCode = await passThrough("apps/simulator/src/main.ts", ["memory-tester", ...args])
     })
+  registerGuest(check)
   check
     .command("coherence")
     .description("the coherence protocol with three nodes, two pages, a network that loses, doubles and reorders, and a home that dies")
@@ -43,6 +44,46 @@ export function register(program: Command): void {
     .option("--json", "print JSON")
     .action((flags: Flags) => {
       process.exitCode = flags.planted === true ? planted(flags.json === true) : search(flags.states, flags.json === true)
+    })
+}
+
+interface GuestFlags {
+  readonly kernel: string
+  readonly disk?: string
+  readonly cpus: number
+  readonly nodes: number
+  readonly memory: number
+  readonly seed: number
+  readonly maxCycles: number
+  readonly killEvery?: number
+  readonly json?: true
+}
+
+function registerGuest(check: Command): void {
+  const steps: { readonly kind: "expect" | "type"; readonly text: string }[] = []
+  const step = (kind: "expect" | "type") => (text: string) => {
+    steps.push({ kind, text })
+  }
+  check
+    .command("guest")
+    .description(
+      "boot one guest with its harts on several nodes in one memory, in simulation; ends with 0 when all steps are done, or as the guest ends",
+    )
+    .requiredOption("--kernel <file>", "the guest's image")
+    .option("--disk <file>", "image of a virtio disk; what is written goes nowhere")
+    .option("--cpus <n>", "harts; hart h lies on node h modulo the number of nodes", count, 2)
+    .option("--nodes <n>", "nodes", count, 2)
+    .option("--memory <bytes>", "RAM, such as 128M", bytes, 16 * 2 ** 20)
+    .option("--expect <text>", "wait until the guest has written this (again and again, in order with --type)", step("expect"))
+    .option("--type <text>", "type this and a line break", step("type"))
+    .option("--seed <n>", "how long messages take is drawn from it", count, 1)
+    .option("--max-cycles <n>", "give up after so many cycles", count, 100_000_000_000)
+    .option("--kill-every <cycles>", "kill the memory controller again and again", count)
+    .option("--json", "print JSON")
+    .action(async ({ memory: memoryBytes, maxCycles: cyclesMax, killEvery: killEveryCycles, json, ...flags }: GuestFlags) => {
+      const { kernel, disk, cpus, nodes, seed } = flags
+      const request = { kernel, disk, cpus, nodes, seed, memoryBytes, cyclesMax, killEveryCycles, steps, json: json === true }
+      process.exitCode = await passThrough("apps/simulator/src/main.ts", ["shared-guest", JSON.stringify(request)])
     })
 }
 

@@ -1,0 +1,42 @@
+/** What the nodes of one guest say to each other beside the messages about pages, and what such a node is made from (board-node.ts). */
+import type { Effect } from "@backplane/foundation-actor/machine"
+import type { Engine } from "@backplane/compute-contract/engine"
+import type { PageMessage, PagesAsk, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type { LeaseReport, MemoryUp } from "@backplane/memory-contract/memory-messages"
+import type { BootImage } from "@backplane/trap-board/board-types"
+import type { Disk } from "@backplane/trap-devices/virtio-block/disk"
+
+/** Between the nodes of one such guest; a hart has at most one question under way. */
+export type BoardMessage =
+  | {
+      readonly kind: "IoAsk"
+      readonly hart: number
+      readonly address: bigint
+      readonly width: 1 | 2 | 4 | 8
+      readonly value: bigint | null
+    }
+  | { readonly kind: "IoAnswer"; readonly hart: number; readonly value: bigint | null; readonly absent: boolean }
+  | { readonly kind: "HartLines"; readonly hart: number; readonly lines: bigint }
+  | { readonly kind: "SbiAsk"; readonly hart: number; readonly registers: readonly bigint[] }
+  | { readonly kind: "SbiAnswered"; readonly hart: number; readonly error: bigint; readonly value: bigint | null }
+  | { readonly kind: "HartBegin"; readonly hart: number; readonly pc: bigint; readonly opaque: bigint }
+  | { readonly kind: "HartSoftware"; readonly hart: number; readonly pending: boolean }
+  /** From outside: something was typed. */
+  | { readonly kind: "ConsoleTyped" }
+
+export type Hears = PageMessage | PagesAsk | MemoryUp | BoardMessage
+export type Says = PageMessage | PagesReport | LeaseReport | BoardMessage
+export type Out = Effect<Says>[]
+
+export interface BoardNodeConfig {
+  readonly node: number
+  readonly nodes: number
+  /** With as many CPUs as the guest has harts; those of other nodes are never run here. */
+  readonly engine: Engine
+  readonly image: BootImage
+  readonly nodeOfHart: (hart: number) => number
+  /** At node 0. */
+  readonly disks: readonly Disk[]
+  readonly retryCycles: number
+  readonly pinCycles: number
+}

@@ -1,0 +1,72 @@
+/**
+ * Which pages of the guest a virtio device will read or write: known from the registers of its queues and the descriptors in memory.
+ *
+ * A device must find them at its node before it begins, for it cannot wait in the middle. All descriptors of a queue are looked at, in use or
+ * not: a few pages too many do no harm. Virtio 1.2, sections 2.7 (split virtqueues) and 4.2 (MMIO).
+ */
+import { PAGE_BYTES, RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
+
+const FIRST = 0x1000_1000n
+const SLOT_BYTES = 0x1000n
+const SLOTS = 8n
+const DESCRIPTOR_BYTES = 16
+const QUEUE_NUM = 0x38
+const NOTIFY = 0x50
+const LOW = [0x80, 0x90, 0xa0] as const
+
+interface Queue {
+  size: number
+  /** Descriptors, available ring, used ring. */
+  readonly addresses: [bigint, bigint, bigint]
+}
+
+export class DmaPages {
+  readonly #engine: Engine
+  readonly #queues = new Map<bigint, Queue>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** Notes a store to a device's register. True: it makes the device work on its queue. */
+  stored(address: bigint, value: bigint): boolean {
+    if (address < FIRST || address >= FIRST + SLOT_BYTES * SLOTS) return false
+    const slot = address & ~(SLOT_BYTES - 1n)
+    const offset = Number(address & (SLOT_BYTES - 1n))
+    const queue = this.#queues.get(slot) ?? { size: 0, addresses: [0n, 0n, 0n] }
+    this.#queues.set(slot, queue)
+    if (offset === QUEUE_NUM) queue.size = Number(value)
+    LOW.forEach((low, index) => {
+      const known = queue.addresses[index] ?? 0n
+      if (offset === low) queue.addresses[index] = (known & ~0xffff_ffffn) | value
+      if (offset === low + 4) queue.addresses[index] = (known & 0xffff_ffffn) | (value << 32n)
+    })
+    return offset === NOTIFY
+  }
+
+  /** As far as the descriptors can be read here now: where their own page is missing, that page is the first to be brought. */
+  pages(address: bigint): readonly number[] {
+    const queue = this.#queues.get(address & ~(SLOT_BYTES - 1n))
+    if (queue === undefined) return []
+    const pages = new Set<number>()
+    const add = (from: bigint, bytes: number): void => {
+      if (bytes === 0 || !this.#engine.isMemory(from, bytes)) return
+      for (let page = (from - RAM_BASE) >> 12n; page <= (from + BigInt(bytes - 1) - RAM_BASE) >> 12n; page++) pages.add(Number(page))
+    }
+    const [descriptors, available, used] = queue.addresses
+    add(descriptors, queue.size * DESCRIPTOR_BYTES)
+    add(available, 6 + 2 * queue.size)
+    add(used, 6 + 8 * queue.size)
+    for (let index = 0; index < queue.size; index++) {
+      const at = descriptors + BigInt(index * DESCRIPTOR_BYTES)
+      if (!this.#engine.isMemory(at, DESCRIPTOR_BYTES)) continue
+      const view = new DataView(this.#engine.readMemory(at, DESCRIPTOR_BYTES).buffer)
+      const bytes = view.getUint32(8, true)
+      if (bytes <= BUFFER_BYTES_MAX) add(view.getBigUint64(0, true), bytes)
+    }
+    return [...pages]
+  }
+}
+
+/** A descriptor that says more is left over from something else. */
+const BUFFER_BYTES_MAX = 64 * PAGE_BYTES

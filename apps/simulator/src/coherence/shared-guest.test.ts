@@ -1,0 +1,55 @@
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { describe, expect, it } from "vitest"
+import type { ConversationStep } from "@backplane/trap-board/conversation"
+import { runSharedGuest } from "./shared-guest.ts"
+
+const KERNEL = readFileSync(fileURLToPath(new URL("../../../../tools/guests/images/kernel.bin", import.meta.url)))
+
+/** After each prompt one line; the guest ends itself. */
+const session = (...lines: readonly string[]): ConversationStep[] =>
+  lines.flatMap((text): ConversationStep[] => [
+    { kind: "expect", text: "$ " },
+    { kind: "type", text },
+  ])
+
+describe("our SMP kernel with its harts on two nodes", () => {
+  it.each([{ kill: "never" }, { kill: "often", killEveryCycles: 700_000 }] as const)(
+    "boots, counts right under its locks and ends; memory controller killed: $kill",
+    ({ killEveryCycles }: { readonly killEveryCycles?: number }) => {
+      const result = runSharedGuest({
+        seed: 7,
+        kernel: KERNEL,
+        harts: 4,
+        nodes: 2,
+        memoryBytes: 16 * 2 ** 20,
+        cyclesMax: 1_000_000_000,
+        until: "end",
+        steps: session("shared 3 200", "locks 3 100", "kernel-locks 3 50", "forks 5", "copies", "halt"),
+        ...(killEveryCycles !== undefined && { killEveryCycles }),
+      })
+      expect(result.output).toContain("4 harts")
+      expect(result.output).toContain("sum=600")
+      expect(result.output).toContain("counter=300")
+      expect(result.output).toContain("wrong=0")
+      expect(result.end).toEqual({ kind: "end", reason: "shutdown", code: 0 })
+      for (const instructions of result.instructions) expect(instructions).toBeGreaterThan(100_000)
+      expect(result.counts.every(({ taken, brokenPins }) => taken > 50 && brokenPins === 0)).toBe(true)
+      if (killEveryCycles !== undefined) expect(result.restarts).toBeGreaterThan(1)
+    },
+  )
+
+  it("is the same run for the same seed", () => {
+    const run = (): ReturnType<typeof runSharedGuest> =>
+      runSharedGuest({
+        seed: 3,
+        kernel: KERNEL,
+        harts: 2,
+        nodes: 2,
+        memoryBytes: 16 * 2 ** 20,
+        cyclesMax: 10_000_000,
+        steps: session("true"),
+      })
+    expect(run()).toEqual(run())
+  })
+})

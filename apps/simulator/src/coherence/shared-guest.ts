@@ -1,0 +1,124 @@
+/** A guest over several nodes in a simulated world, and a conversation with it at its console. */
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Machine } from "@backplane/foundation-actor/machine"
+import { World } from "@backplane/foundation-simulation/world"
+import type { FaultPlan } from "@backplane/foundation-simulation/fault-plan"
+import { WasmEngine } from "@backplane/compute-engine/engine"
+import { readGuestImage } from "@backplane/compute-image/guest-image"
+import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import type { AgentCounts } from "@backplane/memory-agent/page-agent"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
+import { Conversation, type ConversationStep } from "@backplane/trap-board/conversation"
+import type { BoardEnd } from "@backplane/trap-board/board-types"
+import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
+import { BoardNodeMachine } from "./board-node.ts"
+
+export interface SharedGuestOptions {
+  readonly seed: number
+  readonly kernel: Uint8Array
+  readonly disk?: Uint8Array
+  readonly harts: number
+  readonly nodes: number
+  readonly memoryBytes: number
+  readonly steps: readonly ConversationStep[]
+  readonly cyclesMax: number
+  /** The memory controller is killed after each of so many cycles. */
+  readonly killEveryCycles?: number
+  /** Goes on after the last step until the guest ends. */
+  readonly until?: "steps-done" | "end"
+  readonly onOutput?: (text: string) => void
+}
+
+export interface SharedGuestResult {
+  readonly done: boolean
+  readonly waitsFor: string | null
+  readonly end: BoardEnd | null
+  readonly output: string
+  readonly cycles: number
+  /** Retired by the harts of each node. */
+  readonly instructions: readonly number[]
+  readonly counts: readonly AgentCounts[]
+  readonly messages: number
+  readonly restarts: number
+}
+
+const OPERATOR = actorId("operator.0")
+const LATENCY_CYCLES = 200
+const RETRY_CYCLES = 20_000
+const PIN_CYCLES = 20_000
+/** Between two looks at the console. */
+const LOOK_CYCLES = 20_000
+const DOWN_CYCLES = 2_000
+/** Links keep their order: what is said about interrupts and devices relies on it. */
+const DELAYS: FaultPlan = { until: virtualTime(Number.MAX_SAFE_INTEGER), delay: { min: 50, max: 400 } }
+
+/** Hart h lies on node h modulo the number of nodes. */
+export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
+  const { seed, kernel, disk, harts, nodes, memoryBytes, steps, cyclesMax } = options
+  const image = readGuestImage(kernel, memoryBytes)
+  if ("refusal" in image) throw new Error(image.refusal)
+  const world = new World({
+    seed,
+    machine: "shared-guest",
+    latency: LATENCY_CYCLES,
+    stepsMax: 1_000_000_000,
+    fingerprint: "off",
+    faults: DELAYS,
+  })
+  const spec = resolveMachineSpec({ topology: { nodes, cpus: Math.max(nodes, harts), framesPerNode: memoryBytes / 4096 }, jobs: [] })
+  world.add(MEMORY_CONTROLLER, (incarnation) => new MemoryControllerMachine({ spec, incarnation }) as Machine)
+  const machines = Array.from(
+    { length: nodes },
+    (_, node) =>
+      new BoardNodeMachine({
+        node,
+        nodes,
+        image,
+        engine: new WasmEngine({ memoryBytes, cpus: harts }),
+        nodeOfHart: (hart) => hart % nodes,
+        disks: disk === undefined ? [] : [new MemoryDisk(disk)],
+        retryCycles: RETRY_CYCLES,
+        pinCycles: PIN_CYCLES,
+      }),
+  )
+  machines.forEach((machine, node) => {
+    world.add(actorId(`node.${node}`), () => machine as unknown as Machine)
+  })
+  const [first] = machines
+  if (first === undefined) throw new Error("a guest needs a node")
+  let output = ""
+  const decoder = new TextDecoder()
+  const conversation = new Conversation(steps, (text) => {
+    first.console.feed(new TextEncoder().encode(text))
+    world.inject({ from: OPERATOR, to: actorId("node.0"), body: { kind: "ConsoleTyped" } })
+  })
+  let restarts = 0
+  const over = (): boolean => first.end !== null || (conversation.done() && options.until !== "end")
+  let nextKill = options.killEveryCycles ?? Infinity
+  while (!over() && world.now < cyclesMax) {
+    world.run({ until: virtualTime(world.now + LOOK_CYCLES), stop: () => first.end !== null })
+    const text = decoder.decode(first.console.takeOutput(), { stream: true })
+    output += text
+    options.onOutput?.(text)
+    conversation.hear(text)
+    if (world.now < nextKill) continue
+    nextKill = world.now + (options.killEveryCycles ?? Infinity)
+    restarts += 1
+    world.crash(MEMORY_CONTROLLER)
+    world.run({ until: virtualTime(world.now + DOWN_CYCLES) })
+    world.restart(MEMORY_CONTROLLER)
+  }
+  return {
+    done: conversation.done(),
+    waitsFor: conversation.waitsFor(),
+    end: first.end,
+    output,
+    cycles: world.now,
+    instructions: machines.map(({ instructions }) => instructions),
+    counts: machines.map((machine) => machine.counts()),
+    messages: world.counts.sent,
+    restarts,
+  }
+}
