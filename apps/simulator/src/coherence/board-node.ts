@@ -72,7 +72,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     const { engine, node, nodes, image } = config
     this.#config = config
     const total = engine.options.cpus
-    this.harts = Array.from({ length: total }, (_, index) => new Hart(engine, index))
+    this.harts = Array.from({ length: total }, (_, index) => new Hart(engine, { index }))
     this.#local = this.harts.map(({ index }) => index).filter((hart) => config.nodeOfHart(hart) === node)
     this.#blocked = new Array<Blocked>(total).fill(null)
     this.#brought = this.harts.map(() => new Set<number>())

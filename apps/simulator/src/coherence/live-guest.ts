@@ -1,0 +1,92 @@
+/** The parts of a guest over several nodes as actors over NATS, each in whatever process: the same machines as in the simulated world. */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Body, Machine } from "@backplane/foundation-actor/machine"
+import type { Json } from "@backplane/foundation-base/json"
+import { ActorHost } from "@backplane/foundation-runtime/actor-host"
+import type { BodyCodec, Decoded } from "@backplane/foundation-runtime/body-codec"
+import { NatsBus } from "@backplane/foundation-runtime/nats-bus"
+import { PacedClock, wallMilliseconds } from "@backplane/foundation-runtime/paced-clock"
+import { RandomSpanIds } from "@backplane/foundation-runtime/random-span-ids"
+import { MemoryStore } from "@backplane/foundation-runtime/store"
+import { WasmEngine } from "@backplane/compute-engine/engine"
+import { readGuestImage } from "@backplane/compute-image/guest-image"
+import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
+import type { NatsConnection } from "@nats-io/nats-core"
+import { BoardNodeMachine } from "./board-node.ts"
+
+export const LIVE_GUEST = "live-guest"
+const CYCLES_PER_SECOND = 1_000_000_000
+/** Cycles are nanoseconds here. */
+const RETRY_CYCLES = 1_000_000_000
+const PIN_CYCLES = 100_000_000
+
+export interface LiveGuest {
+  readonly kernel: Uint8Array
+  readonly harts: number
+  readonly nodes: number
+  readonly memoryBytes: number
+}
+
+/** A bigint travels as `{"$": "0x…"}`: what is said between the nodes of one guest is in no contract yet. */
+const codec: BodyCodec = {
+  encode: (body: Body): Json =>
+    JSON.parse(
+      JSON.stringify(body, (_key, value: unknown) => (typeof value === "bigint" ? { $: `0x${value.toString(16)}` } : value)),
+    ) as Json,
+  decode: (value: Json): Decoded => ({
+    body: JSON.parse(JSON.stringify(value), (_key, each: unknown) =>
+      typeof each === "object" && each !== null && "$" in each && typeof each.$ === "string" ? BigInt(each.$) : each,
+    ) as Body,
+  }),
+}
+
+export function liveBus(connection: NatsConnection): NatsBus {
+  return new NatsBus({ connection, events: SILENT, codec })
+}
+
+export function liveHost(connection: NatsConnection): ActorHost {
+  return new ActorHost({
+    machineName: LIVE_GUEST,
+    bus: liveBus(connection),
+    clock: new PacedClock({ cyclesPerSecond: CYCLES_PER_SECOND, originMilliseconds: wallMilliseconds() }),
+    store: new MemoryStore(),
+    events: SILENT,
+    spans: SILENT,
+    spanIds: new RandomSpanIds(),
+    onFatal: (error) => {
+      throw error
+    },
+  })
+}
+
+/** Nobody listens. */
+const SILENT = { event: () => undefined, span: () => undefined }
+
+export function liveController(
+  { nodes, harts, memoryBytes }: LiveGuest,
+  epoch: number,
+): { readonly actor: ActorId; readonly epoch: number; readonly machine: Machine } {
+  const spec = resolveMachineSpec({ topology: { nodes, cpus: Math.max(nodes, harts), framesPerNode: memoryBytes / 4096 }, jobs: [] })
+  return { actor: MEMORY_CONTROLLER, epoch, machine: new MemoryControllerMachine({ spec, incarnation: epoch }) as Machine }
+}
+
+export function liveNode(
+  { kernel, harts, nodes, memoryBytes }: LiveGuest,
+  node: number,
+): { readonly actor: ActorId; readonly epoch: number; readonly machine: BoardNodeMachine } {
+  const image = readGuestImage(kernel, memoryBytes)
+  if ("refusal" in image) throw new Error(image.refusal)
+  const machine = new BoardNodeMachine({
+    node,
+    nodes,
+    image,
+    engine: new WasmEngine({ memoryBytes, cpus: harts }),
+    nodeOfHart: (hart) => hart % nodes,
+    disks: [],
+    retryCycles: RETRY_CYCLES,
+    pinCycles: PIN_CYCLES,
+  })
+  return { actor: nodeActor(node), epoch: 1, machine }
+}
