@@ -17,8 +17,8 @@ export class FlatMemory {
   readonly bytes: Uint8Array
   /** By granule of 8 bytes: how often it was written, for reservations. */
   readonly #writes: Uint32Array
-  /** By node: what the operation found that was done for it elsewhere. */
-  readonly #found = new Map<number, bigint>()
+  /** By node and page: what the operation found that was done for it elsewhere. A node has one under way for each page. */
+  readonly #found = new Map<string, bigint>()
   /** Accesses compared. */
   compared = 0
 
@@ -60,10 +60,14 @@ export class FlatMemory {
   operatedElsewhere(node: number, at: number, operation: PageOperation, actual: bigint): void {
     const expected = this.amo(at, operation)
     this.compare(`AMO at home, address ${at}`, actual, expected)
-    this.#found.set(node, expected)
+    this.#found.set(keyOf(node, at), expected)
   }
 
-  resultOf(node: number): bigint {
-    return this.#found.get(node) ?? 0n
+  resultOf(node: number, at: number): bigint {
+    return this.#found.get(keyOf(node, at)) ?? 0n
   }
+}
+
+function keyOf(node: number, at: number): string {
+  return `${node}/${Math.floor(at / PAGE_BYTES)}`
 }

@@ -128,7 +128,11 @@ export class RandomDriver implements HartDriver {
         const { name, width } = operation.amo
         const operand = `0x${operation.value.toString(16)}`
         if (where === "here") this.#ownWrite(cpu, operation.at, width)
-        flat.compare(what, result, where === "elsewhere" ? flat.resultOf(node) : flat.amo(operation.at, { name, width, operand }))
+        flat.compare(
+          what,
+          result,
+          where === "elsewhere" ? flat.resultOf(node, operation.at) : flat.amo(operation.at, { name, width, operand }),
+        )
         return
       }
       case "lr":

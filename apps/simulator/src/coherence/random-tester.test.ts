@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { PLANTED_PROTOCOLS } from "@backplane/memory-coherence/planted"
+import type { PageOperation } from "@backplane/memory-contract/coherence-messages"
+import { FlatMemory } from "./flat-memory.ts"
 import { runRandomTester } from "./random-tester.ts"
 import { testerFinds } from "./tester-command.ts"
 
@@ -19,6 +21,15 @@ describe("shared memory of several nodes", () => {
   it("is the same run for the same seed", () => {
     const run = (): ReturnType<typeof runRandomTester> => runRandomTester({ seed: 5, operations: 1_000, faults: "messages" })
     expect(run()).toEqual(run())
+  })
+
+  it("the oracle keeps apart two operations of one node that are done elsewhere at once (seed 13 of 3 million operations)", () => {
+    const flat = new FlatMemory(new Uint8Array(3 * 4096))
+    const add = (operand: string): PageOperation => ({ name: "add", offset: 8, width: 8, operand })
+    flat.write(8, 8, 5n)
+    flat.operatedElsewhere(0, 8, add("0x1"), 5n)
+    flat.operatedElsewhere(0, 4096 + 8, add("0x1"), 0n)
+    expect([flat.resultOf(0, 8), flat.resultOf(0, 4096 + 8)]).toEqual([5n, 0n])
   })
 
   it("without shootdown, or with half of one, it can be told", () => {
