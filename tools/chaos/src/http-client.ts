@@ -23,6 +23,8 @@ interface Known {
 interface Answer {
   readonly status: number
   readonly etag: string
+  /** How often the gateway sent it: a put may have been done by each coordinator that got it. */
+  readonly attempts: number
   readonly body: { readonly values: readonly string[]; readonly swapped?: boolean }
 }
 
@@ -97,7 +99,7 @@ export class HttpClient {
       ok: answer === null ? null : answer.status === 400 || answer.status === 409 ? false : true,
       result: answer?.body.values ?? [],
       swapped: op === "cas" && answer !== null ? (answer.body.swapped ?? null) : null,
-      maybeTwice: tries > 1,
+      maybeTwice: tries > 1 || (answer?.attempts ?? 2) > 1,
     })
     if (answer !== null && answer.status < 500) this.#known.set(place, { etag: answer.etag, values: answer.body.values })
   }
@@ -144,6 +146,7 @@ export class HttpClient {
             resolve({
               status: response.statusCode ?? 0,
               etag: response.headers.etag ?? '"e30"',
+              attempts: Number(response.headers["kv-attempts"] ?? 1),
               body: { ...body, values: body.values ?? [] },
             })
           } catch (error) {

@@ -8,6 +8,13 @@ import type { StoreDoor } from "./store-door.ts"
 
 export function storeRoutes(door: StoreDoor): Hono {
   const routes = new Hono()
+  routes.use(async (context, next) => {
+    await next()
+    const told = door.toldOf(context)
+    if (told === undefined) return
+    context.res.headers.set("kv-attempts", String(told.attempts))
+    if (told.traceparent !== undefined) context.res.headers.set("traceparent", told.traceparent)
+  })
   routes.route("/", bucketRoutes(door))
   routes.route("/", computeRoutes(door))
   routes.route("/", keyRoutes(door))

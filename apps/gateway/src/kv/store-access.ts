@@ -111,8 +111,17 @@ export class StoreAccess {
     return this.#machine.requester.outstanding
   }
 
-  ask(operation: Operation, options: Omit<Wish, "operation" | "done"> = {}): Promise<KvAnswer> {
-    return new Promise((done) => this.#port.act((now) => this.#machine.requester.ask(now, { operation, ...options, done })))
+  async ask(operation: Operation, options: Omit<Wish, "operation" | "done"> = {}): Promise<KvAnswer> {
+    return (await this.askTold(operation, options)).answer
+  }
+
+  /** With how often it was sent: a put that was sent to a second coordinator may have been done twice. */
+  askTold(operation: Operation, options: Omit<Wish, "operation" | "done"> = {}): Promise<{ readonly answer: KvAnswer; readonly attempts: number }> {
+    return new Promise((resolve) =>
+      this.#port.act((now) =>
+        this.#machine.requester.ask(now, { operation, ...options, done: (answer, attempts) => resolve({ answer, attempts }) }),
+      ),
+    )
   }
 
   /** The configuration as the store has it, or the first one where nobody has changed it yet. Throws where the store does not answer. */

@@ -15,10 +15,17 @@ const UNDER_WAY_MAX = 4096
 const FOLLOWED_PER_SECOND = 20
 const GATEWAY = actorId("gateway.http")
 
+/** What an answer says besides its body. */
+export interface Told {
+  readonly attempts: number
+  readonly traceparent?: string
+}
+
 export class StoreDoor {
   readonly access: Access
   readonly #store: () => StoreAccess | null
   readonly #telemetry: () => Telemetry | null
+  readonly #told = new WeakMap<Request, Told>()
   #draining = false
   #second = 0
   #followed = 0
@@ -49,6 +56,11 @@ export class StoreDoor {
     return access
   }
 
+  /** How often the store was asked for this request, and the trace that it is followed in. */
+  toldOf(context: Context): Told | undefined {
+    return this.#told.get(context.req.raw)
+  }
+
   async ask(context: Context, operation: Operation, idempotency?: string): Promise<KvAnswer> {
     const store = this.store()
     const began = performance.timeOrigin + performance.now()
@@ -56,10 +68,15 @@ export class StoreDoor {
     const telemetry = this.#telemetry()
     const follows = telemetry !== null && (given === null ? this.#mayFollow() : given.sampled)
     const more = idempotency === undefined ? {} : { idempotency }
-    if (!follows) return store.ask(operation, more)
+    if (!follows) {
+      const { answer, attempts } = await store.askTold(operation, more)
+      this.#told.set(context.req.raw, { attempts })
+      return answer
+    }
     const traceId = given?.traceId ?? telemetry.ids.traceId()
     const spanId = telemetry.ids.spanId()
-    const answer = await store.ask(operation, { ...more, trace: `${traceId}-${spanId}` })
+    const { answer, attempts } = await store.askTold(operation, { ...more, trace: `${traceId}-${spanId}` })
+    this.#told.set(context.req.raw, { attempts, traceparent: `00-${traceId}-${spanId}-01` })
     const time = (wallMilliseconds: number): { virtual: ReturnType<typeof virtualTime>; wallMilliseconds: number } => ({
       virtual: virtualTime(Math.floor(wallMilliseconds * 1000)),
       wallMilliseconds,
@@ -77,7 +94,6 @@ export class StoreDoor {
       error: answer.ok ? null : answer.reason,
       links: [],
     })
-    context.header("traceparent", `00-${traceId}-${spanId}-01`)
     return answer
   }
 
