@@ -116,7 +116,10 @@ export class StoreAccess {
   }
 
   /** With how often it was sent: a put that was sent to a second coordinator may have been done twice. */
-  askTold(operation: Operation, options: Omit<Wish, "operation" | "done"> = {}): Promise<{ readonly answer: KvAnswer; readonly attempts: number }> {
+  askTold(
+    operation: Operation,
+    options: Omit<Wish, "operation" | "done"> = {},
+  ): Promise<{ readonly answer: KvAnswer; readonly attempts: number }> {
     return new Promise((resolve) =>
       this.#port.act((now) =>
         this.#machine.requester.ask(now, { operation, ...options, done: (answer, attempts) => resolve({ answer, attempts }) }),

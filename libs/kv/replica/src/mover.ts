@@ -23,6 +23,8 @@ const COPIES_AT_ONCE = 4
 const PAGE_ENTRIES = 512
 /** A question without an answer is asked again after this. */
 const REPEAT_CYCLES = 100_000
+/** A copy whose registers do not come is begun again after this. */
+const AGAIN_CYCLES = 1_000_000
 /** A holder that is silent for so long is left out, where a majority has been copied. */
 const SILENT_CYCLES = 2_000_000
 /** What was given up is dropped after this: the writes that it still had under way are over. */
@@ -44,6 +46,7 @@ interface Copy {
   cut: { readonly vector: Vector; readonly at: number | null }
   askedAt: number
   startedAt: number
+  readonly begunAt: number
   hasGroup: boolean
   saving: boolean
   keys: number
@@ -177,6 +180,7 @@ export class Mover {
       cut: { vector: {}, at: null },
       askedAt: 0,
       startedAt: core.now,
+      begunAt: core.now,
       hasGroup: this.#linear.group(partition) !== undefined,
       saving: false,
       keys: 0,
@@ -233,7 +237,11 @@ export class Mover {
   /** Ready, unless the partition has registers whose log is not here yet. */
   #finish(copy: Copy): void {
     const hasGroup = copy.hasGroup || this.#linear.group(copy.partition) !== undefined
-    if (hasGroup && (this.#linear.committedEpoch(copy.partition) ?? -1) < copy.epoch) return
+    if (hasGroup && (this.#linear.committedEpoch(copy.partition) ?? -1) < copy.epoch) {
+      // A holder's group may have been one that nobody ever wrote to, and gone with its process: looked at again from the beginning.
+      if (this.#core.now - copy.begunAt > AGAIN_CYCLES) this.#copies.delete(copy.partition)
+      return
+    }
     this.#copies.delete(copy.partition)
     this.#configs.ready(copy.partition)
     this.#core.outbox.effect(event("kv.moved", { shard: this.#core.id, partition: copy.partition, keys: copy.keys }, "info"))
