@@ -147,7 +147,7 @@ export const MovePage = Type.Object(
     entries: Type.Array(Type.Tuple([BucketName, Key, Hash]), { maxItems: BATCH_ITEMS_MAX }),
     cut: Vector,
     certifiedAt: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
-    hasGroup: Type.Boolean({ description: "the partition has linear registers" }),
+    hasGroup: Type.Boolean({ description: "the replica could take part in a commit of linear registers of the partition" }),
   },
   { ...closed, description: "the keys of some leaves with their hashes; states are then wanted as in any reconciliation" },
 )

@@ -145,6 +145,11 @@ export class LinearHost {
       this.#carry(partition, group.reconfigure(this.#core.now, votersOf(this.#core.config, partition)))
   }
 
+  /** Whether this replica could take part in a commit of the partition's registers. */
+  isActive(partition: number): boolean {
+    return this.#groups.get(partition)?.isActive === true
+  }
+
   /** The latest configuration that an entry of the partition names, as far as is committed here; null where there is no group. */
   committedEpoch(partition: number): number | null {
     return this.#groups.get(partition)?.committedEpoch ?? null

@@ -47,7 +47,8 @@ interface Copy {
   askedAt: number
   startedAt: number
   readonly begunAt: number
-  hasGroup: boolean
+  /** Holders that could take part in a commit of registers. */
+  readonly active: Set<ActorId>
   saving: boolean
   keys: number
 }
@@ -102,7 +103,7 @@ export class Mover {
         if (hash !== null) entries.push([record.bucket, record.key, hash])
       nextLeaf++
     }
-    const hasGroup = this.#linear.group(partition) !== undefined
+    const hasGroup = this.#linear.isActive(partition)
     const [cut, certifiedAt] = [table.cut(partition), table.certifiedAt(partition)]
     outbox.send(from, { type: "move-page", partition, leaf, nextLeaf, entries: entries.slice(0, 4096), cut, certifiedAt, hasGroup })
   }
@@ -113,7 +114,7 @@ export class Mover {
     const { table } = this.#core
     copy.pageIn = true
     copy.nextLeaf = page.nextLeaf
-    copy.hasGroup ||= page.hasGroup
+    if (page.hasGroup) copy.active.add(from)
     copy.wanted = new Map()
     for (const [bucket, key, hash] of page.entries)
       if (table.hashOf({ bucket, key }) !== hash) copy.wanted.set(placeName(bucket, key), [bucket, key])
@@ -181,7 +182,7 @@ export class Mover {
       askedAt: 0,
       startedAt: core.now,
       begunAt: core.now,
-      hasGroup: this.#linear.group(partition) !== undefined,
+      active: new Set(),
       saving: false,
       keys: 0,
     }
@@ -236,9 +237,10 @@ export class Mover {
 
   /** Ready, unless the partition has registers whose log is not here yet. */
   #finish(copy: Copy): void {
-    const hasGroup = copy.hasGroup || this.#linear.group(copy.partition) !== undefined
-    if (hasGroup && (this.#linear.committedEpoch(copy.partition) ?? -1) < copy.epoch) {
-      // A holder's group may have been one that nobody ever wrote to, and gone with its process: looked at again from the beginning.
+    // Fewer than a majority commit nothing: there is no entry to wait for.
+    const commits = copy.active.size > holdersIn(this.#core.config, copy.partition).length / 2
+    if (commits && (this.#linear.committedEpoch(copy.partition) ?? -1) < copy.epoch) {
+      // Holders may have been damaged since, so that nothing commits any more: looked at again from the beginning.
       if (this.#core.now - copy.begunAt > AGAIN_CYCLES) this.#copies.delete(copy.partition)
       return
     }

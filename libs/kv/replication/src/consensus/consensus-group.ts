@@ -79,7 +79,6 @@ export class ConsensusGroup {
   get term(): number {
     return this.#term
   }
-
   get leader(): ActorId | null {
     return this.#leader
   }
@@ -88,6 +87,10 @@ export class ConsensusGroup {
     return this.#commit
   }
 
+  /** Votes, and has something to vote about. */
+  get isActive(): boolean {
+    return this.#role !== "learner" && this.#log.lastIndex > 0
+  }
   get committedEpoch(): number {
     return this.#committedEpoch
   }
@@ -199,7 +202,6 @@ export class ConsensusGroup {
   }
 
   // ——— elections
-
   #askPromises(now: number): void {
     this.#electionAt = this.#nextElection(now)
     this.#become("pre-candidate")
@@ -441,7 +443,6 @@ export class ConsensusGroup {
   }
 
   // ——— disk and wire
-
   #writeMeta(): void {
     this.#disk.metaWritten()
     this.#write([{ key: "meta", value: { term: this.#term, vote: this.#vote } }])
