@@ -14,12 +14,15 @@ const CODE_WORDS = 4096
 const TABLES_AT = 0x1_0000n
 const TABLES = 8
 const SV39 = 8n << 60n
+const SOFTWARE_TLB = 14n << 60n
 
 /** satp, the supervisor's and some of the machine's, one that does not exist. */
 const CSRS = [
   0x100, 0x104, 0x105, 0x106, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14d, 0x180, 0xc00, 0xc01, 0x300, 0x304, 0x340, 0x341, 0x3a0, 0x3b0,
   0x306, 0x123,
 ]
+/** All registers of the software TLB, those that write entries most. */
+const TLB_CSRS = [0x5c0, 0x5c1, 0x5c2, 0x5c3, 0x5c4, 0x5c4, 0x5c4, 0x5c5, 0x5c5, 0x5c6, 0x5c7, 0x5c8, 0x5c9, 0x180, 0x180]
 const DEVICES = [
   0x10_0000n,
   0x200_0000n,
@@ -34,20 +37,22 @@ const DEVICES = [
   0x1000_8000n,
 ]
 
-export function hostileImage(seed: number, start: BootImage["start"]): BootImage {
+/** `tlb`: one that knows of the software TLB, and means to misuse it. */
+export function hostileImage(seed: number, start: BootImage["start"], tlb: "none" | "software" = "none"): BootImage {
   const random = new Random(seed)
+  const known = tlb === "software" ? [...CSRS, ...TLB_CSRS] : CSRS
   const data = new Uint8Array(CODE_AT + CODE_WORDS * 4)
   const view = new DataView(data.buffer)
   const put = (at: number, words: readonly number[]): void =>
     words.forEach((word, index) => view.setUint32(at + index * 4, word >>> 0, true))
   put(0, prologue(start))
-  for (let register = 0; register < 32; register += 1) view.setBigUint64(VALUES_AT + register * 8, pointer(random), true)
+  for (let register = 0; register < 32; register += 1) view.setBigUint64(VALUES_AT + register * 8, pointer(random, tlb), true)
   // x0's place: the first satp.
   view.setBigUint64(VALUES_AT, SV39 | ((RAM + TABLES_AT) >> 12n), true)
   put(HANDLER_AT, handler(start))
   put(
     CODE_AT,
-    Array.from({ length: CODE_WORDS }, () => instruction(random)),
+    Array.from({ length: CODE_WORDS }, () => instruction(random, known)),
   )
   const tables = new Uint8Array(TABLES * 4096)
   const tableView = new DataView(tables.buffer)
@@ -101,7 +106,9 @@ function handler(start: BootImage["start"]): readonly number[] {
   ]
 }
 
-function pointer(random: Random): bigint {
+function pointer(random: Random, tlb: "none" | "software"): bigint {
+  // PTEs, tags of every size, address spaces, and the window in which the code itself lies.
+  if (tlb === "software" && random.chance(0.4)) return tlbValue(random)
   const small = BigInt(random.below(4096))
   const end = RAM + BigInt(HOSTILE_MEMORY_BYTES)
   const table = RAM + TABLES_AT + BigInt(random.below(TABLES)) * 4096n
@@ -125,6 +132,20 @@ function pointer(random: Random): bigint {
   return BigInt.asUintN(64, random.pick(choices))
 }
 
+function tlbValue(random: Random): bigint {
+  const page = (RAM >> 12n) + BigInt(random.below(HOSTILE_MEMORY_BYTES >> 12))
+  const choices = [
+    ((RAM >> 12n) << 10n) | 0xefn,
+    RAM | 2n,
+    (page << 10n) | BigInt(random.below(256)),
+    (BigInt(random.below(1 << 20)) << 10n) | BigInt(random.below(256)),
+    (BigInt(random.below(1 << 27)) << 12n) | BigInt(random.below(4)) | (BigInt(random.below(4)) << 44n),
+    SOFTWARE_TLB | (BigInt(random.below(4)) << 44n),
+    RAM + BigInt(random.below(HOSTILE_MEMORY_BYTES)),
+  ]
+  return random.pick(choices)
+}
+
 /** Pointers to the tables themselves, pages of RAM, of devices, of other machines' memory, and noise. */
 function tableEntry(random: Random): bigint {
   const page = random.chance(0.6)
@@ -138,14 +159,14 @@ function tableEntry(random: Random): bigint {
   return ((page & ((1n << 44n) - 1n)) << 10n) | BigInt(flags)
 }
 
-function instruction(random: Random): number {
+function instruction(random: Random, csrs: readonly number[]): number {
   const [rd, rs1, rs2, f3] = [random.below(32), random.below(32), random.below(32), random.below(8)]
   const imm = random.chance(0.5) ? random.below(16) : random.below(4096)
   const kind = random.below(100)
   if (kind < 14) return immediate(0x03, { rd, f3: f3 % 7, rs1, imm })
   if (kind < 28) return ((imm >> 5) << 25) | (rs2 << 20) | (rs1 << 15) | ((f3 % 4) << 12) | ((imm & 31) << 7) | 0x23
   if (kind < 36) return (random.below(32) << 27) | (rs2 << 20) | (rs1 << 15) | ((2 + (f3 & 1)) << 12) | (rd << 7) | 0x2f
-  if (kind < 46) return immediate(0x73, { rd, f3: random.pick([1, 2, 3, 5, 6, 7]), rs1, imm: random.pick(CSRS) })
+  if (kind < 46) return immediate(0x73, { rd, f3: random.pick([1, 2, 3, 5, 6, 7]), rs1, imm: random.pick(csrs) })
   if (kind < 49) return (9 << 25) | (rs2 << 20) | (rs1 << 15) | 0x73
   if (kind < 52) return random.pick([0x73, 0x10_0073, 0x1020_0073, 0x3020_0073, 0x1050_0073])
   if (kind < 72) return immediate(0x13, { rd, f3: f3 === 1 || f3 === 5 ? 0 : f3, rs1, imm })
