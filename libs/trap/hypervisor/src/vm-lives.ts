@@ -292,6 +292,9 @@ function vcpuJob({ spec, node, life }: VmRecord, index: number, { spec: machine 
     restartable: false,
     arrival: 0,
     ...(weight !== undefined && { weight }),
+    // What schedulers may know of it: vCPUs of one VM share an address space, and wait for each other's locks.
+    space: vm,
+    ...(vcpus > 1 && { gang: { name: vm, size: vcpus } }),
     vcpu: { vm, index, life, frames },
   }
 }
