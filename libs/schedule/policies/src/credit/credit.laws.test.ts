@@ -3,8 +3,9 @@ import { expect, it } from "vitest"
 import { Random } from "@backplane/foundation-base/random"
 import { gainOfThief } from "../suite/share-laws.ts"
 import { shareAmong, shareAmongHogs } from "../suite/shares.ts"
-import { hogs, type TaskPlan } from "../suite/workload.ts"
-import { credit } from "./credit.ts"
+import { drive } from "../suite/drive.ts"
+import { hogs, plainWorkload, type TaskPlan } from "../suite/workload.ts"
+import { cpuShares, credit } from "./credit.ts"
 
 const RUNS = { numRuns: Number(process.env["SCHEDULE_LAW_RUNS"] ?? 40) }
 const TICKS = 1500
@@ -33,4 +34,32 @@ it("who wakes with credit left goes before all others: it waits for the end of o
   }
   const { result } = shareAmong(credit, [waker, ...hogs([100, 100, 100], TICKS)], { ticks: TICKS, sliceTicks: 10 })
   expect(result.fates[0]?.waitMostTicks).toBeLessThanOrEqual(10)
+})
+
+it("credits are given out by weight, to nobody more than for one CPU, and for all CPUs where there are tasks for them", () => {
+  expect(cpuShares([100, 200, 400, 800], 2).map((share) => Number(share.toFixed(6)))).toEqual([0.142857, 0.285714, 0.571429, 1])
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 1, max: 10_000 }), { minLength: 1, maxLength: 12 }),
+      fc.integer({ min: 1, max: 8 }),
+      (weights, cpus) => {
+        const shares = cpuShares(weights, cpus)
+        expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(Math.min(cpus, weights.length), 9)
+        for (const [i, share] of shares.entries()) {
+          expect(share).toBeLessThanOrEqual(1)
+          // Two that are not held back at one CPU share by weight.
+          for (const [j, other] of shares.entries())
+            if (share < 1 && other < 1) expect(share * (weights[j] ?? 0)).toBeCloseTo(other * (weights[i] ?? 0), 6)
+        }
+      },
+    ),
+    RUNS,
+  )
+})
+
+it("a task that is due a whole CPU does not keep the others from theirs: 1:2:4:8 on two CPUs", () => {
+  const queue = credit.create({ seed: 1, queue: "all", cpus: [0, 1], sliceTicks: 10 })
+  const { fates } = drive(queue, plainWorkload(hogs([100, 200, 400, 800], 9000), { cpus: 2, sliceTicks: 10 }), { ticks: 7000 })
+  const due = [1000, 2000, 4000, 7000]
+  for (const [index, fate] of fates.entries()) expect(Math.abs(fate.ranTicks - (due[index] ?? 0)), fate.plan.name).toBeLessThanOrEqual(60)
 })

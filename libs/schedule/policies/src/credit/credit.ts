@@ -57,7 +57,18 @@ export class CreditDiscipline implements Discipline<CreditState> {
   }
 
   choose(cpu: number): CreditAccount | undefined {
-    return this.#lists.find((account) => mayRun(account.view, cpu))
+    return this.#lists.find(({ view, state }) => state.level !== OVER && mayRun(view, cpu)) ?? this.#leastOver(cpu)
+  }
+
+  /**
+   * With all over, whose weight makes least of it; of equals who has waited longest. In turn would be by heads: where one is due a whole CPU
+   * and misses some of it, it cannot catch up, and the others are over for good.
+   */
+  #leastOver(cpu: number): CreditAccount | undefined {
+    let best: CreditAccount | undefined
+    for (const account of this.#lists.items())
+      if (mayRun(account.view, cpu) && (best === undefined || debtOf(account) < debtOf(best))) best = account
+    return best
   }
 
   give(thiefCpu: number): CreditAccount | undefined {
@@ -84,10 +95,13 @@ export class CreditDiscipline implements Discipline<CreditState> {
     const passed = Math.max(0, now - this.#givenTo)
     this.#givenTo = now
     const active = [...accounts.values()].filter(({ state }) => state.isActive)
-    const weights = active.reduce((sum, { view }) => sum + weightOf(view), 0)
+    const shares = cpuShares(
+      active.map(({ view }) => weightOf(view)),
+      this.#cpus,
+    )
     const purse = this.#sliceTicks * CREDITS_PER_TICK
-    for (const { state, view, place } of active) {
-      state.credits += Math.floor((passed * this.#cpus * CREDITS_PER_TICK * weightOf(view)) / weights)
+    for (const [index, { state, place }] of active.entries()) {
+      state.credits += Math.floor(passed * CREDITS_PER_TICK * (shares[index] ?? 0))
       // Only who sleeps loses what does not fit into the purse: who waits is owed it.
       if (place !== "between" || state.credits < purse) continue
       state.credits = purse
@@ -106,6 +120,26 @@ export class CreditDiscipline implements Discipline<CreditState> {
       this.#lists.pushBack(level, account)
     }
   }
+}
+
+function debtOf({ view, state }: CreditAccount): number {
+  return -state.credits / weightOf(view)
+}
+
+/** CPUs that are due to each weight: in proportion, but none more than one, which is all that a task can use. */
+export function cpuShares(weights: readonly number[], cpus: number): readonly number[] {
+  const heaviest = [...weights.keys()].sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b)
+  const shares = weights.map(() => 0)
+  let cpusLeft = cpus
+  let weightLeft = weights.reduce((sum, weight) => sum + weight, 0)
+  for (const index of heaviest) {
+    const weight = weights[index] ?? 0
+    const share = weightLeft === 0 ? 0 : Math.min(1, (cpusLeft * weight) / weightLeft)
+    shares[index] = share
+    cpusLeft -= share
+    weightLeft -= weight
+  }
+  return shares
 }
 
 function levelOf({ isBoosted, credits }: CreditState): number {
