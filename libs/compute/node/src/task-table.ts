@@ -215,6 +215,7 @@ export function viewOf(task: Task, node: number, warm: boolean): TaskView {
     requestedRun: spec.run,
     ...(home !== node && { home }),
     ...(spec.weight !== undefined && { weight: spec.weight }),
+    ...(spec.preferred !== undefined && { preferred: [...spec.preferred] }),
     ...(spec.space !== undefined && { space: spec.space }),
     ...(spec.gang !== undefined && { gang: spec.gang }),
   }

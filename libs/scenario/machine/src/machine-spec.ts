@@ -28,6 +28,12 @@ export const JobSpec = Type.Object(
     workingSet: Count("size of the working set, in the units of the cache"),
     affinity: Type.Array(Count("CPU", 0, CPUS_MAX - 1), { maxItems: CPUS_MAX, description: "CPUs that may run it; empty: any" }),
     weight: Type.Optional(Count("share that is due to it under policies that know weights; not given: 100", 1, 10_000)),
+    preferred: Type.Optional(
+      Type.Array(Count("CPU", 0, CPUS_MAX - 1), {
+        maxItems: CPUS_MAX,
+        description: "CPUs that had better run it, where the policy heeds advice; any may",
+      }),
+    ),
     space: Type.Optional(
       Type.String({
         minLength: 1,
@@ -80,6 +86,7 @@ export const POLICY_NAMES = [
   "mqms-steal",
   "mqms-warm",
   "sqms-affinity",
+  "patient",
   "fifo",
   "rr",
   "o1",

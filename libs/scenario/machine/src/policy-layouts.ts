@@ -9,6 +9,7 @@ export const POLICY_LAYOUTS: Readonly<Record<PolicyName, QueueLayout>> = {
   "mqms-steal": "cpu",
   "mqms-warm": "cpu",
   "sqms-affinity": "all",
+  patient: "all",
   fifo: "all",
   rr: "all",
   o1: "cpu",

@@ -7,6 +7,7 @@ export const POLICY_SUMMARIES: Readonly<Record<PolicyName, string>> = {
   "mqms-steal": "one queue a CPU; looks into one random queue every peek interval",
   "mqms-warm": "one queue a CPU; when idle asks all and takes the task that loses least",
   "sqms-affinity": "one queue for all CPUs; a CPU prefers those that ran on it last",
+  patient: "one queue; a task waits up to half a slice for the CPU that is warm for it",
   fifo: "one queue; a task runs until it blocks or ends",
   rr: "one queue; each task in turn for a slice",
   o1: "one queue a CPU; active and expired arrays, choice in constant time",

@@ -26,6 +26,9 @@ export const TaskView = Type.Object(
     node: NodeIndex,
     home: Type.Optional(Type.Integer({ minimum: 0, maximum: 63, description: "node of its frames; not given: `node`" })),
     affinity: Type.Array(CpuIndex, { maxItems: 256, description: "CPUs that may run it; empty: any" }),
+    preferred: Type.Optional(
+      Type.Array(CpuIndex, { maxItems: 256, description: "advice of its owner: CPUs that had better run it; any may" }),
+    ),
     workingSet: Type.Integer({ minimum: 0 }),
     runtime: Type.Integer({ minimum: 0, description: "ticks run so far" }),
     lastCpu: Type.Union([CpuIndex, Type.Null()], { description: "CPU it ran on last" }),

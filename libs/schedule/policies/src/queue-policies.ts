@@ -16,6 +16,7 @@ import { numa } from "./numa/numa.ts"
 import { o1 } from "./o1/o1.ts"
 import { POLICIES, type ClassicName } from "./policies.ts"
 import type { Policy } from "./policy.ts"
+import { patient } from "./patient/patient.ts"
 import type { QueuePolicyKind } from "./queue-policy.ts"
 import { rr } from "./rr/rr.ts"
 import { smt } from "./smt/smt.ts"
@@ -40,6 +41,7 @@ export const QUEUE_POLICY: Readonly<Record<PolicyName, QueuePolicyKind>> = {
   "mqms-steal": classic("mqms-steal"),
   "mqms-warm": classic("mqms-warm"),
   "sqms-affinity": sqmsAffinity,
+  patient,
   fifo,
   rr,
   o1,

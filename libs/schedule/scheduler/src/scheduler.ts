@@ -317,6 +317,9 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     for (const pick of picks) this.#run(now, { ...pick, group: groups.get(pick) })
     this.#preemptForWoken(now, tick, out)
     this.#putToSleep(tick)
+    // A policy that holds a CPU back may think better of it by time alone.
+    const isHeldBack = this.#context.policy.leavesIdle !== undefined && this.#queue.length > 0 && this.#claims.idleCpus().length > 0
+    if (isHeldBack) out.push(timer("decide", this.#context.laterTicks(now, 1)))
     this.#links.flush(out)
     this.#stealing.afterDecide(now, this.#claims.idleCpus(), out)
   }

@@ -115,12 +115,13 @@ export class JobStarts {
   }
 
   #sendSubmit(job: Job, out: Out): void {
-    const { name: task, run, workingSet, affinity, weight, phases, space, gang, stall, guest, vcpu } = job.spec
+    const { name: task, run, workingSet, affinity, weight, phases, preferred, space, gang, stall, guest, vcpu } = job.spec
     const { attempt, ordinal } = job
     const spec = {
       ...{ task, attempt, ordinal, run, workingSet, affinity: [...affinity] },
       ...(weight && { weight }),
       ...(phases && { phases }),
+      ...(preferred !== undefined && { preferred: [...preferred] }),
       ...(space !== undefined && { space }),
       ...(gang !== undefined && { gang }),
       ...(stall !== undefined && { stall }),

@@ -7,8 +7,9 @@ import type { QueuePolicyKind } from "../queue-policy.ts"
 /** The oldest is passed over so often at most. */
 export const AFFINITY_PASSES_MAX = 4
 
-/** Its cache is here; it has no cache yet; its cache is elsewhere. */
-function misfit({ lastCpu }: TaskView, cpu: number): number {
+/** It was advised to run here, or its cache is here; it has no cache yet; its cache is elsewhere. */
+function misfit({ lastCpu, preferred = [] }: TaskView, cpu: number): number {
+  if (preferred.length > 0) return preferred.includes(cpu) ? 0 : 2
   return lastCpu === cpu ? 0 : lastCpu === null ? 1 : 2
 }
 

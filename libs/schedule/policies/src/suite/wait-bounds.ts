@@ -10,6 +10,7 @@ import { BOOST_SLICES, MLFQ_LEVELS } from "../mlfq/mlfq.ts"
 import { LATENCY_SLICES, LATENCY_TASKS_MAX } from "../cfs/cfs.ts"
 import { levelOfWeight, levelSliceTicks } from "../o1/levels.ts"
 import { NUMA_PASSES_MAX } from "../numa/numa.ts"
+import { PATIENT_PASSES_MAX } from "../patient/patient.ts"
 import { AFFINITY_PASSES_MAX } from "../sqms-affinity/sqms-affinity.ts"
 import type { WaitBound } from "./safety-laws.ts"
 import type { Workload } from "./workload.ts"
@@ -59,6 +60,8 @@ const BOUNDS: Readonly<Record<string, WaitBound>> = {
   eas: inTurn,
   // The oldest is passed over so often before it is next, and so is each that is older when it comes.
   "sqms-affinity": ({ tasks, sliceTicks }) => tasks.length * (AFFINITY_PASSES_MAX + 1) * sliceTicks,
+  // Passed over so often, by those that suit the CPU; and half a slice of its own patience each time.
+  patient: ({ tasks, sliceTicks }) => tasks.length * (PATIENT_PASSES_MAX + 2) * sliceTicks,
   numa: ({ tasks, sliceTicks }) => tasks.length * (NUMA_PASSES_MAX + 1) * sliceTicks,
   mlfq: ({ tasks, sliceTicks }) => (BOOST_SLICES + (1 << MLFQ_LEVELS) + tasks.length) * sliceTicks,
   bfs: ({ tasks, sliceTicks }, task) => Math.ceil((100 * sliceTicks) / (tasks[task]?.weight ?? 1)) + (tasks.length + 1) * sliceTicks,
