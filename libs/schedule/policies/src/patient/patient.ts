@@ -64,7 +64,7 @@ export class PatientDiscipline implements Discipline<PatientState> {
     const { view, state } = account
     const hasBetter =
       view.preferred !== undefined && view.preferred.length > 0 ? !view.preferred.includes(cpu) : view.warm && view.lastCpu !== cpu
-    return hasBetter && !this.#suits(account, cpu) && 2 * (now - state.waitingSince) < this.#sliceTicks
+    return hasBetter && !this.#suits(account, cpu) && 2 * (now - state.waitingSince) + 1 < this.#sliceTicks
   }
 
   give(thiefCpu: number): PatientAccount | undefined {
