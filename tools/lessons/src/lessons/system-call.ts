@@ -1,22 +1,10 @@
 /** A system call with and without a VMM: table B.3 of OSTEP's appendix, counted. */
-import type { Json } from "@backplane/foundation-base/json"
+import { ledgerOf } from "../ledger-report.ts"
 import type { Lesson } from "../lesson.ts"
 
 const CALLS = 200
 const KERNEL = "tools/guests/images/kernel.bin"
 const GUEST = ["--kernel", KERNEL, "--memory", "16M", "--append", `run=syscalls ${CALLS}`]
-
-/** What `backplane ledger --json` prints, as far as it is read here. */
-interface Ledger {
-  readonly exits: readonly { readonly cause: string; readonly count: number }[]
-  readonly tables: {
-    readonly "B.3": {
-      readonly calls: number
-      readonly exitsPerCall: { readonly fewest: number; readonly mean: number; readonly most: number }
-      readonly steps: readonly { readonly step: number; readonly who: string; readonly text: string; readonly exits: number | null }[]
-    }
-  }
-}
 
 export const systemCall: Lesson = {
   name: "system-call",
@@ -35,8 +23,8 @@ export const systemCall: Lesson = {
     "about ten times: each privileged instruction of the handler traps as well",
   ],
   async run(commands) {
-    const trap = ledger(await commands.json(["ledger", ...GUEST, "--mode", "trap"]))
-    const assist = ledger(await commands.json(["ledger", ...GUEST, "--mode", "assist"]))
+    const trap = ledgerOf(await commands.json(["ledger", ...GUEST, "--mode", "trap"]))
+    const assist = ledgerOf(await commands.json(["ledger", ...GUEST, "--mode", "assist"]))
     const { steps, calls, exitsPerCall } = trap.tables["B.3"]
     const [entered = 0, inside = 0, returned = 0] = [2, 3, 4].map((step) => steps.find((each) => each.step === step)?.exits ?? 0)
     const perCall = exitsPerCall.fewest
@@ -46,8 +34,8 @@ export const systemCall: Lesson = {
         head: ["step of table B.3", "exits in all", "for each call"],
         rows: steps.map(({ step, who, text, exits }) => [
           `${step}. ${who}: ${text}`,
-          exits === null ? "-" : String(exits),
-          exits === null ? "-" : (exits / calls).toFixed(1),
+          exits === null || exits === undefined ? "-" : String(exits),
+          exits === null || exits === undefined ? "-" : (exits / calls).toFixed(1),
         ]),
       },
       explanation: [
@@ -72,9 +60,4 @@ export const systemCall: Lesson = {
       trace: "npx backplane trace last trap",
     }
   },
-}
-
-/** The cast is the codec: the command's own tests hold the shape. */
-function ledger(output: Json): Ledger {
-  return output as unknown as Ledger
 }
