@@ -1,6 +1,7 @@
 /** All lessons, in the order in which they build on each other. */
 import type { Lesson } from "./lesson.ts"
 import { aShardMore } from "./lessons/a-shard-more.ts"
+import { apartAndTogether } from "./lessons/apart-and-together.ts"
 import { cacheAffinity } from "./lessons/cache-affinity.ts"
 import { crdts } from "./lessons/crdts.ts"
 import { dataOrComputation } from "./lessons/data-or-computation.ts"
@@ -28,6 +29,7 @@ export const LESSONS: readonly Lesson[] = [
   hyperThreading,
   numaPlacement,
   dataOrComputation,
+  apartAndTogether,
   crdts,
   aShardMore,
 ]

@@ -22,7 +22,7 @@ interface Flags {
 export function register(program: Command): void {
   const check = program
     .command("check")
-    .description("check shared memory; ends with 1 where a promise is broken, and says how it came to that")
+    .description("check shared memory and the store; ends with 1 where a promise is broken, and says how it came to that")
   check
     .command("memory")
     .description("random harts on three nodes in one memory, in simulation, under faults: every access compared with one flat memory")
@@ -36,6 +36,16 @@ export function register(program: Command): void {
       process.exitCode = await passThrough("apps/simulator/src/main.ts", ["memory-tester", ...args])
     })
   registerGuest(check)
+  check
+    .command("replicas")
+    .description("the store in simulation: replicas go apart while links break, and come together again when they are whole")
+    .option("--seed <n>", "of everything that happens", count, 1)
+    .option("--seconds <n>", "simulated, that links break", count, 12)
+    .option("--json", "print JSON")
+    .action(async (flags: { readonly seed: number; readonly seconds: number; readonly json?: true }) => {
+      const args = ["--seed", String(flags.seed), "--seconds", String(flags.seconds), ...(flags.json === true ? ["--json"] : [])]
+      process.exitCode = await passThrough("libs/kv/simulation/src/apart.ts", args)
+    })
   check
     .command("coherence")
     .description("the coherence protocol with three nodes, two pages, a network that loses, doubles and reorders, and a home that dies")

@@ -184,12 +184,17 @@ function whatIsApart(run: KvRun): string | null {
   if (isMoving(config)) return `${Object.keys(config.next).length} partitions are still moved`
   for (const [id, view] of views)
     if (view.config.epoch !== config.epoch) return `${id} goes by configuration ${view.config.epoch}, not ${config.epoch}`
-  for (const partition of config.holders.keys()) {
-    const holders = holdersIn(config, partition)
-    const digests = new Set(holders.map((id) => digest(views.get(id)?.table.records(partition) ?? [])))
-    if (digests.size > 1) return `the holders of partition ${partition} differ`
-  }
-  return null
+  const [partition] = partitionsApart(run)
+  return partition === undefined ? null : `the holders of partition ${partition} differ`
+}
+
+/** Partitions whose holders do not all know the same; a holder that is down knows nothing. */
+export function partitionsApart(run: KvRun): readonly number[] {
+  const { world } = run
+  const config = latestConfig(run)
+  const known = (id: ActorId, partition: number): string =>
+    world.stateOf(id) === "crashed" ? "" : digest(world.inspect(id, DiskedReplica)?.inner.view.table.records(partition) ?? [])
+  return [...config.holders.keys()].filter((partition) => new Set(holdersIn(config, partition).map((id) => known(id, partition))).size > 1)
 }
 
 /** The configuration of the highest epoch that any replica knows. */
