@@ -88,6 +88,21 @@ describe("VMs in a machine", () => {
     for (const name of names) expect([name, ends[name]]).toMatchObject([name, { state: "ended", boots: 1, outcome: alone(name) }])
   })
 
+  it("end in the same state when every exit goes to the hypervisor, also over a bus that loses, doubles and reorders", () => {
+    const names = ["timer", "paging", "traps"]
+    const spec = machine({ vms: names.map((name, index) => vm(name, name, { node: index % 2, trapPath: "bus" })) })
+    const kinds = new Map<string, number>()
+    const count = ({ body }: { readonly body: { readonly kind: string } }): void => void kinds.set(body.kind, (kinds.get(body.kind) ?? 0) + 1)
+    for (const faults of [null, { until: 2_000_000_000, loss: 0.05, duplication: 0.05, reordering: 0.1, delay: { min: 50, max: 400 } }]) {
+      const running = world(spec, faults === null ? {} : { faults })
+      running.onMessage(count)
+      running.run({ stop: () => outcomeOf(running) !== null })
+      for (const name of names)
+        expect([name, outcomeOf(running)]).toMatchObject([name, { result: { vms: { [name]: { state: "ended", outcome: alone(name) } } } }])
+      if (faults === null) expect([kinds.get("VmEntry"), (kinds.get("VmExit") ?? 0) > 1000]).toEqual([kinds.get("VmExit"), true])
+    }
+  })
+
   it("several vCPUs are several tasks, and wait for each other", () => {
     const ends = run(machine({ topology: { nodes: 1, cpus: 2, framesPerNode: 16_384 }, vms: [vm("smp", "smp"), vm("sbi", "sbi")] }))
     expect(ends).toMatchObject({ smp: { outcome: { exit: 0 } }, sbi: { outcome: { exit: 0, reason: "shutdown" } } })

@@ -5,6 +5,7 @@ import { kvMessages } from "@backplane/kv-contract/kv-messages"
 import { memoryMessages } from "@backplane/memory-contract/memory-messages"
 import { scheduleMessages } from "@backplane/schedule-contract/schedule-messages"
 import { trapMessages } from "@backplane/trap-contract/operator-messages"
+import { vmExitMessages } from "@backplane/trap-contract/vm-exit-messages"
 import { vmMessages } from "@backplane/trap-contract/vm-messages"
 import { vmOperatorMessages } from "@backplane/trap-contract/vm-operator-messages"
 import type { TSchema } from "typebox"
@@ -25,6 +26,6 @@ export const MESSAGES: readonly MessageEntry[] = [
   ...entries("schedule", scheduleMessages),
   ...entries("memory", memoryMessages),
   ...entries("memory", coherenceMessages),
-  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmOperatorMessages }),
+  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmExitMessages, ...vmOperatorMessages }),
   ...entries("kv", kvMessages),
 ]

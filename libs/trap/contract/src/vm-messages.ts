@@ -7,6 +7,7 @@
 import { base64Schema } from "@backplane/scenario-machine/guest-spec"
 import { ImageHash, VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { Type, type Static } from "typebox"
+import type { VmEntry, VmExit } from "./vm-exit-messages.ts"
 
 const closed = { additionalProperties: false } as const
 const Vm = Type.String({ minLength: 1, maxLength: 32 })
@@ -80,7 +81,24 @@ export const VmInputTaken = Type.Object(
   { ...closed, description: "node → hypervisor: the guest's console has it up to this byte; less where it reads slowly" },
 )
 
+export const VmTrace = Type.Object(
+  {
+    kind: Type.Literal("VmTrace"),
+    vm: Vm,
+    life: Life,
+    request: Type.String({ minLength: 1, maxLength: 64 }),
+    traps: Type.Integer({ minimum: 1, maximum: 10_000 }),
+  },
+  {
+    ...closed,
+    description:
+      "hypervisor → node: trace the next so many traps of this VM, whatever else is traced; a lost one is asked for again by the operator",
+  },
+)
+export type VmTrace = Static<typeof VmTrace>
+
 export const vmMessages = {
+  VmTrace,
   VmPlace,
   VmPlaced,
   VmRefused,
@@ -109,5 +127,5 @@ export type VmInput = Static<typeof VmInput>
 export type VmInputTaken = Static<typeof VmInputTaken>
 
 /** What the node that runs VMs hears of them, and says. */
-export type VmToNode = VmPlace | VmControl | ImageChunk | ImageUnknown | VmOutputSeen | VmInput
-export type VmFromNode = VmPlaced | VmRefused | VmControlled | ImageAsk | VmOutput | VmInputTaken
+export type VmToNode = VmPlace | VmControl | ImageChunk | ImageUnknown | VmOutputSeen | VmInput | VmEntry | VmTrace
+export type VmFromNode = VmPlaced | VmRefused | VmControlled | ImageAsk | VmOutput | VmInputTaken | VmExit

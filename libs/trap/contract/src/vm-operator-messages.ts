@@ -46,6 +46,10 @@ export const VmControlAsk = Type.Object(
   { kind: Type.Literal("VmControlAsk"), request: Request, vm: Vm, operation: Type.Enum([...VM_OPERATIONS]) },
   { ...closed, description: "operator → hypervisor: do this with the VM" },
 )
+export const VmTraceAsk = Type.Object(
+  { kind: Type.Literal("VmTraceAsk"), request: Request, vm: Vm, traps: Type.Integer({ minimum: 1, maximum: 10_000 }) },
+  { ...closed, description: "operator → hypervisor: trace the next so many traps of this VM" },
+)
 export const VmListAsk = Type.Object(
   { kind: Type.Literal("VmListAsk"), request: Request },
   { ...closed, description: "operator → hypervisor: which VMs are there?" },
@@ -98,6 +102,7 @@ export const ConsoleTyped = Type.Object(
 export const vmOperatorMessages = {
   VmCreateAsk,
   VmControlAsk,
+  VmTraceAsk,
   VmListAsk,
   VmAnswer,
   ConsoleAsk,
@@ -108,6 +113,7 @@ export const vmOperatorMessages = {
 
 export type VmCreateAsk = Static<typeof VmCreateAsk>
 export type VmControlAsk = Static<typeof VmControlAsk>
+export type VmTraceAsk = Static<typeof VmTraceAsk>
 export type VmListAsk = Static<typeof VmListAsk>
 export type VmAnswer = Static<typeof VmAnswer>
 export type ConsoleAsk = Static<typeof ConsoleAsk>
@@ -115,5 +121,5 @@ export type ConsoleAnswer = Static<typeof ConsoleAnswer>
 export type ConsoleType = Static<typeof ConsoleType>
 export type ConsoleTyped = Static<typeof ConsoleTyped>
 
-export type VmAsking = VmCreateAsk | VmControlAsk | VmListAsk | ConsoleAsk | ConsoleType
+export type VmAsking = VmCreateAsk | VmControlAsk | VmTraceAsk | VmListAsk | ConsoleAsk | ConsoleType
 export type VmAnswering = VmAnswer | ConsoleAnswer | ConsoleTyped

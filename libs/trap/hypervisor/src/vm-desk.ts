@@ -2,8 +2,17 @@
 import { send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { checkVm } from "@backplane/scenario-machine/resolve-vms"
+import { nodeActor } from "@backplane/scenario-machine/topology"
 import { VMS_MAX } from "@backplane/scenario-machine/vm-spec"
-import type { VmControlAsk, VmCreateAsk, VmListAsk, VmOperation, VmState, VmView } from "@backplane/trap-contract/vm-operator-messages"
+import type {
+  VmControlAsk,
+  VmCreateAsk,
+  VmListAsk,
+  VmOperation,
+  VmTraceAsk,
+  VmState,
+  VmView,
+} from "@backplane/trap-contract/vm-operator-messages"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 import type { VmConsoles } from "./vm-consoles.ts"
 import type { ImageStore } from "./vm-images.ts"
@@ -52,6 +61,18 @@ export class VmDesk {
 
   onControl(from: ActorId, { request, vm: name, operation }: VmControlAsk, out: Out): void {
     this.#once(request, () => this.#control(name, operation, out))
+    this.#answer(from, { request, vm: name }, out)
+  }
+
+  /** Told once: what is lost on the way is asked for again. */
+  onTrace(from: ActorId, { request, vm: name, traps }: VmTraceAsk, out: Out): void {
+    this.#once(request, () => {
+      const vm = this.#vms.get(name)
+      if (vm === undefined) return `there is no VM ${name}`
+      if (vm.state !== "running" || vm.node === null) return `${name} is ${vm.state}; its traps can be traced when it runs`
+      out.push(send(nodeActor(vm.node), { kind: "VmTrace", vm: name, life: vm.life, request, traps }))
+      return null
+    })
     this.#answer(from, { request, vm: name }, out)
   }
 

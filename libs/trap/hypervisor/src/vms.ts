@@ -12,6 +12,7 @@ import type { NodeWatch } from "./node-watch.ts"
 import { VmConsoles } from "./vm-consoles.ts"
 import { VmDesk } from "./vm-desk.ts"
 import { answerImage, type ImageStore } from "./vm-images.ts"
+import { VmExits } from "./vm-exits.ts"
 import { VmLives } from "./vm-lives.ts"
 import { LIVE_STATES, VmTable } from "./vm-table.ts"
 
@@ -20,6 +21,7 @@ export class Vms {
   readonly lives: VmLives
   readonly consoles: VmConsoles
   readonly desk: VmDesk
+  readonly exits = new VmExits()
   readonly #images: ImageStore
   /** Operators bring VMs and take them away: such a machine is never over. */
   #isOpen = false
@@ -72,6 +74,10 @@ export class Vms {
         return this.consoles.onOutput(now, from, body, out)
       case "VmInputTaken":
         return this.consoles.onTaken(body, out)
+      case "VmExit":
+        return this.exits.onExit(body, out)
+      case "VmTraceAsk":
+        return this.desk.onTrace(from, body, out)
       case "VmCreateAsk":
         this.#isOpen = true
         return this.desk.onCreate(from, body, out)

@@ -9,16 +9,26 @@ import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
 import type { Json } from "@backplane/foundation-base/json"
 import type { Vm, VcpuStop } from "@backplane/trap-vmm/vm"
 import type { Vmm } from "@backplane/trap-vmm/vmm"
+import { BusExits, type Say } from "./bus-exits.ts"
 import { ConsoleStream } from "./console-stream.ts"
 
 /** As `timeout(1)` says it. */
 const EXIT_LIMIT = 124
+
+export type HostedStop =
+  | Exclude<VcpuStop, { kind: "end" | "stuck" }>
+  /** The VM has ended or is given up. */
+  | { readonly kind: "over" }
+  /** Nobody takes what the guest writes. */
+  | { readonly kind: "full" }
 
 export class HostedVm {
   readonly spec: VmSpec
   readonly life: number
   readonly vm: Vm
   readonly console: ConsoleStream
+  /** Null: exits are handled here. */
+  readonly exits: BusExits | null
   readonly #vmm: Vmm
   readonly #decodeText: (bytes: Uint8Array) => string
   /** Set once: how it ended. */
@@ -31,6 +41,9 @@ export class HostedVm {
     readonly vm: Vm
     readonly vmm: Vmm
     readonly decodeText: (bytes: Uint8Array) => string
+    readonly node: number
+    /** Takes what is to be said to the hypervisor. */
+    readonly say: Say
   }) {
     this.spec = options.spec
     this.life = options.life
@@ -38,19 +51,18 @@ export class HostedVm {
     this.#vmm = options.vmm
     this.#decodeText = options.decodeText
     this.console = new ConsoleStream(options.vm.console)
+    this.exits = options.spec.trapPath === "bus" ? new BusExits(this, options.node, options.say) : null
   }
 
   /** Runs a vCPU as `Vm.runVcpu` does, within the limits of its description. */
-  run(
-    index: number,
-    slice: { readonly budget: number; readonly waited: number },
-  ): VcpuStop | { readonly kind: "over" } | { readonly kind: "full" } {
+  run(index: number, slice: { readonly budget: number; readonly waited: number }): HostedStop {
     if (this.#isGone || this.#end !== null) return { kind: "over" }
     if (this.console.isFull()) return { kind: "full" }
     const left = (this.spec.instructionsMax ?? Infinity) - this.vm.instructions()
     if (left <= 0) return this.#over({ exit: EXIT_LIMIT, reason: "limit" })
     const stop = this.vm.runVcpu(index, { ...slice, budget: Math.min(slice.budget, left) })
     this.console.collect()
+    if (stop.kind === "exit") this.exits?.ask(index)
     if (stop.kind === "end") return this.#over({ exit: stop.code, reason: stop.reason })
     return stop.kind === "stuck" ? this.#over({ exit: EXIT_LIMIT, reason: "stuck" }) : stop
   }

@@ -61,6 +61,10 @@ export class NodeVms implements VmHost {
         return this.#onChunk(body)
       case "ImageUnknown":
         return this.#onUnknown(body)
+      case "VmEntry":
+        return this.#of(body)?.exits?.onEntry(body)
+      case "VmTrace":
+        return this.#of(body)?.exits?.arm(body.traps)
       case "VmOutputSeen":
         return this.#of(body)?.console.onSeen(body.upTo)
       case "VmInput": {
@@ -83,7 +87,7 @@ export class NodeVms implements VmHost {
 
   get unanswered(): number {
     let count = this.#placing.size
-    for (const hosted of this.#hosted.values()) if (hosted.console.hasUnseen) count++
+    for (const { console, exits } of this.#hosted.values()) count += (console.hasUnseen ? 1 : 0) + (exits?.unanswered ?? 0)
     return count
   }
 
@@ -91,7 +95,10 @@ export class NodeVms implements VmHost {
     this.#repeats++
     if (this.#repeats % REPEAT_EVERY !== 0) return // what is on the way is large: it is given time
     for (const placing of this.#placing.values()) this.#askImage(placing)
-    for (const hosted of this.#hosted.values()) this.#sayOutput(hosted, "again")
+    for (const hosted of this.#hosted.values()) {
+      this.#sayOutput(hosted, "again")
+      hosted.exits?.repeat()
+    }
   }
 
   refusal({ task, vcpu }: TaskSpec): string | null {
@@ -199,7 +206,7 @@ export class NodeVms implements VmHost {
   /** Its images are here: makes the machine. */
   #make(placing: Placing): void {
     const { vm, life } = placing
-    const { name, cpus: vcpus, memoryBytes, mode, append } = vm
+    const { name, cpus: vcpus, memoryBytes, mode, mmu, append } = vm
     const problem = notBuilt(vm)
     if (problem !== null) return this.#refuse(placing, problem)
     const image = this.#parts.readImage(defined(this.#images.get(vm.kernel) ?? undefined, "the kernel is here"), memoryBytes)
@@ -213,7 +220,7 @@ export class NodeVms implements VmHost {
       )
     const disk = vm.disk === undefined ? null : this.#diskOf(placing, vm.disk)
     const vmm = this.#vmmOfNode()
-    assert(mode === "trap" || mode === "assist", "other modes are refused")
+    assert(mode !== "native", "a native machine is refused")
     const options = {
       image,
       vcpus,
@@ -221,6 +228,9 @@ export class NodeVms implements VmHost {
       mode,
       turns: "scheduled",
       ...told,
+      ...(mmu !== undefined && mmu !== "walk" && { mmu }),
+      exits: vm.trapPath,
+      idleLoops: "yield",
       ...(disk !== null && { disks: [disk] }),
     } as const
     const made = vmm.create(options)
@@ -230,7 +240,13 @@ export class NodeVms implements VmHost {
         `memoryBytes: node ${this.#place.node} has ${vmm.framesLeft()} frames left, and it needs more; give less`,
       )
     this.#placing.delete(name)
-    this.#hosted.set(name, new HostedVm({ spec: vm, life, vm: made, vmm, decodeText: this.#parts.decodeText }))
+    this.#hosted.set(
+      name,
+      new HostedVm({
+        ...{ spec: vm, life, vm: made, vmm, decodeText: this.#parts.decodeText, node: this.#place.node },
+        say: (...said) => void this.#says.push(...said),
+      }),
+    )
     this.#say({ kind: "VmPlaced", vm: name, life, node: this.#place.node })
   }
 
@@ -294,8 +310,7 @@ const ENGINE_CPUS_MAX = 64
 
 /** What a description may ask for and this node cannot do yet, in one line; or null. */
 function notBuilt({ mode, mmu, trapPath }: VmPlace["vm"]): string | null {
-  if (mode === "native") return "mode: native has no VMM and runs alone only; give trap or assist"
-  if (mode === "para") return "mode: para is not built here; give trap or assist"
-  if (mmu !== undefined && mmu !== "shadow") return `mmu: ${mmu} is not built here; give shadow, or leave it out`
-  return trapPath === "resident" ? null : "trapPath: bus is not built yet; give resident"
+  if (mode === "native") return "mode: native has no VMM and runs alone only; give trap, assist or para"
+  if (mmu === "walk") return `mmu: walk is that of mode native; give shadow, softtlb or nested, or leave it out`
+  return mode === "para" && trapPath === "bus" ? "trapPath: bus is not for mode para, whose calls are for the node; give resident" : null
 }

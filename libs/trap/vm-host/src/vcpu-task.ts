@@ -118,8 +118,17 @@ export class VcpuTask implements EngineTask {
         return { fromTick, ticks: budgetTicks, finished: false, pause: null }
       case "over":
         return { fromTick, ticks: Math.min(budgetTicks, Math.ceil(spent / this.#perTick)), finished: true, pause: null }
-      default:
-        return this.#pause(fromTick, spent, stop.kind === "waiting" ? stop.units : null)
+      case "waiting":
+        return this.#pause(fromTick, spent, stop.units)
+      case "polling":
+        // A sibling may end the loop with any store: who has siblings looks again in a tick.
+        return this.#pause(fromTick, spent, this.#hosted.spec.cpus > 1 ? Math.min(stop.units ?? Infinity, this.#tickCycles) : stop.units)
+      case "yielded":
+        return { ...this.#pause(fromTick, spent, null), pause: { kind: "yield" } }
+      case "exit":
+      case "paused":
+      case "full":
+        return this.#pause(fromTick, spent, null)
     }
   }
 

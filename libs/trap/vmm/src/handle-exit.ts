@@ -17,7 +17,7 @@ import { Hypercalls } from "./hypercalls.ts"
 import { PAGE_SHIFT } from "./machine-frames.ts"
 import type { AccessKind, EngineExit } from "@backplane/compute-contract/engine"
 import type { SystemOutcome } from "@backplane/trap-csr/execute-system"
-import type { VmParts } from "./vm-parts.ts"
+import type { SystemParts, VmParts } from "./vm-parts.ts"
 import type { Vcpu } from "./vcpu.ts"
 
 export type HandleExit = (vcpu: Vcpu, exit: EngineExit, view: ExitView) => Entry | Request
@@ -88,7 +88,7 @@ interface GuestException {
   readonly pc: bigint
 }
 
-function injectException(vm: VmParts, vcpu: Vcpu, { cause, value, pc, view }: GuestException & { readonly view: ExitView }): Entry {
+function injectException(vm: SystemParts, vcpu: Vcpu, { cause, value, pc, view }: GuestException & { readonly view: ExitView }): Entry {
   const trap = { cause, value, pc, interrupt: false }
   const injected = inject(vcpu, trap)
   if (vcpu.file.tlb === null || injected.step.kind !== "trap") return injected
@@ -101,7 +101,7 @@ function injectException(vm: VmParts, vcpu: Vcpu, { cause, value, pc, view }: Gu
   return { ...injected, step: { ...injected.step, registers } }
 }
 
-function framePort({ memory }: VmParts, view: ExitView): FramePort {
+function framePort({ memory }: SystemParts, view: ExitView): FramePort {
   return {
     isMemory: (address, bytes) => memory.contains(address, bytes) && !memory.isOut(address >> PAGE_SHIFT),
     writeMemory: (address, data) => memory.write(address, data),
@@ -143,7 +143,7 @@ export function systemWord(exit: SystemExit["exit"]): number {
 
 export type SystemExit = Seen<"system">
 
-export function onSystem(vm: VmParts, vcpu: Vcpu, { exit, view }: SystemExit): Entry | Request {
+export function onSystem(vm: SystemParts, vcpu: Vcpu, { exit, view }: SystemExit): Entry | Request {
   const word = systemWord(exit)
   if (word === ECALL && vcpu.file.get(Slot.privilege) === SUPERVISOR) {
     if (vm.para !== null && Hypercalls.asked(view)) return vm.para.call(vcpu, view)
@@ -194,7 +194,7 @@ export function isProtection(csr: number): boolean {
   return csr >= PMP_CSR_FIRST && csr <= PMP_CSR_LAST
 }
 
-function onSbiCall(vm: VmParts, vcpu: Vcpu): Entry | Request {
+function onSbiCall(vm: SystemParts, vcpu: Vcpu): Entry | Request {
   assert(vm.sbi !== null, "asked only for guests without firmware")
   const { registers, end } = vm.sbi(vcpu)
   const step: Step = { kind: "next", result: null, registers }

@@ -16,9 +16,12 @@ export type DeviceStoreAnswer =
   | { readonly kind: "disk" }
   | BoardEnd
 
+/** What of it the guest's own traps and system instructions need. */
+export type SystemParts = Pick<VmParts, "memory" | "para" | "sbi">
+
 export interface VmParts {
   readonly tables: TableWatch
-  readonly memory: PhysicalMap
+  readonly memory: Pick<PhysicalMap, "contains" | "isOut" | "write">
   /** Answers hypercalls; null: the guest has none. */
   readonly para: Hypercalls | null
   loadDevice(address: bigint, width: Width): LoadAnswer

@@ -27,6 +27,11 @@ export interface VmOptions extends Omit<BoardOptions, "softwareTlb"> {
   readonly mmu?: VmMmu
   /** Who says which vCPU runs: the VM's own turns (`run`), or a scheduler of vCPUs (`runVcpu`). Left out: own turns. */
   readonly turns?: "own" | "scheduled"
+  /**
+   * Who handles exits: the VM at once, or whoever takes `heldExit` and brings `answerExit`, for which turns must be scheduled. Left out:
+   * resident.
+   */
+  readonly exits?: "resident" | "bus"
   /** With mmu `softtlb`: the VMM remembers what the guest once put into its TLB. */
   readonly secondLevelTlb?: boolean
   /** Share of CPU time among the VMs of one Vmm; absent: 1. */
@@ -73,6 +78,8 @@ export type VmStop =
 
 /** Why a vCPU that was run alone stopped. */
 export type VcpuStop =
+  /** It has left with an exit that is handled elsewhere: `heldExit`. */
+  | { readonly kind: "exit" }
   | Exclude<BoardStop, { kind: "idle" }>
   | { readonly kind: "paused" }
   /** In wfi: `units` of its time until its timer rings, null without one; or stopped until a sibling starts it (null). */
