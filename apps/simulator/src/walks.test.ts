@@ -1,8 +1,12 @@
 /** The walks of the root README: which messages lie between a cause and its effect, counted in a real run. */
+import { readFileSync } from "node:fs"
+import { imagePath, readManifest } from "@backplane/guests/manifest"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import { describe, expect, it } from "vitest"
+import { actorsWith } from "./machine-actors.ts"
+import { MemoryImages } from "./memory-images.ts"
 import { machineWorld, outcomeOf } from "./simulate.ts"
 
 interface Sent {
@@ -74,6 +78,34 @@ describe("the walks of the README", () => {
     ])
     expect(said).toContain("0 SchedulerEvents node.1 → scheduler.all")
     expect(said).toContain("1 SchedulerCommit scheduler.all → node.1")
+  })
+
+  it("trap on the bus: 2 messages, from the exit to the entry; resident: none", () => {
+    const images = new MemoryImages()
+    const guest = readManifest().guests.find(({ name }) => name === "traps")!
+    const kernel = images.add(readFileSync(imagePath(guest)))
+    const walk = (trapPath: string): readonly string[] => {
+      const vms = [{ name: "vm", kernel, memoryBytes: 1 << 23, instructionsPerTick: 20_000, trapPath }]
+      const spec = resolveMachineSpec({ topology: { cpus: 1 }, vms })
+      const world = machineWorld(spec, { fingerprint: "off", stepsMax: 500_000 }, actorsWith(images))
+      const said: string[] = []
+      world.onMessage(({ from, to, body }) => {
+        const sequence = "sequence" in body ? String(body.sequence) : ""
+        if (body.kind.startsWith("VmE")) said.push(`${sequence} ${body.kind} ${from} → ${to}`)
+      })
+      world.run({ stop: () => outcomeOf(world) !== null })
+      expect(outcomeOf(world)).toMatchObject({ result: { vms: { vm: { outcome: { exit: 0 } } } } })
+      return said
+    }
+    const said = walk("bus")
+    expect(said.slice(0, 4)).toEqual([
+      "1 VmExit node.0 → hypervisor.0",
+      "1 VmEntry hypervisor.0 → node.0",
+      "2 VmExit node.0 → hypervisor.0",
+      "2 VmEntry hypervisor.0 → node.0",
+    ])
+    expect(new Set(said).size).toBe(said.length)
+    expect(walk("resident")).toEqual([])
   })
 
   const idleAtFive = { topology: { cpus: 2 }, jobs: [job("a", 50), job("b", 5), job("c", 50)] }
