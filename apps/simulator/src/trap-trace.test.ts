@@ -23,7 +23,11 @@ function traces(guest: string, vm: object): readonly (readonly Step[])[] {
   const kernel = images.add(readFileSync(imagePath(readManifest().guests.find(({ name }) => name === guest)!)))
   const vms = [{ name: "vm", kernel, memoryBytes: 1 << 24, instructionsPerTick: 20_000, trapPath: "bus", ...vm }]
   const recorder = new SpanRecorder()
-  const world = machineWorld(resolveMachineSpec({ topology: { cpus: 1 }, vms }), { spans: recorder, stepsMax: 5_000_000 }, actorsWith(images))
+  const world = machineWorld(
+    resolveMachineSpec({ topology: { cpus: 1 }, vms }),
+    { spans: recorder, stepsMax: 5_000_000 },
+    actorsWith(images),
+  )
   world.run({ stop: () => outcomeOf(world) !== null })
   expect(outcomeOf(world)).toMatchObject({ result: { vms: { vm: { outcome: { exit: 0 } } } } })
   const roots = recorder.spans.filter(({ name, parentSpanId }) => name.startsWith("trap ") && parentSpanId === null)
@@ -40,7 +44,7 @@ function traces(guest: string, vm: object): readonly (readonly Step[])[] {
   )
 }
 
-const who = { process: "node", "operating system": "node", vmm: "hypervisor" } as const
+const WHO = { process: "node", hardware: "node", "operating system": "node", vmm: "hypervisor" } as const
 
 describe("the trace of a trap", () => {
   it("of a system call: steps 1 to 5 of table B.3, each at whom the table names", () => {
@@ -48,7 +52,7 @@ describe("the trace of a trap", () => {
     const call = all.find((steps) => steps[0]?.name === "trap ecall-from-user")
     expect(call).toBeDefined()
     for (const { step, who: actor } of SYSTEM_CALL_STEPS)
-      expect([step, call!.some((each) => each.step === step && each.service === who[actor])]).toEqual([step, true])
+      expect([step, call!.some((each) => each.step === step && each.service === WHO[actor])]).toEqual([step, true])
     expect(call!.filter(({ step }) => step === 2)).toMatchObject([{ name: "vmm.exit", cause: "ecall-from-user" }])
     expect(call!.filter(({ step }) => step === 4)).toMatchObject([{ name: "vmm.exit", cause: "return" }])
     expect(call!.map(({ step }) => step)).toEqual([...call!.map(({ step }) => step)].sort())

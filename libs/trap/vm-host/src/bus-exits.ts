@@ -48,7 +48,7 @@ export class BusExits {
   /** A vCPU has left with an exit that is not ours to handle. */
   ask(vcpu: number): void {
     if (this.#asked.has(vcpu)) return
-    const held = this.#hosted.vm.heldExit(vcpu)
+    const held = this.#hosted.vm.heldExits.question(vcpu)
     if (held === null) return
     const sequence = (this.#sequences[vcpu] ?? 0) + 1
     this.#sequences[vcpu] = sequence
@@ -65,9 +65,9 @@ export class BusExits {
   onEntry({ vcpu, sequence, answer }: VmEntry): void {
     if (this.#asked.get(vcpu)?.body.sequence !== sequence) return
     this.#asked.delete(vcpu)
-    this.#hosted.vm.answerExit(vcpu, answer)
+    this.#hosted.vm.heldExits.answer(vcpu, answer)
     const spans: SpanEffect[] = []
-    this.#spans[vcpu]?.onDone(this.#hosted.vm.isInUserMode(vcpu), spans)
+    this.#spans[vcpu]?.onDone(this.#hosted.vm.heldExits.isInUserMode(vcpu), spans)
     this.#say(...spans)
   }
 

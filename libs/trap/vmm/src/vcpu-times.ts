@@ -11,6 +11,8 @@ import type { MachineClock } from "@backplane/trap-board/machine-clock"
 export class VcpuTimes {
   readonly #clock: MachineClock
   readonly #units: number[]
+  /** vCPUs that were last said to wait. */
+  readonly #resting = new Set<number>()
 
   constructor(clock: MachineClock, vcpus: number) {
     this.#clock = clock
@@ -34,8 +36,26 @@ export class VcpuTimes {
     this.#catchUp(vcpu)
   }
 
-  /** It has waited so long; who waits does not fall behind. */
-  rest(vcpu: number, units: number): void {
+  /** It is said to wait from now on, so many units until its timer rings. */
+  beginRest(vcpu: number, units: number | null): { readonly kind: "waiting"; readonly units: number | null } {
+    this.#rest(vcpu, 0)
+    this.#resting.add(vcpu)
+    return { kind: "waiting", units }
+  }
+
+  /** So much has passed since it was said to wait; not more than until its timer. */
+  endRest(vcpu: number, waited: number, unitsToTimer: () => number | null): void {
+    if (!this.#resting.delete(vcpu)) return
+    const units = unitsToTimer()
+    this.#rest(vcpu, units === null ? waited : Math.min(waited, this.lag(vcpu) + units))
+  }
+
+  isResting(vcpu: number): boolean {
+    return this.#resting.has(vcpu)
+  }
+
+  /** Who waits does not fall behind. */
+  #rest(vcpu: number, units: number): void {
     this.#units[vcpu] = Math.max(this.#clock.passed(), this.of(vcpu) + units)
     this.#catchUp(vcpu)
   }

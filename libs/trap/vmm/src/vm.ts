@@ -18,10 +18,10 @@ import { MODERN } from "./costs.ts"
 import { ExitBooks } from "./exit-books.ts"
 import { finishExit } from "./finish-exit.ts"
 import { exitHandler, inject, LOOK_UP, type HandleExit } from "./handle-exit.ts"
+import { HeldExits } from "./held-exits.ts"
 import { HYPERVISOR, Hypercalls, type FrameQuota } from "./hypercalls.ts"
 import { IdleLoop } from "./idle-loop.ts"
 import { PhysicalMap } from "./physical-map.ts"
-import { applyDecided, questionOf, trapOf, type HeldExit, type HeldQuestion } from "./remote-exit.ts"
 import { Vcpu } from "./vcpu.ts"
 import { instructionAt, viewOf } from "./vcpu-view.ts"
 import { VcpuTimes } from "./vcpu-times.ts"
@@ -29,7 +29,6 @@ import { VmDevices } from "./vm-devices.ts"
 import type { BoardEnd, BoardStop } from "@backplane/trap-board/board-types"
 import type { EngineExit } from "@backplane/compute-contract/engine"
 import type { Moment } from "@backplane/trap-csr/moment"
-import type { VmEntry } from "@backplane/trap-contract/vm-exit-messages"
 import type { Entry, ExitView, Request } from "./entry.ts"
 import type { Ledger } from "./ledger.ts"
 import type { SystemCalls } from "./system-calls.ts"
@@ -54,14 +53,10 @@ export class Vm {
   readonly #clock: MachineClock
   /** By vCPU, where they are scheduled one by one. */
   readonly #times: VcpuTimes
-  /** vCPUs that were last said to wait. */
-  readonly #resting = new Set<number>()
   /** vCPUs that were last said to poll. */
   readonly #polling = new Set<number>()
-  /** By vCPU: an exit that is handled elsewhere, until it is answered. */
-  readonly #held = new Map<number, HeldExit>()
-  /** By vCPU: an answer that came while the VM was paused. */
-  readonly #answers = new Map<number, VmEntry["answer"]>()
+  /** Exits that are handled elsewhere. */
+  readonly heldExits: HeldExits
   readonly #devices: VmDevices
   /** By vCPU: what an exit handler may look at. */
   readonly #views: readonly ExitView[]
@@ -126,6 +121,19 @@ export class Vm {
     this.#views = this.vcpus.map((vcpu) => viewOf(vcpu, { machineSwitch, time: () => this.time() }))
     this.#idleLoops = this.vcpus.map((vcpu) => new IdleLoop(engine, (pc) => instructionAt(engine, vcpu, pc), place.planted?.leavesTraces))
     this.#handleExit = handler(this.#devices)
+    this.heldExits = new HeldExits({
+      ...{ engine, machineSwitch, vcpus, handleExit: this.#handleExit, state: () => this.#state },
+      ...{ viewOf: (vcpu) => this.#viewOf(vcpu), hasFirmware: () => this.#devices.sbi !== null },
+      ...{ turnTo: ({ index }) => (this.#turn = index), ran: (vcpu, retired) => this.#ran(vcpu, retired) },
+      interrupted: (vcpu, { cause }) => {
+        this.#idleLoopOf(vcpu).disturbed()
+        this.#books.count(vcpu, { cause, class: "B", exited: true })
+      },
+      finish: (vcpu, { exit, cpu, answer }) => {
+        this.#books.exit(vcpu, exit, { cause: answer.cause, class: "B", exited: answer.cause !== LOOK_UP })
+        this.#finish(vcpu, { answer, cpu })
+      },
+    })
     this.#boot()
   }
 
@@ -162,18 +170,18 @@ export class Vm {
     if (this.#state === "paused") return { kind: "paused" }
     const vcpu = defined(this.vcpus[index], "the vCPU exists")
     const end = this.#instructions + budget
-    if (this.#held.has(index)) return { kind: "exit" }
+    if (this.heldExits.has(index)) return { kind: "exit" }
     this.#turn = index
     this.#polling.delete(index)
-    this.#skippable = this.#options.idleLoops !== "yield" ? null : this.#resting.has(index) ? 0 : waited
-    this.#rest(vcpu, waited)
+    this.#skippable = this.#options.idleLoops !== "yield" ? null : this.#times.isResting(index) ? 0 : waited
+    this.#times.endRest(index, waited, () => this.#unitsToTimer(vcpu))
     while (this.#end === null) {
       this.#devices.deliverInput()
       this.#readLines(vcpu)
-      if (!this.#ready(vcpu)) return vcpu.stuck() ? this.#stuckAt(vcpu) : this.#beginRest(vcpu)
+      if (!this.#ready(vcpu)) return vcpu.stuck() ? this.#stuckAt(vcpu) : this.#times.beginRest(index, this.#unitsToTimer(vcpu))
       if (this.#instructions >= end) return { kind: "budget" }
       this.#runVcpu(vcpu, end - this.#instructions)
-      if (this.#held.has(index)) return { kind: "exit" }
+      if (this.heldExits.has(index)) return { kind: "exit" }
       if (this.#takeYield() && this.#end === null) return { kind: "yielded", to: this.#takePreferred() }
       if (!this.#takePolls() || this.#end !== null) continue
       this.#polling.add(index)
@@ -182,57 +190,17 @@ export class Vm {
     return this.#end
   }
 
-  /** The exit that a vCPU waits with, and what whoever handles it must know; null: it waits with none. */
-  heldExit(index: number): HeldQuestion | null {
-    const held = this.#held.get(index)
-    if (held === undefined) return null
-    const vcpu = defined(this.vcpus[index], "the vCPU exists")
-    return questionOf(vcpu, held, { view: this.#viewOf(vcpu), firmware: this.#devices.sbi !== null })
-  }
-
-  /** Does what was answered: the vCPU can run again. */
-  answerExit(index: number, answer: VmEntry["answer"]): void {
-    const held = this.#held.get(index)
-    if (held === undefined || this.#state === "destroyed") return
-    // V1: it would retire the instruction.
-    if (this.#state === "paused") return void this.#answers.set(index, answer)
-    const vcpu = defined(this.vcpus[index], "the vCPU exists")
-    this.#held.delete(index)
-    this.#turn = index
-    if (held.kind === "interrupt") return this.#take(vcpu, answer.by === "node" ? inject(vcpu, trapOf(held)) : applyDecided(vcpu, answer))
-    const { engine, machineSwitch } = this.#place
-    const cpu = vcpu.index % engine.options.cpus
-    machineSwitch.enter(vcpu, cpu)
-    // Others may have had the CPU meanwhile: the instruction leaves again, with the same exit, and is finished now.
-    const exit = held.kind === "watch" ? held : engine.run(cpu, 1)
-    if (held.kind !== "watch") this.#ran(vcpu, exit.retired)
-    if (exit.kind === "budget") return
-    if (exit.kind !== held.kind) return void this.#held.set(index, exit)
-    const done = answer.by === "node" ? this.#handleExit(vcpu, exit, this.#viewOf(vcpu)) : applyDecided(vcpu, answer)
-    this.#books.exit(vcpu, exit, { cause: done.cause, class: "B", exited: done.cause !== LOOK_UP })
-    this.#finish(vcpu, { answer: done, cpu })
-  }
-
-  isInUserMode(index: number): boolean {
-    return this.vcpus[index]?.file.get(Slot.privilege) === 0n
-  }
-
   /** Would `runVcpu` get on with this vCPU now: it does not wait, or what it waits for came? */
   wouldRun(index: number): boolean {
     const vcpu = defined(this.vcpus[index], "the vCPU exists")
     if (this.#state !== "running") return false
     this.#devices.deliverInput()
     this.#readLines(vcpu)
-    if (this.#held.has(index)) return false
+    if (this.heldExits.has(index)) return false
     if (this.#end !== null || vcpu.stuck()) return true
     if (this.#polling.has(index)) return interruptToTake(vcpu.file, this.#moment(vcpu)) !== null
-    if (!this.#resting.has(index)) return true // if it waits, nobody was told
+    if (!this.#times.isResting(index)) return true // if it waits, nobody was told
     return vcpu.state !== "stopped" && (!vcpu.waiting || wakes(vcpu.file, this.#moment(vcpu)))
-  }
-
-  /** Units of its own time that this vCPU has used, waiting included. Only grows. */
-  unitsOf(index: number): number {
-    return this.#times.of(index)
   }
 
   /** Others had the CPU for so long: if this one waits, it waits so much less. How far its clock goes is its own timer's business. */
@@ -249,9 +217,7 @@ export class Vm {
   resume(): void {
     assert(this.#state !== "destroyed", "a destroyed VM is not resumed")
     this.#state = "running"
-    const answers = [...this.#answers]
-    this.#answers.clear()
-    for (const [index, answer] of answers) this.answerExit(index, answer)
+    this.heldExits.resumed()
   }
 
   /** Gives back every frame, of the guest and of its shadow tables. */
@@ -394,20 +360,6 @@ export class Vm {
     return null
   }
 
-  #beginRest(vcpu: Vcpu): VcpuStop {
-    this.#times.rest(vcpu.index, 0)
-    this.#resting.add(vcpu.index)
-    return { kind: "waiting", units: this.#unitsToTimer(vcpu) }
-  }
-
-  /** So much has passed since it began to rest; not more than until its timer. */
-  #rest(vcpu: Vcpu, waited: number): void {
-    if (!this.#resting.delete(vcpu.index)) return
-    const units = this.#unitsToTimer(vcpu)
-    const most = units === null ? waited : Math.min(waited, this.#times.lag(vcpu.index) + units)
-    this.#times.rest(vcpu.index, most)
-  }
-
   /** From the VM's clock to the timer of a vCPU that waits; null where none is set. */
   #unitsToTimer(vcpu: Vcpu): number | null {
     const deadline = vcpu.waiting ? vcpu.deadline(this.#devices.timer(vcpu.index)) : null
@@ -430,7 +382,7 @@ export class Vm {
     const moment = this.#moment(vcpu)
     const interrupt = interruptToTake(vcpu.file, moment)
     if (interrupt !== null && this.#options.exits === "bus" && this.#options.mode === "trap")
-      return void this.#held.set(vcpu.index, { kind: "interrupt", cause: interrupt, pc: machineSwitch.readPc(vcpu) })
+      return this.heldExits.hold(vcpu, { kind: "interrupt", cause: interrupt, pc: machineSwitch.readPc(vcpu) })
     if (interrupt !== null) {
       const injected = inject(vcpu, { cause: interrupt, interrupt: true, value: 0n, pc: machineSwitch.readPc(vcpu) })
       if (injected.step.kind === "trap") machineSwitch.writePc(vcpu, injected.step.pc)
@@ -504,18 +456,11 @@ export class Vm {
   #onExit(vcpu: Vcpu, { exit, cpu }: { readonly exit: EngineExit; readonly cpu: number }): void {
     const view = this.#viewOf(vcpu)
     const assisted = this.#options.mode === "trap" ? null : assist(this.#devices, vcpu, { exit, view })
-    if (assisted === null && this.#options.exits === "bus") return void this.#held.set(vcpu.index, exit)
+    if (assisted === null && this.#options.exits === "bus") return this.heldExits.hold(vcpu, exit)
     const answer = assisted ?? this.#handleExit(vcpu, exit, view)
     const exited = assisted === null && answer.cause !== LOOK_UP
     this.#books.exit(vcpu, exit, { cause: answer.cause, class: answer.class, exited })
     this.#finish(vcpu, { answer, cpu })
-  }
-
-  /** An interrupt that was injected elsewhere: its handler is next. */
-  #take(vcpu: Vcpu, { cause, step }: Entry | Request): void {
-    if (step.kind === "trap") this.#place.machineSwitch.writePc(vcpu, step.pc)
-    this.#idleLoopOf(vcpu).disturbed()
-    this.#books.count(vcpu, { cause, class: "B", exited: true })
   }
 
   #finish(vcpu: Vcpu, { answer, cpu }: { readonly answer: Entry | Request; readonly cpu: number }): void {
