@@ -59,6 +59,11 @@ export class VmClient implements ConsolePort {
     return this.#control({ kind: "VmControlAsk", vm, operation })
   }
 
+  /** Its next so many traps shall be traced. */
+  async trace(vm: string, traps: number): Promise<void> {
+    await this.#control({ kind: "VmTraceAsk", vm, traps })
+  }
+
   async list(): Promise<readonly VmView[]> {
     return ((await this.#ask({ kind: "VmListAsk" })) as VmAnswer).vms
   }

@@ -1,7 +1,9 @@
 /** `backplane trace`: what the stack's collector knows, as a tree in the terminal. */
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
-import { homeFolder, mustReadStack } from "../stack-client.ts"
+import { count } from "../number-flags.ts"
+import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { VmClient } from "../vm-client.ts"
 
 const TIMEOUT_MILLISECONDS = 5_000
 
@@ -17,12 +19,33 @@ export function register(program: Command): void {
   const trace = program.command("trace").description("traces of the last minutes, across the services")
   trace
     .command("last")
-    .description("the newest trace of a flow: decision, migration, steal, lease, restart, swap, …")
+    .description("the newest trace of a flow: decision, migration, steal, lease, restart, swap, trap, boot, …")
     .argument("<flow>")
     .option("--json", "print the spans as JSON")
     .action((flow: string, flags: { json?: true }, command: Command) =>
       show(command, `/api/traces/last/${encodeURIComponent(flow)}`, flags.json === true),
     )
+  trace
+    .command("next")
+    .description("trace the next so many traps of a VM, whatever else is traced: `backplane trace next 5 traps --vm alpha`")
+    .argument("<n>", "how many", count)
+    .argument("<what>", "traps")
+    .requiredOption("--vm <vm>", "whose; its exits go over the bus (`--trap-path bus`), or are told by its node")
+    .option("--machine <name>", "which machine", "demo")
+    .option("--json", "print JSON")
+    .action(async (traps: number, what: string, flags: { vm: string; machine: string; json?: true }, command: Command) => {
+      if (what !== "traps") throw new CommandFailure("bad-input", `${what} cannot be awaited; give traps`)
+      const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
+      const vms = new VmClient(client, flags.machine)
+      try {
+        await vms.trace(flags.vm, traps)
+        const how = `the next ${traps} traps of each vCPU of ${flags.vm} are traced; \`backplane trace last trap\` shows the newest`
+        console.log(flags.json === true ? JSON.stringify({ vm: flags.vm, traps }) : how)
+      } finally {
+        vms.close()
+        await client.close()
+      }
+    })
   trace
     .command("show")
     .description("one trace by its id")

@@ -5,7 +5,7 @@
  * asked of it after each step.
  */
 import type { TaskEngine } from "@backplane/compute-contract/task-engine"
-import type { SpanEffect } from "@backplane/foundation-actor/machine"
+import type { EventEffect, SpanEffect } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import type { VmFromNode, VmToNode } from "./vm-messages.ts"
 
@@ -15,10 +15,12 @@ export interface VmSaying {
   readonly span?: string
 }
 
+export type VmSaid = VmSaying | SpanEffect | EventEffect
+
 export interface VmHost extends TaskEngine {
   hear(body: VmToNode): void
-  /** What it has to say since it was asked last: messages for the hypervisor and spans, in order. */
-  say(): readonly (VmSaying | SpanEffect)[]
+  /** What it has to say since it was asked last: messages for the hypervisor, spans and events, in order. */
+  say(): readonly VmSaid[]
   /** Requests and notices that wait for an answer. */
   readonly unanswered: number
   /** Time for a repeat of what is unanswered: `say` will give it. */

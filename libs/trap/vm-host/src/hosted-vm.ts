@@ -3,6 +3,8 @@
  *
  * V1 of trap/vmm holds through here: a VM that is paused, has ended or is given up retires nothing. Its vCPUs are tasks (vcpu-task.ts).
  */
+import { event } from "@backplane/foundation-actor/effects"
+import type { EventEffect } from "@backplane/foundation-actor/machine"
 import { architectureOfVm } from "@backplane/trap-vmm/architecture-state"
 import type { GuestEnd, GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
@@ -10,6 +12,7 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { Vm, VcpuStop } from "@backplane/trap-vmm/vm"
 import type { Vmm } from "@backplane/trap-vmm/vmm"
 import { BusExits, type Say } from "./bus-exits.ts"
+import type { TrapTap } from "./trap-tap.ts"
 import { ConsoleStream } from "./console-stream.ts"
 
 /** As `timeout(1)` says it. */
@@ -30,6 +33,11 @@ export class HostedVm {
   /** Null: exits are handled here. */
   readonly exits: BusExits | null
   readonly #vmm: Vmm
+  /** By cause: exits that were counted into the metrics. */
+  readonly #counted = new Map<string, number>()
+  readonly #tap: TrapTap
+  readonly #node: number
+  readonly #say: Say
   readonly #decodeText: (bytes: Uint8Array) => string
   /** Set once: how it ended. */
   #end: GuestEnd | null = null
@@ -42,6 +50,7 @@ export class HostedVm {
     readonly vmm: Vmm
     readonly decodeText: (bytes: Uint8Array) => string
     readonly node: number
+    readonly tap: TrapTap
     /** Takes what is to be said to the hypervisor. */
     readonly say: Say
   }) {
@@ -49,6 +58,9 @@ export class HostedVm {
     this.life = options.life
     this.vm = options.vm
     this.#vmm = options.vmm
+    this.#tap = options.tap
+    this.#node = options.node
+    this.#say = options.say
     this.#decodeText = options.decodeText
     this.console = new ConsoleStream(options.vm.console)
     this.exits = options.spec.trapPath === "bus" ? new BusExits(this, options.node, options.say) : null
@@ -60,7 +72,9 @@ export class HostedVm {
     if (this.console.isFull()) return { kind: "full" }
     const left = (this.spec.instructionsMax ?? Infinity) - this.vm.instructions()
     if (left <= 0) return this.#over({ exit: EXIT_LIMIT, reason: "limit" })
+    this.#tap.begin({ vm: this.spec.name, vcpu: index })
     const stop = this.vm.runVcpu(index, { ...slice, budget: Math.min(slice.budget, left) })
+    this.#say(...this.#tap.end(this.#node))
     this.console.collect()
     if (stop.kind === "exit") this.exits?.ask(index)
     if (stop.kind === "end") return this.#over({ exit: stop.code, reason: stop.reason })
@@ -97,6 +111,16 @@ export class HostedVm {
     if (this.#isGone) return
     this.#isGone = true
     this.#vmm.destroy(this.vm)
+  }
+
+  /** Its exits by cause since they were counted last, as events. */
+  takeCounts(): readonly EventEffect[] {
+    return this.vm.ledger.rows().flatMap(({ cause, class: exitClass, count }) => {
+      const fresh = count - (this.#counted.get(cause) ?? 0)
+      this.#counted.set(cause, count)
+      const fields = { "backplane.vm": this.spec.name, "backplane.cause": cause, "backplane.class": exitClass, "backplane.count": fresh }
+      return fresh === 0 ? [] : [event("vm-exits", fields)]
+    })
   }
 
   inspect(): Json {

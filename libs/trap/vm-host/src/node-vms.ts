@@ -9,15 +9,15 @@ import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import { Vmm } from "@backplane/trap-vmm/vmm"
 import type { EngineTask, TaskProgress } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
-import type { SpanEffect } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { PAGE_BYTES, type ImageRef } from "@backplane/scenario-machine/vm-spec"
-import type { VmHost, VmHostPlace, VmSaying } from "@backplane/trap-contract/vm-host"
-import type { ImageChunk, ImageUnknown, VmControl, VmFromNode, VmPlace, VmToNode } from "@backplane/trap-contract/vm-messages"
+import type { VmHost, VmHostPlace, VmSaid } from "@backplane/trap-contract/vm-host"
+import type { ImageChunk, ImageUnknown, VmControl, VmFromNode, VmPlace, VmToNode, VmTrace } from "@backplane/trap-contract/vm-messages"
 import { HostedVm } from "./hosted-vm.ts"
 import { ImageCache } from "./image-cache.ts"
 import type { HostParts } from "./host-parts.ts"
+import { TrapTap } from "./trap-tap.ts"
 import { VcpuTask } from "./vcpu-task.ts"
 
 /** A VM that waits for its images. */
@@ -42,13 +42,17 @@ export class NodeVms implements VmHost {
   readonly #ended = new Map<string, Json>()
   readonly #tasks = new Set<VcpuTask>()
   #repeats = 0
-  #says: (VmSaying | SpanEffect)[] = []
+  readonly #tap: TrapTap
+  #traced = ""
+  #says: VmSaid[] = []
+  #sayings = 0
 
   constructor(spec: MachineSpec, place: VmHostPlace, parts: HostParts) {
     this.#spec = spec
     this.#place = place
     this.#parts = parts
     this.#images = new ImageCache(parts.digest)
+    this.#tap = new TrapTap(parts.ring ?? null)
   }
 
   hear(body: VmToNode): void {
@@ -64,7 +68,7 @@ export class NodeVms implements VmHost {
       case "VmEntry":
         return this.#of(body)?.exits?.onEntry(body)
       case "VmTrace":
-        return this.#of(body)?.exits?.arm(body.traps)
+        return this.#onTrace(body)
       case "VmOutputSeen":
         return this.#of(body)?.console.onSeen(body.upTo)
       case "VmInput": {
@@ -78,8 +82,12 @@ export class NodeVms implements VmHost {
     }
   }
 
-  say(): readonly (VmSaying | SpanEffect)[] {
-    for (const hosted of this.#hosted.values()) this.#sayOutput(hosted, "new")
+  say(): readonly VmSaid[] {
+    this.#sayings++
+    for (const hosted of this.#hosted.values()) {
+      this.#sayOutput(hosted, "new")
+      if (this.#sayings % COUNTED_EVERY === 0) this.#says.push(...hosted.takeCounts())
+    }
     const says = this.#says
     if (says.length > 0) this.#says = []
     return says
@@ -129,6 +137,15 @@ export class NodeVms implements VmHost {
       disks: [...this.#disks].map(([vm, { disk }]) => ({ vm, sectors: disk.sectors, sectorsWritten: disk.sectorsWritten() })),
       framesLeft: this.#vmm?.framesLeft() ?? this.#spec.topology.framesPerNode,
     }
+  }
+
+  /** Once for each request. */
+  #onTrace({ request, traps, ...of }: VmTrace): void {
+    const hosted = this.#of(of)
+    if (hosted === null || this.#traced === request) return
+    this.#traced = request
+    if (hosted.exits === null) this.#tap.arm(of.vm, traps)
+    else hosted.exits.arm(traps)
   }
 
   #of({ vm, life }: { readonly vm: string; readonly life: number }): HostedVm | null {
@@ -243,7 +260,7 @@ export class NodeVms implements VmHost {
     this.#hosted.set(
       name,
       new HostedVm({
-        ...{ spec: vm, life, vm: made, vmm, decodeText: this.#parts.decodeText, node: this.#place.node },
+        ...{ spec: vm, life, vm: made, vmm, decodeText: this.#parts.decodeText, node: this.#place.node, tap: this.#tap },
         say: (...said) => void this.#says.push(...said),
       }),
     )
@@ -261,7 +278,9 @@ export class NodeVms implements VmHost {
   #vmmOfNode(): Vmm {
     const { framesPerNode, cpus, nodes } = this.#spec.topology
     const memoryBytes = Math.min(framesPerNode * PAGE_BYTES, MEMORY_BYTES_MAX)
-    this.#vmm ??= new Vmm(this.#parts.makeEngine({ memoryBytes, cpus: Math.min(ENGINE_CPUS_MAX, Math.ceil(cpus / nodes)) }))
+    this.#vmm ??= new Vmm(this.#parts.makeEngine({ memoryBytes, cpus: Math.min(ENGINE_CPUS_MAX, Math.ceil(cpus / nodes)) }), {
+      recorder: this.#tap,
+    })
     return this.#vmm
   }
 
@@ -281,7 +300,10 @@ export class NodeVms implements VmHost {
 
   #end(vm: string): void {
     const hosted = this.#hosted.get(vm)
-    if (hosted !== undefined) this.#remember(vm, hosted.inspect())
+    if (hosted !== undefined) {
+      this.#remember(vm, hosted.inspect())
+      this.#says.push(...hosted.takeCounts())
+    }
     hosted?.remove()
     this.#hosted.delete(vm)
     this.#placing.delete(vm)
@@ -294,6 +316,7 @@ export class NodeVms implements VmHost {
   }
 
   #forget(vm: string): void {
+    this.#tap.forget(vm)
     this.#ended.delete(vm)
     this.#disks.delete(vm)
     this.#refused.delete(vm)
@@ -302,6 +325,8 @@ export class NodeVms implements VmHost {
 
 /** VMs that are over and whose last state is shown. */
 const ENDED_MAX = 64
+/** Calls of `say` until exits are counted into the metrics again. */
+const COUNTED_EVERY = 64
 /** Calls of `repeat` until something is said again. */
 const REPEAT_EVERY = 8
 /** Linear memory of the engine ends there. */

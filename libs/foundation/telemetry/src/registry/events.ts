@@ -195,6 +195,11 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { node: "NUMA node", tasks: "names of the tasks", ...WHY },
     metrics: [],
   },
+  "vm-exits": {
+    meaning: "exits of a VM of one cause, since they were told last",
+    fields: { ...VM, cause: "cause", class: "R in the node, B over the bus, A beside the path", count: "how many" },
+    metrics: [countBy("backplane_vm_exits_total", "count")],
+  },
   "vm-started": {
     meaning: "a VM lies on a node and its vCPUs begin",
     fields: { ...VM, node: "NUMA node" },

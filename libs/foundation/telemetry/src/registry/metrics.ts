@@ -13,6 +13,12 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     meaning: "tasks that came, finished, were lost or restarted",
     labels: ["machine", "outcome"],
   },
+  backplane_vm_exits_total: {
+    type: "counter",
+    unit: "{exit}",
+    meaning: "exits of virtual machines",
+    labels: ["machine", "cause", "class"],
+  },
   backplane_vm_events_total: {
     type: "counter",
     unit: "{vm}",

@@ -1,0 +1,100 @@
+/**
+ * The exits of VMs whose exits are handled in the node: the last ones, and those that somebody wants to see as traces.
+ *
+ * The VMM tells each exit as numbers (trap/vmm's exit-recorder.ts); which VM's it is, who runs it says before. Nothing is made of an exit that
+ * nobody armed.
+ */
+import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
+import type { SpanEffect } from "@backplane/foundation-actor/machine"
+import { EXIT_CLASS, type ExitRecord, type ExitRecorder } from "@backplane/trap-vmm/exit-recorder"
+
+/** Spans made in one slice; what is armed beyond waits for the next. */
+const SLICE_MAX = 256
+
+interface Runner {
+  readonly vm: string
+  readonly vcpu: number
+}
+
+export class TrapTap implements ExitRecorder {
+  readonly #ring: ExitRecorder | null
+  /** By VM: traps still to be traced. */
+  readonly #armed = new Map<string, number>()
+  #running: Runner | null = null
+  #left = 0
+  #taken: ExitRecord[] = []
+
+  /** `ring`: told of every exit as well. */
+  constructor(ring: ExitRecorder | null) {
+    this.#ring = ring
+  }
+
+  arm(vm: string, traps: number): void {
+    this.#armed.set(vm, (this.#armed.get(vm) ?? 0) + traps)
+  }
+
+  forget(vm: string): void {
+    this.#armed.delete(vm)
+  }
+
+  /** From here on exits are this vCPU's. */
+  begin(runner: Runner): void {
+    this.#running = runner
+    this.#left = Math.min(SLICE_MAX, this.#armed.get(runner.vm) ?? 0)
+  }
+
+  push(record: ExitRecord): void {
+    this.#ring?.push(record)
+    if (this.#left === 0 || record.class === EXIT_CLASS.assisted) return
+    this.#left--
+    this.#taken.push({ ...record })
+  }
+
+  /** The slice is over: a span for each exit that was armed. */
+  end(node: number): readonly SpanEffect[] {
+    const runner = this.#running
+    const taken = this.#taken
+    this.#running = null
+    this.#left = 0
+    if (runner === null || taken.length === 0) return []
+    this.#taken = []
+    this.#armed.set(runner.vm, (this.#armed.get(runner.vm) ?? 0) - taken.length)
+    return taken.flatMap((record, index) => {
+      const key = `tap/${runner.vm}.${runner.vcpu}/${index}`
+      const attributes = {
+        ...{ "backplane.vm": runner.vm, "backplane.vcpu": runner.vcpu, "backplane.node": node },
+        ...{ "backplane.cause": causeName(record.cause), "backplane.pc": address(record.pcHigh, record.pcLow) },
+        ...{ "backplane.va": address(record.vaHigh, record.vaLow), "backplane.cycles": record.duration },
+      }
+      return [openSpan(key, `trap ${causeName(record.cause)}`, attributes, { root: true }), closeSpan(key)]
+    })
+  }
+}
+
+const INTERRUPT = 2 ** 31
+const NAMES: Readonly<Record<number, string>> = {
+  1: "fetch-access",
+  2: "illegal-instruction",
+  3: "breakpoint",
+  5: "load-access",
+  7: "store-access",
+  12: "fetch-page",
+  13: "load-page",
+  15: "store-page",
+  64: "system",
+  65: "io-load",
+  66: "io-store",
+  67: "watch",
+  68: "tlb-miss",
+  69: "stage-miss",
+  70: "frame",
+}
+
+function causeName(cause: number): string {
+  if (cause >= INTERRUPT) return `interrupt-${cause - INTERRUPT}`
+  return NAMES[cause] ?? `cause-${cause}`
+}
+
+function address(high: number, low: number): string {
+  return `0x${(high * 2 ** 32 + low).toString(16)}`
+}
