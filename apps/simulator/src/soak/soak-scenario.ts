@@ -119,12 +119,13 @@ export function leftovers(world: World, spec: MachineSpec): string[] {
 }
 
 /**
- * C10: a scheduler that nothing disturbs is never bypassed: it forgets no claim and answers every idle CPU in time. After faults it is
+ * C10: a scheduler that nothing disturbs is never bypassed, much less ejected: it forgets no claim and answers every idle CPU in time. After faults it is
  * given time to be told everything anew.
  */
 function watchBypasses(world: World, spec: MachineSpec, when: { readonly calmAt: number; readonly disturbed: boolean }): void {
   const from = when.disturbed ? when.calmAt + (SETTLE_TICKS + 2 * spec.schedule.sliceTicks) * TICK_CYCLES : 0
   world.onEvent((at, actor, { name, fields }) => {
     if (name === "scheduler-bypassed" && at >= from) throw new Error(`${actor} bypassed a scheduler: ${JSON.stringify(fields)}`)
+    if (name === "scheduler-ejected" && at >= from) throw new Error(`${actor} ejected a scheduler: ${JSON.stringify(fields)}`)
   })
 }

@@ -184,8 +184,29 @@ export const TaskInputTaken = Type.Object(
   { ...closed, description: "node → hypervisor: what became of it" },
 )
 export const PolicySwap = Type.Object(
-  { kind: Type.Literal("PolicySwap"), epoch: Type.Integer({ minimum: 1 }), policy: Type.String({ maxLength: 32 }) },
+  {
+    kind: Type.Literal("PolicySwap"),
+    epoch: Type.Integer({ minimum: 1 }),
+    policy: Type.String({ maxLength: 32 }),
+    fallback: Type.Optional(Type.Literal(true, { description: "its schedulers are ejected: schedule by yourself" })),
+  },
   { ...closed, description: "hypervisor → node: from now on this policy; repeated until seen" },
+)
+export const FallbackAsk = Type.Object(
+  { kind: Type.Literal("FallbackAsk"), epoch: Type.Integer({ minimum: 1 }), node: Node, cpu: Cpu },
+  { ...closed, description: "node → node: while nodes schedule by themselves, this CPU has nothing to run" },
+)
+export const FallbackOffer = Type.Object(
+  {
+    kind: Type.Literal("FallbackOffer"),
+    epoch: Type.Integer({ minimum: 1 }),
+    node: Node,
+    task: Name,
+    taskSeq: Count,
+    sinceTick: Type.Integer({ minimum: -1 }),
+    cpu: Cpu,
+  },
+  { ...closed, description: "node → node: while nodes schedule by themselves, your CPU may have this task; fetch it" },
 )
 export const PolicySwapped = Type.Object(
   { kind: Type.Literal("PolicySwapped"), epoch: Type.Integer({ minimum: 1 }), node: Node },
@@ -230,6 +251,8 @@ export type ChannelLevelsSeen = Static<typeof ChannelLevelsSeen>
 export type ChannelAsk = Static<typeof ChannelAsk>
 export type TaskInput = Static<typeof TaskInput>
 export type TaskInputTaken = Static<typeof TaskInputTaken>
+export type FallbackAsk = Static<typeof FallbackAsk>
+export type FallbackOffer = Static<typeof FallbackOffer>
 export type PolicySwap = Static<typeof PolicySwap>
 export type PolicySwapped = Static<typeof PolicySwapped>
 export type ScheduleAsk = Static<typeof ScheduleAsk>
@@ -253,6 +276,8 @@ export const computeMessages = {
   ChannelAsk,
   TaskInput,
   TaskInputTaken,
+  FallbackAsk,
+  FallbackOffer,
   PolicySwap,
   PolicySwapped,
   ScheduleAsk,

@@ -14,12 +14,16 @@ import type { Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./event-streams.ts"
 import type { Moves } from "./moves.ts"
 import type { NodeContext, Out } from "./node-context.ts"
+import type { SchedulerWatch } from "./scheduler-watch.ts"
 import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
 type Run = Extract<Decision, { type: "RUN" }>
 type Kick = Extract<Decision, { type: "KICK" }>
 type Idle = Extract<Decision, { type: "IDLE" }>
 type Requeue = Extract<Decision, { type: "REQUEUE" }>
+
+/** Preemptions of one CPU within a tick: more tasks than this do not wake for it at once. */
+const PREEMPTIONS_MAX = 8
 
 /** Answers kept per queue: a scheduler has few commits on the way at a time. */
 const STORED_MAX = 64
@@ -30,8 +34,12 @@ export class Commits {
   readonly #streams: EventStreams
   readonly #dispatcher: Dispatcher
   readonly #moves: Moves
+  readonly #watch: SchedulerWatch
   /** Per queue, of the current generation: commit number → verdicts, oldest first. */
   readonly #stored = new Map<string, Map<number, readonly Verdict[]>>()
+
+  /** Queue → when its scheduler was last told how things stand because of a void commit. */
+  readonly #toldTick = new Map<string, number>()
 
   constructor(parts: {
     readonly context: NodeContext
@@ -39,12 +47,14 @@ export class Commits {
     readonly streams: EventStreams
     readonly dispatcher: Dispatcher
     readonly moves: Moves
+    readonly watch: SchedulerWatch
   }) {
     this.#context = parts.context
     this.#tasks = parts.tasks
     this.#streams = parts.streams
     this.#dispatcher = parts.dispatcher
     this.#moves = parts.moves
+    this.#watch = parts.watch
   }
 
   /** A new scheduler counts its commits from 1. */
@@ -57,8 +67,11 @@ export class Commits {
     if (!isOurs || commit.generation !== this.#streams.generationOf(commit.queue)) {
       // Said under an earlier policy, by an earlier life of the scheduler, or to an earlier life of this node: void. It is told how things stand.
       out.push(event("verdict-refused", { "backplane.queue": commit.queue, "backplane.verdict": "STALE_EPOCH" }))
-      const { epoch, node, incarnation, policy } = this.#context
-      out.push(send(from, { kind: "NodeUp", epoch, node, incarnation, policy }))
+      // At most once a tick: two that misunderstand each other must not keep the machine busy without end.
+      const tick = this.#context.ticks.tickAt(now)
+      if (this.#toldTick.get(commit.queue) === tick) return
+      this.#toldTick.set(commit.queue, tick)
+      out.push(send(from, this.#context.nodeUp()))
       return
     }
     this.#streams.seen(commit.queue, commit.seen)
@@ -92,7 +105,12 @@ export class Commits {
         aborted.add(decision.group)
     return decisions.map((decision) => {
       const isAborted = decision.type === "RUN" && decision.group !== undefined && aborted.has(decision.group)
-      const verdict = isAborted ? this.#abortedVerdict(now, queue, decision) : this.#do(now, queue, decision, out)
+      const verdict = this.#watch.isFlooding(queue)
+        ? "RATE_LIMITED"
+        : isAborted
+          ? this.#abortedVerdict(now, queue, decision)
+          : this.#do(now, queue, decision, out)
+      this.#watch.noteVerdict(this.#context.ticks.tickAt(now), queue, decision, verdict)
       if (verdict !== "OK") {
         const task = "task" in decision && { "backplane.task": decision.task }
         out.push(event("verdict-refused", { "backplane.queue": queue, "backplane.verdict": verdict, ...task }))
@@ -122,6 +140,8 @@ export class Commits {
         return this.#requeue(now, queue, decision, out)
       case "IDLE":
         return this.#idle(now, queue, decision, out)
+      case "EXIT":
+        return "OK" // the watch has noted it
       default:
         return unreachable(decision)
     }
@@ -131,6 +151,8 @@ export class Commits {
     const cpu = this.#dispatcher.cpu(index)
     if (cpu === undefined || this.#context.queueOf(index) !== queue) return "NOT_OWNED"
     if (cpu.state.kind !== "running" || cpu.state.task.spec.task !== task) return "STALE_TASK"
+    // A run has a tick at least, or a machine could be kept busy without getting on.
+    if (cpu.state.fromTick === this.#context.ticks.tickAt(now)) return "RATE_LIMITED"
     this.#dispatcher.kick(now, cpu, out)
     return "OK"
   }
@@ -150,6 +172,7 @@ export class Commits {
     if (run.speed !== undefined && !this.#dispatcher.hasSpeed(cpu, run.speed)) return "UNSUPPORTED"
     const mayPreempt = run.preempt === true && cpu.state.kind === "running"
     if ((cpu.state.kind !== "idle" && !mayPreempt) || cpu.idleSeq !== run.idleSeq) return "CPU_BUSY"
+    if (mayPreempt && cpu.cutsAt(this.#context.ticks.tickAt(now)) >= PREEMPTIONS_MAX) return "RATE_LIMITED"
     const untilTick = this.#context.ticks.tickAt(run.until as VirtualTime)
     if (untilTick <= this.#context.ticks.tickAt(now)) return "BAD_SLICE"
     if (run.at !== this.#context.node) return run.at < this.#context.spec.topology.nodes ? "OK" : "UNKNOWN_TASK"
@@ -176,7 +199,9 @@ export class Commits {
   /** The decision holds: the CPU is free for it from now on. */
   #accept(now: VirtualTime, cpu: Cpu, run: Run, out: Out): void {
     cpu.noteAnswer(run)
-    if (cpu.state.kind === "running") this.#dispatcher.preempt(now, cpu, out)
+    if (cpu.state.kind !== "running") return
+    cpu.noteCut(this.#context.ticks.tickAt(now))
+    this.#dispatcher.preempt(now, cpu, out)
   }
 
   /** Whether any CPU of the queue may run the task. The OSTEP model does not look, and loses tasks so. */

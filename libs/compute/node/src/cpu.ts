@@ -69,6 +69,7 @@ export class Cpu {
   #answered: { readonly idleSeq: number; readonly runs: Set<string> } = { idleSeq: 0, runs: new Set() }
   /** Since what runs was put on: its parts that are over. */
   #sum = { ranTicks: 0, warmTicks: 0 }
+  #cuts = { tick: -1, count: 0 }
   readonly #segments: Segment[] = []
   /** Segments forgotten from the front. */
   #forgotten = 0
@@ -91,6 +92,15 @@ export class Cpu {
 
   isWarmFor(task: CacheUser): boolean {
     return this.#cache.isHot(cacheKeyOf(task))
+  }
+
+  /** Runs that were cut short in this tick. */
+  cutsAt(tick: number): number {
+    return this.#cuts.tick === tick ? this.#cuts.count : 0
+  }
+
+  noteCut(tick: number): void {
+    this.#cuts = { tick, count: this.cutsAt(tick) + 1 }
   }
 
   hasAnswered({ idleSeq, task, taskSeq }: AcceptedRun): boolean {

@@ -25,6 +25,8 @@ export interface DispatchHooks {
   /** After every run, when what became of the task is noted: it may have woken others. */
   readonly onRan: (now: VirtualTime, task: Task, outcome: SliceOutcome, out: Out) => void
   readonly isReached: (awaits: ChannelLevel) => boolean
+  /** A CPU took a task without its scheduler. */
+  readonly onBypass: (now: VirtualTime, queue: string, task: Task) => void
 }
 
 /** Warm tasks that an idle CPU names. */
@@ -283,6 +285,7 @@ export class Dispatcher {
   onIdleTimer(now: VirtualTime, index: number, out: Out): void {
     const cpu = defined(this.#cpus.get(index), "the timer's CPU is ours")
     if (cpu.state.kind !== "idle") return
+    if (this.#context.isFallback) return this.#askForWork(now, cpu, out)
     const { sliceTicks } = this.#context.spec.schedule
     const tick = this.#context.ticks.tickAt(now)
     const queue = this.#context.queueOf(index)
@@ -295,6 +298,7 @@ export class Dispatcher {
       .sort((a, b) => a.sinceTick - b.sinceTick || a.spec.ordinal - b.spec.ordinal)[0]
     if (task === undefined || tick - cpu.state.sinceTick < sliceTicks) return this.#askForWork(now, cpu, out)
     this.bypasses++
+    this.#hooks.onBypass(now, queue, task)
     out.push(event("scheduler-bypassed", { "backplane.cpu": index, "backplane.queue": queue, "backplane.task": task.spec.task }, "warn"))
     this.#streams.add(queue, { type: "CPU_RUNNING", cpu: index, task: task.spec.task, taskSeq: task.taskSeq })
     this.dispatch(now, { cpu, task, untilTick: (Math.floor(tick / sliceTicks) + 1) * sliceTicks }, out)

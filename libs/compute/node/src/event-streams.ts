@@ -23,12 +23,15 @@ interface Stream {
   pending: SchedulerEvent[]
   /** Span that the pending events belong to. */
   pendingSpan: string | undefined
-  readonly unseen: { readonly message: SchedulerEvents; sentAt: VirtualTime }[]
+  readonly unseen: { readonly message: SchedulerEvents; sentAt: VirtualTime; readonly firstSentAt: VirtualTime }[]
 }
 
 export class EventStreams {
   readonly #context: NodeContext
   readonly #streams = new Map<QueueName, Stream>()
+
+  /** Told of everything that is said. */
+  onEvent: ((queue: QueueName, said: SchedulerEvent) => void) | null = null
 
   constructor(context: NodeContext) {
     this.#context = context
@@ -56,6 +59,7 @@ export class EventStreams {
   add(queue: QueueName, schedulerEvent: SchedulerEvent, span?: string): void {
     const stream = this.#streams.get(queue)
     if (stream === undefined) return
+    this.onEvent?.(queue, schedulerEvent)
     stream.pending.push(schedulerEvent)
     stream.pendingSpan ??= span
   }
@@ -72,6 +76,16 @@ export class EventStreams {
     return sum
   }
 
+  unseenOf(queue: QueueName): number {
+    return this.#streams.get(queue)?.unseen.length ?? 0
+  }
+
+  /** For how many ticks the oldest unseen message has waited, however often it was said. */
+  silentTicks(now: VirtualTime, queue: QueueName): number {
+    const first = this.#streams.get(queue)?.unseen[0]
+    return first === undefined ? 0 : Math.floor((now - first.firstSentAt) / this.#context.spec.clock.tickCycles)
+  }
+
   /** Sends what this instant has collected: one message a queue. */
   flush(now: VirtualTime, out: Out): void {
     for (const [queue, stream] of this.#streams) {
@@ -83,13 +97,14 @@ export class EventStreams {
         generation: stream.generation,
         node: this.#context.node,
         incarnation: this.#context.incarnation,
+        at: now,
         seq: stream.nextSeq++,
         events: stream.pending,
       }
       out.push(send(schedulerActor(queue), message, stream.pendingSpan))
       stream.pending = []
       stream.pendingSpan = undefined
-      stream.unseen.push({ message, sentAt: now })
+      stream.unseen.push({ message, sentAt: now, firstSentAt: now })
       if (stream.unseen.length > UNSEEN_MAX) {
         this.#streams.delete(queue)
         out.push(event("stream-closed", { "backplane.queue": queue, "backplane.reason": "too many unseen" }, "warn"))

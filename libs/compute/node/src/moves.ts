@@ -50,6 +50,9 @@ export class Moves {
   /** task → the answer that was given, until it is confirmed. */
   readonly #given = new Map<string, Given>()
 
+  /** Told where a task that a CPU was to run is not to be had. */
+  onEmpty: ((queue: string) => void) | null = null
+
   constructor(parts: {
     readonly context: NodeContext
     readonly tasks: TaskTable
@@ -153,6 +156,7 @@ export class Moves {
     const fetch = this.#fetches.get(refusal.cpu)
     if (fetch?.message.task !== refusal.task || fetch.message.taskSeq !== refusal.taskSeq) return
     this.#fetches.delete(refusal.cpu)
+    this.onEmpty?.(this.#context.queueOf(refusal.cpu))
     this.#streams.add(this.#context.queueOf(refusal.cpu), goneEvent(refusal))
     out.push(
       event("verdict-refused", { "backplane.verdict": "STALE_TASK", "backplane.task": refusal.task, "backplane.reason": refusal.reason }),

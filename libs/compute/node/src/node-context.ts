@@ -1,10 +1,13 @@
 /** What all parts of a node share: who it is, how the machine is shaped, and how it says things. */
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Effect } from "@backplane/foundation-actor/machine"
+import type { SchedulerFault } from "@backplane/schedule-contract/failure-messages"
 import type {
   ChannelAsk,
   ChannelLevels,
   ChannelLevelsSeen,
+  FallbackAsk,
+  FallbackOffer,
   NodeReport,
   PolicySwap,
   PolicySwapped,
@@ -59,6 +62,8 @@ export type NodeHears =
   | ChannelLevelsSeen
   | ChannelAsk
   | TaskInput
+  | FallbackAsk
+  | FallbackOffer
   | PolicySwap
   | PagesAsk
   | ScheduleAsk
@@ -83,6 +88,9 @@ export type NodeSays =
   | ChannelLevelsSeen
   | ChannelAsk
   | TaskInputTaken
+  | FallbackAsk
+  | FallbackOffer
+  | SchedulerFault
   | NodeReport
   | PolicySwapped
   | SchedulePage
@@ -115,6 +123,10 @@ export class NodeContext {
   /** Grows with each change of policy. */
   epoch = 1
   policy: PolicyName
+  /** The policy's schedulers are ejected: this node schedules by itself. */
+  isFallback = false
+  /** Until then the schedulers of a policy that has just taken over are watched more closely. */
+  probationUntilTick = -1
 
   constructor(
     { spec, node, incarnation }: { readonly spec: MachineSpec; readonly node: number; readonly incarnation: number },
@@ -128,6 +140,12 @@ export class NodeContext {
     const { from, to } = cpusOfNode(spec.topology, node)
     this.cpus = Array.from({ length: to - from }, (_, index) => from + index)
     this.policy = spec.schedule.policy
+  }
+
+  /** How things stand, for schedulers. */
+  nodeUp(): NodeUp {
+    const { epoch, node, incarnation, policy } = this
+    return { kind: "NodeUp", epoch, node, incarnation, policy, ...(this.isFallback && { fallback: true as const }) }
   }
 
   queueOf(cpu: number): QueueName {

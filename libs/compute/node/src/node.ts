@@ -16,6 +16,8 @@ import { Channels } from "./channels.ts"
 import { Commits } from "./commits.ts"
 import { Completions } from "./completions.ts"
 import { Dispatcher, type DispatchHooks } from "./dispatcher.ts"
+import { Fallback, FALLBACK_TIMER } from "./fallback.ts"
+import { PROBATION_SLICES, SchedulerWatch, WATCH_TIMER } from "./scheduler-watch.ts"
 import { EventStreams } from "./event-streams.ts"
 import { inspectCpu, inspectTask, type NodeInspection } from "./inspection.ts"
 import { Leases } from "./leases.ts"
@@ -52,6 +54,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   readonly #completions: Completions
   readonly #channels: Channels
   readonly #sleepers: Sleepers
+  readonly #watch: SchedulerWatch
+  readonly #fallback: Fallback
+  /** Of the step under way. */
+  #tick = -1
   /** Whether the retry timer and the flush timer are set. */
   #retrying = false
   #flushing = false
@@ -73,6 +79,9 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
         this.#sleepers.advance(now, task, signals, out)
         this.#sleepers.wakeNamed(now, out)
       },
+      onBypass: (now, queue, task) => {
+        this.#watch.noteBypass(context.ticks.tickAt(now), queue, task.spec.task)
+      },
       isReached: ({ channel, level }) => channels.level(channel) >= level,
     }
     const dispatcher = new Dispatcher({ context, tasks, streams, hooks })
@@ -82,10 +91,18 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#streams = streams
     this.#dispatcher = dispatcher
     this.#moves = new Moves({ context, tasks, streams, dispatcher })
-    this.#commits = new Commits({ context, tasks, streams, dispatcher, moves: this.#moves })
+    this.#watch = new SchedulerWatch({ context, tasks, streams })
+    this.#fallback = new Fallback({ context, tasks, dispatcher, moves: this.#moves })
+    this.#commits = new Commits({ context, tasks, streams, dispatcher, moves: this.#moves, watch: this.#watch })
     this.#leases = new Leases(context, tasks)
     this.#submissions = new Submissions({ context, tasks, streams, dispatcher, leases: this.#leases })
     this.#completions = new Completions(context)
+    this.#moves.onEmpty = (queue) => {
+      this.#watch.noteEmptyFetch(queue)
+    }
+    streams.onEvent = (queue, said) => {
+      this.#watch.noteEvent(this.#tick, queue, said)
+    }
   }
 
   start(now: VirtualTime): readonly Effect<NodeSays>[] {
@@ -95,6 +112,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const { node, incarnation } = this.#context
     if (incarnation > 1) out.push(openSpan(RESTART_SPAN, "actor.restart", { "backplane.node": node }, { root: true }))
     this.#channels.begin(now, out)
+    this.#watch.begin(now, out)
     this.#sayNodeUp(now, out)
     this.#report(now, out)
     if (incarnation > 1) out.push(closeSpan(RESTART_SPAN))
@@ -103,6 +121,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
 
   step(now: VirtualTime, input: Input<NodeHears>): readonly Effect<NodeSays>[] {
     const out: Out = []
+    this.#tick = this.#context.ticks.tickAt(now)
     if (input.kind === "message") this.#onMessage(now, input.from, input.body, out)
     else if (input.kind === "timer") this.#onTimer(now, input.key, out)
     return this.#finishStep(now, out)
@@ -130,6 +149,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
         return this.#channels.onSeen(now, body, out)
       case "ChannelAsk":
         return this.#channels.onAsk(now, body, out)
+      case "FallbackAsk":
+        return this.#fallback.onAsk(from, body, out)
+      case "FallbackOffer":
+        return this.#fallback.onOffer(body)
       case "TaskInput":
         return this.#sleepers.onInput(now, from, body, out)
       case "PolicySwap":
@@ -163,6 +186,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     if (name === "cpu") this.#dispatcher.onCpuTimer(now, Number(index), out)
     else if (name === "resume") this.#sleepers.onTimer(now, key, out)
     else if (name === "idle") this.#dispatcher.onIdleTimer(now, Number(index), out)
+    else if (name === WATCH_TIMER) this.#watch.onTimer(now, out)
+    else if (name === FALLBACK_TIMER) this.#fallback.onTimer(now, out)
     else if (name === "begin") this.#dispatcher.online(now, out)
     else if (name === "report") this.#report(now, out)
     else if (name === "node-up") this.#sayNodeUp(now, out)
@@ -177,6 +202,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
 
   /** Sees to it that what was collected is sent at the end of this instant, and that what is unanswered will be repeated. */
   #finishStep(now: VirtualTime, out: Out): readonly Effect<NodeSays>[] {
+    this.#fallback.serve(now, out)
     for (const said of this.#context.works.vms?.say() ?? []) out.push("body" in said ? send(HYPERVISOR, said.body, said.span) : said)
     if (this.#streams.hasPending() && !this.#flushing) {
       this.#flushing = true
@@ -212,10 +238,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   }
 
   #onAttach(from: ActorId, attach: SchedulerAttach, out: Out): void {
-    const { epoch, policy, node, incarnation } = this.#context
+    const { epoch, policy } = this.#context
     const { queue, generation } = attach
-    const known = this.#context.queues().includes(queue)
-    if (attach.epoch !== epoch || !known) return void out.push(send(from, { kind: "NodeUp", epoch, node, incarnation, policy }))
+    const known = !this.#context.isFallback && this.#context.queues().includes(queue)
+    if (attach.epoch !== epoch || !known) return void out.push(send(from, this.#context.nodeUp()))
     if (from !== schedulerActor(queue) || generation <= this.#streams.generationOf(queue)) return // a copy, or an earlier life
     this.#commits.forget(queue)
     this.#streams.open(queue, generation, this.#snapshot(queue))
@@ -239,11 +265,15 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   }
 
   /** Another policy takes over: what runs keeps its slice, what waits is dealt to the new queues, the old schedulers' word is void. */
-  #onPolicySwap(now: VirtualTime, { epoch, policy }: PolicySwap, out: Out): void {
+  #onPolicySwap(now: VirtualTime, { epoch, policy, fallback }: PolicySwap, out: Out): void {
     if (epoch > this.#context.epoch) {
       const before = this.#context.queues()
       this.#context.epoch = epoch
       this.#context.policy = asPolicy(policy)
+      this.#context.isFallback = fallback === true
+      const { sliceTicks } = this.#context.spec.schedule
+      this.#context.probationUntilTick = this.#context.ticks.tickAt(now) + PROBATION_SLICES * sliceTicks
+      this.#watch.reset()
       this.#streams.closeAll()
       reassignQueues(this.#tasks.all(), this.#context)
       for (const task of this.#tasks.all()) task.queuedTick = this.#context.ticks.tickAt(now)
@@ -251,16 +281,16 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       out.push(noteSpan("sched.swap", { "backplane.policy": policy, "backplane.epoch": epoch, "backplane.node": this.#context.node }))
       out.push(event("policy-swapped", { "backplane.policy": policy, "backplane.epoch": epoch }, "info"))
       this.#sayNodeUp(now, out, before)
+      if (fallback === true) this.#fallback.begin(now, out)
     }
     out.push(send(HYPERVISOR, { kind: "PolicySwapped", epoch: this.#context.epoch, node: this.#context.node }))
   }
 
   /** Tells the schedulers that are not attached (and those of `also`) how things stand; again and again until they attach. */
   #sayNodeUp(now: VirtualTime, out: Out, also: readonly QueueName[] = []): void {
-    const { epoch, node, incarnation, policy, spec } = this.#context
-    const absent = this.#context.queues().filter((queue) => !this.#streams.isAttached(queue))
-    for (const queue of new Set([...absent, ...also]))
-      out.push(send(schedulerActor(queue), { kind: "NodeUp", epoch, node, incarnation, policy }, RESTART_SPAN))
+    const { spec, isFallback } = this.#context
+    const absent = isFallback ? [] : this.#context.queues().filter((queue) => !this.#streams.isAttached(queue))
+    for (const queue of new Set([...absent, ...also])) out.push(send(schedulerActor(queue), this.#context.nodeUp(), RESTART_SPAN))
     // The timer goes on while all are attached: a stream may be closed later, and then the scheduler must hear of it.
     out.push(timer("node-up", this.#context.laterTicks(now, 2 * spec.schedule.sliceTicks)))
   }

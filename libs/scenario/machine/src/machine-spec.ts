@@ -105,11 +105,16 @@ export const POLICY_NAMES = [
 ] as const
 export type PolicyName = (typeof POLICY_NAMES)[number]
 
+/** No policy: the nodes' built-in round robin. */
+export const FALLBACK = "fallback"
+
 /** Something done to the machine on purpose at a tick: part of the run, so the same in simulation and live. */
 export const ActionSpec = Type.Object(
   {
     atTick: Count("when", 0, TICKS_MAX),
-    swap: Type.Enum([...POLICY_NAMES], { description: "the policy that takes over" }),
+    swap: Type.Enum([...POLICY_NAMES, FALLBACK], {
+      description: "the policy that takes over; fallback: no scheduler does, the nodes go round by themselves",
+    }),
   },
   { additionalProperties: false },
 )

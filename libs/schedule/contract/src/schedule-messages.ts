@@ -1,5 +1,5 @@
 /** All messages of the scheduling subsystem by kind: for validation at the edge and for the catalogue. */
-import { SchedulerFailure } from "./failure-messages.ts"
+import { SchedulerFailure, SchedulerFault } from "./failure-messages.ts"
 import { NodeUp, SchedulerAttach, SchedulerCommit, SchedulerEvents, SchedulerVerdicts } from "./scheduler-messages.ts"
 import { OfferAnswer, OfferAsk, StealAsk, StealDone, StealNone, StealToken } from "./steal-messages.ts"
 
@@ -16,4 +16,5 @@ export const scheduleMessages = {
   StealToken,
   StealDone,
   SchedulerFailure,
+  SchedulerFault,
 } as const

@@ -89,6 +89,7 @@ export const SchedulerEvents = Type.Object(
     generation: Generation,
     node: NodeIndex,
     incarnation: NodeIncarnation,
+    at: Cycles,
     seq: Type.Integer({ minimum: 1, description: "+1 a message; a gap means that one is on its way again" }),
     events: Type.Array(SchedulerEvent, { maxItems: 4096 }),
   },
@@ -134,6 +135,10 @@ export const Decision = Type.Union([
     },
     { ...closed, description: "the idle CPU may sleep so deep until it is given a task" },
   ),
+  Type.Object(
+    { type: Type.Literal("EXIT"), message: Type.String({ maxLength: 200 }) },
+    { ...closed, description: "I cannot go on: take my claims" },
+  ),
 ])
 export type Decision = Static<typeof Decision>
 
@@ -162,6 +167,7 @@ export const VERDICTS = [
   "UNKNOWN_TASK",
   "GROUP_ABORTED",
   "UNSUPPORTED",
+  "RATE_LIMITED",
 ] as const
 export type Verdict = (typeof VERDICTS)[number]
 export const SchedulerVerdicts = Type.Object(
@@ -183,6 +189,7 @@ export const NodeUp = Type.Object(
     node: NodeIndex,
     incarnation: NodeIncarnation,
     policy: Type.String({ maxLength: 32 }),
+    fallback: Type.Optional(Type.Literal(true, { description: "no scheduler is wanted: the nodes schedule by themselves" })),
   },
   { ...closed, description: "node → scheduler: this is the policy now; attach if you hold one of its queues. Repeated until attached." },
 )

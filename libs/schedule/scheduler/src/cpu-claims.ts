@@ -103,8 +103,10 @@ export class CpuClaims {
     return refused.task
   }
 
+  /** A decision came to nothing and the CPU is as it was; unless another is on its way, as after a preemption that found nothing to preempt. */
   setIdle(cpu: number): void {
-    this.#of(cpu).idle = true
+    const claim = this.#of(cpu)
+    claim.idle = claim.sent.length === 0
   }
 
   /** Decisions on their way to the CPUs of a node. */

@@ -84,10 +84,11 @@ export class SchedulerContext {
     return compat === "ostep" && this.queue !== "all" && peekTicks > 0 && this.policy.steal === "peek"
   }
 
-  adopt(epoch: number, policy: string): void {
+  /** `isWanted` false: the nodes schedule by themselves for now. */
+  adopt(epoch: number, policy: string, isWanted: boolean): void {
     this.epoch = epoch
     this.policyName = POLICY_NAMES.find((name) => name === policy) ?? this.policyName
-    this.active = this.#holdsQueue()
+    this.active = isWanted && this.#holdsQueue()
   }
 
   #holdsQueue(): boolean {

@@ -61,7 +61,7 @@ class Scheduler {
     this.#seqs.set(node, seq)
     const generation = this.#generations.get(node) ?? 0
     const common = { epoch: more.epoch ?? 1, queue: "cpu-0", generation, node, incarnation: more.incarnation ?? 1 }
-    this.hear(nodeActor(node), { kind: "SchedulerEvents", ...common, seq, events })
+    this.hear(nodeActor(node), { kind: "SchedulerEvents", ...common, at: NOW, seq, events })
     return commits(this.due("decide")).flatMap(({ decisions }) => decisions)
   }
 
@@ -274,7 +274,17 @@ describe("a stream", () => {
 
   it("under a policy that we have not heard of makes us ask how things stand", () => {
     const scheduler = new Scheduler("mqms", 2)
-    const body = { kind: "SchedulerEvents", epoch: 2, queue: "cpu-0", generation: 1, node: 0, incarnation: 1, seq: 4, events: [] } as const
+    const body = {
+      kind: "SchedulerEvents",
+      epoch: 2,
+      queue: "cpu-0",
+      generation: 1,
+      node: 0,
+      incarnation: 1,
+      at: NOW,
+      seq: 4,
+      events: [],
+    } as const
     expect(kinds(scheduler.hear(nodeActor(0), { ...body, events: [] }))).toEqual(["SchedulerAttach → node.0"])
     scheduler.hear(nodeActor(0), { kind: "NodeUp", epoch: 2, node: 0, incarnation: 1, policy: "mqms-warm" })
     expect(scheduler.machine.inspect()).toMatchObject({ epoch: 2, policy: "mqms-warm", active: true })

@@ -148,7 +148,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
 
   #onNodeUp(now: VirtualTime, up: NodeUp, out: Out): void {
     if (up.epoch > this.#context.epoch) {
-      this.#context.adopt(up.epoch, up.policy)
+      this.#context.adopt(up.epoch, up.policy, up.fallback !== true)
       this.#links.reset()
       this.#claims.forget()
       this.#queue.beginAnew(this.#context.newQueue())

@@ -18,7 +18,7 @@ import type {
 import type { FrameRelease, FrameReleased } from "@backplane/memory-contract/memory-messages"
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
-import type { SchedulerFailure } from "@backplane/schedule-contract/failure-messages"
+import type { SchedulerFailure, SchedulerFault } from "@backplane/schedule-contract/failure-messages"
 import type { SwapAnswer, SwapAsk } from "@backplane/trap-contract/operator-messages"
 import type { VmFromNode, VmToNode } from "@backplane/trap-contract/vm-messages"
 import type { VmAnswering, VmAsking } from "@backplane/trap-contract/vm-operator-messages"
@@ -33,6 +33,7 @@ export type HypervisorHears =
   | SchedulePage
   | FrameReleased
   | SchedulerFailure
+  | SchedulerFault
   | SwapAsk
   | VmFromNode
   | VmAsking
@@ -52,6 +53,8 @@ export class HypervisorContext {
   readonly ticks: TickClock
   policy: PolicyName
   epoch = 1
+  /** The policy's schedulers are ejected: the nodes schedule by themselves. */
+  isFallback = false
 
   constructor(spec: MachineSpec) {
     this.spec = spec

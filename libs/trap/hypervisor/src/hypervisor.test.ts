@@ -46,6 +46,13 @@ class Hypervisor {
     return keys.flatMap((key) => kinds(this.#keep(this.machine.step(tick(1), { kind: "persisted", key }))))
   }
 
+  /** All that is said now that everything is on disk. */
+  writtenEffects(): Out {
+    const keys = this.#unwritten
+    this.#unwritten = []
+    return keys.flatMap((key) => this.#keep(this.machine.step(tick(1), { kind: "persisted", key })))
+  }
+
   /** Both nodes are heard of, and the first jobs are on their way. */
   ready(): string[] {
     this.report(0)
@@ -162,15 +169,20 @@ describe("a machine in which nothing moves", () => {
   const still = (hypervisor: Hypervisor, tickNumber: number): Out => {
     hypervisor.report(0, { tick: tickNumber, holds: holds("a") })
     hypervisor.report(1, { tick: tickNumber })
-    return hypervisor.due(tick(tickNumber), "check")
+    return hypervisor.due(tick(Math.min(tickNumber, 190)), "check") // the nodes are not silent
   }
 
-  it("is given up, with the name of a job, when the reports bear it out for long enough", () => {
+  it("loses its scheduler first, and is given up, with the name of a job, when it stands still without", () => {
     const hypervisor = new Hypervisor({ jobs: [job("a")], schedule: { policy: "sqms", sliceTicks: 1, peekTicks: 0 } })
     hypervisor.ready()
     for (const at of [50, 100]) still(hypervisor, at)
     expect(hypervisor.machine.failure).toBeNull()
+    expect(hypervisor.machine.exits).toEqual([])
     still(hypervisor, 150)
+    expect(hypervisor.machine.exits).toMatchObject([{ fault: "stall", policy: "sqms", then: "fallback, and back later" }])
+    for (const at of [200, 250]) still(hypervisor, at)
+    expect(hypervisor.machine.failure).toBeNull()
+    still(hypervisor, 300)
     expect(hypervisor.machine.failure).toMatchObject({ kind: "lost-task", job: "a" })
   })
 
@@ -180,6 +192,54 @@ describe("a machine in which nothing moves", () => {
     still(hypervisor, 50)
     for (const at of [100, 150, 200]) hypervisor.due(tick(at), "check")
     expect(hypervisor.machine.failure).toBeNull()
+  })
+})
+
+describe("a scheduler that does not do its part", () => {
+  const fault = (epoch: number, node = 0): HypervisorHears => ({
+    kind: "SchedulerFault",
+    node,
+    epoch,
+    queue: "all",
+    policy: "sqms",
+    tick: 10,
+    fault: "stall",
+    message: "20 times",
+    lines: ["9 > CPU_IDLE cpu 0"],
+    tasks: [],
+  })
+  const swaps = (hypervisor: Hypervisor): object[] => {
+    const said: object[] = []
+    for (const { kind, ...rest } of hypervisor.writtenEffects())
+      if (kind === "send" && "body" in rest && rest.to === "node.0") said.push(rest.body)
+    return said.filter((body) => "kind" in body && body.kind === "PolicySwap")
+  }
+  const plain: MachineInput = { jobs: [job("a", { run: 1000 })], schedule: { policy: "sqms", sliceTicks: 5 } }
+
+  it("is ejected in that tick, once an epoch, and comes back later; the third time it stays out", () => {
+    const hypervisor = new Hypervisor(plain)
+    hypervisor.ready()
+    hypervisor.hear(nodeActor(0), fault(1), tick(10))
+    hypervisor.hear(nodeActor(1), fault(1, 1), tick(10))
+    expect(swaps(hypervisor)).toEqual([{ kind: "PolicySwap", epoch: 2, policy: "sqms", fallback: true }])
+    for (const epoch of [3, 5]) {
+      hypervisor.due(tick(epoch * 100), "policy-back")
+      expect(swaps(hypervisor)).toEqual([{ kind: "PolicySwap", epoch, policy: "sqms" }])
+      hypervisor.hear(nodeActor(0), fault(epoch), tick(epoch * 100 + 10))
+      expect(swaps(hypervisor)).toEqual([{ kind: "PolicySwap", epoch: epoch + 1, policy: "sqms", fallback: true }])
+    }
+    expect(hypervisor.machine.exits.map(({ then }) => then)).toEqual(["quarantine", "fallback, and back later", "fallback, and back later"])
+    hypervisor.due(tick(9_000), "policy-back")
+    expect(swaps(hypervisor)).toEqual([])
+  })
+
+  it("on probation gives way to the policy before it", () => {
+    const hypervisor = new Hypervisor({ ...plain, actions: [{ atTick: 5, swap: "mqms" }] })
+    hypervisor.ready()
+    hypervisor.due(tick(5), "action/0000")
+    hypervisor.hear(nodeActor(0), fault(2), tick(20))
+    expect(swaps(hypervisor).at(-1)).toEqual({ kind: "PolicySwap", epoch: 3, policy: "sqms" })
+    expect(hypervisor.machine.exits).toMatchObject([{ then: "previous policy", next: "sqms" }])
   })
 })
 

@@ -18,6 +18,7 @@ import { JobStarts } from "./job-starts.ts"
 import { JobTable } from "./job-table.ts"
 import { Losses } from "./losses.ts"
 import { NodeWatch } from "./node-watch.ts"
+import { BACK_TIMER, type ExitRecord } from "./policy-ladder.ts"
 import { PolicySwaps } from "./policy-swaps.ts"
 import { runResult, type RunFailure, type RunResult } from "./run-result.ts"
 import { ScheduleCollector } from "./schedule-collector.ts"
@@ -108,7 +109,9 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       case "SchedulerFailure":
         return this.#fail({ kind: "no-victim", message: `tick ${body.tick}: a look into other queues, but there is only one CPU` }, out)
       case "SwapAsk":
-        return this.#swaps.onAsk(from, body, out)
+        return this.#swaps.onAsk(now, from, body, out)
+      case "SchedulerFault":
+        return this.#swaps.ladder.onFault(now, body, out)
       default:
         return this.#vms.onMessage(now, from, body, out)
     }
@@ -121,7 +124,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     else if (name === "due") this.#onDue(argument, out)
     else if (name === "arrival") this.#arrivals.onTimer(now, out)
     else if (name === CONSOLE_TIMER) this.#vms.consoles.onTimer(now, out)
-    else if (name === "action") this.#swaps.onAction(Number(argument), out)
+    else if (name === "action") this.#swaps.onAction(now, Number(argument), out)
+    else if (name === BACK_TIMER) this.#swaps.ladder.onTimer(out)
     else if (name === "max-ticks" && this.#result === null)
       this.#fail({ kind: "max-ticks", message: `not done after ${this.#context.spec.maxTicks} ticks` }, out)
   }
@@ -213,6 +217,9 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     if (this.#result !== null || this.#failure !== null) return
     this.#losses.check(now, this.#startedAt, out)
     for (const job of this.#jobs.inState("due")) if (job.spec.arrival <= this.#context.ticks.tickAt(now)) this.#starts.place(job, out)
+    const neglected = this.#swaps.ladder.mayEject ? this.#losses.neglected() : null
+    if (neglected !== null) this.#watch.beginAnew()
+    if (neglected !== null) return this.#swaps.ladder.onNeglect(now, neglected.spec.name, out)
     const standstill = this.#losses.standstill()
     if (standstill?.kind !== "lost-task") return
     out.push(event("task-lost", { "backplane.task": standstill.job, "backplane.reason": standstill.message }, "error"))
@@ -229,6 +236,11 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     return this.#result
   }
 
+  /** Ejections of schedulers, the last first. */
+  get exits(): readonly ExitRecord[] {
+    return this.#swaps.ladder.records
+  }
+
   get failure(): RunFailure | null {
     return this.#failure
   }
@@ -240,6 +252,9 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       state: this.#failure !== null ? "failed" : this.#result !== null ? "done" : "running",
       policy: this.#context.policy,
       epoch: this.#context.epoch,
+      fallback: this.#context.isFallback,
+      exits: this.#swaps.ladder.records as unknown as Json,
+      quarantined: [...this.#swaps.ladder.quarantined],
       ...inspectJobs(this.#jobs),
       vms: this.#vms.desk.views() as unknown as Json,
       nodes: this.#watch.inspect(),

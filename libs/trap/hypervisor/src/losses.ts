@@ -23,6 +23,9 @@ const UNSEEN_MAX = 3
 /** Lives of a job before its present one whose leases a new life of the hypervisor gives back once more: it may not have done so. */
 const RELEASES_REPEATED = 8
 
+/** Slices in which a scheduler may leave the whole machine idle beside work. */
+const STALL_SLICES = 20
+
 /** A node gives frames back again every few ticks; after so long it has been heard, and a task that ended earlier has none. */
 const RELEASE_DOUBT_TICKS = 2_000
 
@@ -165,6 +168,13 @@ export class Losses {
       this.#starts.keep(job, out)
       out.push(closeSpan(key, { "backplane.verdict": "lost" }))
     }
+  }
+
+  /** A task that waits while all CPUs of the machine have had nothing to run for as long as a scheduler may do nothing; or null. */
+  neglected(): Job | null {
+    const boundTicks = Math.max(STALL_SLICES * this.#context.spec.schedule.sliceTicks, 2 * CHECK_TICKS)
+    if (this.#watch.stuckTicks() < boundTicks || this.#watch.deadlocked() !== null) return null
+    return this.#jobs.inState("live")[0] ?? null
   }
 
   /** The task that makes the machine stand still, if it does: all CPUs idle for long although tasks wait. */

@@ -80,6 +80,11 @@ export class NodeWatch {
     return this.#stuckSinceTick === null ? 0 : knownTick - this.#stuckSinceTick
   }
 
+  /** Something was done about it: the time begins anew. */
+  beginAnew(): void {
+    this.#stuckSinceTick = null
+  }
+
   /** A task of a machine in which every task waits for a channel, and so nobody is left to signal; null where there is none such. */
   deadlocked(): { readonly task: string; readonly channel: string; readonly held: number } | null {
     return this.#deadlocked(this.#nodes.flatMap(({ lost, report }) => (lost || report === null ? [] : [report])))

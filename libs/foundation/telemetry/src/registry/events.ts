@@ -163,6 +163,26 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { ...WHERE, ...TASK, ...WHY, verdict: "the refusal in one word" },
     metrics: [count("backplane_verdicts_refused_total")],
   },
+  "scheduler-fault": {
+    meaning: "a node tells of a scheduler that does not do its part",
+    fields: { ...WHERE, queue: "run queue", ...WHY },
+    metrics: [],
+  },
+  "scheduler-ejected": {
+    meaning: "a policy's schedulers were ejected: their claims go to the policy before, or to the nodes' built-in round robin",
+    fields: { ...WHY, policy: "the policy", queue: "run queue" },
+    metrics: [count("backplane_scheduler_ejections_total")],
+  },
+  "scheduler-back": {
+    meaning: "an ejected policy schedules again",
+    fields: { policy: "the policy", epoch: "of the take-over" },
+    metrics: [],
+  },
+  "fallback-begun": {
+    meaning: "a node schedules by itself from now on",
+    fields: { ...WHERE, epoch: "of the take-over" },
+    metrics: [],
+  },
   "scheduler-bypassed": {
     meaning: "a node chose by itself because its scheduler did not answer",
     fields: { ...WHERE, ...TASK, ...WHY },

@@ -31,6 +31,12 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     meaning: "tasks put on a CPU",
     labels: ["machine", "node", "cpu", "policy"],
   },
+  backplane_scheduler_ejections_total: {
+    type: "counter",
+    unit: "{ejection}",
+    meaning: "times that a policy's schedulers were ejected",
+    labels: ["machine", "policy"],
+  },
   backplane_preemptions_total: {
     type: "counter",
     unit: "{preemption}",
