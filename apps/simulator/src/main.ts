@@ -1,6 +1,6 @@
 /**
  * The simulator as a process: `run` takes a whole machine spec as JSON on standard input and prints the outcome as JSON;
- * `compare` and `sched-compare` put policies side by side; `soak` runs seeds under faults. The `backplane` command calls it.
+ * `compare` and `sched-compare` put policies side by side; `soak` runs seeds under faults, `storm` swap after swap, `conform` the kit on one scheduler. The `backplane` command calls it.
  */
 import { parseArgs } from "node:util"
 import { readFileSync } from "node:fs"
@@ -17,6 +17,7 @@ import { headlineCommand } from "./headlines/headline-command.ts"
 import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
 import { simulate } from "./simulate.ts"
 import { soakCommand } from "./soak-command.ts"
+import { stormCommand } from "./storm-command.ts"
 
 function runCommand(args: readonly string[]): number {
   const { values } = parseArgs({ args: [...args], options: { perfetto: { type: "string" }, image: { type: "string", multiple: true } } })
@@ -27,7 +28,7 @@ function runCommand(args: readonly string[]): number {
   return 0
 }
 
-const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = {
+const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number | Promise<number>>> = {
   run: runCommand,
   compare: compareCommand,
   "sched-compare": scoreboardCommand,
@@ -37,13 +38,15 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number>> = 
   litmus: litmusCommand,
   "shared-guest": guestCommand,
   boot: bootCommand,
+  storm: stormCommand,
+  conform: async (args) => (await import("./conform-command.ts")).conformCommand(args),
 }
 
 const [name = "", ...args] = process.argv.slice(2)
 const command = COMMANDS[name]
 try {
   if (command === undefined) throw new Error(`there is no command ${name}; there are ${Object.keys(COMMANDS).join(", ")}`)
-  process.exitCode = command(args)
+  process.exitCode = await command(args)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1

@@ -16,7 +16,6 @@ import json
 import os
 import signal
 import sys
-import time
 import uuid
 from urllib.parse import urlparse
 
@@ -41,12 +40,11 @@ class Stream:
 class Scheduler:
     """One actor, `scheduler.<queue>` of one machine: the waiting tasks of one run queue and the CPUs that it feeds."""
 
-    def __init__(self, queue, life, spec, mode):
+    def __init__(self, queue, life, spec):
         self.queue, self.life = queue, life
         self.tick_cycles = spec["clock"]["tickCycles"]
         self.slice_ticks = spec["schedule"]["sliceTicks"]
-        self.cycles_per_ms = mode.get("cyclesPerSecond", 1_000_000_000) / 1000
-        self.origin_ms = mode.get("originMilliseconds", time.time() * 1000)
+        self.now = 0  # virtual time of the latest word of a node
         self.nodes = range(spec["topology"]["nodes"])
         self.epoch = 1  # of the policy; nodes tell where it is higher
         self.attaches = life * 1_048_576  # generations of streams never repeat, not even over our lives
@@ -68,13 +66,13 @@ class Scheduler:
     def forget_all(self):
         self.waiting = []  # claims: task views, oldest first, each task once
         self.idle = {}  # cpu -> (idleSeq, node)
-        self.sent = {}  # cpu -> (the RUN on its way, the claim that it used)
+        self.sent = {}  # cpu -> (the RUN on its way, the claim that it used, the node of the CPU)
         self.streams = {}  # node -> Stream
 
     def slice_end(self):
-        """Virtual time at which the slice ends that now lies in: slices end at multiples of their length; tick 0 begins at one tick."""
-        now = (time.time() * 1000 - self.origin_ms) * self.cycles_per_ms
-        tick = int(now // self.tick_cycles) - 1
+        """Virtual time at which the slice ends that now lies in: slices end at multiples of their length; tick 0 begins at one tick.
+        The time is that of the latest word of a node: so this needs no clock, and says the same in every run."""
+        tick = self.now // self.tick_cycles - 1
         return ((tick // self.slice_ticks + 1) * self.slice_ticks + 1) * self.tick_cycles
 
     def on_message(self, body):
@@ -118,11 +116,15 @@ class Scheduler:
             return self.attach(node)  # a new life of the node: it has forgotten all
         if incarnation < stream.incarnation or seq > stream.seen + 1:
             return []  # a word of the dead, or a gap: the node will say again what is missing
+        self.now = max(self.now, message["at"])
+        again = []
+        if seq <= stream.seen:  # the node repeats itself: our last commit may be lost, and the decisions in it
+            again = [run for _, (run, _, at) in sorted(self.sent.items()) if at == node]
         if seq == stream.seen + 1:
             stream.seen = seq
             for event in message["events"]:
                 self.on_event(node, event)
-        return self.decide(node)
+        return self.decide(node, again)
 
     def on_event(self, node, event):
         kind, cpu = event["type"], event.get("cpu")
@@ -130,12 +132,14 @@ class Scheduler:
             task = event["task"]
             self.drop(task["task"], task["taskSeq"])
             self.waiting.append(task)
+            if self.now < self.tick_cycles:  # before the first tick they line up in the order of their making, whichever node tells first
+                self.waiting.sort(key=lambda task: task["ordinal"])
         elif kind in ("TASK_DEAD", "TASK_GONE", "TASK_BLOCKED", "CPU_RUNNING"):
             self.drop(event["task"], event["taskSeq"])
         if cpu is None:
             return
         name = event["task"] if isinstance(event.get("task"), str) else event.get("task", {}).get("task")
-        run, claim = self.sent.get(cpu, (None, None))
+        run, claim, _ = self.sent.get(cpu, (None, None, None))
         if claim is not None and claim["task"] != name:  # our decision came too late, or was lost: the claim is still good
             del self.sent[cpu]
             self.put_back(claim)
@@ -154,9 +158,9 @@ class Scheduler:
         if all(task["task"] != claim["task"] for task in self.waiting):
             self.waiting.insert(0, claim)
 
-    def decide(self, answered):
-        """One commit to the node whose events are answered, and one to each other node that gets work."""
-        decisions = {answered: []}
+    def decide(self, answered, again=()):
+        """One commit to the node whose events are answered, if there is one, and one to each other node that gets work."""
+        decisions = {} if answered is None else {answered: [*again]}
         for cpu in sorted(self.idle):
             task = next((task for task in self.waiting if not task["affinity"] or cpu in task["affinity"]), None)
             if task is None:
@@ -165,9 +169,9 @@ class Scheduler:
             self.waiting.remove(task)
             run = {"type": "RUN", "cpu": cpu, "task": task["task"], "taskSeq": task["taskSeq"], "at": task["node"],
                    "until": self.slice_end(), "idleSeq": idle_seq}
-            self.sent[cpu] = (run, task)
+            self.sent[cpu] = (run, task, node)
             decisions.setdefault(node, []).append(run)
-        return [(node, self.commit(self.streams[node], runs)) for node, runs in decisions.items()]
+        return [(node, self.commit(self.streams[node], runs)) for node, runs in sorted(decisions.items())]
 
     def commit(self, stream, runs):
         stream.last_commit += 1
@@ -179,15 +183,15 @@ class Scheduler:
 
     def on_verdicts(self, stream, message):
         for run, verdict in zip(stream.commits.pop(message["commit"], []), message["verdicts"]):
-            sent, claim = self.sent.get(run["cpu"], (None, None))
-            if verdict == "OK" or sent is not run:
+            sent, claim, _ = self.sent.get(run["cpu"], (None, None, None))
+            if verdict == "OK" or sent != run:
                 continue
             del self.sent[run["cpu"]]
             if verdict in ("CPU_BUSY", "BAD_SLICE"):
                 self.put_back(claim)  # for any other verdict an event tells how the task fares
             if verdict != "CPU_BUSY":
                 self.idle[run["cpu"]] = (run["idleSeq"], message["node"])
-        return self.decide(message["node"])
+        return self.decide(None)
 
 
 class Service:
@@ -298,7 +302,7 @@ class Service:
                 already.append(actor["id"])
                 continue
             self.remove(key)
-            self.actors[key] = Scheduler(key[1], epoch, actor["config"], mode)
+            self.actors[key] = Scheduler(key[1], epoch, actor["config"])
             self.sids[key] = self.subscribe(f"bp.{machine}.{actor['id']}.>", lambda *message, key=key: self.on_actor(key, *message))
             self.say(key, self.actors[key].start())
             started.append(actor["id"])

@@ -2,11 +2,12 @@
 import { randomUUID } from "node:crypto"
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { subjectOf } from "@backplane/foundation-runtime/subjects"
-import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
+import { FALLBACK, POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
 import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { SwapAnswer } from "@backplane/trap-contract/operator-messages"
 import type { Command } from "commander"
+import { passThrough } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 
@@ -15,6 +16,8 @@ const POLL_MILLISECONDS = 100
 
 export function register(program: Command): void {
   const sched = program.command("sched").description("scheduling policies")
+  registerTrials(sched)
+  registerExits(sched)
   sched
     .command("list")
     .description("the policies that ship")
@@ -27,7 +30,7 @@ export function register(program: Command): void {
   sched
     .command("swap")
     .description("let another policy take over in the running machine; nothing stops, no job is lost")
-    .argument("<policy>", POLICY_NAMES.join(", "))
+    .argument("<policy>", [...POLICY_NAMES, FALLBACK].join(", "))
     .option("--machine <name>", "which machine", "demo")
     .option("--json", "print JSON")
     .action(async (policy: string, flags: { machine: string; json?: true }, command: Command) => {
@@ -43,6 +46,94 @@ export function register(program: Command): void {
         await client.close()
       }
     })
+}
+
+/** Programs of the simulator under `sched`: what they take is theirs to say. */
+function registerTrials(sched: Command): void {
+  sched
+    .command("conform")
+    .description("the conformance kit: a verdict on each law for a policy of ours or for any service on NATS")
+    .option("--service <name>", "a service that hosts schedulers")
+    .option("--nats <url>", "where; default: NATS_URL, or nats://127.0.0.1:4222")
+    .option("--run <command>", "start this program for the trial, as cpu-scheduler")
+    .option("--policy <name>", "without a service: ours of this policy; with one: what its queues are like", "rr")
+    .option("--mutant <name>", "without a service: one with this fault, to see how it is found")
+    .option("--log <file>", "write every decision here")
+    .option("--json", "print JSON")
+    .action(async (flags: Readonly<Record<string, string | true>>) => void (process.exitCode = await simulator("conform", flags)))
+  sched
+    .command("storm")
+    .description("swap after swap through all policies in the simulator, with schedulers killed in the middle")
+    .option("--swaps <n>", "how many", "1000")
+    .option("--every <slices>", "slices between two", "10")
+    .option("--kill-every <n>", "one swap in so many loses a scheduler; 0: none", "5")
+    .option("--from <seed>", "first seed", "1")
+    .option("--json", "print JSON")
+    .action(async (flags: Readonly<Record<string, string | true>>) => void (process.exitCode = await simulator("storm", flags)))
+}
+
+function simulator(name: string, flags: Readonly<Record<string, string | true>>): Promise<number> {
+  const dashed = (flag: string): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  const args = Object.entries(flags).flatMap(([flag, value]) => (value === true ? [dashed(flag)] : [dashed(flag), value]))
+  return passThrough("apps/simulator/src/main.ts", [name, ...args])
+}
+
+interface Exit {
+  readonly exit: number
+  readonly tick: number
+  readonly policy: string
+  readonly queue: string
+  readonly fault: string
+  readonly message: string
+  readonly then: string
+  readonly next: string | null
+  readonly lines: readonly string[]
+  readonly tasks: readonly {
+    task: string
+    state: string
+    ticks: number
+    runtime: number
+    cpu: number | null
+    affinity: readonly number[]
+  }[]
+}
+
+function registerExits(sched: Command): void {
+  sched
+    .command("exits")
+    .description("schedulers that were ejected: why, what became of the machine, their last events and tasks")
+    .option("--machine <name>", "which machine", "demo")
+    .option("--long", "with the last events and the tasks")
+    .option("--json", "print JSON")
+    .action(async (flags: { machine: string; long?: true; json?: true }, command: Command) => {
+      const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
+      try {
+        const state = (await client.inspect(flags.machine, HYPERVISOR)) as {
+          exits?: readonly Exit[]
+          quarantined?: readonly string[]
+        } | null
+        const { exits = [], quarantined = [] } = state ?? {}
+        if (flags.json === true) return console.log(JSON.stringify({ machine: flags.machine, exits, quarantined }))
+        if (exits.length === 0) console.log(`${flags.machine}: no scheduler was ejected`)
+        for (const exit of exits) printExit(exit, flags.long === true)
+        if (quarantined.length > 0) console.log(`in quarantine: ${quarantined.join(", ")}; \`sched swap\` brings one back`)
+      } finally {
+        await client.close()
+      }
+    })
+}
+
+function printExit(exit: Exit, isLong: boolean): void {
+  const { tick, policy, queue, fault, message, then, next } = exit
+  console.log(
+    `#${exit.exit} tick ${tick}: ${policy} (queue ${queue}) ${fault}: ${message}; then: ${then}${next === null ? "" : ` (${next})`}`,
+  )
+  if (!isLong) return
+  for (const { task, state, ticks, runtime, cpu, affinity } of exit.tasks)
+    console.log(
+      `  ${task.padEnd(16)} ${state} for ${ticks} ticks, ran ${runtime}, CPU ${cpu ?? "-"}${affinity.length === 0 ? "" : `, only ${affinity.join(" ")}`}`,
+    )
+  for (const line of exit.lines) console.log(`  | ${line}`)
 }
 
 /** Asks the hypervisor, and waits until every node goes by the new policy. */

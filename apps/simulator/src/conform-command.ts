@@ -1,0 +1,118 @@
+/**
+ * `conform`: puts a scheduler through the conformance kit and prints a verdict a law: one of ours by its policy's name, any other by the
+ * NATS address and name of its service.
+ */
+import { spawn, type ChildProcess } from "node:child_process"
+import { once } from "node:events"
+import { writeFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { connect } from "@nats-io/transport-node"
+import type { NatsConnection } from "@nats-io/nats-core"
+import { LAWS } from "./conform/laws.ts"
+import { MUTANTS, mutantOf, type MutantName } from "./conform/mutants.ts"
+import { NatsSubject } from "./conform/nats-subject.ts"
+import { edge, ownSubject, tryOut, type MakeSubject, type Verdict } from "./conform/trial.ts"
+
+const ALIVE_MILLISECONDS = 5_000
+const OPTIONS = {
+  service: { type: "string" },
+  nats: { type: "string" },
+  run: { type: "string" },
+  policy: { type: "string", default: "rr" },
+  mutant: { type: "string" },
+  log: { type: "string" },
+  json: { type: "boolean", default: false },
+} as const
+
+export async function conformCommand(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS })
+  const policy = POLICY_NAMES.find((name) => name === values.policy)
+  if (policy === undefined) throw new Error(`--policy: there is no policy ${values.policy}; there are ${POLICY_NAMES.join(", ")}`)
+  const verdict = await (values.service === undefined && values.run === undefined
+    ? tryOut(ownOrMutant(values.mutant), policy)
+    : tryService({ policy, service: values.service ?? "cpu-scheduler", url: values.nats, command: values.run }))
+  if (values.log !== undefined) writeFileSync(values.log, `${verdict.log.join("\n")}\n`)
+  if (values.json) console.log(JSON.stringify({ ...verdict, log: verdict.log.length }))
+  else print(verdict)
+  return verdict.findings.length === 0 ? 0 : 1
+}
+
+function ownOrMutant(name: string | undefined): MakeSubject {
+  if (name === undefined) return ownSubject()
+  const mutant = MUTANTS[name as MutantName] as (typeof MUTANTS)[MutantName] | undefined
+  if (mutant === undefined) throw new Error(`--mutant: there is none that ${name}; there are: ${Object.keys(MUTANTS).join("; ")}`)
+  return ownSubject((machine) => mutantOf(machine, mutant))
+}
+
+function print({ findings, log }: Verdict): void {
+  for (const law of Object.keys(LAWS)) {
+    const broken = findings.filter((one) => one.law === law)
+    console.log(`${broken.length === 0 ? "ok    " : "BROKEN"} ${law}`)
+    for (const { setting, what } of broken) console.log(`       ${setting}: ${what}`)
+  }
+  console.log(
+    findings.length === 0
+      ? `it keeps the contract (${log.length} decisions)`
+      : `it breaks ${new Set(findings.map(({ law }) => law)).size} laws`,
+  )
+}
+
+interface ServiceRequest {
+  readonly policy: PolicyName
+  readonly service: string
+  readonly url: string | undefined
+  /** Started for the trial and ended after it; absent: it runs already. */
+  readonly command: string | undefined
+}
+
+async function tryService({ policy, service, url, command }: ServiceRequest): Promise<Verdict> {
+  const servers = url ?? process.env["NATS_URL"] ?? "nats://127.0.0.1:4222"
+  const connection = await connect({ servers, name: "conform" })
+  const wanted = command === undefined ? undefined : `conform-${process.pid}`
+  const child = command === undefined || wanted === undefined ? null : started(command, { instance: wanted, servers })
+  try {
+    const instance = await instanceOf(connection, service, wanted)
+    let life = Math.floor(Date.now() / 1000)
+    const make: MakeSubject = (spec: MachineSpec, id: ActorId) =>
+      new NatsSubject({ at: { connection, service, instance }, spec, id, edge, life: ++life })
+    return await tryOut(make, policy)
+  } finally {
+    await connection.close()
+    if (child !== null) await ended(child)
+  }
+}
+
+function started(command: string, { instance, servers }: { readonly instance: string; readonly servers: string }): ChildProcess {
+  const env = { ...process.env, BACKPLANE_INSTANCE: instance, BACKPLANE_NATS_URL: servers, NATS_URL: servers }
+  return spawn(command, { shell: true, env, stdio: ["ignore", "inherit", "inherit"], detached: true })
+}
+
+/** Its whole group: a shell may stand between. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null) return
+  const gone = once(child, "exit")
+  try {
+    process.kill(-child.pid, "SIGTERM")
+  } catch {
+    return // it has gone by itself
+  }
+  await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 2_000))])
+}
+
+/** The process of the service that says that it lives. */
+async function instanceOf(connection: NatsConnection, service: string, wanted: string | undefined): Promise<string> {
+  const alive = connection.subscribe(`bp.ctl.alive.${service}`, { timeout: ALIVE_MILLISECONDS })
+  try {
+    for await (const message of alive) {
+      const { instance } = message.json<{ readonly instance: string }>()
+      if (wanted === undefined || instance === wanted) return instance
+    }
+  } catch {
+    // A timeout: told below.
+  } finally {
+    alive.unsubscribe()
+  }
+  throw new Error(`--service: no process of ${service} says on bp.ctl.alive.${service} that it lives`)
+}

@@ -1,0 +1,80 @@
+/** The same round robin in three languages, each behind NATS but ours: all keep the contract, and decide alike, word for word. */
+import { spawn, spawnSync, type ChildProcess } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { findNatsServer } from "../nats-server-lookup.mjs"
+
+const ROOT = join(import.meta.dirname, "../../..")
+const EXAMPLES = join(ROOT, "tools/stack/examples")
+const { NATS_URL: _, ...environment } = process.env
+const found = findNatsServer(environment)
+const runs = (program: string, ...args: readonly string[]): boolean => spawnSync(program, [...args]).status === 0
+const DEADLINE_MS = 120_000
+
+const LANGUAGES = [
+  {
+    language: "Python",
+    isHere: runs("python3", "-c", "import sys; sys.exit(sys.version_info < (3, 9))"),
+    build: null,
+    command: () => `exec python3 ${EXAMPLES}/round_robin.py`,
+  },
+  {
+    language: "C",
+    isHere: runs("cc", "--version"),
+    build: (folder: string) => runs("cc", "-O1", "-o", join(folder, "round_robin"), join(EXAMPLES, "round_robin.c")),
+    command: (folder: string) => `exec ${join(folder, "round_robin")}`,
+  },
+] as const
+
+/** What the kit finds, and every decision as text. */
+async function conform(log: string, ...more: readonly string[]): Promise<{ readonly findings: readonly unknown[]; readonly log: string }> {
+  const args = [join(ROOT, "apps/simulator/src/main.ts"), "conform", "--log", log, "--json", ...more]
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] })
+  let text = ""
+  child.stdout.setEncoding("utf8").on("data", (part: string) => (text += part))
+  await new Promise((resolve) => child.on("close", resolve))
+  return { findings: (JSON.parse(text) as { findings: readonly unknown[] }).findings, log: readFileSync(log, "utf8") }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+}
+
+describe.skipIf(found.kind !== "program")("round robin (needs the nats-server program)", () => {
+  const folder = mkdtempSync(join(tmpdir(), "backplane-languages-"))
+  let server: ChildProcess | null = null
+  let url = ""
+
+  beforeAll(async () => {
+    const port = await freePort()
+    url = `nats://127.0.0.1:${port}`
+    server = spawn(found.kind === "program" ? found.path : "", ["-a", "127.0.0.1", "-p", String(port)], { stdio: "ignore" })
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  })
+  afterAll(() => {
+    server?.kill()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  for (const { language, isHere, build, command } of LANGUAGES)
+    it.skipIf(!isHere)(
+      `in ${language} decides as ours in TypeScript`,
+      async () => {
+        if (build !== null) expect(build(folder)).toBe(true)
+        const ours = await conform(join(folder, "ours.txt"))
+        const theirs = await conform(join(folder, `${language}.txt`), "--nats", url, "--run", command(folder))
+        expect(theirs.findings).toEqual([])
+        expect(ours.log.length).toBeGreaterThan(10_000)
+        expect(theirs.log).toBe(ours.log)
+      },
+      DEADLINE_MS,
+    )
+})
