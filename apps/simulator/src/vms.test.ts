@@ -100,7 +100,7 @@ describe("VMs in a machine", () => {
       running.run({ stop: () => outcomeOf(running) !== null })
       for (const name of names)
         expect([name, outcomeOf(running)]).toMatchObject([name, { result: { vms: { [name]: { state: "ended", outcome: alone(name) } } } }])
-      if (faults === null) expect([kinds.get("VmEntry"), (kinds.get("VmExit") ?? 0) > 1000]).toEqual([kinds.get("VmExit"), true])
+      if (faults === null) expect([kinds.get("VmEntry"), (kinds.get("VmExit") ?? 0) > 500]).toEqual([kinds.get("VmExit"), true])
     }
   })
 
