@@ -6,6 +6,7 @@ import { drawGantt } from "./gantt.ts"
 import type { FeedFailure, MachineData, StackData } from "./machine-data.ts"
 import { drawNuma } from "./numa-panel.ts"
 import { drawScheduler, startSchedulerPanel } from "./scheduler-panel.ts"
+import { watchStore } from "./store-panel.ts"
 import { closeTerminal } from "./terminal.ts"
 import { showFlow, showTask, startTracesPanel } from "./traces-panel.ts"
 import { watchVms } from "./vms-panel.ts"
@@ -83,4 +84,5 @@ listen()
 part("terminal-close").addEventListener("click", closeTerminal)
 void showFlow()
 void watchVms(() => shown(stack?.machines ?? []))
+void watchStore()
 await watchFaults((instance) => hostsOf(stack?.machines ?? [])(instance))

@@ -1,6 +1,7 @@
 /** All dashboards as committed files: name → text. The only place that knows which there are. */
 import type { Dashboard } from "@grafana/grafana-foundation-sdk/dashboard"
 import { clusterDashboard } from "./cluster-dashboard.ts"
+import { keyValueDashboard } from "./key-value-dashboard.ts"
 import { machineDashboard } from "./machine-dashboard.ts"
 import { memoryDashboard } from "./memory-dashboard.ts"
 import { schedulersDashboard } from "./schedulers-dashboard.ts"
@@ -8,6 +9,7 @@ import { schedulersDashboard } from "./schedulers-dashboard.ts"
 const DASHBOARDS: Readonly<Record<string, () => Dashboard>> = {
   "machine.json": machineDashboard,
   "memory.json": memoryDashboard,
+  "key-value.json": keyValueDashboard,
   "schedulers.json": schedulersDashboard,
   "cluster.json": clusterDashboard,
 }

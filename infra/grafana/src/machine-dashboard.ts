@@ -115,6 +115,21 @@ const PANELS: readonly Placeless[] = [
     traces: '{ name =~ "trap .*" }',
   },
   {
+    title: "Virtual machines",
+    description: "VMs that started, ended, were refused or lost",
+    lines: [perSecond("backplane_vm_events_total", "outcome")],
+    unit: "cps",
+    traces: '{ name = "vm.start" }',
+  },
+  {
+    title: "Watts",
+    description: "What the CPUs draw by the machine's table of power",
+    lines: [[`sum by (node) (backplane_cpu_watts{${M}})`, "node {{node}}"]],
+    unit: "watt",
+    isStacked: true,
+    traces: '{ name = "sched.dispatch" }',
+  },
+  {
     title: "Bus",
     description: "Messages a second by direction, and what the bus or an actor refused or dropped",
     lines: [

@@ -49,4 +49,9 @@ const TABLES: readonly Table[] = [
     description: "Traces of leases",
     traces: '{ name = "mem.lease" }',
   },
+  {
+    title: "Last pages that moved",
+    description: "Traces of page requests between nodes: controller, owner and sharers",
+    traces: '{ name =~ "mem.Get." }',
+  },
 ]
