@@ -27,6 +27,7 @@ export const STEPS: readonly Step[] = [
     name: "sight",
     says: "the machine is on the page within two seconds",
     async run({ page, stack, shot }: Visit): Promise<string> {
+      await untilReady(stack)
       const began = performance.now()
       await page.goto(stack.url)
       await page.locator("#gantt rect.run").first().waitFor(PATIENCE)
@@ -103,11 +104,26 @@ export const STEPS: readonly Step[] = [
     name: "trace",
     says: "a run chosen in the Gantt opens its trace",
     async run({ page, shot }: Visit): Promise<string> {
-      await page.evaluate(() => {
+      const before = await page.locator("#trace p").textContent()
+      const task = await page.evaluate(() => {
         const runs = document.querySelectorAll<SVGElement>("#gantt rect.run")
-        runs[Math.floor(runs.length / 2)]?.dispatchEvent(new MouseEvent("click", { bubbles: true }))
+        const run = runs[Math.floor(runs.length / 2)]
+        run?.dispatchEvent(new MouseEvent("click", { bubbles: true }))
+        return run?.dataset["task"] ?? ""
       })
-      await page.locator("#trace svg text", { hasText: "sched.decide" }).first().waitFor(PATIENCE)
+      await page.waitForFunction(
+        (old) => {
+          const text = document.querySelector("#trace p")?.textContent ?? ""
+          return text.startsWith("trace ") && text !== old
+        },
+        before,
+        PATIENCE,
+      )
+      // What the spans are about stands in their titles.
+      await page
+        .locator("#trace svg title", { hasText: `backplane.task ${task}` })
+        .first()
+        .waitFor({ ...PATIENCE, state: "attached" })
       await shot("trace")
       return (await page.locator("#trace p").textContent()) ?? ""
     },
@@ -162,3 +178,14 @@ export const STEPS: readonly Step[] = [
     },
   },
 ]
+
+/** The machine itself takes a moment after the services are there; that is not the page's. */
+async function untilReady({ url }: Stack): Promise<void> {
+  const deadline = Date.now() + PATIENCE.timeout
+  while (Date.now() < deadline) {
+    const { machines } = (await (await fetch(`${url}/api/machine`)).json()) as { machines: readonly { ready: boolean }[] }
+    if (machines.some(({ ready }) => ready)) return
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error("the machine does not become ready")
+}

@@ -28,7 +28,7 @@ export const SPANS: Readonly<Record<string, SpanEntry>> = {
   "mem.home": { meaning: "the home of a page takes a request or an answer, and orders what is to be done" },
   "mem.fetch": { meaning: "a page is fetched from where it lies" },
   "mem.GetS": { meaning: "a node asks for a page to read: controller, owner and sharers are children", flows: ["fault"] },
-  "mem.GetM": { meaning: "a node asks for a page to write: controller, owner and sharers are children", flows: ["fault", "write"] },
+  "mem.GetM": { meaning: "a node asks for a page to write: controller, owner and sharers are children", flows: ["fault", "remote-write"] },
   "mem.shootdown": { meaning: "a node drops a page from every TLB of its CPUs, and from its shadows and translated code" },
   "kv.reconcile {kind}": {
     meaning: "replicas of a key that diverged are made one: read-repair, write-repair, anti-entropy, hint",
