@@ -6,7 +6,6 @@
  * | BACKPLANE_INSTANCE | `kv-shard-2` hosts `replica.2` |
  * | BACKPLANE_KV_SHARDS | how many members a new store begins with: `replica.0` to `replica.<n-1>`; default 3 |
  * | BACKPLANE_KV_ZONES | availability zones, dealt in turn; default 1 |
- * | BACKPLANE_KV_BACKEND | `log` (default), or `lmdb` for data larger than memory |
  */
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { EnvironmentError } from "@backplane/foundation-runtime/service-environment"
