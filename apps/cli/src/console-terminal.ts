@@ -3,7 +3,9 @@ import { ConsoleSession, type SessionEnd } from "./console-session.ts"
 import type { ConsolePort } from "./vm-client.ts"
 
 /** After the end of piped input: so long without a word, and the session is over. */
-const QUIET_MILLISECONDS = 1_000
+const QUIET_MILLISECONDS = 2_000
+/** A guest that has not said anything yet still boots: it is given so long for its first word. */
+const FIRST_WORD_MILLISECONDS = 30_000
 
 export async function attachTerminal(port: ConsolePort, vm: string, from = 0): Promise<SessionEnd> {
   const { stdin, stdout } = process
@@ -27,6 +29,8 @@ export async function attachTerminal(port: ConsolePort, vm: string, from = 0): P
 }
 
 async function leaveWhenQuiet(session: ConsoleSession): Promise<void> {
+  const deadline = Date.now() + FIRST_WORD_MILLISECONDS
+  while (session.heard === 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, QUIET_MILLISECONDS / 10))
   for (let heard = -1; heard !== session.heard || !session.hasTyped;) {
     heard = session.heard
     await new Promise((resolve) => setTimeout(resolve, QUIET_MILLISECONDS))
