@@ -42,7 +42,7 @@ describe.skipIf(kind !== "program")("virtual machines on the real stack (needs t
     return onNode?.instructions ?? -1
   }
   const untilSo = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
-    for (let tries = 0; tries < 100; tries++) if (await isSo()) return
+    for (let tries = 0; tries < 200; tries++) if (await isSo()) return
     throw new Error(`never: ${what}`)
   }
 
@@ -104,14 +104,15 @@ describe.skipIf(kind !== "program")("virtual machines on the real stack (needs t
   it(
     "kill -9 of a node's process: its VMs boot again where they may, and the others go on",
     async () => {
-      const victim = (await vm("alpha"))?.node ?? 0
+      // A busy computer may have made a node look silent before: what counts is one boot more than there were.
+      const { node: victim, life: before } = (await vm("alpha")) ?? { node: 0, life: 0 }
       process.kill(stack.pidOf(`numa-node-${victim}`), "SIGKILL")
       await untilSo("it boots again", async () => {
         const alpha = await vm("alpha")
-        return alpha?.state === "running" && alpha.life === 2
+        return alpha?.state === "running" && alpha.life > before
       })
       expect((await cli(["console", "alpha"], "true\n")).output).toContain("kernel: 1 harts")
-      for (const other of await list()) if (other.spec.name !== "talk") expect(other.state).toBe("running")
+      await untilSo("the others run", async () => (await list()).every(({ spec, state }) => spec.name === "talk" || state === "running"))
     },
     DEADLINE_MS,
   )
