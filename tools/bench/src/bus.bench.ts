@@ -6,11 +6,7 @@
  * One at a time for latency, 256 on the way for throughput. Batches: bodies of 64 bytes that one process publishes and the
  * other has received and decoded, against a publish each of the bare client. The far end keeps no more than 100,000 waiting.
  */
-import { fork, type ChildProcess } from "node:child_process"
-import { join } from "node:path"
-import { startNatsServer, type RunningServer } from "@backplane/nats/start-server"
 import type { NatsConnection } from "@nats-io/nats-core"
-import { connect } from "@nats-io/transport-node"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
 import {
   BARE_COUNT,
@@ -25,6 +21,7 @@ import {
   ping,
   requester,
 } from "./bus-ends.ts"
+import { withFarEnd } from "./far-end.ts"
 import { figureOf, interleaved } from "./rounds.ts"
 
 const LATENCY_REQUESTS = 2_000
@@ -33,7 +30,6 @@ const PIPELINE_WINDOW = 256
 const BATCHED_MESSAGES = 500_000
 const BURST = 500
 const UNCOUNTED_MAX = 100_000
-const USER = "bench"
 const BARE_PAYLOAD = new TextEncoder().encode(JSON.stringify(ping(0)))
 
 async function actorRequests(connection: NatsConnection, total: number, window: number): Promise<number> {
@@ -94,14 +90,6 @@ function bareMessages(connection: NatsConnection): Promise<number> {
   )
 }
 
-function startFarEnd(server: RunningServer, password: string): Promise<ChildProcess> {
-  const child = fork(join(import.meta.dirname, "bus-far-end.ts"), [server.url, USER, password])
-  return new Promise((resolve, reject) => {
-    child.once("message", () => resolve(child))
-    child.once("exit", (code) => reject(new Error(`the far end of the bus bench ended with ${code} before it was ready`)))
-  })
-}
-
 async function measure(connection: NatsConnection, options: BenchOptions): Promise<readonly Figure[]> {
   const perRequest = (seconds: number): number => (seconds / LATENCY_REQUESTS) * 1e6
   const perSecond = (seconds: number): number => PIPELINED_REQUESTS / seconds
@@ -134,21 +122,8 @@ async function measure(connection: NatsConnection, options: BenchOptions): Promi
   ]
 }
 
-async function run(options: BenchOptions): Promise<readonly Figure[]> {
-  const server = await startNatsServer({ unrestrictedUsers: [USER] })
-  try {
-    const password = server.credentials.get(USER) ?? ""
-    const farEnd = await startFarEnd(server, password)
-    const connection = await connect({ servers: server.url, user: USER, pass: password })
-    try {
-      return await measure(connection, options)
-    } finally {
-      await connection.close()
-      farEnd.disconnect()
-    }
-  } finally {
-    await server.stop()
-  }
+function run(options: BenchOptions): Promise<readonly Figure[]> {
+  return withFarEnd("bus-far-end.ts", (connection) => measure(connection, options))
 }
 
 export const bench: Bench = {

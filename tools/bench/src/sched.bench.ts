@@ -5,20 +5,16 @@
  * bytes, echoed. `batch_gain`: decisions a second with ten CPUs in a message against one, both with 4 messages on the way. `lost_share`:
  * the part of a slice of 100 ms (demo's pace) for which a CPU waits for its decision, by the measured round trip.
  */
-import { fork, type ChildProcess } from "node:child_process"
-import { join } from "node:path"
-import { startNatsServer, type RunningServer } from "@backplane/nats/start-server"
 import { subjectOf } from "@backplane/foundation-runtime/subjects"
 import { nodeActor } from "@backplane/scenario-machine/topology"
 import type { SchedulerAttach, SchedulerCommit } from "@backplane/schedule-contract/scheduler-messages"
 import type { NatsConnection } from "@nats-io/nats-core"
-import { connect } from "@nats-io/transport-node"
 import { BARE_ECHO } from "./bus-ends.ts"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
+import { withFarEnd } from "./far-end.ts"
 import { figureOf, interleaved } from "./rounds.ts"
 import { benchSpec, FakeNode, SCHEDULER } from "./sched-ends.ts"
 
-const USER = "bench"
 const ONE_BY_ONE = 3_000
 const PIPELINED = 20_000
 /** With ten CPUs in a message: fewer than there are, or a CPU would be over its slice before it had its task. */
@@ -135,29 +131,8 @@ async function measure(connection: NatsConnection, options: BenchOptions): Promi
   ]
 }
 
-function startFarEnd(server: RunningServer, password: string): Promise<ChildProcess> {
-  const child = fork(join(import.meta.dirname, "sched-far-end.ts"), [server.url, USER, password])
-  return new Promise((resolve, reject) => {
-    child.once("message", () => resolve(child))
-    child.once("exit", (code) => reject(new Error(`the far end of the scheduler bench ended with ${code} before it was ready`)))
-  })
-}
-
-async function run(options: BenchOptions): Promise<readonly Figure[]> {
-  const server = await startNatsServer({ unrestrictedUsers: [USER] })
-  try {
-    const password = server.credentials.get(USER) ?? ""
-    const farEnd = await startFarEnd(server, password)
-    const connection = await connect({ servers: server.url, user: USER, pass: password })
-    try {
-      return await measure(connection, options)
-    } finally {
-      await connection.close()
-      farEnd.disconnect()
-    }
-  } finally {
-    await server.stop()
-  }
+function run(options: BenchOptions): Promise<readonly Figure[]> {
+  return withFarEnd("sched-far-end.ts", (connection) => measure(connection, options))
 }
 
 export const bench: Bench = {
