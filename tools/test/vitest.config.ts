@@ -19,8 +19,8 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     // Generous: the limit is there to end a hang, not to measure. Many tests start real processes on a busy machine.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
     teardownTimeout: 10_000,
     reporters: ["default", new CountReporter()],
   },

@@ -141,8 +141,9 @@ class ServiceProcess implements RunningService {
     this.#control.stop(reason)
     this.#nats.flush()
     // Draining hangs where the server is gone: then closing is all that is left.
-    const drained = !isAway && (await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.drain()))
-    if (!drained) await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.close())
+    if (!isAway) await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.drain())
+    // A drain that failed, because the server went in the same moment, leaves a connection that would try again for ever.
+    if (!this.#connection.isClosed()) await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.close())
     if (onStop !== undefined) await endsWithin(STOP_TELEMETRY_MILLISECONDS, onStop())
     this.#unwatch()
     if (hard !== null) clearTimeout(hard)
