@@ -22,6 +22,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
+    // Only where a machine decides: tests with real processes on a shared computer. The reporter names each test that needed it.
+    retry: process.env["CI"] === undefined ? 0 : 1,
     reporters: ["default", new CountReporter()],
   },
 })

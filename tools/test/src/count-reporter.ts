@@ -4,7 +4,7 @@
  * Under `npm test` (BACKPLANE_TEST_COUNTS names a file) it writes the counts there instead: the line then closes the whole run.
  */
 import { writeFileSync } from "node:fs"
-import type { Reporter, TestModule } from "vitest/node"
+import type { Reporter, TestCase, TestModule } from "vitest/node"
 import { addCounts, countsLine, NO_COUNTS, type Counts } from "./counts.ts"
 
 export class CountReporter implements Reporter {
@@ -13,11 +13,19 @@ export class CountReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const loose = { passed: 0, failed: errors.length, skipped: 0 }
     this.#counts = modules.map(countModule).reduce(addCounts, loose)
+    // Written now, with vitest's own lines: a second try must not pass unseen.
+    for (const test of modules.flatMap((module) => [...module.children.allTests()]).filter(isFlaky)) {
+      process.stdout.write(`second try needed: ${test.module.relativeModuleId} > ${test.fullName}\n`)
+    }
     const file = process.env["BACKPLANE_TEST_COUNTS"]
     if (file !== undefined) return writeFileSync(file, JSON.stringify(this.#counts))
     // Vitest prints its own summary in the same turn, after or before us: the line must be the last one.
     process.once("exit", () => process.stdout.write(`${countsLine(this.#counts)}\n`))
   }
+}
+
+function isFlaky(test: TestCase): boolean {
+  return test.diagnostic()?.flaky === true
 }
 
 function countModule(module: TestModule): Counts {
