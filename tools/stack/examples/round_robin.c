@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -313,6 +315,8 @@ static void open_(void) {
   if (getaddrinfo(name, port, &wanted, &found)) { fprintf(stderr, "no such address: %s\n", url); exit(1); }
   sock = socket(found->ai_family, found->ai_socktype, 0);
   if (connect(sock, found->ai_addr, found->ai_addrlen)) { fprintf(stderr, "no NATS at %s\n", url); exit(1); }
+  int yes = 1;
+  setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes); /* small answers must not wait for the acknowledgement of the last one */
   const char *user = getenv("BACKPLANE_NATS_USER"), *password = getenv("BACKPLANE_NATS_PASSWORD");
   char line[1024], login[512] = "";
   if (user) snprintf(login, sizeof login, ",\"user\":\"%s\",\"pass\":\"%s\"", user, password ? password : "");

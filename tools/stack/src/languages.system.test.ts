@@ -1,4 +1,4 @@
-/** The same round robin in three languages, each behind NATS but ours: all keep the contract, and decide alike, word for word. */
+/** The same round robin in four languages, each behind NATS but ours: all keep the contract, and decide alike, word for word. */
 import { spawn, spawnSync, type ChildProcess } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { createServer } from "node:net"
@@ -27,6 +27,12 @@ const LANGUAGES = [
     build: (folder: string) => runs("cc", "-O1", "-o", join(folder, "round_robin"), join(EXAMPLES, "round_robin.c")),
     command: (folder: string) => `exec ${join(folder, "round_robin")}`,
   },
+  {
+    language: "Go",
+    isHere: runs("go", "version"),
+    build: (folder: string) => runs("go", "build", "-o", join(folder, "round_robin_go"), join(EXAMPLES, "round_robin.go")),
+    command: (folder: string) => `exec ${join(folder, "round_robin_go")}`,
+  },
 ] as const
 
 /** What the kit finds, and every decision as text. */
@@ -47,6 +53,10 @@ function freePort(): Promise<number> {
     })
   })
 }
+
+it("in Python is short enough to be read at a sitting", () => {
+  expect(readFileSync(join(EXAMPLES, "round_robin.py"), "utf8").split("\n").length - 1).toBeLessThan(120)
+})
 
 describe.skipIf(found.kind !== "program")("round robin (needs the nats-server program)", () => {
   const folder = mkdtempSync(join(tmpdir(), "backplane-languages-"))
