@@ -8,13 +8,15 @@ export interface TraceOptions {
   readonly print: (line: string) => void
 }
 
-/** The same engine, but for its `run`. */
+/** The same engine, but for its `run`; and its CPUs leave with every privileged operation. */
 export function traceEngine(engine: Engine, options: TraceOptions): Engine {
   const tracer = new Tracer(engine, options)
   const run = (cpu: number, budgetInstructions: number): EngineExit => tracer.run(cpu, budgetInstructions)
   return new Proxy(engine, {
     get(target, property) {
       if (property === "run") return run
+      // What the CPU did by itself could not be told.
+      if (property === "privileged") return null
       const value: unknown = Reflect.get(target, property)
       return typeof value === "function" ? (...values: unknown[]): unknown => Reflect.apply(value, target, values) : value
     },

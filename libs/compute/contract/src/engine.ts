@@ -7,6 +7,8 @@
  * trap"). Design: README.md of compute/engine.
  */
 
+import type { PrivilegedCpus } from "./privileged.ts"
+
 /** Where the architecture's RAM begins (QEMU's `virt`). */
 export const RAM_BASE = 0x8000_0000n
 
@@ -22,7 +24,7 @@ export type AccessKind = "fetch" | "load" | "store"
 export type EngineExit = EngineExitBody & { readonly pc: bigint; readonly retired: number }
 
 export type EngineExitBody =
-  /** As many instructions as asked. */
+  /** As many instructions as asked; fewer, where the CPU serves itself (privileged.ts) and interrupts must be looked at. */
   | { readonly kind: "budget" }
   /** An exception of the instruction at `pc`: illegal (2), misaligned LR/SC/AMO (4, 6), access (1, 5, 7) or page fault (12, 13, 15). */
   | { readonly kind: "exception"; readonly cause: number; readonly value: bigint; readonly instruction: number }
@@ -151,6 +153,8 @@ export interface EngineOptions {
 /** All 64-bit values are unsigned (0…2^64-1); wider or negative ones given in are reduced modulo 2^64. */
 export interface Engine {
   readonly options: EngineOptions
+  /** Privileged operations that CPUs carry out without leaving; null: this engine leaves with all of them. */
+  readonly privileged: PrivilegedCpus | null
 
   /** Runs one CPU for at most `budgetInstructions` (1…2^31-1) and stops exactly there. */
   run(cpu: number, budgetInstructions: number): EngineExit

@@ -1,7 +1,7 @@
 /** The look-up TLB: banks of direct-mapped entries, one bank per recent translation (layout.ts). A hit is in the interpreter; misses are in access.ts. */
 import {
   BANK_BYTES, BANK_COUNT, BANK_FETCH, BANK_INSTALLED, BANK_INSTALLED_FETCH, BANK_KEY_BYTES, BANK_READ, BANK_WRITE, CPU_BYTES, LAYOUT_BANK, LAYOUT_BANKS, LAYOUT_BANK_KEYS,
-  LAYOUT_BANK_VICTIM, LAYOUT_DATA_PRIVILEGE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_MODE, LAYOUT_ROOT, LAYOUT_TRANSLATION_FLAGS, STATES, TLB_ENTRIES,
+  LAYOUT_BANK_VICTIM, LAYOUT_DATA_PRIVILEGE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_MODE, LAYOUT_ROOT, LAYOUT_TABLES_CHANGED, LAYOUT_TRANSLATION_FLAGS, MODE_REFILL, STATES, TLB_ENTRIES,
 } from "./layout" // prettier-ignore
 import { TIMED } from "./fidelity"
 import { cpuCount } from "./memory"
@@ -92,7 +92,8 @@ export function selectTranslation(cpu: u32): void {
   store<u64>(key, root, 8)
   store<u32>(key, 0, 16)
   store<u32>(cpu, cpu + LAYOUT_BANKS + bank * BANK_BYTES, LAYOUT_BANK)
-  memory.fill(cpu + LAYOUT_BANKS + bank * BANK_BYTES, 0xff, BANK_BYTES)
+  // What was installed is looked at in mode `refill` only.
+  memory.fill(cpu + LAYOUT_BANKS + bank * BANK_BYTES, 0xff, load<u32>(cpu, LAYOUT_MODE) == MODE_REFILL ? BANK_BYTES : BANK_INSTALLED)
 }
 
 /** Forgets all banks; the one in use is emptied, the others when they are used again. */
@@ -107,6 +108,7 @@ export function flushAll(cpu: u32): void {
 
 function forgetBanks(cpu: u32): void {
   for (let bank: u32 = 0; bank < BANK_COUNT; bank++) store<u32>(keyOf(cpu, bank), 0)
+  store<u32>(cpu, 0, LAYOUT_TABLES_CHANGED)
   selectTranslation(cpu)
 }
 

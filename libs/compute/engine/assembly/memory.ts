@@ -2,8 +2,9 @@
  * What all CPUs of a node share: RAM, the flags of its frames, and reservations.
  * AssemblyScript, not TypeScript. The layout is src/layout.ts; its numbers come from "./layout", made when this is built.
  */
-import { CPU_BYTES, FRAME_ABSENT, FRAME_CODE, FRAME_READ_ONLY, FRAME_RESERVED, FRAME_WATCHED, GRANULE_BYTES, LAYOUT_RESERVATION, STATES } from "./layout"
+import { CPU_BYTES, FRAME_ABSENT, FRAME_CODE, FRAME_READ_ONLY, FRAME_RESERVED, FRAME_TABLE, FRAME_WATCHED, GRANULE_BYTES, LAYOUT_RESERVATION, STATES } from "./layout"
 import { forgetCode } from "./code-cache"
+import { tableWritten } from "./tables"
 
 export const RAM_BASE: u64 = 0x80000000
 
@@ -61,6 +62,14 @@ export function lacksRights(host: u32, write: u32): bool {
 
 /** Bookkeeping after bytes of one frame changed, by CPU `writer` or by a device (0). Only frames with a flag need it. */
 export function afterStore(writer: u32, host: u32, size: u32): void {
+  const flags = flagsOf(host)
+  if (flags == 0) return
+  if (flags & FRAME_TABLE) tableWritten(host)
+  afterUpdate(writer, host, size)
+}
+
+/** The same of what a walk writes, A and D: no look-up entry made before says anything else. */
+export function afterUpdate(writer: u32, host: u32, size: u32): void {
   const flags = flagsOf(host)
   if (flags == 0) return
   if (flags & FRAME_CODE) forgetCode(host, size)

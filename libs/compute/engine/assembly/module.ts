@@ -1,10 +1,13 @@
 /** What the host calls. Arguments are addresses of state blocks; everything wider goes through the state block. */
-import { ACCESS_STORE, CPU_BYTES, FRAME_RESERVED, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_KIND, LAYOUT_EXIT_RETIRED, LAYOUT_PC, LAYOUT_RESERVATION, STATES } from "./layout"
+import {
+  ACCESS_STORE, CPU_BYTES, EXIT_BUDGET, EXIT_EXCEPTION, EXIT_SYSTEM, FRAME_RESERVED, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_KIND, LAYOUT_EXIT_RETIRED, LAYOUT_PC, LAYOUT_RESERVATION, LAYOUT_SERVE, STATES,
+} from "./layout" // prettier-ignore
 import { clearStopped } from "./access"
 import { TIMED } from "./fidelity"
 import { interpret } from "./interpreter"
 import { flushWritesOf } from "./look-up"
 import { clearWatchHit, cpuCount, setFrameFlag } from "./memory"
+import { LEFT, LOOK, RETIRED, beginServing, endServing, serveException, serveSystem } from "./privileged"
 import { beforeDeadline, beginStretch, endStretch } from "./timing-state"
 import { FAILED, failure, toMachine, translate } from "./translate"
 
@@ -12,6 +15,7 @@ export { afterDeviceWrite, configure, setFrameFlag } from "./memory"
 export { flushAll, flushPage, flushWrites, selectTranslation } from "./look-up"
 export { setFrameRights } from "./frame-rights"
 export { installTranslation } from "./install"
+export { fence } from "./tables"
 
 /** Addresses whose frames are flagged for the run under way: at most one per CPU. */
 const FLAGGED = u32(memory.data(4 * 256, 4))
@@ -44,15 +48,33 @@ export function run(cpu: u32, budget: u32): void {
   clearStopped()
   clearWatchHit()
   let retired: u32 = 0
+  const serves = !TIMED && load<u32>(cpu, LAYOUT_SERVE) != 0
+  if (serves) beginServing(cpu)
   do {
     let stretch = min<u32>(budget - retired, STRETCH)
     if (TIMED) stretch = beginStretch(cpu, stretch)
     interpret(cpu, load<u64>(cpu, LAYOUT_PC), stretch)
     if (TIMED) endStretch(cpu, load<u32>(cpu, LAYOUT_EXIT_RETIRED))
     retired += load<u32>(cpu, LAYOUT_EXIT_RETIRED)
+    if (serves) {
+      const answer = serve(cpu, retired)
+      retired += answer & RETIRED ? 1 : 0
+      if (answer & LOOK) break
+    }
   } while (retired < budget && load<u32>(cpu, LAYOUT_EXIT_KIND) == 0 && (!TIMED || beforeDeadline(cpu)))
   store<u32>(cpu, retired, LAYOUT_EXIT_RETIRED)
+  if (serves) endServing(cpu, retired)
   if (!TIMED) unflagReservations()
+}
+
+/** If the CPU does itself what it left for, it has not left. */
+function serve(cpu: u32, retired: u32): u32 {
+  const kind = load<u32>(cpu, LAYOUT_EXIT_KIND)
+  const answer = kind == EXIT_SYSTEM ? serveSystem(cpu, retired) : kind == EXIT_EXCEPTION ? serveException(cpu, retired) : LEFT
+  if (answer == LEFT) return LEFT
+  clearStopped()
+  store<u32>(cpu, EXIT_BUDGET, LAYOUT_EXIT_KIND)
+  return answer
 }
 
 /** For the host's own look: machine address, or all ones with the cause in the exit fields. */

@@ -7,8 +7,9 @@ import {
   LAYOUT_SECOND_STAGE, LAYOUT_TRANSLATION_FLAGS, MODE_BARE, MODE_REFILL, PROTECTION_EXECUTE, PROTECTION_READ, PROTECTION_WRITE,
 } from "./layout" // prettier-ignore
 import { entryOf, noteSuperpage } from "./look-up"
-import { RAM_BASE, afterStore, hostOf, inRam, lacksRights } from "./memory"
+import { RAM_BASE, afterUpdate, hostOf, inRam, lacksRights } from "./memory"
 import { ALLOWED, protection } from "./protection"
+import { readsTable } from "./tables"
 
 /** Why `translate` failed: an exception cause, MISSING (mode refill) or STAGE_MISSING (no entry of the second stage). */
 export let failure: u32 = 0
@@ -121,6 +122,7 @@ function walk(cpu: u32, virtual: u64, access: u32, privilege: u32): u64 {
     const machine = toMachine(cpu, at, 0)
     if (machine == FAILED) return FAILED
     if (!inRam(machine, 8)) return accessFault(access)
+    readsTable(cpu, hostOf(machine))
     const entry = load<u64>(hostOf(machine))
     if (!(entry & V) || (entry & (R | W)) == W || entry >> RESERVED_SHIFT != 0) return pageFault(access)
     if (entry & (R | X)) return leaf(cpu, virtual, access, privilege, at, entry, level)
@@ -141,7 +143,7 @@ function leaf(cpu: u32, virtual: u64, access: u32, privilege: u32, at: u64, entr
     const machine = toMachine(cpu, at, 1)
     if (machine == FAILED) return FAILED
     store<u64>(hostOf(machine), updated)
-    afterStore(cpu, hostOf(machine), 8)
+    afterUpdate(cpu, hostOf(machine), 8)
   }
   if (level > 0) noteSuperpage(cpu)
   return ((page | ((virtual >> 12) & below)) << 12) | (virtual & 0xfff)

@@ -21,6 +21,7 @@ import {
 } from "./layout.ts"
 import { readLookUps } from "./look-ups.ts"
 import { permissionBits } from "./permissions.ts"
+import { PrivilegedState } from "./privileged-cpus.ts"
 import { EngineTiming, timingBytes } from "./engine-timing.ts"
 import { allocate, instantiate, isTimedBuild } from "./wasm-module.ts"
 import type {
@@ -36,6 +37,7 @@ import type {
   Translation,
 } from "@backplane/compute-contract/engine"
 import type { MemoryMap } from "./layout.ts"
+import type { PrivilegedCpus } from "@backplane/compute-contract/privileged"
 import type { TimingParameters } from "@backplane/compute-contract/timing"
 import type { EngineFunctions } from "./wasm-module.ts"
 
@@ -60,6 +62,8 @@ export class WasmEngine implements Engine {
   readonly options: EngineOptions
   /** Virtual time; null in the functional build, which has none. */
   readonly timing: EngineTiming | null
+  /** Null in the timed build: there the host sees every privileged operation, and has it cost time. */
+  readonly privileged: PrivilegedCpus | null
   readonly #map: MemoryMap
   readonly #bytes: Uint8Array<ArrayBuffer>
   readonly #view: DataView
@@ -83,6 +87,8 @@ export class WasmEngine implements Engine {
     const { ram, frameFlags, frameSlots, slots, slotCount } = this.#map
     this.#functions.configure(ram, memoryBytes, frameFlags, frameSlots, slots, slotCount, cpus)
     this.timing = this.#makeTiming(build?.timing)
+    const place = { view: this.#view, functions: this.#functions, at: (cpu: number) => this.#at(cpu) }
+    this.privileged = this.timing === null ? new PrivilegedState(place) : null
     for (let cpu = 0; cpu < cpus; cpu++) {
       this.setTranslation(cpu, { mode: "bare", root: 0n, fetchPrivilege: 3, dataPrivilege: 3, sum: false, mxr: false })
     }

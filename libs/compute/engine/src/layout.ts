@@ -52,17 +52,43 @@ export const LAYOUT = {
   SCRATCH: 384,
   /** Its raw bits. u32. */
   SCRATCH_RAW: 408,
-  /** One key per bank, 24 each: valid u32, mode and flags and privileges u32, root u64, superpages u32. */
-  BANK_KEYS: 416,
   /** Regions of the PMP, 24 each: from u64, to u64, flags u32 (PROTECTION_…). */
   PROTECTION: 512,
-  /** Reserved for the virtual CSR file of mode `assist`: 256 of 8. */
+  /** Privileged state of the CPU's own, 64 slots of 8 (trap/csr's file; CSR_SLOT are those that the engine knows). */
   VIRTUAL_CSRS: 2048,
+  /** What is served without the host: bits of SERVE. 0: nothing. u32. */
+  SERVE: 2560,
+  /** Traps without a return between; the host and the engine both count. u32. */
+  TRAPS_NESTED: 2564,
+  /** Interrupts that are pending while the run lasts, as in `mip`. u64. */
+  PENDING: 2568,
+  /** A table that a walk has read was written since all look-ups were forgotten. u32. */
+  TABLES_CHANGED: 2576,
+  /** The last thing served was a trap, and nothing has retired since. u32. */
+  TRAPPED_LAST: 2580,
+  /** What was served changed the translation. u32. */
+  MOVED: 2584,
+  /** System calls of user mode: 0 none is open, 1 one of before the last report, 2 one since. u32. */
+  CALL_STATE: 2588,
+  /** The one of before was closed; calls opened and closed since. u32 each. */
+  CALL_CLOSED: 2592,
+  CALLS: 2596,
+  /** Counts since the last report, u32: CSR instructions, returns, fences; then traps by cause, 16 of 4. */
+  SERVED_CSRS: 2600,
+  SERVED_RETURNS: 2604,
+  SERVED_FENCES: 2608,
+  SERVED_TRAPS: 2612,
+  /** Next of CONTEXTS to give away. u32. */
+  CONTEXT_VICTIM: 2676,
+  /** Where translations come from a table: 24 each: how u32 (as in a bank's key), known u32, root u64, machine root u64. */
+  CONTEXTS: 2688,
+  /** One key per bank, 24 each: valid u32, mode and flags and privileges u32, root u64, superpages u32. */
+  BANK_KEYS: 2880,
   /** The look-up TLB: BANKS × BANK_BYTES. */
   BANKS: 4096,
 } as const
 
-export const BANK_COUNT = 4
+export const BANK_COUNT = 8
 export const BANK_KEY_BYTES = 24
 export const TLB_ENTRIES = 512
 /** One entry: u64 tag (virtual page address, or all ones), u32 addend (host minus virtual; for fetch the decoded page), u32 unused. */
@@ -91,6 +117,39 @@ export const FRAME_RESERVED = 4
 /** The host allows no access, or no store: an access that needs it leaves (`setFrameRights`). */
 export const FRAME_ABSENT = 8
 export const FRAME_READ_ONLY = 16
+
+/** A walk of a CPU that serves its own fences has read a table there: stores are noted, or a fence would have to forget everything. */
+export const FRAME_TABLE = 32
+
+/** Bits of `SERVE`. TRAPS: CSRs, the CPU's own traps and returns. SPACES: satp and sfence.vma. CONTEXTS: translations come from the table, page faults leave. CALLS_LEAVE: environment calls of S-mode leave. TABLES: tables are noted. */
+export const SERVE = { TRAPS: 1, SPACES: 2, CONTEXTS: 4, CALLS_LEAVE: 8, TABLES: 16 } as const
+export const CONTEXT_COUNT = 8
+export const CONTEXT_BYTES = 24
+/** Causes that are counted one by one. */
+export const SERVED_CAUSES = 16
+/** Traps without a return between that the engine serves; further ones leave, so that the host can call the CPU stuck. */
+export const TRAPS_NESTED_SERVED_MAX = 65_000
+export const CSR_SLOTS = 64
+/** The slots of trap/csr (`Slot`) that the engine works on; a test there compares the two. */
+export const CSR_SLOT = {
+  PRIVILEGE: 0,
+  MSTATUS: 1,
+  MEDELEG: 2,
+  MIDELEG: 3,
+  MIE: 4,
+  MTVEC: 7,
+  MSCRATCH: 9,
+  MEPC: 10,
+  MCAUSE: 11,
+  MTVAL: 12,
+  STVEC: 15,
+  SSCRATCH: 17,
+  SEPC: 18,
+  SCAUSE: 19,
+  STVAL: 20,
+  SATP: 23,
+  MHARTID: 26,
+} as const
 
 /** Bytes of a reservation set. */
 export const GRANULE_BYTES = 64

@@ -25,6 +25,8 @@ export interface EngineFunctions {
   flushAll(cpu: number): void
   flushPage(cpu: number, virtual: bigint): void
   flushWrites(): void
+  /** sfence.vma; `page` 1: of the page of `virtual`. */
+  fence(cpu: number, virtual: bigint, page: number): void
   installTranslation(cpu: number, virtual: bigint, physical: bigint, permissions: number): void
   translateFor(cpu: number, virtual: bigint, access: number): bigint
   afterDeviceWrite(host: number, size: number): void

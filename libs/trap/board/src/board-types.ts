@@ -43,6 +43,8 @@ export interface BoardOptions {
   readonly interruptAffinity?: ReadonlyMap<number, number>
   /** The harts have the extension of a software TLB (trap/vmm/software-tlb.md) beside Sv39. Such a board is not captured. */
   readonly softwareTlb?: boolean
+  /** Who carries out the usual privileged operations: the CPUs, on an engine whose CPUs can, or this board. The run is the same. */
+  readonly served?: "inside" | "outside"
 }
 
 /** How a guest ended. `code` is 0 for success. */

@@ -8,12 +8,13 @@ import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { EBREAK, ECALL, executeSystem } from "@backplane/trap-csr/execute-system"
 import { Exception } from "@backplane/trap-csr/causes"
-import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
+import { interruptToTake, pendingBits, wakes } from "@backplane/trap-csr/interrupts"
 import { UART } from "@backplane/trap-devices/address-map/virt-map"
 import { captureOf, loadPages, stateOf, type BoardState } from "./board-capture.ts"
 import { boot } from "./boot.ts"
 import { Console } from "./console.ts"
 import { exceptionName, interruptName } from "./exit-names.ts"
+import { servedCauses, servingOf } from "./serving.ts"
 import { Hart } from "./hart.ts"
 import { HtifService, type HtifState } from "./htif-service.ts"
 import { MachineClock } from "./machine-clock.ts"
@@ -58,7 +59,7 @@ export class Board {
   #uartUsed = false
 
   /** On an engine that nobody used before: boots an image, or goes on where a capture was made. */
-  constructor(engine: Engine, from: BootImage | BoardCapture, { disks = [], softwareTlb = false, ...options }: BoardOptions = {}) {
+  constructor(engine: Engine, from: BootImage | BoardCapture, { disks = [], softwareTlb = false, served = "inside", ...options }: BoardOptions = {}) {
     const state = "pages" in from ? stateOf(from) : null
     const { cpus } = engine.options
     this.engine = engine
@@ -78,7 +79,8 @@ export class Board {
       disks,
       ...(state && { devices: state.devices }),
     })
-    this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, { index, softwareTlb }))
+    const serving = served === "outside" ? null : servingOf(from.start)
+    this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, { index, softwareTlb, serving }))
     this.#moments = this.harts.map((hart) => this.#momentOf(hart.index))
     if ("pages" in from) loadPages(engine, from)
     else boot(engine, from, { ...options, harts: this.harts, memoryBytes: engine.options.memoryBytes })
@@ -129,7 +131,7 @@ export class Board {
       turn: this.#turn,
       windowLeft: this.#windowLeft,
       instructions: this.#instructions,
-      exits: [...this.#exits],
+      exits: [...this.exits()],
     }
   }
 
@@ -171,9 +173,9 @@ export class Board {
     return this.#clock.passed()
   }
 
-  /** How often each cause left the engine. */
+  /** How often each cause left the engine, or would have if its CPUs did not serve themselves; by name. */
   exits(): ReadonlyMap<string, number> {
-    return this.#exits
+    return new Map([...this.#exits].toSorted(([left], [right]) => (left < right ? -1 : 1)))
   }
 
   #nextTurn(): void {
@@ -258,9 +260,9 @@ export class Board {
     }
     const deadline = hart.deadline(this.#wiring.clint.deadline(hart.index))
     const untilTimer = deadline !== null && deadline > moment.time ? this.#clock.unitsUntil(deadline - moment.time) : Infinity
-    const exit = this.engine.run(hart.index, Math.min(budget, this.#windowLeft, untilTimer))
-    if (exit.retired > 0) hart.retired()
+    const { exit, served } = hart.run(Math.min(budget, this.#windowLeft, untilTimer), () => pendingBits(hart.file, moment))
     this.#account(exit.retired)
+    if (served !== null) for (const [cause, count] of servedCauses(served)) this.#count(cause, count)
     this.#handle(hart, exit)
   }
 
@@ -352,8 +354,7 @@ export class Board {
         break
       case "fence":
         this.#count("fence")
-        if (hart.file.tlb === null) this.engine.flushTranslations(cpu, outcome.scope.address ?? undefined)
-        else this.engine.flushTranslations(cpu)
+        hart.fence(outcome.scope.address)
         hart.refreshTlb()
         this.engine.completeSystem(cpu)
         break
@@ -397,8 +398,8 @@ export class Board {
     this.#wiring.deliverInput({ uartUsed: this.#uartUsed })
   }
 
-  #count(name: string): void {
-    this.#exits.set(name, (this.#exits.get(name) ?? 0) + 1)
+  #count(name: string, times = 1): void {
+    this.#exits.set(name, (this.#exits.get(name) ?? 0) + times)
   }
 }
 

@@ -9,7 +9,8 @@ import { translateByTlb } from "@backplane/trap-csr/tlb-translation"
 import { translationOf } from "@backplane/trap-csr/translation"
 import { enterTrap } from "@backplane/trap-csr/trap"
 import { MTIP } from "@backplane/trap-csr/causes"
-import type { AccessKind, CpuState, Engine } from "@backplane/compute-contract/engine"
+import type { AccessKind, CpuState, Engine, EngineExit } from "@backplane/compute-contract/engine"
+import type { PrivilegedCpus, Served, ServingHow } from "@backplane/compute-contract/privileged"
 import type { CsrFile } from "@backplane/trap-csr/csr-file"
 import type { PmpRange } from "@backplane/trap-csr/pmp"
 import type { Trap } from "@backplane/trap-csr/trap"
@@ -33,10 +34,17 @@ export interface HartCapture {
   readonly trapsNested: number
 }
 
+export interface HartOptions {
+  readonly index: number
+  readonly softwareTlb?: boolean
+  readonly serving?: ServingHow | null
+}
+
 export class Hart {
   readonly index: number
   readonly file: CsrFile
   readonly #engine: Engine
+  readonly #privileged: PrivilegedCpus | null
   /** As SBI's hart state management sees it; harts started in M-mode are always started. */
   state: HartState = "started"
   /** In wfi, or suspended. Ends when an enabled interrupt is pending. */
@@ -49,11 +57,33 @@ export class Hart {
   #trapsNested = 0
   #protection: readonly PmpRange[] = []
 
-  constructor(engine: Engine, { index, softwareTlb = false }: { readonly index: number; readonly softwareTlb?: boolean }) {
+  /** `serving`: what its CPU carries out by itself, on an engine that can; null: nothing. */
+  constructor(engine: Engine, { index, softwareTlb = false, serving = null }: HartOptions) {
     this.#engine = engine
     this.index = index
-    this.file = newCsrFile(index, softwareTlb ? new SoftwareTlb() : null)
+    this.#privileged = serving === null || softwareTlb ? null : engine.privileged
+    this.file = newCsrFile(index, softwareTlb ? new SoftwareTlb() : null, this.#privileged?.words(index))
+    this.#privileged?.serve(index, serving)
     this.refreshProtection()
+  }
+
+  /** Runs its CPU, which serves itself what it may. `pending`: as `mip` is for as long as this lasts. */
+  run(budgetInstructions: number, pending: () => bigint): { readonly exit: EngineExit; readonly served: Served | null } {
+    const { index } = this
+    this.#privileged?.begin(index, { pending: pending(), trapsNested: this.#trapsNested, callOpen: false })
+    const exit = this.#engine.run(index, budgetInstructions)
+    if (exit.retired > 0) this.retired()
+    const served = this.#privileged?.take(index) ?? null
+    if (served === null) return { exit, served }
+    this.#trapsNested = served.trapsNested
+    this.#trapsInPlace = served.trappedLast ? 1 : this.#trapsInPlace
+    return { exit, served }
+  }
+
+  /** sfence.vma of one page, or of all. */
+  fence(address: bigint | null): void {
+    if (this.#privileged !== null) this.#privileged.fence(this.index, address ?? undefined)
+    else this.#engine.flushTranslations(this.index, (this.file.tlb === null ? address : null) ?? undefined)
   }
 
   stuck(): boolean {

@@ -1,0 +1,64 @@
+/**
+ * Privileged operations that a CPU of the engine carries out itself, where its host asks for it: what hardware does, without a trip to the host.
+ *
+ * The usual CSRs, the CPU's own traps, mret and sret; where asked satp and sfence.vma. Rare CSRs, whatever depends on time, wfi, PMP and illegal
+ * instructions leave as ever. The host tells before each run what is pending (`begin`) and asks after it what was served (`take`): the same run, with
+ * fewer exits. Interrupts are never taken inside: where one might be due the run ends early, as `budget`.
+ */
+import type { Translation } from "./engine.ts"
+
+/** Of the privileged state of one CPU: 64 words, numbered as `Slot` of trap/csr. */
+export const PRIVILEGED_WORDS = 64
+
+export interface ServingHow {
+  /** satp and sfence.vma, too. */
+  readonly spaces: boolean
+  /** `own`: the CPU's state says how addresses translate. `told`: only as `addSpace` has told, else it leaves; page faults leave, too. */
+  readonly translations: "own" | "told"
+  /** An environment call of S-mode: a trap, or the host's business (SBI, a hypercall). */
+  readonly supervisorCalls: "trap" | "leave"
+  /** Tables that walks read are noted, so that a fence with no change between forgets nothing (`fence`). */
+  readonly tables: "noted" | "unknown"
+}
+
+/** What was served since the last report. */
+export interface Served {
+  readonly csrs: number
+  readonly returns: number
+  readonly fences: number
+  /** By exception cause, 0…15; only those that occurred. */
+  readonly traps: readonly { readonly cause: number; readonly count: number }[]
+  /** Traps without a return between, as `begin` counted them on. */
+  readonly trapsNested: number
+  /** The last thing was a trap, and nothing has retired since. */
+  readonly trappedLast: boolean
+  /** The CPU's translation is another than was set. */
+  readonly moved: boolean
+  readonly calls: ServedCalls
+}
+
+/** System calls of user mode, from the environment call to the next return to user mode. */
+export interface ServedCalls {
+  /** The call that was open before has ended. */
+  readonly closedFirst: boolean
+  /** So many began and ended. */
+  readonly whole: number
+  /** One has begun and is open. */
+  readonly open: boolean
+}
+
+export interface PrivilegedCpus {
+  /** The words themselves, unsigned 64 bits: writing them changes the CPU. Valid as long as the engine. */
+  words(cpu: number): BigUint64Array
+  /** What this CPU serves from now on; null: nothing, as at first. Forgets its look-ups and what it was told of spaces. */
+  serve(cpu: number, how: ServingHow | null): void
+  /** Before a run. `pending` as `mip` is now and will be while the run lasts. `callOpen`: a system call is under way. */
+  begin(cpu: number, before: { readonly pending: bigint; readonly trapsNested: number; readonly callOpen: boolean }): void
+  /** Null: nothing was. */
+  take(cpu: number): Served | null
+  /** For `told`: state that translates as `from` goes on with the tables at `root`, otherwise as now. */
+  addSpace(cpu: number, from: Translation, root: bigint): void
+  forgetSpaces(cpu: number): void
+  /** sfence.vma by a host that carries it out: of one page, or of all. Unlike `flushTranslations` it trusts that tables which nobody wrote are what they were. */
+  fence(cpu: number, virtualAddress?: bigint): void
+}

@@ -1,0 +1,16 @@
+/** What the CPUs of a native board carry out by themselves, and under which names it is counted. */
+import { exceptionName } from "./exit-names.ts"
+import type { Served, ServingHow } from "@backplane/compute-contract/privileged"
+import type { BootImage } from "./board-types.ts"
+
+/** All that a CPU can: the board has no say in its privileged state. An image that starts in S-mode calls the board's SBI. */
+export function servingOf(start: BootImage["start"]): ServingHow {
+  return { spaces: true, translations: "own", supervisorCalls: start === "supervisor" ? "leave" : "trap", tables: "noted" }
+}
+
+/** The names that the same operations have where the host serves them. */
+export function servedCauses({ csrs, returns, fences, traps }: Served): readonly (readonly [cause: string, count: number])[] {
+  const all: (readonly [string, number])[] = [["csr", csrs], ["return", returns], ["fence", fences]]
+  for (const { cause, count } of traps) all.push([exceptionName(cause), count])
+  return all.filter(([, count]) => count > 0)
+}
