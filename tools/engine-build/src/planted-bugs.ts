@@ -1,5 +1,6 @@
 /** Deliberate bugs of the engine: one build carries all of them, `plant(n)` wakes one. What no law catches, no law checks. */
 import { engineSources, type Fidelity } from "./build.ts"
+import { PLANTED_PRIVILEGED_BUGS } from "./planted-privileged-bugs.ts"
 import { PLANTED_TIMING_BUGS } from "./planted-timing-bugs.ts"
 
 export interface PlantedBug {
@@ -52,12 +53,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   rather("translations are not keyed by root", "look-up.ts", "&& load<u64>(key, 8) == root", "&& (PLANTED || load<u64>(key, 8) == root)"),
 ] // prettier-ignore
 
+/** Of the functional build: those that the engine's own laws catch, then those of what CPUs serve. */
+export const FUNCTIONAL_BUGS: readonly PlantedBug[] = [...PLANTED_BUGS, ...PLANTED_PRIVILEGED_BUGS]
+
 /** Sources of the build with all bugs asleep; their numbers start at 1. */
-export function plantedSources(fidelity: Fidelity = "functional"): Map<string, string> {
+export function plantedSources(
+  fidelity: Fidelity = "functional",
+  bugs = fidelity === "timed" ? PLANTED_TIMING_BUGS : FUNCTIONAL_BUGS,
+): Map<string, string> {
   const sources = engineSources(fidelity)
   sources.set("planted.ts", "export let planted: u32 = 0\nexport function plant(bug: u32): void { planted = bug }\n")
   sources.set("module.ts", `${sources.get("module.ts") ?? ""}\nexport { plant } from "./planted"\n`)
-  const bugs = fidelity === "timed" ? PLANTED_TIMING_BUGS : PLANTED_BUGS
   bugs.forEach(({ bug, module, right, wrong }, index) => {
     const text = sources.get(module) ?? ""
     if (!text.includes(right)) throw new Error(`${module} has nothing to plant "${bug}" in`)

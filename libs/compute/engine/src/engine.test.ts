@@ -1,6 +1,7 @@
 /** Every law of the engine suite, on the engine in every build. */
 import { describe, expect, it } from "vitest"
 import { EXECUTION_LAWS } from "./suite/execution-laws.ts"
+import { FENCE_LAWS } from "./suite/fence-laws.ts"
 import { FRAME_RIGHTS_LAWS } from "./suite/frame-rights-laws.ts"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "./suite/setting.ts"
 import { SECOND_STAGE_LAWS } from "./suite/second-stage-laws.ts"
@@ -12,6 +13,7 @@ describe.each(ENGINE_VARIANTS)("$build", ({ make }) => {
     { of: "translation", laws: TRANSLATION_LAWS },
     { of: "the second stage", laws: SECOND_STAGE_LAWS },
     { of: "rights to frames", laws: FRAME_RIGHTS_LAWS },
+    { of: "fences", laws: FENCE_LAWS },
     { of: "execution", laws: EXECUTION_LAWS },
   ])("$of", ({ laws }) => {
     it.each(laws)("$law", ({ check }) => {

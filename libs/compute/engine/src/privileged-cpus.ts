@@ -105,7 +105,8 @@ export class PrivilegedState implements PrivilegedCpus {
 
   #clear(at: number): void {
     const { view } = this.#place
-    for (let offset = LAYOUT.SERVED_CSRS; offset < LAYOUT.SERVED_TRAPS + SERVED_CAUSES * 4; offset += 4) view.setUint32(at + offset, 0, LITTLE)
+    for (let offset = LAYOUT.SERVED_CSRS; offset < LAYOUT.SERVED_TRAPS + SERVED_CAUSES * 4; offset += 4)
+      view.setUint32(at + offset, 0, LITTLE)
     view.setUint32(at + LAYOUT.MOVED, 0, LITTLE)
     view.setUint32(at + LAYOUT.CALL_CLOSED, 0, LITTLE)
     view.setUint32(at + LAYOUT.CALLS, 0, LITTLE)

@@ -59,7 +59,11 @@ export class Board {
   #uartUsed = false
 
   /** On an engine that nobody used before: boots an image, or goes on where a capture was made. */
-  constructor(engine: Engine, from: BootImage | BoardCapture, { disks = [], softwareTlb = false, served = "inside", ...options }: BoardOptions = {}) {
+  constructor(
+    engine: Engine,
+    from: BootImage | BoardCapture,
+    { disks = [], softwareTlb = false, served = "inside", ...options }: BoardOptions = {},
+  ) {
     const state = "pages" in from ? stateOf(from) : null
     const { cpus } = engine.options
     this.engine = engine

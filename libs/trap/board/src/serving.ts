@@ -10,7 +10,11 @@ export function servingOf(start: BootImage["start"]): ServingHow {
 
 /** The names that the same operations have where the host serves them. */
 export function servedCauses({ csrs, returns, fences, traps }: Served): readonly (readonly [cause: string, count: number])[] {
-  const all: (readonly [string, number])[] = [["csr", csrs], ["return", returns], ["fence", fences]]
+  const all: (readonly [string, number])[] = [
+    ["csr", csrs],
+    ["return", returns],
+    ["fence", fences],
+  ]
   for (const { cause, count } of traps) all.push([exceptionName(cause), count])
   return all.filter(([, count]) => count > 0)
 }
