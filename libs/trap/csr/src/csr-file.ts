@@ -88,7 +88,7 @@ export class ViewCsrFile implements CsrFile {
 }
 
 /** A free-standing CSR file, just after reset; over `words` of somebody else's where given. */
-export function newCsrFile(hart: number, tlb: SoftwareTlb | null = null, words = new BigUint64Array(SLOTS)): CsrFile {
+export function newCsrFile(hart: number, tlb: SoftwareTlb | null = null, words: BigUint64Array = new BigUint64Array(SLOTS)): CsrFile {
   const file = new ViewCsrFile(() => words, tlb)
   resetCsrFile(file, hart)
   return file
