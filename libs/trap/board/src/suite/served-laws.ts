@@ -26,6 +26,7 @@ const ENTRY_FLAGS: readonly (readonly bigint[])[] = [
   [0xdfn, 0xcfn, 0xd9n, 0xc9n, 0xd3n, 0xc3n, 0xd7n, 0xc7n],
   [0xcfn, 0xcfn, 0xdfn, 0xdfn, 0xc9n, 0xd9n, 0xcfn, 0xd3n],
 ]
+const PROBES = 8
 const CSRS = [
   0x100, 0x100, 0x104, 0x105, 0x106, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14d, 0x180, 0x180, 0x300, 0x300, 0x302, 0x303, 0x304, 0x305,
   0x306, 0x30a, 0x340, 0x341, 0x342, 0x343, 0x344, 0x3a0, 0xc00, 0xc01, 0xf14, 0xf14, 0xf14, 0xf14, 0x123, 0x5c0,
@@ -179,7 +180,7 @@ function otherTranslation(engine: Engine, file: CsrFile): readonly string[] {
   engine.setTranslation(1, translationOf(file))
   const accesses: readonly AccessKind[] = ["fetch", "load", "store"]
   return accesses.flatMap((access) =>
-    ENTRY_FLAGS[0]!.flatMap((_, index) => {
+    Array.from({ length: PROBES }, (_, index) => index).flatMap((index) => {
       const address = (BigInt(2 + index) << 30n) + 0x5000n
       const [seen, wanted] = [0, 1].map((cpu) =>
         JSON.stringify(engine.translate(cpu, address, access), (_key, value: unknown) => (typeof value === "bigint" ? `${value}` : value)),
