@@ -9,13 +9,16 @@ import { parseArgs } from "node:util"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { connect } from "@nats-io/transport-node"
-import type { NatsConnection } from "@nats-io/nats-core"
+import { createInbox, type NatsConnection } from "@nats-io/nats-core"
 import { LAWS } from "./conform/laws.ts"
 import { MUTANTS, mutantOf, type MutantName } from "./conform/mutants.ts"
 import { NatsSubject } from "./conform/nats-subject.ts"
 import { edge, ownSubject, tryOut, type MakeSubject, type Verdict } from "./conform/trial.ts"
 
 const ALIVE_MILLISECONDS = 5_000
+/** For a program that was just started, on a busy computer. */
+const START_MILLISECONDS = 60_000
+const POLL_MILLISECONDS = 50
 const OPTIONS = {
   service: { type: "string" },
   nats: { type: "string" },
@@ -69,14 +72,17 @@ interface ServiceRequest {
 
 async function tryService({ policy, service, url, command }: ServiceRequest): Promise<Verdict> {
   const servers = url ?? process.env["NATS_URL"] ?? "nats://127.0.0.1:4222"
-  const connection = await connect({ servers, name: "conform" })
+  const connection = await connect({ servers, name: "conform" }).catch((error: unknown) => {
+    throw new Error(`--nats: no NATS server at ${servers}; start one with \`nats-server\`, or say where one is`, { cause: error })
+  })
   const wanted = command === undefined ? undefined : `conform-${process.pid}`
   const child = command === undefined || wanted === undefined ? null : started(command, { instance: wanted, servers })
   try {
     const instance = await instanceOf(connection, service, wanted)
+    const pingId = await idOf(connection, service, instance)
     let life = Math.floor(Date.now() / 1000)
     const make: MakeSubject = (spec: MachineSpec, id: ActorId) =>
-      new NatsSubject({ at: { connection, service, instance }, spec, id, edge, life: ++life })
+      new NatsSubject({ at: { connection, service, instance, pingId }, spec, id, edge, life: ++life })
     return await tryOut(make, policy)
   } finally {
     await connection.close()
@@ -101,9 +107,30 @@ async function ended(child: ChildProcess): Promise<void> {
   await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 2_000))])
 }
 
+/** What the process calls itself in `$SRV.PING`: any string. It may say that it lives before it answers there. */
+async function idOf(connection: NatsConnection, service: string, instance: string): Promise<string> {
+  const inbox = `${createInbox()}.id`
+  const pongs = connection.subscribe(inbox, { timeout: ALIVE_MILLISECONDS })
+  const asking = setInterval(() => connection.publish(`$SRV.PING.${service}`, "", { reply: inbox }), POLL_MILLISECONDS)
+  try {
+    for await (const message of pongs) {
+      if (message.data.length === 0) continue // nobody answers yet
+      const { id, metadata } = message.json<{ readonly id: string; readonly metadata?: { readonly instance?: string } }>()
+      if (metadata?.instance === instance || id === instance) return id
+    }
+  } catch {
+    // A timeout: told below.
+  } finally {
+    clearInterval(asking)
+    pongs.unsubscribe()
+  }
+  throw new Error(`--service: ${instance} does not answer on $SRV.PING.${service} with its metadata.instance`)
+}
+
 /** The process of the service that says that it lives. */
 async function instanceOf(connection: NatsConnection, service: string, wanted: string | undefined): Promise<string> {
-  const alive = connection.subscribe(`bp.ctl.alive.${service}`, { timeout: ALIVE_MILLISECONDS })
+  const timeout = wanted === undefined ? ALIVE_MILLISECONDS : START_MILLISECONDS
+  const alive = connection.subscribe(`bp.ctl.alive.${service}`, { timeout })
   try {
     for await (const message of alive) {
       const { instance } = message.json<{ readonly instance: string }>()

@@ -1,11 +1,11 @@
 /** The same round robin in four languages, each behind NATS but ours: all keep the contract, and decide alike, word for word. */
-import { spawn, spawnSync, type ChildProcess } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { findNatsServer } from "../nats-server-lookup.mjs"
+import { openServer, type OpenServer } from "./fake/open-server.ts"
 
 const ROOT = join(import.meta.dirname, "../../..")
 const EXAMPLES = join(ROOT, "tools/stack/examples")
@@ -45,32 +45,19 @@ async function conform(log: string, ...more: readonly string[]): Promise<{ reado
   return { findings: (JSON.parse(text) as { findings: readonly unknown[] }).findings, log: readFileSync(log, "utf8") }
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
-}
-
 it("in Python is short enough to be read at a sitting", () => {
   expect(readFileSync(join(EXAMPLES, "round_robin.py"), "utf8").split("\n").length - 1).toBeLessThan(120)
 })
 
 describe.skipIf(found.kind !== "program")("round robin (needs the nats-server program)", () => {
   const folder = mkdtempSync(join(tmpdir(), "backplane-languages-"))
-  let server: ChildProcess | null = null
-  let url = ""
+  let server: OpenServer | null = null
 
   beforeAll(async () => {
-    const port = await freePort()
-    url = `nats://127.0.0.1:${port}`
-    server = spawn(found.kind === "program" ? found.path : "", ["-a", "127.0.0.1", "-p", String(port)], { stdio: "ignore" })
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    server = await openServer(found.kind === "program" ? found.path : "")
   })
-  afterAll(() => {
-    server?.kill()
+  afterAll(async () => {
+    await server?.stop()
     rmSync(folder, { recursive: true, force: true })
   })
 
@@ -80,7 +67,7 @@ describe.skipIf(found.kind !== "program")("round robin (needs the nats-server pr
       async () => {
         if (build !== null) expect(build(folder)).toBe(true)
         const ours = await conform(join(folder, "ours.txt"))
-        const theirs = await conform(join(folder, `${language}.txt`), "--nats", url, "--run", command(folder))
+        const theirs = await conform(join(folder, `${language}.txt`), "--nats", server?.url ?? "", "--run", command(folder))
         expect(theirs.findings).toEqual([])
         expect(ours.log.length).toBeGreaterThan(10_000)
         expect(theirs.log).toBe(ours.log)

@@ -22,6 +22,8 @@ export interface NatsService {
   readonly connection: NatsConnection
   readonly service: string
   readonly instance: string
+  /** In `$SRV.PING`. */
+  readonly pingId: string
 }
 
 export class NatsSubject implements Subject {
@@ -90,8 +92,8 @@ export class NatsSubject implements Subject {
 
   /** All that it says at once has come. */
   async #settle(): Promise<void> {
-    const { connection, service, instance } = this.#at
-    await connection.request(`$SRV.PING.${service}.${instance}`, "", { timeout: REQUEST_MILLISECONDS })
+    const { connection, service, pingId } = this.#at
+    await connection.request(`$SRV.PING.${service}.${pingId}`, "", { timeout: REQUEST_MILLISECONDS })
   }
 
   #take(): readonly Said[] {

@@ -43,9 +43,17 @@ export class SchedulerContext {
 
   /** A bug on purpose, to be found: see schedule/policies/domains. */
   readonly planted: WastedCoresBug | null
+  /** Decides in every queue, whatever the policy of the day; null: that policy does. */
+  readonly #own: QueuePolicyKind | null
 
-  constructor(spec: MachineSpec, queue: QueueName, generation: number, planted: WastedCoresBug | null = null) {
-    this.planted = planted
+  constructor(
+    spec: MachineSpec,
+    queue: QueueName,
+    generation: number,
+    { planted, own }: { readonly planted?: WastedCoresBug | undefined; readonly own?: QueuePolicyKind | undefined } = {},
+  ) {
+    this.planted = planted ?? null
+    this.#own = own ?? null
     this.spec = spec
     this.queue = queue
     this.generation = generation
@@ -62,7 +70,7 @@ export class SchedulerContext {
   }
 
   get policy(): QueuePolicyKind {
-    return QUEUE_POLICY[this.policyName]
+    return this.#own ?? QUEUE_POLICY[this.policyName]
   }
 
   /** An empty queue under the policy of the day. */

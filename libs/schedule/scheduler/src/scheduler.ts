@@ -13,6 +13,7 @@ import { cpusOfNode, nodeOfCpu, type QueueName } from "@backplane/scenario-machi
 import type { NodeUp, SchedulerEvent, SchedulerEvents, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import type { WastedCoresBug } from "@backplane/schedule-policies/domains/domains"
+import type { QueuePolicyKind } from "@backplane/schedule-policies/queue-policy"
 import { chooseStealing } from "./choose-stealing.ts"
 import { CpuClaims, type Run } from "./cpu-claims.ts"
 import { CpuOrder } from "./cpu-order.ts"
@@ -49,6 +50,8 @@ export interface SchedulerConfig {
   readonly generation: number
   /** A bug on purpose, for those who look for it. */
   readonly planted?: WastedCoresBug
+  /** A policy of one's own: it decides in every queue; those that ship only say which queues there are. */
+  readonly own?: QueuePolicyKind
 }
 
 export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> {
@@ -67,8 +70,8 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   /** The depth that an idle CPU was told last. */
   readonly #sleeps = new Map<number, { readonly idleSeq: number; readonly depth: number }>()
 
-  constructor({ spec, queue, generation, planted }: SchedulerConfig) {
-    this.#context = new SchedulerContext(spec, queue, generation, planted ?? null)
+  constructor({ spec, queue, generation, planted, own }: SchedulerConfig) {
+    this.#context = new SchedulerContext(spec, queue, generation, { planted, own })
     this.#queue = new RunQueue(this.#context.newQueue())
     this.#links = new NodeLinks(this.#context)
     this.#giving = new Giving({ context: this.#context, queue: this.#queue, links: this.#links, running: () => this.#claims.given() })

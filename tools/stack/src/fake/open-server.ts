@@ -1,0 +1,48 @@
+/** A nats-server without passwords on a free port, for programs that know nothing of the stack's. */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { createServer, Socket } from "node:net"
+
+const START_MILLISECONDS = 10_000
+const POLL_MILLISECONDS = 20
+
+export interface OpenServer {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+export async function openServer(program: string): Promise<OpenServer> {
+  const port = await freePort()
+  const server = spawn(program, ["-a", "127.0.0.1", "-p", String(port)], { stdio: "ignore" })
+  const ended = once(server, "exit")
+  const deadline = Date.now() + START_MILLISECONDS
+  while (!(await accepts(port))) {
+    if (Date.now() > deadline || server.exitCode !== null) throw new Error(`${program} does not listen on port ${port}`)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS))
+  }
+  return {
+    url: `nats://127.0.0.1:${port}`,
+    stop: async () => {
+      server.kill()
+      await ended
+    },
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
+    })
+  })
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = new Socket()
+    socket.once("error", () => resolve(false))
+    socket.connect(port, "127.0.0.1", () => resolve(true))
+    socket.once("connect", () => socket.destroy())
+  })
+}
