@@ -135,9 +135,12 @@ static void onEvent(actor *a, int node, const json *event) {
     task one;
     readTask(about, &one);
     snprintf(name, NAME, "%s", one.name);
+    json *state = field(event, "state"); /* of one whose weight or affinity changed: it keeps its place */
+    int place = a->count;
+    for (int i = 0; state && i < a->count; i++) if (!strcmp(a->waiting[i].name, name)) place = i;
     drop(a, one.name, one.seq);
-    if (!waits(a, one.name)) {
-      int place = a->count;
+    if (!waits(a, one.name) && (!state || is(state, "waiting"))) {
+      if (place > a->count) place = a->count;
       /* before the first tick they line up in the order of their making, whichever node tells first */
       if (a->now < a->tickCycles) while (place > 0 && a->waiting[place - 1].ordinal > one.ordinal) place--;
       insert(a, place, &one);

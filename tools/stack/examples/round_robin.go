@@ -40,6 +40,7 @@ type event struct {
 	Type    string          `json:"type"`
 	Task    json.RawMessage `json:"task"` // the view of one that waits now, or the name of one that does not
 	TaskSeq int64           `json:"taskSeq"`
+	State   string          `json:"state"` // of a task whose weight or affinity changed
 	Cpu     *int            `json:"cpu"`
 	IdleSeq int64           `json:"idleSeq"`
 }
@@ -177,14 +178,23 @@ func (s *scheduler) onEvents(at *stream, m message) {
 
 func (s *scheduler) onEvent(node int, e event) {
 	var task view
-	waits := json.Unmarshal(e.Task, &task) == nil && task.Task != ""
-	if !waits {
+	isView := json.Unmarshal(e.Task, &task) == nil && task.Task != ""
+	if !isView {
 		task.TaskSeq = e.TaskSeq
 		_ = json.Unmarshal(e.Task, &task.Task)
 	}
-	s.keep(func(one view) bool { return one.Task != task.Task || one.TaskSeq > task.TaskSeq })
-	if waits {
-		s.waiting = append(s.waiting, task)
+	place := len(s.waiting)
+	for index, one := range s.waiting {
+		if e.State != "" && one.Task == task.Task { // its weight or affinity changed: it keeps its place
+			place = index
+		}
+	}
+	s.keep(func(one view) bool { return one.Task != task.Task || one.TaskSeq > task.TaskSeq }) // claims up to that are void
+	if isView && (e.State == "" || e.State == "waiting") {
+		if place > len(s.waiting) {
+			place = len(s.waiting)
+		}
+		s.waiting = append(s.waiting[:place:place], append([]view{task}, s.waiting[place:]...)...)
 	}
 	if s.now < s.tick { // before the first tick in the order of their making, whichever node tells first
 		sort.SliceStable(s.waiting, func(a, b int) bool { return s.waiting[a].Ordinal < s.waiting[b].Ordinal })

@@ -1,6 +1,5 @@
-"""A scheduler service in Python 3.9 or later: round robin, standard library only, the NATS text protocol by hand. Free machines only.
-    npm start -- --replace cpu-scheduler='python3 tools/stack/examples/round_robin.py'
-The rules that it keeps: README of libs/schedule/contract. Nodes hold the truth, and go on by themselves if it dies."""
+"""A scheduler service in Python 3.9: round robin, standard library only, NATS by hand. Its rules: libs/schedule/contract/README.md.
+    npm start -- --replace cpu-scheduler='python3 tools/stack/examples/round_robin.py'     (machines in free mode only)"""
 import asyncio, json, os, re, urllib.parse, uuid
 from types import SimpleNamespace as Record
 
@@ -17,8 +16,7 @@ class Scheduler:  # one run queue of one machine: its waiting tasks, and the CPU
             self.attach(node)
 
     def attach(self, node):  # life: of the node, 0 before its snapshot
-        self.generation += 1
-        self.streams[node] = Record(generation=self.generation, life=0, seen=0, commit=0)
+        self.generation, self.streams[node] = self.generation + 1, Record(generation=self.generation + 1, life=0, seen=0, commit=0)
         self.waiting = [task for task in self.waiting if task["node"] != node]
         self.idle = {cpu: idle for cpu, idle in self.idle.items() if idle.node != node}
         self.send(node, kind="SchedulerAttach", epoch=self.epoch, generation=self.generation)
@@ -38,8 +36,10 @@ class Scheduler:  # one run queue of one machine: its waiting tasks, and the CPU
         lost = [idle for _, idle in sorted(self.idle.items()) if seq <= stream.seen and idle.run and idle.node == node]
         for event in events if seq > stream.seen else []:
             task, cpu = event.get("task"), event.get("cpu")  # the view of one that waits now, or the name of one that does not
-            name, state = (task["task"], task["taskSeq"]) if isinstance(task, dict) else (task, event.get("taskSeq", 0))
-            self.waiting = [one for one in self.waiting if one["task"] != name or one["taskSeq"] > state] + [task] * (task != name)
+            name, last = (task["task"], task["taskSeq"]) if isinstance(task, dict) else (task, event.get("taskSeq", 0))
+            places = [place for place, one in enumerate(self.waiting) if one["task"] == name and "state" in event] + [len(self.waiting)]
+            self.waiting = [one for one in self.waiting if one["task"] != name or one["taskSeq"] > last]  # claims up to that are void
+            self.waiting[places[0]:places[0]] = [task] if task != name and event.get("state", "waiting") == "waiting" else []
             self.waiting.sort(key=lambda one: one["ordinal"] if at < self.tick else 0)  # before the first tick: as they were made
             self.idle.pop(cpu, None)  # what was decided for it is done, or came too late, or was lost
             self.idle |= {cpu: Record(seq=event["idleSeq"], node=node, run=None)} if event["type"] == "CPU_IDLE" else {}
