@@ -63,7 +63,8 @@ describe("the README", () => {
 
   it("names files that are there", () => {
     const files = [...README.matchAll(/(?:apps|tools|libs|infra)\/[\w./-]+\.(?:yaml|py|bin|elf|mjs|svg|ts)/g)].map(([file]) => file)
-    expect([...new Set(files)].filter((file) => !existsSync(join(ROOT, file)))).toEqual([])
+    // apps/my-sched is what the reader is told to make.
+    expect([...new Set(files)].filter((file) => !file.startsWith("apps/my-sched/") && !existsSync(join(ROOT, file)))).toEqual([])
   })
 
   it(
