@@ -21,8 +21,8 @@ class Watcher implements Machine<SchedulerHears, SchedulerSays> {
 }
 
 function events(at: number): Input<SchedulerHears> {
-  const body = { kind: "SchedulerEvents", epoch: 1, queue: "all", generation: 1, node: 0, incarnation: 1, at, seq: 1, events: [] } as const
-  return { kind: "message", from: nodeActor(0), body }
+  const stream = { epoch: 1, queue: "all", generation: 1, node: 0, incarnation: 1, seq: 1 }
+  return { kind: "message", from: nodeActor(0), body: { kind: "SchedulerEvents", ...stream, at, events: [] } }
 }
 
 it("time is what the nodes say; a timer takes as long by the host's clock, and may not go back", () => {
