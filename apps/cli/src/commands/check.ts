@@ -29,6 +29,7 @@ export function register(program: Command): void {
     .option("--operations <n>", "how many loads, stores and atomics", count, 1_000_000)
     .option("--from <seed>", "the first seed; each million operations has the next", count, 1)
     .option("--faults <faults>", "none, messages or messages-and-controller", "messages-and-controller")
+    .option("--moves", "frames of pages are moved to other nodes and copies pushed all the while")
     .option("--planted", "break the protocol in each of the known ways instead, and demand that it be found")
     .option("--json", "print JSON")
     .action(async (flags: Readonly<Record<string, string | number | true>>) => {

@@ -1,9 +1,9 @@
 /** What the nodes of one guest say to each other beside the messages about pages, and what such a node is made from (board-node.ts). */
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type { Engine } from "@backplane/compute-contract/engine"
-import type { PageMessage, PagesAsk, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type { PageCounts, PageMessage, PagesAsk, PagesGone, PagesReport } from "@backplane/memory-contract/coherence-messages"
 import type { LeaseReport, MemoryUp } from "@backplane/memory-contract/memory-messages"
-import type { BootImage } from "@backplane/trap-board/board-types"
+import type { BoardEnd, BootImage } from "@backplane/trap-board/board-types"
 import type { Disk } from "@backplane/trap-devices/virtio-block/disk"
 
 /** Between the nodes of one such guest; a hart has at most one question under way. */
@@ -21,11 +21,27 @@ export type BoardMessage =
   | { readonly kind: "SbiAnswered"; readonly hart: number; readonly error: bigint; readonly value: bigint | null }
   | { readonly kind: "HartBegin"; readonly hart: number; readonly pc: bigint; readonly opaque: bigint }
   | { readonly kind: "HartSoftware"; readonly hart: number; readonly pending: boolean }
+  /** Of a node that has nothing else to say. */
+  | { readonly kind: "StillThere" }
   /** From outside: something was typed. */
   | { readonly kind: "ConsoleTyped" }
 
-export type Hears = PageMessage | PagesAsk | MemoryUp | BoardMessage
-export type Says = PageMessage | PagesReport | LeaseReport | BoardMessage
+/** A numbered message between two nodes of one guest (linked-node.ts), and: everything below this number has arrived. */
+export interface LinkFrame {
+  readonly kind: "LinkFrame"
+  readonly number: number
+  readonly body: BoardMessage
+}
+export interface LinkAck {
+  readonly kind: "LinkAck"
+  readonly below: number
+}
+
+/** `lost`: memory, harts or devices that it needs went down with a node. */
+export type SharedEnd = BoardEnd | { readonly kind: "end"; readonly reason: "lost"; readonly code: 1 }
+
+export type Hears = PageMessage | PagesAsk | PagesGone | MemoryUp | BoardMessage
+export type Says = PageMessage | PagesReport | PageCounts | LeaseReport | BoardMessage
 export type Out = Effect<Says>[]
 
 export interface BoardNodeConfig {

@@ -4,7 +4,7 @@
  *
  * An access to a device at another node, and an SBI call, is a message to node 0 and waits for the answer (class B); interrupt lines are told
  * as levels when they change. A device that reads or writes the guest's memory first gets the pages it needs, as a hart would. Time is the
- * world's: the same on all nodes. Not here: loss of the messages between these nodes (those about pages may be lost), remote fences.
+ * world's: the same on all nodes. Not here: loss of the messages between these nodes (linked-node.ts), remote fences.
  */
 import { send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
@@ -12,14 +12,14 @@ import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
 import { PAGE_BYTES, RAM_BASE, type EngineExit } from "@backplane/compute-contract/engine"
-import { PageAgent, type AgentCounts } from "@backplane/memory-agent/page-agent"
+import type { AgentCounts } from "@backplane/memory-agent/agent-options"
+import { PageAgent } from "@backplane/memory-agent/page-agent"
 import { isLoadReserved } from "@backplane/memory-agent/operation"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
 import { boot } from "@backplane/trap-board/boot"
 import { Console } from "@backplane/trap-board/console"
 import { Hart } from "@backplane/trap-board/hart"
 import { Wiring } from "@backplane/trap-board/wiring"
-import type { BoardEnd } from "@backplane/trap-board/board-types"
 import { Exception, SSIP } from "@backplane/trap-csr/causes"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { EBREAK, ECALL, executeSystem } from "@backplane/trap-csr/execute-system"
@@ -30,7 +30,7 @@ import type { SbiAnswer, SbiEffect } from "@backplane/trap-sbi/sbi-types"
 import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
 import { DmaPages } from "./dma-pages.ts"
 import { addressOf, guestMemory, pageOf, pagesOf } from "./guest-pages.ts"
-import type { BoardMessage, BoardNodeConfig, Hears, Out, Says } from "./board-messages.ts"
+import type { BoardMessage, BoardNodeConfig, Hears, Out, Says, SharedEnd } from "./board-messages.ts"
 
 /** Cycles of one tick of the 10 MHz timebase: one instruction a cycle at 1 GHz. */
 const CYCLES_PER_TICK = 100
@@ -48,7 +48,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
   readonly agent: PageAgent
   readonly harts: readonly Hart[]
   readonly console = new Console()
-  end: BoardEnd | null = null
+  end: SharedEnd | null = null
   /** Retired by the harts of this node. */
   instructions = 0
   readonly #config: BoardNodeConfig
@@ -111,11 +111,18 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
         })
       },
       onResult: () => undefined,
+      onRefused: () => {
+        this.peerLost()
+      },
     })
   }
 
   counts(): AgentCounts {
     return this.agent.counts()
+  }
+
+  peerLost(): void {
+    this.end ??= { kind: "end", reason: "lost", code: 1 }
   }
 
   start(now: VirtualTime): readonly Effect<Says>[] {
@@ -140,12 +147,6 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
 
   #onMessage(now: VirtualTime, from: ActorId, body: Hears, out: Out): void {
     switch (body.kind) {
-      case "PagesAsk": {
-        const pages = this.agent.asked(from, body.epoch)
-        const { node } = this.#config
-        if (pages !== null) out.push(send(from, { kind: "PagesReport", node, epoch: body.epoch, part: 0, parts: 1, spaces: [pages] }))
-        return
-      }
       case "MemoryUp": {
         const { incarnation: memoryIncarnation } = body
         return void out.push(send(from, { kind: "LeaseReport", node: this.#config.node, incarnation: 1, memoryIncarnation, leases: [] }))
@@ -166,9 +167,10 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
       case "HartSoftware":
         return this.#setSoftware(body.hart, body.pending)
       case "ConsoleTyped":
+      case "StillThere":
         return
       default:
-        return this.agent.hear(now, body, out)
+        return this.agent.hearAny(now, from, body, out)
     }
   }
 

@@ -52,13 +52,13 @@ it("boots, counts right on both nodes and ends", { timeout: SECONDS_MAX * 1000 }
   await host.add({ ...where, machine: machine as unknown as Machine })
   let output = ""
   const conversation = new Conversation(session("shared 2 20", "locks 2 20", "halt"), (text) => {
-    machine.console.feed(new TextEncoder().encode(text))
+    machine.inside.console.feed(new TextEncoder().encode(text))
     operator.publish({ machine: LIVE_GUEST, from: actorId("operator.0"), to: nodeActor(0), body: { kind: "ConsoleTyped" } })
   })
   const deadline = performance.now() + SECONDS_MAX * 1000
-  while (machine.end === null && performance.now() < deadline) {
+  while (machine.inside.end === null && performance.now() < deadline) {
     await new Promise((resolve) => setTimeout(resolve, 10))
-    const text = new TextDecoder().decode(machine.console.takeOutput())
+    const text = new TextDecoder().decode(machine.inside.console.takeOutput())
     output += text
     conversation.hear(text)
   }
@@ -66,6 +66,6 @@ it("boots, counts right on both nodes and ends", { timeout: SECONDS_MAX * 1000 }
   await connection.close()
   expect(output).toContain("sum=40")
   expect(output).toContain("counter=40")
-  expect(machine.end).toEqual({ kind: "end", reason: "shutdown", code: 0 })
-  expect(machine.counts().taken).toBeGreaterThan(0)
+  expect(machine.inside.end).toEqual({ kind: "end", reason: "shutdown", code: 0 })
+  expect(machine.inside.counts().taken).toBeGreaterThan(0)
 })

@@ -15,12 +15,15 @@ import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
 import type { NatsConnection } from "@nats-io/nats-core"
 import { BoardNodeMachine } from "./board-node.ts"
+import { LinkedNode } from "./linked-node.ts"
 
 export const LIVE_GUEST = "live-guest"
 const CYCLES_PER_SECOND = 1_000_000_000
 /** Cycles are nanoseconds here. */
 const RETRY_CYCLES = 1_000_000_000
 const PIN_CYCLES = 100_000_000
+const LINK_RETRY_CYCLES = 500_000_000
+const LINK_DEADLINE_CYCLES = 20_000_000_000
 
 export interface LiveGuest {
   readonly kernel: Uint8Array
@@ -75,7 +78,7 @@ export function liveController(
 export function liveNode(
   { kernel, harts, nodes, memoryBytes }: LiveGuest,
   node: number,
-): { readonly actor: ActorId; readonly epoch: number; readonly machine: BoardNodeMachine } {
+): { readonly actor: ActorId; readonly epoch: number; readonly machine: LinkedNode<BoardNodeMachine> } {
   const image = readGuestImage(kernel, memoryBytes)
   if ("refusal" in image) throw new Error(image.refusal)
   const machine = new BoardNodeMachine({
@@ -88,5 +91,7 @@ export function liveNode(
     retryCycles: RETRY_CYCLES,
     pinCycles: PIN_CYCLES,
   })
-  return { actor: nodeActor(node), epoch: 1, machine }
+  const peers = Array.from({ length: nodes }, (_, other) => nodeActor(other)).filter((other) => other !== nodeActor(node))
+  const links = { retryCycles: LINK_RETRY_CYCLES, deadlineCycles: LINK_DEADLINE_CYCLES, peers }
+  return { actor: nodeActor(node), epoch: 1, machine: new LinkedNode(machine, links) }
 }

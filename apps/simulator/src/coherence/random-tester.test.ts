@@ -11,9 +11,13 @@ describe("shared memory of several nodes", () => {
     { seed: 2, faults: "messages", operations: 3_000, privacy: 0 },
     { seed: 3, faults: "messages-and-controller", operations: 3_000, privacy: 0 },
     { seed: 4, faults: "messages-and-controller", operations: 100_000, privacy: 0.98 },
-  ] as const)("cannot be told from one flat memory: seed $seed, faults $faults, $operations operations", (options) => {
-    const { difference, compared, restarts } = runRandomTester(options)
+    { seed: 5, faults: "none", operations: 3_000, privacy: 0, moves: true },
+    { seed: 6, faults: "messages", operations: 3_000, privacy: 0, moves: true },
+    { seed: 7, faults: "messages-and-controller", operations: 6_000, privacy: 0.5, moves: true },
+  ] as const)("cannot be told from one flat memory: seed $seed, faults $faults, $operations operations, moves $moves", (options) => {
+    const { difference, compared, restarts, migrations } = runRandomTester(options)
     expect(difference).toBeNull()
+    if ("moves" in options) expect(migrations).toBeGreaterThan(20)
     expect(compared).toBeGreaterThan(options.operations / 3)
     if (options.faults === "messages-and-controller") expect(restarts).toBeGreaterThan(2)
   })

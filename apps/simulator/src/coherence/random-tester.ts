@@ -1,15 +1,17 @@
 /** The random tester: harts of several nodes in one shared memory, under faults, every access compared with one flat memory. */
 import { PAGE_BYTES, RAM_BASE } from "@backplane/compute-contract/engine"
 import type { FaultPlan } from "@backplane/foundation-simulation/fault-plan"
+import { actorId } from "@backplane/foundation-actor/actor-id"
+import type { Body } from "@backplane/foundation-actor/machine"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import { Random } from "@backplane/foundation-base/random"
 import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
-import type { AgentCounts } from "@backplane/memory-agent/page-agent"
+import type { AgentCounts } from "@backplane/memory-agent/agent-options"
 import type { Rights } from "@backplane/memory-coherence/page-record"
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
 import { FlatMemory, IncoherenceError } from "./flat-memory.ts"
 import { RandomDriver, TESTER_BYTES, TESTER_PAGES, testerImage } from "./random-driver.ts"
-import { freshPage, LATENCY_CYCLES, sharedWorld, type SharedWorld } from "./shared-world.ts"
+import { freshPage, LATENCY_CYCLES, sharedWorld, SPACE, type SharedWorld } from "./shared-world.ts"
 
 export interface TesterOptions {
   readonly seed: number
@@ -20,6 +22,8 @@ export interface TesterOptions {
   readonly privacy?: number
   /** Messages are lost, doubled, late and out of order; the memory controller is killed now and then. */
   readonly faults?: "none" | "messages" | "messages-and-controller"
+  /** Frames of pages are moved to other nodes all the while, and copies pushed. */
+  readonly moves?: boolean
   readonly protocol?: Protocol
   /** How the rights of CPUs are set, for planted bugs: what to do in the place of the right thing. */
   readonly wrongRights?: (rights: Rights) => Rights
@@ -31,6 +35,8 @@ export interface TesterResult {
   readonly compared: number
   readonly messages: number
   readonly restarts: number
+  /** Frames that came to lie on another node. */
+  readonly migrations: number
   readonly counts: AgentCounts
   /** Null: no difference to one flat memory. */
   readonly difference: string | null
@@ -53,6 +59,8 @@ const CONTENDED_LOSSES = 3
 /** Operations in a turn, where most need no message. */
 const BURST_MAX = 32
 const EVICT_EVERY_CYCLES = 200
+/** Between two moves of a frame, at most. */
+const MOVE_CYCLES = 400
 
 export function runRandomTester(options: TesterOptions): TesterResult {
   const {
@@ -62,6 +70,7 @@ export function runRandomTester(options: TesterOptions): TesterResult {
     hartsPerNode = 2,
     privacy = 0,
     faults = "messages",
+    moves = false,
     protocol,
     wrongRights = (rights) => rights,
   } = options
@@ -71,6 +80,7 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   const image = testerImage()
   const flat = new FlatMemory(image)
   let left = operations
+  let migrations = 0
   const shared = sharedWorld({
     seed,
     nodes,
@@ -98,6 +108,10 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   })
   const restarts =
     faults === "messages-and-controller" ? planRestarts(shared, seed, () => shared.machines.every(({ done }) => done)) : { count: 0 }
+  shared.world.onMessage(({ body }) => {
+    if (body.kind === "PageMoved") migrations += 1
+  })
+  if (moves) planMoves(shared, seed)
   let difference: string | null = null
   try {
     runToEnd(shared, operations)
@@ -107,7 +121,7 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   }
   const counts = shared.machines.map(({ agent }) => agent.counts()).reduce(sumOf)
   if (counts.brokenPins > 0) difference ??= "a page was taken before the instruction that it was brought for had completed"
-  return { seed, operations, compared: flat.compared, messages: shared.world.counts.sent, restarts: restarts.count, counts, difference }
+  return { seed, operations, compared: flat.compared, messages: shared.world.counts.sent, restarts: restarts.count, migrations, counts, difference }
 }
 
 function planRestarts({ world }: SharedWorld, seed: number, done: () => boolean): { count: number } {
@@ -127,6 +141,26 @@ function planRestarts({ world }: SharedWorld, seed: number, done: () => boolean)
   }
   kill(random.between(1, LIFE_CYCLES))
   return planned
+}
+
+/** An operator has frames moved and copies pushed at random. */
+function planMoves({ world, machines }: SharedWorld, seed: number): void {
+  const random = new Random(`${seed}/moves`)
+  const operator = actorId("operator.0")
+  const move = (at: number): void => {
+    world.at(virtualTime(at), () => {
+      if (machines.every(({ done }) => done)) return
+      const page = random.below(TESTER_PAGES)
+      const node = random.below(machines.length)
+      const about = { request: `at-${at}`, space: SPACE, page }
+      const body = random.chance(0.8)
+        ? { kind: "MemoryMoveAsk", ...about, to: node }
+        : { kind: "MemoryReplicateAsk", ...about, on: [node] }
+      world.inject({ from: operator, to: MEMORY_CONTROLLER, body: body as Body })
+      move(at + random.between(1, MOVE_CYCLES))
+    })
+  }
+  move(MOVE_CYCLES)
 }
 
 function runToEnd({ world, machines }: SharedWorld, operations: number): void {

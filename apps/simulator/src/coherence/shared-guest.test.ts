@@ -39,6 +39,38 @@ describe("our SMP kernel with its harts on two nodes", () => {
     },
   )
 
+  it("boots and counts right while messages between its nodes are lost, doubled and out of order", () => {
+    const { output, end } = runSharedGuest({
+      seed: 11,
+      kernel: KERNEL,
+      harts: 2,
+      nodes: 2,
+      memoryBytes: 16 * 2 ** 20,
+      cyclesMax: 2_000_000_000,
+      until: "end",
+      faults: "messages",
+      steps: session("shared 3 200", "halt"),
+    })
+    expect(output).toContain("sum=600")
+    expect(end).toEqual({ kind: "end", reason: "shutdown", code: 0 })
+  })
+
+  it("ends as lost when a node with its harts dies, instead of waiting for ever", () => {
+    const { end, done } = runSharedGuest({
+      seed: 7,
+      kernel: KERNEL,
+      harts: 4,
+      nodes: 2,
+      memoryBytes: 16 * 2 ** 20,
+      cyclesMax: 1_000_000_000,
+      until: "end",
+      killNode: { node: 1, atCycles: 250_000 },
+      steps: session("locks 3 2000", "halt"),
+    })
+    expect(done).toBe(false)
+    expect(end).toEqual({ kind: "end", reason: "lost", code: 1 })
+  })
+
   it("is the same run for the same seed", () => {
     const run = (): ReturnType<typeof runSharedGuest> =>
       runSharedGuest({

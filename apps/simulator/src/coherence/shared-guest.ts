@@ -1,19 +1,20 @@
 /** A guest over several nodes in a simulated world, and a conversation with it at its console. */
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
-import type { Machine } from "@backplane/foundation-actor/machine"
+import type { Body, Machine } from "@backplane/foundation-actor/machine"
 import { World } from "@backplane/foundation-simulation/world"
 import type { FaultPlan } from "@backplane/foundation-simulation/fault-plan"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { readGuestImage } from "@backplane/compute-image/guest-image"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
-import type { AgentCounts } from "@backplane/memory-agent/page-agent"
+import type { AgentCounts } from "@backplane/memory-agent/agent-options"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
 import { Conversation, type ConversationStep } from "@backplane/trap-board/conversation"
-import type { BoardEnd } from "@backplane/trap-board/board-types"
 import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
+import type { SharedEnd } from "./board-messages.ts"
 import { BoardNodeMachine } from "./board-node.ts"
+import { LinkedNode } from "./linked-node.ts"
 
 export interface SharedGuestOptions {
   readonly seed: number
@@ -26,6 +27,10 @@ export interface SharedGuestOptions {
   readonly cyclesMax: number
   /** The memory controller is killed after each of so many cycles. */
   readonly killEveryCycles?: number
+  /** Messages are lost, doubled and reordered; absent: only late. */
+  readonly faults?: "messages"
+  /** This node dies after so many cycles, and is told of. */
+  readonly killNode?: { readonly node: number; readonly atCycles: number }
   /** Goes on after the last step until the guest ends. */
   readonly until?: "steps-done" | "end"
   readonly onOutput?: (text: string) => void
@@ -34,7 +39,7 @@ export interface SharedGuestOptions {
 export interface SharedGuestResult {
   readonly done: boolean
   readonly waitsFor: string | null
-  readonly end: BoardEnd | null
+  readonly end: SharedEnd | null
   readonly output: string
   readonly cycles: number
   /** Retired by the harts of each node. */
@@ -51,8 +56,13 @@ const PIN_CYCLES = 20_000
 /** Between two looks at the console. */
 const LOOK_CYCLES = 20_000
 const DOWN_CYCLES = 2_000
-/** Links keep their order: what is said about interrupts and devices relies on it. */
-const DELAYS: FaultPlan = { until: virtualTime(Number.MAX_SAFE_INTEGER), delay: { min: 50, max: 400 } }
+const NEVER = virtualTime(Number.MAX_SAFE_INTEGER)
+const DELAYS: FaultPlan = { until: NEVER, delay: { min: 50, max: 400 } }
+/** Messages of every kind are lost, doubled and out of order. */
+const LOSSES: FaultPlan = { until: NEVER, delay: { min: 50, max: 400 }, loss: 0.02, duplication: 0.03, reordering: 0.2 }
+const LINK_RETRY_CYCLES = 5_000
+/** A node that has not acknowledged for so long is dead. */
+const LINK_DEADLINE_CYCLES = 2_000_000
 
 /** Hart h lies on node h modulo the number of nodes. */
 export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
@@ -65,7 +75,7 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
     latency: LATENCY_CYCLES,
     stepsMax: 1_000_000_000,
     fingerprint: "off",
-    faults: DELAYS,
+    faults: options.faults === "messages" ? LOSSES : DELAYS,
   })
   const spec = resolveMachineSpec({ topology: { nodes, cpus: Math.max(nodes, harts), framesPerNode: memoryBytes / 4096 }, jobs: [] })
   world.add(MEMORY_CONTROLLER, (incarnation) => new MemoryControllerMachine({ spec, incarnation }) as Machine)
@@ -84,7 +94,9 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
       }),
   )
   machines.forEach((machine, node) => {
-    world.add(actorId(`node.${node}`), () => machine as unknown as Machine)
+    const peers = machines.flatMap((_, other) => (other === node ? [] : [actorId(`node.${other}`)]))
+    const links = { retryCycles: LINK_RETRY_CYCLES, deadlineCycles: LINK_DEADLINE_CYCLES, peers }
+    world.add(actorId(`node.${node}`), () => new LinkedNode(machine, links) as unknown as Machine)
   })
   const [first] = machines
   if (first === undefined) throw new Error("a guest needs a node")
@@ -95,6 +107,13 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
     world.inject({ from: OPERATOR, to: actorId("node.0"), body: { kind: "ConsoleTyped" } })
   })
   let restarts = 0
+  if (options.killNode !== undefined) {
+    const { node, atCycles } = options.killNode
+    world.at(virtualTime(atCycles), () => {
+      world.crash(actorId(`node.${node}`))
+      world.inject({ from: OPERATOR, to: MEMORY_CONTROLLER, body: { kind: "NodeGone", node, incarnation: 1 } as Body })
+    })
+  }
   const over = (): boolean => first.end !== null || (conversation.done() && options.until !== "end")
   let nextKill = options.killEveryCycles ?? Infinity
   while (!over() && world.now < cyclesMax) {

@@ -5,7 +5,7 @@ import type { WorldOptions } from "@backplane/foundation-simulation/world-option
 import { PAGE_BYTES, RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { BareNodeMachine, type BareNodeConfig, type HartDriver } from "@backplane/memory-bare/bare-node"
-import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import { MemoryControllerMachine, type MemoryControllerConfig } from "@backplane/memory-controller/memory-controller"
 import type { Protocol } from "@backplane/memory-coherence/rules"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
@@ -15,7 +15,7 @@ export const LATENCY_CYCLES = 20
 /** Longer than a transaction takes when nothing is lost. */
 const RETRY_CYCLES = 400
 const PIN_CYCLES = 300
-const SPACE = "shared"
+export const SPACE = "shared"
 
 /** Engines that are used again: thousands of small worlds would else compile the engine each. */
 export class EnginePool {
@@ -55,6 +55,7 @@ export interface SharedWorldOptions {
   readonly pool?: EnginePool
   /** Where the frame of a page lies when it is touched for the first time; absent: where it is touched. */
   readonly place?: (page: number) => number
+  readonly controller?: Partial<MemoryControllerConfig>
 }
 
 export interface SharedWorld {
@@ -78,6 +79,9 @@ export function sharedWorld(options: SharedWorldOptions): SharedWorld {
         spec,
         incarnation,
         ...shared,
+        strict: true,
+        retryCycles: RETRY_CYCLES,
+        ...options.controller,
         ...(place !== undefined && { place: ({ page }: { readonly page: number }) => place(page) }),
       }) as Machine,
   )
@@ -97,6 +101,7 @@ export function sharedWorld(options: SharedWorldOptions): SharedWorld {
       nodeActor,
       retryCycles: RETRY_CYCLES,
       pinCycles: PIN_CYCLES,
+      strict: true,
       ...shared,
       ...options.node?.(node, engine),
     })

@@ -43,6 +43,7 @@ export function testerCommand(args: readonly string[]): number {
       operations: { type: "string", default: "1000000" },
       from: { type: "string", default: "1" },
       faults: { type: "string", default: "messages-and-controller" },
+      moves: { type: "boolean", default: false },
       planted: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     },
@@ -54,12 +55,12 @@ export function testerCommand(args: readonly string[]): number {
   let left = Number(values.operations)
   const runs = []
   for (let seed = Number(values.from); left > 0; seed++) {
-    const run = runRandomTester({ seed, operations: Math.min(left, OPERATIONS_PER_RUN), faults, privacy: 0.98 })
+    const run = runRandomTester({ seed, operations: Math.min(left, OPERATIONS_PER_RUN), faults, privacy: 0.98, moves: values.moves })
     left -= run.operations
     runs.push(run)
     if (!values.json)
       console.log(
-        `seed ${seed}: ${run.operations} operations, ${run.messages} messages, controller killed ${run.restarts} times: ${run.difference ?? "one memory"}`,
+        `seed ${seed}: ${run.operations} operations, ${run.messages} messages, controller killed ${run.restarts} times, ${run.migrations} frames moved: ${run.difference ?? "one memory"}`,
       )
     if (run.difference !== null) break
   }

@@ -5,13 +5,12 @@
  * keeps the only timer of a request. At the node where a page's frame lies, frame and copy are the same bytes. Not here: CPUs and their
  * instructions; the home (memory/controller).
  */
-import { closeSpan, noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
+import { closeSpan, event, noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Effect } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
 import { decodeBase64, encodeBase64 } from "@backplane/foundation-base/base64"
-import { hearStore, newFrameStore, type FrameStore } from "@backplane/memory-coherence/frame-store"
+import { absentFrameStore, hearStore, type FrameStore } from "@backplane/memory-coherence/frame-store"
 import {
   access,
   evict,
@@ -25,58 +24,23 @@ import {
   type PageContext,
   type PageEffect,
   type PageRecord,
-  type Rights,
 } from "@backplane/memory-coherence/page-record"
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
-import type { Flow } from "@backplane/memory-coherence/flow"
-import type { PageMessage, PageOperation, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import { has, type Flow } from "@backplane/memory-coherence/flow"
+import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
+import type { PageMessage, PageOperation, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
+import type { AgentCounts, AgentOptions, AgentOut } from "./agent-options.ts"
 import { operateOn } from "./operation.ts"
-
-export type AgentSays = PageMessage | PagesReport
-/** Where effects go. */
-interface Out {
-  push(...effects: readonly Effect<AgentSays>[]): unknown
-}
-
-/** The node's memory as the agent needs it. `setRights` returns when no CPU of the node can do more any longer. */
-export interface AgentMemory {
-  read(page: number): Uint8Array
-  write(page: number, bytes: Uint8Array): void
-  setRights(page: number, rights: Rights): void
-}
-
-export interface AgentOptions {
-  readonly space: string
-  readonly node: number
-  /** How many nodes the machine has. */
-  readonly nodes: number
-  readonly memory: AgentMemory
-  readonly homeOf: (page: number) => ActorId
-  readonly nodeActor: (node: number) => ActorId
-  /** An unanswered request is made again after so many cycles; a pin holds at most so many. */
-  readonly retryCycles: number
-  readonly pinCycles: number
-  /** A page that was taken so often in a while is contended: AMOs go to it, it does not come to them. */
-  readonly contendedLosses?: number
-  /** CPUs that wait for this page may try again; or their operation was done at home and found this. */
-  readonly onChange: (page: number) => void
-  readonly onResult: (page: number, value: bigint) => void
-  /** An operation was done in the frame here for that node, and found this: for checkers. */
-  readonly onOperated?: (
-    page: number,
-    operated: { readonly operation: PageOperation; readonly node: number; readonly found: bigint },
-  ) => void
-  readonly protocol?: Protocol
-}
+import { pagesReports, type SpacePages } from "./page-reports.ts"
 
 const CONTENDED_LOSSES_DEFAULT = 8
 const CONTENDED_WINDOW_RETRIES = 4
+/** Pages in one message of counts. */
+const COUNTS_MAX = 4_000
 
 interface LocalPage {
   readonly record: PageRecord
-  /** Where its frame lies; -1: not told yet. */
-  home: number
   /** When the record last said something that it waits for, or was pinned. */
   saidAt: number
   pinnedAt: number
@@ -85,17 +49,9 @@ interface LocalPage {
   /** Times the page was taken, since `lossesFrom`. */
   losses: number
   lossesFrom: number
-}
-
-export interface AgentCounts {
-  /** Requests made, by what was wanted; pages taken by others; requests made again. */
-  readonly getS: number
-  readonly getM: number
-  readonly operations: number
-  readonly taken: number
-  readonly repeats: number
-  /** Pages that were taken before the instruction that they were brought for had completed, and the time of the pin was not up: none. */
-  readonly brokenPins: number
+  /** Requests made, of all time. */
+  reads: number
+  writes: number
 }
 
 export class PageAgent {
@@ -107,7 +63,12 @@ export class PageAgent {
   readonly #epochs = new Map<ActorId, number>()
   /** Pages with something that a timer must look at. */
   readonly #watched = new Set<number>()
+  /** Frames here whose page another owns. */
+  readonly #lent = new Set<number>()
+  /** Pages whose counts have changed since they were last told. */
+  readonly #uncounted = new Set<number>()
   #timerSet = false
+  #countedAt = 0
   readonly #counts = { getS: 0, getM: 0, operations: 0, taken: 0, repeats: 0, brokenPins: 0 }
 
   constructor(options: AgentOptions) {
@@ -127,7 +88,7 @@ export class PageAgent {
   access(
     now: VirtualTime,
     want: { readonly page: number; readonly write: boolean; readonly operation?: PageOperation | null },
-    out: Out,
+    out: AgentOut,
   ): boolean {
     const { page, write, operation = null } = want
     const local = this.#local(page)
@@ -140,7 +101,7 @@ export class PageAgent {
   }
 
   /** An instruction of a CPU that waited for these pages has completed: they may go. */
-  retired(now: VirtualTime, pages: Iterable<number>, out: Out): void {
+  retired(now: VirtualTime, pages: Iterable<number>, out: AgentOut): void {
     for (const page of pages) {
       const local = this.#pages.get(page)
       if (local?.record.pinned !== true) continue
@@ -149,16 +110,41 @@ export class PageAgent {
   }
 
   /** Gives a page's memory back, if that can be begun now. */
-  evict(now: VirtualTime, page: number, out: Out): boolean {
+  evict(now: VirtualTime, page: number, out: AgentOut): boolean {
     const { accepted, effects } = evict(this.#context(page), this.#local(page).record)
     this.#carryOut(now, { page, flow: null, effects }, out)
     return accepted
   }
 
-  hear(now: VirtualTime, body: PageMessage, out: Out): void {
+  /** Any message of the contract to a node with this one space. */
+  hearAny(now: VirtualTime, from: ActorId, body: PageMessage | PagesAsk | PagesGone, out: AgentOut): void {
+    if (body.kind === "PagesGone") return this.gone(from, body.epoch)
+    if (body.kind !== "PagesAsk") return this.hear(now, body, out)
+    const pages = this.asked(from, body)
+    if (pages === null) return
+    for (const report of pagesReports(this.#options.node, body.epoch, [pages])) out.push(send(from, report))
+  }
+
+  hear(now: VirtualTime, body: PageMessage, out: AgentOut): void {
+    const { page } = body
+    if (body.kind === "PageBring") return this.#bring(now, body, out)
+    try {
+      this.#hearFlow(now, body, out)
+    } catch (error) {
+      if (!(error instanceof ImpossibleMessage) || this.#options.strict === true) throw error
+      const about = { "backplane.kind": body.kind, "backplane.space": this.#options.space, "backplane.page": page }
+      out.push(event("page-message-refused", { ...about, "backplane.reason": error.message }, "warn"))
+    }
+  }
+
+  /** Somebody thinks that the page will be read here. */
+  #bring(now: VirtualTime, { page, epoch }: Extract<PageMessage, { kind: "PageBring" }>, out: AgentOut): void {
+    if (epoch === this.#context(page).epoch) this.access(now, { page, write: false }, out)
+  }
+
+  #hearFlow(now: VirtualTime, body: PageMessage, out: AgentOut): void {
     const { page } = body
     const flow = flowOf(body)
-    if ("home" in body) this.#local(page).home = body.home
     if (isForStore(flow)) return this.#atStore(now, body, flow, out)
     // Only the home's own word about its life counts (`ask`); a message of another life is ignored in there.
     const { record } = this.#local(page)
@@ -168,11 +154,12 @@ export class PageAgent {
     if (effects.some((effect) => effect.kind === "rights" && effect.rights !== "write"))
       out.push(noteSpan(body.kind === "PageData" ? "mem.fetch" : "mem.shootdown", this.#about(page)))
     this.#carryOut(now, { page, flow: body, effects }, out)
+    if (body.kind === "PageRefused") this.#options.onRefused?.(page, body.reason)
     if (record.state !== before || (waited && !record.unconfirmed)) this.#options.onChange(page)
   }
 
   /** The home begins a new life, or did not get the answer. */
-  asked(home: ActorId, epoch: number): Pick<PagesReport["spaces"][number], "space" | "held" | "stored"> | null {
+  asked(home: ActorId, { epoch, gone }: { readonly epoch: number; readonly gone: number }): SpacePages | null {
     const known = this.#epochs.get(home) ?? FIRST_EPOCH
     if (epoch < known) return null
     this.#epochs.set(home, epoch)
@@ -181,16 +168,56 @@ export class PageAgent {
     for (const [page, { record }] of [...this.#pages].sort(([a], [b]) => a - b)) {
       if (this.#options.homeOf(page) !== home) continue
       if (epoch > known) newHome(this.#context(page), record)
+      // Where the frame died, the owner's node is where it lies from now on.
+      if (record.home >= 0 && has(gone, record.home)) record.home = this.#options.node
       const copy = heldPage(record)
       if (copy !== null) held.push(page, HOLDS.indexOf(copy.holds), copy.version, copy.serial)
     }
-    for (const [page, { version }] of [...this.#stores].sort(([a], [b]) => a - b))
-      if (this.#options.homeOf(page) === home) stored.push(page, version)
+    for (const [page, { version, since, dropped }] of [...this.#stores].sort(([a], [b]) => a - b))
+      if (!dropped && this.#options.homeOf(page) === home) stored.push(page, version, since, this.#lent.has(page) ? 1 : 0)
     return { space: this.#options.space, held, stored }
   }
 
-  onTimer(now: VirtualTime, out: Out): void {
+  /**
+   * The home took this node for dead, and others have gone on without it: everything that lies here counts for nothing any more. CPUs that wait
+   * ask anew.
+   */
+  gone(home: ActorId, epoch: number): void {
+    if (epoch <= (this.#epochs.get(home) ?? FIRST_EPOCH)) return
+    this.#epochs.set(home, epoch)
+    for (const page of [...this.#pages.keys()]) {
+      if (this.#options.homeOf(page) !== home) continue
+      this.#options.memory.setRights(page, "none")
+      this.#pages.delete(page)
+      this.#watched.delete(page)
+      this.#stores.delete(page)
+      this.#lent.delete(page)
+      this.#options.onChange(page)
+    }
+  }
+
+  /** How often this node missed on pages, where that has changed; said again and again, it is the same. */
+  tellCounts(out: AgentOut): void {
+    const { node, space, homeOf } = this.#options
+    const byHome = new Map<ActorId, number[]>()
+    for (const page of [...this.#uncounted].slice(0, COUNTS_MAX)) {
+      this.#uncounted.delete(page)
+      const local = this.#pages.get(page)
+      if (local === undefined) continue
+      const counts = byHome.get(homeOf(page)) ?? []
+      byHome.set(homeOf(page), counts)
+      counts.push(page, local.reads, local.writes)
+    }
+    for (const [home, counts] of byHome)
+      out.push(send(home, { kind: "PageCounts", space, node, epoch: this.#epochs.get(home) ?? FIRST_EPOCH, counts }))
+  }
+
+  onTimer(now: VirtualTime, out: AgentOut): void {
     this.#timerSet = false
+    if (this.#options.countCycles !== undefined && now - this.#countedAt >= this.#options.countCycles) {
+      this.#countedAt = now
+      this.tellCounts(out)
+    }
     const { retryCycles, pinCycles } = this.#options
     for (const page of [...this.#watched]) {
       const local = this.#local(page)
@@ -211,13 +238,13 @@ export class PageAgent {
 
   /** Pages that are known here, with their state. */
   states(): readonly { readonly page: number; readonly state: PageRecord["state"]; readonly home: number }[] {
-    return [...this.#pages].map(([page, { record, home }]) => ({ page, state: record.state, home })).sort((a, b) => a.page - b.page)
+    return [...this.#pages].map(([page, { record }]) => ({ page, state: record.state, home: record.home })).sort((a, b) => a.page - b.page)
   }
 
   #local(page: number): LocalPage {
     const known = this.#pages.get(page)
     if (known !== undefined) return known
-    const local = { record: newPageRecord(), home: -1, saidAt: 0, pinnedAt: 0, operation: null, losses: 0, lossesFrom: 0 }
+    const local = { record: newPageRecord(), saidAt: 0, pinnedAt: 0, operation: null, losses: 0, lossesFrom: 0, reads: 0, writes: 0 }
     this.#pages.set(page, local)
     return local
   }
@@ -225,7 +252,7 @@ export class PageAgent {
   #store(page: number): FrameStore {
     const known = this.#stores.get(page)
     if (known !== undefined) return known
-    const store = newFrameStore(this.#options.nodes)
+    const store = absentFrameStore(this.#options.nodes)
     this.#stores.set(page, store)
     return store
   }
@@ -238,7 +265,7 @@ export class PageAgent {
   #carryOut(
     now: VirtualTime,
     { page, flow, effects }: { readonly page: number; readonly flow: PageMessage | null; readonly effects: readonly PageEffect[] },
-    out: Out,
+    out: AgentOut,
   ): void {
     const local = this.#local(page)
     for (const effect of effects) {
@@ -259,6 +286,10 @@ export class PageAgent {
         case "granted":
           local.pinnedAt = now
           out.push(closeSpan(this.#spanKey(page)))
+          break
+        case "refused":
+          local.operation = null
+          out.push(closeSpan(this.#spanKey(page), {}, flow?.kind === "PageRefused" ? flow.reason : "refused"))
           break
         case "result":
           assert(flow?.kind === "PageResult", "an operation has a result")
@@ -293,7 +324,7 @@ export class PageAgent {
   /** Frame and copy are the same bytes here: what the copy has seen, the frame has. */
   #keepStoreFresh(page: number, { record }: LocalPage): void {
     const store = this.#stores.get(page)
-    if (store !== undefined && record.hasBytes && record.version > store.version) store.version = record.version
+    if (store?.dropped === false && record.hasBytes && record.version > store.version) store.version = record.version
   }
 
   #fill(page: number, bytes: string): void {
@@ -309,17 +340,17 @@ export class PageAgent {
     return `page/${this.#options.space}/${page}`
   }
 
-  #say(now: VirtualTime, page: number, { to, flow, bytes }: Extract<PageEffect, { kind: "send" }>, out: Out): void {
+  #say(now: VirtualTime, page: number, { to, flow, bytes }: Extract<PageEffect, { kind: "send" }>, out: AgentOut): void {
     const local = this.#local(page)
     const { node, space, homeOf, nodeActor } = this.#options
     local.saidAt = now
-    this.#count(flow)
-    const target = to === "store" ? local.home : to
+    this.#count(page, flow)
+    const target = to === "store" ? local.record.home : to
     const isLocal = target === node
     const extras = {
       space,
       page,
-      home: local.home,
+      home: local.record.home,
       ...(bytes && { bytes: isLocal ? OWN_FRAME : encodeBase64(this.#options.memory.read(page)) }),
       ...(flow.kind === "Operate" && { operation: defined(local.operation ?? undefined, "an operation is asked for") }),
     }
@@ -335,13 +366,18 @@ export class PageAgent {
     out.push(send(target === "home" ? homeOf(page) : nodeActor(target), body))
   }
 
-  #count({ kind }: Flow): void {
+  #count(page: number, { kind }: Flow): void {
+    const local = this.#local(page)
+    if (kind === "GetS") local.reads += 1
+    else if (kind === "GetM" || kind === "Operate") local.writes += 1
+    else return
+    this.#uncounted.add(page)
     if (kind === "GetS") this.#counts.getS += 1
     if (kind === "GetM") this.#counts.getM += 1
     if (kind === "Operate") this.#counts.operations += 1
   }
 
-  #atStore(now: VirtualTime, body: PageMessage, flow: Flow, out: Out): void {
+  #atStore(now: VirtualTime, body: PageMessage, flow: Flow, out: AgentOut): void {
     const { page } = body
     const { memory, space, node, homeOf, nodeActor } = this.#options
     const operate = (): number => {
@@ -355,10 +391,15 @@ export class PageAgent {
     }
     const store = this.#store(page)
     const { epoch } = this.#context(page)
+    if (flow.kind === "Fetch" && flow.epoch === epoch && flow.want !== "S" && flow.node !== node) this.#lent.add(page)
+    if (flow.kind === "HandOver" && flow.epoch === epoch) this.#lent.add(page)
+    if (body.kind === "PageFrame") noteFound(flow, body, (value) => this.#results.push(value) - 1)
+    if (flow.kind === "HandOver" || flow.kind === "Frame") out.push(noteSpan("mem.frame", this.#about(page)))
     for (const effect of hearStore({ protocol: this.#protocol, epoch, value: 0, operate }, store, flow)) {
       if (effect.kind === "take") {
-        assert(body.kind === "PageWriteBack", "bytes come with a write-back")
+        assert(body.kind === "PageWriteBack" || body.kind === "PageFrame", "bytes come with a write-back or a frame")
         if (body.bytes !== OWN_FRAME) memory.write(page, decodeBase64(body.bytes))
+        this.#lent.delete(page)
         continue
       }
       const isLocal = effect.to === node
@@ -367,18 +408,24 @@ export class PageAgent {
         page,
         home: node,
         ...(effect.bytes && { bytes: isLocal ? OWN_FRAME : encodeBase64(memory.read(page)) }),
-        ...(effect.flow.kind === "Result" && { result: `0x${defined(this.#results[effect.flow.value], "a result is kept").toString(16)}` }),
+        ...(effect.flow.kind === "Result" && { result: this.#resultText(effect.flow.value) }),
+        ...(effect.flow.kind === "Frame" && { found: effect.flow.operations.map(({ result }) => this.#resultText(result)) }),
       })
       if (isLocal) this.hear(now, answer, out)
       else out.push(send(effect.to === "home" ? homeOf(page) : nodeActor(effect.to), answer))
     }
   }
 
+  #resultText(index: number): string {
+    return `0x${defined(this.#results[index], "a result is kept").toString(16)}`
+  }
+
   /** What operations found: the frame store keeps a number, this the value. */
   readonly #results: bigint[] = [0n]
 
-  #setTimer(now: VirtualTime, out: Out): void {
-    if (this.#timerSet || this.#watched.size === 0) return
+  #setTimer(now: VirtualTime, out: AgentOut): void {
+    const tells = this.#options.countCycles !== undefined && this.#uncounted.size > 0
+    if (this.#timerSet || (this.#watched.size === 0 && !tells)) return
     this.#timerSet = true
     // Nodes that take from each other in step would do so for ever: each looks at its own pace.
     const { retryCycles, pinCycles, node } = this.#options
@@ -393,5 +440,11 @@ const HOLDS = ["owner", "shared", "retained"] as const
 const OWN_FRAME = ""
 
 function isForStore({ kind }: Flow): boolean {
-  return kind === "Fetch" || kind === "WriteBack" || kind === "OperateAtHome"
+  return kind === "Fetch" || kind === "WriteBack" || kind === "OperateAtHome" || kind === "HandOver" || kind === "Frame" || kind === "FrameFree"
+}
+
+/** What the operations found in the frame that comes, kept here under numbers as its own would be. */
+function noteFound(flow: Flow, { operations }: Extract<PageMessage, { kind: "PageFrame" }>, keep: (value: bigint) => number): void {
+  assert(flow.kind === "Frame", "a frame comes as a frame")
+  Object.assign(flow, { operations: operations.map(({ txn, value }) => ({ txn, result: txn === 0 ? 0 : keep(BigInt(value)) })) })
 }

@@ -11,13 +11,14 @@ import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-tim
 import { assert, defined } from "@backplane/foundation-base/assert"
 import { Random } from "@backplane/foundation-base/random"
 import { PAGE_BYTES, RAM_BASE, type Engine, type EngineExit } from "@backplane/compute-contract/engine"
-import { PageAgent, type AgentMemory, type AgentOptions } from "@backplane/memory-agent/page-agent"
+import type { AgentMemory, AgentOptions } from "@backplane/memory-agent/agent-options"
+import { PageAgent } from "@backplane/memory-agent/page-agent"
 import { amoOf, isLoadReserved } from "@backplane/memory-agent/operation"
 import type { LeaseReport, MemoryUp } from "@backplane/memory-contract/memory-messages"
-import type { PageMessage, PageOperation, PagesAsk, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type { PageCounts, PageMessage, PageOperation, PagesAsk, PagesGone, PagesReport } from "@backplane/memory-contract/coherence-messages"
 
-export type BareNodeHears = PageMessage | PagesAsk | MemoryUp
-export type BareNodeSays = PageMessage | PagesReport | LeaseReport
+export type BareNodeHears = PageMessage | PagesAsk | PagesGone | MemoryUp
+export type BareNodeSays = PageMessage | PagesReport | PageCounts | LeaseReport
 type Out = Effect<BareNodeSays>[]
 
 /** Decides what a hart does next, and sees what it did. */
@@ -32,8 +33,10 @@ export interface HartDriver {
 
 export interface BareNodeConfig extends Pick<
   AgentOptions,
-  "space" | "node" | "nodes" | "homeOf" | "nodeActor" | "retryCycles" | "pinCycles" | "contendedLosses" | "protocol" | "onOperated"
+  "space" | "node" | "nodes" | "homeOf" | "nodeActor" | "retryCycles" | "pinCycles" | "contendedLosses" | "protocol" | "onOperated" | "countCycles" | "strict"
 > {
+  /** Life of the node; absent: the first. */
+  readonly incarnation?: number
   /** Its memory is the guest's, byte for byte as it was loaded; the same on every node. */
   readonly engine: Engine
   readonly driver: HartDriver
@@ -66,6 +69,7 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
   readonly #brought: Set<number>[]
   #turning = false
   readonly #evictions: number[] = []
+  readonly #refusals: string[] = []
 
   constructor(config: BareNodeConfig) {
     const { engine } = config
@@ -92,6 +96,9 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
       onResult: (page, value) => {
         this.#completeOperation(page, value)
       },
+      onRefused: (page, reason) => {
+        this.#refused(page, reason)
+      },
     })
     for (let page = 0; page < engine.options.memoryBytes / PAGE_BYTES; page++) engine.setFrameRights(addressOf(page), "none")
   }
@@ -99,6 +106,19 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
   /** All harts have done what they had to do. */
   get done(): boolean {
     return this.#harts.every(({ kind }) => kind === "done")
+  }
+
+  /** Why harts of this node ended before they were done: pages that they did not get. */
+  get refusals(): readonly string[] {
+    return this.#refusals
+  }
+
+  #refused(page: number, reason: string): void {
+    this.#harts.forEach((hart, cpu) => {
+      if (hart.kind !== "waiting" || hart.page !== page) return
+      this.#harts[cpu] = { kind: "done" }
+      this.#refusals.push(reason)
+    })
   }
 
   /** At its next step the node gives this page back, if it can. */
@@ -136,13 +156,10 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     if (body.kind === "MemoryUp") {
       // No task of this node has a lease.
       const { incarnation: memoryIncarnation } = body
-      const { node } = this.#config
-      return void out.push(send(from, { kind: "LeaseReport", node, incarnation: 1, memoryIncarnation, leases: [] }))
+      const { node, incarnation = 1 } = this.#config
+      return void out.push(send(from, { kind: "LeaseReport", node, incarnation, memoryIncarnation, leases: [] }))
     }
-    if (body.kind !== "PagesAsk") return this.agent.hear(now, body, out)
-    const pages = this.agent.asked(from, body.epoch)
-    if (pages === null) return
-    out.push(send(from, { kind: "PagesReport", node: this.#config.node, epoch: body.epoch, part: 0, parts: 1, spaces: [pages] }))
+    this.agent.hearAny(now, from, body, out)
   }
 
   #setTurn(now: VirtualTime, cycles: number, out: Out): void {

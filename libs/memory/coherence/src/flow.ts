@@ -48,6 +48,8 @@ export interface FetchFlow {
 /** Home → a node that holds the page. `node` and `txn` are the requester's. */
 export interface HomeOrderFlow {
   readonly kind: "FwdS" | "FwdM" | "Inv" | "Recall" | "Flush" | "Released"
+  /** Where the frame of the page lies; the home of the directory says so to whom it writes. */
+  readonly home?: number
   readonly epoch: number
   readonly serial: number
   readonly to: number
@@ -59,6 +61,7 @@ export interface HomeOrderFlow {
 /** Bytes, or for `Grant` the leave to use one's own, to the requester. */
 export interface DataFlow {
   readonly kind: "Data" | "Grant"
+  readonly home?: number
   readonly epoch: number
   readonly serial: number
   readonly node: number
@@ -112,15 +115,64 @@ export interface ResultFlow {
   readonly value: number
 }
 
-/** Requester → home: it has what it asked for. Home → requester: the request is over, ask no more. */
+/** Requester → home: it has what it asked for. Home → requester: the request is over, ask no more (`Refused`: and not served). */
 export interface EndFlow {
-  readonly kind: "Unblock" | "Done"
+  readonly kind: "Unblock" | "Done" | "Refused"
   readonly epoch: number
   readonly node: number
   readonly txn: number
 }
 
-export type Flow = GetFlow | PutFlow | FetchFlow | HomeOrderFlow | DataFlow | AckFlow | WriteBackFlow | StoredFlow | ResultFlow | EndFlow
+/** The home to itself: the frame of the page goes to this node, when nobody is served. */
+export interface MoveFlow {
+  readonly kind: "Move"
+  readonly epoch: number
+  readonly node: number
+  /** 0: of no request. */
+  readonly txn: number
+}
+
+/** Home → frame store: hand the frame over to that node. */
+export interface HandOverFlow {
+  readonly kind: "HandOver"
+  readonly epoch: number
+  readonly serial: number
+  readonly node: number
+}
+
+/** Frame store → the node where the frame will lie: bytes, and the operations that were done in it. */
+export interface FrameFlow {
+  readonly kind: "Frame"
+  readonly epoch: number
+  readonly serial: number
+  readonly node: number
+  readonly version: number
+  readonly value: number
+  readonly operations: readonly StoredOperation[]
+}
+
+/** The last operation that was done for a node, and what it found. */
+export interface StoredOperation {
+  readonly txn: number
+  readonly result: number
+}
+
+/** New frame store → home: the frame lies here. */
+export interface MovedFlow {
+  readonly kind: "Moved"
+  readonly epoch: number
+  readonly serial: number
+  readonly from: number
+}
+
+/** Home → former frame store: the frame lies elsewhere; what comes for it from before then counts no more. */
+export interface FrameFreeFlow {
+  readonly kind: "FrameFree"
+  readonly epoch: number
+  readonly serial: number
+}
+
+export type Flow = FrameFreeFlow | MoveFlow | HandOverFlow | FrameFlow | MovedFlow | GetFlow | PutFlow | FetchFlow | HomeOrderFlow | DataFlow | AckFlow | WriteBackFlow | StoredFlow | ResultFlow | EndFlow
 
 export type FlowKind = Flow["kind"]
 

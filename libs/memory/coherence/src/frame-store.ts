@@ -3,6 +3,7 @@
  *
  * It has no state of its own but two numbers, so that it can answer anything twice. Not here: the rights of that node's own CPUs.
  */
+import { ImpossibleMessage } from "./impossible.ts"
 import type { Flow, Want } from "./flow.ts"
 import type { Protocol } from "./rules.ts"
 
@@ -11,10 +12,14 @@ export interface FrameStore {
   version: number
   /** By node: the last operation that was done for it, and what it found. */
   operations: { txn: number; result: number }[]
+  /** Serial with which the frame came to lie here; 0: here from the first. The highest of a page is where it lies. */
+  since: number
+  /** The frame lies elsewhere: only what is younger than `since` brings it back. */
+  dropped: boolean
 }
 
 export function newFrameStore(nodes: number): FrameStore {
-  return { version: 0, operations: Array.from({ length: nodes }, () => ({ txn: 0, result: 0 })) }
+  return { version: 0, since: 0, dropped: false, operations: Array.from({ length: nodes }, () => ({ txn: 0, result: 0 })) }
 }
 
 export interface StoreContext {
@@ -33,6 +38,7 @@ export type StoreEffect =
 export function hearStore(context: StoreContext, store: FrameStore, flow: Flow): readonly StoreEffect[] {
   const { epoch, protocol, value } = context
   if (!protocol.rules.epochCounts(flow.epoch, epoch)) return []
+  if (store.dropped && !comeBack(store, flow)) return []
   switch (flow.kind) {
     case "Fetch": {
       const { serial, node, txn, want, acks } = flow
@@ -49,8 +55,21 @@ export function hearStore(context: StoreContext, store: FrameStore, flow: Flow):
       return writeBack(context, store, flow)
     case "OperateAtHome":
       return [operate(context, store, flow)]
+    case "HandOver": {
+      const { serial, node } = flow
+      const { version, operations } = store
+      const frame: Flow = { kind: "Frame", epoch, serial, node, version, value, operations: operations.map((each) => ({ ...each })) }
+      return [{ kind: "send", to: node, flow: frame, bytes: true }]
+    }
+    case "Frame":
+      return takeFrame(context, store, flow)
+    case "FrameFree":
+      if (flow.serial <= store.since) return []
+      store.since = flow.serial
+      store.dropped = true
+      return []
     default:
-      throw new Error(`no frame store hears ${flow.kind}`)
+      throw new ImpossibleMessage(`no frame store hears ${flow.kind}`)
   }
 }
 
@@ -67,6 +86,34 @@ function writeBack(
   const { serial, from, put } = flow
   const answer: Flow = put > 0 ? { kind: "Put", epoch, node: from, txn: put, bytes: true } : { kind: "Stored", epoch, serial, from }
   effects.push({ kind: "send", to: "home", flow: answer, bytes: false })
+  return effects
+}
+
+/** A frame that begins its life here (again) is younger than one that was given up elsewhere. */
+function comeBack(store: FrameStore, flow: Flow): boolean {
+  if (!("serial" in flow) || flow.kind === "FrameFree" || flow.serial <= store.since) return false
+  const since = flow.kind === "Frame" ? store.since : flow.serial - 1
+  Object.assign(store, newFrameStore(store.operations.length), { since })
+  return true
+}
+
+/** A node has none of the page until something comes for it. */
+export function absentFrameStore(nodes: number): FrameStore {
+  return { ...newFrameStore(nodes), dropped: true }
+}
+
+/** The frame of the page lies here from now on. Told again, it is only said again. */
+function takeFrame({ epoch }: StoreContext, store: FrameStore, flow: Extract<Flow, { kind: "Frame" }>): readonly StoreEffect[] {
+  const { serial, version, operations, node } = flow
+  if (serial < store.since) return []
+  const effects: StoreEffect[] = []
+  if (serial > store.since) {
+    store.since = serial
+    store.version = version
+    store.operations = operations.map((each) => ({ ...each }))
+    effects.push({ kind: "take" })
+  }
+  effects.push({ kind: "send", to: "home", flow: { kind: "Moved", epoch, serial, from: node }, bytes: false })
   return effects
 }
 

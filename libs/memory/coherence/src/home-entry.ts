@@ -6,6 +6,7 @@
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { bit, has, nodesOf, type Flow, type GetFlow, type HomeOrderFlow, type NodeMask, type PutFlow, type Want } from "./flow.ts"
+import { ImpossibleMessage } from "./impossible.ts"
 import type { HomeAction, HomeEvent, HomeState } from "./home-table.ts"
 import type { Protocol } from "./rules.ts"
 
@@ -14,7 +15,7 @@ export const STORE = -1
 const NOBODY = -1
 
 export interface Transaction {
-  readonly kind: "GetS" | "GetM" | "Upgrade" | "Operate" | "Flush"
+  readonly kind: "GetS" | "GetM" | "Upgrade" | "Operate" | "Flush" | "Move"
   readonly node: number
   readonly txn: number
   readonly want: Want
@@ -59,10 +60,10 @@ export function newHomeEntry(nodes: number): HomeEntry {
   }
 }
 
-export interface HomeSend {
-  readonly to: "store" | number
-  readonly flow: Flow
-}
+/** `moved` is no message: from here on the frame store of the page is the node that this comes from. */
+export type HomeSend =
+  | { readonly to: "store" | number; readonly flow: Flow }
+  | { readonly to: "moved"; readonly flow: Extract<Flow, { kind: "Moved" }> }
 
 export interface HomeContext {
   readonly protocol: Protocol
@@ -96,7 +97,7 @@ function handle(context: HomeContext, entry: HomeEntry, flow: Flow, sends: HomeS
   }
   const cell = context.protocol.home[entry.state][event]
   if (cell === "stall") return enqueue(entry, flow)
-  if (cell === "impossible") throw new Error(`impossible: ${event} in state ${entry.state}`)
+  if (cell === "impossible") throw new ImpossibleMessage(`impossible: ${event} in state ${entry.state}`)
   for (const action of cell.actions) act(context, entry, { action, flow, sends })
   entry.state = cell.next === "settled" ? settledState(entry) : cell.next
 }
@@ -127,14 +128,19 @@ function eventOf({ protocol: { rules } }: HomeContext, entry: HomeEntry, flow: F
       if (rules.requestIsOver(flow.txn, entry.served[flow.node] ?? 0)) return "over"
       return requestEvent(entry, flow)
     }
+    case "Move":
+      // Of the home itself: what is under way goes on, whatever it is for.
+      return transaction?.kind === "Move" ? "Again" : "Move"
+    case "Moved":
+      return entry.state === "B_V" && flow.serial === entry.serial ? "Moved" : null
     case "Unblock":
-      if (transaction?.node !== flow.node || !rules.answerIsMine(flow.txn, transaction.txn) || transaction.kind === "Flush") return "over"
+      if (transaction?.node !== flow.node || !rules.answerIsMine(flow.txn, transaction.txn) || isHomes(transaction)) return "over"
       if (transaction.unblocked) return "Again"
       return transaction.unstored || entry.state === "B_R" ? "Unblock" : "UnblockLast"
     case "Stored":
     case "RecallAck":
       if (transaction === null || flow.serial !== entry.serial) return null
-      if (entry.state === "B_R") {
+      if (entry.state === "B_R" || entry.state === "B_W") {
         if (!has(transaction.waiting, flow.from)) return null
         const isLast = rules.acksComplete(bit(flow.from), transaction.waiting)
         return flow.kind === "Stored" ? (isLast ? "StoredLast" : "Stored") : isLast ? "AckedLast" : "Acked"
@@ -142,8 +148,13 @@ function eventOf({ protocol: { rules } }: HomeContext, entry: HomeEntry, flow: F
       if (flow.kind === "RecallAck" || !transaction.unstored) return null
       return transaction.unblocked || entry.state === "B_F" ? "StoredLast" : "Stored"
     default:
-      throw new Error(`no home hears ${flow.kind}`)
+      throw new ImpossibleMessage(`no home hears ${flow.kind}`)
   }
+}
+
+/** Begun by the home: no node asked for it. */
+function isHomes({ kind }: Transaction): boolean {
+  return kind === "Flush" || kind === "Move"
 }
 
 function requestEvent(entry: HomeEntry, flow: HomeRequest): HomeEvent {
@@ -176,6 +187,7 @@ function act(context: HomeContext, entry: HomeEntry, { action, flow, sends }: Ac
     case "grant":
     case "recall":
     case "flush":
+    case "handOver":
       return order(context, entry, { action, sends })
     case "repeat":
       return repeat(context, entry, { flow, sends })
@@ -191,31 +203,44 @@ function act(context: HomeContext, entry: HomeEntry, { action, flow, sends }: Ac
     }
     case "release":
       return release(context, entry, sends)
+    case "moved":
+      assert(flow.kind === "Moved", "the new frame store says so")
+      entry.transaction = null
+      sends.push({ to: "moved", flow })
+      return
     default:
       return holders(entry, { action, flow })
   }
 }
 
 function begin({ protocol: { rules } }: HomeContext, entry: HomeEntry, flow: Flow): void {
-  assert(flow.kind === "GetS" || flow.kind === "GetM" || flow.kind === "Operate" || flow.kind === "Put", "a request begins a transaction")
+  assert("txn" in flow && "node" in flow && !("serial" in flow), "a request begins a transaction")
   const { state, sharers, owner } = entry
   entry.serial = rules.nextSerial(entry.serial)
-  const kind = state === "D" ? "Flush" : (requestEvent(entry, flow) as "GetS" | "GetM" | "Upgrade" | "Operate")
+  const kind = kindOf(entry, flow)
   entry.transaction = {
     kind,
     node: flow.node,
     txn: flow.txn,
     want: kind === "GetS" ? (state === "U" ? "E" : "S") : "M",
     acks: kind === "GetM" || kind === "Upgrade" ? sharers & ~bit(flow.node) : 0,
-    waiting: kind === "Operate" ? sharers | (owner === NOBODY ? 0 : bit(owner)) : 0,
+    waiting: kind === "Operate" || kind === "Move" ? sharers | (owner === NOBODY ? 0 : bit(owner)) : 0,
     unstored: kind === "Flush" || (kind === "GetS" && state === "X"),
     unblocked: false,
   }
 }
 
+function kindOf(entry: HomeEntry, flow: Flow): Transaction["kind"] {
+  if (flow.kind === "Move") return "Move"
+  if (entry.state === "D") return "Flush"
+  const kind = requestEvent(entry, flow as HomeRequest)
+  assert(kind === "GetS" || kind === "GetM" || kind === "Upgrade" || kind === "Operate", "a request begins a transaction")
+  return kind
+}
+
 type OrderAction = Extract<
   HomeAction,
-  "fetchE" | "fetchS" | "fetchM" | "operate" | "forwardS" | "forwardM" | "invalidate" | "grant" | "recall" | "flush"
+  "fetchE" | "fetchS" | "fetchM" | "operate" | "forwardS" | "forwardM" | "invalidate" | "grant" | "recall" | "flush" | "handOver"
 >
 
 function order(
@@ -255,6 +280,8 @@ function order(
       return
     case "flush":
       return command("Flush", entry.source)
+    case "handOver":
+      sends.push({ to: "store", flow: { kind: "HandOver", epoch, serial, node } })
   }
 }
 
@@ -266,7 +293,8 @@ function repeat(context: HomeContext, entry: HomeEntry, { flow, sends }: { reado
   const again = (action: OrderAction): void => {
     order(context, entry, { action, sends })
   }
-  if (state === "B_R") again("recall")
+  if (state === "B_R" || state === "B_W") again("recall")
+  else if (state === "B_V") again("handOver")
   else if (state === "B_O") again("operate")
   else if (state === "B_F") again("flush")
   else if (owner !== NOBODY) again(state === "B_S" ? "forwardS" : "forwardM")

@@ -3,11 +3,12 @@
  *
  * A blocking home: one transaction per page at a time. Settled states: `U` the frame store has the only copy, `S` it and the sharers,
  * `X` one owner, `D` the freshest bytes are at a node and nobody owns them (after a rebuild only). Blocked states: `B_S` and `B_M` serve
- * a request, `B_R` recalls all copies, `B_O` has an operation done at the frame store, `B_F` has the freshest bytes written there.
+ * a request, `B_R` recalls all copies, `B_O` has an operation done at the frame store, `B_F` has the freshest bytes written there, `B_W`
+ * recalls all copies before the frame goes to another node, `B_V` has it handed over.
  * Not here: which event a message is (home-entry.ts), where frames lie.
  */
 
-export type HomeState = "U" | "S" | "X" | "D" | "B_S" | "B_M" | "B_R" | "B_O" | "B_F"
+export type HomeState = "U" | "S" | "X" | "D" | "B_S" | "B_M" | "B_R" | "B_O" | "B_F" | "B_W" | "B_V"
 
 /** `Upgrade`: a GetM of a sharer that still has its copy. `Again`: the request of the transaction under way, once more. */
 export type HomeEvent =
@@ -25,6 +26,8 @@ export type HomeEvent =
   | "StoredLast"
   | "Acked"
   | "AckedLast"
+  | "Move"
+  | "Moved"
 
 export type HomeAction =
   /** The request becomes the transaction under way, with a new serial; or waits its turn. */
@@ -41,6 +44,7 @@ export type HomeAction =
   | "grant"
   | "recall"
   | "flush"
+  | "handOver"
   /** Everything that the transaction under way still misses is ordered again. */
   | "repeat"
   /** Notes the answer. */
@@ -54,6 +58,8 @@ export type HomeAction =
   /** Tells the requester (and who retains bytes for it) that the request is over. */
   | "done"
   | "release"
+  /** From now on the frame lies where it was handed over to. */
+  | "moved"
 
 /** `settled`: U, S, X or D, as the holders say. */
 export interface HomeMove {
@@ -75,6 +81,7 @@ const NONE_UNDER_WAY = {
   StoredLast: "impossible",
   Acked: "impossible",
   AckedLast: "impossible",
+  Moved: "impossible",
 } as const satisfies Partial<Record<HomeEvent, HomeCell>>
 
 /** Requests of others wait in the queue of the page: at most one of each node. */
@@ -95,6 +102,7 @@ const NOTHING_ELSE = {
   StoredLast: "impossible",
   Acked: "impossible",
   AckedLast: "impossible",
+  Moved: "impossible",
 } as const satisfies Partial<Record<HomeEvent, HomeCell>>
 
 export const HOME_TABLE: HomeTable = {
@@ -107,6 +115,7 @@ export const HOME_TABLE: HomeTable = {
     PutOwner: "impossible",
     PutSharer: "impossible",
     PutStale: to("U", "done"),
+    Move: to("B_V", "begin", "handOver"),
   },
   S: {
     ...NONE_UNDER_WAY,
@@ -117,6 +126,7 @@ export const HOME_TABLE: HomeTable = {
     PutOwner: "impossible",
     PutSharer: to("settled", "removeSharer", "done"),
     PutStale: to("S", "done"),
+    Move: to("B_W", "begin", "recall"),
   },
   X: {
     ...NONE_UNDER_WAY,
@@ -127,6 +137,7 @@ export const HOME_TABLE: HomeTable = {
     PutOwner: to("settled", "clearHolders", "done"),
     PutSharer: "impossible",
     PutStale: to("X", "done"),
+    Move: to("B_W", "begin", "recall"),
   },
   D: {
     ...NONE_UNDER_WAY,
@@ -137,11 +148,13 @@ export const HOME_TABLE: HomeTable = {
     PutOwner: "impossible",
     PutSharer: to("B_F", "begin", "flush", "queue"),
     PutStale: to("B_F", "begin", "flush", "queue"),
+    Move: to("D"),
   },
   B_S: {
     ...BLOCKED,
     ...NOTHING_ELSE,
     Again: to("B_S", "repeat"),
+    Move: to("B_S"),
     Unblock: to("B_S", "note", "repeat"),
     UnblockLast: to("settled", "addSharer", "done"),
     Stored: to("B_S", "note"),
@@ -151,12 +164,14 @@ export const HOME_TABLE: HomeTable = {
     ...BLOCKED,
     ...NOTHING_ELSE,
     Again: to("B_M", "repeat"),
+    Move: to("B_M"),
     UnblockLast: to("settled", "release", "setOwner", "done"),
   },
   B_R: {
     ...BLOCKED,
     ...NOTHING_ELSE,
     Again: to("B_R", "repeat"),
+    Move: to("B_R"),
     Acked: to("B_R", "note"),
     AckedLast: to("B_O", "release", "clearHolders", "operate"),
     Stored: to("B_R", "note"),
@@ -166,12 +181,31 @@ export const HOME_TABLE: HomeTable = {
     ...BLOCKED,
     ...NOTHING_ELSE,
     Again: to("B_O", "repeat"),
+    Move: to("B_O"),
     UnblockLast: to("settled", "done"),
   },
   B_F: {
     ...BLOCKED,
     ...NOTHING_ELSE,
     Again: to("B_F", "repeat"),
+    Move: to("B_F"),
     StoredLast: to("settled", "storeFresh"),
+  },
+  B_W: {
+    ...BLOCKED,
+    ...NOTHING_ELSE,
+    Again: to("B_W", "repeat"),
+    Move: to("B_W"),
+    Acked: to("B_W", "note"),
+    AckedLast: to("B_V", "release", "clearHolders", "handOver"),
+    Stored: to("B_W", "note"),
+    StoredLast: to("B_V", "release", "clearHolders", "handOver"),
+  },
+  B_V: {
+    ...BLOCKED,
+    ...NOTHING_ELSE,
+    Again: to("B_V", "repeat"),
+    Move: to("B_V"),
+    Moved: to("settled", "moved"),
   },
 }

@@ -12,7 +12,10 @@ export interface MessageExtras {
   readonly bytes?: string
   readonly operation?: PageOperation
   readonly result?: string
+  /** Of a frame that is handed over: what the operations found, by node. */
+  readonly found?: readonly string[]
 }
+
 
 /** A message as the protocol sees it. */
 export function flowOf(body: PageMessage): Flow {
@@ -21,7 +24,7 @@ export function flowOf(body: PageMessage): Flow {
   return { ...body, kind, value: 0 } as unknown as Flow
 }
 
-export function pageMessage(flow: Flow, { space, page, home, bytes, operation, result }: MessageExtras): PageMessage {
+export function pageMessage(flow: Flow, { space, page, home, bytes, operation, result, found }: MessageExtras): PageMessage {
   const common = { space, page }
   switch (flow.kind) {
     case "GetS":
@@ -66,5 +69,19 @@ export function pageMessage(flow: Flow, { space, page, home, bytes, operation, r
     case "Unblock":
     case "Done":
       return { ...flow, ...common, kind: `Page${flow.kind}` }
+    case "HandOver":
+      return { ...flow, ...common, kind: "PageHandOver" }
+    case "Moved":
+      return { ...flow, ...common, kind: "PageMoved" }
+    case "FrameFree":
+      return { ...flow, ...common, kind: "PageFrameFree" }
+    case "Frame": {
+      const { value: _value, operations: done, ...rest } = flow
+      const operations = done.map(({ txn }, node) => ({ txn, value: found?.[node] ?? "0x0" }))
+      return { ...rest, ...common, kind: "PageFrame", operations, bytes: defined(bytes, "a frame has bytes") }
+    }
+    case "Move":
+    case "Refused":
+      throw new Error(`nobody says ${flow.kind} as a flow`)
   }
 }

@@ -37,6 +37,7 @@ export type NodeEvent =
   | "AckLast"
   | "Result"
   | "Done"
+  | "Refused"
 
 export type NodeAction =
   /** Requests to the home; all but `resend` begin a new transaction. */
@@ -68,6 +69,8 @@ export type NodeAction =
   | "dirty"
   /** Hands the result of an operation to the CPU, and tells the home. */
   | "result"
+  /** Tells the CPU that it does not get the page. */
+  | "refused"
 
 export interface NodeMove {
   readonly next: NodeState
@@ -138,6 +141,7 @@ export const NODE_TABLE: NodeTable = {
     Timeout: to("I", "resend"),
     NewHome: to("I"),
     Done: to("I"),
+    Refused: to("I"),
   },
   S: {
     ...NEVER,
@@ -156,6 +160,7 @@ export const NODE_TABLE: NodeTable = {
     Flush: to("S", "writeBack"),
     Released: to("S"),
     Done: to("S"),
+    Refused: to("S"),
   },
   E: {
     ...NEVER,
@@ -175,6 +180,7 @@ export const NODE_TABLE: NodeTable = {
     RecallAgain: "impossible",
     Released: to("E"),
     Done: to("E"),
+    Refused: to("E"),
   },
   M: {
     ...NEVER,
@@ -194,6 +200,7 @@ export const NODE_TABLE: NodeTable = {
     RecallAgain: "impossible",
     Released: to("M"),
     Done: to("M"),
+    Refused: to("M"),
   },
   R: {
     ...NEVER,
@@ -206,6 +213,7 @@ export const NODE_TABLE: NodeTable = {
     Timeout: to("R"),
     NewHome: to("R"),
     Done: to("R"),
+    Refused: to("R"),
   },
   IS_D: {
     ...NEVER,
@@ -216,6 +224,7 @@ export const NODE_TABLE: NodeTable = {
     DataS: to("S", "fill", "readRights", "granted"),
     DataE: to("E", "fill", "readRights", "granted"),
     Done: to("IS_D"),
+    Refused: to("I", "noRights", "forget", "refused"),
   },
   IM_AD: {
     ...NEVER,
@@ -228,6 +237,7 @@ export const NODE_TABLE: NodeTable = {
     Ack: to("IM_AD", "note"),
     AckLast: "impossible",
     Done: to("IM_AD"),
+    Refused: to("I", "noRights", "forget", "refused"),
   },
   IM_A: {
     ...NEVER,
@@ -241,6 +251,7 @@ export const NODE_TABLE: NodeTable = {
     Ack: to("IM_A", "note"),
     AckLast: to("M", "granted", "dirty", "writeRights"),
     Done: to("IM_A"),
+    Refused: to("IM_A"),
   },
   SM_A: {
     ...NEVER,
@@ -261,6 +272,7 @@ export const NODE_TABLE: NodeTable = {
     Ack: to("SM_A", "note"),
     AckLast: to("M", "granted", "dirty", "writeRights"),
     Done: to("SM_A"),
+    Refused: to("S", "refused"),
   },
   IO_D: {
     ...NEVER,
@@ -270,6 +282,7 @@ export const NODE_TABLE: NodeTable = {
     NewHome: to("IO_D"),
     Result: to("I", "forget", "result"),
     Done: to("IO_D"),
+    Refused: to("I", "noRights", "forget", "refused"),
   },
   SI_A: {
     ...NEVER,
@@ -285,6 +298,7 @@ export const NODE_TABLE: NodeTable = {
     Flush: to("SI_A", "writeBack"),
     Released: to("SI_A"),
     Done: to("I", "forget"),
+    Refused: to("SI_A"),
   },
   EI_A: {
     ...NEVER,
@@ -301,6 +315,7 @@ export const NODE_TABLE: NodeTable = {
     RecallAgain: "impossible",
     Released: to("EI_A"),
     Done: to("I", "forget"),
+    Refused: to("EI_A"),
   },
   MI_A: {
     ...NEVER,
@@ -317,6 +332,7 @@ export const NODE_TABLE: NodeTable = {
     RecallAgain: "impossible",
     Released: to("MI_A"),
     Done: to("I", "forget"),
+    Refused: to("MI_A"),
   },
   II_A: {
     ...NEVER,
@@ -325,5 +341,6 @@ export const NODE_TABLE: NodeTable = {
     Timeout: to("II_A", "resend"),
     NewHome: to("II_A"),
     Done: to("I", "forget"),
+    Refused: to("II_A"),
   },
 }

@@ -6,6 +6,7 @@
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { bit, type Flow, type HomeOrderFlow, type NodeMask } from "./flow.ts"
+import { ImpossibleMessage } from "./impossible.ts"
 import type { NodeAction, NodeEvent, NodeState } from "./node-table.ts"
 import type { Protocol } from "./rules.ts"
 
@@ -21,6 +22,8 @@ export interface PageRecord {
   /** Who must acknowledge (-1: not known yet), and who has. */
   wanted: NodeMask | -1
   got: NodeMask
+  /** Where the frame of the page lies, as the home last said; -1: not told yet. */
+  home: number
   /** The home has not confirmed that it knows of the grant: the notice is repeated, and no new request is made. */
   unconfirmed: boolean
   /** The instruction that the page was brought for has not completed. */
@@ -38,6 +41,7 @@ export function newPageRecord(): PageRecord {
     hasBytes: false,
     wanted: -1,
     got: 0,
+    home: -1,
     unconfirmed: false,
     pinned: false,
     deferred: null,
@@ -57,6 +61,8 @@ export type PageEffect =
   /** Whoever waits for the page may try again. */
   | { readonly kind: "granted" }
   | { readonly kind: "result" }
+  /** The CPU that waits does not get the page. */
+  | { readonly kind: "refused" }
 
 export interface PageContext {
   readonly protocol: Protocol
@@ -128,6 +134,7 @@ export function hear(context: PageContext, record: PageRecord, flow: Flow): read
   if (!rules.epochCounts(flow.epoch, context.epoch)) return effects
   const event = eventOf(context, record, flow)
   if (event === null) return effects
+  if ("home" in flow && flow.home !== undefined) record.home = flow.home
   if ("to" in flow) {
     if (takesRights(flow.kind) && rules.pinHolds(record.pinned)) {
       record.deferred = flow
@@ -174,9 +181,10 @@ function eventOf({ protocol: { rules } }: PageContext, record: PageRecord, flow:
     case "Result":
       return rules.answerIsMine(flow.txn, record.txn) && record.state === "IO_D" ? "Result" : null
     case "Done":
-      return rules.answerIsMine(flow.txn, record.txn) ? "Done" : null
+    case "Refused":
+      return rules.answerIsMine(flow.txn, record.txn) ? flow.kind : null
     default:
-      throw new Error(`no node hears ${flow.kind}`)
+      throw new ImpossibleMessage(`no node hears ${flow.kind}`)
   }
 }
 
@@ -194,7 +202,7 @@ interface Happening {
 function apply(context: PageContext, record: PageRecord, happening: Happening): boolean {
   const cell = context.protocol.node[record.state][happening.event]
   if (cell === "stall") return false
-  if (cell === "impossible") throw new Error(`impossible: ${happening.event} in state ${record.state}`)
+  if (cell === "impossible") throw new ImpossibleMessage(`impossible: ${happening.event} in state ${record.state}`)
   if (happening.event === "Done") record.unconfirmed = false
   for (const action of cell.actions) act(context, record, { ...happening, action, next: cell.next })
   record.state = cell.next
@@ -229,6 +237,9 @@ function act(context: PageContext, record: PageRecord, { action, flow, effects }
     case "forget":
       record.hasBytes = false
       effects.push({ kind: "forget" })
+      return
+    case "refused":
+      effects.push({ kind: "refused" })
       return
     case "dirty":
       record.version = record.serial

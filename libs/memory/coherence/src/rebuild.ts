@@ -16,12 +16,14 @@ export interface ReportedPage extends HeldPage {
 export interface PageReports {
   readonly nodes: number
   readonly stored: number
+  /** Serial with which the frame came to lie where it does. */
+  readonly since?: number
   readonly held: readonly ReportedPage[]
 }
 
-export function rebuiltEntry({ rules }: Protocol, { nodes, stored, held }: PageReports): HomeEntry {
+export function rebuiltEntry({ rules }: Protocol, { nodes, stored, since = 0, held }: PageReports): HomeEntry {
   const entry = newHomeEntry(nodes)
-  entry.serial = rules.rebuiltSerial([stored, ...held.flatMap(({ serial, version }) => [serial, version])])
+  entry.serial = rules.rebuiltSerial([stored, since, ...held.flatMap(({ serial, version }) => [serial, version])])
   for (const { node, holds } of held) {
     if (holds === "owner") entry.owner = node
     if (holds === "shared") entry.sharers |= bit(node)

@@ -112,10 +112,59 @@ export const PageResult = say(
 )
 export const PageUnblock = say("PageUnblock", request, "node (requester) → memory controller: I have it; repeated until done")
 export const PageDone = say("PageDone", request, "memory controller → node (requester): your request is over")
+const Value = Type.String({ pattern: "^0x[0-9a-f]{1,16}$" })
+export const PageHandOver = say(
+  "PageHandOver",
+  { ...page, serial: Count, node: Node },
+  "memory controller → node (frame store): the frame of the page goes to this node; hand it over",
+)
+export const PageFrame = say(
+  "PageFrame",
+  {
+    ...page,
+    serial: Count,
+    node: Node,
+    version: Count,
+    bytes: Bytes,
+    operations: Type.Array(Type.Object({ txn: Count, value: Value }, closed), { maxItems: 31, description: "by node: the last that was done" }),
+  },
+  "node (frame store) → node (frame store to be): the page, and the operations that were done in it",
+)
+export const PageMoved = say(
+  "PageMoved",
+  { ...page, serial: Count, from: Node },
+  "node (new frame store) → memory controller: the frame lies here",
+)
+export const PageFrameFree = say(
+  "PageFrameFree",
+  { ...page, serial: Count },
+  "memory controller → node (former frame store): the frame lies elsewhere; this one is free",
+)
+export const PageRefused = say(
+  "PageRefused",
+  { ...request, cause: Type.Union([Type.Literal("lost"), Type.Literal("no-memory")]), reason: Type.String({ maxLength: 200 }) },
+  "memory controller → node (requester): you do not get the page, and why",
+)
+export const PageBring = say(
+  "PageBring",
+  page,
+  "memory controller → node: fetch a readable copy, it will be wanted there; a hint, of which nothing depends",
+)
+export const PagesGone = say(
+  "PagesGone",
+  { epoch: Count },
+  "memory controller → node: you were taken for dead, others have gone on; drop all that you hold and store",
+)
+const Levels = Type.Array(Count, { maxItems: 12_000 })
+export const PageCounts = say(
+  "PageCounts",
+  { space: page.space, node: Node, epoch: Count, counts: Levels },
+  "node → memory controller: pages that this node missed on (page, misses that read, misses that wrote since the space began; and so on); a level, said again when it has changed",
+)
 export const PagesAsk = say(
   "PagesAsk",
-  { epoch: Count },
-  "memory controller → node: I have forgotten all; tell me the pages that you hold and store. Repeated until told.",
+  { epoch: Count, gone: Mask },
+  "memory controller → node: I have forgotten all, or nodes are gone; tell me the pages that you hold and store. Repeated until told.",
 )
 const Numbers = Type.Array(Count, { maxItems: 40_000 })
 export const PagesReport = say(
@@ -137,17 +186,21 @@ export const PagesReport = say(
       { maxItems: 1000 },
     ),
   },
-  "node → memory controller: by space, pages held (page, 0 owner 1 shared 2 retained, version, serial; and so on) and stored (page, version; and so on)",
+  "node → memory controller: by space, pages held (page, 0 owner 1 shared 2 retained, version, serial; and so on) and stored (page, version, serial since when, 1 while another owns it; and so on)",
 )
 export const coherenceMessages = {
   PageGetS, PageGetM, PageOperate, PagePut, PageFetch, PageOperateAtHome, PageFwdS, PageFwdM, PageInv, PageRecall, PageFlush, PageReleased,
   PageData, PageGrant, PageInvAck, PageWriteBack, PageStored, PageRecallAck, PageResult, PageUnblock, PageDone, PagesAsk, PagesReport,
+  PageHandOver, PageFrame, PageMoved, PageFrameFree, PageRefused, PageBring, PagesGone, PageCounts,
 } as const // prettier-ignore
 
+type OfMany = "PagesAsk" | "PagesReport" | "PagesGone" | "PageCounts"
 /** Every message about one page. */
 export type PageMessage = {
-  [Kind in Exclude<keyof typeof coherenceMessages, "PagesAsk" | "PagesReport">]: Static<(typeof coherenceMessages)[Kind]>
-}[Exclude<keyof typeof coherenceMessages, "PagesAsk" | "PagesReport">]
+  [Kind in Exclude<keyof typeof coherenceMessages, OfMany>]: Static<(typeof coherenceMessages)[Kind]>
+}[Exclude<keyof typeof coherenceMessages, OfMany>]
 export type PagesAsk = Static<typeof PagesAsk>
 export type PagesReport = Static<typeof PagesReport>
-export type CoherenceMessage = PageMessage | PagesAsk | PagesReport
+export type PagesGone = Static<typeof PagesGone>
+export type PageCounts = Static<typeof PageCounts>
+export type CoherenceMessage = PageMessage | PagesAsk | PagesReport | PagesGone | PageCounts

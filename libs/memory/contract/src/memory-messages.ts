@@ -49,6 +49,15 @@ export const LeaseReport = Type.Object(
   { ...closed, description: "node → memory controller: all the leases whose tasks lie here" },
 )
 
+export const NodeGone = Type.Object(
+  { kind: Type.Literal("NodeGone"), node: Node, incarnation: Incarnation },
+  { ...closed, description: "hypervisor → memory controller: this life of the node is over, and what lay there is gone; repeated until seen" },
+)
+export const NodeGoneSeen = Type.Object(
+  { kind: Type.Literal("NodeGoneSeen"), node: Node, incarnation: Incarnation },
+  { ...closed, description: "memory controller → hypervisor: noted" },
+)
+
 export type FrameLeaseAsk = Static<typeof FrameLeaseAsk>
 export type FrameLeaseGrant = Static<typeof FrameLeaseGrant>
 export type FrameLeaseRefusal = Static<typeof FrameLeaseRefusal>
@@ -56,6 +65,9 @@ export type FrameRelease = Static<typeof FrameRelease>
 export type FrameReleased = Static<typeof FrameReleased>
 export type MemoryUp = Static<typeof MemoryUp>
 export type LeaseReport = Static<typeof LeaseReport>
+
+export type NodeGone = Static<typeof NodeGone>
+export type NodeGoneSeen = Static<typeof NodeGoneSeen>
 
 export const memoryMessages = {
   FrameLeaseAsk,
@@ -65,4 +77,6 @@ export const memoryMessages = {
   FrameReleased,
   MemoryUp,
   LeaseReport,
+  NodeGone,
+  NodeGoneSeen,
 } as const

@@ -1,7 +1,7 @@
 /**
  * Who has how many machine frames of which node.
  *
- * Invariants: for every node, free + leased = all (I1); a task has at most one lease, that of its latest life (I2).
+ * Invariants: for every node, free + leased + shared = all (I1); a task has at most one lease, that of its latest life (I2).
  */
 import { assert } from "@backplane/foundation-base/assert"
 import type { Lease } from "@backplane/memory-contract/memory-messages"
@@ -14,12 +14,27 @@ interface Life {
 export class FrameLedger {
   readonly #framesPerNode: number
   readonly #free: number[]
+  /** By node: frames of shared pages. */
+  readonly #shared: number[]
+  /** Dead nodes: their frames are granted to nobody. */
+  readonly #gone = new Set<number>()
   /** By owner. */
   readonly #leases = new Map<string, Lease>()
 
   constructor(nodes: number, framesPerNode: number) {
     this.#framesPerNode = framesPerNode
     this.#free = new Array<number>(nodes).fill(framesPerNode)
+    this.#shared = new Array<number>(nodes).fill(0)
+  }
+
+  /** How many frames of a node its shared pages take now. */
+  setShared(node: number, frames: number): void {
+    this.#shared[node] = frames
+  }
+
+  setGone(node: number, how: "dead" | "alive"): void {
+    if (how === "dead") this.#gone.add(node)
+    else this.#gone.delete(node)
   }
 
   /** Leases frames near `node`: there if it has enough, else on the nearest following node that has. Null: no node has. */
@@ -29,7 +44,7 @@ export class FrameLedger {
     if (held !== undefined) return held
     for (let step = 0; step < this.#free.length; step++) {
       const home = (node + step) % this.#free.length
-      if ((this.#free[home] as number) < frames) continue
+      if (this.#gone.has(home) || this.#left(home) < frames) continue
       const lease = { owner, attempt, frames, home }
       this.#take(lease)
       return lease
@@ -66,8 +81,28 @@ export class FrameLedger {
     return lease
   }
 
+  isGone(node: number): boolean {
+    return this.#gone.has(node)
+  }
+
+  /** Frames of a node that no lease has. */
+  unleased(node: number): number {
+    return this.#free[node] ?? 0
+  }
+
+  /** Frames that neither a lease nor a shared page has. */
   free(): readonly number[] {
-    return this.#free
+    return this.#free.map((_, node) => this.#left(node))
+  }
+
+  /** Those that can be given out: none of a dead node. */
+  open(): readonly number[] {
+    return this.#free.map((_, node) => (this.#gone.has(node) ? 0 : this.#left(node)))
+  }
+
+  /** A rebuild may find more shared pages than there was room for: then there is none. */
+  #left(node: number): number {
+    return Math.max(0, (this.#free[node] ?? 0) - (this.#shared[node] ?? 0))
   }
 
   leases(): readonly Lease[] {

@@ -3,9 +3,10 @@
  *
  * Its state is soft: a controller that begins a new life asks every node what is leased, and grants nothing until it knows.
  */
-import { event, noteSpan, send, timer } from "@backplane/foundation-actor/effects"
+import { event, noteSpan, persist, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
+import type { Effect, Input, Machine, Restored } from "@backplane/foundation-actor/machine"
+import type { Json } from "@backplane/foundation-base/json"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type {
   FrameLeaseAsk,
@@ -16,16 +17,29 @@ import type {
   Lease,
   LeaseReport,
   MemoryUp,
+  NodeGone,
+  NodeGoneSeen,
 } from "@backplane/memory-contract/memory-messages"
-import type { CoherenceMessage, PageMessage, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type { MemoryAnswer, MemoryOperatorAsk, SpaceRules, SpaceRulesAsk } from "@backplane/memory-contract/memory-operator-messages"
+import type { CoherenceMessage, PageCounts, PageMessage, PagesReport } from "@backplane/memory-contract/coherence-messages"
 import type { Protocol } from "@backplane/memory-coherence/rules"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { nodeActor } from "@backplane/scenario-machine/topology"
-import { Directory, type DirectoryOptions } from "./directory.ts"
+import { DEATHS_MAX, Directory, type DirectoryOptions } from "./directory.ts"
 import { FrameLedger } from "./frame-ledger.ts"
+import { MemoryDesk } from "./memory-desk.ts"
+import { noteCounts, PagePolicy } from "./page-policy.ts"
 
-export type MemoryHears = FrameLeaseAsk | FrameRelease | LeaseReport | PageMessage | PagesReport
-export type MemorySays = FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | CoherenceMessage
+export type MemoryHears =
+  | FrameLeaseAsk
+  | FrameRelease
+  | LeaseReport
+  | NodeGone
+  | PageMessage
+  | PagesReport
+  | PageCounts
+  | MemoryOperatorAsk
+export type MemorySays = FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | NodeGoneSeen | CoherenceMessage | MemoryAnswer
 type Out = Effect<MemorySays>[]
 
 /** Nodes that have not reported are asked again after so many ticks … */
@@ -34,6 +48,13 @@ const RETRY_TICKS = 2
 const QUESTIONS_MAX = 50
 /** Ended lives of tasks that are remembered, so that a late copy of a question leases nothing for them. */
 const ENDED_MAX = 20_000
+/** Between two looks of the policy at all pages. */
+const POLICY_TICKS = 10
+const ASK_TIMER = "ask-unknown"
+const MOVES_TIMER = "moves"
+const POLICY_TIMER = "policy"
+/** Rules of a space are kept under this and its name. */
+const RULES_KEY = "space/"
 /** Requests kept while leases are unknown. */
 const HELD_MAX = 20_000
 
@@ -54,6 +75,11 @@ export interface MemoryControllerConfig {
   readonly protocol?: Protocol
   /** Where the frame of a shared page goes; absent: to the node that touches it first. */
   readonly place?: DirectoryOptions["place"]
+  /** A move under way is driven on, and the policy looks, after so many cycles; absent: some ticks of the machine's clock. */
+  readonly retryCycles?: number
+  readonly policyCycles?: number
+  /** See `DirectoryOptions`. */
+  readonly strict?: boolean
 }
 
 export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays> {
@@ -70,41 +96,110 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   /** Task → its latest life whose frames were given back, oldest first: over for good, as are all before it. */
   readonly #ended = new Map<string, number>()
 
-  constructor({ spec, incarnation, protocol, place = ({ toucher }) => toucher }: MemoryControllerConfig) {
+  readonly #policy = new PagePolicy()
+  readonly #desk: MemoryDesk
+  readonly #retryCycles: number
+  readonly #policyCycles: number
+  /** By node: its life, and the life that is known to be over. */
+  readonly #lives = new Map<number, number>()
+  readonly #over = new Map<number, number>()
+  /** Timers that are set. */
+  readonly #set = new Set<string>()
+
+  constructor(config: MemoryControllerConfig) {
+    const { spec, incarnation, protocol, strict } = config
     this.#spec = spec
     this.#incarnation = incarnation
+    this.#retryCycles = config.retryCycles ?? RETRY_TICKS * spec.clock.tickCycles
+    this.#policyCycles = config.policyCycles ?? POLICY_TICKS * spec.clock.tickCycles
+    const place: DirectoryOptions["place"] = config.place ?? ((page) => this.#policy.place(page, this.#open()))
     this.#ledger = new FrameLedger(spec.topology.nodes, spec.topology.framesPerNode)
     this.#directory = new Directory({
       nodes: spec.topology.nodes,
-      epoch: incarnation,
+      epoch: (incarnation - 1) * (DEATHS_MAX + 1) + 1,
       nodeActor,
       place,
       knowsNothing: incarnation > 1,
+      ...(strict !== undefined && { strict }),
       ...(protocol !== undefined && { protocol }),
     })
     this.#unknown = new Set(Array.from({ length: spec.topology.nodes }, (_, node) => node))
+    const { framesPerNode } = spec.topology
+    this.#desk = new MemoryDesk({ directory: this.#directory, policy: this.#policy, ledger: this.#ledger, framesPerNode, incarnation })
   }
 
-  start(now: VirtualTime): readonly Effect<MemorySays>[] {
+  start(now: VirtualTime, restored: Restored = new Map()): readonly Effect<MemorySays>[] {
     const out: Out = []
+    for (const [key, rules] of restored)
+      if (key.startsWith(RULES_KEY)) this.#policy.setRules(key.slice(RULES_KEY.length), rules as unknown as SpaceRules)
     this.#askUnknown(now, out)
+    this.#setTimers(now, out)
     return out
+  }
+
+  /** Frames of each node that can be given out. */
+  #open(): readonly number[] {
+    this.#countShared()
+    return this.#ledger.open()
+  }
+
+  #countShared(): void {
+    this.#directory.frames().forEach((frames, node) => {
+      this.#ledger.setShared(node, frames)
+    })
   }
 
   step(now: VirtualTime, input: Input<MemoryHears>): readonly Effect<MemorySays>[] {
     const out: Out = []
-    if (input.kind === "message") this.#onMessage(input.from, input.body, out)
-    else if (input.kind === "timer") this.#askUnknown(now, out)
+    if (input.kind === "message") this.#onMessage(now, input.from, input.body, out)
+    else if (input.kind === "timer") this.#onTimer(now, input.key, out)
+    this.#desk.settle(out)
+    this.#setTimers(now, out)
     return out
   }
 
-  #onMessage(from: ActorId, body: MemoryHears, out: Out): void {
+  #onTimer(now: VirtualTime, key: string, out: Out): void {
+    this.#set.delete(key)
+    if (key === MOVES_TIMER) this.#directory.repeatMoves(out)
+    else if (key === POLICY_TIMER) this.#policy.look(this.#directory, this.#open(), out)
+    else this.#askUnknown(now, out)
+  }
+
+  /** Nothing is looked at while nothing moves: an idle machine has no timer. */
+  #setTimers(now: VirtualTime, out: Out): void {
+    if (this.#directory.isMoving) this.#setTimer(now, { key: MOVES_TIMER, cycles: this.#retryCycles }, out)
+    if (this.#policy.isActive) this.#setTimer(now, { key: POLICY_TIMER, cycles: this.#policyCycles }, out)
+  }
+
+  #setTimer(now: VirtualTime, { key, cycles }: { readonly key: string; readonly cycles: number }, out: Out): void {
+    if (this.#set.has(key)) return
+    this.#set.add(key)
+    out.push(timer(key, after(now, cycles)))
+  }
+
+  #onMessage(now: VirtualTime, from: ActorId, body: MemoryHears, out: Out): void {
     switch (body.kind) {
+      case "NodeGone":
+        this.#onNodeGone(now, body, out)
+        return void out.push(send(from, { kind: "NodeGoneSeen", node: body.node, incarnation: body.incarnation }))
+      case "PageCounts":
+        if (body.epoch === this.#directory.epoch) noteCounts(this.#directory.spaces().get(body.space), body)
+        return
+      case "SpaceRulesAsk":
+        this.#onRules(body, out)
+        return this.#desk.onAsk(from, body, out)
+      case "MemoryMapAsk":
+      case "MemoryMoveAsk":
+      case "MemoryReplicateAsk":
+        this.#countShared()
+        return this.#desk.onAsk(from, body, out)
       case "FrameLeaseAsk":
+        this.#noteLife(now, body, out)
         return this.#onLeaseAsk(from, body, out)
       case "FrameRelease":
         return this.#onRelease(from, body, out)
       case "LeaseReport":
+        this.#noteLife(now, body, out)
         return this.#onReport(body, out)
       case "PagesReport":
         return this.#directory.onReport(body, out)
@@ -113,16 +208,40 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     }
   }
 
+  #onRules({ space, rules }: SpaceRulesAsk, out: Out): void {
+    this.#policy.setRules(space, rules)
+    out.push(persist(`${RULES_KEY}${space}`, rules as unknown as Json))
+  }
+
+  /** A life of a node is over: nothing of it is there any more, and its frames are granted to nobody until it is heard again. */
+  #onNodeGone(now: VirtualTime, { node, incarnation }: NodeGone, out: Out): void {
+    if (node >= this.#spec.topology.nodes || (this.#over.get(node) ?? 0) >= incarnation) return
+    this.#over.set(node, incarnation)
+    const reborn = (this.#lives.get(node) ?? 0) > incarnation
+    if (!reborn) this.#ledger.setGone(node, "dead")
+    this.#unknown.delete(node)
+    this.#directory.onNodeGone(node, out)
+    this.#askUnknown(now, out)
+  }
+
+  /** A node speaks in this life: an earlier one is over, whoever says so. */
+  #noteLife(now: VirtualTime, { node, incarnation }: { readonly node: number; readonly incarnation: number }, out: Out): void {
+    const known = this.#lives.get(node)
+    if (known === undefined || incarnation > known) this.#lives.set(node, incarnation)
+    if (known !== undefined && incarnation > known) this.#onNodeGone(now, { kind: "NodeGone", node, incarnation: incarnation - 1 }, out)
+    if (incarnation >= (this.#over.get(node) ?? 0)) this.#ledger.setGone(node, "alive")
+  }
+
   #askUnknown(now: VirtualTime, out: Out): void {
     if (this.#questions++ >= QUESTIONS_MAX) {
       this.#unknown.clear()
-      this.#directory.giveUp()
+      this.#directory.giveUp(out)
     }
     if (this.#unknown.size === 0) this.#answerHeld(out)
     if (this.#unknown.size === 0 && this.#directory.unknown().length === 0) return
     this.#directory.ask(out)
     for (const node of this.#unknown) out.push(send(nodeActor(node), { kind: "MemoryUp", incarnation: this.#incarnation }))
-    out.push(timer("ask-unknown", after(now, RETRY_TICKS * this.#spec.clock.tickCycles)))
+    this.#setTimer(now, { key: ASK_TIMER, cycles: RETRY_TICKS * this.#spec.clock.tickCycles }, out)
   }
 
   #isOver({ owner, attempt }: { readonly owner: string; readonly attempt: number }): boolean {
@@ -156,13 +275,14 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
       return
     }
     const { owner, attempt, frames, node } = ask
+    this.#countShared()
     const lease = this.#ledger.grant({ owner, attempt, frames, node })
     out.push(noteSpan("mem.lease", { "backplane.task": owner, "backplane.frames": frames, "backplane.node": lease?.home ?? node }))
     if (lease !== null) {
       this.#sayFrames(lease.home, out)
       return void out.push(send(from, { kind: "FrameLeaseGrant", lease }))
     }
-    const most = Math.max(...this.#ledger.free())
+    const most = Math.max(...this.#ledger.open())
     const reason = `${frames} frames are asked for and no node has more than ${most} free; give the machine more framesPerNode`
     out.push(send(from, { kind: "FrameLeaseRefusal", owner, attempt, reason }))
   }
@@ -186,6 +306,11 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     const leased = this.#spec.topology.framesPerNode - free
     for (const [state, count] of [["free", free] as const, ["leased", leased] as const])
       out.push(event("frames", { "backplane.node": node, "backplane.state": state, "backplane.count": count }))
+  }
+
+  /** For checkers. */
+  directory(): Directory {
+    return this.#directory
   }
 
   /** For people and checkers. Not part of the protocol. */

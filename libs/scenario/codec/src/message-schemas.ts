@@ -3,6 +3,7 @@ import { computeMessages } from "@backplane/compute-contract/task-messages"
 import { coherenceMessages } from "@backplane/memory-contract/coherence-messages"
 import { kvMessages } from "@backplane/kv-contract/kv-messages"
 import { memoryMessages } from "@backplane/memory-contract/memory-messages"
+import { memoryOperatorMessages } from "@backplane/memory-contract/memory-operator-messages"
 import { scheduleMessages } from "@backplane/schedule-contract/schedule-messages"
 import { trapMessages } from "@backplane/trap-contract/operator-messages"
 import { vmExitMessages } from "@backplane/trap-contract/vm-exit-messages"
@@ -25,7 +26,7 @@ export const MESSAGES: readonly MessageEntry[] = [
   ...entries("compute", computeMessages),
   ...entries("schedule", scheduleMessages),
   ...entries("memory", memoryMessages),
-  ...entries("memory", coherenceMessages),
+  ...entries("memory", { ...coherenceMessages, ...memoryOperatorMessages }),
   ...entries("trap", { ...trapMessages, ...vmMessages, ...vmExitMessages, ...vmOperatorMessages }),
   ...entries("kv", kvMessages),
 ]

@@ -153,6 +153,31 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { node: "node", count: "how many" },
     metrics: [],
   },
+  "page-message-refused": {
+    meaning: "a message about a page that no correct run shows was refused and changed nothing",
+    fields: { kind: "which message", actor: "who said it", space: "whose memory", page: "page", reason: "why" },
+    metrics: [count("backplane_page_messages_refused_total")],
+  },
+  "page-refused": {
+    meaning: "a node does not get a page: its only bytes died with a node, or memory is out",
+    fields: { node: "node that asked", space: "whose memory", page: "page", reason: "why" },
+    metrics: [count("backplane_pages_refused_total")],
+  },
+  "space-hurt": {
+    meaning: "a node died with state of this memory: it ran there, or pages had their only bytes there",
+    fields: { node: "node that died", space: "whose memory", count: "pages that are lost" },
+    metrics: [countBy("backplane_pages_lost_total", "count")],
+  },
+  "page-migrated": {
+    meaning: "the frame of a page came to lie on another node",
+    fields: { node: "node where it lies now", space: "whose memory", page: "page" },
+    metrics: [count("backplane_page_migrations_total")],
+  },
+  "pages-written-in-turn": {
+    meaning: "several nodes write one page in turn: the vCPUs that do had better run on one node",
+    fields: { nodes: "nodes, apart by spaces", space: "whose memory", page: "page" },
+    metrics: [],
+  },
   frames: {
     meaning: "how many frames are in a state, told as a level",
     fields: { node: "home node", state: "free, leased …", count: "how many" },

@@ -127,6 +127,30 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     labels: ["machine", "policy"],
   },
   // Memory
+  backplane_page_messages_refused_total: {
+    type: "counter",
+    unit: "{message}",
+    meaning: "messages about pages that no correct run shows",
+    labels: ["machine"],
+  },
+  backplane_pages_refused_total: {
+    type: "counter",
+    unit: "{page}",
+    meaning: "pages that a node did not get",
+    labels: ["machine", "node"],
+  },
+  backplane_pages_lost_total: {
+    type: "counter",
+    unit: "{page}",
+    meaning: "pages whose only bytes died with a node",
+    labels: ["machine", "node"],
+  },
+  backplane_page_migrations_total: {
+    type: "counter",
+    unit: "{page}",
+    meaning: "frames of pages that came to lie on another node",
+    labels: ["machine", "node"],
+  },
   backplane_leases_total: {
     type: "counter",
     unit: "{lease}",

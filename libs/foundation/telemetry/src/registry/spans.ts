@@ -29,6 +29,12 @@ export const SPANS: Readonly<Record<string, SpanEntry>> = {
   "mem.fetch": { meaning: "a page is fetched from where it lies" },
   "mem.GetS": { meaning: "a node asks for a page to read: controller, owner and sharers are children", flows: ["fault"] },
   "mem.GetM": { meaning: "a node asks for a page to write: controller, owner and sharers are children", flows: ["fault", "remote-write"] },
+  "mem.migrate": {
+    meaning: "the frame of a page goes to another node: controller, holders that give it back, old and new frame are children",
+    flows: ["migration", "page-migration"],
+  },
+  "mem.frame": { meaning: "the frame of a page is handed over, or taken in" },
+  "mem.replicate": { meaning: "nodes are told to fetch a copy of a page that they will read", flows: ["replication"] },
   "mem.shootdown": { meaning: "a node drops a page from every TLB of its CPUs, and from its shadows and translated code" },
   "kv.reconcile {kind}": {
     meaning: "replicas of a key that diverged are made one: read-repair, write-repair, anti-entropy, hint",
@@ -68,6 +74,7 @@ export const ATTRIBUTES: Readonly<Record<string, AttributeEntry>> = {
   "backplane.verdict": { unit: "", meaning: "what was decided" },
   "backplane.reason": { unit: "", meaning: "why, in one registered word" },
   "backplane.page": { unit: "", meaning: "number of a page in its space" },
+  "backplane.nodes": { unit: "", meaning: "NUMA nodes, apart by spaces" },
   "backplane.space": { unit: "", meaning: "whose memory a page belongs to" },
   "backplane.frames": { unit: "{frame}", meaning: "machine frames" },
   "backplane.step": { unit: "", meaning: "step of OSTEP's tables B.1 to B.5" },

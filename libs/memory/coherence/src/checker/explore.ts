@@ -160,8 +160,11 @@ class Explorer {
 
 /** What goes on without a message: CPUs that try, and timeouts. */
 function stirrings(state: ModelState): ModelEvent[] {
-  return state.nodes.flatMap(({ busy, records }, node) => [
+  const moving = state.entries.flatMap(({ transaction }, page) => (transaction?.kind === "Move" ? [{ kind: "move" as const, page }] : []))
+  return state.nodes
+    .flatMap(({ busy, records }, node): ModelEvent[] => [
     ...(busy === null ? [] : [{ kind: "try" as const, node }]),
     ...records.flatMap((record, page) => (waitsForHome(record) ? [{ kind: "timeout" as const, node, page }] : [])),
   ])
+    .concat(moving)
 }

@@ -2,7 +2,7 @@
 import { has } from "../flow.ts"
 import { STORE } from "../home-entry.ts"
 import { Violation } from "./model-step.ts"
-import { ALL_REPORTERS, PAGES, type ModelState } from "./model-state.ts"
+import { ALL_REPORTERS, FRAMES, PAGES, type ModelState } from "./model-state.ts"
 
 const READABLE = new Set(["S", "E", "M", "SM_A"])
 
@@ -30,10 +30,10 @@ function checkHolders({ nodes }: ModelState, page: number): void {
   if (writers > 1 || (writers === 1 && readers > 0)) throw new Violation(`I1: ${writers} writers and ${readers} readers of one page`)
 }
 
-function checkDirectory({ nodes, entries, stores, storeValues, latest }: ModelState, page: number): void {
+function checkDirectory({ nodes, entries, homes, storeValues, latest }: ModelState, page: number): void {
   const entry = entries[page]
-  const store = stores[page]
-  if (entry === undefined || store === undefined) return
+  if (entry === undefined) return
+  const stored = storeValues[page * FRAMES + (homes[page] ?? 0)]
   const { owner, sharers, transaction, source } = entry
   nodes.forEach(({ records }, node) => {
     const state = records[page]?.state ?? "I"
@@ -43,6 +43,6 @@ function checkDirectory({ nodes, entries, stores, storeValues, latest }: ModelSt
       throw new Violation(`I3: the home does not know that node ${node} reads the page`)
   })
   if (owner >= 0 && sharers !== 0) throw new Violation("I1: an owner and sharers in the directory")
-  if ((entry.state === "U" || entry.state === "S") && source === STORE && storeValues[page] !== latest[page])
-    throw new Violation(`I2: the home takes its frame for fresh, it has write ${storeValues[page]} of ${latest[page]}`)
+  if ((entry.state === "U" || entry.state === "S") && source === STORE && stored !== latest[page])
+    throw new Violation(`I2: the home takes its frame for fresh, it has write ${stored} of ${latest[page]}`)
 }

@@ -7,7 +7,7 @@
 import { defined } from "@backplane/foundation-base/assert"
 import { HOME_TABLE, type HomeState } from "../home-table.ts"
 import { NODE_TABLE, type NodeState } from "../node-table.ts"
-import { newFrameStore, type FrameStore } from "../frame-store.ts"
+import { absentFrameStore, newFrameStore, type FrameStore } from "../frame-store.ts"
 import { newHomeEntry, type HomeEntry, type HomeRequest, type Transaction } from "../home-entry.ts"
 import { newPageRecord, type HeldPage, type PageRecord } from "../page-record.ts"
 import type { Flow, HomeOrderFlow, Want } from "../flow.ts"
@@ -26,11 +26,15 @@ export type ModelFlow =
       readonly epoch: number
       readonly from: number
       readonly held: readonly (HeldPage | null)[]
-      readonly stored: readonly number[]
+      readonly stored: readonly ({ readonly version: number; readonly since: number } | null)[]
     }
 
+/** Places where the frame of a page can lie. */
+export const FRAMES = 2
+
 export interface ModelMessage {
-  readonly to: "home" | "store" | number
+  /** `store`: the first place of the frame, `store2` the second. */
+  readonly to: "home" | "store" | "store2" | number
   readonly page: number
   readonly flow: ModelFlow
 }
@@ -61,6 +65,9 @@ export interface ModelState {
   readonly reports: number[]
   readonly entries: HomeEntry[]
   storeEpoch: number
+  /** By page: which of the two places the home takes for the frame's. */
+  readonly homes: number[]
+  /** By page and place: page * FRAMES + place. */
   readonly stores: FrameStore[]
   readonly storeValues: number[]
   readonly nodes: ModelNode[]
@@ -70,6 +77,7 @@ export interface ModelState {
   operations: number
   evictions: number
   crashes: number
+  moves: number
   /** Nodes and pages that have been in use: the next new one is the lowest, for all unused ones are alike (symmetry). */
   nodesUsed: number
   pagesUsed: number
@@ -81,6 +89,8 @@ export interface ModelBounds {
   readonly operations: number
   readonly evictions: number
   readonly crashes: number
+  /** How often the home may give a frame another place. */
+  readonly moves?: number
   /** Which operations CPUs begin (`lr` goes on to `sc`), and on how many of the pages. */
   readonly kinds: readonly ModelOperation[]
   readonly pages: number
@@ -99,7 +109,7 @@ export function initialState(bounds: ModelBounds): ModelState {
   return state
 }
 
-function untouched({ operations, evictions, crashes }: ModelBounds): ModelState {
+function untouched({ operations, evictions, crashes, moves = 0 }: ModelBounds): ModelState {
   const pages = <T>(make: () => T): T[] => Array.from({ length: PAGES }, make)
   return {
     epoch: 1,
@@ -107,8 +117,9 @@ function untouched({ operations, evictions, crashes }: ModelBounds): ModelState 
     reports: new Array<number>(NODES + 1).fill(0),
     entries: pages(() => newHomeEntry(NODES)),
     storeEpoch: 1,
-    stores: pages(() => newFrameStore(NODES)),
-    storeValues: pages(() => 0),
+    homes: pages(() => 0),
+    stores: Array.from({ length: PAGES * FRAMES }, (_, at) => (at % FRAMES === 0 ? newFrameStore(NODES) : absentFrameStore(NODES))),
+    storeValues: new Array<number>(PAGES * FRAMES).fill(0),
     nodes: Array.from({ length: NODES }, () => ({
       epoch: 1,
       records: pages(newPageRecord),
@@ -122,6 +133,7 @@ function untouched({ operations, evictions, crashes }: ModelBounds): ModelState 
     operations,
     evictions,
     crashes,
+    moves,
     nodesUsed: 0,
     pagesUsed: 0,
     messages: [],
@@ -150,7 +162,7 @@ export class MessageNumbers {
 const NODE_STATES = Object.keys(NODE_TABLE) as readonly NodeState[]
 const HOME_STATES = Object.keys(HOME_TABLE) as readonly HomeState[]
 const WANTS: readonly Want[] = ["S", "E", "M"]
-const TRANSACTIONS: readonly Transaction["kind"][] = ["GetS", "GetM", "Upgrade", "Operate", "Flush"]
+const TRANSACTIONS: readonly Transaction["kind"][] = ["GetS", "GetM", "Upgrade", "Operate", "Flush", "Move"]
 
 /** A state as small integers and back. Negative ones are moved up by one: every number in here is at least -1. */
 export class ModelCodec {
@@ -160,14 +172,15 @@ export class ModelCodec {
 
   encode(state: ModelState): Uint16Array {
     this.#at = 0
-    this.#put(state.epoch, state.reported, state.storeEpoch, state.operations, state.evictions, state.crashes)
+    this.#put(state.epoch, state.reported, state.storeEpoch, state.operations, state.evictions, state.crashes, state.moves)
     this.#put(state.nodesUsed, state.pagesUsed)
-    this.#put(...state.reports, ...state.storeValues, ...state.latest)
+    this.#put(...state.reports, ...state.storeValues, ...state.latest, ...state.homes)
     for (let page = 0; page < PAGES; page++) {
       this.#entry(defined(state.entries[page], "a page has an entry"), page)
-      const store = defined(state.stores[page], "a page has a store")
-      this.#put(store.version)
-      for (const { txn, result } of store.operations) this.#put(txn, result)
+    }
+    for (const { version, since, dropped, operations } of state.stores) {
+      this.#put(version, since, dropped ? 1 : 0)
+      for (const { txn, result } of operations) this.#put(txn, result)
     }
     for (const node of state.nodes) this.#node(node)
     this.#put(...state.messages)
@@ -182,22 +195,25 @@ export class ModelCodec {
       for (let index = 0; index < count; index++) taken.push(take())
       return taken
     }
-    const [epoch, reported, storeEpoch, operations, evictions, crashes] = list(6) as [number, number, number, number, number, number]
+    const head = list(7) as [number, number, number, number, number, number, number]
+    const [epoch, reported, storeEpoch, operations, evictions, crashes, moves] = head
     const [nodesUsed, pagesUsed] = [take(), take()]
     const reports = list(NODES + 1)
-    const storeValues = list(PAGES)
+    const storeValues = list(PAGES * FRAMES)
     const latest = list(PAGES)
+    const homes = list(PAGES)
     const entries: HomeEntry[] = []
     const stores: FrameStore[] = []
-    for (let page = 0; page < PAGES; page++) {
-      entries.push(this.#takeEntry(take))
-      stores.push({ version: take(), operations: Array.from({ length: NODES }, () => ({ txn: take(), result: take() })) })
+    for (let page = 0; page < PAGES; page++) entries.push(this.#takeEntry(take))
+    for (let at = 0; at < PAGES * FRAMES; at++) {
+      const [version, since, dropped] = [take(), take(), take() === 1]
+      stores.push({ version, since, dropped, operations: Array.from({ length: NODES }, () => ({ txn: take(), result: take() })) })
     }
     const nodes = Array.from({ length: NODES }, () => this.#takeNode(take))
     const messages: number[] = []
     while (at < numbers.length) messages.push(take())
     return {
-      epoch, reported, reports, entries, storeEpoch, stores, storeValues, nodes, latest, operations, evictions, crashes,
+      epoch, reported, reports, entries, storeEpoch, stores, storeValues, nodes, latest, operations, evictions, crashes, moves, homes,
       nodesUsed, pagesUsed, messages,
     } // prettier-ignore
   }
@@ -243,8 +259,8 @@ export class ModelCodec {
     this.#put(node.epoch, ...node.tlb, ...node.values, node.reserved, node.reservedValue)
     this.#put(node.busy === null ? -1 : MODEL_OPERATIONS.indexOf(node.busy.operation), node.busy?.page ?? 0)
     node.records.forEach((record, page) => {
-      const { state, txn, serial, version, hasBytes, wanted, got, unconfirmed, pinned, deferred } = record
-      this.#put(NODE_STATES.indexOf(state), txn, serial, version, wanted, got)
+      const { state, txn, serial, version, hasBytes, wanted, got, home, unconfirmed, pinned, deferred } = record
+      this.#put(NODE_STATES.indexOf(state), txn, serial, version, wanted, got, home)
       this.#put((hasBytes ? 1 : 0) | (unconfirmed ? 2 : 0) | (pinned ? 4 : 0))
       this.#put(deferred === null ? 0 : this.numbers.numberOf({ to: deferred.to, page, flow: deferred }))
     })
@@ -257,9 +273,9 @@ export class ModelCodec {
     const [reserved, reservedValue, operation, page] = [take(), take(), take(), take()]
     const records = Array.from({ length: PAGES }, (): PageRecord => {
       const state = defined(NODE_STATES[take()], "a state has a number")
-      const [txn, serial, version, wanted, got, flags, deferred] = [take(), take(), take(), take(), take(), take(), take()]
+      const [txn, serial, version, wanted, got, home, flags, deferred] = [take(), take(), take(), take(), take(), take(), take(), take()]
       return {
-        state, txn, serial, version, wanted, got,
+        state, txn, serial, version, wanted, got, home,
         hasBytes: (flags & 1) !== 0,
         unconfirmed: (flags & 2) !== 0,
         pinned: (flags & 4) !== 0,

@@ -10,6 +10,7 @@ import { newHomeEntry } from "../home-entry.ts"
 import { rebuiltEntry, type ReportedPage } from "../rebuild.ts"
 import {
   ALL_REPORTERS,
+  FRAMES,
   NODES,
   PAGES,
   type ModelBounds,
@@ -19,6 +20,7 @@ import {
   type ModelState,
 } from "./model-state.ts"
 import type { MessageNumbers } from "./model-state.ts"
+import type { Flow } from "../flow.ts"
 import type { PageContext, PageRecord } from "../page-record.ts"
 import type { Protocol } from "../rules.ts"
 
@@ -30,6 +32,15 @@ export type ModelEvent =
   | { readonly kind: "evict"; readonly node: number; readonly page: number }
   | { readonly kind: "timeout"; readonly node: number; readonly page: number }
   | { readonly kind: "crash" }
+  /** The home wants the frame elsewhere, or looks after a move under way. */
+  | { readonly kind: "move"; readonly page: number }
+
+/** In the place of a node: the home moves frames between two places that are no nodes. */
+const MOVES_TO = NODES
+
+function storeAt(place: number): "store" | "store2" {
+  return place === 0 ? "store" : "store2"
+}
 
 /** The protocol broke a promise. */
 export class Violation extends Error {
@@ -63,6 +74,10 @@ export class ModelStepper {
         if (state.evictions > 0 && record.hasBytes) events.push({ kind: "evict", node, page })
       })
     })
+    if (state.reported === ALL_REPORTERS)
+      state.entries.forEach(({ transaction }, page) => {
+        if (transaction?.kind === "Move" || (transaction === null && state.moves > 0 && page < state.pagesUsed)) events.push({ kind: "move", page })
+      })
     if (state.crashes > 0) events.push({ kind: "crash" })
     return events
   }
@@ -94,6 +109,41 @@ export class ModelStepper {
       }
       case "crash":
         return this.#crash(state)
+      case "move": {
+        const entry = defined(state.entries[event.page], "the page exists")
+        if (entry.transaction === null) state.moves -= 1
+        return this.#atHome(state, event.page, { kind: "Move", epoch: state.epoch, node: MOVES_TO, txn: 0 })
+      }
+    }
+  }
+
+  #atHome(state: ModelState, page: number, flow: Flow): void {
+    const entry = defined(state.entries[page], "the page exists")
+    for (const each of hearHome({ protocol: this.#protocol, epoch: state.epoch }, entry, flow)) {
+      const home = state.homes[page] ?? 0
+      if (each.to === "moved") {
+        this.#send(state, { to: storeAt(home), page, flow: { kind: "FrameFree", epoch: state.epoch, serial: each.flow.serial } })
+        state.homes[page] = 1 - home
+      } else if (each.to === "store") this.#send(state, { to: storeAt(home), page, flow: each.flow })
+      else this.#send(state, { to: each.to, page, flow: this.#homed(each.flow, home) })
+    }
+  }
+
+  /** Orders and data say where the frame lies; where it cannot move nothing is said of it: fewer different messages. */
+  #homed(flow: Flow, home: number): Flow {
+    if ((this.#bounds.moves ?? 0) === 0) return flow
+    switch (flow.kind) {
+      case "FwdS":
+      case "FwdM":
+      case "Inv":
+      case "Recall":
+      case "Flush":
+      case "Released":
+      case "Grant":
+      case "Data":
+        return { ...flow, home }
+      default:
+        return flow
     }
   }
 
@@ -123,27 +173,29 @@ export class ModelStepper {
     if (flow.kind === "Report") return this.#onReport(state, { to, page, flow }, flow)
     if (to === "home") {
       if (state.reported !== ALL_REPORTERS && !this.#protocol.rules.rebuildComplete(state.reported, ALL_REPORTERS)) return
-      const entry = defined(state.entries[page], "the page exists")
-      for (const send of hearHome({ protocol: this.#protocol, epoch: state.epoch }, entry, flow)) this.#send(state, { ...send, page })
-    } else if (to === "store") this.#atStore(state, page, flow)
+      this.#atHome(state, page, flow)
+    } else if (to === "store" || to === "store2") this.#atStore(state, { page, place: to === "store" ? 0 : 1 }, flow)
     else {
       const effects = hear(this.#context(state, to, page), this.#record(state, to, page), flow)
       this.#carryOut(state, { node: to, page, value: "value" in flow ? flow.value : 0 }, effects)
     }
   }
 
-  #atStore(state: ModelState, page: number, flow: Parameters<typeof hearStore>[2]): void {
+  #atStore(state: ModelState, { page, place }: { readonly page: number; readonly place: number }, flow: Flow): void {
+    const at = page * FRAMES + place
     const operate = (): number => {
-      const found = state.storeValues[page] ?? 0
+      const found = state.storeValues[at] ?? 0
       if (found !== state.latest[page]) throw new Violation(`an operation at home found ${found}, the last write was ${state.latest[page]}`)
       state.latest[page] = found + 1
-      state.storeValues[page] = found + 1
+      state.storeValues[at] = found + 1
       return found
     }
-    const context = { protocol: this.#protocol, epoch: state.storeEpoch, value: state.storeValues[page] ?? 0, operate }
-    for (const effect of hearStore(context, defined(state.stores[page], "the page exists"), flow)) {
-      if (effect.kind === "send") this.#send(state, { to: effect.to, page, flow: effect.flow })
-      else if ("value" in flow) state.storeValues[page] = flow.value
+    const context = { protocol: this.#protocol, epoch: state.storeEpoch, value: state.storeValues[at] ?? 0, operate }
+    for (const effect of hearStore(context, defined(state.stores[at], "the page exists"), flow)) {
+      if (effect.kind === "take") {
+        if ("value" in flow) state.storeValues[at] = flow.value
+      } else if (effect.flow.kind === "Frame") this.#send(state, { to: storeAt(1 - place), page, flow: effect.flow })
+      else this.#send(state, { to: effect.to, page, flow: this.#homed(effect.flow, place) })
     }
   }
 
@@ -154,8 +206,10 @@ export class ModelStepper {
   ): void {
     const each = this.#node(state, node)
     for (const effect of effects) {
-      if (effect.kind === "send") this.#send(state, { to: effect.to, page, flow: effect.flow })
-      else if (effect.kind === "rights") this.#setRights(state, { node, page, rights: effect.rights })
+      if (effect.kind === "send") {
+        const { home } = this.#record(state, node, page)
+        this.#send(state, { to: effect.to === "store" ? storeAt(Math.max(0, home)) : effect.to, page, flow: this.#homed(effect.flow, home) })
+      } else if (effect.kind === "rights") this.#setRights(state, { node, page, rights: effect.rights })
       else if (effect.kind === "fill") each.values[page] = value
       else if (effect.kind === "result") {
         // The operation was done at home: the instruction is over.
@@ -244,7 +298,7 @@ export class ModelStepper {
       if (isNew) each.records.forEach((record, page) => newHome(this.#context(state, toReporter, page), record))
     }
     const held = toReporter === NODES ? [] : this.#node(state, toReporter).records.map(heldPage)
-    const stored = toReporter === NODES ? state.stores.map(({ version }) => version) : []
+    const stored = toReporter === NODES ? state.stores.map(({ version, since, dropped }) => (dropped ? null : { version, since })) : []
     this.#send(state, { to: "home", page: 0, flow: { kind: "Report", epoch, from: toReporter, held, stored } })
   }
 
@@ -256,15 +310,23 @@ export class ModelStepper {
     for (let page = 0; page < PAGES; page++) {
       const held: ReportedPage[] = []
       let stored = 0
+      let since = 0
       state.reports.forEach((number, reporter) => {
         if (number === 0) return
         const { flow } = this.#numbers.message(number)
         if (flow.kind !== "Report") return
         const copy = flow.held[page]
         if (copy !== null && copy !== undefined) held.push({ ...copy, node: reporter })
-        if (reporter === NODES) stored = flow.stored[page] ?? 0
+        if (reporter === NODES)
+          for (let place = 0; place < FRAMES; place++) {
+            const frame = flow.stored[page * FRAMES + place]
+            if (frame === null || frame === undefined || (place > 0 && frame.since < since)) continue
+            stored = frame.version
+            since = frame.since
+            state.homes[page] = place
+          }
       })
-      state.entries[page] = rebuiltEntry(this.#protocol, { nodes: NODES, stored, held })
+      state.entries[page] = rebuiltEntry(this.#protocol, { nodes: NODES, stored, since, held })
     }
     state.reported = ALL_REPORTERS
     state.reports.fill(0)

@@ -35,6 +35,12 @@ export const SCOPES: readonly Scope[] = [
   { ...none, name: "two operations and a new home", operations: 2, kinds: ALL, crashes: 1 },
   { ...none, name: "three operations on two pages", operations: 3, kinds: ALL, pages: 2 },
   { ...none, name: "four stores and loads", operations: 4, kinds: ["load", "store"] },
+  { ...none, name: "a store and a frame that moves", operations: 1, kinds: ALL, moves: 1 },
+  { ...none, name: "two stores and loads and a frame that moves", operations: 2, kinds: ["load", "store"], moves: 1 },
+  { ...none, name: "two operations and a frame that moves", operations: 2, kinds: ["load", "store", "operate"], moves: 1 },
+  { ...none, name: "a store, a frame that moves and moves back", operations: 1, kinds: ["store", "operate"], moves: 2 },
+  { ...none, name: "a store, an eviction, a frame that moves", operations: 1, kinds: ["store"], evictions: 1, moves: 1 },
+  { ...none, name: "an operation, a frame that moves, a new home", operations: 1, kinds: ["store", "operate"], crashes: 1, moves: 1 },
   {
     ...none,
     name: "four operations on two pages, two evictions, a new home",

@@ -1,0 +1,123 @@
+/**
+ * What an operator (the command line, the gateway, a hypervisor) asks of a memory controller: where pages lie, how often nodes missed on
+ * them, the rules of a space, and moves by hand.
+ *
+ * Every question carries a request of its own; a repeat of it is answered again and does nothing twice.
+ */
+import { Type, type Static } from "typebox"
+
+const closed = { additionalProperties: false } as const
+const Request = Type.String({ minLength: 1, maxLength: 64 })
+const Space = Type.String({ minLength: 1, maxLength: 64, description: "whose memory" })
+const Page = Type.Integer({ minimum: 0, maximum: 2 ** 30, description: "number of the page in it" })
+const Node = Type.Integer({ minimum: 0, maximum: 30 })
+const Count = Type.Integer({ minimum: 0 })
+const Nodes = Type.Array(Node, { minItems: 1, maxItems: 31 })
+
+export const PagePlacement = Type.Union(
+  [
+    Type.Object({ kind: Type.Literal("first-touch") }, closed),
+    Type.Object({ kind: Type.Literal("local"), node: Node }, closed),
+    Type.Object({ kind: Type.Literal("interleave") }, closed),
+    Type.Object({ kind: Type.Literal("bind"), nodes: Nodes }, closed),
+  ],
+  { description: "on which node a page gets its frame: where it is touched first, one node, around all, around these" },
+)
+export type PagePlacement = Static<typeof PagePlacement>
+
+/** How the pages of a space are placed and moved. */
+export const SpaceRules = Type.Object(
+  {
+    placement: PagePlacement,
+    /** For pages that a CPU of that node touches first, another placement: what a vCPU there allocates. */
+    byToucher: Type.Array(Type.Object({ node: Node, placement: PagePlacement }, closed), { maxItems: 31 }),
+    migrate: Type.Boolean({ description: "a page that one node misses on most goes there" }),
+    replicate: Type.Boolean({ description: "a page that is read, or nearly, is copied to the nodes that read it" }),
+    hotMisses: Type.Integer({ minimum: 1, maximum: 1_000_000, description: "misses in an interval from which a page is hot" }),
+  },
+  closed,
+)
+export type SpaceRules = Static<typeof SpaceRules>
+
+export const NodeMemoryView = Type.Object(
+  { node: Node, frames: Count, free: Count, leased: Count, shared: Count, dead: Type.Boolean() },
+  { ...closed, description: "frames of a node: free + leased + shared = all" },
+)
+export const PageView = Type.Object(
+  {
+    page: Page,
+    home: Node,
+    state: Type.String({ description: "U the frame only, S readers, X one owner, D being written back, B_… busy, lost" }),
+    owner: Type.Union([Node, Type.Null()]),
+    sharers: Type.Array(Node),
+    reads: Type.Array(Count, { description: "misses that read, by node" }),
+    writes: Type.Array(Count),
+    moves: Count,
+  },
+  closed,
+)
+export type PageView = Static<typeof PageView>
+export const SpaceView = Type.Object(
+  {
+    space: Space,
+    rules: SpaceRules,
+    pages: Count,
+    byHome: Type.Array(Count, { description: "pages by the node of their frame" }),
+    reads: Type.Array(Count, { description: "misses that read, by node" }),
+    writes: Type.Array(Count),
+    localMisses: Count,
+    remoteMisses: Count,
+    migrations: Count,
+    replications: Count,
+    refused: Count,
+    lost: Count,
+    hurt: Type.Array(Type.Object({ node: Node, lost: Count }, closed), { description: "nodes that died with state of it, and pages lost with them" }),
+    together: Type.Array(Type.Object({ page: Page, nodes: Nodes }, closed), {
+      maxItems: 16,
+      description: "pages that these nodes write in turn: their vCPUs had better run on one node",
+    }),
+  },
+  closed,
+)
+export type SpaceView = Static<typeof SpaceView>
+
+export const MemoryMapAsk = Type.Object(
+  { kind: Type.Literal("MemoryMapAsk"), request: Request, space: Type.Optional(Space), from: Type.Optional(Page) },
+  { ...closed, description: "operator → memory controller: where do pages lie? With a space its pages from that number on" },
+)
+export const MemoryMoveAsk = Type.Object(
+  { kind: Type.Literal("MemoryMoveAsk"), request: Request, space: Space, page: Page, to: Node },
+  { ...closed, description: "operator → memory controller: the frame of this page shall lie there" },
+)
+export const MemoryReplicateAsk = Type.Object(
+  { kind: Type.Literal("MemoryReplicateAsk"), request: Request, space: Space, page: Page, on: Nodes },
+  { ...closed, description: "operator → memory controller: these nodes shall have a readable copy" },
+)
+export const SpaceRulesAsk = Type.Object(
+  { kind: Type.Literal("SpaceRulesAsk"), request: Request, space: Space, rules: SpaceRules },
+  { ...closed, description: "operator → memory controller: this is how the pages of the space are placed and moved from now on" },
+)
+export const MemoryAnswer = Type.Object(
+  {
+    kind: Type.Literal("MemoryAnswer"),
+    request: Request,
+    answer: Type.Union([Type.Literal("done"), Type.Literal("refused")], { description: "a move is done when the frame lies there" }),
+    reason: Type.String({ maxLength: 300 }),
+    incarnation: Count,
+    epoch: Type.Integer({ minimum: 0, description: "life of the directory: deaths of nodes count" }),
+    nodes: Type.Array(NodeMemoryView, { maxItems: 64 }),
+    spaces: Type.Array(SpaceView, { maxItems: 1000 }),
+    pages: Type.Array(PageView, { maxItems: 1024 }),
+    next: Type.Union([Page, Type.Null()], { description: "first page that did not fit" }),
+  },
+  { ...closed, description: "memory controller → operator" },
+)
+
+export type MemoryMapAsk = Static<typeof MemoryMapAsk>
+export type MemoryMoveAsk = Static<typeof MemoryMoveAsk>
+export type MemoryReplicateAsk = Static<typeof MemoryReplicateAsk>
+export type SpaceRulesAsk = Static<typeof SpaceRulesAsk>
+export type MemoryAnswer = Static<typeof MemoryAnswer>
+export type MemoryOperatorAsk = MemoryMapAsk | MemoryMoveAsk | MemoryReplicateAsk | SpaceRulesAsk
+
+export const memoryOperatorMessages = { MemoryMapAsk, MemoryMoveAsk, MemoryReplicateAsk, SpaceRulesAsk, MemoryAnswer } as const

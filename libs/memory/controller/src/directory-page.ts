@@ -1,0 +1,46 @@
+/** What the directory has of one page beside its entry in the protocol. */
+import { newHomeEntry, type HomeEntry } from "@backplane/memory-coherence/home-entry"
+import type { PageOperation } from "@backplane/memory-contract/coherence-messages"
+
+export interface DirectoryPage {
+  readonly entry: HomeEntry
+  /** The node where its frame lies. */
+  home: number
+  /** The operation of the request under way or waiting, by node. */
+  readonly operations: Map<number, PageOperation>
+  /** Misses by node, as the nodes tell them: what placement goes by. */
+  readonly reads: number[]
+  readonly writes: number[]
+  /** The node that died with its only bytes; null: none. */
+  lost: number | null
+  /** Nodes that ever asked for it, as bits. */
+  users: number
+  /** Nodes that were told to fetch a copy, and how often the page has moved or been copied. */
+  replicas: readonly number[]
+  moves: number
+  /** Interval of the last of these; null: never. */
+  movedAt: number | null
+  /** Interval in which the policy last looked, and the misses until then. */
+  seenReads: readonly number[]
+  seenWrites: readonly number[]
+}
+
+export type Pages = Map<number, DirectoryPage>
+/** By space, then by page. */
+export type Spaces = Map<string, Pages>
+
+export function newPage(nodes: number, home: number, entry: HomeEntry = newHomeEntry(nodes)): DirectoryPage {
+  const none = (): number[] => new Array<number>(nodes).fill(0)
+  return {
+    entry, home, operations: new Map(), reads: none(), writes: none(), lost: null, users: 0, replicas: [], moves: 0, movedAt: null,
+    seenReads: none(), seenWrites: none(),
+  } // prettier-ignore
+}
+
+export function pagesOf(spaces: Spaces, space: string): Pages {
+  const known = spaces.get(space)
+  if (known !== undefined) return known
+  const pages: Pages = new Map()
+  spaces.set(space, pages)
+  return pages
+}

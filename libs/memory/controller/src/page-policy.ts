@@ -1,0 +1,171 @@
+/**
+ * Carries out what memory/placement decides: where a new page's frame goes, and which pages move or are copied, from the misses that the
+ * nodes tell. One look at all pages of a space in each interval; the moves are the directory's.
+ */
+import { event } from "@backplane/foundation-actor/effects"
+import type { Effect } from "@backplane/foundation-actor/machine"
+import type { CoherenceMessage, PageCounts } from "@backplane/memory-contract/coherence-messages"
+import type { SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
+import { nodesOf } from "@backplane/memory-coherence/flow"
+import { decideMoves, PLACEMENT_RULES, remoteMisses, type PageUse } from "@backplane/memory-placement/decide-moves"
+import { placePage } from "@backplane/memory-placement/place-page"
+import type { Directory } from "./directory.ts"
+import type { DirectoryPage, Pages } from "./directory-page.ts"
+
+interface Out {
+  push(...effects: readonly Effect<CoherenceMessage>[]): unknown
+}
+
+export const DEFAULT_SPACE_RULES: SpaceRules = {
+  placement: { kind: "first-touch" },
+  byToucher: [],
+  migrate: false,
+  replicate: false,
+  hotMisses: PLACEMENT_RULES.hotMisses,
+}
+
+export interface SpaceCounts {
+  migrations: number
+  replications: number
+  refused: number
+}
+
+/** A page that several nodes write so often in an interval is shared for certain: their vCPUs belong together. */
+const TOGETHER_WRITES = 8
+const TOGETHER_MAX = 16
+
+export class PagePolicy {
+  readonly #rules = new Map<string, SpaceRules>()
+  readonly #counts = new Map<string, SpaceCounts>()
+  readonly #together = new Map<string, readonly { readonly page: number; readonly nodes: number[] }[]>()
+  #interval = 0
+
+  rulesOf(space: string): SpaceRules {
+    return this.#rules.get(space) ?? DEFAULT_SPACE_RULES
+  }
+
+  setRules(space: string, rules: SpaceRules): void {
+    this.#rules.set(space, rules)
+  }
+
+  countsOf(space: string): SpaceCounts {
+    const known = this.#counts.get(space)
+    if (known !== undefined) return known
+    const counts = { migrations: 0, replications: 0, refused: 0 }
+    this.#counts.set(space, counts)
+    return counts
+  }
+
+  /** Pages that several nodes write in turn, as the last look found them. */
+  togetherOf(space: string): readonly { readonly page: number; readonly nodes: number[] }[] {
+    return this.#together.get(space) ?? []
+  }
+
+  /** Is there a space whose pages move? */
+  get isActive(): boolean {
+    return [...this.#rules.values()].some(({ migrate, replicate }) => migrate || replicate)
+  }
+
+  /** The node for the frame of a page that is touched for the first time; null: memory is out. */
+  place({ space, page, toucher }: { readonly space: string; readonly page: number; readonly toucher: number }, free: readonly number[]): number | null {
+    const rules = this.rulesOf(space)
+    const placement = rules.byToucher.find(({ node }) => node === toucher)?.placement ?? rules.placement
+    const node = placePage(placement, { page, toucher }, free)
+    if (node === null) this.countsOf(space).refused += 1
+    return node
+  }
+
+  /** One interval is over. */
+  look(directory: Directory, framesFree: readonly number[], out: Out): void {
+    this.#interval += 1
+    for (const [space, pages] of directory.spaces()) this.#lookAt(directory, { space, pages: pages as Pages, framesFree }, out)
+  }
+
+  #lookAt(
+    directory: Directory,
+    { space, pages, framesFree }: { readonly space: string; readonly pages: Pages; readonly framesFree: readonly number[] },
+    out: Out,
+  ): void {
+    const rules = this.rulesOf(space)
+    const uses: PageUse[] = []
+    const together: { page: number; nodes: number[] }[] = []
+    for (const [number, page] of pages) {
+      const use = useOf(number, page)
+      const writers = use.writes.flatMap((count, node) => (count >= TOGETHER_WRITES ? [node] : []))
+      if (writers.length > 1 && together.length < TOGETHER_MAX) together.push({ page: number, nodes: writers })
+      page.seenReads = [...page.reads]
+      page.seenWrites = [...page.writes]
+      if (page.lost === null) uses.push(use)
+    }
+    this.#sayTogether(space, together, out)
+    if (!rules.migrate && !rules.replicate) return
+    const placementRules = { ...PLACEMENT_RULES, hotMisses: rules.hotMisses, replicateMisses: Math.max(1, rules.hotMisses >> 1) }
+    for (const move of decideMoves(uses, placementRules, { interval: this.#interval, framesFree })) {
+      const page = pages.get(move.page)
+      if (page === undefined) continue
+      const want = { space, page: move.page }
+      if (move.kind === "migrate" && rules.migrate) {
+        if (directory.move({ ...want, to: move.to }, out) !== null) continue
+        this.countsOf(space).migrations += 1
+      } else if (move.kind === "replicate" && rules.replicate) {
+        if (directory.replicate({ ...want, on: move.on }, out) !== null) continue
+        this.countsOf(space).replications += move.on.length
+      } else {
+        // The write has taken the copies already; nobody is told to fetch them again.
+        if (move.kind === "collapse") page.replicas = []
+        continue
+      }
+      page.moves += 1
+      page.movedAt = this.#interval
+    }
+  }
+
+  /** The hint to whoever places vCPUs, when it has changed. */
+  #sayTogether(space: string, together: { page: number; nodes: number[] }[], out: Out): void {
+    const before = this.togetherOf(space)
+    this.#together.set(space, together)
+    for (const { page, nodes } of together)
+      if (!before.some((each) => each.page === page))
+        out.push(event("pages-written-in-turn", { "backplane.space": space, "backplane.page": page, "backplane.nodes": nodes.join(" ") }))
+  }
+}
+
+/** The levels that a node tells; those of an earlier life of the node are followed by lower ones. */
+export function noteCounts(pages: ReadonlyMap<number, DirectoryPage> | undefined, { node, counts }: PageCounts): void {
+  for (let index = 0; index + 2 < counts.length; index += 3) {
+    const [number, reads, writes] = counts.slice(index, index + 3) as [number, number, number]
+    const page = pages?.get(number)
+    if (page === undefined || node >= page.reads.length) continue
+    page.reads[node] = reads
+    page.writes[node] = writes
+  }
+}
+
+/** Since the last look. */
+function useOf(number: number, page: DirectoryPage): PageUse {
+  const since = (now: readonly number[], seen: readonly number[]): number[] =>
+    now.map((count, node) => (count >= (seen[node] ?? 0) ? count - (seen[node] ?? 0) : count))
+  const { home, moves, movedAt, entry } = page
+  return {
+    page: number,
+    home,
+    replicas: nodesOf(entry.sharers).filter((node) => node !== home && page.replicas.includes(node)),
+    reads: since(page.reads, page.seenReads),
+    writes: since(page.writes, page.seenWrites),
+    moves,
+    movedAt,
+  }
+}
+
+/** Misses that the node's own frame served, and all others. */
+export function missesOf(pages: ReadonlyMap<number, DirectoryPage>): { readonly local: number; readonly remote: number } {
+  let local = 0
+  let remote = 0
+  for (const { home, reads, writes } of pages.values()) {
+    const all = reads.reduce((sum, count, node) => sum + count + (writes[node] ?? 0), 0)
+    const far = remoteMisses({ page: 0, home, replicas: [], reads, writes, moves: 0, movedAt: null })
+    remote += far
+    local += all - far
+  }
+  return { local, remote }
+}
