@@ -42,7 +42,16 @@ const TIMER = "links"
 /** A word in a deadline, where there is nothing else to say: so many. */
 const WORDS_A_DEADLINE = 4
 const KEPT_MAX = 4_096
-const LINKED: ReadonlySet<string> = new Set(["IoAsk", "IoAnswer", "HartLines", "SbiAsk", "SbiAnswered", "HartBegin", "HartSoftware", "StillThere"])
+const LINKED: ReadonlySet<string> = new Set([
+  "IoAsk",
+  "IoAnswer",
+  "HartLines",
+  "SbiAsk",
+  "SbiAnswered",
+  "HartBegin",
+  "HartSoftware",
+  "StillThere",
+])
 
 export class LinkedNode<Inside extends LinkedInside> implements Machine<Hears | LinkFrame | LinkAck, Says | LinkFrame | LinkAck> {
   readonly inside: Inside
@@ -114,7 +123,8 @@ export class LinkedNode<Inside extends LinkedInside> implements Machine<Hears | 
     const out: Effects = []
     if (now - this.#saidAt >= deadlineCycles / WORDS_A_DEADLINE) {
       this.#saidAt = now
-      for (const peer of peers) if (this.#outgoing.get(peer)?.lost !== true) out.push(...this.#wrap(now, [send(peer, { kind: "StillThere" })]))
+      for (const peer of peers)
+        if (this.#outgoing.get(peer)?.lost !== true) out.push(...this.#wrap(now, [send(peer, { kind: "StillThere" })]))
     }
     for (const [to, outgoing] of this.#outgoing)
       for (const each of outgoing.kept) {

@@ -155,7 +155,11 @@ describe("the death of a node", () => {
     expect(until(2, [load(1)])).toBe(true)
     shared.world.crash(nodeActor(1))
     expect(until(2, [store(1)])).toBe(false)
-    shared.world.inject({ from: actorId("hypervisor.0"), to: MEMORY_CONTROLLER, body: { kind: "NodeGone", node: 1, incarnation: 1 } as Body })
+    shared.world.inject({
+      from: actorId("hypervisor.0"),
+      to: MEMORY_CONTROLLER,
+      body: { kind: "NodeGone", node: 1, incarnation: 1 } as Body,
+    })
     shared.world.run({ until: virtualTime(shared.world.now + 100_000), stop: () => drivers[2]?.done === 2 })
     expect(drivers[2]?.done).toBe(2)
   })
@@ -179,7 +183,11 @@ describe("the death of a node", () => {
     const { shared, until } = run(() => 0)
     expect(until(0, [load(1)])).toBe(true)
     expect(until(1, [load(1)])).toBe(true)
-    shared.world.inject({ from: actorId("hypervisor.0"), to: MEMORY_CONTROLLER, body: { kind: "NodeGone", node: 1, incarnation: 1 } as Body })
+    shared.world.inject({
+      from: actorId("hypervisor.0"),
+      to: MEMORY_CONTROLLER,
+      body: { kind: "NodeGone", node: 1, incarnation: 1 } as Body,
+    })
     expect(until(0, [store(1)])).toBe(true)
     expect(until(1, [load(1), store(2)])).toBe(true)
   })

@@ -121,7 +121,16 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   }
   const counts = shared.machines.map(({ agent }) => agent.counts()).reduce(sumOf)
   if (counts.brokenPins > 0) difference ??= "a page was taken before the instruction that it was brought for had completed"
-  return { seed, operations, compared: flat.compared, messages: shared.world.counts.sent, restarts: restarts.count, migrations, counts, difference }
+  return {
+    seed,
+    operations,
+    compared: flat.compared,
+    messages: shared.world.counts.sent,
+    restarts: restarts.count,
+    migrations,
+    counts,
+    difference,
+  }
 }
 
 function planRestarts({ world }: SharedWorld, seed: number, done: () => boolean): { count: number } {
@@ -153,9 +162,7 @@ function planMoves({ world, machines }: SharedWorld, seed: number): void {
       const page = random.below(TESTER_PAGES)
       const node = random.below(machines.length)
       const about = { request: `at-${at}`, space: SPACE, page }
-      const body = random.chance(0.8)
-        ? { kind: "MemoryMoveAsk", ...about, to: node }
-        : { kind: "MemoryReplicateAsk", ...about, on: [node] }
+      const body = random.chance(0.8) ? { kind: "MemoryMoveAsk", ...about, to: node } : { kind: "MemoryReplicateAsk", ...about, on: [node] }
       world.inject({ from: operator, to: MEMORY_CONTROLLER, body: body as Body })
       move(at + random.between(1, MOVE_CYCLES))
     })

@@ -64,6 +64,15 @@ const LINK_RETRY_CYCLES = 5_000
 /** A node that has not acknowledged for so long is dead. */
 const LINK_DEADLINE_CYCLES = 2_000_000
 
+function planDeath(world: World, { killNode }: SharedGuestOptions): void {
+  if (killNode === undefined) return
+  const { node, atCycles } = killNode
+  world.at(virtualTime(atCycles), () => {
+    world.crash(actorId(`node.${node}`))
+    world.inject({ from: OPERATOR, to: MEMORY_CONTROLLER, body: { kind: "NodeGone", node, incarnation: 1 } as Body })
+  })
+}
+
 /** Hart h lies on node h modulo the number of nodes. */
 export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
   const { seed, kernel, disk, harts, nodes, memoryBytes, steps, cyclesMax } = options
@@ -107,13 +116,7 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
     world.inject({ from: OPERATOR, to: actorId("node.0"), body: { kind: "ConsoleTyped" } })
   })
   let restarts = 0
-  if (options.killNode !== undefined) {
-    const { node, atCycles } = options.killNode
-    world.at(virtualTime(atCycles), () => {
-      world.crash(actorId(`node.${node}`))
-      world.inject({ from: OPERATOR, to: MEMORY_CONTROLLER, body: { kind: "NodeGone", node, incarnation: 1 } as Body })
-    })
-  }
+  planDeath(world, options)
   const over = (): boolean => first.end !== null || (conversation.done() && options.until !== "end")
   let nextKill = options.killEveryCycles ?? Infinity
   while (!over() && world.now < cyclesMax) {

@@ -440,7 +440,9 @@ const HOLDS = ["owner", "shared", "retained"] as const
 const OWN_FRAME = ""
 
 function isForStore({ kind }: Flow): boolean {
-  return kind === "Fetch" || kind === "WriteBack" || kind === "OperateAtHome" || kind === "HandOver" || kind === "Frame" || kind === "FrameFree"
+  return (
+    kind === "Fetch" || kind === "WriteBack" || kind === "OperateAtHome" || kind === "HandOver" || kind === "Frame" || kind === "FrameFree"
+  )
 }
 
 /** What the operations found in the frame that comes, kept here under numbers as its own would be. */

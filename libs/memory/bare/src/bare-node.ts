@@ -15,7 +15,14 @@ import type { AgentMemory, AgentOptions } from "@backplane/memory-agent/agent-op
 import { PageAgent } from "@backplane/memory-agent/page-agent"
 import { amoOf, isLoadReserved } from "@backplane/memory-agent/operation"
 import type { LeaseReport, MemoryUp } from "@backplane/memory-contract/memory-messages"
-import type { PageCounts, PageMessage, PageOperation, PagesAsk, PagesGone, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type {
+  PageCounts,
+  PageMessage,
+  PageOperation,
+  PagesAsk,
+  PagesGone,
+  PagesReport,
+} from "@backplane/memory-contract/coherence-messages"
 
 export type BareNodeHears = PageMessage | PagesAsk | PagesGone | MemoryUp
 export type BareNodeSays = PageMessage | PagesReport | PageCounts | LeaseReport
@@ -33,7 +40,18 @@ export interface HartDriver {
 
 export interface BareNodeConfig extends Pick<
   AgentOptions,
-  "space" | "node" | "nodes" | "homeOf" | "nodeActor" | "retryCycles" | "pinCycles" | "contendedLosses" | "protocol" | "onOperated" | "countCycles" | "strict"
+  | "space"
+  | "node"
+  | "nodes"
+  | "homeOf"
+  | "nodeActor"
+  | "retryCycles"
+  | "pinCycles"
+  | "contendedLosses"
+  | "protocol"
+  | "onOperated"
+  | "countCycles"
+  | "strict"
 > {
   /** Life of the node; absent: the first. */
   readonly incarnation?: number

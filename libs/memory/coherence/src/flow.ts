@@ -172,7 +172,22 @@ export interface FrameFreeFlow {
   readonly serial: number
 }
 
-export type Flow = FrameFreeFlow | MoveFlow | HandOverFlow | FrameFlow | MovedFlow | GetFlow | PutFlow | FetchFlow | HomeOrderFlow | DataFlow | AckFlow | WriteBackFlow | StoredFlow | ResultFlow | EndFlow
+export type Flow =
+  | FrameFreeFlow
+  | MoveFlow
+  | HandOverFlow
+  | FrameFlow
+  | MovedFlow
+  | GetFlow
+  | PutFlow
+  | FetchFlow
+  | HomeOrderFlow
+  | DataFlow
+  | AckFlow
+  | WriteBackFlow
+  | StoredFlow
+  | ResultFlow
+  | EndFlow
 
 export type FlowKind = Flow["kind"]
 

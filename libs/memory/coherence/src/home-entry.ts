@@ -62,8 +62,7 @@ export function newHomeEntry(nodes: number): HomeEntry {
 
 /** `moved` is no message: from here on the frame store of the page is the node that this comes from. */
 export type HomeSend =
-  | { readonly to: "store" | number; readonly flow: Flow }
-  | { readonly to: "moved"; readonly flow: Extract<Flow, { kind: "Moved" }> }
+  { readonly to: "store" | number; readonly flow: Flow } | { readonly to: "moved"; readonly flow: Extract<Flow, { kind: "Moved" }> }
 
 export interface HomeContext {
   readonly protocol: Protocol

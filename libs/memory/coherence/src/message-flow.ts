@@ -16,7 +16,6 @@ export interface MessageExtras {
   readonly found?: readonly string[]
 }
 
-
 /** A message as the protocol sees it. */
 export function flowOf(body: PageMessage): Flow {
   const kind = body.kind.slice("Page".length) as Flow["kind"]

@@ -126,7 +126,10 @@ export const PageFrame = say(
     node: Node,
     version: Count,
     bytes: Bytes,
-    operations: Type.Array(Type.Object({ txn: Count, value: Value }, closed), { maxItems: 31, description: "by node: the last that was done" }),
+    operations: Type.Array(Type.Object({ txn: Count, value: Value }, closed), {
+      maxItems: 31,
+      description: "by node: the last that was done",
+    }),
   },
   "node (frame store) → node (frame store to be): the page, and the operations that were done in it",
 )

@@ -51,7 +51,10 @@ export const LeaseReport = Type.Object(
 
 export const NodeGone = Type.Object(
   { kind: Type.Literal("NodeGone"), node: Node, incarnation: Incarnation },
-  { ...closed, description: "hypervisor → memory controller: this life of the node is over, and what lay there is gone; repeated until seen" },
+  {
+    ...closed,
+    description: "hypervisor → memory controller: this life of the node is over, and what lay there is gone; repeated until seen",
+  },
 )
 export const NodeGoneSeen = Type.Object(
   { kind: Type.Literal("NodeGoneSeen"), node: Node, incarnation: Incarnation },

@@ -71,7 +71,9 @@ export const SpaceView = Type.Object(
     replications: Count,
     refused: Count,
     lost: Count,
-    hurt: Type.Array(Type.Object({ node: Node, lost: Count }, closed), { description: "nodes that died with state of it, and pages lost with them" }),
+    hurt: Type.Array(Type.Object({ node: Node, lost: Count }, closed), {
+      description: "nodes that died with state of it, and pages lost with them",
+    }),
     together: Type.Array(Type.Object({ page: Page, nodes: Nodes }, closed), {
       maxItems: 16,
       description: "pages that these nodes write in turn: their vCPUs had better run on one node",
@@ -110,7 +112,7 @@ export const MemoryAnswer = Type.Object(
     pages: Type.Array(PageView, { maxItems: 1024 }),
     next: Type.Union([Page, Type.Null()], { description: "first page that did not fit" }),
   },
-  { ...closed, description: "memory controller → operator" },
+  { ...closed, description: "memory controller → operator: done, or refused and why; with what was asked for" },
 )
 
 export type MemoryMapAsk = Static<typeof MemoryMapAsk>

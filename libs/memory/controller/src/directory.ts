@@ -102,8 +102,7 @@ export class Directory {
     }
     this.#gone &= ~bit(node) // it has heard
     if (!this.#protocol.rules.rebuildComplete(this.#known, this.#all)) return
-    if ("node" in body && body.node >= this.#options.nodes)
-      return this.#refuseMessage(from, body, `there is no node ${body.node}`, out)
+    if ("node" in body && body.node >= this.#options.nodes) return this.#refuseMessage(from, body, `there is no node ${body.node}`, out)
     const page = this.#pageFor(body, out)
     if (page === null) return
     if (body.kind === "PageGetS" || body.kind === "PageGetM" || body.kind === "PageOperate") page.users |= bit(body.node)
@@ -167,12 +166,20 @@ export class Directory {
     if (known !== undefined && known.lost === null) return known
     if (!isRequest) {
       if ((body.kind === "PagePut" || body.kind === "PageUnblock") && "node" in body)
-        out.push(send(this.#options.nodeActor(body.node), { kind: "PageDone", space, page, epoch: this.#epoch, node: body.node, txn: body.txn }))
+        out.push(
+          send(this.#options.nodeActor(body.node), { kind: "PageDone", space, page, epoch: this.#epoch, node: body.node, txn: body.txn }),
+        )
       return null
     }
     const refuse = (cause: "lost" | "no-memory", reason: string): null => {
       const { epoch, node, txn } = body
-      out.push(event("page-refused", { "backplane.space": space, "backplane.page": page, "backplane.node": node, "backplane.reason": reason }, "warn"))
+      out.push(
+        event(
+          "page-refused",
+          { "backplane.space": space, "backplane.page": page, "backplane.node": node, "backplane.reason": reason },
+          "warn",
+        ),
+      )
       out.push(send(this.#options.nodeActor(node), { kind: "PageRefused", space, page, epoch, node, txn, cause, reason }))
       return null
     }
@@ -243,8 +250,7 @@ export class Directory {
     this.#spaces = rebuildPages(reports, { protocol, nodes, gone: this.#gone, died, before, place })
     this.#reports.clear()
     this.#frames.fill(0)
-    for (const pages of this.#spaces.values())
-      for (const { home, lost } of pages.values()) if (lost === null) this.#takeFrame(home, 1)
+    for (const pages of this.#spaces.values()) for (const { home, lost } of pages.values()) if (lost === null) this.#takeFrame(home, 1)
     this.#before = null
     this.#died = 0
     for (const node of nodesOf(died === 0 ? this.#gone : died)) this.#nameHurt(node, out)
@@ -295,7 +301,10 @@ export class Directory {
   }
 
   /** These nodes are told to fetch a copy; a reason where they cannot. */
-  replicate({ space, page: number, on }: { readonly space: string; readonly page: number; readonly on: readonly number[] }, out: Out): string | null {
+  replicate(
+    { space, page: number, on }: { readonly space: string; readonly page: number; readonly on: readonly number[] },
+    out: Out,
+  ): string | null {
     const page = this.#spaces.get(space)?.get(number)
     if (page === undefined) return `nobody has touched page ${number} of ${space}`
     if (page.lost !== null) return `page ${number} of ${space} was lost with node ${page.lost}`
@@ -304,7 +313,8 @@ export class Directory {
     page.replicas = [...new Set([...page.replicas, ...on])].sort((a, b) => a - b)
     const key = `replicate/${spanOf(space, number)}`
     out.push(openSpan(key, "mem.replicate", { "backplane.space": space, "backplane.page": number }))
-    for (const node of on) out.push(send(this.#options.nodeActor(node), { kind: "PageBring", space, page: number, epoch: this.#epoch }, key))
+    for (const node of on)
+      out.push(send(this.#options.nodeActor(node), { kind: "PageBring", space, page: number, epoch: this.#epoch }, key))
     out.push(closeSpan(key))
     return null
   }

@@ -30,15 +30,7 @@ import { FrameLedger } from "./frame-ledger.ts"
 import { MemoryDesk } from "./memory-desk.ts"
 import { noteCounts, PagePolicy } from "./page-policy.ts"
 
-export type MemoryHears =
-  | FrameLeaseAsk
-  | FrameRelease
-  | LeaseReport
-  | NodeGone
-  | PageMessage
-  | PagesReport
-  | PageCounts
-  | MemoryOperatorAsk
+export type MemoryHears = FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | PageMessage | PagesReport | PageCounts | MemoryOperatorAsk
 export type MemorySays = FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | NodeGoneSeen | CoherenceMessage | MemoryAnswer
 type Out = Effect<MemorySays>[]
 

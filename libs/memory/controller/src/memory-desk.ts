@@ -4,7 +4,13 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import { nodesOf } from "@backplane/memory-coherence/flow"
 import type { CoherenceMessage } from "@backplane/memory-contract/coherence-messages"
-import type { MemoryAnswer, MemoryMoveAsk, MemoryOperatorAsk, PageView, SpaceView } from "@backplane/memory-contract/memory-operator-messages"
+import type {
+  MemoryAnswer,
+  MemoryMoveAsk,
+  MemoryOperatorAsk,
+  PageView,
+  SpaceView,
+} from "@backplane/memory-contract/memory-operator-messages"
 import type { Directory } from "./directory.ts"
 import type { DirectoryPage, Pages } from "./directory-page.ts"
 import type { FrameLedger } from "./frame-ledger.ts"
@@ -105,7 +111,7 @@ export class MemoryDesk {
         incarnation,
         epoch: directory.epoch,
         nodes: this.#nodes(),
-        spaces: unknown ? [] : spaces.sort().map((each) => this.#space(each)),
+        spaces: unknown ? [] : spaces.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).map((each) => this.#space(each)),
         pages: one === undefined || page === undefined ? pages : [viewOf(page.page, one)],
         next,
       }),

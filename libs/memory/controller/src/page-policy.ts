@@ -67,7 +67,10 @@ export class PagePolicy {
   }
 
   /** The node for the frame of a page that is touched for the first time; null: memory is out. */
-  place({ space, page, toucher }: { readonly space: string; readonly page: number; readonly toucher: number }, free: readonly number[]): number | null {
+  place(
+    { space, page, toucher }: { readonly space: string; readonly page: number; readonly toucher: number },
+    free: readonly number[],
+  ): number | null {
     const rules = this.rulesOf(space)
     const placement = rules.byToucher.find(({ node }) => node === toucher)?.placement ?? rules.placement
     const node = placePage(placement, { page, toucher }, free)

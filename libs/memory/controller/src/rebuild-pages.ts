@@ -47,7 +47,8 @@ export function countOf(reports: readonly PagesReport[]): number {
 export function rebuildPages(reports: ReadonlyMap<number, readonly PagesReport[]>, options: RebuildOptions): Spaces {
   const spaces: Spaces = new Map()
   const found = collect(reports)
-  for (const [space, pages] of found) for (const [page, each] of pages) pagesOf(spaces, space).set(page, rebuilt(space, page, each, options))
+  for (const [space, pages] of found)
+    for (const [page, each] of pages) pagesOf(spaces, space).set(page, rebuilt(space, page, each, options))
   if (options.before === null) return spaces
   for (const [space, pages] of options.before)
     for (const [page, known] of pages) {

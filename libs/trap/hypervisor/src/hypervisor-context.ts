@@ -15,7 +15,7 @@ import type {
   TaskRevoke,
   TaskSubmit,
 } from "@backplane/compute-contract/task-messages"
-import type { FrameRelease, FrameReleased } from "@backplane/memory-contract/memory-messages"
+import type { FrameRelease, FrameReleased, NodeGone, NodeGoneSeen } from "@backplane/memory-contract/memory-messages"
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import type { SchedulerFailure, SchedulerFault } from "@backplane/schedule-contract/failure-messages"
@@ -32,13 +32,14 @@ export type HypervisorHears =
   | PolicySwapped
   | SchedulePage
   | FrameReleased
+  | NodeGoneSeen
   | SchedulerFailure
   | SchedulerFault
   | SwapAsk
   | VmFromNode
   | VmAsking
 export type HypervisorSays =
-  TaskSubmit | TaskFinishedSeen | TaskRevoke | PolicySwap | ScheduleAsk | FrameRelease | SwapAnswer | VmToNode | VmAnswering
+  TaskSubmit | TaskFinishedSeen | TaskRevoke | PolicySwap | ScheduleAsk | FrameRelease | NodeGone | SwapAnswer | VmToNode | VmAnswering
 export type Out = Effect<HypervisorSays>[]
 
 /** A request without an answer is repeated after so many ticks. */

@@ -104,6 +104,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
         return this.#swaps.onSwapped(body, out)
       case "SchedulePage":
         return this.#collector?.onPage(body, out)
+      case "NodeGoneSeen":
+        return this.#losses.onGoneSeen(body)
       case "FrameReleased":
         return this.#losses.onReleased(body)
       case "SchedulerFailure":

@@ -8,7 +8,7 @@ import { closeSpan, event, openSpan, send } from "@backplane/foundation-actor/ef
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { NodeReport, TaskMoved } from "@backplane/compute-contract/task-messages"
-import type { FrameReleased } from "@backplane/memory-contract/memory-messages"
+import type { FrameReleased, NodeGoneSeen } from "@backplane/memory-contract/memory-messages"
 import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
 import { CHECK_TICKS, type HypervisorContext, type Out } from "./hypervisor-context.ts"
 import type { JobStarts } from "./job-starts.ts"
@@ -37,6 +37,8 @@ export class Losses {
   readonly #vms: VmLives
   /** Leases of lives given up, to be given back: owner/attempt. */
   readonly #releases = new Map<string, { readonly owner: string; readonly attempt: number }>()
+  /** Node → its life that is over, until the memory controller knows. */
+  readonly #gone = new Map<number, number>()
 
   constructor(parts: {
     readonly context: HypervisorContext
@@ -53,7 +55,7 @@ export class Losses {
   }
 
   get hasReleases(): boolean {
-    return this.#releases.size > 0
+    return this.#releases.size > 0 || this.#gone.size > 0
   }
 
   /** Leases that lives given up before this one of the hypervisor may still have. */
@@ -72,7 +74,12 @@ export class Losses {
     this.#releases.delete(`${owner}/${attempt}`)
   }
 
+  onGoneSeen({ node, incarnation }: NodeGoneSeen): void {
+    if ((this.#gone.get(node) ?? 0) <= incarnation) this.#gone.delete(node)
+  }
+
   repeat(out: Out): void {
+    for (const [node, incarnation] of this.#gone) out.push(send(MEMORY_CONTROLLER, { kind: "NodeGone", node, incarnation }))
     for (const release of this.#releases.values()) out.push(send(MEMORY_CONTROLLER, { kind: "FrameRelease", ...release }))
   }
 
@@ -87,7 +94,7 @@ export class Losses {
     const kind = this.#watch.onReport(now, report)
     if (kind === "stale") return
     if (kind === "first") this.#onFirstReport(now, report, out)
-    if (kind === "reborn") this.#onNodeLost(now, { node: report.node, how: "restarted" }, out)
+    if (kind === "reborn") this.#onNodeLost(now, { node: report.node, life: report.incarnation - 1, how: "restarted" }, out)
     const held = new Set<string>()
     for (const { task, attempt, queue, state } of report.holds) {
       const job = this.#jobs.get(task)
@@ -125,7 +132,8 @@ export class Losses {
 
   /** Once in a while: silent nodes and tasks that nobody holds. */
   check(now: VirtualTime, startedAt: VirtualTime, out: Out): void {
-    for (const node of this.#watch.newlySilent(now, startedAt)) this.#onNodeLost(now, { node, how: "silent" }, out)
+    for (const node of this.#watch.newlySilent(now, startedAt))
+      this.#onNodeLost(now, { node, life: this.#watch.incarnationOf(node), how: "silent" }, out)
     for (const job of this.#jobs.inState("live"))
       if (job.unseen >= UNSEEN_MAX) this.#onTaskLost(job, `node ${job.node} does not hold it`, out)
   }
@@ -140,7 +148,13 @@ export class Losses {
     }
   }
 
-  #onNodeLost(now: VirtualTime, { node, how }: { readonly node: number; readonly how: string }, out: Out): void {
+  #onNodeLost(
+    now: VirtualTime,
+    { node, life, how }: { readonly node: number; readonly life: number; readonly how: string },
+    out: Out,
+  ): void {
+    // One that never spoke had nothing.
+    if (life > 0) this.#gone.set(node, life)
     this.#releaseEnded(now, node)
     const hurt = this.#jobs.inState("live", "submitted").filter((job) => job.node === node)
     const names = hurt.map((job) => job.spec.name).join(" ")

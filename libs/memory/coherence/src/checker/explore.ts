@@ -163,8 +163,8 @@ function stirrings(state: ModelState): ModelEvent[] {
   const moving = state.entries.flatMap(({ transaction }, page) => (transaction?.kind === "Move" ? [{ kind: "move" as const, page }] : []))
   return state.nodes
     .flatMap(({ busy, records }, node): ModelEvent[] => [
-    ...(busy === null ? [] : [{ kind: "try" as const, node }]),
-    ...records.flatMap((record, page) => (waitsForHome(record) ? [{ kind: "timeout" as const, node, page }] : [])),
-  ])
+      ...(busy === null ? [] : [{ kind: "try" as const, node }]),
+      ...records.flatMap((record, page) => (waitsForHome(record) ? [{ kind: "timeout" as const, node, page }] : [])),
+    ])
     .concat(moving)
 }

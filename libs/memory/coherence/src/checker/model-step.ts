@@ -76,7 +76,8 @@ export class ModelStepper {
     })
     if (state.reported === ALL_REPORTERS)
       state.entries.forEach(({ transaction }, page) => {
-        if (transaction?.kind === "Move" || (transaction === null && state.moves > 0 && page < state.pagesUsed)) events.push({ kind: "move", page })
+        if (transaction?.kind === "Move" || (transaction === null && state.moves > 0 && page < state.pagesUsed))
+          events.push({ kind: "move", page })
       })
     if (state.crashes > 0) events.push({ kind: "crash" })
     return events
@@ -208,7 +209,11 @@ export class ModelStepper {
     for (const effect of effects) {
       if (effect.kind === "send") {
         const { home } = this.#record(state, node, page)
-        this.#send(state, { to: effect.to === "store" ? storeAt(Math.max(0, home)) : effect.to, page, flow: this.#homed(effect.flow, home) })
+        this.#send(state, {
+          to: effect.to === "store" ? storeAt(Math.max(0, home)) : effect.to,
+          page,
+          flow: this.#homed(effect.flow, home),
+        })
       } else if (effect.kind === "rights") this.#setRights(state, { node, page, rights: effect.rights })
       else if (effect.kind === "fill") each.values[page] = value
       else if (effect.kind === "result") {
