@@ -16,6 +16,7 @@ export async function start(environment: Environment): Promise<ActorService> {
     service: "kv-shard",
     environment,
     codec: new MessageCodec(),
+    links: true,
     store: ({ dataFolder }) =>
       dataFolder === null
         ? new MemoryStore()

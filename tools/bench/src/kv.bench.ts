@@ -18,7 +18,7 @@ import type { RunningStore, StoreUnderTest } from "./kv/store-under-test.ts"
 import { median } from "./rounds.ts"
 
 const STORES: readonly StoreUnderTest[] = [backplaneStore, etcdStore, jetstreamStore, redisStore]
-const CELL_MILLISECONDS = 1_500
+const CELL_MILLISECONDS = Number(process.env["BACKPLANE_BENCH_CELL_MS"] ?? 1_500)
 
 type Rounds = Map<string, Measured[]>
 

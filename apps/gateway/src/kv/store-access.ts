@@ -6,7 +6,8 @@ import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-tim
 import { timer } from "@backplane/foundation-actor/effects"
 import { canonicalJson, type Json } from "@backplane/foundation-base/json"
 import { ActorPort } from "@backplane/foundation-runtime/actor-port"
-import { NatsBus } from "@backplane/foundation-runtime/nats-bus"
+import type { LinkBus } from "@backplane/foundation-runtime/link/link-bus"
+import { linkedNatsBus } from "@backplane/foundation-runtime/link/linked-nats-bus"
 import { PacedClock } from "@backplane/foundation-runtime/paced-clock"
 import type { EventSink } from "@backplane/foundation-runtime/sinks"
 import { KvRequester, type Wish } from "@backplane/kv-client/requester"
@@ -79,6 +80,7 @@ class AccessMachine {
 }
 
 export class StoreAccess {
+  readonly #bus: LinkBus
   readonly #port: ActorPort<KvMessage, KvMessage>
   readonly #machine: AccessMachine
   readonly #first: StoreConfig
@@ -93,8 +95,9 @@ export class StoreAccess {
     this.#config = this.#first
     this.#machine = new AccessMachine(members.map(({ id }) => id))
     this.#machine.requester.configure(this.#config)
+    this.#bus = linkedNatsBus({ connection, events, codec: new MessageCodec() })
     this.#port = new ActorPort<KvMessage, KvMessage>({
-      bus: new NatsBus({ connection, events, codec: new MessageCodec() }),
+      bus: this.#bus,
       machineName: STORE,
       actor: actorId(`gateway.${name}-${Date.now().toString(36)}`),
       machine: this.#machine,
@@ -163,6 +166,7 @@ export class StoreAccess {
 
   close(): void {
     this.#port.close()
+    this.#bus.close()
   }
 
   async #register(): Promise<{ readonly config: StoreConfig; readonly text: string | null }> {

@@ -21,6 +21,8 @@ export interface ActorServiceOptions {
   readonly actorFactory: ActorFactory
   /** Where actors' state is kept, made from the settings. Default: a file a key. */
   readonly store?: (settings: ServiceEnvironment) => Store
+  /** Whether its actors may have links beside the bus: for those who speak much. Default false. */
+  readonly links?: boolean
   /** More to stop, before telemetry. */
   readonly onStop?: () => Promise<void>
 }
@@ -72,6 +74,7 @@ export async function startActorService(options: ActorServiceOptions): Promise<A
       }
     },
     codec,
+    links: options.links ?? false,
     ...(options.store === undefined ? {} : { store: options.store(settings) }),
     events: telemetry,
     spans: telemetry,

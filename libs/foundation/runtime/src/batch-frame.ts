@@ -36,15 +36,15 @@ export interface FramedMessage extends Carried {
 /** Most bytes that one message adds besides its text. */
 export const CARRIED_BYTES_MAX = 1 + TRACE_BYTES + STAMP_BYTES + 1
 
-/** `texts` are the bodies as JSON text; `carried` lies beside them, same length. */
-export function encodeFrame(texts: readonly string[], carried: readonly Carried[]): Uint8Array {
+/** `texts` are the bodies as JSON text; `carried` lies beside them, same length. The first `room` bytes are left to the caller. */
+export function encodeFrame(texts: readonly string[], carried: readonly Carried[], room = 0): Buffer {
   const bodies = `[${texts.join(",")}]`
-  let metaBytes = HEADER_BYTES + texts.length
+  let metaBytes = room + HEADER_BYTES + texts.length
   for (const each of carried) metaBytes += (each.trace === undefined ? 0 : TRACE_BYTES) + (each.stamp === undefined ? 0 : STAMP_BYTES)
   const frame = Buffer.allocUnsafe(metaBytes + Buffer.byteLength(bodies))
-  frame[0] = FRAME_MARK
-  frame.writeUInt32LE(texts.length, 1)
-  let offset = HEADER_BYTES
+  frame[room] = FRAME_MARK
+  frame.writeUInt32LE(texts.length, room + 1)
+  let offset = room + HEADER_BYTES
   for (const each of carried) offset = writeCarried(frame, offset, each)
   frame.write(bodies, offset, "utf8")
   return frame

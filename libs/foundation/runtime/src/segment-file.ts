@@ -10,7 +10,7 @@ import { open, type FileHandle } from "node:fs/promises"
 /** A disk that full is tried again after this. */
 const FULL_RETRY_MILLISECONDS = 50
 /** In place while the mean of the last syncs is below this. */
-const IN_PLACE_MILLISECONDS = 0.4
+const IN_PLACE_MILLISECONDS = 2
 /** One sync in so many is done in place all the same, to see whether the disk is fast by now. */
 const PROBE_EVERY = 64
 

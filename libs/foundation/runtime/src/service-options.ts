@@ -53,6 +53,8 @@ export interface ServiceOptions {
   readonly spanIds?: SpanIdSource
   /** Where actors' state is kept. Default: a file a key in the data folder, or memory where there is none. */
   readonly store?: Store
+  /** Whether its actors may talk to others over sockets of their own beside the bus (link/link-bus.ts). Default false. */
+  readonly links?: boolean
   /** Called in the orderly stop, after the actors: flush telemetry here. Has a deadline of 2 s. */
   readonly onStop?: () => Promise<void>
   /** Default: SIGTERM and SIGINT stop the service, as does the death of the parent. Tests set false. */

@@ -15,6 +15,8 @@ import type { AliveNotice, ControlReply, ControlRequest, HostMode } from "./cont
 import { CutBus } from "./cut-bus.ts"
 import { endsWithin } from "./deadline.ts"
 import { FileStore } from "./file-store.ts"
+import { LinkBus } from "./link/link-bus.ts"
+import { withLinks } from "./link/link-protocol.ts"
 import { LocalBus } from "./local-bus.ts"
 import { LockstepHost } from "./lockstep-host.ts"
 import type { MachineHost, OnFatal } from "./machine-host.ts"
@@ -53,6 +55,8 @@ class ServiceProcess implements RunningService {
   readonly #connection: NatsConnection
   readonly #control: ServiceControl
   readonly #nats: NatsBus
+  /** Null unless the app asked for links. */
+  readonly #links: LinkBus | null
   readonly #watch: ConnectionWatch
   readonly #settle: (code: number) => void
   #registered: Service | null = null
@@ -72,9 +76,10 @@ class ServiceProcess implements RunningService {
     let settle: (code: number) => void = () => undefined
     this.stopped = new Promise((resolve) => (settle = resolve))
     this.#settle = settle
-    this.#nats = new NatsBus({ connection, events, codec })
+    this.#nats = new NatsBus({ connection, events, codec: options.links === true ? withLinks(codec) : codec })
+    this.#links = options.links === true ? new LinkBus({ far: this.#nats, codec, events }) : null
     const local = new LocalBus({ events, codec })
-    const bus = new CutBus(new RoutedBus(local, this.#nats))
+    const bus = new CutBus(new RoutedBus(local, this.#links ?? this.#nats))
     this.#watch = watchConnection(connection, events, (subject, reason) => this.#nats.refused(subject, reason))
     this.#control = new ServiceControl({
       service,
@@ -87,7 +92,13 @@ class ServiceProcess implements RunningService {
         bus.cut(peers)
         return bus.lost
       },
-      counts: () => ({ ...this.#nats.counts, localSent: local.counts.sent, localDropped: local.counts.dropped, ...this.#watch.counts }),
+      counts: () => ({
+        ...this.#nats.counts,
+        ...linkCounts(this.#links),
+        localSent: local.counts.sent,
+        localDropped: local.counts.dropped,
+        ...this.#watch.counts,
+      }),
     })
   }
 
@@ -139,6 +150,7 @@ class ServiceProcess implements RunningService {
     const isAway = this.#watch.isAway()
     if (this.#registered !== null && !isAway) await endsWithin(STOP_STEP_MILLISECONDS, this.#registered.stop())
     this.#control.stop(reason)
+    this.#links?.close()
     this.#nats.flush()
     // Draining hangs where the server is gone: then closing is all that is left.
     if (!isAway) await endsWithin(STOP_STEP_MILLISECONDS, this.#connection.drain())
@@ -207,4 +219,10 @@ class ServiceProcess implements RunningService {
       process.removeListener("SIGINT", onSignal)
     }
   }
+}
+
+function linkCounts(links: LinkBus | null): Readonly<Record<string, number>> {
+  if (links === null) return {}
+  const { sent, received, frames, dropped } = links.counts
+  return { linkSent: sent, linkReceived: received, linkFrames: frames, linkDropped: dropped, links: links.links }
 }

@@ -19,13 +19,20 @@ import { BATCH_ITEMS_MAX } from "@backplane/kv-contract/limits"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import { partitionOf } from "@backplane/kv-replication/hash"
 
-/** A replica that was asked and says nothing for so long is asked the next all the same. */
+/** A batch that is not wholly answered after so long holds nothing up any more. */
 const WINDOW_CYCLES = 10_000
+/** Batches that may be under way to one replica. What comes meanwhile leaves together when one of them is answered. */
+const BATCHES_MAX = Number((globalThis as any).process.env.BATCHES ?? 2)
 export const OUTSTANDING_MAX = 65_536
 
 export interface RequesterOptions {
   /** Replicas to ask before a configuration is known. */
   readonly members: readonly ActorId[]
+  /**
+   * The member, counted from 0, that is asked first for all that it holds: what is asked together then shares one message, one sync and one round
+   * of copies. Without it the partitions are spread over their holders. Many requesters should have different favourites.
+   */
+  readonly favourite?: number
   readonly timings?: Partial<RequesterTimings>
 }
 
@@ -65,6 +72,15 @@ interface Outstanding {
   repeatAt: number
   /** The replica that it went to last. */
   to: ActorId | null
+  /** What it went with. */
+  batch: Batch | null
+}
+
+/** Requests that left together. */
+interface Batch {
+  readonly sentAt: number
+  /** Not answered yet. */
+  open: number
 }
 
 /** A repeat may mend these. */
@@ -73,20 +89,22 @@ const TICK = "tick"
 
 export class KvRequester {
   readonly #timings: RequesterTimings
+  readonly #favourite: number | null
   #members: readonly ActorId[]
   #holders: readonly (readonly ActorId[])[] = []
   #epoch = -1
   readonly #outstanding = new Map<number, Outstanding>()
   /** Who answered last for a partition's registers: its leader, most likely. */
   readonly #leaders = new Map<number, ActorId>()
-  readonly #waiting = new Map<ActorId, KvRequest[]>()
-  /** When each replica was asked last without having answered since: what comes meanwhile leaves together, at its next answer. */
-  readonly #askedAt = new Map<ActorId, number>()
+  readonly #waiting = new Map<ActorId, Outstanding[]>()
+  /** Batches that each replica has not wholly answered. */
+  readonly #batches = new Map<ActorId, Batch[]>()
   #sequence = 0
   #ticking = false
 
   constructor(options: RequesterOptions) {
-    this.#members = options.members
+    this.#favourite = options.favourite ?? null
+    this.#members = this.#inOrder(options.members)
     this.#timings = { ...REQUESTER_TIMINGS, ...options.timings }
   }
 
@@ -98,8 +116,11 @@ export class KvRequester {
   configure(config: StoreConfig): void {
     if (config.epoch <= this.#epoch) return
     this.#epoch = config.epoch
-    this.#members = config.members.map(({ id }) => actorId(id))
-    this.#holders = config.holders.map((holders) => holders.map((id) => actorId(id)))
+    this.#members = this.#inOrder(config.members.map(({ id }) => actorId(id)))
+    this.#holders = config.holders.map((holders) => {
+      const own = new Set(holders)
+      return this.#favourite === null ? holders.map((id) => actorId(id)) : this.#members.filter((member) => own.has(member))
+    })
   }
 
   /** Begins a request; it leaves at the end of the turn (`settle`). */
@@ -121,6 +142,7 @@ export class KvRequester {
       wait: this.#timings.repeat,
       repeatAt: 0,
       to: null,
+      batch: null,
     }
     this.#outstanding.set(sequence, open)
     this.#send(now, open)
@@ -132,7 +154,6 @@ export class KvRequester {
   step(now: VirtualTime, input: Input<KvMessage>): readonly Effect<KvMessage>[] {
     if (input.kind === "timer") return this.#tick(now)
     if (input.kind === "message" && input.body.kind === "KvTell") {
-      this.#askedAt.delete(input.from)
       for (const answer of input.body.answers) this.#onAnswer(now, input.from, answer)
     }
     return []
@@ -141,12 +162,18 @@ export class KvRequester {
   /** The end of a turn: what was asked leaves, one message a replica. */
   settle(now: VirtualTime): readonly Effect<KvMessage>[] {
     const effects: Effect<KvMessage>[] = []
-    for (const [to, requests] of this.#waiting) {
-      if (now - (this.#askedAt.get(to) ?? Number.NEGATIVE_INFINITY) < WINDOW_CYCLES) continue
+    for (const [to, waiting] of this.#waiting) {
+      const underWay = (this.#batches.get(to) ?? []).filter(({ open, sentAt }) => open > 0 && now - sentAt < WINDOW_CYCLES)
+      this.#batches.set(to, underWay)
+      if (underWay.length >= BATCHES_MAX) continue
       this.#waiting.delete(to)
-      this.#askedAt.set(to, now)
-      for (let first = 0; first < requests.length; first += BATCH_ITEMS_MAX)
-        effects.push(send<KvMessage>(to, { kind: "KvAsk", requests: requests.slice(first, first + BATCH_ITEMS_MAX) }))
+      for (let first = 0; first < waiting.length; first += BATCH_ITEMS_MAX) {
+        const leaving = waiting.slice(first, first + BATCH_ITEMS_MAX)
+        const batch: Batch = { sentAt: now, open: leaving.length }
+        underWay.push(batch)
+        for (const open of leaving) open.batch = batch
+        effects.push(send<KvMessage>(to, { kind: "KvAsk", requests: leaving.map(asSent) }))
+      }
     }
     return effects
   }
@@ -154,6 +181,7 @@ export class KvRequester {
   #onAnswer(now: VirtualTime, from: ActorId, answer: KvAnswer): void {
     const open = this.#outstanding.get(answer.sequence)
     if (open === undefined) return
+    leaveBatch(open)
     if (!answer.ok && PASSING.has(answer.reason)) {
       if (answer.reason === "no-leader") this.#leaders.delete(open.partition)
       // An election is on, or a replica is away: soon again, not at once.
@@ -194,10 +222,17 @@ export class KvRequester {
     const to = this.#target(open)
     open.to = to
     open.repeatAt = now + open.wait
-    const request = open.attempt === 0 ? open.request : { ...open.request, attempt: open.attempt }
+    leaveBatch(open)
     const waiting = this.#waiting.get(to)
-    if (waiting === undefined) this.#waiting.set(to, [request])
-    else waiting.push(request)
+    if (waiting === undefined) this.#waiting.set(to, [open])
+    else waiting.push(open)
+  }
+
+  /** The favourite first, then those behind it. */
+  #inOrder(members: readonly ActorId[]): readonly ActorId[] {
+    if (this.#favourite === null) return members
+    const first = this.#favourite % Math.max(1, members.length)
+    return [...members.slice(first), ...members.slice(0, first)]
   }
 
   #target({ request, partition, attempt }: Outstanding): ActorId {
@@ -206,10 +241,19 @@ export class KvRequester {
     const leader = isLinear(operation) ? this.#leaders.get(partition) : undefined
     if (leader !== undefined) return leader
     // One partition, one first choice: what is asked together is batched together, and partitions spread over the replicas.
-    const home = isLinear(operation) ? sequence : partition
+    const home = isLinear(operation) ? sequence : this.#favourite === null ? partition : 0
     const roams = operation.type === "update" ? 0 : attempt
     return holders[(home + roams) % holders.length] as ActorId
   }
+}
+
+function asSent({ request, attempt }: Outstanding): KvRequest {
+  return attempt === 0 ? request : { ...request, attempt }
+}
+
+function leaveBatch(open: Outstanding): void {
+  if (open.batch !== null) open.batch.open--
+  open.batch = null
 }
 
 /** A get may be of a register too; only an answer shows it, so only a cas counts as one here. */

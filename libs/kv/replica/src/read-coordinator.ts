@@ -42,8 +42,6 @@ export class ReadCoordinator {
   readonly #core: ReplicaCore
   readonly #pending = new Map<string, PendingRead>()
 
-  #turn = 0
-
   constructor(core: ReplicaCore) {
     this.#core = core
   }
@@ -137,7 +135,8 @@ export class ReadCoordinator {
     const isMoved = keepers.length > core.holders(read.place).length
     if (isMoved || read.session !== undefined || core.rules.asksAllForReads) return this.#askEach(read, others)
     const lively = others.filter((keeper) => !core.silent.has(keeper))
-    const turn = this.#turn++
+    const turn = core.now
+    // What one step reads goes to the same, in one message.
     const inTurn = lively.map((_, index) => lively[(index + turn) % lively.length] as ActorId)
     const inOrder = [...inTurn, ...others.filter((keeper) => core.silent.has(keeper))]
     this.#askEach(read, inOrder.slice(0, Math.max(0, read.needed - (isOwn ? 1 : 0))))
@@ -201,6 +200,8 @@ export class ReadCoordinator {
 
   #joined(read: PendingRead): KeyState {
     const { rules } = this.#core
+    const own = read.states.get(this.#core.id)
+    if (own !== undefined && isAgreed(read)) return own.state
     const reconciler = this.#core.reconciler(read.place.bucket)
     return [...read.states.values()].reduce((joined, { state }) => rules.join(reconciler, joined, state), NOTHING_KNOWN)
   }
@@ -208,7 +209,9 @@ export class ReadCoordinator {
   #success(read: PendingRead, joined: KeyState): KvSuccess {
     const { table, rules } = this.#core
     const reconciler = this.#core.reconciler(read.place.bucket)
-    const hashes = new Set([...read.states.values()].map(({ state }) => hexOf(rules.stateHash(state) ?? { high: 0, low: 0 })))
+    const hashes = isAgreed(read)
+      ? new Set()
+      : new Set([...read.states.values()].map(({ state }) => hexOf(rules.stateHash(state) ?? { high: 0, low: 0 })))
     const answer: KvSuccess = {
       sequence: read.sequence,
       ok: true,
@@ -230,11 +233,12 @@ export class ReadCoordinator {
     const core = this.#core
     this.#pending.delete(read.id)
     const { rules, outbox } = core
+    core.reads.count++
+    if (isAgreed(read)) return
     const joined = this.#joined(read)
     const answers = [...read.states].map(([holder, { state }]) => ({ holder, state, hash: rules.stateHash(state) }))
     const wanted = rules.stateHash(joined)
     const behind = answers.filter(({ hash }) => hash?.high !== wanted?.high || hash?.low !== wanted?.low)
-    core.reads.count++
     if (behind.length === 0) return
     core.reads.apart++
     const reconciler = core.reconciler(read.place.bucket)
@@ -260,4 +264,14 @@ export class ReadCoordinator {
     }
     outbox.atEnd(closeSpan(span, { "backplane.count": behind.length }))
   }
+}
+
+/** True where all told the same by naming its hash: then they share one state. */
+function isAgreed({ states }: PendingRead): boolean {
+  let first: KeyState | null = null
+  for (const { state } of states.values()) {
+    first ??= state
+    if (state !== first) return false
+  }
+  return true
 }

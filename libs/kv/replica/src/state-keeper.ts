@@ -45,6 +45,7 @@ export class StateKeeper {
   #writeRepair(place: Place, { before, written }: { readonly before: KeyState; readonly written: KeyState }): void {
     const core = this.#core
     const joined = core.table.stateOf(place)
+    if (joined === written || joined === before) return
     const [had, made, got] = [before, joined, written].map((state) => hexOf(core.rules.stateHash(state) ?? ZERO_HASH))
     if (made === got || made === had) return
     const span = `write-repair/${core.freshId()}`

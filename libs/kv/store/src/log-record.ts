@@ -27,15 +27,31 @@ export type LogRecord =
 const KINDS = ["put", "remove", "checkpoint-begin", "checkpoint-end"] as const
 
 export function encodeRecord(record: LogRecord): Uint8Array {
-  const payload = encodeUtf8(JSON.stringify(payloadOf(record)))
-  const bytes = new Uint8Array(HEADER_BYTES + payload.length)
+  const text = JSON.stringify(payloadOf(record))
+  const bytes = withHeaderRoom(text)
   const view = new DataView(bytes.buffer)
   bytes[0] = RECORD_MARK
   bytes[1] = KINDS.indexOf(record.kind) + 1
-  view.setUint32(2, payload.length, true)
+  view.setUint32(2, bytes.length - HEADER_BYTES, true)
   view.setFloat64(10, record.sequence, true)
-  bytes.set(payload, HEADER_BYTES)
   view.setUint32(6, checksumOf(bytes, 0, bytes.length), true)
+  return bytes
+}
+
+/** The text as UTF-8 behind room for a header. Nearly all are ASCII: those are written in place. */
+function withHeaderRoom(text: string): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + text.length)
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index)
+    if (code > 0x7f) return withPayload(encodeUtf8(text))
+    bytes[HEADER_BYTES + index] = code
+  }
+  return bytes
+}
+
+function withPayload(payload: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(HEADER_BYTES + payload.length)
+  bytes.set(payload, HEADER_BYTES)
   return bytes
 }
 

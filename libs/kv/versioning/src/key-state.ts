@@ -23,10 +23,11 @@ export function isTombstone(state: KeyState): boolean {
   return state.crdt === undefined && state.versions.length > 0 && state.versions.every((version) => version.value === null)
 }
 
-/** Joins what two replicas know. Returns `a` itself where `b` has no news. */
+/** Joins what two replicas know. Returns `a` itself where `b` has no news, `b` itself where it has all that `a` has. */
 export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): KeyState {
   if (a === b) return a
   if (reconciler.crdt !== null) return joinCrdts(reconciler.crdt.merge, a, b)
+  if (supersedes(b, a)) return supersedes(a, b) ? a : b
   const kept = [
     ...a.versions.filter((version) => isIn(b.versions, version) || !covers(b.context, version.dot)),
     ...b.versions.filter((version) => !isIn(a.versions, version) && !covers(a.context, version.dot)),
@@ -72,6 +73,11 @@ function joinCrdts(merge: (a: Json, b: Json) => Json, a: KeyState, b: KeyState):
   const context = joinVectors(a.context, b.context)
   if (b.crdt === undefined) return context === a.context ? a : { ...a, context }
   return { context, versions: [], crdt: a.crdt === undefined ? b.crdt : merge(a.crdt, b.crdt) }
+}
+
+/** True where the join of the two is `a`: it has seen all of `b`, and has no version that `b` saw die. */
+function supersedes(a: KeyState, b: KeyState): boolean {
+  return descends(a.context, b.context) && a.versions.every((version) => !covers(b.context, version.dot) || isIn(b.versions, version))
 }
 
 function isIn(versions: readonly Version[], version: Version): boolean {

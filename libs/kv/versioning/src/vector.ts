@@ -23,9 +23,10 @@ export function isConcurrent(a: Vector, b: Vector): boolean {
   return !descends(a, b) && !descends(b, a)
 }
 
-/** The least vector that descends both. */
+/** The least vector that descends both: one of them itself where that does. */
 export function joinVectors(a: Vector, b: Vector): Vector {
   if (a === b || descends(a, b)) return a
+  if (descends(b, a)) return b
   const joined: Record<string, number> = { ...a }
   for (const writer of Object.keys(b)) joined[writer] = Math.max(joined[writer] ?? 0, b[writer] ?? 0)
   return joined

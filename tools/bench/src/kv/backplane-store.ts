@@ -2,7 +2,7 @@
 import { join } from "node:path"
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { ActorPort } from "@backplane/foundation-runtime/actor-port"
-import { NatsBus } from "@backplane/foundation-runtime/nats-bus"
+import { linkedNatsBus } from "@backplane/foundation-runtime/link/linked-nats-bus"
 import { PacedClock } from "@backplane/foundation-runtime/paced-clock"
 import { MemorySink } from "@backplane/foundation-runtime/sinks"
 import { KvRequester } from "@backplane/kv-client/requester"
@@ -24,8 +24,8 @@ let connections = 0
 
 async function open(url: string, password: string): Promise<KvConnection> {
   const connection = await connect({ servers: url, user: USER, pass: password })
-  const bus = new NatsBus({ connection, events: new MemorySink(), codec: new MessageCodec() })
-  const requester = new KvRequester({ members: MEMBERS })
+  const bus = linkedNatsBus({ connection, events: new MemorySink(), codec: new MessageCodec() })
+  const requester = new KvRequester({ members: MEMBERS, ...(process.env.FAV==="no"?{}:{favourite: connections }) })
   const clock = new PacedClock({ cyclesPerSecond: 1_000_000, originMilliseconds: 0 })
   const actor = actorId(`gateway.bench-${Date.now().toString(36)}-${connections++}`)
   const port = new ActorPort<KvMessage, KvMessage>({ bus, machineName: "store", actor, machine: requester, clock })
@@ -39,6 +39,7 @@ async function open(url: string, password: string): Promise<KvConnection> {
     put: (key, value) => ask({ type: "put", bucket: BUCKET, key, value }),
     close: async () => {
       port.close()
+      bus.close()
       await connection.close()
     },
   }

@@ -322,6 +322,8 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { shard: "the replica", partition: "which", keys: "keys that were copied" },
     metrics: [countBy("backplane_kv_keys_moved_total", "keys")],
   },
+  "bus.linked": { meaning: "two actors talk over a socket of their own from now on", fields: { from: "here", to: "there" }, metrics: [] },
+  "bus.unlinked": { meaning: "their link broke, they talk over the bus", fields: { from: "here", to: "there" }, metrics: [] },
   ...BUS_PROBLEMS,
   "stream-closed": {
     meaning: "a stream of messages to a peer was given up; what it held is told again or lost by name",
