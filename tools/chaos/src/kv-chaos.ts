@@ -1,5 +1,5 @@
 /**
- * `node tools/chaos/src/kv-chaos.ts [--seed N] [--kills N | --duration S] [--clients N] [--history FILE] [--json]`: real processes under load are
+ * `node tools/chaos/src/kv-chaos.ts [--seed N] [--kills N | --duration S] [--clients N] [--faults kill,pause,partition] [--history FILE] [--json]`: real processes under load are
  * killed, paused and cut off; then everything heals, must become equal, and what clients heard is judged against what is left.
  *
  * The judges are those of the simulator (kv/simulation): no acknowledged write lost, nothing replaced or deleted comes back, one order for each
@@ -14,7 +14,7 @@ import { linearizabilityViolation } from "@backplane/kv-history/linearizability"
 import { HttpClient, KEYS } from "./http-client.ts"
 import { freePorts } from "./free-ports.ts"
 import { LiveStore } from "./live-store.ts"
-import { torment, type Done } from "./nemesis.ts"
+import { FAULTS, torment, type Done, type Fault } from "./nemesis.ts"
 
 const SHARDS = 3
 const GATEWAYS = 2
@@ -30,6 +30,8 @@ export interface ChaosReport extends Done {
   readonly p99_ms: number
   readonly p999_ms: number
   readonly max_ms: number
+  /** The slowest operations, slowest first: which they were and when in the run. */
+  readonly slowest: readonly string[]
   readonly equal: boolean
   /** Per checker null, or what it found. */
   readonly checkers: Readonly<Record<string, string | null>>
@@ -41,6 +43,7 @@ export interface ChaosOptions {
   readonly kills: number
   readonly seconds: number | null
   readonly clients: number
+  readonly faults: readonly Fault[]
   readonly history: string | null
   readonly say: (line: string) => void
 }
@@ -75,7 +78,7 @@ async function hurtAndJudge(store: LiveStore, options: ChaosOptions): Promise<Ch
   const running = clients.map((client) => client.run())
   const seconds = (): number => (performance.now() - began) / 1000
   const enough = (done: Done): boolean => (options.seconds === null ? done.kills >= options.kills : seconds() >= options.seconds)
-  const done = await torment({ store, random: new Random(`${options.seed}/nemesis`), say: options.say, enough })
+  const done = await torment({ store, random: new Random(`${options.seed}/nemesis`), faults: options.faults, say: options.say, enough })
   for (const client of clients) client.stop()
   await Promise.all(running)
   const took = seconds()
@@ -86,6 +89,7 @@ async function hurtAndJudge(store: LiveStore, options: ChaosOptions): Promise<Ch
     seed: options.seed,
     ...done,
     ...figures(latencies),
+    slowest: slowestOf(history),
     seconds: took,
     operations: history.length,
     equal,
@@ -142,6 +146,16 @@ function figures(latencies: number[]): Pick<ChaosReport, "p50_ms" | "p99_ms" | "
   return { p50_ms: at(0.5), p99_ms: at(0.99), p999_ms: at(0.999), max_ms: at(1) }
 }
 
+const SLOWEST = 10
+
+function slowestOf(history: readonly HistoryEntry[]): readonly string[] {
+  const took = ({ start, end }: HistoryEntry): number => ((end ?? start) - start) / 1e6
+  return history
+    .toSorted((a, b) => took(b) - took(a))
+    .slice(0, SLOWEST)
+    .map((entry) => `${took(entry).toFixed(0)} ms: ${entry.op} ${entry.bucket}/${entry.key} at ${(entry.start / 1e9).toFixed(1)} s`)
+}
+
 async function writeHistory(path: string, history: readonly HistoryEntry[]): Promise<void> {
   const file = createWriteStream(path)
   for (const entry of history) file.write(`${historyLine(entry, 1)}\n`)
@@ -158,11 +172,19 @@ function whole(name: string, value: string): number {
   return number
 }
 
+export function faultsOf(text: string): readonly Fault[] {
+  return text.split(",").map((name) => {
+    const fault = FAULTS.find((each) => each === name)
+    if (fault === undefined) throw new Error(`--faults has "${name}": give some of ${FAULTS.join(",")}`)
+    return fault
+  })
+}
+
 async function main(args: readonly string[]): Promise<number> {
   const text = { type: "string" } as const
   const { values } = parseArgs({
     args: [...args],
-    options: { seed: text, kills: text, duration: text, clients: text, history: text, json: { type: "boolean" } },
+    options: { seed: text, kills: text, duration: text, clients: text, faults: text, history: text, json: { type: "boolean" } },
   })
   const asJson = values.json === true
   const report = await runChaos({
@@ -170,6 +192,7 @@ async function main(args: readonly string[]): Promise<number> {
     kills: whole("--kills", values.kills ?? "100"),
     seconds: values.duration === undefined ? null : whole("--duration", values.duration),
     clients: whole("--clients", values.clients ?? "24"),
+    faults: faultsOf(values.faults ?? FAULTS.join(",")),
     history: values.history ?? null,
     say: (line) => asJson || console.error(line),
   })
@@ -181,6 +204,7 @@ async function main(args: readonly string[]): Promise<number> {
     )
     console.log(`latency p50 ${report.p50_ms} ms, p99 ${report.p99_ms} ms, p99.9 ${report.p999_ms} ms, longest ${report.max_ms} ms`)
     console.log(`replicas ${report.equal ? "became equal" : "did NOT become equal"}`)
+    for (const line of report.slowest.slice(0, 3)) console.log(`  ${line}`)
     for (const [name, found] of Object.entries(report.checkers)) console.log(`  ${name.padEnd(14)} ${found ?? "ok"}`)
   }
   return isSound(report) ? 0 : 1

@@ -9,9 +9,14 @@ export interface Done {
   partitions: number
 }
 
+export const FAULTS = ["kill", "pause", "partition"] as const
+export type Fault = (typeof FAULTS)[number]
+
 export interface NemesisOptions {
   readonly store: LiveStore
   readonly random: Random
+  /** What may be done. At least one. */
+  readonly faults: readonly Fault[]
   readonly say: (line: string) => void
   /** Whether it is enough. */
   readonly enough: (done: Done) => boolean
@@ -21,14 +26,29 @@ export interface NemesisOptions {
 const GATEWAY_EVERY = 10
 const BETWEEN_MILLISECONDS = 300
 
-export async function torment({ store, random, say, enough }: NemesisOptions): Promise<Done> {
+/** Of twenty faults, where all may be. */
+const SHARES: Readonly<Record<Fault, number>> = { kill: 14, pause: 3, partition: 3 }
+
+/** Drawn by their shares among those that may be. */
+export function drawFault(random: Random, faults: readonly Fault[]): Fault {
+  return random.pick(faults.flatMap((fault) => new Array<Fault>(SHARES[fault]).fill(fault)))
+}
+
+export async function torment({ store, random, faults, say, enough }: NemesisOptions): Promise<Done> {
   const done: Done = { kills: 0, gatewayKills: 0, pauses: 0, partitions: 0 }
   while (!enough(done)) {
     const index = random.below(store.shards.length)
-    const chance = random.unit()
-    if (chance < 0.7) await kill(store, index, done)
-    else if (chance < 0.85) await pause(store, index, done, random)
-    else await partition(store, index, done, random)
+    switch (drawFault(random, faults)) {
+      case "kill":
+        await kill(store, index, done)
+        break
+      case "pause":
+        await pause(store, index, done, random)
+        break
+      case "partition":
+        await partition(store, index, done, random)
+        break
+    }
     say(`${done.kills} kills, ${done.pauses} pauses, ${done.partitions} partitions`)
     await sleep(BETWEEN_MILLISECONDS)
   }

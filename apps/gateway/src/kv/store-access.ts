@@ -48,9 +48,9 @@ class AccessMachine {
   readonly watches = new Map<string, Watched>()
   members: readonly ActorId[]
 
-  constructor(members: readonly ActorId[]) {
+  constructor(members: readonly ActorId[], favourite: number) {
     this.members = members
-    this.requester = new KvRequester({ members })
+    this.requester = new KvRequester({ members, favourite })
   }
 
   step(now: VirtualTime, input: Input<KvMessage>): readonly Effect<KvMessage>[] {
@@ -93,9 +93,13 @@ export class StoreAccess {
     }))
     this.#first = firstConfig(partitionMap(members), FIRST_BUCKETS)
     this.#config = this.#first
-    this.#machine = new AccessMachine(members.map(({ id }) => id))
+    this.#machine = new AccessMachine(
+      members.map(({ id }) => id),
+      // Each gateway has another: together they use all.
+      Number(/\d+$/.exec(name)?.[0] ?? 0),
+    )
     this.#machine.requester.configure(this.#config)
-    this.#bus = linkedNatsBus({ connection, events, codec: new MessageCodec() })
+    this.#bus = linkedNatsBus({ connection, events, codec: new MessageCodec(), lost: { kind: "KvGone" } })
     this.#port = new ActorPort<KvMessage, KvMessage>({
       bus: this.#bus,
       machineName: STORE,

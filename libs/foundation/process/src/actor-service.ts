@@ -5,7 +5,7 @@
  */
 import { EnvironmentError, readServiceEnvironment, type ServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
 import { startService } from "@backplane/foundation-runtime/service"
-import { ActorConfigError, type ActorFactory, type RunningService } from "@backplane/foundation-runtime/service-options"
+import { ActorConfigError, type ActorFactory, type LinkSettings, type RunningService } from "@backplane/foundation-runtime/service-options"
 import type { Store } from "@backplane/foundation-runtime/store"
 import type { BodyCodec } from "@backplane/foundation-runtime/body-codec"
 import { recordBus, recordInbox, type BusCounts } from "@backplane/foundation-telemetry/bus-metrics"
@@ -21,8 +21,8 @@ export interface ActorServiceOptions {
   readonly actorFactory: ActorFactory
   /** Where actors' state is kept, made from the settings. Default: a file a key. */
   readonly store?: (settings: ServiceEnvironment) => Store
-  /** Whether its actors may have links beside the bus: for those who speak much. Default false. */
-  readonly links?: boolean
+  /** Lets its actors have links beside the bus: for those who speak much. */
+  readonly links?: LinkSettings
   /** More to stop, before telemetry. */
   readonly onStop?: () => Promise<void>
 }
@@ -74,7 +74,7 @@ export async function startActorService(options: ActorServiceOptions): Promise<A
       }
     },
     codec,
-    links: options.links ?? false,
+    ...(options.links === undefined ? {} : { links: options.links }),
     ...(options.store === undefined ? {} : { store: options.store(settings) }),
     events: telemetry,
     spans: telemetry,

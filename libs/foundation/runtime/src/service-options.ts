@@ -8,7 +8,7 @@
  * ```
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Machine } from "@backplane/foundation-actor/machine"
+import type { Body, Machine } from "@backplane/foundation-actor/machine"
 import type { SpanIdSource } from "@backplane/foundation-actor/span-book"
 import type { Json } from "@backplane/foundation-base/json"
 import type { ControlReply, ControlRequest } from "./control-protocol.ts"
@@ -39,6 +39,11 @@ export interface ActorContext {
   readonly mode: HostMode
 }
 
+export interface LinkSettings {
+  /** What an actor hears in the name of a peer whose link broke. */
+  readonly lost?: Body
+}
+
 export interface ServiceOptions {
   /** Kind of service: `cpu-scheduler`. Its NATS user and `$SRV` name. */
   readonly service: string
@@ -53,8 +58,8 @@ export interface ServiceOptions {
   readonly spanIds?: SpanIdSource
   /** Where actors' state is kept. Default: a file a key in the data folder, or memory where there is none. */
   readonly store?: Store
-  /** Whether its actors may talk to others over sockets of their own beside the bus (link/link-bus.ts). Default false. */
-  readonly links?: boolean
+  /** Lets its actors talk to others over sockets of their own beside the bus (link/link-bus.ts). Default: over the bus alone. */
+  readonly links?: LinkSettings
   /** Called in the orderly stop, after the actors: flush telemetry here. Has a deadline of 2 s. */
   readonly onStop?: () => Promise<void>
   /** Default: SIGTERM and SIGINT stop the service, as does the death of the parent. Tests set false. */

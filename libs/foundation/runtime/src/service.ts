@@ -76,8 +76,8 @@ class ServiceProcess implements RunningService {
     let settle: (code: number) => void = () => undefined
     this.stopped = new Promise((resolve) => (settle = resolve))
     this.#settle = settle
-    this.#nats = new NatsBus({ connection, events, codec: options.links === true ? withLinks(codec) : codec })
-    this.#links = options.links === true ? new LinkBus({ far: this.#nats, codec, events }) : null
+    this.#nats = new NatsBus({ connection, events, codec: options.links === undefined ? codec : withLinks(codec) })
+    this.#links = options.links === undefined ? null : new LinkBus({ far: this.#nats, codec, events, ...options.links })
     const local = new LocalBus({ events, codec })
     const bus = new CutBus(new RoutedBus(local, this.#links ?? this.#nats))
     this.#watch = watchConnection(connection, events, (subject, reason) => this.#nats.refused(subject, reason))

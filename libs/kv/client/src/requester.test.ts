@@ -34,18 +34,39 @@ function asker(): { requester: KvRequester; answers: string[]; ask: (now: number
 }
 
 describe("a requester of keys", () => {
-  it("sends what was asked in one turn for one replica as one message, and what comes meanwhile with the next answer", () => {
+  it("sends what was asked in one turn for one replica as one message; what comes while two are under way leaves when one is answered", () => {
     const { requester, answers, ask } = asker()
     ask(0, put)
     ask(0, put)
     const [first = ""] = said(requester.settle(at(0)))
+    const replica = Number(first[8])
     expect(first).toMatch(/: 1\/0 2\/0$/)
     ask(10, put)
+    expect(said(requester.settle(at(10)))).toEqual([`${first.slice(0, 9)}: 3/0`])
     ask(11, put)
-    expect(said(requester.settle(at(11)))).toEqual([])
-    requester.step(at(20), tell(Number(first[8]), success(1)))
-    expect(said(requester.settle(at(20)))).toEqual([`${first.slice(0, 9)}: 3/0 4/0`])
-    expect(answers).toEqual(["ok"])
+    ask(12, put)
+    expect(said(requester.settle(at(12)))).toEqual([])
+    requester.step(at(20), tell(replica, success(1)))
+    expect(said(requester.settle(at(20)))).toEqual([])
+    requester.step(at(21), tell(replica, success(2)))
+    expect(said(requester.settle(at(21)))).toEqual([`${first.slice(0, 9)}: 4/0 5/0`])
+    expect(answers).toEqual(["ok", "ok"])
+  })
+
+  it("a favourite is asked for all that it holds, the next member when it does not answer", () => {
+    const requester = new KvRequester({ members: MEMBERS, favourite: 4 })
+    for (const key of ["a", "b", "c", "d"]) requester.ask(at(0), { operation: get(key), done: () => undefined })
+    expect(said(requester.settle(at(0)))).toEqual(["replica.1: 1/0 2/0 3/0 4/0"])
+    requester.step(at(REQUESTER_TIMINGS.repeat), { kind: "timer", key: "tick" })
+    expect(said(requester.settle(at(REQUESTER_TIMINGS.repeat)))).toEqual(["replica.2: 1/1 2/1 3/1 4/1"])
+  })
+
+  it("what a replica was asked that is known to be gone goes to the next at once", () => {
+    const requester = new KvRequester({ members: MEMBERS, favourite: 0 })
+    requester.ask(at(0), { operation: get("a"), done: () => undefined })
+    expect(said(requester.settle(at(0)))).toEqual(["replica.0: 1/0"])
+    requester.step(at(1), { kind: "message", from: actorId("replica.0"), body: { kind: "KvGone" } })
+    expect(said(requester.settle(at(1)))).toEqual(["replica.1: 1/1"])
   })
 
   it("repeats at another replica with the same sequence; an update stays where it was first sent", () => {

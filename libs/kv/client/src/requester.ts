@@ -22,7 +22,7 @@ import { partitionOf } from "@backplane/kv-replication/hash"
 /** A batch that is not wholly answered after so long holds nothing up any more. */
 const WINDOW_CYCLES = 10_000
 /** Batches that may be under way to one replica. What comes meanwhile leaves together when one of them is answered. */
-const BATCHES_MAX = Number((globalThis as any).process.env.BATCHES ?? 2)
+export const BATCHES_MAX = 2
 export const OUTSTANDING_MAX = 65_536
 
 export interface RequesterOptions {
@@ -153,6 +153,7 @@ export class KvRequester {
 
   step(now: VirtualTime, input: Input<KvMessage>): readonly Effect<KvMessage>[] {
     if (input.kind === "timer") return this.#tick(now)
+    if (input.kind === "message" && input.body.kind === "KvGone") this.#onGone(now, input.from)
     if (input.kind === "message" && input.body.kind === "KvTell") {
       for (const answer of input.body.answers) this.#onAnswer(now, input.from, answer)
     }
@@ -176,6 +177,12 @@ export class KvRequester {
       }
     }
     return effects
+  }
+
+  /** The replica will not answer: what it was asked goes to the next ones. */
+  #onGone(now: VirtualTime, replica: ActorId): void {
+    for (const [partition, leader] of this.#leaders) if (leader === replica) this.#leaders.delete(partition)
+    for (const open of this.#outstanding.values()) if (open.to === replica) this.#repeat(now, open)
   }
 
   #onAnswer(now: VirtualTime, from: ActorId, answer: KvAnswer): void {

@@ -176,3 +176,12 @@ export const KvTell = Type.Object(
   { ...closed, description: "replica → gateway: answers, in any order" },
 )
 export type KvTell = Static<typeof KvTell>
+
+export const KvGone = Type.Object(
+  { kind: Type.Literal("KvGone") },
+  {
+    ...closed,
+    description: "its sender is gone, or the link to it broke: wait for nothing from it (told by the link, in the sender's name)",
+  },
+)
+export type KvGone = Static<typeof KvGone>

@@ -1,9 +1,9 @@
 /** All messages of the key-value subsystem by kind: for validation at the edge and for the catalogue. */
-import { KvAsk, KvTell } from "./client-messages.ts"
+import { KvAsk, KvGone, KvTell } from "./client-messages.ts"
 import { KvCompute, KvComputed } from "./compute-messages.ts"
 import { KvPeer } from "./peer-items.ts"
 import { KvChanged, KvWatch } from "./watch-messages.ts"
 
-export const kvMessages = { KvAsk, KvTell, KvPeer, KvWatch, KvChanged, KvCompute, KvComputed } as const
+export const kvMessages = { KvAsk, KvTell, KvGone, KvPeer, KvWatch, KvChanged, KvCompute, KvComputed } as const
 
-export type KvMessage = KvAsk | KvTell | KvPeer | KvWatch | KvChanged | KvCompute | KvComputed
+export type KvMessage = KvAsk | KvTell | KvGone | KvPeer | KvWatch | KvChanged | KvCompute | KvComputed

@@ -10,7 +10,7 @@ import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Bucket } from "@backplane/kv-contract/bucket"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
-import { partitionOf, placeName } from "@backplane/kv-replication/hash"
+import { placeName } from "@backplane/kv-replication/hash"
 import { HintShelf, type Hint } from "@backplane/kv-replication/hint-shelf"
 import { firstConfig, holdersIn, isQuorum, keepersIn } from "@backplane/kv-replication/placement"
 import { observed } from "@backplane/kv-versioning/hybrid-clock"
@@ -125,13 +125,13 @@ export class ReplicaCore {
     return defined(this.#buckets.get(name), "the bucket was checked").reconciler
   }
 
-  holders({ bucket, key }: Place): readonly ActorId[] {
-    return holdersIn(this.#config, partitionOf(bucket, key))
+  holders(place: Place): readonly ActorId[] {
+    return holdersIn(this.#config, this.table.partitionOf(place))
   }
 
   /** Those who keep what is written: the holders, and of a partition that is moved the next ones too. */
-  keepers({ bucket, key }: Place): readonly ActorId[] {
-    return keepersIn(this.#config, partitionOf(bucket, key))
+  keepers(place: Place): readonly ActorId[] {
+    return keepersIn(this.#config, this.table.partitionOf(place))
   }
 
   isHolder(place: Place): boolean {
@@ -146,15 +146,20 @@ export class ReplicaCore {
     return keepersIn(this.#config, partition).includes(this.id)
   }
 
+  /** True where something of the key's partition was lost here and not repaired yet. */
+  isUnsure(place: Place): boolean {
+    return this.unsure.size > 0 && this.unsure.has(this.table.partitionOf(place))
+  }
+
   /** True where reads of the partition count this replica. */
   holdsNow(partition: number): boolean {
     return holdersIn(this.#config, partition).includes(this.id)
   }
 
   /** True where `has` holds for a quorum of the place's holders (and next holders). */
-  isQuorum({ bucket, key }: Place, has: (id: ActorId) => boolean, needed: number): boolean {
+  isQuorum(place: Place, has: (id: ActorId) => boolean, needed: number): boolean {
     const config = this.rules.needsBothSets ? this.#config : { ...this.#config, next: {} }
-    return isQuorum(config, partitionOf(bucket, key), has, needed)
+    return isQuorum(config, this.table.partitionOf(place), has, needed)
   }
 
   /** The time of a new event, past everything in `seen`. */
@@ -173,11 +178,12 @@ export class ReplicaCore {
   keep(place: Place, state: KeyState, waiter: Waiter | null, applied: readonly Applied[] = []): void {
     const before = this.table.record(place)
     this.#time = observed(this.#time, highestCount(state.context))
-    const requests = [...(before?.applied ?? []), ...applied].slice(-APPLIED_MAX)
+    const known = before?.applied ?? []
+    const requests = applied.length === 0 ? known : [...known, ...applied].slice(-APPLIED_MAX)
     const record: KeyRecord = { ...place, state, applied: requests }
     this.table.set(record)
     this.onKept(record)
-    this.#persist(place, `k/${placeName(place.bucket, place.key)}`, recordJson(record), waiter)
+    this.#persist(place, this.table.spot(place).diskKey, recordJson(record), waiter)
   }
 
   /** Joins `incoming` in; `waiter` hears when what it brought is on disk, at once where that is so already. */
@@ -221,8 +227,9 @@ export class ReplicaCore {
   }
 
   forgetKey(record: KeyRecord): void {
+    const { diskKey } = this.table.spot(record)
     this.table.remove(record)
-    this.durable.write(`k/${placeName(record.bucket, record.key)}`, null, null)
+    this.durable.write(diskKey, null, null)
   }
 
   #persist(place: Place, key: string, value: Json, waiter: Waiter | null): void {
@@ -233,9 +240,9 @@ export class ReplicaCore {
 
   /** The write that what is known of the key rests on: its own, or that of the certified cut where it is not there. */
   #diskKey(place: Place): string {
-    const own = `k/${placeName(place.bucket, place.key)}`
-    const isCut = this.table.record(place) === undefined && !this.durable.isWaiting(own)
-    return isCut ? `c/${partitionOf(place.bucket, place.key)}` : own
+    const { diskKey, partition } = this.table.spot(place)
+    const isCut = this.table.record(place) === undefined && !this.durable.isWaiting(diskKey)
+    return isCut ? `c/${partition}` : diskKey
   }
 
   #alreadyKnown(key: string, waiter: Waiter | null): void {

@@ -31,10 +31,27 @@ export interface Place {
   readonly key: string
 }
 
+/** Where a key lies, worked out once: the hot paths ask for it again and again. */
+export interface Spot {
+  readonly partition: number
+  /** As `placeName` has it. */
+  readonly name: string
+  /** Under which it lies on disk. */
+  readonly diskKey: string
+}
+
+interface Entry extends Spot {
+  readonly leaf: number
+  record: KeyRecord
+  /** Null where it counts as absent. */
+  hash: Hash64 | null
+  /** Of `hash`, once somebody asked for it. */
+  hex: string | null
+}
+
 interface Partition {
   readonly tree: MerkleTree
-  readonly keys: Map<string, KeyRecord>
-  readonly hashes: Map<string, Hash64>
+  readonly keys: Map<string, Entry>
   /** Names of the keys in each leaf of the tree. */
   readonly leaves: Map<number, Set<string>>
   cut: Vector
@@ -44,49 +61,54 @@ interface Partition {
 export class KeyTable {
   readonly #rules: ReplicaRules
   readonly #partitions: readonly Partition[]
+  /** All entries once more, by bucket and key: found without making a name of both. */
+  readonly #entries = new Map<string, Map<string, Entry>>()
 
   constructor(rules: ReplicaRules) {
     this.#rules = rules
     this.#partitions = Array.from({ length: PARTITIONS }, () => ({
       tree: new MerkleTree(),
       keys: new Map(),
-      hashes: new Map(),
       leaves: new Map(),
       cut: NO_EVENTS,
       certifiedAt: null,
     }))
   }
 
-  record({ bucket, key }: Place): KeyRecord | undefined {
-    return this.#of(partitionOf(bucket, key)).keys.get(placeName(bucket, key))
+  /** Where the key lies, be it there or not. */
+  spot(place: Place): Spot {
+    return this.#entry(place) ?? spotOf(place)
+  }
+
+  partitionOf(place: Place): number {
+    return this.#entry(place)?.partition ?? partitionOf(place.bucket, place.key)
+  }
+
+  record(place: Place): KeyRecord | undefined {
+    return this.#entry(place)?.record
   }
 
   /** What is known of the key, be it there or not (T2). */
   stateOf(place: Place): KeyState {
-    const partition = this.#of(partitionOf(place.bucket, place.key))
-    const known = partition.keys.get(placeName(place.bucket, place.key))?.state
-    return known ?? { context: this.#rules.absentContext(partition.cut), versions: [] }
+    const entry = this.#entry(place)
+    if (entry !== undefined) return entry.record.state
+    const { cut } = this.#of(partitionOf(place.bucket, place.key))
+    return { context: this.#rules.absentContext(cut), versions: [] }
   }
 
   set(record: KeyRecord): void {
-    const partition = this.#of(partitionOf(record.bucket, record.key))
-    const place = placeName(record.bucket, record.key)
-    const before = partition.hashes.get(place) ?? null
+    const entry = this.#entry(record) ?? this.#open(record)
     const after = this.#rules.stateHash(record.state)
-    if (!partition.keys.has(place)) {
-      const leaf = leafOf(place)
-      partition.leaves.set(leaf, (partition.leaves.get(leaf) ?? new Set<string>()).add(place))
-    }
-    partition.keys.set(place, record)
-    if (after === null) partition.hashes.delete(place)
-    else partition.hashes.set(place, after)
-    partition.tree.replace(place, before, after)
+    this.#of(entry.partition).tree.replaceIn(entry.leaf, entry.hash, after)
+    entry.record = record
+    entry.hash = after
+    entry.hex = null
   }
 
   /** The hash of the key's state; null where it is not there or counts as absent. */
-  hashOf({ bucket, key }: Place): string | null {
-    const hash = this.#of(partitionOf(bucket, key)).hashes.get(placeName(bucket, key))
-    return hash === undefined ? null : hexOf(hash)
+  hashOf(place: Place): string | null {
+    const entry = this.#entry(place)
+    return entry === undefined ? null : hexIn(entry)
   }
 
   /** The partition is given up: what was certified of it says nothing here any more. */
@@ -97,12 +119,28 @@ export class KeyTable {
   }
 
   remove(place: Place): void {
-    const partition = this.#of(partitionOf(place.bucket, place.key))
-    const name = placeName(place.bucket, place.key)
-    partition.tree.replace(name, partition.hashes.get(name) ?? null, null)
-    partition.hashes.delete(name)
-    partition.keys.delete(name)
-    partition.leaves.get(leafOf(name))?.delete(name)
+    const entry = this.#entry(place)
+    if (entry === undefined) return
+    const partition = this.#of(entry.partition)
+    partition.tree.replaceIn(entry.leaf, entry.hash, null)
+    partition.keys.delete(entry.name)
+    partition.leaves.get(entry.leaf)?.delete(entry.name)
+    this.#entries.get(place.bucket)?.delete(place.key)
+  }
+
+  #entry({ bucket, key }: Place): Entry | undefined {
+    return this.#entries.get(bucket)?.get(key)
+  }
+
+  #open(record: KeyRecord): Entry {
+    const spot = spotOf(record)
+    const entry: Entry = { ...spot, leaf: leafOf(spot.name), record, hash: null, hex: null }
+    const { keys, leaves } = this.#of(spot.partition)
+    keys.set(spot.name, entry)
+    leaves.set(entry.leaf, (leaves.get(entry.leaf) ?? new Set<string>()).add(spot.name))
+    const ofBucket = this.#entries.get(record.bucket) ?? new Map<string, Entry>()
+    this.#entries.set(record.bucket, ofBucket.set(record.key, entry))
+    return entry
   }
 
   tree(partition: number): MerkleTree {
@@ -126,18 +164,18 @@ export class KeyTable {
   /** The join of all contexts of the partition: its causal cut. */
   contextOf(partition: number): Vector {
     let context = this.cut(partition)
-    for (const record of this.#of(partition).keys.values()) context = joinVectors(context, record.state.context)
+    for (const { record } of this.#of(partition).keys.values()) context = joinVectors(context, record.state.context)
     return context
   }
 
   /** In the order of their names. */
   records(partition: number): readonly KeyRecord[] {
-    return [...this.#of(partition).keys].sort(([a], [b]) => compareText(a, b)).map(([, record]) => record)
+    return [...this.#of(partition).keys].sort(([a], [b]) => compareText(a, b)).map(([, { record }]) => record)
   }
 
   /** Records of one bucket, in no order. */
   recordsOf(partition: number, bucket: string): KeyRecord[] {
-    return [...this.#of(partition).keys.values()].filter((record) => record.bucket === bucket)
+    return [...this.#of(partition).keys.values()].flatMap(({ record }) => (record.bucket === bucket ? [record] : []))
   }
 
   /** Records in one of `leaves`, in the order of the leaves, with the hash of each; null: counts as absent. */
@@ -145,9 +183,8 @@ export class KeyTable {
     const of = this.#of(partition)
     return leaves.flatMap((leaf) =>
       [...(of.leaves.get(leaf) ?? [])].sort(compareText).flatMap((place) => {
-        const record = of.keys.get(place)
-        const hash = of.hashes.get(place)
-        return record === undefined ? [] : [{ record, hash: hash === undefined ? null : hexOf(hash) }]
+        const entry = of.keys.get(place)
+        return entry === undefined ? [] : [{ record: entry.record, hash: hexIn(entry) }]
       }),
     )
   }
@@ -155,13 +192,14 @@ export class KeyTable {
   /** Records that the certified cut lets go. */
   collectable(partition: number): readonly KeyRecord[] {
     const cut = this.cut(partition)
-    return [...this.#of(partition).keys.values()].filter(({ state }) => this.#rules.mayCollect(state, cut))
+    return [...this.#of(partition).keys.values()].flatMap(({ record }) => (this.#rules.mayCollect(record.state, cut) ? [record] : []))
   }
 
   /** True where a certificate could free something. */
   hasTombstones(partition: number): boolean {
     const cut = this.cut(partition)
-    for (const { state } of this.#of(partition).keys.values()) if (isTombstone(state) || !descends(cut, state.context)) return true
+    for (const { record } of this.#of(partition).keys.values())
+      if (isTombstone(record.state) || !descends(cut, record.state.context)) return true
     return false
   }
 
@@ -178,7 +216,7 @@ export class KeyTable {
   highestTime(): number {
     return this.#partitions.reduce((highest, partition) => {
       let latest = Math.max(highest, highestCount(partition.cut))
-      for (const { state } of partition.keys.values()) latest = Math.max(latest, highestCount(state.context))
+      for (const { record } of partition.keys.values()) latest = Math.max(latest, highestCount(record.state.context))
       return latest
     }, 0)
   }
@@ -186,4 +224,15 @@ export class KeyTable {
   #of(partition: number): Partition {
     return this.#partitions[partition] as Partition
   }
+}
+
+function spotOf({ bucket, key }: Place): Spot {
+  const name = placeName(bucket, key)
+  return { partition: partitionOf(bucket, key), name, diskKey: `k/${name}` }
+}
+
+function hexIn(entry: Entry): string | null {
+  if (entry.hash === null) return null
+  entry.hex ??= hexOf(entry.hash)
+  return entry.hex
 }

@@ -99,6 +99,11 @@ export class LinearHost {
     this.#carry(partition, this.#wake(partition).hear(this.#core.now, from, message))
   }
 
+  /** The replica is gone: groups that it led choose another leader. */
+  gone(peer: ActorId): void {
+    for (const group of this.#groups.values()) group.gone(this.#core.now, peer)
+  }
+
   onDurable(partition: number, ticket: number): void {
     const group = this.#groups.get(partition)
     if (group !== undefined) this.#carry(partition, group.durable(ticket, this.#core.now))

@@ -11,7 +11,7 @@ import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { KvRequest, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { KeyState, SessionToken, Vector } from "@backplane/kv-contract/versions"
-import { hexOf, partitionOf, placeName } from "@backplane/kv-replication/hash"
+import { hexOf, placeName } from "@backplane/kv-replication/hash"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
 import { NOTHING_KNOWN } from "@backplane/kv-versioning/key-state"
@@ -81,7 +81,7 @@ export class ReadCoordinator {
       core.whenDurable({ bucket, key }, { kind: "fetch", to: from, id, bucket, key, ...(hash === undefined ? {} : { hash }) })
       return
     }
-    const unsure = core.unsure.has(partitionOf(bucket, key))
+    const unsure = core.isUnsure({ bucket, key })
     if (hash !== undefined && hash === core.table.hashOf({ bucket, key })) core.outbox.send(from, { type: "fetched", id, unsure })
     else core.outbox.send(from, { type: "fetched", id, state: core.table.stateOf({ bucket, key }), unsure })
   }
@@ -111,7 +111,6 @@ export class ReadCoordinator {
       else if (age >= timings.deadline) {
         this.#pending.delete(read.id)
         outbox.answer(read.requester, rejection(read.sequence, this.#whyNot(read)))
-        this.#core.book.forget(read.requester, read.sequence)
       } else if (now - read.sentAt >= timings.retry) this.#ask(read)
     }
   }
@@ -163,7 +162,7 @@ export class ReadCoordinator {
     for (const keeper of keepers) {
       // Only where the hash went along may an answer without a state mean the own one.
       read.asked.set(keeper, hash === null ? undefined : own)
-      core.outbox.ask(keeper, item)
+      core.outbox.send(keeper, item)
     }
   }
 
@@ -173,12 +172,12 @@ export class ReadCoordinator {
       core.whenDurable(read.place, { kind: "read", id: read.id })
       return
     }
-    const unsure = core.unsure.has(partitionOf(read.place.bucket, read.place.key))
+    const unsure = core.isUnsure(read.place)
     read.states.set(core.id, { state: core.table.stateOf(read.place), unsure })
   }
 
   #progress(read: PendingRead): void {
-    const { rules, book, outbox } = this.#core
+    const { rules, outbox } = this.#core
     const counts = (id: ActorId): boolean => {
       const answer = read.states.get(id)
       return answer !== undefined && (!answer.unsure || rules.countsUnsure)
@@ -187,10 +186,14 @@ export class ReadCoordinator {
     if (!read.answered && this.#core.isQuorum(read.place, counts, read.needed) && rules.meetsFloor(joined.context, read.floor)) {
       read.answered = true
       const answer = this.#success(read, joined)
-      book.set(read.requester, read.sequence, answer)
       outbox.answer(read.requester, answer)
     }
     if (read.answered && [...read.asked.keys()].every((asked) => read.states.has(asked))) this.#finish(read)
+  }
+
+  /** The replica will not answer: who waits for it asks all others. */
+  gone(peer: ActorId): void {
+    for (const read of this.#pending.values()) if (!read.answered && read.asked.has(peer) && !read.states.has(peer)) this.#ask(read)
   }
 
   /** As the coordinator of writes. */
@@ -220,7 +223,7 @@ export class ReadCoordinator {
       staleness: {
         answered: read.states.size,
         apart: hashes.size > 1,
-        certifiedAt: table.certifiedAt(partitionOf(read.place.bucket, read.place.key)),
+        certifiedAt: table.certifiedAt(table.partitionOf(read.place)),
       },
     }
     if (reconciler.crdt !== null) answer.result = reconciler.crdt.value(joined.crdt ?? reconciler.crdt.empty)

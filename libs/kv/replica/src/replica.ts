@@ -30,7 +30,7 @@ import type { Waiter } from "./durable-writes.ts"
 import { HintKeeper } from "./hint-keeper.ts"
 import type { Applied } from "./key-table.ts"
 import { LinearHost } from "./linear-host.ts"
-import { WINDOW_CYCLES, type KvEffect } from "./outbox.ts"
+import type { KvEffect } from "./outbox.ts"
 import { Mover } from "./mover.ts"
 import { ReadCoordinator } from "./read-coordinator.ts"
 import { rejection, whatIsWrong } from "./rejections.ts"
@@ -147,6 +147,9 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "KvComputed":
         this.#computer.onComputed(body)
         break
+      case "KvGone":
+        this.#onGone(from)
+        break
       case "KvChanged":
       case "KvCompute":
         break // Replicas watch nobody, and compute nothing themselves.
@@ -156,6 +159,13 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       default:
         unreachable(body)
     }
+  }
+
+  /** A peer is known to be gone: nobody waits for a deadline to find that out. */
+  #onGone(peer: ActorId): void {
+    this.#core.silent.add(peer)
+    this.#reads.gone(peer)
+    this.#linear.gone(peer)
   }
 
   #onRequest(requester: ActorId, request: KvRequest, way: "direct" | "forwarded"): void {
@@ -182,7 +192,8 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       this.#forward(requester, { ...request, operation }, way)
       return
     }
-    core.book.set(requester, sequence, "open")
+    // A read may be done twice; all else is known by its sequence.
+    if (!isRead) core.book.set(requester, sequence, "open")
     if (operation.type === "cas" || (operation.type === "get" && isLinear)) this.#linear.begin(requester, request, operation, way)
     else if (operation.type === "get") this.#reads.begin(requester, request, operation)
     else this.#writes.begin(requester, request, operation)
@@ -211,7 +222,6 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         this.#keeper.onReplicate(from, item)
         break
       case "replicated":
-        this.#core.outbox.heard(from)
         this.#writes.onReplicated(from, item)
         this.#hints.onReplicated(from, item)
         break
@@ -219,7 +229,6 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         this.#reads.onFetch(from, item)
         break
       case "fetched":
-        this.#core.outbox.heard(from)
         this.#reads.onFetched(from, item)
         break
       case "sync-roots":
@@ -309,9 +318,6 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "consensus":
         this.#linear.tick()
         break
-      case "window":
-        this.#core.outbox.release()
-        break
       case "move":
         this.#mover.tick((partition) => this.#writes.isBusyWith(partition))
         this.#configs.tick()
@@ -335,7 +341,6 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#linear.flush()
     for (let waiter = ready.shift(); waiter !== undefined; waiter = ready.shift()) this.#onDurable(waiter)
     if (!this.#writes.isIdle || !this.#reads.isIdle) this.#arm("retry", timings.retry)
-    if (outbox.isHolding) this.#arm("window", WINDOW_CYCLES)
     if (shelf.count > 0) this.#arm("hint", timings.hintRound)
     if (!this.#linear.isIdle) this.#arm("consensus", Math.floor(timings.heartbeat / 2))
     if (!this.#mover.isIdle || !this.#configs.isIdle) this.#arm("move", timings.move)

@@ -201,7 +201,7 @@ export class WriteCoordinator {
     for (const keeper of core.keepers(write.place)) {
       if (keeper === core.id || write.acknowledged.has(keeper)) continue
       // What is followed travels by itself, so that its steps are found in its trace alone.
-      if (write.trace === undefined) core.outbox.ask(keeper, item)
+      if (write.trace === undefined) core.outbox.send(keeper, item)
       else core.outbox.send(keeper, { ...item, trace: write.trace }, spanOf(write))
     }
     for (const [standIn, target] of write.asked)

@@ -33,7 +33,11 @@ export class MerkleTree {
 
   /** The state of `place` had hash `before` and has hash `after` now; null where it has none. */
   replace(place: string, before: Hash64 | null, after: Hash64 | null): void {
-    const leaf = leafOf(place)
+    this.replaceIn(leafOf(place), before, after)
+  }
+
+  /** The same for who knows the leaf. */
+  replaceIn(leaf: number, before: Hash64 | null, after: Hash64 | null): void {
     this.#high[leaf] = (this.#high[leaf] ?? 0) ^ (before?.high ?? 0) ^ (after?.high ?? 0)
     this.#low[leaf] = (this.#low[leaf] ?? 0) ^ (before?.low ?? 0) ^ (after?.low ?? 0)
     this.#nodes[Math.floor(leaf / LEAVES_PER_NODE)] = null

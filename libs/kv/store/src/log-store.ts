@@ -10,7 +10,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import { assert } from "@backplane/foundation-base/assert"
-import { encodeRecord, type LogRecord } from "./log-record.ts"
+import { encodeRecord, type EncodeText, type LogRecord } from "./log-record.ts"
 import { inKeyOrder, recover, type Damage, type Segments } from "./recovery.ts"
 
 /** Under this key the owner finds what was lost; it writes null there when that is repaired. */
@@ -22,6 +22,8 @@ export type DiskOperation =
 export interface LogStoreOptions {
   /** A segment is closed by a checkpoint when it is longer than this and than twice its own checkpoint. */
   readonly segmentBytesMin: number
+  /** The host's encoder of UTF-8. Default: pure code. */
+  readonly encode?: EncodeText
 }
 
 const DEFAULTS: LogStoreOptions = { segmentBytesMin: 4 * 1024 * 1024 }
@@ -78,7 +80,8 @@ export class LogStore {
       return [this.#checkpoint()]
     }
     const sequence = this.#nextSequence++
-    const bytes = encodeRecord(value === null ? { kind: "remove", sequence, key } : { kind: "put", sequence, key, value })
+    const record: LogRecord = value === null ? { kind: "remove", sequence, key } : { kind: "put", sequence, key, value }
+    const bytes = encodeRecord(record, this.#options.encode)
     this.#segmentBytes += bytes.length
     return [{ op: "append", segment: this.#segment, bytes }]
   }
@@ -97,7 +100,7 @@ export class LogStore {
       ...inKeyOrder(this.#values).map(([key, value]): LogRecord => ({ kind: "put", sequence: this.#nextSequence++, key, value })),
       { kind: "checkpoint-end", sequence: this.#nextSequence++ },
     ]
-    const bytes = joined(records.map(encodeRecord))
+    const bytes = joined(records.map((record) => encodeRecord(record, this.#options.encode)))
     this.#checkpointBytes = bytes.length
     this.#segmentBytes = bytes.length
     return { op: "append", segment: this.#segment, bytes }

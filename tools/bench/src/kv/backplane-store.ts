@@ -25,7 +25,7 @@ let connections = 0
 async function open(url: string, password: string): Promise<KvConnection> {
   const connection = await connect({ servers: url, user: USER, pass: password })
   const bus = linkedNatsBus({ connection, events: new MemorySink(), codec: new MessageCodec() })
-  const requester = new KvRequester({ members: MEMBERS, ...(process.env.FAV==="no"?{}:{favourite: connections }) })
+  const requester = new KvRequester({ members: MEMBERS, favourite: connections })
   const clock = new PacedClock({ cyclesPerSecond: 1_000_000, originMilliseconds: 0 })
   const actor = actorId(`gateway.bench-${Date.now().toString(36)}-${connections++}`)
   const port = new ActorPort<KvMessage, KvMessage>({ bus, machineName: "store", actor, machine: requester, clock })

@@ -18,9 +18,10 @@ import { connect, type Socket } from "node:net"
 import { compareActors, type ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Bus } from "@backplane/foundation-actor/bus"
 import type { Envelope } from "@backplane/foundation-actor/envelope"
+import type { Body } from "@backplane/foundation-actor/machine"
 import { decodeFrame, encodeFrame, FRAME_MESSAGES_MAX, type Carried } from "../batch-frame.ts"
 import type { BodyCodec } from "../body-codec.ts"
-import { encodeBody } from "../body-text.ts"
+import { encodeBody, type Encoded } from "../body-text.ts"
 import { BusLedger, type BusCounts } from "../bus-ledger.ts"
 import type { EventSink } from "../sinks.ts"
 import { LinkPlaceServer } from "./link-place.ts"
@@ -44,6 +45,8 @@ export interface LinkBusOptions {
   readonly far: Bus
   readonly codec: BodyCodec
   readonly events: EventSink
+  /** What an actor hears in the name of a peer whose link broke from the other side. Default: nothing. */
+  readonly lost?: Body
   /** Address on which links come in. Default: loopback. */
   readonly host?: string
 }
@@ -81,6 +84,7 @@ export class LinkBus implements Bus {
   #open = true
   /** Pairs with something to send at the end of this turn. */
   #pending: Pair[] = []
+  #last: { readonly body: Body; readonly encoded: Encoded } | null = null
   #arrived: { readonly pair: Pair; readonly frame: Buffer }[] = []
 
   constructor(options: LinkBusOptions) {
@@ -107,7 +111,7 @@ export class LinkBus implements Bus {
       if (performance.now() >= pair.offerAgainAt) this.#offer(pair)
       return
     }
-    const encoded = encodeBody(this.#options.codec, envelope.body, PAYLOAD_BYTES_MAX)
+    const encoded = this.#encode(envelope.body)
     if (encoded.text === undefined) return this.#ledger.problem("oversize", envelope, "body", encoded.reason)
     if (pair.texts.length === 0) this.#pend(pair)
     pair.texts.push(encoded.text)
@@ -133,6 +137,8 @@ export class LinkBus implements Bus {
 
   /** Sends now what waits for the end of the turn. */
   flush(): void {
+    // Who made a body may change it once its turn is over.
+    this.#last = null
     const pending = this.#pending
     this.#pending = []
     for (const pair of pending) this.#send(pair)
@@ -170,6 +176,14 @@ export class LinkBus implements Bus {
 
   #forgetIdle(): void {
     for (const [key, { link }] of this.#pairs) if (link === null) this.#pairs.delete(key)
+  }
+
+  /** One body for several receivers is made into text once: what one step says to its peers is often the same. */
+  #encode(body: Body): Encoded {
+    if (this.#last?.body === body) return this.#last.encoded
+    const encoded = encodeBody(this.#options.codec, body, PAYLOAD_BYTES_MAX)
+    this.#last = { body, encoded }
+    return encoded
   }
 
   #tell({ machine, own, far }: Pair, body: LinkBody): void {
@@ -252,7 +266,7 @@ export class LinkBus implements Bus {
     const link: LinkSocket = new LinkSocket({
       socket,
       onFrame: (frame) => this.#onFrame(pair, link, frame),
-      onClose: () => this.#unlink(pair, link),
+      onClose: () => this.#onClose(pair, link),
     })
     pair.link = link
     pair.token = token
@@ -260,6 +274,17 @@ export class LinkBus implements Bus {
     this.#links++
     setTimeout(() => pair.link === link && pair.switched !== token && link.destroy(), SWITCH_MILLISECONDS).unref()
     this.#event("bus.linked", pair)
+  }
+
+  /** Not by us: the peer's process has ended, most likely. */
+  #onClose(pair: Pair, link: LinkSocket): void {
+    if (pair.link !== link) return
+    this.#deliver()
+    this.#unlink(pair, link)
+    const { machine, own, far, handler } = pair
+    const { lost } = this.#options
+    if (lost !== undefined && this.#open && this.#handlers.get(`${machine} ${own}`) === handler)
+      handler({ machine, from: far, to: own, body: lost })
   }
 
   #unlink(pair: Pair, link: LinkSocket): void {

@@ -1,4 +1,5 @@
 /** NATS, and links between those who speak much: what a process uses that serves or asks the store. */
+import type { Body } from "@backplane/foundation-actor/machine"
 import type { NatsConnection } from "@nats-io/nats-core"
 import type { BodyCodec } from "../body-codec.ts"
 import { NatsBus } from "../nats-bus.ts"
@@ -10,9 +11,11 @@ export interface LinkedNatsBusOptions {
   readonly connection: NatsConnection
   readonly events: EventSink
   readonly codec: BodyCodec
+  /** What an actor hears in the name of a peer whose link broke. */
+  readonly lost?: Body
 }
 
 /** The caller closes it, before the connection. */
-export function linkedNatsBus({ connection, events, codec }: LinkedNatsBusOptions): LinkBus {
-  return new LinkBus({ far: new NatsBus({ connection, events, codec: withLinks(codec) }), codec, events })
+export function linkedNatsBus({ connection, ...options }: LinkedNatsBusOptions): LinkBus {
+  return new LinkBus({ far: new NatsBus({ connection, events: options.events, codec: withLinks(options.codec) }), ...options })
 }

@@ -15,7 +15,7 @@
 import { assert } from "@backplane/foundation-base/assert"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Command, ConsensusMessage, Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
-import { hashOf } from "../hash.ts"
+import { ElectionClock } from "./election-clock.ts"
 import { ConsensusLog, firstEntry, type LogWrite } from "./consensus-log.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
 import { DiskGate } from "./disk-gate.ts"
@@ -48,9 +48,8 @@ export class ConsensusGroup {
   #voters: VoterSets
   /** The latest configuration that a committed entry names: what was committed before it, whoever holds the partition then has. */
   #committedEpoch = 0
-  #electionAt: number | null = null
+  readonly #elections: ElectionClock
   #heartbeatAt = 0
-  #heardLeaderAt = Number.NEGATIVE_INFINITY
   /** As a learner: the leader's last index when learning began. */
   #learningFrom: number | null = null
   #hasNews = false
@@ -58,6 +57,7 @@ export class ConsensusGroup {
 
   constructor(options: GroupOptions) {
     this.#options = options
+    this.#elections = new ElectionClock(options)
     this.#voters = this.#setsOf({ voters: options.voters, next: options.next ?? null, epoch: options.epoch ?? 0 })
     this.#log = ConsensusLog.restored(options.restored)
     this.#machine = new RegisterMachine(options.rules.remembersCommands)
@@ -79,6 +79,7 @@ export class ConsensusGroup {
   get term(): number {
     return this.#term
   }
+
   get leader(): ActorId | null {
     return this.#leader
   }
@@ -122,10 +123,17 @@ export class ConsensusGroup {
   }
 
   tick(now: number): readonly GroupAction[] {
-    this.#electionAt ??= this.#nextElection(now)
+    const isDue = this.#elections.isDue(now, this.#term)
     if (this.#role === "leader" && now >= this.#heartbeatAt) this.#broadcast(now)
-    if (this.#role !== "leader" && this.#role !== "learner" && now >= this.#electionAt) this.#askPromises(now)
+    if (this.#role !== "leader" && this.#role !== "learner" && isDue) this.#askPromises(now)
     return this.#done()
+  }
+
+  /** The host knows that `peer` is gone, not only silent: if it led, an election need not wait for it. */
+  gone(now: number, peer: ActorId): void {
+    if (this.#leader !== peer || this.#role !== "follower") return
+    this.#leader = null
+    this.#elections.leaderGone(now, this.#term)
   }
 
   /** Proposes a command; refused where this replica does not lead. */
@@ -201,9 +209,8 @@ export class ConsensusGroup {
     return this.#done()
   }
 
-  // ——— elections
   #askPromises(now: number): void {
-    this.#electionAt = this.#nextElection(now)
+    this.#elections.restart(now, this.#term)
     this.#become("pre-candidate")
     this.#leader = null
     this.#granted = new Set()
@@ -237,7 +244,7 @@ export class ConsensusGroup {
   }
 
   #promise(now: number, from: ActorId, { term, lastIndex, lastTerm }: AnyVote): void {
-    const leads = this.#role === "leader" || now - this.#heardLeaderAt < this.#options.election
+    const leads = this.#role === "leader" || this.#elections.trustsLeader(now)
     const granted = !leads && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
     this.#send(from, { step: "pre-vote-answer", term: granted ? term : this.#term, granted })
   }
@@ -249,7 +256,7 @@ export class ConsensusGroup {
       this.#vote = from
       this.#writeMeta()
     }
-    if (granted) this.#electionAt = this.#nextElection(now)
+    if (granted) this.#elections.restart(now, this.#term)
     const answer: ConsensusMessage = { step: "vote-answer", term, granted }
     if (this.#options.rules.persistsVotes) this.#hold(from, answer, 0)
     else this.#send(from, answer)
@@ -269,7 +276,7 @@ export class ConsensusGroup {
       this.#vote = null
       this.#writeMeta()
     }
-    this.#electionAt = this.#nextElection(now)
+    this.#elections.restart(now, this.#term)
   }
 
   /** Reads that were waiting are refused when the role is lost: their requesters ask the next leader. */
@@ -315,7 +322,7 @@ export class ConsensusGroup {
 
   #accept(now: number, from: ActorId, append: Append): void {
     this.#follow(now, append.term, from)
-    this.#heardLeaderAt = now
+    this.#elections.heardLeader(now)
     // The vote of the term is the leader's by now: a learner that forgot it gives it to nobody else.
     if (this.#role === "learner" && this.#vote !== from) {
       this.#vote = from
@@ -475,12 +482,6 @@ export class ConsensusGroup {
 
   #snapshot(): Snapshot {
     return { ...this.#machine.snapshot(this.#applied, this.#log.termAt(this.#applied) ?? 0), epoch: this.#committedEpoch }
-  }
-
-  /** Between one and two election times, a different point for each replica and term. */
-  #nextElection(now: number): number {
-    const { id, partition, election } = this.#options
-    return now + election + (hashOf(`${id}/${partition}/${this.#term}/${now}`).high % election)
   }
 
   #toPeers(message: ConsensusMessage): void {
