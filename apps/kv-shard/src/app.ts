@@ -1,16 +1,15 @@
 /** Hosts one replica of the store on a log of its own. A shard hosts itself: the store must be there before any machine is. */
 import { startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
 import type { Machine } from "@backplane/foundation-actor/machine"
-import { AppendLogStore } from "@backplane/foundation-runtime/append-log-store"
 import { MemoryStore } from "@backplane/foundation-runtime/store"
 import { FIRST_BUCKETS } from "@backplane/kv-contract/first-buckets"
 import type { KvGone } from "@backplane/kv-contract/client-messages"
 import { ReplicaMachine } from "@backplane/kv-replica/replica"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
-import { LogStore } from "@backplane/kv-store/log-store"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { ComputeActor } from "./compute-actor.ts"
-import { CYCLES_PER_SECOND, LIVE_TIMINGS, readShardConfig, SEGMENT_BYTES, STORE, workerOf } from "./config.ts"
+import { CYCLES_PER_SECOND, LIVE_TIMINGS, readShardConfig, STORE, workerOf } from "./config.ts"
+import { storeOf } from "./stores.ts"
 
 /** A peer whose link breaks has ended, most likely: who waits for it hears of it at once. */
 const GONE: KvGone = { kind: "KvGone" }
@@ -21,10 +20,10 @@ export async function start(environment: Environment): Promise<ActorService> {
     environment,
     codec: new MessageCodec(),
     links: { lost: GONE },
-    store: ({ dataFolder }) =>
+    store: ({ dataFolder, instance }) =>
       dataFolder === null
         ? new MemoryStore()
-        : new AppendLogStore(dataFolder, (segments) => new LogStore(segments, { segmentBytesMin: SEGMENT_BYTES, encode })),
+        : storeOf(readShardConfig(instance, environment).backend, dataFolder),
     actorFactory: (id) => {
       const worker = workerOf(service.instance)
       if (id === worker) return new ComputeActor() as Machine
@@ -37,10 +36,4 @@ export async function start(environment: Environment): Promise<ActorService> {
   const reply = await service.control({ op: "host", machine: STORE, epoch: 1, mode, actors })
   if (!reply.ok) throw new Error(`the replica cannot be hosted: ${reply.field} ${reply.reason}`)
   return service
-}
-
-function encode(text: string, room: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(room + Buffer.byteLength(text))
-  bytes.write(text, room)
-  return bytes
 }

@@ -6,6 +6,7 @@
  * | BACKPLANE_INSTANCE | `kv-shard-2` hosts `replica.2` |
  * | BACKPLANE_KV_SHARDS | how many members a new store begins with: `replica.0` to `replica.<n-1>`; default 3 |
  * | BACKPLANE_KV_ZONES | availability zones, dealt in turn; default 1 |
+ * | BACKPLANE_KV_STORE | `log`, an append log with its index in memory (default), or `lmdb` |
  */
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { EnvironmentError } from "@backplane/foundation-runtime/service-environment"
@@ -16,7 +17,11 @@ export const STORE = "store"
 /** Virtual time of the store: microseconds since 1970, so that every host's clock agrees with it by itself. */
 export const CYCLES_PER_SECOND = 1_000_000
 
+export const BACKENDS = ["log", "lmdb"] as const
+export type Backend = (typeof BACKENDS)[number]
+
 export interface ShardConfig {
+  readonly backend: Backend
   readonly replica: ActorId
   readonly members: readonly Member[]
 }
@@ -28,12 +33,18 @@ export function readShardConfig(instance: string, environment: Readonly<Record<s
   const shards = wholeNumber("BACKPLANE_KV_SHARDS", environment["BACKPLANE_KV_SHARDS"], 3)
   const zones = wholeNumber("BACKPLANE_KV_ZONES", environment["BACKPLANE_KV_ZONES"], 1)
   const members = Array.from({ length: shards }, (_, member) => ({ id: actorId(`replica.${member}`), zone: `zone-${member % zones}` }))
-  return { replica: actorId(`replica.${Number(index)}`), members }
+  return { replica: actorId(`replica.${Number(index)}`), members, backend: backendOf(environment["BACKPLANE_KV_STORE"] ?? "log") }
 }
 
 /** The actor that computes beside the replica of this process. */
 export function workerOf(instance: string): ActorId {
   return actorId(`replica.worker-${/-(\d+)$/.exec(instance)?.[1] ?? "0"}`)
+}
+
+function backendOf(text: string): Backend {
+  const backend = BACKENDS.find((name) => name === text)
+  if (backend === undefined) throw new EnvironmentError(`BACKPLANE_KV_STORE is "${text}": give ${BACKENDS.join(" or ")}`)
+  return backend
 }
 
 function wholeNumber(name: string, text: string | undefined, otherwise: number): number {

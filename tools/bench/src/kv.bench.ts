@@ -3,7 +3,9 @@
  *
  * 64 callers with one request under way each, over one connection and over one each; half or one in twenty of the requests write; values of 100
  * bytes and 1 KiB; 2,000 keys. Ours is durable on W = 2 of three replicas and reads R = 2; etcd reads are linearizable; JetStream's are of any
- * replica. What is not installed is left out, and its ratios with it. `BACKPLANE_BENCH_CELLS` narrows the cells by a part of their name.
+ * replica. What is not installed is left out, and its ratios with it. `BACKPLANE_BENCH_CELLS` narrows the cells by a part of their name,
+ * `BACKPLANE_BENCH_STORES` the stores; `BACKPLANE_BENCH_CELL_MS` is how long a cell is measured. Each store first works for WARM_MILLISECONDS uncounted:
+ * stores run for days, and ours (like any program of V8) is compiled while it runs.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -18,6 +20,7 @@ import type { RunningStore, StoreUnderTest } from "./kv/store-under-test.ts"
 import { median } from "./rounds.ts"
 
 const STORES: readonly StoreUnderTest[] = [backplaneStore, etcdStore, jetstreamStore, redisStore]
+const WARM_MILLISECONDS = 4_000
 const CELL_MILLISECONDS = Number(process.env["BACKPLANE_BENCH_CELL_MS"] ?? 1_500)
 
 type Rounds = Map<string, Measured[]>
@@ -35,6 +38,9 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
       if (started === null) options.progress(`${store.name} is not installed: left out`)
       else running.set(store.name, started)
     }
+    for (const store of running.values())
+      for (const connections of new Set(cells.map((cell) => cell.connections)))
+        await measure(store, { connections, reads: 50, bytes: 100 }, { milliseconds: WARM_MILLISECONDS / 2, seed: -1 })
     for (let round = 0; round < options.rounds; round++)
       for (const cell of cells)
         for (const [name, store] of running) {

@@ -1,4 +1,7 @@
-/** `backplane check`: `coherence` searches every state that the coherence protocol can reach within bounds, `memory` and `guest` try it out on the running machine. */
+/**
+ * `backplane check`: `coherence` searches every state that the coherence protocol can reach within bounds; `memory`, `guest` and `store` try
+ * memory, a guest and the key-value store out in simulation.
+ */
 import { checkCoherence, checkPlanted } from "@backplane/memory-coherence/checker/check"
 import { InvalidArgumentError, type Command } from "commander"
 import { passThrough } from "../checkout.ts"
@@ -48,6 +51,18 @@ export function register(program: Command): void {
       process.exitCode = await passThrough("libs/kv/simulation/src/apart.ts", args)
     })
   check
+    .command("store")
+    .description("the key-value store in simulation, a minute of drawn faults a seed: promises kept, everything equal and answered after healing")
+    .option("--seeds <n>", "how many; with --planted at most so many for each bug (200)", count)
+    .option("--from <seed>", "the first seed", count, 1)
+    .option("--planted", "break the store in each of the known ways instead, and demand that 95 % be found")
+    .option("--bug <text>", "with --planted: only bugs with this in their name")
+    .action(async ({ seeds, from, planted: hunts, bug }: StoreFlags) => {
+      const args = hunts === true ? ["--seeds", String(seeds ?? 200)] : ["--from", String(from), "--count", String(seeds ?? 100)]
+      if (bug !== undefined && hunts === true) args.push("--bug", bug)
+      process.exitCode = await passThrough(`libs/kv/simulation/src/${hunts === true ? "score" : "main"}.ts`, args)
+    })
+  check
     .command("coherence")
     .description("the coherence protocol with three nodes, two pages, a network that loses, doubles and reorders, and a home that dies")
     .option("--states <n>", "how many states to look at", states, 1_200_000)
@@ -56,6 +71,13 @@ export function register(program: Command): void {
     .action((flags: Flags) => {
       process.exitCode = flags.planted === true ? planted(flags.json === true) : search(flags.states, flags.json === true)
     })
+}
+
+interface StoreFlags {
+  readonly seeds?: number
+  readonly from: number
+  readonly planted?: true
+  readonly bug?: string
 }
 
 interface GuestFlags {

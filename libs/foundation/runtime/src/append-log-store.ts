@@ -46,6 +46,11 @@ export class AppendLogStore implements Store {
     this.#opened.set(path, opened)
     return opened
   }
+
+  async close(): Promise<void> {
+    for (const each of this.#opened.values()) await each.close()
+    this.#opened.clear()
+  }
 }
 
 class ActorLog implements ActorStore {
@@ -83,6 +88,13 @@ class ActorLog implements ActorStore {
     if (this.#log === null) return done(new Error("the log is read before it is written"))
     this.#operations.push(...this.#log.write(key, value))
     this.#enqueue(done)
+  }
+
+  async close(): Promise<void> {
+    if (this.#draining !== null) await this.#draining
+    for (const file of this.#files.values()) await file.close()
+    this.#files.clear()
+    this.#log = null
   }
 
   #enqueue(done: Done): void {

@@ -12,6 +12,8 @@ export interface ActorStore {
 
 export interface Store {
   open(machine: string, actor: ActorId): ActorStore
+  /** Waits for writes under way and lets go of files. A store that is not closed loses nothing. */
+  close?(): Promise<void>
 }
 
 /** A file that was written by us and changed since, or never finished: names the file and what to do. */
