@@ -21,9 +21,7 @@ export async function start(environment: Environment): Promise<ActorService> {
     codec: new MessageCodec(),
     links: { lost: GONE },
     store: ({ dataFolder, instance }) =>
-      dataFolder === null
-        ? new MemoryStore()
-        : storeOf(readShardConfig(instance, environment).backend, dataFolder),
+      dataFolder === null ? new MemoryStore() : storeOf(readShardConfig(instance, environment).backend, dataFolder),
     actorFactory: (id) => {
       const worker = workerOf(service.instance)
       if (id === worker) return new ComputeActor() as Machine

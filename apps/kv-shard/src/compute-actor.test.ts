@@ -39,7 +39,10 @@ describe("the worker beside a replica", () => {
       ["a", ["1"]],
       ["b", ["2", "3"]],
     ]
-    const [answer] = await computed([{ entries, last: false }, { entries: [["c", ["4"]]], partials: [10], last: true }])
+    const [answer] = await computed([
+      { entries, last: false },
+      { entries: [["c", ["4"]]], partials: [10], last: true },
+    ])
     expect(answer).toEqual({ kind: "KvComputed", job: "j1", result: 13 })
   })
 

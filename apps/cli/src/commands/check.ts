@@ -52,7 +52,9 @@ export function register(program: Command): void {
     })
   check
     .command("store")
-    .description("the key-value store in simulation, a minute of drawn faults a seed: promises kept, everything equal and answered after healing")
+    .description(
+      "the key-value store in simulation, a minute of drawn faults a seed: promises kept, everything equal and answered after healing",
+    )
     .option("--seeds <n>", "how many; with --planted at most so many for each bug (200)", count)
     .option("--from <seed>", "the first seed", count, 1)
     .option("--planted", "break the store in each of the known ways instead, and demand that 95 % be found")

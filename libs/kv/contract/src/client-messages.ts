@@ -181,7 +181,8 @@ export const KvGone = Type.Object(
   { kind: Type.Literal("KvGone") },
   {
     ...closed,
-    description: "its sender is gone, or the link to it broke: wait for nothing from it (told by the link, in the sender's name)",
+    description:
+      "replica → gateway: its sender is gone, or the link to it broke: wait for nothing from it (also to replicas; the link says so)",
   },
 )
 export type KvGone = Static<typeof KvGone>
