@@ -205,7 +205,7 @@ export class LinkBus implements Bus {
       return
     }
     const pair = this.#pairs.get(`${machine} ${to} ${from}`)
-    if (pair?.link != null && pair.switched === pair.token) {
+    if (pair !== undefined && pair.link !== null && pair.switched === pair.token) {
       // It has lost the link and said so by speaking here. What came over the link was said before.
       this.#deliver()
       pair.link.destroy()
