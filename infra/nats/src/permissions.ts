@@ -37,7 +37,9 @@ export const SERVICE_RULES: readonly ServiceRule[] = [
   { user: "cpu-scheduler", hosts: ["scheduler"], talksTo: ["node", "scheduler", "hypervisor", "operator"] },
   { user: "memory-controller", hosts: ["memory"], talksTo: ["node", "memory", "hypervisor", "replica", "operator"] },
   { user: "numa-node", hosts: ["node"], talksTo: ["node", "scheduler", "memory", "hypervisor", "replica", "operator"] },
-  { user: "kv-shard", hosts: ["replica"], talksTo: ["replica", "gateway", "hypervisor", "node", "memory", "operator"] },
+  { user: "kv-shard", hosts: ["replica"], talksTo: ["replica", "gateway", "handler", "hypervisor", "node", "memory", "operator"] },
+  // Users' own services, in any language: what they make of concurrent values.
+  { user: "handler", hosts: ["handler"], talksTo: ["replica"] },
   {
     user: "gateway",
     hosts: ["gateway", "console"],

@@ -12,6 +12,7 @@ export const KINDS = {
   "memory controller": "memory",
   replica: "replica",
   gateway: "gateway",
+  handler: "handler",
   operator: "operator",
   clock: "clock",
   port: "port-{service}",

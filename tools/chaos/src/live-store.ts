@@ -117,6 +117,11 @@ export class LiveStore {
     return store
   }
 
+  /** How a user of the bus connects. */
+  bus(user: string): { readonly servers: string; readonly user: string; readonly pass: string } {
+    return { servers: this.#server.url, user, pass: this.#server.credentials.get(user) ?? "" }
+  }
+
   async shardReady(index: number): Promise<void> {
     await until(
       `kv-shard-${index}`,

@@ -2,6 +2,7 @@
 import { Hono, type Context } from "hono"
 import { streamSSE } from "hono/streaming"
 import { Value } from "typebox/value"
+import { SERVICE_HANDLER } from "@backplane/kv-contract/handler-messages"
 import { Bucket } from "@backplane/kv-contract/bucket"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
 import { BUCKETS_MAX, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
@@ -115,6 +116,8 @@ async function bucketOf(context: Context): Promise<Bucket> {
     if (bucket.policy === "crdt" && bucket.crdt === undefined) throw badBucket("a crdt bucket needs the name of a type", "crdt")
     if (bucket.policy === "handler" && bucket.handler === undefined)
       throw badBucket("a handler bucket needs the name of a handler", "handler")
+    if (bucket.handler !== undefined && !SERVICE_HANDLER.test(bucket.handler))
+      throw badBucket(`no function ${bucket.handler} is registered in this store: give service:<name>, a service on the bus`, "handler")
     return bucket
   }
   const [wrong] = Value.Errors(Bucket, bucket)

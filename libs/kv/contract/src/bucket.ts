@@ -15,7 +15,11 @@ export const Bucket = Type.Object(
     policy: Type.Enum([...POLICIES]),
     crdt: Type.Optional(Type.Enum([...CRDT_NAMES], { description: "which type, where the policy is crdt" })),
     handler: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 64, description: "name of a registered function, where the policy is handler" }),
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: "where the policy is handler: name of a registered function, or service:<name> for a service on the bus",
+      }),
     ),
     r: Type.Optional(Count),
     w: Type.Optional(Count),

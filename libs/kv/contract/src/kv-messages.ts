@@ -1,9 +1,10 @@
 /** All messages of the key-value subsystem by kind: for validation at the edge and for the catalogue. */
 import { KvAsk, KvGone, KvTell } from "./client-messages.ts"
 import { KvCompute, KvComputed } from "./compute-messages.ts"
+import { KvReconcile, KvReconciled } from "./handler-messages.ts"
 import { KvPeer } from "./peer-items.ts"
 import { KvChanged, KvWatch } from "./watch-messages.ts"
 
-export const kvMessages = { KvAsk, KvTell, KvGone, KvPeer, KvWatch, KvChanged, KvCompute, KvComputed } as const
+export const kvMessages = { KvAsk, KvTell, KvGone, KvPeer, KvWatch, KvChanged, KvCompute, KvComputed, KvReconcile, KvReconciled } as const
 
-export type KvMessage = KvAsk | KvTell | KvGone | KvPeer | KvWatch | KvChanged | KvCompute | KvComputed
+export type KvMessage = KvAsk | KvTell | KvGone | KvPeer | KvWatch | KvChanged | KvCompute | KvComputed | KvReconcile | KvReconciled

@@ -41,8 +41,8 @@ export class ReplicaCore {
   readonly ready: Waiter[] = []
   /** Partitions of which something was lost, with the holders that were found equal since. */
   readonly unsure = new Map<number, Set<ActorId>>()
-  /** Hears of every state that is taken over. */
-  onKept: (record: KeyRecord) => void = () => undefined
+  /** Hear of every state that is taken over. */
+  readonly onKept: ((record: KeyRecord) => void)[] = []
   readonly traces = new WriteTraces()
   /** Reads coordinated in this life, and how many of them found replicas apart. */
   readonly reads = { count: 0, apart: 0 }
@@ -182,7 +182,7 @@ export class ReplicaCore {
     const requests = applied.length === 0 ? known : [...known, ...applied].slice(-APPLIED_MAX)
     const record: KeyRecord = { ...place, state, applied: requests }
     this.table.set(record)
-    this.onKept(record)
+    for (const hear of this.onKept) hear(record)
     this.#persist(place, this.table.spot(place).diskKey, recordJson(record), waiter)
   }
 

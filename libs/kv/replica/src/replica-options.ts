@@ -22,6 +22,8 @@ export interface ReplicaTimings {
   readonly heartbeat: number
   /** How often a move of partitions is pushed on. */
   readonly move: number
+  /** How often it is looked whether a handler outside is to be asked. */
+  readonly handler: number
 }
 
 export interface ReplicaOptions {
@@ -38,7 +40,7 @@ export interface ReplicaOptions {
   readonly hintsPerReplicaMax?: number
 }
 
-/** At a cycle a microsecond: 50 ms, 1 s, 100 ms, 0.5 s, 1 s, 5 s, 300 ms, 100 ms, 20 ms. */
+/** At a cycle a microsecond: 50 ms, 1 s, 100 ms, 0.5 s, 1 s, 5 s, 300 ms, 100 ms, 20 ms, 20 ms. */
 export const TIMINGS_DEFAULT: ReplicaTimings = {
   retry: 50_000,
   deadline: 1_000_000,
@@ -49,4 +51,5 @@ export const TIMINGS_DEFAULT: ReplicaTimings = {
   election: 300_000,
   heartbeat: 100_000,
   move: 20_000,
+  handler: 20_000,
 }

@@ -32,6 +32,7 @@ import type { Applied } from "./key-table.ts"
 import { LinearHost } from "./linear-host.ts"
 import type { KvEffect } from "./outbox.ts"
 import { Mover } from "./mover.ts"
+import { OutsideHandlers } from "./outside-handlers.ts"
 import { ReadCoordinator } from "./read-coordinator.ts"
 import { rejection, whatIsWrong } from "./rejections.ts"
 import type { ReplicaOptions } from "./replica-options.ts"
@@ -54,6 +55,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   readonly #watchers: Watchers
   readonly #scanner: Scanner
   readonly #computer: Computer
+  readonly #outside: OutsideHandlers
   /** Rounds that have a timer running. */
   readonly #armed = new Set<string>()
 
@@ -70,6 +72,8 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#mover = new Mover(this.#core, this.#configs, this.#linear)
     this.#watchers = new Watchers(this.#core)
     this.#computer = new Computer(this.#core)
+    this.#outside = new OutsideHandlers(this.#core, (requester, request, operation) => this.#writes.begin(requester, request, operation))
+    this.#core.onKept.push((record) => this.#outside.onKept(record))
     this.#scanner = new Scanner(this.#core, this.#linear)
   }
 
@@ -150,7 +154,11 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "KvGone":
         this.#onGone(from)
         break
+      case "KvReconciled":
+        this.#outside.onReconciled(from, body)
+        break
       case "KvChanged":
+      case "KvReconcile":
       case "KvCompute":
         break // Replicas watch nobody, and compute nothing themselves.
       case "KvTell":
@@ -318,6 +326,9 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "consensus":
         this.#linear.tick()
         break
+      case "handler":
+        this.#outside.tick()
+        break
       case "move":
         this.#mover.tick((partition) => this.#writes.isBusyWith(partition))
         this.#configs.tick()
@@ -342,6 +353,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     for (let waiter = ready.shift(); waiter !== undefined; waiter = ready.shift()) this.#onDurable(waiter)
     if (!this.#writes.isIdle || !this.#reads.isIdle) this.#arm("retry", timings.retry)
     if (shelf.count > 0) this.#arm("hint", timings.hintRound)
+    if (!this.#outside.isIdle) this.#arm("handler", timings.handler)
     if (!this.#linear.isIdle) this.#arm("consensus", Math.floor(timings.heartbeat / 2))
     if (!this.#mover.isIdle || !this.#configs.isIdle) this.#arm("move", timings.move)
     return outbox.flush()

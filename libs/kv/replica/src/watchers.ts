@@ -19,7 +19,7 @@ export class Watchers {
 
   constructor(core: ReplicaCore) {
     this.#core = core
-    core.onKept = (record) => this.#changed(record)
+    core.onKept.push((record) => this.#changed(record))
   }
 
   onWatch(from: ActorId, { watch, bucket, prefix, open }: KvWatch): void {
