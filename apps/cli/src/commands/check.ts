@@ -65,6 +65,15 @@ export function register(program: Command): void {
       process.exitCode = await passThrough(`libs/kv/simulation/src/${hunts === true ? "score" : "main"}.ts`, args)
     })
   check
+    .command("laws")
+    .description(
+      "how the store joins what replicas know: every data type's laws, and every policy's, with drawn histories and all short ones",
+    )
+    .option("--cases <n>", "drawn for each law and type", count, 10_000)
+    .action(async ({ cases }: { readonly cases: number }) => {
+      process.exitCode = await passThrough("tools/test/src/check-laws.ts", ["--cases", String(cases)])
+    })
+  check
     .command("coherence")
     .description("the coherence protocol with three nodes, two pages, a network that loses, doubles and reorders, and a home that dies")
     .option("--states <n>", "how many states to look at", states, 1_200_000)
