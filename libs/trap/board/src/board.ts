@@ -8,7 +8,7 @@ import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { EBREAK, ECALL, executeSystem } from "@backplane/trap-csr/execute-system"
 import { Exception } from "@backplane/trap-csr/causes"
-import { interruptToTake, pendingBits, wakes } from "@backplane/trap-csr/interrupts"
+import { interruptToTake, pendingBits } from "@backplane/trap-csr/interrupts"
 import { UART } from "@backplane/trap-devices/address-map/virt-map"
 import { captureOf, loadPages, stateOf, type BoardState } from "./board-capture.ts"
 import { boot } from "./boot.ts"
@@ -16,6 +16,7 @@ import { Console } from "./console.ts"
 import { exceptionName, interruptName } from "./exit-names.ts"
 import { servedCauses, servingOf } from "./serving.ts"
 import { Hart } from "./hart.ts"
+import { HartWaits } from "./hart-waits.ts"
 import { HtifService, type HtifState } from "./htif-service.ts"
 import { MachineClock } from "./machine-clock.ts"
 import { SbiService } from "./sbi-service.ts"
@@ -44,6 +45,7 @@ export class Board {
   readonly #exits = new Map<string, number>()
   /** One per hart. */
   readonly #moments: readonly Moment[]
+  readonly #waits: HartWaits<Hart>
   /** Whose window it is, and how much of it is left. */
   #turn = 0
   #windowLeft = WINDOW_INSTRUCTIONS
@@ -86,6 +88,12 @@ export class Board {
     const serving = served === "outside" ? null : servingOf(from.start)
     this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, { index, softwareTlb, serving }))
     this.#moments = this.harts.map((hart) => this.#momentOf(hart.index))
+    this.#waits = new HartWaits({
+      harts: this.harts,
+      moment: (hart) => this.#moment(hart),
+      lines: (index) => this.#wiring.lines(index),
+      timer: (index) => this.#wiring.clint.deadline(index),
+    })
     if ("pages" in from) loadPages(engine, from)
     else boot(engine, from, { ...options, harts: this.harts, memoryBytes: engine.options.memoryBytes })
     this.#start = from.start
@@ -123,7 +131,7 @@ export class Board {
   }
 
   #state(): BoardState {
-    for (const hart of this.harts) this.#readLines(hart)
+    for (const hart of this.harts) this.#waits.readLines(hart)
     return {
       start: this.#start,
       htif: this.#htif?.capture() ?? null,
@@ -147,8 +155,8 @@ export class Board {
       if (this.#windowLeft === 0) this.#nextTurn()
       const hart = this.current()
       this.#deliverInput()
-      this.#readLines(hart)
-      if (this.#ready(hart)) this.#runHart(hart, budgetInstructions - this.#spent)
+      this.#waits.readLines(hart)
+      if (this.#waits.ready(hart)) this.#runHart(hart, budgetInstructions - this.#spent)
       else {
         const held = this.#passBy()
         if (held !== null) return held
@@ -184,18 +192,9 @@ export class Board {
 
   #nextTurn(): void {
     this.#windowLeft = this.#windowInstructions
-    const ready = this.#order === null ? [] : this.harts.map((hart) => this.#couldRun(hart))
+    const ready = this.#order === null ? [] : this.harts.map((hart) => this.#waits.couldRun(hart))
     const chosen = ready.includes(true) ? this.#order?.next(this.#turn, ready) : undefined
     this.#turn = chosen ?? (this.#turn + 1) % this.harts.length
-  }
-
-  #couldRun(hart: Hart): boolean {
-    this.#readLines(hart)
-    return this.#ready(hart)
-  }
-
-  #readLines(hart: Hart): void {
-    hart.file.set(Slot.lines, this.#wiring.lines(hart.index))
   }
 
   /** Read when it is asked: most instructions look neither at the count nor at the clock, and both are costly 64-bit numbers. */
@@ -216,43 +215,28 @@ export class Board {
     return defined(this.#moments[hart.index], "every hart has its moment")
   }
 
-  /** Can it execute now? Ends its waiting when an interrupt says so. */
-  #ready(hart: Hart): boolean {
-    if (hart.state === "stopped" || hart.stuck()) return false
-    if (!hart.waiting) return true
-    if (!wakes(hart.file, this.#moment(hart))) return false
-    hart.waiting = false
-    hart.state = "started"
-    if (hart.resume !== null) hart.begin(hart.resume)
-    return true
-  }
-
   /** The present hart waits: time passes. An answer if nothing but the outside can go on. */
   #passBy(): BoardStop | null {
-    const others = this.harts.some((hart) => this.#couldRun(hart))
+    const others = this.harts.some((hart) => this.#waits.couldRun(hart))
     if (others) {
       this.#clock.pass(this.#windowLeft)
       this.#windowLeft = 0
       return null
     }
-    const deadlines = this.harts
-      .filter((hart) => hart.waiting && !hart.stuck())
-      .map((hart) => hart.deadline(this.#wiring.clint.deadline(hart.index)))
-    const next = deadlines.reduce((first, deadline) => (first === null || (deadline !== null && deadline < first) ? deadline : first), null)
-    if (next === null || next === NEVER) return this.#hold()
+    const next = this.#waits.firstDeadline()
+    if (next === null) return this.#hold()
     // Nobody runs before the first timer rings: go there at once.
     this.#clock.pass(this.#clock.unitsUntil(next - this.time()))
     return null
   }
 
   #hold(): BoardStop {
-    if (this.harts.some((hart) => hart.waiting)) return { kind: "idle" }
-    const cause = this.harts.find((hart) => hart.stuck())
-    const where =
-      cause === undefined
-        ? ""
-        : ` hart ${cause.index} at 0x${this.engine.readPc(cause.index).toString(16)}, cause ${cause.file.get(Slot.mcause)}`
-    return { kind: "stuck", detail: cause === undefined ? "every hart is stopped" : `the trap handler itself traps:${where}` }
+    const held = this.#waits.hold()
+    if (held.kind === "idle") return held
+    const { hart } = held
+    if (hart === null) return { kind: "stuck", detail: "every hart is stopped" }
+    const where = `hart ${hart.index} at 0x${this.engine.readPc(hart.index).toString(16)}, cause ${hart.file.get(Slot.mcause)}`
+    return { kind: "stuck", detail: `the trap handler itself traps: ${where}` }
   }
 
   #runHart(hart: Hart, budget: number): void {
@@ -334,7 +318,7 @@ export class Board {
     }
     const rs1 = this.engine.readRegister(cpu, (word >>> 15) & 31)
     const rs2 = this.engine.readRegister(cpu, (word >>> 20) & 31)
-    this.#readLines(hart) // as they are at this very instruction: `mip` must not depend on where the run was cut
+    this.#waits.readLines(hart) // as they are at this very instruction: `mip` must not depend on where the run was cut
     const outcome = executeSystem(hart.file, { word, pc: exit.pc, rs1, rs2 }, this.#moment(hart))
     switch (outcome.kind) {
       case "exception":
@@ -426,6 +410,3 @@ function memoryOf(engine: Engine): GuestMemory {
     },
   }
 }
-
-/** `mtimecmp` and `stimecmp` after reset. */
-const NEVER = 2n ** 64n - 1n

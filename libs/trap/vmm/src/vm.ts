@@ -9,6 +9,7 @@ import { assert, defined } from "@backplane/foundation-base/assert"
 import { boot } from "@backplane/trap-board/boot"
 import { Console } from "@backplane/trap-board/console"
 import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
+import { HartWaits } from "@backplane/trap-board/hart-waits"
 import { MachineClock } from "@backplane/trap-board/machine-clock"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { WINDOW_INSTRUCTIONS } from "@backplane/trap-board/board"
@@ -61,6 +62,7 @@ export class Vm {
   /** By vCPU: what an exit handler may look at. */
   readonly #views: readonly ExitView[]
   readonly #addressSpaces: AddressSpaces
+  readonly #waits: HartWaits<Vcpu>
   readonly #idleLoops: readonly IdleLoop[]
   /** Units that the present run may skip of a loop, before it gives the CPU away; null: it does not give it away. */
   #skippable: number | null = null
@@ -119,6 +121,12 @@ export class Vm {
       })
     }
     this.#views = this.vcpus.map((vcpu) => viewOf(vcpu, { machineSwitch, time: () => this.time() }))
+    this.#waits = new HartWaits({
+      harts: this.vcpus,
+      moment: (vcpu) => this.#moment(vcpu),
+      lines: (index) => this.#devices.lines(index),
+      timer: (index) => this.#devices.timer(index),
+    })
     this.#idleLoops = this.vcpus.map((vcpu) => new IdleLoop(engine, (pc) => instructionAt(engine, vcpu, pc), place.planted?.leavesTraces))
     this.#handleExit = handler(this.#devices)
     this.heldExits = new HeldExits({
@@ -148,8 +156,8 @@ export class Vm {
       if (this.#windowLeft === 0) this.#nextTurn()
       const vcpu = defined(this.vcpus[this.#turn], "the turn is a vCPU's")
       this.#devices.deliverInput()
-      this.#readLines(vcpu)
-      if (this.#ready(vcpu)) this.#runVcpu(vcpu, budgetInstructions - this.#spent)
+      this.#waits.readLines(vcpu)
+      if (this.#waits.ready(vcpu)) this.#runVcpu(vcpu, budgetInstructions - this.#spent)
       else {
         const held = this.#passBy(onWait)
         if (held !== null) return held
@@ -177,8 +185,8 @@ export class Vm {
     this.#times.endRest(index, waited, () => this.#unitsToTimer(vcpu))
     while (this.#end === null) {
       this.#devices.deliverInput()
-      this.#readLines(vcpu)
-      if (!this.#ready(vcpu)) return vcpu.stuck() ? this.#stuckAt(vcpu) : this.#times.beginRest(index, this.#unitsToTimer(vcpu))
+      this.#waits.readLines(vcpu)
+      if (!this.#waits.ready(vcpu)) return vcpu.stuck() ? this.#stuckAt(vcpu) : this.#times.beginRest(index, this.#unitsToTimer(vcpu))
       if (this.#instructions >= end) return { kind: "budget" }
       this.#runVcpu(vcpu, end - this.#instructions)
       if (this.heldExits.has(index)) return { kind: "exit" }
@@ -195,7 +203,7 @@ export class Vm {
     const vcpu = defined(this.vcpus[index], "the vCPU exists")
     if (this.#state !== "running") return false
     this.#devices.deliverInput()
-    this.#readLines(vcpu)
+    this.#waits.readLines(vcpu)
     if (this.heldExits.has(index)) return false
     if (this.#end !== null || vcpu.stuck()) return true
     if (this.#polling.has(index)) return interruptToTake(vcpu.file, this.#moment(vcpu)) !== null
@@ -314,10 +322,6 @@ export class Vm {
     return yielded
   }
 
-  #readLines(vcpu: Vcpu): void {
-    vcpu.file.set(Slot.lines, this.#devices.lines(vcpu.index))
-  }
-
   #viewOf(vcpu: Vcpu): ExitView {
     return defined(this.#views[vcpu.index], "every vCPU has its view")
   }
@@ -326,33 +330,15 @@ export class Vm {
     return this.#viewOf(vcpu).moment
   }
 
-  /** Can it execute now? Ends its waiting when an interrupt says so. */
-  #ready(vcpu: Vcpu): boolean {
-    if (vcpu.state === "stopped" || vcpu.stuck()) return false
-    if (!vcpu.waiting) return true
-    if (!wakes(vcpu.file, this.#moment(vcpu))) return false
-    vcpu.waiting = false
-    vcpu.state = "started"
-    if (vcpu.resume !== null) vcpu.begin(vcpu.resume)
-    return true
-  }
-
   /** The present vCPU waits: the VM's time passes. An answer if nothing but the outside can go on. */
   #passBy(onWait: OnWait): VmStop | null {
-    const others = this.vcpus.some((vcpu) => {
-      this.#readLines(vcpu)
-      return this.#ready(vcpu)
-    })
-    if (others) {
+    if (this.vcpus.some((vcpu) => this.#waits.couldRun(vcpu))) {
       this.#clock.pass(this.#windowLeft)
       this.#windowLeft = 0
       return null
     }
-    const deadlines = this.vcpus
-      .filter((vcpu) => vcpu.waiting && !vcpu.stuck())
-      .map((vcpu) => vcpu.deadline(this.#devices.timer(vcpu.index)))
-    const next = deadlines.reduce((first, deadline) => (first === null || (deadline !== null && deadline < first) ? deadline : first), null)
-    if (next === null || next === NEVER) return this.#hold()
+    const next = this.#waits.firstDeadline()
+    if (next === null) return this.#hold()
     const units = this.#clock.unitsUntil(next - this.time())
     if (onWait === "yield" && this.#waited < units) return { kind: "waiting" }
     this.#waited = 0
@@ -362,14 +348,14 @@ export class Vm {
 
   /** From the VM's clock to the timer of a vCPU that waits; null where none is set. */
   #unitsToTimer(vcpu: Vcpu): number | null {
-    const deadline = vcpu.waiting ? vcpu.deadline(this.#devices.timer(vcpu.index)) : null
-    return deadline === null || deadline === NEVER ? null : this.#clock.unitsUntil(deadline - this.time())
+    const deadline = vcpu.waiting ? this.#waits.deadlineOf(vcpu) : null
+    return deadline === null ? null : this.#clock.unitsUntil(deadline - this.time())
   }
 
   #hold(): VmStop {
-    if (this.vcpus.some((vcpu) => vcpu.waiting)) return { kind: "idle" }
-    const cause = this.vcpus.find((vcpu) => vcpu.stuck())
-    return cause === undefined ? { kind: "stuck", detail: "every vCPU is stopped" } : this.#stuckAt(cause)
+    const held = this.#waits.hold()
+    if (held.kind === "idle") return held
+    return held.hart === null ? { kind: "stuck", detail: "every vCPU is stopped" } : this.#stuckAt(held.hart)
   }
 
   #stuckAt(cause: Vcpu): Extract<BoardStop, { kind: "stuck" }> {
@@ -405,7 +391,7 @@ export class Vm {
 
   /** Units of its own time until its timer rings; null without one ahead. */
   #unitsToRing(vcpu: Vcpu): number | null {
-    const deadline = vcpu.deadline(this.#devices.timer(vcpu.index))
+    const deadline = this.#waits.deadlineOf(vcpu)
     if (deadline === null) return null
     const now = this.time()
     if (deadline <= now) return null
@@ -440,11 +426,7 @@ export class Vm {
   /** Under a scheduler of vCPUs the siblings are its business. */
   #othersCanRun(vcpu: Vcpu): boolean {
     if (this.#options.turns === "scheduled") return false
-    return this.vcpus.some((other) => {
-      if (other === vcpu) return false
-      this.#readLines(other)
-      return this.#ready(other)
-    })
+    return this.vcpus.some((other) => other !== vcpu && this.#waits.couldRun(other))
   }
 
   #ran(vcpu: Vcpu, retired: number): void {
@@ -492,6 +474,3 @@ export class Vm {
     else this.#clock.pass(retired)
   }
 }
-
-/** `mtimecmp` and `stimecmp` after reset. */
-const NEVER = 2n ** 64n - 1n
