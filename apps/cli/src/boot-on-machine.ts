@@ -5,7 +5,7 @@
 import { Conversation, type ConversationStep } from "@backplane/trap-board/conversation"
 import { TICKS_MAX, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
-import { PAGE_BYTES, type VmSpec } from "@backplane/scenario-machine/vm-spec"
+import { PAGE_BYTES, VOLUME_PREFIX, type VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { machineBytesFor } from "@backplane/trap-vmm/vmm"
 import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
 import { attachTerminal } from "./console-terminal.ts"
@@ -95,7 +95,7 @@ function describe(flags: BootFlags, images: Parameters<typeof vmSpecOf>[2]): VmS
 async function bootLive(flags: BootFlags, steps: readonly ConversationStep[], home: string): Promise<MachineBootReport> {
   return withStack(home, async (client) => {
     const started = performance.now()
-    const vm = describe(flags, await bringImages(client, flags))
+    const vm = describe(flags, await bringImages(client, flags, home))
     const machine = `boot-${process.pid}-${Date.now().toString(36)}`
     await client.office({ op: "create", spec: machineAround(machine, vm, "free") })
     const vms = new VmClient(client, machine)
@@ -178,6 +178,8 @@ function outcomeOf({ reason, waitsFor }: Talk, { outcome }: VmView): Pick<Machin
 }
 
 async function bootSimulated(flags: BootFlags, steps: readonly ConversationStep[]): Promise<MachineBootReport> {
+  if (flags.disk?.startsWith(VOLUME_PREFIX) === true)
+    throw refuse("--disk", "the simulator has no store of yours", "give a file, or --live")
   const files = [flags.kernel, ...(flags.disk === undefined ? [] : [flags.disk]), ...(flags.initrd === undefined ? [] : [flags.initrd])]
   const [kernel, ...others] = files.map((path) => imageRef(path).ref)
   if (kernel === undefined) throw refuse("--kernel", "it is missing", "give one")

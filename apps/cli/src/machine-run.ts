@@ -27,7 +27,7 @@ export async function runInSimulator(spec: MachineSpec, perfettoFile?: string, i
 /** Makes the machine on a stack, waits for its end and takes it down again. */
 export function runLive(spec: MachineSpec, home: string, images: readonly string[] = []): Promise<RunOutput> {
   return withStack(home, async (client) => {
-    for (const path of images) await bringImage(client, path)
+    for (const path of images) await bringImage(client, path, home)
     // Names are unique: what an earlier machine of the same name kept on disk must not come back.
     const machine = `${spec.name.slice(0, 16)}-${process.pid}-${Date.now().toString(36)}`
     await client.office({ op: "create", spec: { ...spec, name: machine } })

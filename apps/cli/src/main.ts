@@ -26,6 +26,7 @@ const COMMANDS = {
   exec: () => import("./commands/exec.ts"),
   boot: () => import("./commands/boot.ts"),
   vm: () => import("./commands/vm.ts"),
+  disk: () => import("./commands/disk.ts"),
   console: () => import("./commands/console.ts"),
   ledger: () => import("./commands/ledger.ts"),
   litmus: () => import("./commands/litmus.ts"),

@@ -1,7 +1,18 @@
 /** The flags that describe a VM, and the description that they make once its images are on the stack. */
-import { TRAP_PATHS, VM_DEFAULTS, VM_MMUS, VM_MODES, VCPUS_MAX, VmSpec, type ImageRef } from "@backplane/scenario-machine/vm-spec"
+import { randomBytes } from "node:crypto"
+import {
+  TRAP_PATHS,
+  VM_DEFAULTS,
+  VM_MMUS,
+  VM_MODES,
+  VCPUS_MAX,
+  VmSpec,
+  type DiskRef,
+  type ImageRef,
+} from "@backplane/scenario-machine/vm-spec"
 import { Value } from "typebox/value"
 import type { Command } from "commander"
+import { affinityOf } from "./boot-devices.ts"
 import { CommandFailure } from "./failure.ts"
 import { BAD_INPUT } from "./guest-file.ts"
 import { bytes, count } from "./number-flags.ts"
@@ -18,19 +29,25 @@ export interface VmFlags {
   readonly node?: string
   readonly affinity?: string
   readonly restartable?: true
+  readonly virtioConsole?: true
+  readonly virtioRng?: string
+  readonly irqAffinity?: string
   readonly speed?: number
 }
 
 export interface VmImages {
   readonly kernel: ImageRef
-  readonly disk?: ImageRef
+  readonly disk?: DiskRef
   readonly initrd?: ImageRef
 }
 
 export function addVmFlags(command: Command): Command {
   return command
     .requiredOption("--kernel <file>", "ELF64 executable (starts in M-mode) or Linux Image (starts in S-mode over SBI)")
-    .option("--disk <file>", "a disk image behind virtio-blk; what the guest writes lies over it on its node, until the VM is destroyed")
+    .option(
+      "--disk <file>",
+      "a disk image behind virtio-blk; what the guest writes lies over it on its node, until the VM is destroyed. kv:<name>: a disk in the store",
+    )
     .option("--initrd <file>", "a RAM disk")
     .option("--append <text>", "the kernel's command line")
     .option("--cpus <n>", "vCPUs", count, VM_DEFAULTS.cpus)
@@ -41,6 +58,12 @@ export function addVmFlags(command: Command): Command {
     .option("--weight <n>", "share of each vCPU under policies that know weights (not given: 100)", count)
     .option("--node <n>", "node where it runs (not given: the one with the fewest vCPUs)")
     .option("--affinity <cpus>", "CPUs that may run it, all of one node, such as 0,1")
+    .option("--virtio-console", "a virtio-console beside the UART; input goes there once the guest drives it (Linux: console=hvc0)")
+    .option("--virtio-rng <seed>", "a virtio-rng; the same seed gives the same bytes, `random` draws a seed")
+    .option(
+      "--irq-affinity <list>",
+      "which vCPUs an interrupt goes to, such as 10:0,1:1+2 (source:vcpu+vcpu); others go to all that enable it",
+    )
     .option("--restartable", "boot it again when its node is lost")
     .option("--speed <n>", "instructions of a vCPU in one tick", count)
 }
@@ -60,12 +83,24 @@ export function vmSpecOf(name: string, flags: VmFlags, images: VmImages): VmSpec
     ...(weight !== undefined && { weight }),
     ...(node !== undefined && { node: wholeNumber("--node", node) }),
     ...{ cpus, memoryBytes, mode, trapPath, restartable: restartable === true },
+    ...(flags.virtioConsole === true && { virtioConsole: true }),
+    ...(flags.virtioRng !== undefined && {
+      virtioRng: flags.virtioRng === "random" ? randomBytes(SEED_BYTES).toString("hex") : flags.virtioRng,
+    }),
+    ...(flags.irqAffinity !== undefined && { irqAffinity: listed(affinityOf(flags.irqAffinity, cpus), cpus) }),
     affinity: affinity === undefined ? [] : affinity.split(",").map((cpu) => wholeNumber("--affinity", cpu)),
     instructionsPerTick: speed ?? VM_DEFAULTS.instructionsPerTick,
   }
   const [wrong] = Value.Errors(VmSpec, spec)
   if (wrong !== undefined) throw bad(wrong.instancePath === "" ? "vm" : wrong.instancePath.slice(1).replaceAll("/", "."), wrong.message)
   return spec as VmSpec
+}
+
+const SEED_BYTES = 16
+
+function listed(affinity: ReadonlyMap<number, number>, cpus: number): { readonly source: number; readonly vcpus: number[] }[] {
+  const all = Array.from({ length: cpus }, (_, vcpu) => vcpu)
+  return [...affinity].map(([source, mask]) => ({ source, vcpus: all.filter((vcpu) => (mask & (1 << vcpu)) !== 0) }))
 }
 
 function wholeNumber(flag: string, text: string): number {

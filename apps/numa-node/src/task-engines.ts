@@ -1,5 +1,6 @@
 /** What the CPUs of a node run: synthetic jobs, RV64 guests and the vCPUs of VMs. Here engine, board and images come together; no library may join them. */
 import { createHash } from "node:crypto"
+import { TrapRing } from "@backplane/foundation-telemetry/trap-ring"
 import type { EngineOptions } from "@backplane/compute-contract/engine"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { readGuestImage } from "@backplane/compute-image/guest-image"
@@ -10,11 +11,15 @@ import type { VmHostPlace } from "@backplane/trap-contract/vm-host"
 import { GuestEngine } from "@backplane/trap-guest/guest-engine"
 import { NodeVms } from "@backplane/trap-vm-host/node-vms"
 
+/** Exits that a node remembers: the last ones of all its VMs. */
+const RING_RECORDS = 4096
+
 export function taskEngines(spec: MachineSpec, place: VmHostPlace): TaskEngines {
   const parts = {
     makeEngine: (options: EngineOptions) => new WasmEngine(options),
     readImage: readGuestImage,
     decodeText: (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8"),
+    ring: new TrapRing(RING_RECORDS),
     digest: (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex"),
   }
   return { jobs: new SyntheticEngine(spec.cache), guests: new GuestEngine(parts), vms: new NodeVms(spec, place, parts) }

@@ -3,7 +3,7 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
-import { bringImage } from "../image-upload.ts"
+import { bringDisk, bringImage } from "../image-upload.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { VmClient } from "../vm-client.ts"
 import { addVmFlags, vmSpecOf, type VmFlags, type VmImages } from "../vm-flags.ts"
@@ -44,7 +44,9 @@ export function register(program: Command): void {
   )
     .option("--no-start", "do not boot it yet")
     .action((name: string, flags: CreateFlags, command: Command) =>
-      withVms(command, flags, (client, vms) => create({ client, vms }, name, flags)),
+      withVms(command, flags, (client, vms) =>
+        create({ client, vms }, name, flags, homeFolder(command.optsWithGlobals<{ home?: string }>().home)),
+      ),
     )
   common(vm.command("list").description("the VMs there are")).action((flags: Common, command: Command) =>
     withVms(command, flags, async (_client, vms) => printList(await vms.list(), flags)),
@@ -78,8 +80,8 @@ interface Ends {
   readonly vms: VmClient
 }
 
-async function create({ client, vms }: Ends, name: string, flags: CreateFlags): Promise<void> {
-  const spec = vmSpecOf(name, flags, await bringImages(client, flags))
+async function create({ client, vms }: Ends, name: string, flags: CreateFlags, home: string): Promise<void> {
+  const spec = vmSpecOf(name, flags, await bringImages(client, flags, home))
   await vms.create(spec, flags.start)
   const view = await vms.waitFor(name, (seen) => (flags.start ? seen?.state === "running" || seen?.state === "ended" : seen !== null))
   console.log(
@@ -92,12 +94,13 @@ async function create({ client, vms }: Ends, name: string, flags: CreateFlags): 
 export async function bringImages(
   client: StackClient,
   files: { readonly kernel: string; readonly disk?: string; readonly initrd?: string },
+  home: string,
 ): Promise<VmImages> {
   const { kernel, disk, initrd } = files
   return {
-    kernel: await bringImage(client, kernel),
-    ...(disk !== undefined && { disk: await bringImage(client, disk) }),
-    ...(initrd !== undefined && { initrd: await bringImage(client, initrd) }),
+    kernel: await bringImage(client, kernel, home),
+    ...(disk !== undefined && { disk: await bringDisk(client, disk, home) }),
+    ...(initrd !== undefined && { initrd: await bringImage(client, initrd, home) }),
   }
 }
 

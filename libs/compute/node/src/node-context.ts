@@ -47,6 +47,7 @@ import type {
   SchedulerEvents,
   SchedulerVerdicts,
 } from "@backplane/schedule-contract/scheduler-messages"
+import type { BlockAsk, BlockTold } from "@backplane/trap-contract/disk-messages"
 import type { VmFromNode, VmToNode } from "@backplane/trap-contract/vm-messages"
 import { TaskWorks, type TaskEngines } from "./task-works.ts"
 
@@ -74,6 +75,7 @@ export type NodeHears =
   | FrameReleased
   | MemoryUp
   | VmToNode
+  | BlockTold
 
 export type NodeSays =
   | TaskAccepted
@@ -102,6 +104,7 @@ export type NodeSays =
   | LeaseReport
   | PagesReport
   | VmFromNode
+  | BlockAsk
 
 export type Out = Effect<NodeSays>[]
 

@@ -5,13 +5,13 @@
  */
 import { cancel, closeSpan, event, noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
+import type { Effect, Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { SyntheticEngine } from "@backplane/compute-synthetic/synthetic-engine"
 import type { PolicySwap, ScheduleAsk, TaskRevoke } from "@backplane/compute-contract/task-messages"
 import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
-import { HYPERVISOR, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { doorActor, HYPERVISOR, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
 import { Channels } from "./channels.ts"
 import { Commits } from "./commits.ts"
 import { Completions } from "./completions.ts"
@@ -105,8 +105,9 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     }
   }
 
-  start(now: VirtualTime): readonly Effect<NodeSays>[] {
+  start(now: VirtualTime, restored: Restored = new Map()): readonly Effect<NodeSays>[] {
     const out: Out = []
+    this.#context.works.vms?.restore(restored)
     const begin = this.#context.ticks.start(0)
     out.push(timer("begin", now > begin ? now : begin))
     const { node, incarnation } = this.#context
@@ -124,6 +125,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#tick = this.#context.ticks.tickAt(now)
     if (input.kind === "message") this.#onMessage(now, input.from, input.body, out)
     else if (input.kind === "timer") this.#onTimer(now, input.key, out)
+    else this.#onPersisted(now, input.key, out)
     return this.#finishStep(now, out)
   }
 
@@ -181,6 +183,11 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     }
   }
 
+  #onPersisted(now: VirtualTime, key: string, out: Out): void {
+    this.#context.works.vms?.onPersisted(key)
+    this.#sleepers.wakeNamed(now, out)
+  }
+
   #onTimer(now: VirtualTime, key: string, out: Out): void {
     const [name, index] = key.split("/")
     if (name === "cpu") this.#dispatcher.onCpuTimer(now, Number(index), out)
@@ -203,7 +210,9 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   /** Sees to it that what was collected is sent at the end of this instant, and that what is unanswered will be repeated. */
   #finishStep(now: VirtualTime, out: Out): readonly Effect<NodeSays>[] {
     this.#fallback.serve(now, out)
-    for (const said of this.#context.works.vms?.say() ?? []) out.push("body" in said ? send(HYPERVISOR, said.body, said.span) : said)
+    const door = doorActor(this.#context.node)
+    for (const said of this.#context.works.vms?.say() ?? [])
+      out.push("body" in said ? send(said.body.kind === "BlockAsk" ? door : HYPERVISOR, said.body, said.span) : said)
     if (this.#streams.hasPending() && !this.#flushing) {
       this.#flushing = true
       out.push(timer("send", now)) // sorts after the keys of CPUs: one message for all that happens at one instant

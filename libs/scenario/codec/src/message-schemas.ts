@@ -5,6 +5,7 @@ import { kvMessages } from "@backplane/kv-contract/kv-messages"
 import { memoryMessages } from "@backplane/memory-contract/memory-messages"
 import { memoryOperatorMessages } from "@backplane/memory-contract/memory-operator-messages"
 import { scheduleMessages } from "@backplane/schedule-contract/schedule-messages"
+import { diskMessages } from "@backplane/trap-contract/disk-messages"
 import { trapMessages } from "@backplane/trap-contract/operator-messages"
 import { vmExitMessages } from "@backplane/trap-contract/vm-exit-messages"
 import { vmMessages } from "@backplane/trap-contract/vm-messages"
@@ -27,6 +28,6 @@ export const MESSAGES: readonly MessageEntry[] = [
   ...entries("schedule", scheduleMessages),
   ...entries("memory", memoryMessages),
   ...entries("memory", { ...coherenceMessages, ...memoryOperatorMessages }),
-  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmExitMessages, ...vmOperatorMessages }),
+  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmExitMessages, ...vmOperatorMessages, ...diskMessages }),
   ...entries("kv", kvMessages),
 ]

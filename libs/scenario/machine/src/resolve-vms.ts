@@ -1,7 +1,16 @@
 /** From what a scenario says of its virtual machines to whole descriptions, with the checks that need more than one field. */
 import { Rejection } from "./rejection.ts"
 import { cpusOfNode, nodeOfCpu } from "./topology.ts"
-import { VM_DEFAULTS, type ImageFileReader, type ImageRef, type VmInput, type VmSpec } from "./vm-spec.ts"
+import {
+  VM_DEFAULTS,
+  VOLUME_NAME,
+  VOLUME_PREFIX,
+  type DiskRef,
+  type ImageFileReader,
+  type ImageRef,
+  type VmInput,
+  type VmSpec,
+} from "./vm-spec.ts"
 import type { MachineSpec } from "./machine-spec.ts"
 
 export function resolveVm({ kernel, disk, initrd, ...given }: VmInput, field: string, readImage: ImageFileReader | undefined): VmSpec {
@@ -10,21 +19,41 @@ export function resolveVm({ kernel, disk, initrd, ...given }: VmInput, field: st
     if (readImage === undefined) throw new Rejection(`${field}.${name}`, "files cannot be read here; give hash and size of the image")
     return readImage(of, `${field}.${name}`)
   }
+  const diskOf = (of: string | DiskRef): DiskRef => {
+    if (typeof of !== "string") return of
+    return of.startsWith(VOLUME_PREFIX) ? volumeNamed(of.slice(VOLUME_PREFIX.length), `${field}.disk`) : image(of, "disk")
+  }
   return {
     ...VM_DEFAULTS,
     ...given,
     affinity: [...(given.affinity ?? [])],
     kernel: image(kernel, "kernel"),
-    ...(disk !== undefined && { disk: image(disk, "disk") }),
+    ...(disk !== undefined && { disk: diskOf(disk) }),
     ...(initrd !== undefined && { initrd: image(initrd, "initrd") }),
   }
 }
 
+/** A disk in the store by its name, or a `Rejection` of `field`. */
+export function volumeNamed(name: string, field: string): DiskRef {
+  if (new RegExp(VOLUME_NAME).test(name)) return { volume: name }
+  throw new Rejection(field, `${JSON.stringify(name)} is no name of a disk in the store; names are a-z, 0-9, ., @ and -`)
+}
+
 /** Throws a `Rejection` for a VM that no node of the machine could ever run. Also asked for VMs that an operator brings later. */
-export function checkVm(vm: VmSpec, { topology, schedule }: Pick<MachineSpec, "topology" | "schedule">, field: string): void {
+export function checkVm(
+  vm: VmSpec,
+  { topology, schedule, clock }: Pick<MachineSpec, "topology" | "schedule" | "clock">,
+  field: string,
+): void {
   const { node, affinity, instructionsPerTick } = vm
   if (node !== undefined && node >= topology.nodes)
     throw new Rejection(`${field}.node`, `there is no node ${node}; the nodes are 0 to ${topology.nodes - 1}`)
+  if (vm.disk !== undefined && "volume" in vm.disk && clock.mode === "lock-step")
+    throw new Rejection(`${field}.disk`, "the store keeps no lock-step with a machine; give clock.mode free, or a file")
+  for (const { source, vcpus } of vm.irqAffinity ?? [])
+    for (const vcpu of vcpus)
+      if (vcpu >= vm.cpus)
+        throw new Rejection(`${field}.irqAffinity`, `interrupt ${source} cannot go to vCPU ${vcpu}; the vCPUs are 0 to ${vm.cpus - 1}`)
   const absent = affinity.find((cpu) => cpu >= topology.cpus)
   if (absent !== undefined) throw new Rejection(`${field}.affinity`, `there is no CPU ${absent}; the CPUs are 0 to ${topology.cpus - 1}`)
   const nodes = [...new Set(affinity.map((cpu) => nodeOfCpu(topology, cpu)))]

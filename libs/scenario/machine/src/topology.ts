@@ -41,6 +41,11 @@ export function cpusOfQueue(queue: QueueName, cpus: number): readonly number[] {
   return [Number(queue.slice("cpu-".length))]
 }
 
+/** The door of a node to the key-value store. */
+export function doorActor(node: number): ActorId {
+  return actorId(`node.door-${node}`)
+}
+
 export function nodeActor(node: number): ActorId {
   return actorId(`node.${node}`)
 }

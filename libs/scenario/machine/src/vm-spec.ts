@@ -29,6 +29,25 @@ export const ImageRef = Type.Object(
 )
 export type ImageRef = Static<typeof ImageRef>
 
+/** Of a disk that lies in the key-value store (trap/contract's disk-layout.ts). */
+export const VOLUME_NAME = "^[a-z0-9][a-z0-9.@-]{0,63}$"
+export const VolumeName = Type.String({ pattern: VOLUME_NAME })
+export const VolumeRef = Type.Object(
+  { volume: VolumeName },
+  { ...closed, description: "a disk in the key-value store, by its name; it outlives node and VM" },
+)
+export type VolumeRef = Static<typeof VolumeRef>
+
+/** How a disk in the store is named where files are, too. */
+export const VOLUME_PREFIX = "kv:"
+
+const DiskOf = Type.Union([ImageRef, VolumeRef])
+/** A disk by its content (what is written lies over it on its node), or one in the store. */
+export type DiskRef = Static<typeof DiskOf>
+
+/** Interrupt sources of the board's PLIC. */
+const PLIC_SOURCE_MAX = 95
+
 export const VM_MODES = ["native", "trap", "assist", "para"] as const
 export const VM_MMUS = ["walk", "shadow", "softtlb", "nested"] as const
 export const TRAP_PATHS = ["resident", "bus"] as const
@@ -57,6 +76,22 @@ const COMMON = {
     maxItems: 256,
     description: "CPUs that may run its vCPUs, all of one node; empty: any of its node",
   }),
+  virtioConsole: Type.Optional(
+    Type.Boolean({ description: "a virtio-console beside the UART; input goes there once the guest drives it" }),
+  ),
+  virtioRng: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: "a virtio-rng; the same seed gives the same bytes" })),
+  irqAffinity: Type.Optional(
+    Type.Array(
+      Type.Object(
+        {
+          source: Type.Integer({ minimum: 1, maximum: PLIC_SOURCE_MAX, description: "10 is the UART, 1 to 8 are virtio" }),
+          vcpus: Type.Array(Type.Integer({ minimum: 0, maximum: VCPUS_MAX - 1 }), { minItems: 1, maxItems: VCPUS_MAX }),
+        },
+        closed,
+      ),
+      { maxItems: PLIC_SOURCE_MAX, description: "which vCPUs an interrupt goes to; others go to all that enable them" },
+    ),
+  ),
   restartable: Type.Boolean({ description: "booted again when the node that held it is lost" }),
   instructionsPerTick: Type.Integer({
     minimum: 1,
@@ -72,7 +107,7 @@ export const VmSpec = Type.Object(
   {
     ...COMMON,
     kernel: ImageRef,
-    disk: Type.Optional(ImageRef),
+    disk: Type.Optional(DiskOf),
     initrd: Type.Optional(ImageRef),
   },
   { ...closed, description: "a virtual machine" },
@@ -96,7 +131,9 @@ export const VmInput = Type.Object(
   {
     name: Name,
     kernel: ImageFile,
-    disk: Type.Optional(ImageFile),
+    disk: Type.Optional(
+      Type.Union([ImageFile, VolumeRef], { description: "a file, a hash, or `kv:` and the name of a disk in the store" }),
+    ),
     initrd: Type.Optional(ImageFile),
     ...Type.Partial(Type.Omit(Type.Object(COMMON), ["name"])).properties,
   },

@@ -1,6 +1,7 @@
 /** What goes into a board and what comes out of a run. */
 import type { TurnOrder } from "./turn-order.ts"
 import type { Disk } from "@backplane/trap-devices/virtio-block/disk"
+import type { LaterDisk } from "@backplane/trap-devices/virtio-block/later-disk"
 
 /** One piece of the guest's image, at its physical address. */
 export interface BootSegment {
@@ -32,7 +33,7 @@ export interface BoardOptions {
   /** Who comes next; left out: by number, in windows of WINDOW_INSTRUCTIONS. Not for a board that is captured. */
   readonly order?: TurnOrder
   /** By virtio slot. */
-  readonly disks?: readonly Disk[]
+  readonly disks?: readonly (Disk | LaterDisk)[]
   /** The kernel's command line, told in the device tree. */
   readonly bootArguments?: string
   /** An initial RAM disk: put into RAM whole, its place told in the device tree. */

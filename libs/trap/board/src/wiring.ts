@@ -17,6 +17,7 @@ import { Plic, machineContext, plicReset, supervisorContext, type PlicAffinity, 
 import { Uart } from "@backplane/trap-devices/uart/uart"
 import { UART_RESET, type UartState } from "@backplane/trap-devices/uart/uart-registers"
 import { diskFunction, type Disk } from "@backplane/trap-devices/virtio-block/disk"
+import { laterDiskFunction, type LaterDisk } from "@backplane/trap-devices/virtio-block/later-disk"
 import { EMPTY_SLOT } from "@backplane/trap-devices/virtio-mmio/empty-slot"
 import { RECEIVE_QUEUE, VirtioConsole } from "@backplane/trap-devices/virtio-console/virtio-console"
 import { VirtioEntropy } from "@backplane/trap-devices/virtio-entropy/virtio-entropy"
@@ -40,7 +41,7 @@ export interface WiringOptions {
   /** Where virtio devices find their queues. */
   readonly memory: GuestMemory
   /** By virtio slot from the first on; the slots without a device are empty. */
-  readonly disks: readonly Disk[]
+  readonly disks: readonly (Disk | LaterDisk)[]
   readonly virtio?: VirtioExtras
   readonly interruptAffinity?: PlicAffinity
   /** Where another board left off; absent: reset. */
@@ -75,7 +76,9 @@ export class Wiring {
     this.clint = new Clint({ clock, changed: () => undefined }, state.clint)
     const output = (byte: number): void => console.write(byte)
     this.uart = new Uart({ interrupt: (level) => this.#plic.drive(UART_INTERRUPT, level), output }, state.uart)
-    const functions = new Map<number, VirtioFunction>(disks.map((disk, index) => [index, diskFunction(disk, memory)]))
+    const functions = new Map<number, VirtioFunction>(
+      disks.map((disk, index) => [index, "submit" in disk ? laterDiskFunction(disk, memory) : diskFunction(disk, memory)]),
+    )
     assert(disks.length <= DISKS_MAX, "disks leave two virtio slots to others")
     if (virtio.console === true) {
       const ends = { memory, output, waiting: () => console.waiting().length, take: (bytes: number) => console.take(bytes) }

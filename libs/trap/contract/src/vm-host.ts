@@ -5,20 +5,25 @@
  * asked of it after each step.
  */
 import type { TaskEngine } from "@backplane/compute-contract/task-engine"
-import type { EventEffect, SpanEffect } from "@backplane/foundation-actor/machine"
+import type { EventEffect, PersistEffect, Restored, SpanEffect } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
+import type { BlockAsk, BlockTold } from "./disk-messages.ts"
 import type { VmFromNode, VmToNode } from "./vm-messages.ts"
 
-/** A message for the hypervisor, and the span that it belongs to. */
+/** A message for the hypervisor, or for the node's door to the store, and the span that it belongs to. */
 export interface VmSaying {
-  readonly body: VmFromNode
+  readonly body: VmFromNode | BlockAsk
   readonly span?: string
 }
 
-export type VmSaid = VmSaying | SpanEffect | EventEffect
+export type VmSaid = VmSaying | SpanEffect | EventEffect | PersistEffect
 
 export interface VmHost extends TaskEngine {
-  hear(body: VmToNode): void
+  /** What an earlier life of the node has kept; before anything else. */
+  restore(restored: Restored): void
+  hear(body: VmToNode | BlockTold): void
+  /** What was said to be kept under this key is. */
+  onPersisted(key: string): void
   /** What it has to say since it was asked last: messages for the hypervisor, spans and events, in order. */
   say(): readonly VmSaid[]
   /** Requests and notices that wait for an answer. */

@@ -97,7 +97,7 @@ export class VmDesk {
       return error instanceof Error ? error.message : String(error)
     }
     for (const image of [spec.kernel, spec.disk, spec.initrd])
-      if (image !== undefined && this.#images.bytes(image.hash) !== image.bytes)
+      if (image !== undefined && "hash" in image && this.#images.bytes(image.hash) !== image.bytes)
         return `nobody has brought the image ${image.hash.slice(0, 12)}; bring it first`
     const vm = this.#vms.add(spec)
     if (start) this.#lives.start(vm, out)

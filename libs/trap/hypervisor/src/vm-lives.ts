@@ -161,6 +161,7 @@ export class VmLives {
       if (vm.pending !== null && vm.pending.want !== "running" && vm.pending.want !== "paused") this.#confirmed(vm, out)
       else if (vm.state === "placing" && vm.nodeLife > 0) this.start(vm, out)
       else if (vm.state === "running" || vm.state === "paused") this.#lost(vm, `node ${node} ${how}`, out)
+      else if (vm.state === "lost" && isBound(vm) && this.#nodeOf(vm) !== null) this.start(vm, out)
     }
   }
 
@@ -181,6 +182,7 @@ export class VmLives {
   }
 
   repeat(out: Out): void {
+    for (const vm of this.#parts.vms.all()) if (isBound(vm) && vm.state === "lost" && this.#nodeOf(vm) !== null) this.start(vm, out)
     for (const vm of this.#parts.vms.all()) if (!this.#writes.isPending(vm.spec.name)) this.#sayAll(vm, out)
   }
 
@@ -221,10 +223,11 @@ export class VmLives {
 
   #lost(vm: VmRecord, reason: string, out: Out): void {
     out.push(event("vm-lost", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "warn"))
-    if (vm.spec.restartable) return this.start(vm, out)
+    const waits = isBound(vm) && this.#nodeOf(vm) === null
+    if (vm.spec.restartable && !waits) return this.start(vm, out)
     this.#forgetVcpus(vm, out)
     vm.state = "lost"
-    vm.reason = reason
+    vm.reason = waits ? `${reason}; what it wrote to its disk is there: it boots when the node is back` : reason
     this.#keep(vm, out)
   }
 
@@ -240,6 +243,11 @@ export class VmLives {
       vms.all().reduce((sum, vm) => sum + (vm.node === node && LIVE_STATES.has(vm.state) ? vm.spec.cpus : 0), 0)
     const nodes = Array.from({ length: topology.nodes }, (_, node) => node).filter((node) => !dead.has(node))
     return nodes.reduce<number | null>((best, node) => (best === null || load(node) < load(best) ? node : best), null)
+  }
+
+  /** The node that it was on, if that lives. */
+  #nodeOf({ node }: VmRecord): number | null {
+    return node === null || this.#parts.watch.lostNodes().has(node) ? null : node
   }
 
   #of(name: string, life: number): VmRecord | null {
@@ -274,6 +282,11 @@ export class VmLives {
     this.#writes.begin(vm.spec.name)
     out.push(persist(`${VM_PREFIX}${vm.spec.name}`, { ...vm } as never))
   }
+}
+
+/** What the guest wrote over its image lies on its node: elsewhere it would begin with the image. */
+function isBound({ spec, boots }: VmRecord): boolean {
+  return spec.restartable && boots > 0 && spec.disk !== undefined && "hash" in spec.disk
 }
 
 export function vmSpan({ spec }: Pick<VmRecord, "spec">): string {

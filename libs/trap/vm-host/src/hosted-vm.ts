@@ -38,6 +38,7 @@ export class HostedVm {
   readonly #tap: TrapTap
   readonly #node: number
   readonly #say: Say
+  readonly #detachDisk: (() => void) | null
   readonly #decodeText: (bytes: Uint8Array) => string
   /** Set once: how it ended. */
   #end: GuestEnd | null = null
@@ -51,6 +52,8 @@ export class HostedVm {
     readonly decodeText: (bytes: Uint8Array) => string
     readonly node: number
     readonly tap: TrapTap
+    /** The VM needs its disk no more; null: it has none that outlives it. */
+    readonly detachDisk: (() => void) | null
     /** Takes what is to be said to the hypervisor. */
     readonly say: Say
   }) {
@@ -61,6 +64,7 @@ export class HostedVm {
     this.#tap = options.tap
     this.#node = options.node
     this.#say = options.say
+    this.#detachDisk = options.detachDisk
     this.#decodeText = options.decodeText
     this.console = new ConsoleStream(options.vm.console)
     this.exits = options.spec.trapPath === "bus" ? new BusExits(this, options.node, options.say) : null
@@ -72,7 +76,7 @@ export class HostedVm {
     if (this.console.isFull()) return { kind: "full" }
     const left = (this.spec.instructionsMax ?? Infinity) - this.vm.instructions()
     if (left <= 0) return this.#over({ exit: EXIT_LIMIT, reason: "limit" })
-    this.#tap.begin({ vm: this.spec.name, vcpu: index })
+    this.#tap.begin({ vm: this.spec.name, vcpu: index, exits: () => this.vm.ledger.exits() })
     const stop = this.vm.runVcpu(index, { ...slice, budget: Math.min(slice.budget, left) })
     this.#say(...this.#tap.end(this.#node))
     this.console.collect()
@@ -110,6 +114,7 @@ export class HostedVm {
   remove(): void {
     if (this.#isGone) return
     this.#isGone = true
+    this.#detachDisk?.()
     this.#vmm.destroy(this.vm)
   }
 

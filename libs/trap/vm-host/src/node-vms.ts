@@ -5,18 +5,21 @@
  */
 import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
 import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
-import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import { Vmm } from "@backplane/trap-vmm/vmm"
 import type { EngineTask, TaskProgress } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
+import type { Restored } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { PAGE_BYTES, type ImageRef } from "@backplane/scenario-machine/vm-spec"
+import type { BlockTold } from "@backplane/trap-contract/disk-messages"
 import type { VmHost, VmHostPlace, VmSaid } from "@backplane/trap-contract/vm-host"
 import type { ImageChunk, ImageUnknown, VmControl, VmFromNode, VmPlace, VmToNode, VmTrace } from "@backplane/trap-contract/vm-messages"
+import { devicesOf } from "./extra-devices.ts"
 import { HostedVm } from "./hosted-vm.ts"
 import { ImageCache } from "./image-cache.ts"
 import type { HostParts } from "./host-parts.ts"
+import { NodeDisks } from "./node-disks.ts"
 import { TrapTap } from "./trap-tap.ts"
 import { VcpuTask } from "./vcpu-task.ts"
 
@@ -32,8 +35,7 @@ export class NodeVms implements VmHost {
   #vmm: Vmm | null = null
   readonly #hosted = new Map<string, HostedVm>()
   readonly #placing = new Map<string, Placing>()
-  /** By VM: its disk, kept from life to life while the VM is not destroyed; `life` is the first that had it. */
-  readonly #disks = new Map<string, { readonly hash: string; readonly life: number; readonly disk: MemoryDisk }>()
+  readonly #disks: NodeDisks
   /** By VM: why its life could not begin here. */
   readonly #refused = new Map<string, { readonly life: number; readonly reason: string }>()
   /** By VM: lives up to this one are over here. */
@@ -52,11 +54,27 @@ export class NodeVms implements VmHost {
     this.#place = place
     this.#parts = parts
     this.#images = new ImageCache(parts.digest)
+    this.#disks = new NodeDisks({
+      ...{ machine: spec.name, ...place },
+      say: (said) => void this.#says.push(said.kind === "persist" ? said : { body: said }),
+      onOpened: (vm, refusal) => this.#onDisk(vm, refusal),
+      onAnswered: (vm) => this.#hosted.get(vm)?.vm.written(),
+    })
     this.#tap = new TrapTap(parts.ring ?? null)
   }
 
-  hear(body: VmToNode): void {
+  restore(restored: Restored): void {
+    this.#disks.restore(restored)
+  }
+
+  onPersisted(key: string): void {
+    this.#disks.onPersisted(key)
+  }
+
+  hear(body: VmToNode | BlockTold): void {
     switch (body.kind) {
+      case "BlockTold":
+        return this.#disks.onTold(body)
       case "VmPlace":
         return this.#onPlace(body)
       case "VmControl":
@@ -94,7 +112,7 @@ export class NodeVms implements VmHost {
   }
 
   get unanswered(): number {
-    let count = this.#placing.size
+    let count = this.#placing.size + this.#disks.unanswered
     for (const { console, exits } of this.#hosted.values()) count += (console.hasUnseen ? 1 : 0) + (exits?.unanswered ?? 0)
     return count
   }
@@ -103,6 +121,7 @@ export class NodeVms implements VmHost {
     this.#repeats++
     if (this.#repeats % REPEAT_EVERY !== 0) return // what is on the way is large: it is given time
     for (const placing of this.#placing.values()) this.#askImage(placing)
+    this.#disks.repeat()
     for (const hosted of this.#hosted.values()) {
       this.#sayOutput(hosted, "again")
       hosted.exits?.repeat()
@@ -134,7 +153,7 @@ export class NodeVms implements VmHost {
       ended: [...this.#ended.values()],
       placing: [...this.#placing.values()].map(({ vm, life }) => ({ vm: vm.name, life })),
       images: this.#images.sizes(),
-      disks: [...this.#disks].map(([vm, { disk }]) => ({ vm, sectors: disk.sectors, sectorsWritten: disk.sectorsWritten() })),
+      disks: this.#disks.inspect(),
       framesLeft: this.#vmm?.framesLeft() ?? this.#spec.topology.framesPerNode,
     }
   }
@@ -171,8 +190,7 @@ export class NodeVms implements VmHost {
     if (refused?.life === life) return this.#say({ kind: "VmRefused", vm: name, life, node, reason: refused.reason })
     if (this.#placing.get(name)?.life === life) return // its images are on the way
     this.#end(name)
-    const kept = this.#disks.get(name)
-    if (kept !== undefined && (kept.life < firstLife || kept.hash !== vm.disk?.hash)) this.#disks.delete(name) // of an earlier VM of this name
+    this.#disks.onPlace({ vm, life, firstLife })
     this.#placing.set(name, { vm, life, firstLife })
     this.#makeOrAsk({ vm, life, firstLife })
   }
@@ -182,9 +200,10 @@ export class NodeVms implements VmHost {
     else this.#askImage(placing)
   }
 
-  #missing({ vm }: Placing): ImageRef | null {
-    const { kernel, disk, initrd } = vm
-    const wanted = [kernel, ...(disk !== undefined && !this.#disks.has(vm.name) ? [disk] : []), ...(initrd === undefined ? [] : [initrd])]
+  #missing(placing: Placing): ImageRef | null {
+    const { kernel, initrd } = placing.vm
+    const disk = this.#disks.needsImage(placing)
+    const wanted = [kernel, ...(disk === null ? [] : [disk]), ...(initrd === undefined ? [] : [initrd])]
     return wanted.find((image) => this.#images.get(image) === null) ?? null
   }
 
@@ -202,6 +221,15 @@ export class NodeVms implements VmHost {
       if (typeof got === "object") this.#refuse(placing, got.refusal)
       else this.#makeOrAsk(placing)
     }
+  }
+
+  /** The disk of a VM that waits for it is there, or can never be. */
+  #onDisk(vm: string, refusal: string | null): "wanted" | "unwanted" {
+    const placing = this.#placing.get(vm)
+    if (placing === undefined) return "unwanted"
+    if (refusal !== null) this.#refuse(placing, refusal)
+    else this.#makeOrAsk(placing)
+    return "wanted"
   }
 
   #onUnknown({ hash }: ImageUnknown): void {
@@ -235,7 +263,9 @@ export class NodeVms implements VmHost {
         placing,
         "memoryBytes: the image leaves no room for the device tree and the RAM disk at the end of RAM; give more",
       )
-    const disk = vm.disk === undefined ? null : this.#diskOf(placing, vm.disk)
+    const diskImage = this.#disks.needsImage(placing)
+    if (this.#disks.prepare(placing, diskImage === null ? null : this.#images.get(diskImage)) === "wait") return
+    const attached = this.#disks.attach(placing)
     const vmm = this.#vmmOfNode()
     assert(mode !== "native", "a native machine is refused")
     const options = {
@@ -248,31 +278,27 @@ export class NodeVms implements VmHost {
       ...(mmu !== undefined && mmu !== "walk" && { mmu }),
       exits: vm.trapPath,
       idleLoops: "yield",
-      ...(disk !== null && { disks: [disk] }),
+      ...devicesOf(vm),
+      ...(attached !== null && { disks: [attached.disk] }),
     } as const
     const made = vmm.create(options)
-    if (made === null)
+    if (made === null) {
+      attached?.detach()
       return this.#refuse(
         placing,
         `memoryBytes: node ${this.#place.node} has ${vmm.framesLeft()} frames left, and it needs more; give less`,
       )
+    }
     this.#placing.delete(name)
     this.#hosted.set(
       name,
       new HostedVm({
         ...{ spec: vm, life, vm: made, vmm, decodeText: this.#parts.decodeText, node: this.#place.node, tap: this.#tap },
+        detachDisk: attached?.detach ?? null,
         say: (...said) => void this.#says.push(...said),
       }),
     )
     this.#say({ kind: "VmPlaced", vm: name, life, node: this.#place.node })
-  }
-
-  #diskOf({ vm, life }: Placing, image: ImageRef): MemoryDisk {
-    const known = this.#disks.get(vm.name)
-    if (known !== undefined) return known.disk
-    const disk = new MemoryDisk(defined(this.#images.get(image) ?? undefined, "the disk is here"))
-    this.#disks.set(vm.name, { hash: image.hash, life, disk })
-    return disk
   }
 
   #vmmOfNode(): Vmm {
@@ -294,6 +320,7 @@ export class NodeVms implements VmHost {
       this.#over.set(vm, Math.max(life, this.#over.get(vm) ?? 0))
       if ((this.#hosted.get(vm)?.life ?? Infinity) <= life || (this.#placing.get(vm)?.life ?? Infinity) <= life) this.#end(vm)
       if (want === "destroyed") this.#forget(vm)
+      if (this.#disks.isClosing(vm)) return // asked again until its disk is closed
     }
     this.#say({ kind: "VmControlled", vm, life, seq, node: this.#place.node })
   }
@@ -318,7 +345,7 @@ export class NodeVms implements VmHost {
   #forget(vm: string): void {
     this.#tap.forget(vm)
     this.#ended.delete(vm)
-    this.#disks.delete(vm)
+    this.#disks.forget(vm)
     this.#refused.delete(vm)
   }
 }

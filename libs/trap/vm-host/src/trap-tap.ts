@@ -10,10 +10,16 @@ import { EXIT_CLASS, type ExitRecord, type ExitRecorder } from "@backplane/trap-
 
 /** Spans made in one slice; what is armed beyond waits for the next. */
 const SLICE_MAX = 256
+/** Of so many slices one is told as a span, with its exits by cause; every one of a VM whose traps are armed. */
+const TOLD_EVERY = 64
+/** Causes in that span: the most frequent ones. */
+const CAUSES_MAX = 8
 
 interface Runner {
   readonly vm: string
   readonly vcpu: number
+  /** By cause, since the VM began. */
+  readonly exits: () => ReadonlyMap<string, number>
 }
 
 export class TrapTap implements ExitRecorder {
@@ -22,6 +28,9 @@ export class TrapTap implements ExitRecorder {
   readonly #armed = new Map<string, number>()
   #running: Runner | null = null
   #left = 0
+  #slices = 0
+  /** Exits of the VM before this slice; null: nobody asks. */
+  #before: ReadonlyMap<string, number> | null = null
   #taken: ExitRecord[] = []
 
   /** `ring`: told of every exit as well. */
@@ -41,6 +50,8 @@ export class TrapTap implements ExitRecorder {
   begin(runner: Runner): void {
     this.#running = runner
     this.#left = Math.min(SLICE_MAX, this.#armed.get(runner.vm) ?? 0)
+    this.#slices++
+    this.#before = this.#left > 0 || this.#slices % TOLD_EVERY === 0 ? runner.exits() : null
   }
 
   push(record: ExitRecord): void {
@@ -50,16 +61,17 @@ export class TrapTap implements ExitRecorder {
     this.#taken.push({ ...record })
   }
 
-  /** The slice is over: a span for each exit that was armed. */
+  /** The slice is over: a span of it where it is told, and one for each exit that was armed. */
   end(node: number): readonly SpanEffect[] {
     const runner = this.#running
     const taken = this.#taken
+    const slice = runner === null ? [] : this.#sliceSpan(runner, node)
     this.#running = null
     this.#left = 0
-    if (runner === null || taken.length === 0) return []
+    if (runner === null || taken.length === 0) return slice
     this.#taken = []
     this.#armed.set(runner.vm, (this.#armed.get(runner.vm) ?? 0) - taken.length)
-    return taken.flatMap((record, index) => {
+    const traps = taken.flatMap((record, index) => {
       const key = `tap/${runner.vm}.${runner.vcpu}/${index}`
       const attributes = {
         ...{ "backplane.vm": runner.vm, "backplane.vcpu": runner.vcpu, "backplane.node": node },
@@ -68,6 +80,25 @@ export class TrapTap implements ExitRecorder {
       }
       return [openSpan(key, `trap ${causeName(record.cause)}`, attributes, { root: true }), closeSpan(key)]
     })
+    return [...slice, ...traps]
+  }
+
+  #sliceSpan({ vm, vcpu, exits }: Runner, node: number): readonly SpanEffect[] {
+    const before = this.#before
+    this.#before = null
+    if (before === null) return []
+    const fresh = [...exits()]
+      .map(([cause, count]) => ({ cause, count: count - (before.get(cause) ?? 0) }))
+      .filter(({ count }) => count > 0)
+    if (fresh.length === 0) return []
+    const named = fresh.sort((a, b) => b.count - a.count || (a.cause < b.cause ? -1 : 1)).slice(0, CAUSES_MAX)
+    const key = `slice/${vm}.${vcpu}`
+    const attributes = {
+      ...{ "backplane.vm": vm, "backplane.vcpu": vcpu, "backplane.node": node },
+      "backplane.count": fresh.reduce((sum, { count }) => sum + count, 0),
+      "backplane.exits": named.map(({ cause, count }) => `${cause} ${count}`).join(", "),
+    }
+    return [openSpan(key, "vm.slice", attributes, { root: true }), closeSpan(key)]
   }
 }
 

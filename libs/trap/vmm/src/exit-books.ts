@@ -1,7 +1,7 @@
 /** The books of one VM: every exit goes into the ledger, into the steps of OSTEP's tables, and to whoever records it. */
 import { Slot } from "@backplane/trap-csr/csr-file"
 import type { CostTable } from "./costs.ts"
-import { EXIT_CAUSE, EXIT_CLASS, type ExitRecorder } from "./exit-recorder.ts"
+import { EXIT_CAUSE, EXIT_CLASS, type ExitRecord, type ExitRecorder } from "./exit-recorder.ts"
 import { Ledger } from "./ledger.ts"
 import { SystemCalls } from "./system-calls.ts"
 import { TlbMisses } from "./tlb-misses.ts"
@@ -26,6 +26,8 @@ export class ExitBooks {
   /** Where 64-bit values are cut in halves without making numbers of them: the computer's byte order must be little, as WebAssembly's is. */
   readonly #wide = new BigUint64Array(2)
   readonly #words = new Uint32Array(this.#wide.buffer)
+  /** The record that recorders are shown: one for all exits, since making one each time would cost as much as noting it. */
+  readonly #shown: Mutable<ExitRecord> = { time: 0, instret: 0, cause: 0, pcHigh: 0, pcLow: 0, vaHigh: 0, vaLow: 0, class: 0, duration: 0 }
 
   constructor(costs: CostTable, recorder: ExitRecorder | null) {
     this.ledger = new Ledger(costs)
@@ -34,10 +36,22 @@ export class ExitBooks {
 
   /** One exit; at its moment: its own instruction has not retired yet. */
   exit(vcpu: Vcpu, exit: EngineExit, counted: CountedExit): void {
-    if (this.#recorder === null) return void this.count(vcpu, counted)
-    const time = this.ledger.cycles()
-    const duration = this.count(vcpu, counted)
-    this.#record(exit, counted, { time, duration, instret: vcpu.executed() })
+    const recorder = this.#recorder
+    if (recorder === null) return void this.count(vcpu, counted)
+    const shown = this.#shown
+    shown.time = this.ledger.cycles()
+    shown.duration = this.count(vcpu, counted)
+    shown.instret = vcpu.executed()
+    shown.class = counted.exited ? EXIT_CLASS[counted.class] : EXIT_CLASS.assisted
+    shown.cause = numberOf(exit)
+    this.#wide[0] = exit.pc
+    shown.pcHigh = this.#words[1] ?? 0
+    shown.pcLow = this.#words[0] ?? 0
+    shown.vaHigh = 0
+    shown.vaLow = 0
+    // Most exits have no address, and 64-bit numbers are costly.
+    if (exit.kind !== "system") this.#showAddress(addressOf(exit))
+    recorder.push(shown)
   }
 
   /** Its virtual cycles. */
@@ -50,29 +64,14 @@ export class ExitBooks {
     return cycles
   }
 
-  #record(exit: EngineExit, { class: exitClass, exited }: CountedExit, { time, duration, instret }: When): void {
-    const words = this.#words
-    this.#wide[0] = exit.pc
-    this.#wide[1] = addressOf(exit)
-    this.#recorder?.push({
-      time,
-      instret,
-      cause: numberOf(exit),
-      pcHigh: words[1] ?? 0,
-      pcLow: words[0] ?? 0,
-      vaHigh: words[3] ?? 0,
-      vaLow: words[2] ?? 0,
-      class: exited ? EXIT_CLASS[exitClass] : EXIT_CLASS.assisted,
-      duration,
-    })
+  #showAddress(address: bigint): void {
+    this.#wide[1] = address
+    this.#shown.vaHigh = this.#words[3] ?? 0
+    this.#shown.vaLow = this.#words[2] ?? 0
   }
 }
 
-interface When {
-  readonly time: number
-  readonly duration: number
-  readonly instret: number
-}
+type Mutable<Record> = { -readonly [Field in keyof Record]: Record[Field] }
 
 function addressOf(exit: EngineExit): bigint {
   switch (exit.kind) {

@@ -17,6 +17,7 @@ export interface ExitRecord {
 }
 
 export interface ExitRecorder {
+  /** The record is the caller's and changes with the next exit: copy what is to be kept. */
   push(record: ExitRecord): void
 }
 

@@ -211,6 +211,12 @@ export class Vm {
     return vcpu.state !== "stopped" && (!vcpu.waiting || wakes(vcpu.file, this.#moment(vcpu)))
   }
 
+  /** A device has written to the guest's memory while it was off the CPU: who polls may find what it waited for. */
+  written(): void {
+    this.#polling.clear()
+    for (const idle of this.#idleLoops) idle.disturbed()
+  }
+
   /** Others had the CPU for so long: if this one waits, it waits so much less. How far its clock goes is its own timer's business. */
   othersRan(instructions: number): void {
     this.#waited += instructions * this.vcpus.length

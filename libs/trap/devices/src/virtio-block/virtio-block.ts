@@ -26,11 +26,13 @@ export interface BlockOptions {
   readonly identity: string
   readonly memory: GuestMemory
   readonly submit: (request: DiskRequest) => void
+  /** What the driver took of the features, once it is ready. */
+  readonly negotiated?: (features: bigint) => void
 }
 
+export const FEATURE_FLUSH = 1n << 9n
 const DEVICE_BLOCK = 2
 const FEATURE_READ_ONLY = 1n << 5n
-const FEATURE_FLUSH = 1n << 9n
 const HEADER_BYTES = 16
 const IDENTITY_BYTES = 20
 const Type = { read: 0, write: 1, flush: 4, identity: 8 } as const
@@ -58,6 +60,10 @@ export class VirtioBlock implements VirtioFunction {
     this.features = FEATURE_FLUSH | (options.writable ? 0n : FEATURE_READ_ONLY)
     this.configuration = new Uint8Array(8)
     new DataView(this.configuration.buffer).setBigUint64(0, options.sectors, true)
+  }
+
+  negotiated(features: bigint): void {
+    this.#options.negotiated?.(features)
   }
 
   reset(): void {

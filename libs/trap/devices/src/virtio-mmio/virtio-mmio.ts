@@ -22,6 +22,8 @@ export interface VirtioFunction {
   /** True: what is available in that queue stays there for now; whoever changes that calls `VirtioMmio.serve`. Left out: never. */
   holds?(queue: number): boolean
   take(chain: Chain, giveBack: GiveBack, queue: number): void
+  /** The driver is ready, and took these of the features that were offered. */
+  negotiated?(features: bigint): void
   /** Forget what is under way. */
   reset(): void
 }
@@ -107,6 +109,10 @@ export class VirtioMmio implements Device {
       case Register.deviceFeaturesSelect:
         // Words beyond the first two are empty.
         return this.#set({ featureWord: Math.min(value, 2) })
+      case Register.driverFeaturesSelect:
+        return this.#set({ driverWord: Math.min(value, 2) })
+      case Register.driverFeatures:
+        return this.#takeFeatures(value)
       case Register.queueSelect:
         return this.#set({ selected: value })
       case Register.queueSize:
@@ -124,7 +130,7 @@ export class VirtioMmio implements Device {
     }
   }
 
-  /** The six halves of a queue's three addresses. They stand still while it is ready. Driver features are accepted as they come. */
+  /** The six halves of a queue's three addresses. They stand still while it is ready. */
   #storeAddress(offset: number, value: number): void {
     const queue = this.#queue()
     if (queue === undefined || queue.ready) return
@@ -154,9 +160,20 @@ export class VirtioMmio implements Device {
     this.#changeQueue({ ready, ...(ready ? {} : { nextAvailable: 0, nextUsed: 0 }) })
   }
 
+  #takeFeatures(bits: number): void {
+    const { driverWord, driverFeatures } = this.#state
+    const [low, high] = driverFeatures
+    if (driverWord < 2) this.#set({ driverFeatures: driverWord === 0 ? [bits, high] : [low, bits] })
+  }
+
   /** Status only grows, except for the reset by writing zero. */
   #setStatus(value: number): void {
-    if (value !== 0) return this.#set({ status: this.#state.status | value })
+    if (value !== 0) {
+      this.#set({ status: this.#state.status | value })
+      const [low, high] = this.#state.driverFeatures
+      if (this.isReady()) this.#function.negotiated?.((BigInt(low) | (BigInt(high) << 32n)) & this.#offered())
+      return
+    }
     this.#life += 1
     this.#state = this.#resetState()
     this.#function.reset()
@@ -229,7 +246,7 @@ export class VirtioMmio implements Device {
 
   #resetState(): TransportState {
     const queues = new Array<QueueState>(this.#function.queues).fill(QUEUE_RESET)
-    return { status: 0, interruptStatus: 0, featureWord: 0, selected: 0, queues }
+    return { status: 0, interruptStatus: 0, featureWord: 0, driverWord: 0, driverFeatures: [0, 0], selected: 0, queues }
   }
 }
 

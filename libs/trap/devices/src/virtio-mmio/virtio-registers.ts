@@ -8,6 +8,8 @@ export const Register = {
   vendor: 0x00c,
   deviceFeatures: 0x010,
   deviceFeaturesSelect: 0x014,
+  driverFeatures: 0x020,
+  driverFeaturesSelect: 0x024,
   queueSelect: 0x030,
   queueSizeMax: 0x034,
   queueSize: 0x038,
@@ -39,6 +41,9 @@ export interface TransportState {
   readonly interruptStatus: number
   /** Which 32 feature bits the driver looks at. */
   readonly featureWord: number
+  /** Which 32 feature bits the driver writes, and the bits that it took: words 0 and 1. */
+  readonly driverWord: number
+  readonly driverFeatures: readonly [number, number]
   /** Which queue the queue registers mean. */
   readonly selected: number
   readonly queues: readonly QueueState[]
