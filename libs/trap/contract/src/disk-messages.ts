@@ -27,7 +27,7 @@ export type BlockOperation = Static<typeof BlockOperation>
 
 export const BlockAsk = Type.Object(
   { kind: Type.Literal("BlockAsk"), request: Request, operation: BlockOperation },
-  { ...closed, description: "node → its door to the store: for a disk; repeated until answered" },
+  { ...closed, description: "node → node: to its door, which asks the store for a disk; repeated until answered" },
 )
 export type BlockAsk = Static<typeof BlockAsk>
 
@@ -40,7 +40,7 @@ export const BlockTold = Type.Object(
     swapped: Type.Optional(Type.Boolean({ description: "of a cas" })),
     remedy: Type.Optional(Type.String({ maxLength: 300 })),
   },
-  { ...closed, description: "door → node: what the store said" },
+  { ...closed, description: "node → node: from its door, what the store said" },
 )
 export type BlockTold = Static<typeof BlockTold>
 
