@@ -33,7 +33,10 @@ function machine(faults: object = {}) {
   addStore(world, spec)
   const operator = new VmOperator(world, spec.clock.tickCycles)
   const described = (name: string, more: object) =>
-    resolveMachineSpec({ vms: [{ name, kernel, memoryBytes: 8 << 20, instructionsPerTick: 2_000_000, ...more }] }).vms![0]!
+    resolveMachineSpec({
+      clock: { mode: "free" },
+      vms: [{ name, kernel, memoryBytes: 8 << 20, instructionsPerTick: 2_000_000, ...more }],
+    }).vms![0]!
   let asked = 0
   const answers = new Map<string, BlockTold>()
   world.onMessage(({ to, body }) => {

@@ -1,6 +1,7 @@
 /**
  * What an exit costs where it is handled in the node: a guest whose kernel is called again and again, every privileged instruction trapped,
- * against an engine that is left and entered again by nobody for nothing; and what the trap ring adds.
+ * against an engine that is left and entered again by nobody for nothing; and what the trap ring adds. `bus_ratio`: the same exit handled by a
+ * hypervisor in another process over NATS (`--trap-path bus`), against a bare request of as many bytes, in time.
  *
  * CPU time of this process over exits, the guest's own twenty instructions between two exits included. Boot is taken off by a run that makes
  * no calls.
@@ -15,7 +16,10 @@ import { imagePath, readManifest } from "@backplane/guests/manifest"
 import { commandLine, MICRO_BYTES } from "@backplane/trap-vmm/suite/micro-guest"
 import { machineBytesFor, Vmm } from "@backplane/trap-vmm/vmm"
 import type { BootImage } from "@backplane/trap-board/board-types"
+import type { NatsConnection } from "@nats-io/nats-core"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
+import { perBareRequest, perBusExit } from "./bus-exits.ts"
+import { withFarEnd } from "./far-end.ts"
 import { figureOf, interleaved } from "./rounds.ts"
 
 const CALLS = 30_000
@@ -78,22 +82,33 @@ function perBareExit(): number {
   return microseconds / BARE_EXITS
 }
 
-async function measure(options: BenchOptions): Promise<readonly Figure[]> {
+async function measure(connection: NatsConnection, options: BenchOptions): Promise<readonly Figure[]> {
   const image = microImage()
   const ring = new TrapRing(RING_RECORDS)
   const rounds = await interleaved(
-    { resident: () => perExit(image, null), recorded: () => perExit(image, ring), bare: perBareExit },
+    {
+      resident: () => perExit(image, null),
+      recorded: () => perExit(image, ring),
+      bare: perBareExit,
+      bus: () => perBusExit(connection, image),
+      request: () => perBareRequest(connection),
+    },
     { ...options, warmups: 2 },
   )
   assert(ring.written > CALLS, "the ring was written")
   const perSecond = (microseconds: readonly number[]): readonly number[] => microseconds.map((value) => 1e6 / value)
   const share = rounds.recorded.map((value, round) => value / (rounds.resident[round] ?? value) - 1)
+  const busRatio = rounds.bus.map((value, round) => value / (rounds.request[round] ?? value))
   const baselineName = "the engine left and entered, nothing done"
   return [
     figureOf({ name: "resident_us", unit: "µs", better: "lower" }, { ours: rounds.resident, baseline: rounds.bare, baselineName }),
     figureOf(
       { name: "exits_per_second", unit: "exits/s", better: "higher" },
       { ours: perSecond(rounds.resident), baseline: perSecond(rounds.bare), baselineName },
+    ),
+    figureOf(
+      { name: "bus_ratio", unit: "×", better: "lower" },
+      { ours: busRatio, baseline: busRatio.map(() => 1), baselineName: "bare NATS request" },
     ),
     figureOf(
       { name: "ring_share", unit: "of an exit", better: "lower" },
@@ -105,5 +120,5 @@ async function measure(options: BenchOptions): Promise<readonly Figure[]> {
 export const bench: Bench = {
   name: "exit",
   summary: "one exit of a guest handled in the node, and its record, against leaving and entering the engine for nothing",
-  run: measure,
+  run: (options) => withFarEnd("exit-far-end.ts", (connection) => measure(connection, options)),
 }
