@@ -8,6 +8,7 @@ import { startGateway, type Gateway } from "./gateway.ts"
 import { storeRoutes } from "./kv/routes-store.ts"
 import { StoreDoor } from "./kv/store-door.ts"
 import { consoleRoutes } from "./routes-console.ts"
+import { memoryRoutes } from "./routes-memory.ts"
 import { operatorRoutes } from "./routes-operator.ts"
 import { vmRoutes } from "./routes-vms.ts"
 
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
     routes: [
       consoleRoutes(bus.office),
       operatorRoutes(bus.operator, config.access),
+      memoryRoutes(bus.operator, config.access),
       vmRoutes(bus.operator, config.access),
       storeRoutes(door),
     ],

@@ -16,6 +16,7 @@ function setup(answers: { readonly stack?: Record<string, Json>; readonly hyperv
   const asked: Readonly<Record<string, Json>>[] = []
   const operator: Operator = {
     askStack: (request) => (asked.push(request), Promise.resolve(answers.stack ?? { ok: true, processes: [] })),
+    askMemory: () => Promise.reject(new Error("nobody asks")),
     askHypervisor: (machine, ask) => {
       asked.push({ machine, ...ask })
       if (answers.hypervisor === null) return Promise.reject(new NoAnswer(`the hypervisor of ${machine} does not answer`))

@@ -17,6 +17,7 @@ function setup(answer: (ask: Readonly<Record<string, Json>>) => OperatorAnswer):
   const asked: Readonly<Record<string, Json>>[] = []
   const operator: Operator = {
     askStack: () => Promise.reject(new Error("not asked here")),
+    askMemory: () => Promise.reject(new Error("nobody asks")),
     askHypervisor: (machine, ask) => {
       asked.push({ machine, ...ask })
       return Promise.resolve(answer(ask))

@@ -8,6 +8,7 @@ import { LogStore } from "@backplane/kv-store/log-store"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { machineSpecOf } from "@backplane/scenario-machine/resolve"
 import { NodeMachine } from "@backplane/compute-node/node"
+import { withSpaces } from "./space-host.ts"
 import { StoreDoors } from "./store-doors.ts"
 import { taskEngines } from "./task-engines.ts"
 
@@ -29,7 +30,7 @@ export async function start(environment: Environment): Promise<ActorService> {
       const spec = machineSpecOf(config)
       const place = { node: Number(actorIndex(actor)), incarnation: context.epoch }
       doors.open(context.machine, place.node)
-      return new NodeMachine({ spec, ...place, engines: taskEngines(spec, place) }) as Machine
+      return withSpaces(new NodeMachine({ spec, ...place, engines: taskEngines(spec, place) }) as Machine, spec, place)
     },
     onStop: () => doors.close(),
   })

@@ -11,6 +11,7 @@ import { actorsWith } from "./machine-actors.ts"
 import { imagesOf } from "./memory-images.ts"
 import { compareCommand } from "./compare-command.ts"
 import { guestCommand } from "./coherence/guest-command.ts"
+import { spaceCommand } from "./coherence/space-command.ts"
 import { litmusCommand } from "./litmus/litmus-command.ts"
 import { runTraced } from "./perfetto-run.ts"
 import { headlineCommand } from "./headlines/headline-command.ts"
@@ -37,6 +38,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number | Pr
   "memory-tester": testerCommand,
   litmus: litmusCommand,
   "shared-guest": guestCommand,
+  spaces: spaceCommand,
   boot: bootCommand,
   storm: stormCommand,
   conform: async (args) => (await import("./conform-command.ts")).conformCommand(args),

@@ -35,7 +35,7 @@ export const SERVICE_RULES: readonly ServiceRule[] = [
     role: "operator",
   },
   { user: "cpu-scheduler", hosts: ["scheduler"], talksTo: ["node", "scheduler", "hypervisor", "operator"] },
-  { user: "memory-controller", hosts: ["memory"], talksTo: ["node", "memory", "hypervisor", "replica", "operator"] },
+  { user: "memory-controller", hosts: ["memory"], talksTo: ["node", "memory", "hypervisor", "replica", "gateway", "operator"] },
   { user: "numa-node", hosts: ["node"], talksTo: ["node", "scheduler", "memory", "hypervisor", "replica", "operator"] },
   { user: "kv-shard", hosts: ["replica"], talksTo: ["replica", "gateway", "handler", "hypervisor", "node", "memory", "operator"] },
   // Users' own services, in any language: what they make of concurrent values.

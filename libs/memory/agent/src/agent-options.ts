@@ -36,6 +36,8 @@ export interface AgentOptions {
   readonly onResult: (page: number, value: bigint) => void
   /** CPUs that wait for this page do not get it: it is lost, or memory is out. */
   readonly onRefused?: (page: number, reason: string) => void
+  /** Copies of pages whose frames lie elsewhere that this node keeps: the oldest goes first, those that were pushed stay. Absent: any. */
+  readonly copiesMax?: number
   /** How often this node missed on pages is told after so many cycles, where it has changed; absent: never. */
   readonly countCycles?: number
   /** A message that no correct run shows ends the run instead of being refused: for tests of the protocol. */

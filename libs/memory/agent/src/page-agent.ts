@@ -67,6 +67,9 @@ export class PageAgent {
   readonly #lent = new Set<number>()
   /** Pages whose counts have changed since they were last told. */
   readonly #uncounted = new Set<number>()
+  /** Pages of other nodes of which there is a copy here, the oldest first; and those that were pushed here. */
+  readonly #copies = new Set<number>()
+  readonly #pushed = new Set<number>()
   #timerSet = false
   #countedAt = 0
   readonly #counts = { getS: 0, getM: 0, operations: 0, taken: 0, repeats: 0, brokenPins: 0 }
@@ -107,6 +110,7 @@ export class PageAgent {
       if (local?.record.pinned !== true) continue
       this.#carryOut(now, { page, flow: null, effects: retire(this.#context(page), local.record) }, out)
     }
+    this.#makeRoom(now, out)
   }
 
   /** Gives a page's memory back, if that can be begun now. */
@@ -139,7 +143,9 @@ export class PageAgent {
 
   /** Somebody thinks that the page will be read here. */
   #bring(now: VirtualTime, { page, epoch }: Extract<PageMessage, { kind: "PageBring" }>, out: AgentOut): void {
-    if (epoch === this.#context(page).epoch) this.access(now, { page, write: false }, out)
+    if (epoch !== this.#context(page).epoch) return
+    this.#pushed.add(page)
+    this.access(now, { page, write: false }, out)
   }
 
   #hearFlow(now: VirtualTime, body: PageMessage, out: AgentOut): void {
@@ -274,7 +280,7 @@ export class PageAgent {
           this.#say(now, page, effect, out)
           break
         case "rights":
-          if (effect.rights === "none") this.#taken(now, local)
+          if (effect.rights === "none") this.#taken(now, page, local)
           this.#options.memory.setRights(page, effect.rights)
           break
         case "fill":
@@ -285,6 +291,7 @@ export class PageAgent {
           break
         case "granted":
           local.pinnedAt = now
+          if (local.record.home !== this.#options.node) this.#copies.add(page)
           out.push(closeSpan(this.#spanKey(page)))
           break
         case "refused":
@@ -304,8 +311,21 @@ export class PageAgent {
     this.#setTimer(now, out)
   }
 
-  #taken(now: VirtualTime, local: LocalPage): void {
+  /** Copies that there is no room for any more go, if they can now. */
+  #makeRoom(now: VirtualTime, out: AgentOut): void {
+    const { copiesMax } = this.#options
+    if (copiesMax === undefined) return
+    for (const page of [...this.#copies]) {
+      if (this.#copies.size <= copiesMax) return
+      if (this.#local(page).record.home === this.#options.node || this.#pushed.has(page)) this.#copies.delete(page)
+      else this.evict(now, page, out)
+    }
+  }
+
+  #taken(now: VirtualTime, page: number, local: LocalPage): void {
     this.#counts.taken += 1
+    this.#copies.delete(page)
+    this.#pushed.delete(page)
     if (local.record.pinned) this.#counts.brokenPins += 1
     if (now - local.lossesFrom > CONTENDED_WINDOW_RETRIES * this.#options.retryCycles) {
       local.losses = 0

@@ -51,6 +51,7 @@ export interface BareNodeConfig extends Pick<
   | "protocol"
   | "onOperated"
   | "countCycles"
+  | "copiesMax"
   | "strict"
 > {
   /** Life of the node; absent: the first. */
@@ -88,6 +89,7 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
   #turning = false
   readonly #evictions: number[] = []
   readonly #refusals: string[] = []
+  readonly #lost = new Set<number>()
 
   constructor(config: BareNodeConfig) {
     const { engine } = config
@@ -131,10 +133,16 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     return this.#refusals
   }
 
+  /** By hart of this node: what it is at. */
+  states(): readonly ("ready" | "waiting" | "done" | "lost")[] {
+    return this.#harts.map(({ kind }, cpu) => (this.#lost.has(cpu) ? "lost" : kind))
+  }
+
   #refused(page: number, reason: string): void {
     this.#harts.forEach((hart, cpu) => {
       if (hart.kind !== "waiting" || hart.page !== page) return
       this.#harts[cpu] = { kind: "done" }
+      this.#lost.add(cpu)
       this.#refusals.push(reason)
     })
   }

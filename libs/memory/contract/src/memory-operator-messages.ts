@@ -99,6 +99,63 @@ export const SpaceRulesAsk = Type.Object(
   { kind: Type.Literal("SpaceRulesAsk"), request: Request, space: Space, rules: SpaceRules },
   { ...closed, description: "operator → memory controller: this is how the pages of the space are placed and moved from now on" },
 )
+/** Pages of a space; each node that has part in it holds that much memory. */
+export const SPACE_PAGES_MAX = 4096
+export const SPACE_HARTS_MAX = 64
+const PROGRAM_BYTES_MAX = 256 * 1024
+
+export const SpaceOpen = Type.Object(
+  {
+    kind: Type.Literal("SpaceOpen"),
+    request: Request,
+    space: Space,
+    pages: Type.Integer({ minimum: 1, maximum: SPACE_PAGES_MAX }),
+    program: Type.String({
+      maxLength: Math.ceil(PROGRAM_BYTES_MAX / 3) * 4,
+      pattern: "^[A-Za-z0-9+/]*={0,2}$",
+      description:
+        "RV64 code in base64; the memory begins with it, every hart begins there with its number in a0 and how many there are in a1, an ecall ends it",
+    }),
+    harts: Type.Array(Node, { minItems: 1, maxItems: SPACE_HARTS_MAX, description: "the node of each hart" }),
+    copiesMax: Type.Integer({
+      minimum: 0,
+      maximum: SPACE_PAGES_MAX,
+      description: "copies of pages of other nodes that a node keeps; 0: any",
+    }),
+  },
+  { ...closed, description: "operator → node: run these harts in one memory with those of the other nodes" },
+)
+export const SpaceAsk = Type.Object(
+  { kind: Type.Literal("SpaceAsk"), request: Request, space: Space },
+  { ...closed, description: "operator → node: how do the harts of this memory stand?" },
+)
+export const SpaceClose = Type.Object(
+  { kind: Type.Literal("SpaceClose"), request: Request, space: Space },
+  { ...closed, description: "operator → node: end this memory and its harts; to its memory controller: forget it" },
+)
+export const SpaceAnswer = Type.Object(
+  {
+    kind: Type.Literal("SpaceAnswer"),
+    request: Request,
+    space: Space,
+    node: Node,
+    answer: Type.Union([Type.Literal("done"), Type.Literal("refused")]),
+    reason: Type.String({ maxLength: 300 }),
+    harts: Type.Array(
+      Type.Object(
+        { hart: Count, state: Type.Enum(["ready", "waiting", "done", "lost"]), instructions: Count, result: Type.String() },
+        closed,
+      ),
+      { maxItems: SPACE_HARTS_MAX },
+    ),
+  },
+  { ...closed, description: "node → operator: done, or refused and why; with its harts and what they have in a0" },
+)
+export type SpaceOpen = Static<typeof SpaceOpen>
+export type SpaceAsk = Static<typeof SpaceAsk>
+export type SpaceClose = Static<typeof SpaceClose>
+export type SpaceAnswer = Static<typeof SpaceAnswer>
+
 export const MemoryAnswer = Type.Object(
   {
     kind: Type.Literal("MemoryAnswer"),
@@ -120,6 +177,8 @@ export type MemoryMoveAsk = Static<typeof MemoryMoveAsk>
 export type MemoryReplicateAsk = Static<typeof MemoryReplicateAsk>
 export type SpaceRulesAsk = Static<typeof SpaceRulesAsk>
 export type MemoryAnswer = Static<typeof MemoryAnswer>
-export type MemoryOperatorAsk = MemoryMapAsk | MemoryMoveAsk | MemoryReplicateAsk | SpaceRulesAsk
+export type MemoryOperatorAsk = MemoryMapAsk | MemoryMoveAsk | MemoryReplicateAsk | SpaceRulesAsk | SpaceClose
 
-export const memoryOperatorMessages = { MemoryMapAsk, MemoryMoveAsk, MemoryReplicateAsk, SpaceRulesAsk, MemoryAnswer } as const
+export const memoryOperatorMessages = {
+  MemoryMapAsk, MemoryMoveAsk, MemoryReplicateAsk, SpaceRulesAsk, MemoryAnswer, SpaceOpen, SpaceAsk, SpaceClose, SpaceAnswer,
+} as const // prettier-ignore

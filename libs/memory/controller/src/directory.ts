@@ -267,6 +267,13 @@ export class Directory {
     }
   }
 
+  /** The space is over: its frames are free. Messages about it that still come find nothing. */
+  forget(space: string): void {
+    for (const { home, lost } of this.#spaces.get(space)?.values() ?? []) if (lost === null) this.#takeFrame(home, -1)
+    this.#spaces.delete(space)
+    for (const [key, want] of this.#moving) if (want.space === space) this.#moving.delete(key)
+  }
+
   hurt(): readonly SpaceHurt[] {
     return this.#hurt
   }

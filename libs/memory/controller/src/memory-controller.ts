@@ -180,6 +180,11 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
       case "SpaceRulesAsk":
         this.#onRules(body, out)
         return this.#desk.onAsk(from, body, out)
+      case "SpaceClose":
+        this.#directory.forget(body.space)
+        this.#policy.forget(body.space)
+        out.push(persist(`${RULES_KEY}${body.space}`, null))
+        return this.#desk.onAsk(from, body, out)
       case "MemoryMapAsk":
       case "MemoryMoveAsk":
       case "MemoryReplicateAsk":

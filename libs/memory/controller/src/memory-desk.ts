@@ -53,6 +53,7 @@ export class MemoryDesk {
         if (reason === null) this.#parts.policy.countsOf(ask.space).replications += ask.on.length
         return this.#answer(from, ask.request, { reason, page: ask }, out)
       }
+      case "SpaceClose":
       case "SpaceRulesAsk":
         // Kept by the controller, who writes them down.
         return this.#answer(from, ask.request, {}, out)

@@ -30,8 +30,8 @@ export interface SpaceCounts {
   refused: number
 }
 
-/** A page that several nodes write so often in an interval is shared for certain: their vCPUs belong together. */
-const TOGETHER_WRITES = 8
+/** Nodes that each write a page so often in an interval (a share of what makes it hot) share it for certain: their vCPUs belong together. */
+const TOGETHER_SHARE = 4
 const TOGETHER_MAX = 16
 
 export class PagePolicy {
@@ -46,6 +46,12 @@ export class PagePolicy {
 
   setRules(space: string, rules: SpaceRules): void {
     this.#rules.set(space, rules)
+  }
+
+  forget(space: string): void {
+    this.#rules.delete(space)
+    this.#counts.delete(space)
+    this.#together.delete(space)
   }
 
   countsOf(space: string): SpaceCounts {
@@ -94,7 +100,7 @@ export class PagePolicy {
     const together: { page: number; nodes: number[] }[] = []
     for (const [number, page] of pages) {
       const use = useOf(number, page)
-      const writers = use.writes.flatMap((count, node) => (count >= TOGETHER_WRITES ? [node] : []))
+      const writers = use.writes.flatMap((count, node) => (count >= Math.max(2, rules.hotMisses / TOGETHER_SHARE) ? [node] : []))
       if (writers.length > 1 && together.length < TOGETHER_MAX) together.push({ page: number, nodes: writers })
       page.seenReads = [...page.reads]
       page.seenWrites = [...page.writes]

@@ -163,6 +163,11 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { node: "node that asked", space: "whose memory", page: "page", reason: "why" },
     metrics: [count("backplane_pages_refused_total")],
   },
+  "space-opened": {
+    meaning: "a node has part in a memory that nodes share",
+    fields: { node: "node", space: "whose memory", count: "harts that run there" },
+    metrics: [],
+  },
   "space-hurt": {
     meaning: "a node died with state of this memory: it ran there, or pages had their only bytes there",
     fields: { node: "node that died", space: "whose memory", count: "pages that are lost" },

@@ -1,0 +1,164 @@
+/** `backplane memory map | stats | migrate | replicate | rules | run | stop`: memory that the nodes of a running machine share. */
+import { readFileSync } from "node:fs"
+import { SHARED_PROGRAMS, sharedProgram, sharedProgramPages, type SharedProgram } from "@backplane/compute-riscv/shared-programs"
+import type { PagePlacement, SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
+import { InvalidArgumentError, Option, type Command } from "commander"
+import { passThrough } from "../checkout.ts"
+import { MemoryClient } from "../memory-client.ts"
+import { mapText, pageLine, statsText } from "../memory-text.ts"
+import { count } from "../number-flags.ts"
+import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+
+interface Common {
+  readonly machine: string
+  readonly json?: true
+}
+
+interface RulesFlags extends Common {
+  readonly placement: PagePlacement
+  readonly migrate?: true
+  readonly replicate?: true
+  readonly hot: number
+}
+
+interface RunFlags extends RulesFlags {
+  readonly harts: readonly number[]
+  readonly pages: number
+  readonly rounds: number
+  readonly copies: number
+  readonly image?: string
+  readonly sim?: true
+  readonly seed: number
+}
+
+function number(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("give a whole number")
+  return value
+}
+
+function numbers(text: string): readonly number[] {
+  return text.split(",").map(number)
+}
+
+function placement(text: string): PagePlacement {
+  const [kind = "", nodes = ""] = text.split(":")
+  if (kind === "first-touch" || kind === "interleave") return { kind }
+  if (kind === "local" && nodes !== "") return { kind, node: number(nodes) }
+  if (kind === "bind" && nodes !== "") return { kind, nodes: [...numbers(nodes)] }
+  throw new InvalidArgumentError("give first-touch, interleave, local:<node> or bind:<node>,<node>…")
+}
+
+export function register(program: Command): void {
+  const memory = program.command("memory").description("memory that the nodes of a running machine share")
+  const common = (command: Command): Command => command.option("--machine <name>", "which machine", "demo").option("--json", "print JSON")
+  const ruled = (command: Command): Command =>
+    common(command)
+      .option("--placement <where>", "first-touch, interleave, local:<node>, bind:<node>,<node>…", placement, { kind: "first-touch" })
+      .option("--migrate", "a page that one node misses on most goes there")
+      .option("--replicate", "a page that is read, or nearly, is copied to the nodes that read it")
+      .option("--hot <misses>", "in an interval, from which a page is hot", count, 8)
+  common(memory.command("map").description("frames of the nodes; with a space, where each of its pages lies").argument("[space]")).action(
+    (space: string | undefined, flags: Common, command: Command) =>
+      withMemory(command, flags, async (client) => print(flags, await client.map(space), mapText)),
+  )
+  common(memory.command("stats").description("misses by node, local and remote; moves, refusals, losses")).action(
+    (flags: Common, command: Command) => withMemory(command, flags, async (client) => print(flags, await client.map(), statsText)),
+  )
+  common(
+    memory
+      .command("migrate")
+      .description("have the frame of a page lie on another node")
+      .argument("<space>")
+      .argument("<page>", "its number", number)
+      .argument("<node>", "where to", number),
+  ).action((space: string, page: number, to: number, flags: Common, command: Command) =>
+    withMemory(command, flags, async (client) =>
+      print(flags, await client.controller({ kind: "MemoryMoveAsk", space, page, to }), ({ pages }) => pages.map(pageLine).join("\n")),
+    ),
+  )
+  common(
+    memory
+      .command("replicate")
+      .description("have nodes fetch a readable copy")
+      .argument("<space>")
+      .argument("<page>", "its number", number)
+      .argument("<nodes>", "such as 0,1", numbers),
+  ).action((space: string, page: number, on: readonly number[], flags: Common, command: Command) =>
+    withMemory(command, flags, async (client) =>
+      print(flags, await client.controller({ kind: "MemoryReplicateAsk", space, page, on }), ({ pages }) => pages.map(pageLine).join("\n")),
+    ),
+  )
+  ruled(memory.command("rules").description("how the pages of a space are placed and moved from now on").argument("<space>")).action(
+    (space: string, flags: RulesFlags, command: Command) =>
+      withMemory(command, flags, async (client) => {
+        await client.controller({ kind: "SpaceRulesAsk", space, rules: rulesOf(flags) })
+        print(flags, await client.map(space), mapText)
+      }),
+  )
+  registerRun(memory, ruled)
+  common(memory.command("stop").description("end a shared memory and its harts").argument("<space>")).action(
+    (space: string, flags: Common, command: Command) =>
+      withMemory(command, flags, async (client) => {
+        const { nodes } = await client.map()
+        for (const { node, dead } of nodes) if (!dead) await client.node(node, { kind: "SpaceClose", space })
+        print(flags, await client.controller({ kind: "SpaceClose", space }), () => `${space} is gone`)
+      }),
+  )
+}
+
+function registerRun(memory: Command, ruled: (command: Command) => Command): void {
+  ruled(
+    memory
+      .command("run")
+      .description(
+        `harts of several nodes in one memory: ${Object.entries(SHARED_PROGRAMS)
+          .map(([name, what]) => `${name} (${what})`)
+          .join("; ")}`,
+      )
+      .argument("<space>", "its name"),
+  )
+    .addOption(new Option("--program <program>", "what they do").choices(Object.keys(SHARED_PROGRAMS)).default("own"))
+    .option("--image <file>", "flat RV64 code instead, at the start of the memory; an ecall ends a hart")
+    .option("--harts <nodes>", "the node of each hart", numbers, [0, 1])
+    .option("--pages <n>", "that a hart goes over; with --image, of the memory", count, 8)
+    .option("--rounds <n>", "how often", count, 10_000)
+    .option("--copies <n>", "of pages of other nodes that a node keeps; 0: any", number, 4)
+    .option("--sim", "in simulation, to the end, instead of on the running machine")
+    .option("--seed <n>", "of the simulation", count, 1)
+    .action(async (space: string, flags: RunFlags & { readonly program: SharedProgram }, command: Command) => {
+      const { program, harts, pages, rounds, copies: copiesMax, image } = flags
+      const rules = rulesOf(flags)
+      if (flags.sim === true) {
+        const request = { space, program, pages, rounds, harts, copiesMax, rules, seed: flags.seed, json: flags.json === true }
+        process.exitCode = await passThrough("apps/simulator/src/main.ts", ["spaces", JSON.stringify(request)])
+        return
+      }
+      const code = image === undefined ? sharedProgram(program, { pages, rounds }) : readFileSync(image)
+      const all = image === undefined ? sharedProgramPages(program, { pages, harts: harts.length }) : pages
+      await withMemory(command, flags, async (client) => {
+        await client.controller({ kind: "SpaceRulesAsk", space, rules })
+        const open = { kind: "SpaceOpen", space, pages: all, program: Buffer.from(code).toString("base64"), harts, copiesMax }
+        // Every node has part in it: any may be given a frame.
+        for (const { node, dead } of (await client.map()).nodes) if (!dead) await client.node(node, open)
+        print(flags, { space, harts, pages: all }, () => `${space} runs: \`backplane memory map ${space}\` shows where its pages lie`)
+      })
+    })
+}
+
+function rulesOf({ placement: where, migrate, replicate, hot }: RulesFlags): SpaceRules {
+  return { placement: where, byToucher: [], migrate: migrate === true, replicate: replicate === true, hotMisses: hot }
+}
+
+function print<Answer>(flags: Common, answer: Answer, text: (answer: Answer) => string): void {
+  console.log(flags.json === true ? JSON.stringify(answer) : text(answer))
+}
+
+async function withMemory(command: Command, { machine }: Common, use: (client: MemoryClient) => Promise<void>): Promise<void> {
+  const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
+  try {
+    await use(new MemoryClient(client, machine))
+  } finally {
+    await client.close()
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * A node's shared memories beside whatever else the node does: for each space that an operator opens here, harts on an engine of its own,
+ * whose pages are kept coherent with the other nodes'. A wrapper: the node inside hears everything that is not about pages or spaces.
+ *
+ * What runs is the program that came with the space; an `ecall` ends a hart. Pages are told to a home in a new life for all spaces together.
+ */
+import { event, send } from "@backplane/foundation-actor/effects"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Body, Effect, Input, Machine, Restored } from "@backplane/foundation-actor/machine"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { decodeBase64 } from "@backplane/foundation-base/base64"
+import { PAGE_BYTES, RAM_BASE, type Engine, type EngineOptions } from "@backplane/compute-contract/engine"
+import { pagesReports } from "@backplane/memory-agent/page-reports"
+import type { PageMessage, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
+import type { SpaceAnswer, SpaceAsk, SpaceClose, SpaceOpen } from "@backplane/memory-contract/memory-operator-messages"
+import { BareNodeMachine, type BareNodeHears, type HartDriver } from "./bare-node.ts"
+
+export interface SpaceHostOptions {
+  readonly node: number
+  readonly nodes: number
+  readonly incarnation: number
+  readonly makeEngine: (options: EngineOptions) => Engine
+  readonly home: ActorId
+  readonly nodeActor: (node: number) => ActorId
+  /** See `AgentOptions`. */
+  readonly retryCycles: number
+  readonly pinCycles: number
+  readonly countCycles: number
+}
+
+interface Space {
+  readonly open: SpaceOpen
+  readonly machine: BareNodeMachine
+  readonly engine: Engine
+  /** Numbers of the harts that lie here, in the order of the engine's CPUs. */
+  readonly harts: readonly number[]
+}
+
+/** Memories at once; each has an engine. */
+const SPACES_MAX = 64
+const PREFIX = "space/"
+const A0 = 10
+const A1 = 11
+const QUANTUM_INSTRUCTIONS = 1_000
+
+type Asked = SpaceOpen | SpaceAsk | SpaceClose
+
+export class SpaceHost implements Machine {
+  readonly #inside: Machine
+  readonly #options: SpaceHostOptions
+  readonly #spaces = new Map<string, Space>()
+
+  constructor(inside: Machine, options: SpaceHostOptions) {
+    this.#inside = inside
+    this.#options = options
+  }
+
+  /** The node itself, for people and checkers. */
+  get inside(): Machine {
+    return this.#inside
+  }
+
+  start(now: VirtualTime, restored: Restored): readonly Effect<Body>[] {
+    return this.#inside.start(now, restored)
+  }
+
+  inspect(): ReturnType<NonNullable<Machine["inspect"]>> {
+    return this.#inside.inspect?.() ?? null
+  }
+
+  step(now: VirtualTime, input: Input<Body>): readonly Effect<Body>[] {
+    if (!isOurs(input)) return this.#inside.step(now, input)
+    if (input.kind === "timer") {
+      const end = input.key.indexOf("/", PREFIX.length)
+      return this.#inSpace(now, input.key.slice(PREFIX.length, end), { kind: "timer", key: input.key.slice(end + 1) })
+    }
+    if (input.kind !== "message") return []
+    const { from } = input
+    const body = input.body as PageMessage | PagesAsk | PagesGone | Asked
+    switch (body.kind) {
+      case "SpaceOpen":
+        return this.#onOpen(now, from, body)
+      case "SpaceAsk":
+        return [
+          this.#answer(from, body, this.#spaces.has(body.space) ? "" : `there is no space ${body.space} on node ${this.#options.node}`),
+        ]
+      case "SpaceClose":
+        this.#spaces.delete(body.space)
+        return [this.#answer(from, body, "")]
+      case "PagesAsk": {
+        const spaces = [...this.#spaces.values()].flatMap(({ machine }) => machine.agent.asked(from, body) ?? [])
+        return pagesReports(this.#options.node, body.epoch, spaces).map((report) => send(from, report as Body))
+      }
+      case "PagesGone":
+        return [...this.#spaces.keys()].flatMap((space) => [...this.#inSpace(now, space, { kind: "message", from, body })])
+      default:
+        return this.#inSpace(now, body.space, { kind: "message", from, body })
+    }
+  }
+
+  #onOpen(now: VirtualTime, from: ActorId, open: SpaceOpen): readonly Effect<Body>[] {
+    const known = this.#spaces.get(open.space)
+    if (known !== undefined)
+      return [this.#answer(from, open, known.open.request === open.request ? "" : `there is a space ${open.space} already`)]
+    const refused = this.#refusal(open)
+    if (refused !== null) return [this.#answer(from, open, refused)]
+    const harts = open.harts.flatMap((node, hart) => (node === this.#options.node ? [hart] : []))
+    const engine = this.#options.makeEngine({ memoryBytes: open.pages * PAGE_BYTES, cpus: Math.max(1, harts.length) })
+    engine.writeMemory(RAM_BASE, decodeBase64(open.program))
+    harts.forEach((hart, cpu) => {
+      engine.writePc(cpu, RAM_BASE)
+      engine.writeRegister(cpu, A0, BigInt(hart))
+      engine.writeRegister(cpu, A1, BigInt(open.harts.length))
+    })
+    const { node, nodes, incarnation, home, nodeActor, retryCycles, pinCycles, countCycles } = this.#options
+    const machine = new BareNodeMachine({
+      space: open.space,
+      node,
+      nodes,
+      incarnation,
+      engine,
+      driver: new ProgramDriver(engine, harts.length),
+      seed: `${open.space}/${open.request}`,
+      homeOf: () => home,
+      nodeActor,
+      retryCycles,
+      pinCycles,
+      countCycles,
+      ...(open.copiesMax > 0 && { copiesMax: open.copiesMax }),
+    })
+    this.#spaces.set(open.space, { open, machine, engine, harts })
+    const began = this.#wrap(open.space, machine.start(now))
+    return [
+      event("space-opened", { "backplane.space": open.space, "backplane.node": node, "backplane.count": harts.length }),
+      ...began,
+      this.#answer(from, open, ""),
+    ]
+  }
+
+  #refusal({ space, program, pages, harts }: SpaceOpen): string | null {
+    if (this.#spaces.size >= SPACES_MAX) return `node ${this.#options.node} has ${SPACES_MAX} spaces; close one with \`memory stop\``
+    if (space.includes("/")) return "space: a name has no slash"
+    const bytes = decodeBase64(program).length
+    if (bytes > pages * PAGE_BYTES) return `program: ${bytes} bytes do not fit in ${pages} pages`
+    const beyond = harts.find((node) => node >= this.#options.nodes)
+    return beyond === undefined ? null : `harts: there is no node ${beyond}`
+  }
+
+  #answer(to: ActorId, { request, space }: Asked, refused: string): Effect<Body> {
+    const known = this.#spaces.get(space)
+    const states = known?.machine.states() ?? []
+    const body: SpaceAnswer = {
+      kind: "SpaceAnswer",
+      request,
+      space,
+      node: this.#options.node,
+      answer: refused === "" ? "done" : "refused",
+      reason: refused,
+      harts: (known?.harts ?? []).map((hart, cpu) => ({
+        hart,
+        state: states[cpu] ?? "done",
+        instructions: Number(known?.engine.readInstret(cpu) ?? 0n),
+        result: `0x${(known?.engine.readRegister(cpu, A0) ?? 0n).toString(16)}`,
+      })),
+    }
+    return send(to, body as Body)
+  }
+
+  #inSpace(now: VirtualTime, space: string, input: Input<BareNodeHears>): readonly Effect<Body>[] {
+    const known = this.#spaces.get(space)
+    return known === undefined ? [] : this.#wrap(space, known.machine.step(now, input))
+  }
+
+  /** Timers of a space have its name before their own. */
+  #wrap(space: string, effects: readonly Effect<Body>[]): readonly Effect<Body>[] {
+    return effects.map((effect) => (effect.kind === "timer" ? { ...effect, key: `${PREFIX}${space}/${effect.key}` } : effect))
+  }
+}
+
+function isOurs(input: Input<Body>): boolean {
+  if (input.kind === "timer") return input.key.startsWith(PREFIX)
+  if (input.kind !== "message") return false
+  const { kind } = input.body
+  return kind.startsWith("Page") || kind === "SpaceOpen" || kind === "SpaceAsk" || kind === "SpaceClose"
+}
+
+/** Harts that run a program until it says that it is done. */
+class ProgramDriver implements HartDriver {
+  readonly #engine: Engine
+  readonly #harts: number
+  readonly #ended = new Set<number>()
+
+  constructor(engine: Engine, harts: number) {
+    this.#engine = engine
+    this.#harts = harts
+  }
+
+  budget(cpu: number): number | null {
+    return cpu >= this.#harts || this.#ended.has(cpu) ? null : QUANTUM_INSTRUCTIONS
+  }
+
+  /** An `ecall` is the end; so is everything else that a bare hart cannot do. */
+  left(cpu: number): boolean {
+    this.#ended.add(cpu)
+    this.#engine.clearReservation(cpu)
+    return true
+  }
+}
