@@ -127,6 +127,7 @@ export class PageAgent {
     const pages = this.asked(from, body)
     if (pages === null) return
     for (const report of pagesReports(this.#options.node, body.epoch, [pages])) out.push(send(from, report))
+    this.recount(now, out)
   }
 
   hear(now: VirtualTime, body: PageMessage, out: AgentOut): void {
@@ -200,6 +201,12 @@ export class PageAgent {
       this.#lent.delete(page)
       this.#options.onChange(page)
     }
+  }
+
+  /** A home in a new life knows no counts: all are told again. */
+  recount(now: VirtualTime, out: AgentOut): void {
+    for (const [page, { reads, writes }] of this.#pages) if (reads + writes > 0) this.#uncounted.add(page)
+    this.#setTimer(now, out)
   }
 
   /** How often this node missed on pages, where that has changed; said again and again, it is the same. */

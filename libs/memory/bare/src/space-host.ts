@@ -89,7 +89,10 @@ export class SpaceHost implements Machine {
         return [this.#answer(from, body, "")]
       case "PagesAsk": {
         const spaces = [...this.#spaces.values()].flatMap(({ machine }) => machine.agent.asked(from, body) ?? [])
-        return pagesReports(this.#options.node, body.epoch, spaces).map((report) => send(from, report as Body))
+        const told: readonly Effect<Body>[] = pagesReports(this.#options.node, body.epoch, spaces).map((report) =>
+          send(from, report as Body),
+        )
+        return [...told, ...[...this.#spaces].flatMap(([space, { machine }]) => this.#recount(now, space, machine))]
       }
       case "PagesGone":
         return [...this.#spaces.keys()].flatMap((space) => [...this.#inSpace(now, space, { kind: "message", from, body })])
@@ -169,6 +172,12 @@ export class SpaceHost implements Machine {
   #inSpace(now: VirtualTime, space: string, input: Input<BareNodeHears>): readonly Effect<Body>[] {
     const known = this.#spaces.get(space)
     return known === undefined ? [] : this.#wrap(space, known.machine.step(now, input))
+  }
+
+  #recount(now: VirtualTime, space: string, machine: BareNodeMachine): readonly Effect<Body>[] {
+    const out: Effect<Body>[] = []
+    machine.agent.recount(now, out)
+    return this.#wrap(space, out)
   }
 
   /** Timers of a space have its name before their own. */
