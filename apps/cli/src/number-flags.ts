@@ -21,3 +21,14 @@ export function bytes(text: string): number {
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("give a size such as 128M, with K, M or G")
   return value
 }
+
+/** CPUs: `3`, `0-3`, `0,2,4-5`; ascending, each once. */
+export function cpuList(text: string): readonly number[] {
+  const cpus = text.split(",").flatMap((part) => {
+    const match = /^(\d{1,3})(?:-(\d{1,3}))?$/.exec(part)
+    const [from, to] = [Number(match?.[1]), Number(match?.[2] ?? match?.[1])]
+    if (match === null || to < from || to > 255) throw new InvalidArgumentError("give CPUs as 3, 0-3 or 0,2")
+    return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+  })
+  return [...new Set(cpus)].sort((a, b) => a - b)
+}

@@ -15,7 +15,7 @@ const Node = Type.Integer({ minimum: 0, maximum: 63 })
 const Cpu = Type.Integer({ minimum: 0, maximum: 255 })
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Incarnation = Type.Integer({ minimum: 1, description: "life of the node" })
-const Queue = Type.String({ pattern: "^(all|cpu-[0-9]+)$" })
+const Queue = Type.String({ pattern: "^([a-z][a-z0-9]{0,15}-)?(all|cpu-[0-9]+)$" })
 const Name = Type.String({ minLength: 1, maxLength: 64 })
 const Attempt = Type.Integer({ minimum: 1, description: "which life of the task; an older one is void" })
 
@@ -28,6 +28,7 @@ export const TaskSpec = Type.Object(
     workingSet: Count,
     affinity: Type.Array(Cpu, { maxItems: 256 }),
     weight: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: "share that is due to it; not given: 100" })),
+    tuned: Type.Optional(Type.Integer({ minimum: 1, description: "changes of affinity and weight so far; not given: none" })),
     phases: Type.Optional(Type.Array(PhaseSpec, { minItems: 1, maxItems: PHASES_MAX, description: "repeated until the work is done" })),
     preferred: Type.Optional(Type.Array(Cpu, { maxItems: 256 })),
     space: Type.Optional(Name),
@@ -125,6 +126,7 @@ const HeldTask = Type.Object(
     queue: Queue,
     awaits: Type.Optional(Type.String({ maxLength: 64, description: "of a blocked task: the channel whose level it waits for" })),
     sinceTick: Type.Integer({ minimum: -1 }),
+    stranded: Type.Optional(Type.Literal(true, { description: "all CPUs that may run it are off line" })),
   },
   closed,
 )
@@ -183,12 +185,24 @@ export const TaskInputTaken = Type.Object(
   },
   { ...closed, description: "node → hypervisor: what became of it" },
 )
+const SeatSpec = Type.Object(
+  {
+    seat: Type.String({ maxLength: 16, description: "prefix of its queues; empty: the machine's own" }),
+    policy: Type.String({ maxLength: 32 }),
+    layout: Type.Enum(["all", "cpu"]),
+    cpus: Type.Union([Type.Array(Cpu, { minItems: 1, maxItems: 256 }), Type.Null()], { description: "null: all" }),
+  },
+  closed,
+)
 export const PolicySwap = Type.Object(
   {
     kind: Type.Literal("PolicySwap"),
     epoch: Type.Integer({ minimum: 1 }),
     policy: Type.String({ maxLength: 32 }),
     fallback: Type.Optional(Type.Literal(true, { description: "its schedulers are ejected: schedule by yourself" })),
+    seats: Type.Optional(
+      Type.Array(SeatSpec, { minItems: 1, maxItems: 4, description: "who schedules which CPUs; not given: the policy all of them" }),
+    ),
   },
   { ...closed, description: "hypervisor → node: from now on this policy; repeated until seen" },
 )

@@ -8,18 +8,19 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { unreachable } from "@backplane/foundation-base/assert"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Decision, SchedulerCommit, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
-import { cpusOfQueue } from "@backplane/scenario-machine/topology"
 import type { Cpu } from "./cpu.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./event-streams.ts"
 import type { Moves } from "./moves.ts"
 import type { NodeContext, Out } from "./node-context.ts"
+import type { SchedulerTimers } from "./scheduler-timers.ts"
 import type { SchedulerWatch } from "./scheduler-watch.ts"
 import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
 type Run = Extract<Decision, { type: "RUN" }>
 type Kick = Extract<Decision, { type: "KICK" }>
 type Idle = Extract<Decision, { type: "IDLE" }>
+type Keep = Extract<Decision, { type: "KEEP" }>
 type Requeue = Extract<Decision, { type: "REQUEUE" }>
 
 /** Preemptions of one CPU within a tick: more tasks than this do not wake for it at once. */
@@ -35,6 +36,7 @@ export class Commits {
   readonly #dispatcher: Dispatcher
   readonly #moves: Moves
   readonly #watch: SchedulerWatch
+  readonly #timers: SchedulerTimers
   /** Per queue, of the current generation: commit number → verdicts, oldest first. */
   readonly #stored = new Map<string, Map<number, readonly Verdict[]>>()
 
@@ -48,7 +50,9 @@ export class Commits {
     readonly dispatcher: Dispatcher
     readonly moves: Moves
     readonly watch: SchedulerWatch
+    readonly timers: SchedulerTimers
   }) {
+    this.#timers = parts.timers
     this.#context = parts.context
     this.#tasks = parts.tasks
     this.#streams = parts.streams
@@ -71,7 +75,7 @@ export class Commits {
       const tick = this.#context.ticks.tickAt(now)
       if (this.#toldTick.get(commit.queue) === tick) return
       this.#toldTick.set(commit.queue, tick)
-      out.push(send(from, this.#context.nodeUp()))
+      out.push(send(from, this.#context.nodeUp(commit.queue)))
       return
     }
     this.#streams.seen(commit.queue, commit.seen)
@@ -82,7 +86,7 @@ export class Commits {
       stored.set(commit.commit, verdicts)
       if (stored.size > STORED_MAX) stored.delete(stored.keys().next().value as number)
     }
-    const isAwaited = commit.decisions.some((decision, index) => decision.type === "REQUEUE" || verdicts[index] !== "OK")
+    const isAwaited = commit.decisions.some((decision, index) => decision.type === "REQUEUE" || !isGood(verdicts[index]))
     if (isAwaited) out.push(send(from, this.#answer(commit, verdicts)))
   }
 
@@ -101,7 +105,7 @@ export class Commits {
   #judgeAll(now: VirtualTime, { queue, decisions }: SchedulerCommit, out: Out): readonly Verdict[] {
     const aborted = new Set<number>()
     for (const decision of decisions)
-      if (decision.type === "RUN" && decision.group !== undefined && this.#groupVerdict(now, queue, decision) !== "OK")
+      if (decision.type === "RUN" && decision.group !== undefined && !isGood(this.#groupVerdict(now, queue, decision)))
         aborted.add(decision.group)
     return decisions.map((decision) => {
       const isAborted = decision.type === "RUN" && decision.group !== undefined && aborted.has(decision.group)
@@ -111,7 +115,8 @@ export class Commits {
           ? this.#abortedVerdict(now, queue, decision)
           : this.#do(now, queue, decision, out)
       this.#watch.noteVerdict(this.#context.ticks.tickAt(now), queue, decision, verdict)
-      if (verdict !== "OK") {
+      if (verdict === "AFFINITY") this.#tellTuned(queue, decision)
+      if (!isGood(verdict)) {
         const task = "task" in decision && { "backplane.task": decision.task }
         out.push(event("verdict-refused", { "backplane.queue": queue, "backplane.verdict": verdict, ...task }))
       }
@@ -127,7 +132,7 @@ export class Commits {
   /** The reason of the one that does not hold; of the others only that. */
   #abortedVerdict(now: VirtualTime, queue: string, run: Run): Verdict {
     const verdict = this.#groupVerdict(now, queue, run)
-    return verdict === "OK" ? "GROUP_ABORTED" : verdict
+    return isGood(verdict) ? "GROUP_ABORTED" : verdict
   }
 
   #do(now: VirtualTime, queue: string, decision: Decision, out: Out): Verdict {
@@ -140,11 +145,36 @@ export class Commits {
         return this.#requeue(now, queue, decision, out)
       case "IDLE":
         return this.#idle(now, queue, decision, out)
+      case "KEEP":
+        return this.#keep(now, queue, decision, out)
+      case "TIMER":
+        return this.#timers.set(queue, decision, out)
       case "EXIT":
         return "OK" // the watch has noted it
       default:
         return unreachable(decision)
     }
+  }
+
+  /** A scheduler that knows nothing of changed affinities has just heard of one: it is told once how the task is now. */
+  #tellTuned(queue: string, decision: Decision): void {
+    const task = decision.type === "RUN" ? this.#tasks.get(decision.task) : undefined
+    const { tuned = 0 } = task?.spec ?? {}
+    if (task === undefined || task.toldTuned >= tuned || task.state !== "waiting" || task.queue !== queue) return
+    task.toldTuned = tuned
+    const view = viewOf(task, this.#context.node, this.#dispatcher.isWarmOnLast(task))
+    this.#streams.add(queue, { type: "TASK_NEW", task: view, reason: "snapshot" })
+  }
+
+  /** Only what runs, and what the scheduler means, goes on. */
+  #keep(now: VirtualTime, queue: string, { cpu: index, task, taskSeq, until }: Keep, out: Out): Verdict {
+    const cpu = this.#dispatcher.cpu(index)
+    if (cpu === undefined || this.#context.queueOf(index) !== queue) return "NOT_OWNED"
+    if (cpu.state.kind !== "running" || !isClaimOn(cpu.state.task, { task, taskSeq })) return "STALE_TASK"
+    const untilTick = this.#context.ticks.tickAt(until as VirtualTime)
+    if (untilTick <= this.#context.ticks.tickAt(now)) return "BAD_SLICE"
+    this.#dispatcher.keep(now, cpu, untilTick, out)
+    return "OK"
   }
 
   #kick(now: VirtualTime, queue: string, { cpu: index, task }: Kick, out: Out): Verdict {
@@ -168,7 +198,10 @@ export class Commits {
   #verdictOn(now: VirtualTime, queue: string, run: Run): Verdict {
     const cpu = this.#dispatcher.cpu(run.cpu)
     if (cpu === undefined || this.#context.queueOf(run.cpu) !== queue) return "NOT_OWNED"
-    if (cpu.hasAnswered(run)) return "OK" // said before, done before
+    const isNew = this.#streams.abilityOf(queue).contract >= 2
+    if (cpu.hasAnswered(run)) return isNew ? "DUPLICATE" : "OK" // said before, done before
+    if (!this.#context.isOnline(run.cpu)) return isNew ? "CPU_OFFLINE" : "CPU_BUSY"
+    if (isNew && runsAlready(cpu, run)) return "ALREADY_ON_CPU"
     if (run.speed !== undefined && !this.#dispatcher.hasSpeed(cpu, run.speed)) return "UNSUPPORTED"
     const mayPreempt = run.preempt === true && cpu.state.kind === "running"
     if ((cpu.state.kind !== "idle" && !mayPreempt) || cpu.idleSeq !== run.idleSeq) return "CPU_BUSY"
@@ -207,7 +240,7 @@ export class Commits {
   /** Whether any CPU of the queue may run the task. The OSTEP model does not look, and loses tasks so. */
   #mayLieIn({ spec }: Task, queue: string): boolean {
     const { compat } = this.#context.spec.schedule
-    return compat === "ostep" || cpusOfQueue(queue, this.#context.spec.topology.cpus).some((cpu) => mayRunOn(spec.affinity, cpu))
+    return compat === "ostep" || this.#context.mayLieIn(spec.affinity, queue)
   }
 
   /** Hands a claim to another queue: this node tells the new holder, which answers the thief's question. */
@@ -231,4 +264,18 @@ export class Commits {
     this.#streams.flush(now, out)
     return "OK"
   }
+}
+
+/** Done, or done before: nothing that its scheduler must be told of. */
+function isGood(verdict: Verdict | undefined): boolean {
+  return verdict === "OK" || verdict === "DUPLICATE"
+}
+
+/** Whether the claim is on the state in which the task was put on, or on the one since. */
+function isClaimOn({ spec, taskSeq }: Task, claim: { readonly task: string; readonly taskSeq: number }): boolean {
+  return spec.task === claim.task && (taskSeq === claim.taskSeq || taskSeq === claim.taskSeq + 1)
+}
+
+function runsAlready(cpu: Cpu, run: Run): boolean {
+  return cpu.state.kind === "running" && isClaimOn(cpu.state.task, run)
 }

@@ -123,6 +123,13 @@ export class Cpu {
     this.idleSeq++
   }
 
+  /** It runs nothing and asks for nothing; what was decided for it before comes to nothing. */
+  goOffline(): void {
+    this.state = { kind: "offline" }
+    this.idleDepth = 0
+    this.idleSeq++
+  }
+
   /** Puts the task on and says at which tick it will have to leave: when done, or at `untilTick`. */
   enter(task: Task, slice: { readonly fromTick: number; readonly untilTick: number }, at: Conditions): { readonly endTick: number } {
     assert(this.state.kind === "idle" || this.state.kind === "fetching", "a task enters a CPU that runs nothing")

@@ -3,7 +3,7 @@
  *
  * Not here: which task is best (the scheduler's), how decisions are judged (commits.ts), how a task comes from another node (moves.ts).
  */
-import { closeSpan, event, noteSpan, openSpan, timer } from "@backplane/foundation-actor/effects"
+import { cancel, closeSpan, event, noteSpan, openSpan, timer } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
 import type { ChannelLevel, SliceOutcome, SlicePause } from "@backplane/compute-contract/task-engine"
@@ -25,6 +25,8 @@ export interface DispatchHooks {
   /** After every run, when what became of the task is noted: it may have woken others. */
   readonly onRan: (now: VirtualTime, task: Task, outcome: SliceOutcome, out: Out) => void
   readonly isReached: (awaits: ChannelLevel) => boolean
+  /** A task was put on a CPU, by whomever. */
+  readonly onDispatched: (now: VirtualTime, cpu: number, task: Task, untilTick: number) => void
   /** A CPU took a task without its scheduler. */
   readonly onBypass: (now: VirtualTime, queue: string, task: Task) => void
 }
@@ -41,6 +43,8 @@ export class Dispatcher {
   readonly #hooks: DispatchHooks
   readonly #cores: Cores
   readonly #cpus: ReadonlyMap<number, Cpu>
+  /** The first tick has begun: CPUs that are not off line work. */
+  #hasBegun = false
   /** Tasks put on a CPU, ever; and those among them that no scheduler had chosen. */
   dispatches = 0
   bypasses = 0
@@ -73,11 +77,39 @@ export class Dispatcher {
 
   /** The first tick begins: the CPUs come on line. */
   online(now: VirtualTime, out: Out): void {
+    this.#hasBegun = true
     for (const cpu of this.#cpus.values()) if (cpu.state.kind === "offline") this.makeIdle(now, cpu, out)
+  }
+
+  /** The CPU goes: what runs there waits again. A task that is on its way to it is taken in first (`makeIdle`). */
+  takeOffline(now: VirtualTime, cpu: Cpu, out: Out): void {
+    if (cpu.state.kind === "offline" || cpu.state.kind === "fetching") return
+    const tick = this.#context.ticks.tickAt(now)
+    const left = cpu.state.kind === "running" ? cpu.stop(tick) : null
+    if (left !== null) this.#settle(now, { cpu, left, reason: "kick" }, out)
+    this.#leaveLine(cpu, out)
+  }
+
+  #leaveLine(cpu: Cpu, out: Out): void {
+    cpu.goOffline()
+    const { topology } = this.#context
+    out.push(closeSpan(decideSpan(cpu), {}, "the CPU goes off line"), cancel(idleTimer(cpu.index)))
+    out.push(event("cpu-offline", { "backplane.cpu": cpu.index, "backplane.node": this.#context.node }, "info"))
+    this.#notePower(cpu, out)
+    this.#streams.add(this.#context.queueOf(cpu.index), { type: "CPU_OFFLINE", cpu: cpu.index, topology })
+  }
+
+  bringOnline(now: VirtualTime, cpu: Cpu, out: Out): void {
+    if (cpu.state.kind !== "offline" || !this.#hasBegun) return
+    const { topology } = this.#context
+    out.push(event("cpu-online", { "backplane.cpu": cpu.index, "backplane.node": this.#context.node }, "info"))
+    this.#streams.add(this.#context.queueOf(cpu.index), { type: "CPU_ONLINE", cpu: cpu.index, topology })
+    this.makeIdle(now, cpu, out)
   }
 
   /** The CPU asks for work: the start of a scheduling decision, and of its trace. */
   makeIdle(now: VirtualTime, cpu: Cpu, out: Out): void {
+    if (!this.#context.isOnline(cpu.index)) return this.#leaveLine(cpu, out)
     cpu.becomeIdle(this.#context.ticks.tickAt(now))
     this.#askForWork(now, cpu, out)
   }
@@ -110,6 +142,7 @@ export class Dispatcher {
     const { cpu, task, untilTick } = run
     assert(task.state === "waiting", "only a waiting task is dispatched")
     assert(mayRunOn(task.spec.affinity, cpu.index), "a task runs only where it may")
+    assert(this.#context.isOnline(cpu.index), "a task runs on a CPU that is on line")
     const tick = this.#context.ticks.tickAt(now)
     const from = task.lastCpu
     const queued = tick - task.sinceTick
@@ -141,6 +174,12 @@ export class Dispatcher {
     this.#endAt(cpu, endTick, out)
     this.#notePower(cpu, out)
     this.#replanSiblings(now, cpu, out)
+    this.#hooks.onDispatched(now, cpu.index, task, slice.untilTick)
+  }
+
+  /** What runs goes on until then. */
+  keep(now: VirtualTime, cpu: Cpu, untilTick: number, out: Out): void {
+    if (cpu.state.kind === "running") this.#replan(now, cpu, out, untilTick)
   }
 
   /** The idle CPU goes to sleep so deep. False: there is no such depth. */
@@ -172,12 +211,12 @@ export class Dispatcher {
     for (const sibling of this.#cores.busySiblings(cpu)) this.#replan(now, sibling, out)
   }
 
-  #replan(now: VirtualTime, cpu: Cpu, out: Out): void {
+  #replan(now: VirtualTime, cpu: Cpu, out: Out, newUntilTick?: number): void {
     const tick = this.#context.ticks.tickAt(now)
     if (cpu.state.kind !== "running" || cpu.state.endTick <= tick) return // its own timer comes in this instant
     const { task, fromTick, untilTick, spins } = cpu.state
     cpu.settle(tick)
-    const slice = { fromTick: Math.max(tick, fromTick), untilTick }
+    const slice = { fromTick: Math.max(tick, fromTick), untilTick: newUntilTick ?? untilTick }
     this.#endAt(cpu, cpu.goOn(task, slice, this.#cores.conditions(cpu, task, spins && task.spin !== null)).endTick, out)
   }
 

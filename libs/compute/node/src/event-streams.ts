@@ -7,7 +7,7 @@
  */
 import { send, event } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import type { SchedulerEvent, SchedulerEvents } from "@backplane/schedule-contract/scheduler-messages"
+import type { SchedulerAttach, SchedulerEvent, SchedulerEvents } from "@backplane/schedule-contract/scheduler-messages"
 import { schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
 import type { NodeContext, Out } from "./node-context.ts"
 
@@ -16,8 +16,15 @@ const UNSEEN_MAX = 1024
 /** Unseen messages that are repeated at once. */
 const REPEAT_MAX = 8
 
+/** What a scheduler says of itself as it attaches. */
+export interface Ability {
+  readonly contract: number
+  readonly wants: readonly string[]
+}
+
 interface Stream {
   readonly generation: number
+  readonly ability: Ability
   nextSeq: number
   /** Collected in this instant, not yet sent. */
   pending: SchedulerEvent[]
@@ -30,15 +37,24 @@ export class EventStreams {
   readonly #context: NodeContext
   readonly #streams = new Map<QueueName, Stream>()
 
+  readonly #epoch: () => number
+  /** Told of all that happens, whether anybody is attached or not. */
+  tap: ((happened: SchedulerEvent) => void) | null = null
   /** Told of everything that is said. */
   onEvent: ((queue: QueueName, said: SchedulerEvent) => void) | null = null
 
-  constructor(context: NodeContext) {
+  /** `epoch`: under which it is said; not given: the policy's. */
+  constructor(context: NodeContext, epoch: () => number = () => context.epoch) {
     this.#context = context
+    this.#epoch = epoch
   }
 
   isAttached(queue: QueueName): boolean {
     return this.#streams.has(queue)
+  }
+
+  abilityOf(queue: QueueName): Ability {
+    return this.#streams.get(queue)?.ability ?? { contract: 1, wants: [] }
   }
 
   generationOf(queue: QueueName): number {
@@ -46,8 +62,13 @@ export class EventStreams {
   }
 
   /** A scheduler takes the queue: the snapshot is the first message of its stream. */
-  open(queue: QueueName, generation: number, snapshot: readonly SchedulerEvent[]): void {
-    this.#streams.set(queue, { generation, nextSeq: 1, pending: [...snapshot, { type: "SYNC" }], pendingSpan: undefined, unseen: [] })
+  open(
+    queue: QueueName,
+    { generation, contract = 1, wants = [] }: SchedulerAttach,
+    snapshot: readonly SchedulerEvent[],
+  ): void {
+    const ability = { contract, wants }
+    this.#streams.set(queue, { generation, ability, nextSeq: 1, pending: [...snapshot, { type: "SYNC" }], pendingSpan: undefined, unseen: [] })
   }
 
   /** The policy changed: all streams end. */
@@ -57,6 +78,7 @@ export class EventStreams {
 
   /** Adds an event to the message that this instant will send. */
   add(queue: QueueName, schedulerEvent: SchedulerEvent, span?: string): void {
+    this.tap?.(schedulerEvent)
     const stream = this.#streams.get(queue)
     if (stream === undefined) return
     this.onEvent?.(queue, schedulerEvent)
@@ -92,7 +114,7 @@ export class EventStreams {
       if (stream.pending.length === 0) continue
       const message: SchedulerEvents = {
         kind: "SchedulerEvents",
-        epoch: this.#context.epoch,
+        epoch: this.#epoch(),
         queue,
         generation: stream.generation,
         node: this.#context.node,

@@ -83,8 +83,8 @@ export class Fallback {
     const { epoch, node, spec } = this.#context
     for (const task of this.#waiting()) {
       const { affinity } = task.spec
-      const cpu = affinity[0]
-      if (cpu === undefined || this.#context.cpus.some((own) => mayRunOn(affinity, own))) continue
+      const cpu = affinity.find((one) => this.#context.isOnline(one))
+      if (cpu === undefined || this.#context.cpus.some((own) => mayRunOn(affinity, own) && this.#context.isOnline(own))) continue
       out.push(send(nodeActor(nodeOfCpu(spec.topology, cpu)), this.#offerOf(task, cpu)))
     }
     for (const cpu of this.#dispatcher.cpus) {

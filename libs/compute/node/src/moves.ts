@@ -12,7 +12,7 @@ import type { Cpu } from "./cpu.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./event-streams.ts"
 import type { NodeContext, Out } from "./node-context.ts"
-import { mayRunOn, taskOfToken, viewOf, type TaskTable } from "./task-table.ts"
+import { mayRunOn, taskOfToken, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
 /** Copies kept for takers that have not confirmed. */
 const GIVEN_MAX = 4096
@@ -50,6 +50,10 @@ export class Moves {
   /** task → the answer that was given, until it is confirmed. */
   readonly #given = new Map<string, Given>()
 
+  /** Told of a task that leaves. */
+  onLeave: ((task: string, taskSeq: number) => void) | null = null
+  /** Told of a task that came and cannot run on the CPU that fetched it. */
+  onStuck: ((now: VirtualTime, task: Task) => void) | null = null
   /** Told where a task that a CPU was to run is not to be had. */
   onEmpty: ((queue: string) => void) | null = null
 
@@ -106,6 +110,7 @@ export class Moves {
       const { task: name, taskSeq, cpu } = fetch
       return void out.push(send(from, { kind: "TaskFetchRefusal", task: name, taskSeq, cpu, reason: reason ?? "unknown" }))
     }
+    this.onLeave?.(fetch.task, task.taskSeq)
     const state: TaskState = {
       kind: "TaskState",
       token: this.#context.works.leave(this.#tasks.give(task)),
@@ -143,10 +148,11 @@ export class Moves {
     }
     this.#tasks.add(task)
     out.push(send(HYPERVISOR, { kind: "TaskMoved", task: name, attempt, node: this.#context.node }))
-    if (!mayRunOn(task.spec.affinity, index)) {
+    if (!mayRunOn(task.spec.affinity, index) || !this.#context.isOnline(index)) {
       // The scheduler should have known: the task waits here until it is decided where it may run.
       const view = viewOf(task, this.#context.node, false)
       this.#streams.add(task.queue, { type: "TASK_PREEMPTED", task: view, cpu: index, reason: "refused-move", ranTicks: 0 })
+      this.onStuck?.(now, task)
       return this.#giveUp(now, fetch, out)
     }
     this.#dispatcher.dispatch(now, { cpu: fetch.cpu, task, untilTick: fetch.untilTick }, out)

@@ -27,6 +27,15 @@ import type {
   TaskState,
   TaskSubmit,
 } from "@backplane/compute-contract/task-messages"
+import type {
+  CpuLevels,
+  CpuLevelsSeen,
+  ShadowReport,
+  ShadowSwap,
+  ShadowSwapped,
+  TaskTune,
+  TaskTuned,
+} from "@backplane/compute-contract/machine-messages"
 import type { PagesAsk, PagesReport } from "@backplane/memory-contract/coherence-messages"
 import type {
   FrameLeaseAsk,
@@ -37,9 +46,19 @@ import type {
   LeaseReport,
   MemoryUp,
 } from "@backplane/memory-contract/memory-messages"
-import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { POLICY_NAMES, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
-import { cpusOfNode, queueOfCpu, queuesOf, type QueueName } from "@backplane/scenario-machine/topology"
+import {
+  cpusOfNode,
+  cpusOfQueue,
+  cpusOfSeat,
+  ownSeat,
+  queuesOfSeat,
+  seatOfQueue,
+  seatQueue,
+  type QueueName,
+  type Seat,
+} from "@backplane/scenario-machine/topology"
 import type {
   NodeUp,
   SchedulerAttach,
@@ -66,6 +85,9 @@ export type NodeHears =
   | FallbackAsk
   | FallbackOffer
   | PolicySwap
+  | ShadowSwap
+  | CpuLevels
+  | TaskTune
   | PagesAsk
   | ScheduleAsk
   | SchedulerAttach
@@ -95,6 +117,10 @@ export type NodeSays =
   | SchedulerFault
   | NodeReport
   | PolicySwapped
+  | ShadowSwapped
+  | ShadowReport
+  | CpuLevelsSeen
+  | TaskTuned
   | SchedulePage
   | SchedulerEvents
   | SchedulerVerdicts
@@ -125,7 +151,15 @@ export class NodeContext {
   readonly works: TaskWorks
   /** Grows with each change of policy. */
   epoch = 1
-  policy: PolicyName
+  /** Name of the policy of the first seat. */
+  get policy(): string {
+    return this.seats[0]?.policy ?? ""
+  }
+  /** Who schedules which CPUs: together all of them. */
+  seats: readonly Seat[]
+  /** CPUs of the machine that are off line, and the generation of that. */
+  offline: ReadonlySet<number> = new Set()
+  topology = 0
   /** The policy's schedulers are ejected: this node schedules by itself. */
   isFallback = false
   /** Until then the schedulers of a policy that has just taken over are watched more closely. */
@@ -142,22 +176,49 @@ export class NodeContext {
     this.ticks = new TickClock(spec.clock)
     const { from, to } = cpusOfNode(spec.topology, node)
     this.cpus = Array.from({ length: to - from }, (_, index) => from + index)
-    this.policy = spec.schedule.policy
+    this.seats = [ownSeat(spec.schedule.policy)]
   }
 
-  /** How things stand, for schedulers. */
-  nodeUp(): NodeUp {
-    const { epoch, node, incarnation, policy } = this
-    return { kind: "NodeUp", epoch, node, incarnation, policy, ...(this.isFallback && { fallback: true as const }) }
+  /** How things stand, for the scheduler of a queue. */
+  nodeUp(queue: QueueName): NodeUp {
+    const { epoch, node, incarnation } = this
+    return { kind: "NodeUp", epoch, node, incarnation, ...tellSeat(this.#seatFor(queue)), ...(this.isFallback && { fallback: true as const }) }
+  }
+
+  /** The seat that has the queue; where none has, how the machine's own stands, or the one that has its CPUs. */
+  #seatFor(queue: QueueName): Seat {
+    const name = seatOfQueue(queue)
+    return this.seats.find(({ seat }) => seat === name) ?? (this.seats[0] as Seat)
+  }
+
+  /** The policy that schedules a queue. */
+  policyOf(queue: QueueName): string {
+    return this.#seatFor(queue).policy
   }
 
   queueOf(cpu: number): QueueName {
-    return queueOfCpu(this.policy, cpu)
+    const seat = this.seats.length === 1 ? this.seats[0] : this.seats.find(({ cpus }) => cpus === null || cpus.includes(cpu))
+    return seatQueue(seat as Seat, cpu)
   }
 
-  /** All queues of the policy of the day. */
+  /** All queues of the policies of the day. */
   queues(): readonly QueueName[] {
-    return queuesOf(this.policy, this.spec.topology.cpus)
+    return this.seats.flatMap((seat) => queuesOfSeat(seat, this.spec.topology.cpus))
+  }
+
+  /** The CPUs of a queue, those off line among them. */
+  cpusOf(queue: QueueName): readonly number[] {
+    const cpus = cpusOfQueue(queue, this.spec.topology.cpus)
+    return this.seats.length === 1 ? cpus : cpus.filter((cpu) => cpusOfSeat(this.#seatFor(queue), this.spec.topology.cpus).includes(cpu))
+  }
+
+  isOnline(cpu: number): boolean {
+    return !this.offline.has(cpu)
+  }
+
+  /** Whether a CPU of the queue that is on line may run it. */
+  mayLieIn(affinity: readonly number[], queue: QueueName): boolean {
+    return this.cpusOf(queue).some((cpu) => this.isOnline(cpu) && (affinity.length === 0 || affinity.includes(cpu)))
   }
 
   laterTicks(now: VirtualTime, ticks: number): VirtualTime {
@@ -168,4 +229,10 @@ export class NodeContext {
   isOverdue(now: VirtualTime, sentAt: VirtualTime): boolean {
     return now - sentAt >= RETRY_TICKS * this.spec.clock.tickCycles
   }
+}
+
+/** A seat, as a NodeUp names it: the fields that say nothing new are left out. */
+export function tellSeat({ seat, policy, layout, cpus }: Seat): Pick<NodeUp, "policy" | "seat" | "layout" | "cpus"> {
+  const isOurs = POLICY_NAMES.some((name) => name === policy)
+  return { policy, ...(seat !== "" && { seat }), ...(!isOurs && { layout }), ...(cpus !== null && { cpus: [...cpus] }) }
 }

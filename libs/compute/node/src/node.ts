@@ -9,9 +9,10 @@ import type { Effect, Input, Machine, Restored } from "@backplane/foundation-act
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { SyntheticEngine } from "@backplane/compute-synthetic/synthetic-engine"
 import type { PolicySwap, ScheduleAsk, TaskRevoke } from "@backplane/compute-contract/task-messages"
-import type { SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
+import type { SchedulerAttach, SchedulerCommit, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
-import { doorActor, HYPERVISOR, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { doorActor, HYPERVISOR, ownSeat, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { CpuLevelKeeper } from "./cpu-levels.ts"
 import { Channels } from "./channels.ts"
 import { Commits } from "./commits.ts"
 import { Completions } from "./completions.ts"
@@ -24,6 +25,8 @@ import { Leases } from "./leases.ts"
 import { Moves } from "./moves.ts"
 import { NodeContext, RETRY_TICKS, REPORT_TICKS, type NodeHears, type NodeSays, type Out } from "./node-context.ts"
 import { reassignQueues } from "./reassign.ts"
+import { SchedulerTimers, SCHEDULER_TIMER } from "./scheduler-timers.ts"
+import { Shadow } from "./shadow.ts"
 import { Sleepers } from "./sleepers.ts"
 import { Submissions } from "./submissions.ts"
 import type { TaskEngines } from "./task-works.ts"
@@ -56,6 +59,9 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   readonly #sleepers: Sleepers
   readonly #watch: SchedulerWatch
   readonly #fallback: Fallback
+  readonly #shadow: Shadow
+  readonly #cpuLevels: CpuLevelKeeper
+  readonly #timers: SchedulerTimers
   /** Of the step under way. */
   #tick = -1
   /** Whether the retry timer and the flush timer are set. */
@@ -82,6 +88,9 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       onBypass: (now, queue, task) => {
         this.#watch.noteBypass(context.ticks.tickAt(now), queue, task.spec.task)
       },
+      onDispatched: (now, cpu, task, untilTick) => {
+        this.#shadow.ran(context.ticks.tickAt(now), cpu, task, untilTick)
+      },
       isReached: ({ channel, level }) => channels.level(channel) >= level,
     }
     const dispatcher = new Dispatcher({ context, tasks, streams, hooks })
@@ -93,7 +102,19 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#moves = new Moves({ context, tasks, streams, dispatcher })
     this.#watch = new SchedulerWatch({ context, tasks, streams })
     this.#fallback = new Fallback({ context, tasks, dispatcher, moves: this.#moves })
-    this.#commits = new Commits({ context, tasks, streams, dispatcher, moves: this.#moves, watch: this.#watch })
+    this.#timers = new SchedulerTimers(streams)
+    this.#commits = new Commits({ context, tasks, streams, dispatcher, moves: this.#moves, watch: this.#watch, timers: this.#timers })
+    this.#shadow = new Shadow({ context, tasks, dispatcher })
+    this.#cpuLevels = new CpuLevelKeeper({ context, tasks, streams, dispatcher })
+    this.#moves.onLeave = (task, taskSeq) => {
+      this.#shadow.leave(task, taskSeq, "moved")
+    }
+    this.#moves.onStuck = (now, task) => {
+      this.#cpuLevels.rehome(now, task)
+    }
+    streams.tap = (happened) => {
+      this.#shadow.hear(this.#tick, happened)
+    }
     this.#leases = new Leases(context, tasks)
     this.#submissions = new Submissions({ context, tasks, streams, dispatcher, leases: this.#leases })
     this.#completions = new Completions(context)
@@ -159,11 +180,19 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
         return this.#sleepers.onInput(now, from, body, out)
       case "PolicySwap":
         return this.#onPolicySwap(now, body, out)
+      case "ShadowSwap":
+        this.#shadow.onSwap(body, out)
+        return void out.push(send(HYPERVISOR, { kind: "ShadowSwapped", epoch: this.#shadow.epoch, node: this.#context.node }))
+      case "CpuLevels":
+        return this.#cpuLevels.onLevels(now, body, out)
+      case "TaskTune":
+        return this.#cpuLevels.onTune(now, body, out)
       case "ScheduleAsk":
         return this.#onScheduleAsk(body, out)
       case "SchedulerAttach":
-        return this.#onAttach(from, body, out)
+        return this.#shadow.hasQueue(body.queue) ? this.#shadow.onAttach(now, from, body, out) : this.#onAttach(from, body, out)
       case "SchedulerCommit":
+        if (this.#isShadows(body)) return this.#shadow.onCommit(now, from, body, out)
         return this.#commits.onCommit(now, from, body, out)
       case "FrameLeaseGrant":
         return this.#submissions.onReady(now, this.#leases.onGrant(now, body, out), out)
@@ -193,7 +222,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     if (name === "cpu") this.#dispatcher.onCpuTimer(now, Number(index), out)
     else if (name === "resume") this.#sleepers.onTimer(now, key, out)
     else if (name === "idle") this.#dispatcher.onIdleTimer(now, Number(index), out)
-    else if (name === WATCH_TIMER) this.#watch.onTimer(now, out)
+    else if (name === WATCH_TIMER) this.#onSlice(now, out)
+    else if (name === SCHEDULER_TIMER) this.#timers.onTimer(now, key)
     else if (name === FALLBACK_TIMER) this.#fallback.onTimer(now, out)
     else if (name === "begin") this.#dispatcher.online(now, out)
     else if (name === "report") this.#report(now, out)
@@ -202,8 +232,26 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     else if (name === "send") this.#flush(now, out)
   }
 
+  /** Once a slice of the machine. */
+  #onSlice(now: VirtualTime, out: Out): void {
+    this.#watch.onTimer(now, out)
+    this.#shadow.report(now, out)
+    for (const { state, index } of this.#dispatcher.cpus) {
+      const queue = this.#context.queueOf(index)
+      if (state.kind !== "running" || !this.#streams.abilityOf(queue).wants.includes("CPU_TICK")) continue
+      const { task, fromTick } = state
+      const ranTicks = Math.max(0, this.#tick - fromTick)
+      this.#streams.add(queue, { type: "CPU_TICK", cpu: index, task: task.spec.task, taskSeq: task.taskSeq, ranTicks })
+    }
+  }
+
+  /** Said by a scheduler in shadow, or by one that was there before and has not heard that it is over. */
+  #isShadows({ queue, epoch }: SchedulerCommit): boolean {
+    return this.#shadow.hasQueue(queue) || (!this.#context.queues().includes(queue) && epoch === this.#shadow.epoch)
+  }
+
   get #unanswered(): number {
-    const told = this.#streams.unseen + this.#completions.unseen + this.#channels.unanswered + (this.#context.works.vms?.unanswered ?? 0)
+    const told = this.#streams.unseen + this.#shadow.streams.unseen + this.#completions.unseen + this.#channels.unanswered + (this.#context.works.vms?.unanswered ?? 0)
     return told + this.#moves.unanswered + this.#leases.pending
   }
 
@@ -213,7 +261,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const door = doorActor(this.#context.node)
     for (const said of this.#context.works.vms?.say() ?? [])
       out.push("body" in said ? send(said.body.kind === "BlockAsk" ? door : HYPERVISOR, said.body, said.span) : said)
-    if (this.#streams.hasPending() && !this.#flushing) {
+    if ((this.#streams.hasPending() || this.#shadow.streams.hasPending()) && !this.#flushing) {
       this.#flushing = true
       out.push(timer("send", now)) // sorts after the keys of CPUs: one message for all that happens at one instant
     }
@@ -227,11 +275,13 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   #flush(now: VirtualTime, out: Out): void {
     this.#flushing = false
     this.#streams.flush(now, out)
+    this.#shadow.streams.flush(now, out)
   }
 
   #repeatAll(now: VirtualTime, out: Out): void {
     this.#retrying = false
     this.#streams.repeat(now, out)
+    this.#shadow.streams.repeat(now, out)
     this.#moves.repeat(now, out)
     this.#leases.repeat(now, out)
     this.#channels.repeat(now, out)
@@ -247,13 +297,14 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   }
 
   #onAttach(from: ActorId, attach: SchedulerAttach, out: Out): void {
-    const { epoch, policy } = this.#context
+    const { epoch } = this.#context
     const { queue, generation } = attach
+    const policy = this.#context.policyOf(queue)
     const known = !this.#context.isFallback && this.#context.queues().includes(queue)
-    if (attach.epoch !== epoch || !known) return void out.push(send(from, this.#context.nodeUp()))
+    if (attach.epoch !== epoch || !known) return void out.push(send(from, this.#context.nodeUp(queue)))
     if (from !== schedulerActor(queue) || generation <= this.#streams.generationOf(queue)) return // a copy, or an earlier life
     this.#commits.forget(queue)
-    this.#streams.open(queue, generation, this.#snapshot(queue))
+    this.#streams.open(queue, attach, this.#snapshot(queue))
     out.push(event("scheduler-attached", { "backplane.queue": queue, "backplane.epoch": epoch, "backplane.policy": policy }))
   }
 
@@ -274,11 +325,11 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   }
 
   /** Another policy takes over: what runs keeps its slice, what waits is dealt to the new queues, the old schedulers' word is void. */
-  #onPolicySwap(now: VirtualTime, { epoch, policy, fallback }: PolicySwap, out: Out): void {
+  #onPolicySwap(now: VirtualTime, { epoch, policy, fallback, seats }: PolicySwap, out: Out): void {
     if (epoch > this.#context.epoch) {
       const before = this.#context.queues()
       this.#context.epoch = epoch
-      this.#context.policy = asPolicy(policy)
+      this.#context.seats = seats ?? [ownSeat(asPolicy(policy))]
       this.#context.isFallback = fallback === true
       const { sliceTicks } = this.#context.spec.schedule
       this.#context.probationUntilTick = this.#context.ticks.tickAt(now) + PROBATION_SLICES * sliceTicks
@@ -299,7 +350,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   #sayNodeUp(now: VirtualTime, out: Out, also: readonly QueueName[] = []): void {
     const { spec, isFallback } = this.#context
     const absent = isFallback ? [] : this.#context.queues().filter((queue) => !this.#streams.isAttached(queue))
-    for (const queue of new Set([...absent, ...also])) out.push(send(schedulerActor(queue), this.#context.nodeUp(), RESTART_SPAN))
+    for (const queue of new Set([...absent, ...also])) out.push(send(schedulerActor(queue), this.#context.nodeUp(queue), RESTART_SPAN))
+    this.#shadow.sayUp(out)
     // The timer goes on while all are attached: a stream may be closed later, and then the scheduler must hear of it.
     out.push(timer("node-up", this.#context.laterTicks(now, 2 * spec.schedule.sliceTicks)))
   }
@@ -317,7 +369,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const { dispatches, bypasses } = this.#dispatcher
     const idleCpus = this.#dispatcher.cpus.filter((cpu) => cpu.state.kind !== "running").length
     const tick = this.#context.ticks.tickAt(now)
-    const holds = this.#tasks.all().map(heldOf)
+    const holds = this.#tasks.all().map((task) => heldOf(task, this.#cpuLevels.isStranded(task)))
     out.push(send(HYPERVISOR, { kind: "NodeReport", node, incarnation, tick, epoch, holds, idleCpus, dispatches, bypasses }, RESTART_SPAN))
     out.push(timer("report", this.#context.laterTicks(now, REPORT_TICKS)))
   }

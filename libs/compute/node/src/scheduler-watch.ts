@@ -9,7 +9,7 @@
  */
 import { event, send, timer } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import { cpusOfQueue, HYPERVISOR, type QueueName } from "@backplane/scenario-machine/topology"
+import { HYPERVISOR, type QueueName } from "@backplane/scenario-machine/topology"
 import type { SchedulerFault, FaultKind } from "@backplane/schedule-contract/failure-messages"
 import type { Decision, SchedulerEvent, Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import { WEIGHT_DEFAULT } from "@backplane/schedule-contract/task-view"
@@ -127,7 +127,8 @@ export class SchedulerWatch {
   #faultOf(now: VirtualTime, queue: QueueName): SchedulerFault | null {
     const found = this.#findingOn(now, queue)
     if (found === null) return null
-    const { node, epoch, policy, ticks } = this.#context
+    const { node, epoch, ticks } = this.#context
+    const policy = this.#context.policyOf(queue)
     const tick = ticks.tickAt(now)
     const { lines } = this.#of(queue)
     const [fault, message] = found
@@ -138,7 +139,7 @@ export class SchedulerWatch {
     const { bypasses, exit } = this.#of(queue)
     const { sliceTicks } = this.#context.spec.schedule
     const tick = this.#context.ticks.tickAt(now)
-    const cpus = this.#context.cpus.filter((cpu) => this.#context.queueOf(cpu) === queue).length
+    const cpus = this.#context.cpus.filter((cpu) => this.#context.queueOf(cpu) === queue && this.#context.isOnline(cpu)).length
     const stallSlices = tick < this.#context.probationUntilTick ? STALL_SLICES_PROBATION : STALL_SLICES
     const silentTicks = this.#streams.silentTicks(now, queue)
     const unseen = this.#streams.unseenOf(queue)
@@ -155,9 +156,9 @@ export class SchedulerWatch {
 
   /** Waits in turn are as long as the queue; by weight, as long as the others' weights are to its own. `fifo` promises nothing. */
   #starved(tick: number, queue: QueueName): string | null {
-    const { policy, spec } = this.#context
-    if (policy === "fifo") return null
-    const cpus = cpusOfQueue(queue, spec.topology.cpus)
+    const { spec } = this.#context
+    if (this.#context.policyOf(queue) === "fifo") return null
+    const cpus = this.#context.cpusOf(queue).filter((cpu) => this.#context.isOnline(cpu))
     const runnable = this.#tasks.all().filter((task) => task.queue === queue && (task.state === "waiting" || task.state === "running"))
     const weights = runnable.reduce((sum, task) => sum + weightOf(task), 0)
     for (const task of runnable) {

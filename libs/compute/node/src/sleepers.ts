@@ -13,6 +13,7 @@ import type { Channels } from "./channels.ts"
 import { wakeSpan, type Dispatcher } from "./dispatcher.ts"
 import type { EventStreams } from "./event-streams.ts"
 import type { NodeContext, Out } from "./node-context.ts"
+import { reassignQueues } from "./reassign.ts"
 import { mayRunOn, viewOf, type Task, type TaskTable } from "./task-table.ts"
 
 type Blocked = Extract<SlicePause, { kind: "blocked" }>
@@ -94,6 +95,8 @@ export class Sleepers {
   #wake(now: VirtualTime, task: Task, out: Out): void {
     const tick = this.#context.ticks.tickAt(now)
     const sleptTicks = Math.max(0, tick - task.sinceTick)
+    // Its queue may have lost the CPU for it meanwhile.
+    if (!this.#context.mayLieIn(task.spec.affinity, task.queue)) reassignQueues([task], this.#context)
     const { queue, spec } = task
     this.#tasks.setState(task, "waiting", tick)
     const where = { "backplane.task": spec.task, "backplane.node": this.#context.node }

@@ -61,8 +61,10 @@ export class Submissions {
     if (this.#tasks.size >= TASKS_MAX)
       return this.#reject(task, attempt, `node ${this.#context.node} holds ${TASKS_MAX} tasks already`, out)
     const created = newTask(spec, queue, this.#context.node, this.#context.ticks.tickAt(now))
-    // The submission may be older than the policy.
-    if (!this.#context.queues().includes(queue)) reassignQueues([created], this.#context)
+    // The submission may be older than the policy, or than the CPUs that there are.
+    const isPlain = this.#context.topology === 0 && this.#context.seats.length === 1
+    const fits = this.#context.queues().includes(queue) && (isPlain || this.#context.mayLieIn(spec.affinity, queue))
+    if (!fits) reassignQueues([created], this.#context)
     this.#tasks.begin(created)
     out.push(noteSpan("task.submit", { "backplane.task": task, "backplane.node": this.#context.node }))
     this.#leases.ask(now, created, out)

@@ -12,7 +12,8 @@ import type { TaskView } from "@backplane/schedule-contract/task-view"
 import type { QueueName } from "@backplane/scenario-machine/topology"
 
 export interface Task {
-  readonly spec: TaskSpec
+  /** Its affinity and weight may change. */
+  spec: TaskSpec
   /** Grows with every change of state, and from life to life; a decision that names an older one is refused. */
   taskSeq: number
   /** leasing: its frames are asked for. waiting: may run. running: on `cpu`. blocked: cannot go on before it is woken. */
@@ -40,6 +41,8 @@ export interface Task {
   sinceTick: number
   /** Tick since which the claim on it lies with `queue`: a scheduler is given time from here on. Not before `sinceTick`. */
   queuedTick: number
+  /** Number of the change of affinity or weight (`spec.tuned`) up to which a refused scheduler was told again how the task is. */
+  toldTuned: number
   /** The steal that handed it over last: a repeated hand-over is recognised by it. */
   lastStealId: string | null
 }
@@ -172,6 +175,7 @@ export function newTask(spec: TaskSpec, queue: QueueName, home: number, tick: nu
     migrations: 0,
     sinceTick: tick,
     queuedTick: tick,
+    toldTuned: 0,
     lastStealId: null,
   }
 }
@@ -186,6 +190,7 @@ export function taskOfToken(token: TaskToken, queue: QueueName, tick: number): T
     cpu: null,
     sinceTick: tick,
     queuedTick: tick,
+    toldTuned: 0,
     lastStealId: null,
   }
 }
@@ -221,8 +226,9 @@ export function viewOf(task: Task, node: number, warm: boolean): TaskView {
   }
 }
 
-export function heldOf(task: Task): HeldTask {
+/** `stranded`: no CPU that may run it is on line. */
+export function heldOf(task: Task, stranded = false): HeldTask {
   const { spec, state, queue, sinceTick, sleep } = task
   const awaits = sleep?.awaits?.channel
-  return { task: spec.task, attempt: spec.attempt, state, queue, sinceTick, ...(awaits !== undefined && { awaits }) }
+  return { task: spec.task, attempt: spec.attempt, state, queue, sinceTick, ...(awaits !== undefined && { awaits }), ...(stranded && { stranded }) }
 }

@@ -1,4 +1,5 @@
 /** Every message that crosses the bus, by kind: the one list from which validation and the catalogue are made. */
+import { machineMessages } from "@backplane/compute-contract/machine-messages"
 import { computeMessages } from "@backplane/compute-contract/task-messages"
 import { coherenceMessages } from "@backplane/memory-contract/coherence-messages"
 import { kvMessages } from "@backplane/kv-contract/kv-messages"
@@ -24,7 +25,7 @@ function entries(subsystem: MessageEntry["subsystem"], schemas: Readonly<Record<
 }
 
 export const MESSAGES: readonly MessageEntry[] = [
-  ...entries("compute", computeMessages),
+  ...entries("compute", { ...computeMessages, ...machineMessages }),
   ...entries("schedule", scheduleMessages),
   ...entries("memory", memoryMessages),
   ...entries("memory", { ...coherenceMessages, ...memoryOperatorMessages }),

@@ -108,13 +108,42 @@ export type PolicyName = (typeof POLICY_NAMES)[number]
 /** No policy: the nodes' built-in round robin. */
 export const FALLBACK = "fallback"
 
-/** Something done to the machine on purpose at a tick: part of the run, so the same in simulation and live. */
+/** Something done to the machine on purpose at a tick: part of the run, so the same in simulation and live. One of its kinds each. */
 export const ActionSpec = Type.Object(
   {
     atTick: Count("when", 0, TICKS_MAX),
-    swap: Type.Enum([...POLICY_NAMES, FALLBACK], {
-      description: "the policy that takes over; fallback: no scheduler does, the nodes go round by themselves",
-    }),
+    swap: Type.Optional(
+      Type.Enum([...POLICY_NAMES, FALLBACK], {
+        description: "the policy that takes over; fallback: no scheduler does, the nodes go round by themselves",
+      }),
+    ),
+    shadow: Type.Optional(
+      Count("of a swap: slices for which the policy only shows what it would do before it takes over; not given: none", 1, 100_000),
+    ),
+    shadowOnly: Type.Optional(Type.Literal(true, { description: "of a swap with `shadow`: it does not take over afterwards" })),
+    cpus: Type.Optional(
+      Type.Array(Count("CPU", 0, CPUS_MAX - 1), {
+        minItems: 1,
+        maxItems: CPUS_MAX,
+        description: "of a swap: the policy takes over these CPUs only, beside the one in force",
+      }),
+    ),
+    cpu: Type.Optional(
+      Type.Object(
+        { index: Count("CPU", 0, CPUS_MAX - 1), online: Type.Boolean() },
+        { additionalProperties: false, description: "the CPU goes off line, or comes back" },
+      ),
+    ),
+    task: Type.Optional(
+      Type.Object(
+        {
+          name: Type.String({ minLength: 1, maxLength: 64 }),
+          affinity: Type.Optional(Type.Array(Count("CPU", 0, CPUS_MAX - 1), { maxItems: CPUS_MAX })),
+          weight: Type.Optional(Count("", 1, 10_000)),
+        },
+        { additionalProperties: false, description: "the task gets another affinity, or weight" },
+      ),
+    ),
   },
   { additionalProperties: false },
 )

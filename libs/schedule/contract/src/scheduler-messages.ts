@@ -17,7 +17,13 @@ const Generation = Type.Integer({
 })
 const NodeIncarnation = Type.Integer({ minimum: 1, description: "life of the node; a new one has forgotten all" })
 
+const TimerKey = Type.String({ minLength: 1, maxLength: 32 })
 const VoidTaskSeq = Type.Integer({ minimum: 1, description: "claims on this state of the task and on older ones are void" })
+
+const TopologyGeneration = Type.Integer({ minimum: 1, description: "grows with each CPU that goes or comes" })
+const TunedState = Type.Enum(["waiting", "running", "blocked"], {
+  description: "what the task does; of a waiting one this is the claim's new view, with the old number",
+})
 
 const RanTicks = Type.Integer({ minimum: 0, description: "since it was put on" })
 
@@ -26,7 +32,9 @@ export const SchedulerEvent = Type.Union([
     {
       type: Type.Literal("TASK_NEW"),
       task: TaskView,
-      reason: Type.Enum(["new", "steal", "snapshot"], { description: "created; handed over by another queue; told again after attach" }),
+      reason: Type.Enum(["new", "steal", "snapshot", "moved"], {
+        description: "created; handed over by another queue; told again after attach; given by the node, because its queue has no CPU for it",
+      }),
       stealId: Type.Optional(Type.String({ maxLength: 96 })),
     },
     closed,
@@ -73,12 +81,40 @@ export const SchedulerEvent = Type.Union([
     closed,
   ),
   Type.Object({ type: Type.Literal("CPU_RUNNING"), cpu: CpuIndex, task: TaskName, taskSeq: VoidTaskSeq }, closed),
+  Type.Object(
+    { type: Type.Literal("CPU_OFFLINE"), cpu: CpuIndex, topology: TopologyGeneration },
+    { ...closed, description: "the CPU has gone: what was decided for it comes to nothing. What ran there was told of before" },
+  ),
+  Type.Object(
+    { type: Type.Literal("CPU_ONLINE"), cpu: CpuIndex, topology: TopologyGeneration },
+    { ...closed, description: "the CPU is back; CPU_IDLE follows" },
+  ),
+  Type.Object({ type: Type.Literal("TASK_AFFINITY"), task: TaskView, state: TunedState }, closed),
+  Type.Object({ type: Type.Literal("TASK_WEIGHT"), task: TaskView, state: TunedState }, closed),
+  Type.Object(
+    { type: Type.Literal("CPU_TICK"), cpu: CpuIndex, task: TaskName, taskSeq: Type.Integer({ minimum: 1 }), ranTicks: RanTicks },
+    { ...closed, description: "a slice's worth of time has passed (of the machine's), and the task still runs; to those that ask for it" },
+  ),
+  Type.Object({ type: Type.Literal("TIMER"), key: TimerKey }, { ...closed, description: "the time of a TIMER decision has come" }),
   Type.Object({ type: Type.Literal("SYNC") }, { ...closed, description: "the snapshot is complete" }),
 ])
 export type SchedulerEvent = Static<typeof SchedulerEvent>
 
 export const SchedulerAttach = Type.Object(
-  { kind: Type.Literal("SchedulerAttach"), epoch: Epoch, queue: QueueName, generation: Generation },
+  {
+    kind: Type.Literal("SchedulerAttach"),
+    epoch: Epoch,
+    queue: QueueName,
+    generation: Generation,
+    contract: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2,
+        description: "which contract it knows; not given: 1. In 2 there are the verdicts CPU_OFFLINE, ALREADY_ON_CPU and DUPLICATE",
+      }),
+    ),
+    wants: Type.Optional(Type.Array(Type.Enum(["CPU_TICK"]), { maxItems: 8, description: "events that are told on request only" })),
+  },
   { ...closed, description: "scheduler → node: I hold this queue now; send me a snapshot. Repeated until the snapshot comes." },
 )
 export const SchedulerEvents = Type.Object(
@@ -112,6 +148,12 @@ export const Decision = Type.Union([
           description: "GANG: the RUNs of a commit with one number are done all or none; their tasks lie on this node",
         }),
       ),
+      next: Type.Optional(
+        Type.Literal(true, {
+          description:
+            "pre-fetched: the CPU runs another, and this is what it takes when that leaves, if all still holds; `until` is the length of the slice in cycles then. Void with the CPU's next idle period, and with the next such choice",
+        }),
+      ),
       speed: Type.Optional(
         Type.Integer({ minimum: 0, maximum: 31, description: "POWER: row of the CPU's table of speeds; not given: 0, the fastest" }),
       ),
@@ -134,6 +176,14 @@ export const Decision = Type.Union([
       depth: Type.Integer({ minimum: 0, maximum: 15, description: "row of the CPU's table of idle states; 0: the shallowest" }),
     },
     { ...closed, description: "the idle CPU may sleep so deep until it is given a task" },
+  ),
+  Type.Object(
+    { type: Type.Literal("KEEP"), cpu: CpuIndex, task: TaskName, taskSeq: Sequence, until: Cycles },
+    { ...closed, description: "the task that runs there goes on until then; `taskSeq` is that of its claim" },
+  ),
+  Type.Object(
+    { type: Type.Literal("TIMER"), key: TimerKey, at: Cycles },
+    { ...closed, description: "tell me at that time; the same key again: only the later one" },
   ),
   Type.Object(
     { type: Type.Literal("EXIT"), message: Type.String({ maxLength: 200 }) },
@@ -168,6 +218,9 @@ export const VERDICTS = [
   "GROUP_ABORTED",
   "UNSUPPORTED",
   "RATE_LIMITED",
+  "CPU_OFFLINE",
+  "ALREADY_ON_CPU",
+  "DUPLICATE",
 ] as const
 export type Verdict = (typeof VERDICTS)[number]
 export const SchedulerVerdicts = Type.Object(
@@ -190,6 +243,11 @@ export const NodeUp = Type.Object(
     incarnation: NodeIncarnation,
     policy: Type.String({ maxLength: 32 }),
     fallback: Type.Optional(Type.Literal(true, { description: "no scheduler is wanted: the nodes schedule by themselves" })),
+    seat: Type.Optional(
+      Type.String({ maxLength: 16, description: "whose queues this is about, `<seat>-all` or `<seat>-cpu-<n>`; not given: all, cpu-<n>" }),
+    ),
+    layout: Type.Optional(Type.Enum(["all", "cpu"], { description: "of a policy that is a service's: one queue, or one a CPU" })),
+    cpus: Type.Optional(Type.Array(CpuIndex, { maxItems: 256, description: "CPUs of the seat; not given: all" })),
   },
   { ...closed, description: "node → scheduler: this is the policy now; attach if you hold one of its queues. Repeated until attached." },
 )

@@ -3,8 +3,8 @@ import { Type, type Static } from "typebox"
 
 export const TaskName = Type.String({ minLength: 1, maxLength: 64, description: "unique in the machine" })
 export const QueueName = Type.String({
-  pattern: "^(all|cpu-[0-9]+)$",
-  description: "run queue; also the index of the scheduler actor that holds it",
+  pattern: "^([a-z][a-z0-9]{0,15}-)?(all|cpu-[0-9]+)$",
+  description: "run queue, after the name of its seat if that has one; also the index of the scheduler actor that holds it",
 })
 export const NodeIndex = Type.Integer({ minimum: 0, maximum: 63 })
 export const CpuIndex = Type.Integer({ minimum: 0, maximum: 255 })

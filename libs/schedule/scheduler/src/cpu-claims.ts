@@ -83,6 +83,22 @@ export class CpuClaims {
     return tasksOf(unused)
   }
 
+  /** The CPU has gone. Returns the claims of what was decided for it. */
+  onOffline(cpu: number): readonly TaskView[] {
+    const claim = this.#of(cpu)
+    const unused = tasksOf(claim.sent)
+    claim.idle = false
+    claim.idleSeq = 0 // nothing to preempt; the next word of the CPU tells its number
+    claim.sent = []
+    return unused
+  }
+
+  /** The task's affinity or weight has changed: a claim that is given back has the new view. */
+  onTuned(task: TaskView): void {
+    for (const claim of this.#cpus.values())
+      claim.sent = claim.sent.map((one) => (one.task.task === task.task && one.task.taskSeq === task.taskSeq ? { ...one, task } : one))
+  }
+
   /** The task is gone: a decision on its way that names this state of it, or an older one, is void. */
   onGone(task: string, taskSeq: number): void {
     for (const claim of this.#cpus.values()) claim.sent = claim.sent.filter((one) => one.task.task !== task || one.task.taskSeq > taskSeq)

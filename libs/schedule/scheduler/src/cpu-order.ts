@@ -1,5 +1,6 @@
 /** The order in which idle CPUs are served: by number, or (option `randomOrder`, one queue) in a fresh random order each tick. */
 import { MersenneTwister } from "@backplane/foundation-base/mersenne-twister"
+import { layoutOfQueue } from "@backplane/scenario-machine/topology"
 import type { SchedulerContext } from "./scheduler-context.ts"
 
 export class CpuOrder {
@@ -17,7 +18,7 @@ export class CpuOrder {
 
   /** `idle` is ascending. */
   of(idle: readonly number[], tick: number): readonly number[] {
-    if (!this.#context.spec.schedule.randomOrder || this.#context.queue !== "all") return idle
+    if (!this.#context.spec.schedule.randomOrder || layoutOfQueue(this.#context.queue) !== "all") return idle
     for (; this.#nextTick <= tick; this.#nextTick++) {
       const order = [...this.#context.cpus]
       this.#twister.shuffle(order)

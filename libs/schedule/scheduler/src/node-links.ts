@@ -28,6 +28,9 @@ export interface NodeLink {
   readonly sent: Map<number, readonly Decision[]>
 }
 
+/** The version of the contract that this scheduler knows. */
+const CONTRACT = 2
+
 /** Streams that a life of a scheduler may open to one node. */
 const STREAMS_PER_LIFE = 1_048_576
 
@@ -64,7 +67,7 @@ export class NodeLinks {
     const generation = this.#links[node]?.generation
     if (generation === undefined) return
     // Part of the trace of a restart while that is open; otherwise of the step that it answers.
-    out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation }, ATTACH_SPAN))
+    out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation, contract: CONTRACT }, ATTACH_SPAN))
   }
 
   /** Forgets what was known of a node, or of all: a new life or a new epoch begins. */

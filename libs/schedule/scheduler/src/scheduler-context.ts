@@ -4,7 +4,19 @@ import type { Effect } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { POLICY_NAMES, TICKS_MAX, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
-import { coreOfCpu, cpusOfQueue, nodeOfCpu, queuesOf, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import {
+  coreOfCpu,
+  cpusOfQueue,
+  cpusOfSeat,
+  layoutOfQueue,
+  nodeOfCpu,
+  ownSeat,
+  queuesOfSeat,
+  schedulerActor,
+  seatQueue,
+  type QueueName,
+  type Seat,
+} from "@backplane/scenario-machine/topology"
 import type { SchedulerFailure } from "@backplane/schedule-contract/failure-messages"
 import type {
   NodeUp,
@@ -34,8 +46,10 @@ export class SchedulerContext {
   /** Life of this scheduler. */
   readonly generation: number
   readonly ticks: TickClock
-  /** CPUs that this queue feeds, ascending. */
-  readonly cpus: readonly number[]
+  /** CPUs that this queue feeds, ascending: all of the machine's or its own, as far as they are in its seat. */
+  cpus: readonly number[]
+  /** Who shares the CPUs out together with this one, and which. */
+  seat: Seat
   epoch = 1
   policyName: PolicyName
   /** False where the policy of the day has no such queue: then this scheduler has nothing to say. */
@@ -60,6 +74,7 @@ export class SchedulerContext {
     this.ticks = new TickClock(spec.clock)
     this.cpus = cpusOfQueue(queue, spec.topology.cpus)
     this.policyName = spec.schedule.policy
+    this.seat = ownSeat(this.policyName)
     this.active = this.#holdsQueue()
   }
 
@@ -89,23 +104,33 @@ export class SchedulerContext {
   /** The looks of all CPUs take turns, before CPUs are assigned. */
   get usesToken(): boolean {
     const { compat, peekTicks } = this.spec.schedule
-    return compat === "ostep" && this.queue !== "all" && peekTicks > 0 && this.policy.steal === "peek"
+    return compat === "ostep" && layoutOfQueue(this.queue) !== "all" && peekTicks > 0 && this.policy.steal === "peek"
   }
 
-  /** `isWanted` false: the nodes schedule by themselves for now. */
-  adopt(epoch: number, policy: string, isWanted: boolean): void {
+  /** With `fallback` no scheduler is wanted: the nodes schedule by themselves for now. A policy that is not ours is a service's. */
+  adopt({ epoch, policy, fallback, seat = "", cpus }: NodeUp): void {
+    const known = POLICY_NAMES.find((name) => name === policy)
     this.epoch = epoch
-    this.policyName = POLICY_NAMES.find((name) => name === policy) ?? this.policyName
-    this.active = isWanted && this.#holdsQueue()
+    this.policyName = known ?? this.policyName
+    this.seat = { ...ownSeat(this.policyName), seat, cpus: cpus ?? null }
+    this.active = known !== undefined && fallback !== true && this.#holdsQueue()
+    const total = this.spec.topology.cpus
+    const own = cpusOfSeat(this.seat, total)
+    this.cpus = cpusOfQueue(this.queue, total).filter((cpu) => own.includes(cpu))
   }
 
   #holdsQueue(): boolean {
-    return queuesOf(this.policyName, this.spec.topology.cpus).includes(this.queue)
+    return queuesOfSeat(this.seat, this.spec.topology.cpus).includes(this.queue)
   }
 
   /** All queues of the policy but this one, in order of CPU. */
   otherQueues(): readonly QueueName[] {
-    return queuesOf(this.policyName, this.spec.topology.cpus).filter((queue) => queue !== this.queue)
+    return queuesOfSeat(this.seat, this.spec.topology.cpus).filter((queue) => queue !== this.queue)
+  }
+
+  /** The queue of another CPU under the same policy. */
+  queueOf(cpu: number): QueueName {
+    return seatQueue(this.seat, cpu)
   }
 
   peers(): readonly ActorId[] {

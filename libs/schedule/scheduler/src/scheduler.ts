@@ -54,6 +54,11 @@ export interface SchedulerConfig {
   readonly own?: QueuePolicyKind
 }
 
+/** Refusals that say nothing of the task: its claim is still good. Where its affinity has changed, the view that is held is the new one. */
+const KEPT_CLAIMS: readonly Verdict[] = ["CPU_BUSY", "BAD_SLICE", "GROUP_ABORTED", "CPU_OFFLINE", "AFFINITY"]
+/** Refusals after which the CPU is not idle. */
+const BUSY_CPUS: readonly Verdict[] = ["CPU_BUSY", "CPU_OFFLINE", "ALREADY_ON_CPU"]
+
 export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> {
   readonly #context: SchedulerContext
   readonly #queue: RunQueue
@@ -151,7 +156,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
 
   #onNodeUp(now: VirtualTime, up: NodeUp, out: Out): void {
     if (up.epoch > this.#context.epoch) {
-      this.#context.adopt(up.epoch, up.policy, up.fallback !== true)
+      this.#context.adopt(up)
       this.#links.reset()
       this.#claims.forget()
       this.#queue.beginAnew(this.#context.newQueue())
@@ -239,11 +244,25 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
         if (again !== undefined) this.#links.decide(nodeOfCpu(this.#context.spec.topology, event.cpu), again)
         return this.#putBack(now, ...unused)
       }
+      case "CPU_OFFLINE":
+        return this.#putBack(now, ...this.#claims.onOffline(event.cpu))
+      case "TASK_AFFINITY":
+      case "TASK_WEIGHT":
+        return this.#onTuned(now, event)
+      case "CPU_ONLINE": // CPU_IDLE follows
+      case "CPU_TICK":
+      case "TIMER":
       case "SYNC":
         return
       default:
         return unreachable(event)
     }
+  }
+
+  /** Of a task that waits the claim is on the new view; the next view of any other tells. A decision on its way may be refused for it. */
+  #onTuned(now: VirtualTime, { task, state }: Extract<SchedulerEvent, { type: "TASK_AFFINITY" | "TASK_WEIGHT" }>): void {
+    this.#claims.onTuned(task)
+    if (state === "waiting" && this.#queue.find(task.task) !== undefined) this.#queue.enqueue(task, this.#tick(now), "refused")
   }
 
   /** A run ended and the task waits again. */
@@ -263,7 +282,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     const isMover = policy.layout === "cpu" && (policy.steal === "offers" || policy.steal === "domains")
     const mayMove = isMover && !idleCpus.some((cpu) => cpus.includes(cpu))
     const cpu = mayMove ? idleCpus[0] : undefined
-    if (cpu !== undefined) this.#giving.handOn(now, { task, to: `cpu-${cpu}` }, out)
+    if (cpu !== undefined) this.#giving.handOn(now, { task, to: this.#context.queueOf(cpu) }, out)
     else this.#woken.push(task.task)
   }
 
@@ -283,7 +302,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       const decision = decisions[index]
       if (decision === undefined) continue
       if (decision.type === "REQUEUE") this.#giving.onJudged(decision, verdict, out)
-      else if (decision.type === "RUN" && verdict !== "OK") this.#onRefusedRun(now, decision, verdict)
+      else if (decision.type === "RUN" && verdict !== "OK" && verdict !== "DUPLICATE") this.#onRefusedRun(now, decision, verdict)
     }
     if (message.verdicts.some((verdict) => verdict !== "OK")) this.#decideSoon(now, out)
   }
@@ -291,9 +310,9 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #onRefusedRun(now: VirtualTime, run: Run, verdict: Verdict): void {
     const task = this.#claims.refused(run)
     if (task === null) return
-    if (verdict === "CPU_BUSY" || verdict === "BAD_SLICE" || verdict === "GROUP_ABORTED") this.#putBack(now, task)
+    if (KEPT_CLAIMS.includes(verdict)) this.#putBack(now, task)
     else if (this.#queue.find(run.task) === undefined) this.#queue.forget(run.task)
-    if (verdict !== "CPU_BUSY" && run.preempt !== true) this.#claims.setIdle(run.cpu)
+    if (!BUSY_CPUS.includes(verdict) && run.preempt !== true) this.#claims.setIdle(run.cpu)
   }
 
   /** Decisions wait for all that happens at this instant: the timer comes after the instant's messages. */
@@ -358,7 +377,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     const task = policy.steal === "domains" && planted !== "overload-on-wakeup" ? this.#queue.find(name) : undefined
     const cpu = task === undefined ? undefined : this.#giving.takeAsker(now, task)
     if (task === undefined || cpu === undefined) return false
-    this.#giving.handOn(now, { task, to: `cpu-${cpu}` }, out)
+    this.#giving.handOn(now, { task, to: this.#context.queueOf(cpu) }, out)
     return true
   }
 

@@ -2,6 +2,15 @@
 import type { Effect } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type {
+  CpuLevels,
+  CpuLevelsSeen,
+  ShadowReport,
+  ShadowSwap,
+  ShadowSwapped,
+  TaskTune,
+  TaskTuned,
+} from "@backplane/compute-contract/machine-messages"
+import type {
   NodeReport,
   PolicySwap,
   PolicySwapped,
@@ -16,10 +25,11 @@ import type {
   TaskSubmit,
 } from "@backplane/compute-contract/task-messages"
 import type { FrameRelease, FrameReleased, NodeGone, NodeGoneSeen } from "@backplane/memory-contract/memory-messages"
-import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
+import { ownSeat, type Seat } from "@backplane/scenario-machine/topology"
 import type { SchedulerFailure, SchedulerFault } from "@backplane/schedule-contract/failure-messages"
-import type { SwapAnswer, SwapAsk } from "@backplane/trap-contract/operator-messages"
+import type { CpuAsk, MachineAnswer, SwapAnswer, SwapAsk, TuneAsk } from "@backplane/trap-contract/operator-messages"
 import type { VmFromNode, VmToNode } from "@backplane/trap-contract/vm-messages"
 import type { VmAnswering, VmAsking } from "@backplane/trap-contract/vm-operator-messages"
 
@@ -36,10 +46,29 @@ export type HypervisorHears =
   | SchedulerFailure
   | SchedulerFault
   | SwapAsk
+  | CpuAsk
+  | TuneAsk
+  | ShadowSwapped
+  | ShadowReport
+  | CpuLevelsSeen
+  | TaskTuned
   | VmFromNode
   | VmAsking
 export type HypervisorSays =
-  TaskSubmit | TaskFinishedSeen | TaskRevoke | PolicySwap | ScheduleAsk | FrameRelease | NodeGone | SwapAnswer | VmToNode | VmAnswering
+  | TaskSubmit
+  | TaskFinishedSeen
+  | TaskRevoke
+  | PolicySwap
+  | ShadowSwap
+  | CpuLevels
+  | TaskTune
+  | ScheduleAsk
+  | FrameRelease
+  | NodeGone
+  | SwapAnswer
+  | MachineAnswer
+  | VmToNode
+  | VmAnswering
 export type Out = Effect<HypervisorSays>[]
 
 /** A request without an answer is repeated after so many ticks. */
@@ -52,15 +81,35 @@ export const SILENCE_TICKS = 200
 export class HypervisorContext {
   readonly spec: MachineSpec
   readonly ticks: TickClock
-  policy: PolicyName
+  /** Who schedules which CPUs: together all of them. */
+  seats: readonly Seat[]
   epoch = 1
+  /** The highest that was given away: shadows have epochs, too. */
+  lastEpoch = 1
+  /** CPUs that are off line. */
+  offline: ReadonlySet<number> = new Set()
   /** The policy's schedulers are ejected: the nodes schedule by themselves. */
   isFallback = false
 
   constructor(spec: MachineSpec) {
     this.spec = spec
     this.ticks = new TickClock(spec.clock)
-    this.policy = spec.schedule.policy
+    this.seats = [ownSeat(spec.schedule.policy)]
+  }
+
+  /** Of the first seat, for people. */
+  get policy(): string {
+    return this.seats[0]?.policy ?? ""
+  }
+
+  /** All of them. */
+  get policies(): string {
+    return this.seats.map(({ policy, cpus }) => (cpus === null ? policy : `${policy} on ${cpus.join(",")}`)).join("; ")
+  }
+
+  nextEpoch(): number {
+    this.lastEpoch = Math.max(this.lastEpoch, this.epoch) + 1
+    return this.lastEpoch
   }
 
   laterTicks(now: VirtualTime, ticks: number): VirtualTime {

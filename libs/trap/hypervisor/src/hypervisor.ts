@@ -13,6 +13,7 @@ import type { TaskAccepted, TaskFinished, TaskRejected } from "@backplane/comput
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { ArrivalSchedule } from "./arrival-schedule.ts"
 import { CHECK_TICKS, HypervisorContext, RETRY_TICKS, type HypervisorHears, type HypervisorSays, type Out } from "./hypervisor-context.ts"
+import { CpuLines } from "./cpu-lines.ts"
 import { inspectJobs } from "./inspect-jobs.ts"
 import { JobStarts } from "./job-starts.ts"
 import { JobTable } from "./job-table.ts"
@@ -21,9 +22,11 @@ import { NodeWatch } from "./node-watch.ts"
 import { BACK_TIMER, type ExitRecord } from "./policy-ladder.ts"
 import { PolicySwaps } from "./policy-swaps.ts"
 import { runResult, type RunFailure, type RunResult } from "./run-result.ts"
+import { SHADOW_TIMER } from "./shadow-trial.ts"
 import { ScheduleCollector } from "./schedule-collector.ts"
 import { CONSOLE_TIMER } from "./vm-consoles.ts"
 import { NO_IMAGES, type ImageStore } from "./vm-images.ts"
+import { Tunings } from "./tunings.ts"
 import { Vms } from "./vms.ts"
 
 export interface HypervisorConfig {
@@ -37,6 +40,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   readonly #jobs = new JobTable()
   readonly #watch: NodeWatch
   readonly #swaps: PolicySwaps
+  readonly #lines: CpuLines
+  readonly #tunings: Tunings
   readonly #starts: JobStarts
   readonly #losses: Losses
   readonly #arrivals: ArrivalSchedule
@@ -56,6 +61,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     this.#watch = watch
     this.#starts = starts
     this.#swaps = new PolicySwaps(context)
+    this.#lines = new CpuLines(context, jobs)
+    this.#tunings = new Tunings({ context, jobs, starts })
     this.#vms = new Vms({ context, jobs, watch, starts, images })
     this.#losses = new Losses({ context, jobs, watch, starts, vms: this.#vms.lives })
     this.#arrivals = new ArrivalSchedule({ context, jobs, starts })
@@ -69,6 +76,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     this.#jobs.restore(records, spec.jobs)
     this.#losses.restore()
     this.#swaps.restore(restored)
+    this.#lines.restore(restored)
+    this.#tunings.restore()
     this.#starts.dealFirst(out)
     this.#vms.begin(restored, out)
     this.#arrivals.begin(now, restored, out)
@@ -99,7 +108,20 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
         return this.#losses.onMoved(from, body, out)
       case "NodeReport":
         this.#losses.onReport(now, from, body, out)
+        this.#lines.onReport(body)
         return this.#swaps.onReport(body, out)
+      case "ShadowSwapped":
+        return this.#swaps.shadow.onSwapped(body)
+      case "ShadowReport":
+        return this.#swaps.onShadowReport(now, body, out)
+      case "CpuLevelsSeen":
+        return this.#lines.onSeen(body)
+      case "TaskTuned":
+        return this.#tunings.onTuned(body)
+      case "CpuAsk":
+        return this.#lines.onAsk(from, body, out)
+      case "TuneAsk":
+        return this.#tunings.onAsk(from, body, out)
       case "PolicySwapped":
         return this.#swaps.onSwapped(body, out)
       case "SchedulePage":
@@ -126,7 +148,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     else if (name === "due") this.#onDue(argument, out)
     else if (name === "arrival") this.#arrivals.onTimer(now, out)
     else if (name === CONSOLE_TIMER) this.#vms.consoles.onTimer(now, out)
-    else if (name === "action") this.#swaps.onAction(now, Number(argument), out)
+    else if (name === "action") this.#onAction(now, Number(argument), out)
+    else if (name === SHADOW_TIMER) this.#swaps.onShadowTimer(now, out)
     else if (name === BACK_TIMER) this.#swaps.ladder.onTimer(out)
     else if (name === "max-ticks" && this.#result === null)
       this.#fail({ kind: "max-ticks", message: `not done after ${this.#context.spec.maxTicks} ticks` }, out)
@@ -135,6 +158,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   #onPersisted(key: string, out: Out): void {
     this.#starts.onPersisted(key, out)
     this.#swaps.onPersisted(key, out)
+    this.#lines.onPersisted(key, out)
     this.#vms.lives.onPersisted(key, out)
   }
 
@@ -152,7 +176,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     }
     const collecting = this.#collector !== null && this.#result === null
     const waits =
-      collecting || this.#vms.isUnderWay || this.#swaps.isUnderWay || this.#losses.hasReleases || this.#jobs.inState("submitted").length > 0
+      collecting || this.#vms.isUnderWay || this.#swaps.isUnderWay || this.#lines.isUnderWay || this.#losses.hasReleases || this.#jobs.inState("submitted").length > 0 || this.#tunings.isUnderWay
     if (waits && !this.#retrying) out.push(timer("retry", this.#context.laterTicks(now, RETRY_TICKS)))
     this.#retrying ||= waits
     return out
@@ -168,8 +192,24 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     this.#starts.repeat(out)
     this.#losses.repeat(out)
     this.#swaps.repeat(out)
+    this.#lines.repeat(out)
+    this.#tunings.repeat(out)
     this.#vms.repeat(out)
     if (this.#result === null) this.#collector?.ask(now, this.#watch.lostNodes(), out)
+  }
+
+  /** Something that the scenario does on purpose. */
+  #onAction(now: VirtualTime, index: number, out: Out): void {
+    const action = this.#swaps.takeAction(index)
+    if (action === null) return
+    const { swap, shadow, shadowOnly, cpus, cpu, task } = action
+    const wish = { ...(shadow !== undefined && { shadowSlices: shadow }), ...(shadowOnly && { shadowOnly }), ...(cpus && { cpus }) }
+    const refusals = [
+      swap === undefined ? null : this.#swaps.begin(now, { policy: swap, ...wish }, out),
+      cpu === undefined ? null : this.#lines.set({ cpu: cpu.index, online: cpu.online, force: true }, out),
+      task === undefined ? null : this.#tunings.tune(task.name, task, out),
+    ].filter((refusal) => typeof refusal === "string")
+    for (const reason of refusals) out.push(event("action-refused", { "backplane.reason": reason }, "warn"))
   }
 
   #onDue(name: string, out: Out): void {
@@ -252,7 +292,11 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     return {
       machine: this.#context.spec.name,
       state: this.#failure !== null ? "failed" : this.#result !== null ? "done" : "running",
-      policy: this.#context.policy,
+      policy: this.#context.policies,
+      seats: this.#context.seats as unknown as Json,
+      shadow: this.#swaps.shadow.view() as unknown as Json,
+      offline: [...this.#context.offline],
+      topology: this.#lines.topology,
       epoch: this.#context.epoch,
       fallback: this.#context.isFallback,
       exits: this.#swaps.ladder.records as unknown as Json,

@@ -6,7 +6,7 @@
  */
 import { closeSpan, openSpan, persist, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import { nodeActor } from "@backplane/scenario-machine/topology"
+import { nodeActor, type Seat } from "@backplane/scenario-machine/topology"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 import { recordOf, type Job, type JobTable } from "./job-table.ts"
 import type { NodeWatch } from "./node-watch.ts"
@@ -32,7 +32,7 @@ export class JobStarts {
   /** The jobs of the first tick are dealt all at once. */
   dealFirst(out: Out): void {
     const first = this.#jobs.inState("due").filter((job) => job.spec.arrival === 0 && job.attempt === 1)
-    for (const [job, place] of dealJobs(first, this.#context.policy, this.#context.spec.topology)) {
+    for (const [job, place] of dealJobs(first, this.#context.seats[0] as Seat, this.#context.spec.topology)) {
       job.queue = place.queue
       job.node = place.node
       this.#submit(job, out)
@@ -42,8 +42,9 @@ export class JobStarts {
   /** Begins a life of the job where it fits best, or leaves it due where no node that may run it lives. */
   place(job: Job, out: Out): void {
     const others = this.#jobs.inState("submitted", "live").filter((other) => other !== job)
-    const { policy, spec } = this.#context
-    const place = placeOne(job, { policy, topology: spec.topology, others, deadNodes: this.#watch.lostNodes() })
+    const { seats, spec, offline } = this.#context
+    const seat = seats[0] as Seat
+    const place = placeOne(job, { seat, offline, topology: spec.topology, others, deadNodes: this.#watch.lostNodes() })
     if (place === null) {
       job.state = "due"
       this.keep(job, out)
@@ -78,6 +79,11 @@ export class JobStarts {
   answered(job: Job, out: Out, refusal?: string): void {
     out.push(refusal === undefined ? closeSpan(startSpan(job)) : closeSpan(startSpan(job), {}, refusal))
     this.keep(job, out)
+  }
+
+  /** What is to be written of the job is not on disk yet. */
+  isPending(name: string): boolean {
+    return this.#writes.isPending(name)
   }
 
   /** Writes down what became of the job. What has to be said of it is said when that is on disk. */
@@ -116,10 +122,11 @@ export class JobStarts {
 
   #sendSubmit(job: Job, out: Out): void {
     const { name: task, run, workingSet, affinity, weight, phases, preferred, space, gang, stall, guest, vcpu } = job.spec
-    const { attempt, ordinal } = job
+    const { attempt, ordinal, tuned } = job
     const spec = {
       ...{ task, attempt, ordinal, run, workingSet, affinity: [...affinity] },
       ...(weight && { weight }),
+      ...(tuned > 0 && { tuned }),
       ...(phases && { phases }),
       ...(preferred !== undefined && { preferred: [...preferred] }),
       ...(space !== undefined && { space }),

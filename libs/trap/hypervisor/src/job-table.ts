@@ -27,7 +27,10 @@ export const JOB_STATES: readonly JobState[] = ["due", "submitted", "live", "fin
 export type TaskOfJob = JobSpec & { readonly vcpu?: VcpuRef }
 
 export interface Job {
-  readonly spec: TaskOfJob
+  /** Its affinity and weight may change. */
+  spec: TaskOfJob
+  /** Such changes so far. */
+  tuned: number
   readonly ordinal: number
   state: JobState
   /** Lives begun: 1 for a job that was never restarted. */
@@ -62,6 +65,7 @@ export class JobTable {
     this.#ordinals = Math.max(this.#ordinals, ordinal + 1)
     const job: Job = {
       spec,
+      tuned: 0,
       ordinal,
       state: "due",
       attempt,
@@ -114,7 +118,7 @@ export class JobTable {
     for (const [ordinal, spec] of listed.entries()) {
       const job = kept.get(spec.name)
       if (job === undefined) this.add(spec, ordinal)
-      else this.#restoreOne({ ...job, spec })
+      else this.#restoreOne({ ...job, spec: withTuning(spec, job) })
       kept.delete(spec.name)
     }
     for (const job of [...kept.values()].sort((a, b) => a.ordinal - b.ordinal)) this.#restoreOne(job)
@@ -128,6 +132,11 @@ export class JobTable {
   mustGet(name: string): Job {
     return defined(this.#jobs.get(name), `job ${name} is known`)
   }
+}
+
+/** The scenario's description, with the affinity and weight that the job was given since. */
+function withTuning(spec: JobSpec, { tuned = 0, spec: { affinity, weight } }: Job): JobSpec {
+  return tuned === 0 ? spec : { ...spec, affinity, ...(weight !== undefined && { weight }) }
 }
 
 /** A job as it is kept on disk: without the guest, whose image the machine's description has. */

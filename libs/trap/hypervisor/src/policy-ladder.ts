@@ -9,7 +9,7 @@ import { event, persist, timer } from "@backplane/foundation-actor/effects"
 import type { Restored } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
-import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machine-spec"
+import { seatOfQueue, type Seat } from "@backplane/scenario-machine/topology"
 import type { SchedulerFault } from "@backplane/schedule-contract/failure-messages"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 
@@ -26,7 +26,7 @@ const RECORDS_MAX = 16
 const KEY = "exits"
 export const BACK_TIMER = "policy-back"
 
-export type ExitThen = "previous policy" | "fallback, and back later" | "quarantine"
+export type ExitThen = "previous policy" | "other policy" | "fallback, and back later" | "quarantine"
 
 /** A type, not an interface: only those are JSON by shape. */
 export type ExitRecord = Omit<SchedulerFault, "kind"> & {
@@ -38,7 +38,7 @@ export type ExitRecord = Omit<SchedulerFault, "kind"> & {
 
 /** What the ladder can do. */
 export interface LadderHost {
-  readonly swap: (to: { readonly policy: PolicyName; readonly fallback: boolean; readonly reason: string }, out: Out) => void
+  readonly swap: (to: { readonly seats: readonly Seat[]; readonly fallback: boolean; readonly reason: string }, out: Out) => void
 }
 
 export class PolicyLadder {
@@ -49,10 +49,10 @@ export class PolicyLadder {
   #strikes = new Map<string, { count: number; tick: number }>()
   #records: readonly ExitRecord[] = []
   #exits = 0
-  /** The policy to return to, and until when. */
-  #previous: PolicyName | null = null
+  /** Who scheduled before, to return to, and until when. */
+  #previous: readonly Seat[] | null = null
   #probationUntilTick = -1
-  #backPolicy: PolicyName | null = null
+  #back: readonly Seat[] | null = null
 
   constructor(context: HypervisorContext, host: LadderHost) {
     this.#context = context
@@ -76,34 +76,47 @@ export class PolicyLadder {
     return [...this.#strikes].filter(([, { count }]) => count >= STRIKES_MAX).map(([policy]) => policy)
   }
 
-  /** Somebody asked for this policy: it begins anew, on probation; where it fails, `before` goes on. */
-  onSwap(tick: number, policy: PolicyName, before: PolicyName | null): void {
-    this.#strikes.delete(policy)
-    this.#previous = before === policy ? null : before
+  /** Somebody asked for these: they begin anew, on probation; where one fails, those before go on. */
+  onSwap(tick: number, seats: readonly Seat[], before: readonly Seat[] | null): void {
+    for (const { policy } of seats) this.#strikes.delete(policy)
+    this.#previous = before !== null && namesOf(before) === namesOf(seats) ? null : before
     this.#probationUntilTick = tick + PROBATION_SLICES * this.#context.spec.schedule.sliceTicks
-    this.#backPolicy = null
+    this.#back = null
+  }
+
+  /** The seat that is at fault. The whole machine's standing still is counted against the first. */
+  #faulty(queue: string): Seat {
+    const { seats } = this.#context
+    return seats.find(({ seat }) => seat === seatOfQueue(queue)) ?? (seats[0] as Seat)
   }
 
   onFault(now: VirtualTime, { kind: _, ...fault }: SchedulerFault, out: Out): void {
-    const { epoch, policy, spec, ticks } = this.#context
+    const { epoch, seats, spec, ticks } = this.#context
     if (fault.epoch !== epoch || this.#dealtEpoch === epoch || !this.mayEject) return
     this.#dealtEpoch = epoch
     const tick = ticks.tickAt(now)
+    const { policy, seat } = this.#faulty(fault.queue)
     const strikes = this.#strike(policy, tick)
-    const returns = this.#previous !== null && tick < this.#probationUntilTick
     const isOut = strikes >= STRIKES_MAX
-    const then: ExitThen = returns ? "previous policy" : isOut ? "quarantine" : "fallback, and back later"
-    const next = returns ? this.#previous : null
-    this.#keep({ ...fault, exit: ++this.#exits, then, next }, out)
+    const next = this.#nextAfter(tick, seat)
+    const then: ExitThen = next !== null ? (seats.length > 1 ? "other policy" : "previous policy") : isOut ? "quarantine" : "fallback, and back later"
+    this.#keep({ ...fault, exit: ++this.#exits, then, next: next === null ? null : namesOf(next) }, out)
     const reason = `${fault.fault}: ${fault.message}`
     out.push(
       event("scheduler-ejected", { "backplane.policy": policy, "backplane.queue": fault.queue, "backplane.reason": reason }, "error"),
     )
     this.#previous = null
-    this.#host.swap({ policy: next ?? policy, fallback: next === null, reason }, out)
+    this.#host.swap({ seats: next ?? seats, fallback: next === null, reason }, out)
     if (next !== null || isOut) return
-    this.#backPolicy = policy
+    this.#back = seats
     out.push(timer(BACK_TIMER, this.#context.laterTicks(now, BACK_SLICES * 2 ** (strikes - 1) * spec.schedule.sliceTicks)))
+  }
+
+  /** On probation: those before. Of two policies the other has all CPUs. Otherwise the nodes schedule by themselves. */
+  #nextAfter(tick: number, faulty: string): readonly Seat[] | null {
+    if (this.#previous !== null && tick < this.#probationUntilTick) return this.#previous
+    const other = this.#context.seats.find(({ seat }) => seat !== faulty)
+    return other === undefined ? null : [{ ...other, cpus: null }]
   }
 
   /** Whether there is a scheduler to eject. */
@@ -134,19 +147,23 @@ export class PolicyLadder {
 
   /** The ejected policy has waited long enough. */
   onTimer(out: Out): void {
-    const policy = this.#backPolicy
-    this.#backPolicy = null
-    if (policy === null || !this.#context.isFallback) return
+    const seats = this.#back
+    this.#back = null
+    if (seats === null || !this.#context.isFallback) return
     this.#probationUntilTick = -1
-    out.push(event("scheduler-back", { "backplane.policy": policy, "backplane.epoch": this.#context.epoch + 1 }, "info"))
-    this.#host.swap({ policy, fallback: false, reason: "back after an ejection" }, out)
+    out.push(event("scheduler-back", { "backplane.policy": namesOf(seats), "backplane.epoch": this.#context.epoch + 1 }, "info"))
+    this.#host.swap({ seats, fallback: false, reason: "back after an ejection" }, out)
   }
 
   /** A hypervisor that begins anew while the nodes schedule by themselves. */
   resume(now: VirtualTime, out: Out): void {
     const { isFallback, policy, spec } = this.#context
     if (!isFallback || this.quarantined.includes(policy)) return
-    this.#backPolicy = POLICY_NAMES.find((name) => name === policy) ?? null
+    this.#back = this.#context.seats
     out.push(timer(BACK_TIMER, this.#context.laterTicks(now, BACK_SLICES * spec.schedule.sliceTicks)))
   }
+}
+
+function namesOf(seats: readonly Seat[]): string {
+  return seats.map(({ policy, cpus }) => (cpus === null ? policy : `${policy} on ${cpus.join(",")}`)).join("; ")
 }
