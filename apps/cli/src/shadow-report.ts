@@ -36,7 +36,8 @@ export function shadowText(shadow: Shadow): string {
   const { policy, fromTick, untilTick, periods, same, differences, refused, first, state, reason } = shadow
   const share = periods === 0 ? "" : ` (${((100 * same) / periods).toFixed(1)} %)`
   const lines = [`${policy} in shadow, tick ${fromTick} to ${untilTick}: ${periods} choices, ${same} the same${share}`]
-  for (const [kind, count] of Object.entries(differences)) if (count > 0) lines.push(`  ${String(count).padStart(6)}  ${kind}: ${MEANING[kind] ?? ""}`)
+  for (const [kind, count] of Object.entries(differences))
+    if (count > 0) lines.push(`  ${String(count).padStart(6)}  ${kind}: ${MEANING[kind] ?? ""}`)
   for (const [verdict, count] of Object.entries(refused)) lines.push(`  ${String(count).padStart(6)}  would have been refused: ${verdict}`)
   if (first.length > 0) lines.push("  first differences")
   for (const { tick, cpu, difference, active, shadow: other } of first.slice(0, SHOWN_MAX))

@@ -22,7 +22,13 @@ export interface StackProcess {
 export interface StackState {
   readonly pid: number
   readonly phase: string
-  readonly nats: { readonly url: string; readonly user: string | null; readonly password: string | null }
+  readonly nats: {
+    readonly url: string
+    readonly user: string | null
+    readonly password: string | null
+    /** As whom schedulers speak. */
+    readonly scheduler?: { readonly user: string; readonly password: string } | null
+  }
   readonly http: { readonly url: string; readonly token: string | null }
   readonly processes: readonly StackProcess[]
 }
@@ -78,6 +84,12 @@ export class StackClient {
     const reply = await this.#ask(MACHINES_SUBJECT, request)
     if (reply["ok"] === true) return reply
     throw new CommandFailure("refused", `${String(reply["field"])}: ${String(reply["reason"])}`)
+  }
+
+  /** Gives a scheduler service its seat on the machine. */
+  async takeService(machine: string, service: string): Promise<{ readonly seat: string; readonly layout: string }> {
+    const { seat, layout } = await this.office({ op: "seat", machine, service })
+    return { seat: String(seat), layout: String(layout) }
   }
 
   /** What an actor of a machine knows. */

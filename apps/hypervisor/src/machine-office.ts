@@ -6,6 +6,7 @@
  */
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Json } from "@backplane/foundation-base/json"
+import type { SchedulerManifest } from "@backplane/cluster-hosting/scheduler-services"
 import { Hosting, type AliveNotice, type HostingRequest } from "@backplane/cluster-hosting/hosting"
 import type { HostMode } from "@backplane/foundation-runtime/control-protocol"
 import type { EventSink } from "@backplane/foundation-runtime/sinks"
@@ -131,6 +132,20 @@ export class MachineOffice {
         }
       case "inspect":
         return this.#inspect(request.machine, request.actor)
+      case "attach":
+        return this.#attach(request.manifest, request.instance)
+      case "detach":
+        this.#hosting.services.detach(request.service)
+        return { ok: true, service: request.service }
+      case "services":
+        return {
+          ok: true,
+          services: this.#hosting.services
+            .all()
+            .map(({ manifest, ...rest }) => ({ ...manifest, features: [...manifest.features], ...rest })),
+        }
+      case "seat":
+        return this.#seat(request.machine, request.service)
       case "image":
         return { ok: true, op: "image", hash: request.piece.hash, have: this.#options.images.put(request.piece) }
     }
@@ -158,6 +173,23 @@ export class MachineOffice {
     this.#say("machine-created", "info", { "backplane.machine": spec.name, "backplane.policy": spec.schedule.policy })
     this.#carryOut(made.requests)
     return { ok: true, machine: spec.name }
+  }
+
+  #attach(manifest: SchedulerManifest, instance: string): OfficeReply {
+    const isNew = this.#hosting.services.get(manifest.name)?.instance !== instance
+    const attached = this.#hosting.attach(manifest, instance)
+    if ("refused" in attached) return refused("manifest", attached.refused)
+    if (isNew) this.#say("scheduler-service", "info", { "backplane.policy": manifest.name, "backplane.reason": instance })
+    this.#carryOut(attached.requests)
+    return { ok: true, service: manifest.name }
+  }
+
+  #seat(machine: string, service: string): OfficeReply {
+    const added = this.#hosting.addSeat(machine, service)
+    if ("refused" in added) return refused(added.field, added.refused)
+    this.#carryOut(added.requests)
+    const { seat, manifest } = added.attached
+    return { ok: true, seat, layout: manifest.layout }
   }
 
   #destroy(machine: string): OfficeReply {

@@ -42,7 +42,9 @@ function run(machine: MachineSpec, make: ActorMaker = machineActor): Ran {
   const world = machineWorld(machine, { stepsMax: 3_000_000 }, make)
   addMachineCheckers(world, machine)
   const events: { name: string; tick: number; fields: Readonly<Record<string, unknown>> }[] = []
-  world.onEvent((at, _actor, { name, fields = {} }) => void events.push({ name, tick: Math.floor(at / machine.clock.tickCycles) - 1, fields }))
+  world.onEvent(
+    (at, _actor, { name, fields = {} }) => void events.push({ name, tick: Math.floor(at / machine.clock.tickCycles) - 1, fields }),
+  )
   world.run({ stop: () => outcomeOf(world) !== null })
   const outcome = outcomeOf(world)
   if (outcome === null || "failure" in outcome) throw new Error(outcome?.failure.message ?? "no end")
@@ -55,7 +57,12 @@ function run(machine: MachineSpec, make: ActorMaker = machineActor): Ran {
 describe("a candidate in shadow", () => {
   it.each(POLICY_NAMES)("of policy %s changes nothing of what is done, and says what it would have done", (policy) => {
     const plain = run(spec([{ atTick: 0, swap: "sqms" }]))
-    const { shadow, events } = run(spec([{ atTick: 0, swap: "sqms" }, { atTick: 10, swap: policy, shadow: 20, shadowOnly: true }]))
+    const { shadow, events } = run(
+      spec([
+        { atTick: 0, swap: "sqms" },
+        { atTick: 10, swap: policy, shadow: 20, shadowOnly: true },
+      ]),
+    )
     const slices = (of: Ran["events"]): unknown[] => of.filter(({ name }) => name === "slice").map(({ tick, fields }) => [tick, fields])
     expect(slices(events)).toEqual(slices(plain.events))
     expect(shadow).toMatchObject({ policy, state: "passed", reason: "" })
@@ -126,7 +133,14 @@ describe("CPUs that go and come", () => {
       { atTick: 20, cpu: { index: 0, online: false } },
       { atTick: 2_500, cpu: { index: 0, online: true } },
     ]
-    const { events } = run(spec(actions, { jobs: [{ name: "a", run: 100, workingSet: 1, affinity: [0] }, { name: "b", run: 300, workingSet: 1 }] }))
+    const { events } = run(
+      spec(actions, {
+        jobs: [
+          { name: "a", run: 100, workingSet: 1, affinity: [0] },
+          { name: "b", run: 300, workingSet: 1 },
+        ],
+      }),
+    )
     expect(events.filter(({ name }) => name === "scheduler-ejected" || name === "scheduler-bypassed")).toEqual([])
     const ran = events.filter(({ name, fields }) => name === "dispatch" && fields["backplane.task"] === "a").map(({ tick }) => tick)
     expect(ran.filter((tick) => tick > 20 && tick < 2_500)).toEqual([])

@@ -113,7 +113,7 @@ export function isSupervisor(pid: number): boolean {
 }
 
 function withoutPassword(state: StackState): StackState {
-  return { ...state, nats: { ...state.nats, password: null }, http: { ...state.http, token: null } }
+  return { ...state, nats: { ...state.nats, password: null, scheduler: null }, http: { ...state.http, token: null } }
 }
 
 function pause(ms: number): Promise<void> {

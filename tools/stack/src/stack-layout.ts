@@ -37,6 +37,7 @@ export interface StackLayout {
   readonly notices: readonly string[]
   readonly scenario: string | null
   readonly operator: { readonly user: string; readonly password: string } | null
+  readonly scheduler: { readonly user: string; readonly password: string } | null
   /** Lets its bearer act through the gateway; null where BACKPLANE_TOKENS was set by whoever started the stack. */
   readonly httpToken: string | null
   readonly environmentOf: (plan: ProcessPlan) => Readonly<Record<string, string | undefined>>
@@ -73,6 +74,7 @@ export async function layOut(invocation: Invocation, parentPid: number): Promise
   const access = accessTo(nats, ports, credentials)
   const bus = credentials === null ? null : busPlan(nats, home, configOf(nats, home, ports, rules, credentials))
   const password = credentials?.get("operator")
+  const schedulerPassword = credentials?.get("cpu-scheduler")
   const scenario = up.scenario === null || up.scenario === "none" ? up.scenario : resolve(up.scenario)
   const httpToken = (process.env["BACKPLANE_TOKENS"] ?? "") === "" ? randomBytes(TOKEN_BYTES).toString("base64url") : null
   const shards = plans.flatMap(({ hosted }) => hosted).filter(({ service }) => service === "kv-shard").length
@@ -87,6 +89,7 @@ export async function layOut(invocation: Invocation, parentPid: number): Promise
     ports,
     notices,
     scenario,
+    scheduler: schedulerPassword === undefined ? null : { user: "cpu-scheduler", password: schedulerPassword },
     operator: password === undefined ? null : { user: "operator", password },
     httpToken,
     environmentOf: (plan) => withToken(plan, environmentOf(plan, shared, credentials), httpToken),

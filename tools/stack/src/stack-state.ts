@@ -35,6 +35,8 @@ export interface StackState {
     readonly monitorUrl: string | null
     readonly user: string | null
     readonly password: string | null
+    /** As whom a scheduler service that is attached later speaks (`backplane sched attach`). */
+    readonly scheduler: { readonly user: string; readonly password: string } | null
   }
   /** The gateway: console, API and collector. The token acts as the operator; null where it was set from outside. */
   readonly http: { readonly url: string; readonly token: string | null }

@@ -85,6 +85,7 @@ function stateOf(layout: StackLayout, supervisor: Supervisor, startedAt: number)
       monitorUrl: ports.natsMonitor === 0 ? null : `http://127.0.0.1:${ports.natsMonitor}`,
       user: operator?.user ?? access.user,
       password: operator?.password ?? access.password,
+      scheduler: layout.scheduler,
     },
     http: { url: `http://127.0.0.1:${ports.http}`, token: httpToken },
     scenario: layout.scenario,

@@ -22,7 +22,8 @@ export function register(program: Command): void {
     .action(async (flags: { machine: string; json?: true }, command: Command) => {
       await withStack(command, async (client) => {
         const nodes = await nodesOf(client, flags.machine)
-        if (flags.json === true) return console.log(JSON.stringify({ machine: flags.machine, nodes: nodes.map(({ node, cpus }) => ({ node, cpus })) }))
+        if (flags.json === true)
+          return console.log(JSON.stringify({ machine: flags.machine, nodes: nodes.map(({ node, cpus }) => ({ node, cpus })) }))
         for (const { node, cpus } of nodes) for (const one of cpus) console.log(`node ${node}  CPU ${one.cpu}  ${one.task ?? one.state}`)
       })
     })
@@ -62,7 +63,10 @@ async function nodesOf(client: StackClient, machine: string): Promise<readonly N
 }
 
 /** Until its node has done it. */
-async function waitFor(client: StackClient, want: { readonly machine: string; readonly cpu: number; readonly online: boolean }): Promise<void> {
+async function waitFor(
+  client: StackClient,
+  want: { readonly machine: string; readonly cpu: number; readonly online: boolean },
+): Promise<void> {
   const deadline = Date.now() + WAIT_MILLISECONDS
   while (Date.now() < deadline) {
     const cpus = (await nodesOf(client, want.machine)).flatMap((node) => node?.cpus ?? [])

@@ -93,7 +93,8 @@ async function swap(client: StackClient, policy: string, flags: SwapFlags): Prom
   const ask = { kind: "SwapAsk", policy, service, shadowSlices, cpus, ...(flags.shadowOnly === true && { shadowOnly: true }) }
   const answer = await askHypervisor<SwapAnswer>(client, machine, ask)
   const shadow = shadowSlices === undefined ? null : await shadowOf(client, machine, answer.epoch)
-  if (shadow !== null && flags.shadowOnly === true) return console.log(json === true ? JSON.stringify({ machine, shadow }) : shadowText(shadow))
+  if (shadow !== null && flags.shadowOnly === true)
+    return console.log(json === true ? JSON.stringify({ machine, shadow }) : shadowText(shadow))
   if (shadow?.state === "rejected") {
     if (json !== true) console.log(shadowText(shadow))
     throw new CommandFailure("rejected", `${policy} does not take over: ${shadow.reason}`)

@@ -5,6 +5,7 @@ import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Command } from "commander"
 import { passThrough } from "../checkout.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { registerServices } from "./sched-services.ts"
 import { registerSwap, registerTuning } from "./sched-swap.ts"
 
 export function register(program: Command): void {
@@ -12,6 +13,7 @@ export function register(program: Command): void {
   registerTrials(sched)
   registerExits(sched)
   registerSwap(sched)
+  registerServices(sched)
   registerTuning(sched)
   sched
     .command("list")

@@ -39,6 +39,6 @@ function commitOf(input: Input<Body>): string | null {
 /** Null where the commit is of a stream that is over: then it is not handled at all. */
 function answerOf(effects: readonly Effect<Body>[]): string | null {
   const verdicts = effects.flatMap((effect) => (effect.kind === "send" && effect.body.kind === "SchedulerVerdicts" ? [effect.body] : []))
-  const refused = effects.some((effect) => effect.kind === "send" && effect.body.kind === "NodeUp")
+  const refused = effects.some((effect) => effect.kind === "event" && effect.fields?.["backplane.verdict"] === "STALE_EPOCH")
   return refused ? null : JSON.stringify(verdicts)
 }

@@ -7,6 +7,7 @@
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { SchedulerServices, seatActors, type AttachedService, type SchedulerManifest } from "./scheduler-services.ts"
 import { SERVICE_OF_KIND, planHosting, type Instance } from "./hosting-plan.ts"
 
 /** A process that has not been heard of for so long is gone; its actors are begun again elsewhere. */
@@ -41,6 +42,8 @@ export interface Place {
   epoch: number
   /** The process has said that it hosts it. */
   running: boolean
+  /** Of a seat: the scheduler service that was asked for, which alone may host it. */
+  service?: string
 }
 
 /** A machine as it is kept over a restart of whoever hosts it. */
@@ -57,6 +60,7 @@ export interface HostedMachine {
 export class Hosting {
   readonly #instances = new Map<string, { notice: AliveNotice; heardAt: number }>()
   readonly #machines = new Map<string, HostedMachine>()
+  readonly services = new SchedulerServices()
 
   get machines(): ReadonlyMap<string, HostedMachine> {
     return this.#machines
@@ -66,11 +70,51 @@ export class Hosting {
     return [...this.#instances.values()].map(({ notice }) => notice)
   }
 
+  /** Processes that host what any of their service may. */
+  #ordinary(): readonly Instance[] {
+    return this.instances().filter(({ instance }) => !this.services.isService(instance))
+  }
+
+  /** A process says what scheduler service it is; said again while it lives. Its seats of an earlier process move to it. */
+  attach(manifest: SchedulerManifest, instance: string): { readonly refused: string } | { readonly requests: readonly HostingRequest[] } {
+    const before = this.services.get(manifest.name)?.instance
+    if (this.services.attach(manifest, instance) === null) return { refused: "too many scheduler services have attached; detach one first" }
+    if (before === instance) return { requests: [] }
+    const requests: HostingRequest[] = []
+    for (const machine of this.#machines.values()) {
+      for (const place of machine.places.values())
+        if (place.service === manifest.name) Object.assign(place, { instance, incarnation: null, epoch: place.epoch + 1, running: false })
+      requests.push(...this.#missingOf(machine, instance))
+    }
+    return { requests }
+  }
+
+  /** Gives the service its seat on the machine. Its actors have no part in the machine before a swap names them. */
+  addSeat(
+    machineName: string,
+    service: string,
+  ):
+    | { readonly refused: string; readonly field: string }
+    | { readonly attached: AttachedService; readonly requests: readonly HostingRequest[] } {
+    const machine = this.#machines.get(machineName)
+    const attached = this.services.get(service)
+    if (machine === undefined) return { field: "machine", refused: `there is no machine ${machineName}` }
+    if (attached === undefined)
+      return { field: "service", refused: `there is no policy and no service ${service}; \`sched list\` and \`sched services\` show them` }
+    if (machine.spec.clock.mode !== "free")
+      return { field: "machine", refused: `${machineName} is in lock-step, and its actors were fixed when it was made` }
+    for (const actor of seatActors(attached, machine.spec.topology.cpus)) {
+      if (machine.places.has(actor)) continue
+      machine.places.set(actor, { instance: attached.instance, incarnation: null, epoch: 1, running: false, service })
+    }
+    return { attached, requests: this.#missingOf(machine, attached.instance) }
+  }
+
   /** A reason why the machine cannot be made, or the first requests. */
   create(spec: MachineSpec): { readonly refused: string } | { readonly requests: readonly HostingRequest[] } {
     if (this.#machines.has(spec.name)) return { refused: `there is a machine ${spec.name} already; take another name, or destroy it first` }
     if (this.#machines.size >= MACHINES_MAX) return { refused: `there are ${MACHINES_MAX} machines already; destroy one first` }
-    const { places, missing } = planHosting(spec, this.instances())
+    const { places, missing } = planHosting(spec, this.#ordinary())
     if (missing.length > 0) return { refused: `no process of ${missing.join(", ")} is running; start the stack with all its services` }
     const machine: HostedMachine = { spec, places: new Map() }
     for (const [actor, instance] of places) {
@@ -85,7 +129,7 @@ export class Hosting {
   restore({ spec, places }: KeptMachine): void {
     this.#machines.set(spec.name, {
       spec,
-      places: new Map(places.map(({ actor, instance, incarnation, epoch }) => [actor, { instance, incarnation, epoch, running: false }])),
+      places: new Map(places.map(({ actor, ...place }) => [actor, { ...place, running: false }])),
     })
   }
 
@@ -144,9 +188,9 @@ export class Hosting {
     for (const machine of this.#machines.values()) {
       const orphans = [...machine.places].filter(([, place]) => !this.#instances.has(place.instance))
       if (orphans.length === 0) continue
-      const { places } = planHosting(machine.spec, this.instances())
+      const { places } = planHosting(machine.spec, this.#ordinary())
       for (const [actor, place] of orphans) {
-        const instance = places.get(actor)
+        const instance = place.service === undefined ? places.get(actor) : this.#instanceOf(place.service)
         if (instance === undefined) continue // no process of the service lives: it waits
         Object.assign(place, {
           instance,
@@ -160,6 +204,12 @@ export class Hosting {
     return requests
   }
 
+  /** The process of a scheduler service, where it lives. */
+  #instanceOf(service: string): string | undefined {
+    const instance = this.services.get(service)?.instance
+    return instance !== undefined && this.#instances.has(instance) ? instance : undefined
+  }
+
   /** A host request was answered: these run now. */
   onHosted(machine: string, actors: readonly ActorId[]): void {
     for (const actor of actors) {
@@ -170,7 +220,7 @@ export class Hosting {
 
   isReady(machine: string): boolean {
     const places = this.#machines.get(machine)?.places
-    return places !== undefined && [...places.values()].every((place) => place.running)
+    return places !== undefined && [...places.values()].every((place) => place.running || place.service !== undefined)
   }
 
   #missingOf(machine: HostedMachine, only?: string): HostingRequest[] {

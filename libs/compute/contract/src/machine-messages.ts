@@ -16,11 +16,17 @@ export const ShadowSwap = Type.Object(
     kind: Type.Literal("ShadowSwap"),
     epoch: Epoch,
     shadow: Type.Union([
-      Type.Object({ seat: Type.String({ maxLength: 16 }), policy: Type.String({ maxLength: 32 }), layout: Type.Enum(["all", "cpu"]) }, closed),
+      Type.Object(
+        { seat: Type.String({ maxLength: 16 }), policy: Type.String({ maxLength: 32 }), layout: Type.Enum(["all", "cpu"]) },
+        closed,
+      ),
       Type.Null(),
     ]),
   },
-  { ...closed, description: "hypervisor → node: from now on this candidate hears all and decides nothing; null: none does. Repeated until seen" },
+  {
+    ...closed,
+    description: "hypervisor → node: from now on this candidate hears all and decides nothing; null: none does. Repeated until seen",
+  },
 )
 export const ShadowSwapped = Type.Object(
   { kind: Type.Literal("ShadowSwapped"), epoch: Epoch, node: Node },
@@ -52,7 +58,9 @@ export const ShadowReport = Type.Object(
     periods: Type.Integer({ minimum: 0, description: "idle periods of CPUs for which either made a choice" }),
     same: Type.Integer({ minimum: 0, description: "of them, with one choice" }),
     differences: Type.Record(Type.Enum([...SHADOW_DIFFERENCES]), Count),
-    refused: Type.Record(Type.String({ maxLength: 16 }), Count, { description: "decisions of the shadow that would have been refused, by verdict" }),
+    refused: Type.Record(Type.String({ maxLength: 16 }), Count, {
+      description: "decisions of the shadow that would have been refused, by verdict",
+    }),
     silentTicks: Type.Integer({ minimum: 0, description: "age of the oldest word to it that it has not answered" }),
     attached: Type.Boolean({ description: "all its queues are" }),
     exit: Type.Union([Type.String({ maxLength: 200 }), Type.Null()]),

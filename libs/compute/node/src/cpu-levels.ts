@@ -88,7 +88,12 @@ export class CpuLevelKeeper {
     out.push(send(HYPERVISOR, { kind: "TaskTuned", task: name, attempt, tuned: task.spec.tuned ?? 0, node: this.#context.node }))
   }
 
-  #tune(now: VirtualTime, task: Task, to: { readonly tuned: number; readonly affinity: number[]; readonly weight: number }, out: Out): void {
+  #tune(
+    now: VirtualTime,
+    task: Task,
+    to: { readonly tuned: number; readonly affinity: number[]; readonly weight: number },
+    out: Out,
+  ): void {
     const { spec } = task
     const isOtherWeight = (spec.weight ?? WEIGHT_DEFAULT) !== to.weight
     const isOtherAffinity = spec.affinity.join() !== to.affinity.join()

@@ -62,13 +62,16 @@ export class EventStreams {
   }
 
   /** A scheduler takes the queue: the snapshot is the first message of its stream. */
-  open(
-    queue: QueueName,
-    { generation, contract = 1, wants = [] }: SchedulerAttach,
-    snapshot: readonly SchedulerEvent[],
-  ): void {
+  open(queue: QueueName, { generation, contract = 1, wants = [] }: SchedulerAttach, snapshot: readonly SchedulerEvent[]): void {
     const ability = { contract, wants }
-    this.#streams.set(queue, { generation, ability, nextSeq: 1, pending: [...snapshot, { type: "SYNC" }], pendingSpan: undefined, unseen: [] })
+    this.#streams.set(queue, {
+      generation,
+      ability,
+      nextSeq: 1,
+      pending: [...snapshot, { type: "SYNC" }],
+      pendingSpan: undefined,
+      unseen: [],
+    })
   }
 
   /** The policy changed: all streams end. */

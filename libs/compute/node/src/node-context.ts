@@ -182,7 +182,14 @@ export class NodeContext {
   /** How things stand, for the scheduler of a queue. */
   nodeUp(queue: QueueName): NodeUp {
     const { epoch, node, incarnation } = this
-    return { kind: "NodeUp", epoch, node, incarnation, ...tellSeat(this.#seatFor(queue)), ...(this.isFallback && { fallback: true as const }) }
+    return {
+      kind: "NodeUp",
+      epoch,
+      node,
+      incarnation,
+      ...tellSeat(this.#seatFor(queue)),
+      ...(this.isFallback && { fallback: true as const }),
+    }
   }
 
   /** The seat that has the queue; where none has, how the machine's own stands, or the one that has its CPUs. */

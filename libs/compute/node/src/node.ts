@@ -251,7 +251,12 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   }
 
   get #unanswered(): number {
-    const told = this.#streams.unseen + this.#shadow.streams.unseen + this.#completions.unseen + this.#channels.unanswered + (this.#context.works.vms?.unanswered ?? 0)
+    const told =
+      this.#streams.unseen +
+      this.#shadow.streams.unseen +
+      this.#completions.unseen +
+      this.#channels.unanswered +
+      (this.#context.works.vms?.unanswered ?? 0)
     return told + this.#moves.unanswered + this.#leases.pending
   }
 

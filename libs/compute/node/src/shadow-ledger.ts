@@ -4,11 +4,7 @@
  * A period is closed when the CPU begins the next one. A choice of the shadow that comes later than that is not compared; it counts among its
  * refused decisions (CPU_BUSY), as it would if it were active.
  */
-import {
-  SHADOW_DIFFERENCES,
-  type ShadowDifference,
-  type ShadowReport,
-} from "@backplane/compute-contract/machine-messages"
+import { SHADOW_DIFFERENCES, type ShadowDifference, type ShadowReport } from "@backplane/compute-contract/machine-messages"
 import type { Verdict } from "@backplane/schedule-contract/scheduler-messages"
 
 export interface Choice {

@@ -10,7 +10,15 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { unreachable } from "@backplane/foundation-base/assert"
 import type { ShadowReport, ShadowSwap } from "@backplane/compute-contract/machine-messages"
-import { cpusOfQueue, HYPERVISOR, queuesOfSeat, schedulerActor, seatQueue, type QueueName, type Seat } from "@backplane/scenario-machine/topology"
+import {
+  cpusOfQueue,
+  HYPERVISOR,
+  queuesOfSeat,
+  schedulerActor,
+  seatQueue,
+  type QueueName,
+  type Seat,
+} from "@backplane/scenario-machine/topology"
 import type { Decision, SchedulerAttach, SchedulerCommit, SchedulerEvent, Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import type { NodeUp } from "@backplane/schedule-contract/scheduler-messages"
 import type { Dispatcher } from "./dispatcher.ts"
@@ -90,8 +98,7 @@ export class Shadow {
 
   /** Tells its schedulers that are not attached how things stand; those of one that is over, that they are not wanted. */
   sayUp(out: Out): void {
-    for (const queue of this.queues())
-      if (!this.streams.isAttached(queue)) out.push(send(schedulerActor(queue), this.nodeUp()))
+    for (const queue of this.queues()) if (!this.streams.isAttached(queue)) out.push(send(schedulerActor(queue), this.nodeUp()))
     if (this.#over === null || this.#over.tells-- <= 0) return
     const { seat } = this.#over
     if (seat.seat === this.#seat?.seat || this.#context.seats.some((active) => active.seat === seat.seat)) return
@@ -147,7 +154,10 @@ export class Shadow {
     const lengths = new Map<QueueName, number>()
     for (const { queue } of this.#claims.values()) lengths.set(queue, (lengths.get(queue) ?? 0) + 1)
     const loadOf = (index: number): number => lengths.get(this.#queueOf(index)) ?? 0
-    const shortest = (near.length > 0 ? near : allowed).reduce((best, index) => (loadOf(index) < loadOf(best) ? index : best), allowed[0] ?? 0)
+    const shortest = (near.length > 0 ? near : allowed).reduce(
+      (best, index) => (loadOf(index) < loadOf(best) ? index : best),
+      allowed[0] ?? 0,
+    )
     const place = cpu ?? (lastCpu !== null && allowed.includes(lastCpu) ? lastCpu : shortest)
     const claim: Claimed = { queue: this.#queueOf(place), taskSeq, stealId: null }
     this.#claims.set(task, claim)

@@ -230,5 +230,13 @@ export function viewOf(task: Task, node: number, warm: boolean): TaskView {
 export function heldOf(task: Task, stranded = false): HeldTask {
   const { spec, state, queue, sinceTick, sleep } = task
   const awaits = sleep?.awaits?.channel
-  return { task: spec.task, attempt: spec.attempt, state, queue, sinceTick, ...(awaits !== undefined && { awaits }), ...(stranded && { stranded }) }
+  return {
+    task: spec.task,
+    attempt: spec.attempt,
+    state,
+    queue,
+    sinceTick,
+    ...(awaits !== undefined && { awaits }),
+    ...(stranded && { stranded }),
+  }
 }

@@ -33,7 +33,8 @@ export const SchedulerEvent = Type.Union([
       type: Type.Literal("TASK_NEW"),
       task: TaskView,
       reason: Type.Enum(["new", "steal", "snapshot", "moved"], {
-        description: "created; handed over by another queue; told again after attach; given by the node, because its queue has no CPU for it",
+        description:
+          "created; handed over by another queue; told again after attach; given by the node, because its queue has no CPU for it",
       }),
       stealId: Type.Optional(Type.String({ maxLength: 96 })),
     },

@@ -176,7 +176,13 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     }
     const collecting = this.#collector !== null && this.#result === null
     const waits =
-      collecting || this.#vms.isUnderWay || this.#swaps.isUnderWay || this.#lines.isUnderWay || this.#losses.hasReleases || this.#jobs.inState("submitted").length > 0 || this.#tunings.isUnderWay
+      collecting ||
+      this.#vms.isUnderWay ||
+      this.#swaps.isUnderWay ||
+      this.#lines.isUnderWay ||
+      this.#losses.hasReleases ||
+      this.#jobs.inState("submitted").length > 0 ||
+      this.#tunings.isUnderWay
     if (waits && !this.#retrying) out.push(timer("retry", this.#context.laterTicks(now, RETRY_TICKS)))
     this.#retrying ||= waits
     return out

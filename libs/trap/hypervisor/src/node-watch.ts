@@ -70,7 +70,10 @@ export class NodeWatch {
     const reports = this.#nodes.flatMap((state) => (state.lost || state.report === null ? [] : [state.report]))
     const dispatches = reports.reduce((sum, report) => sum + report.dispatches, 0)
     const idle = reports.reduce((sum, report) => sum + report.idleCpus, 0)
-    const waiting = reports.reduce((sum, report) => sum + report.holds.filter((task) => task.state === "waiting" && task.stranded !== true).length, 0)
+    const waiting = reports.reduce(
+      (sum, report) => sum + report.holds.filter((task) => task.state === "waiting" && task.stranded !== true).length,
+      0,
+    )
     const knownTick = Math.min(...reports.map((report) => report.tick))
     const isStill = waiting > 0 || this.#deadlocked(reports) !== null
     const moves = !isStill || idle < this.#context.spec.topology.cpus || reports.length < this.#nodes.length

@@ -57,8 +57,7 @@ export function placeOne(
     const key = seat.layout === "all" ? `node ${other.node}` : other.queue
     load.set(key, (load.get(key) ?? 0) + 1)
   }
-  const loadOf = (cpu: number): number =>
-    load.get(seat.layout === "all" ? `node ${nodeOfCpu(topology, cpu)}` : seatQueue(seat, cpu)) ?? 0
+  const loadOf = (cpu: number): number => load.get(seat.layout === "all" ? `node ${nodeOfCpu(topology, cpu)}` : seatQueue(seat, cpu)) ?? 0
   const cpu = allowed.reduce((best, one) => (loadOf(one) < loadOf(best) ? one : best))
   return { queue: seatQueue(seat, cpu), node: nodeOfCpu(topology, cpu) }
 }

@@ -99,7 +99,8 @@ export class PolicyLadder {
     const strikes = this.#strike(policy, tick)
     const isOut = strikes >= STRIKES_MAX
     const next = this.#nextAfter(tick, seat)
-    const then: ExitThen = next !== null ? (seats.length > 1 ? "other policy" : "previous policy") : isOut ? "quarantine" : "fallback, and back later"
+    const then: ExitThen =
+      next !== null ? (seats.length > 1 ? "other policy" : "previous policy") : isOut ? "quarantine" : "fallback, and back later"
     this.#keep({ ...fault, exit: ++this.#exits, then, next: next === null ? null : namesOf(next) }, out)
     const reason = `${fault.fault}: ${fault.message}`
     out.push(

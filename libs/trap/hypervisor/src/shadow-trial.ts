@@ -6,7 +6,12 @@
  */
 import { event, send, timer } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import { SHADOW_DIFFERENCES, type ShadowDifference, type ShadowReport, type ShadowSwapped } from "@backplane/compute-contract/machine-messages"
+import {
+  SHADOW_DIFFERENCES,
+  type ShadowDifference,
+  type ShadowReport,
+  type ShadowSwapped,
+} from "@backplane/compute-contract/machine-messages"
 import { nodeActor, type Seat } from "@backplane/scenario-machine/topology"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 
@@ -160,7 +165,8 @@ export class ShadowTrial {
     const silences = differences["shadow-silent"]
     if (silences * 2 > periods && silences > spec.topology.cpus) return `it made no choice for ${silences} of ${periods} idle CPUs`
     const refusals = Object.values(refused).reduce((sum, count) => sum + count, 0)
-    if (refusals > REFUSED_MAX + periods / 2) return `${refusals} of its decisions would have been refused, beside ${periods} choices to be made`
+    if (refusals > REFUSED_MAX + periods / 2)
+      return `${refusals} of its decisions would have been refused, beside ${periods} choices to be made`
     return null
   }
 
@@ -176,7 +182,7 @@ function sumOf(reports: readonly ShadowReport[]): Pick<ShadowView, "periods" | "
   const total = (of: (report: ShadowReport) => number): number => reports.reduce((sum, report) => sum + of(report), 0)
   const differences = Object.fromEntries(SHADOW_DIFFERENCES.map((kind) => [kind, total((report) => report.differences[kind] ?? 0)]))
   const verdicts = new Set(reports.flatMap(({ refused }) => Object.keys(refused)))
-  const refused = Object.fromEntries([...verdicts].sort().map((verdict) => [verdict, total((report) => report.refused[verdict] ?? 0)]))
+  const refused = Object.fromEntries([...verdicts].sort((a, b) => (a < b ? -1 : 1)).map((verdict) => [verdict, total((report) => report.refused[verdict] ?? 0)]))
   const first = reports.flatMap((report) => report.first).sort((a, b) => a.tick - b.tick || a.cpu - b.cpu)
   return {
     periods: total(({ periods }) => periods),

@@ -18,7 +18,11 @@ export function candidateOf({ policy, service }: SwapWish): Seat | string {
  * Who schedules what when the candidate has taken over: all CPUs, or those that are named, beside the policy in force, which keeps the rest.
  * A second set that was there before is dissolved: there are two at most.
  */
-export function seatsAfter({ seats, spec, offline }: HypervisorContext, candidate: Seat, cpus?: readonly number[]): readonly Seat[] | string {
+export function seatsAfter(
+  { seats, spec, offline }: HypervisorContext,
+  candidate: Seat,
+  cpus?: readonly number[],
+): readonly Seat[] | string {
   const [first] = seats
   if (cpus === undefined || first === undefined) return [candidate]
   const total = spec.topology.cpus

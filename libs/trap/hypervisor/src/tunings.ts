@@ -61,7 +61,8 @@ export class Tunings {
     if (affinity === undefined || affinity.length === 0) return null
     const wrong = affinity.find((cpu) => cpu >= topology.cpus)
     if (wrong !== undefined) return `affinity: there is no CPU ${wrong}; there are 0 to ${topology.cpus - 1}`
-    if (affinity.every((cpu) => this.#context.offline.has(cpu))) return `affinity: CPU ${affinity.join(", ")} is off line; name one that is there`
+    if (affinity.every((cpu) => this.#context.offline.has(cpu)))
+      return `affinity: CPU ${affinity.join(", ")} is off line; name one that is there`
     if (job.spec.vcpu === undefined) return null
     const { from, to } = cpusOfNode(topology, job.node)
     if (affinity.every((cpu) => cpu >= from && cpu < to)) return null

@@ -228,6 +228,28 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { ...WHERE, policy: "new policy", from: "old policy", epoch: "new epoch" },
     metrics: [count("backplane_policy_swaps_total")],
   },
+  "shadow-begun": {
+    meaning: "a candidate hears all and decides nothing from now on",
+    fields: { policy: "the candidate", epoch: "of the shadow" },
+    metrics: [],
+  },
+  "shadow-ended": { meaning: "a node tells the shadow nothing any more", fields: { ...WHERE, epoch: "of the end" }, metrics: [] },
+  "shadow-judged": {
+    meaning: "the time of a shadow is over: it may take over, or why not",
+    fields: { policy: "the candidate", epoch: "of the shadow", ...WHY },
+    metrics: [],
+  },
+  "cpu-gone": { meaning: "somebody took a CPU off line", fields: { ...WHERE }, metrics: [] },
+  "cpu-back": { meaning: "somebody brought a CPU back", fields: { ...WHERE }, metrics: [] },
+  "cpu-offline": { meaning: "a CPU runs nothing any more", fields: { ...WHERE }, metrics: [] },
+  "cpu-online": { meaning: "a CPU asks for work again", fields: { ...WHERE }, metrics: [] },
+  "task-tuned": { meaning: "a task has another affinity or weight", fields: { ...WHERE, ...TASK }, metrics: [] },
+  "action-refused": { meaning: "what a scenario asks for cannot be done", fields: { ...WHY }, metrics: [] },
+  "scheduler-service": {
+    meaning: "a scheduler service has attached with its manifest",
+    fields: { policy: "its name", reason: "its process" },
+    metrics: [],
+  },
   exit: {
     meaning: "a guest left the engine",
     fields: { ...WHERE, cause: "cause", class: "class of exit" },

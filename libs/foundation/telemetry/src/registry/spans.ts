@@ -11,6 +11,7 @@ export const SPANS: Readonly<Record<string, SpanEntry>> = {
   "sched.dispatch": { meaning: "a node starts the chosen task on the CPU" },
   "sched.steal": { meaning: "a CPU with nothing to run asks another scheduler for a task", flows: ["steal"] },
   "sched.swap": { meaning: "a scheduler is exchanged for another policy or program while the machine runs", flows: ["swap"] },
+  "sched.shadow": { meaning: "a node lets a candidate hear all that happens, before it may take over: part of the swap's trace" },
   migrate: { meaning: "a task, vCPU or VM moves to another CPU: old scheduler, state transfer, new scheduler", flows: ["migration"] },
   "mem.lease": { meaning: "frames are asked for and granted or refused", flows: ["lease"] },
   "mem.release": { meaning: "leased frames are given back" },

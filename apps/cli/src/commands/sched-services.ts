@@ -1,0 +1,111 @@
+/**
+ * `backplane sched attach | services`: scheduler services that are not ours, in whatever language.
+ *
+ * `attach` says the manifest for the program, again and again while it runs, so that a hypervisor that begins anew knows it too; the program
+ * itself only has to be a service that hosts schedulers, as `--replace cpu-scheduler` wants it.
+ */
+import { spawn } from "node:child_process"
+import type { Json } from "@backplane/foundation-base/json"
+import type { Command } from "commander"
+import { CommandFailure } from "../failure.ts"
+import { count } from "../number-flags.ts"
+import { homeFolder, mustReadStack, StackClient, type StackState } from "../stack-client.ts"
+
+const SAY_AGAIN_MILLISECONDS = 2_000
+const STOP_MILLISECONDS = 2_000
+
+interface AttachFlags {
+  readonly run?: string
+  readonly instance?: string
+  readonly layout: string
+  readonly contract: number
+  readonly version: string
+  readonly language: string
+  readonly feature: readonly string[]
+}
+
+export function registerServices(sched: Command): void {
+  sched
+    .command("attach")
+    .description("make a scheduler service known by its manifest, so that `sched swap <name>` can take it; stays until Ctrl-C")
+    .argument("<name>", "by which it is asked for: small letters, digits, dashes")
+    .option("--run <command>", "start this program, which hosts schedulers as cpu-scheduler does")
+    .option("--instance <name>", "or: a process that is on the bus already, by its instance name")
+    .option("--layout <layout>", "the queues it wants: all (one) or cpu (one a CPU)", "all")
+    .option("--contract <version>", "version of the contract that it speaks", count, 1)
+    .option("--version <text>", "its own version", "0")
+    .option("--language <text>", "what it is written in", "")
+    .option("--feature <text...>", "what of the contract it uses", [])
+    .action(async (name: string, flags: AttachFlags, command: Command) => {
+      if ((flags.run === undefined) === (flags.instance === undefined))
+        throw new CommandFailure("flags", "--run or --instance: say which program it is, or which process")
+      const state = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
+      const client = await StackClient.connect(state)
+      try {
+        await attach(client, state, name, flags)
+      } finally {
+        await client.close()
+      }
+    })
+  sched
+    .command("services")
+    .description("scheduler services that have attached")
+    .option("--json", "print JSON")
+    .action(async (flags: { json?: true }, command: Command) => {
+      const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
+      try {
+        const services = (await client.office({ op: "services" }))["services"] as readonly Readonly<Record<string, Json>>[]
+        if (flags.json === true) return console.log(JSON.stringify({ services }))
+        if (services.length === 0) console.log("no scheduler service has attached; `sched attach` makes one known")
+        for (const { name, version, contract, language, layout, instance } of services)
+          console.log(
+            `${String(name).padEnd(20)} ${String(version)}  contract ${String(contract)}  queues ${String(layout)}  ${String(language)}  ${String(instance)}`,
+          )
+      } finally {
+        await client.close()
+      }
+    })
+}
+
+async function attach(client: StackClient, state: StackState, name: string, flags: AttachFlags): Promise<void> {
+  const { layout, contract, version, language, feature } = flags
+  const instance = flags.instance ?? `${name}-${process.pid}`
+  const request = { op: "attach", instance, manifest: { name, version, contract, language, layout, features: [...feature] } }
+  await client.office(request)
+  console.log(`${name} has attached as ${instance}; \`backplane sched swap ${name}\` lets it take over, Ctrl-C ends it`)
+  const again = setInterval(() => void client.office(request).catch(() => undefined), SAY_AGAIN_MILLISECONDS)
+  try {
+    if (flags.run === undefined) await interrupted()
+    else await runProgram(flags.run, environmentOf(state, instance))
+  } finally {
+    clearInterval(again)
+    await client.office({ op: "detach", service: name }).catch(() => undefined)
+  }
+}
+
+function environmentOf({ nats }: StackState, instance: string): NodeJS.ProcessEnv {
+  const access = nats.scheduler ?? (nats.user === null ? null : { user: nats.user, password: nats.password ?? "" })
+  const user = access === null ? {} : { BACKPLANE_NATS_USER: access.user, BACKPLANE_NATS_PASSWORD: access.password }
+  return { ...process.env, BACKPLANE_INSTANCE: instance, BACKPLANE_NATS_URL: nats.url, NATS_URL: nats.url, ...user }
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve())
+  })
+}
+
+/** Until it ends, or is told to. */
+async function runProgram(command: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const child = spawn("exec " + command, { shell: true, env, stdio: ["ignore", "inherit", "inherit"] })
+  const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
+  let isStopping = false
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => {
+      isStopping = true
+      child.kill("SIGTERM")
+      setTimeout(() => child.kill("SIGKILL"), STOP_MILLISECONDS).unref()
+    })
+  const code = await ended
+  if (!isStopping) throw new CommandFailure("ended", `the program has ended with ${code ?? "a signal"}`)
+}
