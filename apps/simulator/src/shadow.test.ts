@@ -183,6 +183,22 @@ describe("two policies at once", () => {
     expect(on([2, 3])).toBeGreaterThan(10)
   })
 
+  it("a CPU without work takes what waits too long in the other set, from its own node and from the other", () => {
+    // Everything may run anywhere, and all but nothing sleeps: the second set is a single CPU, then all but one.
+    for (const cpus of [[3], [0, 1, 2]]) {
+      const jobs = Array.from({ length: 8 }, (_, index) => ({ name: `j${index}`, run: index < 4 ? 40 : 200, workingSet: 1 }))
+      const { events } = run(spec([{ atTick: 20, swap: "rr", cpus }], { jobs, schedule: { policy: "mqms", sliceTicks: 5 } }))
+      const idle = new Map<unknown, number>()
+      for (const { name, fields } of events) {
+        if (name !== "dispatch") continue
+        const waited = Math.min(Number(fields["backplane.wait"]), Number(fields["backplane.queued"]))
+        idle.set(cpus.length, Math.max(idle.get(cpus.length) ?? 0, waited))
+      }
+      expect(idle.get(cpus.length)).toBeLessThanOrEqual(2 * 5)
+      expect(events.some(({ name }) => name === "task-spilled")).toBe(true)
+    }
+  })
+
   it("the one that dies in its set leaves all CPUs to the other", () => {
     const dead: ActorMaker = (of, id, incarnation) => {
       const actor = machineActor(of, id, incarnation)

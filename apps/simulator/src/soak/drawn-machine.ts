@@ -100,7 +100,10 @@ function drawSpec(
     clock: { tickCycles: TICK_CYCLES },
     jobs: phased,
     ...(random.chance(0.3) ? { arrivals: drawArrivals(random) } : {}),
-    actions: drawSwaps(random, options.lastArrival),
+    actions: [
+      ...drawSwaps(random, options.lastArrival),
+      ...drawChanges(random.fork("changes"), { cpus, jobs, lastTick: options.lastArrival }),
+    ],
   }
   return resolveMachineSpec(input)
 }
@@ -174,6 +177,39 @@ function drawPolicy(random: Random): PolicyName {
 function drawSwaps(random: Random, lastTick: number): ActionSpec[] {
   if (random.chance(0.5)) return []
   return Array.from({ length: random.between(1, 4) }, () => ({ atTick: random.between(1, lastTick), swap: drawPolicy(random) }))
+}
+
+interface Changing {
+  readonly cpus: number
+  readonly jobs: readonly { readonly name: string }[]
+  readonly lastTick: number
+}
+
+/** In one machine of three CPUs go and come, tasks get other CPUs and weights, candidates go into shadow, two policies share the CPUs. */
+function drawChanges(random: Random, { cpus, jobs, lastTick }: Changing): ActionSpec[] {
+  if (random.chance(2 / 3)) return []
+  const atTick = (): number => random.between(1, lastTick)
+  const some = (most: number, draw: () => ActionSpec): ActionSpec[] =>
+    random.chance(0.5) ? Array.from({ length: random.between(1, most) }, draw) : []
+  const lines = some(8, () => ({ atTick: atTick(), cpu: { index: random.below(cpus), online: random.chance(0.4) } }))
+  // All are there again at the end: a task that may run on one CPU only would wait for it for ever.
+  const back = Array.from({ length: lines.length > 0 ? cpus : 0 }, (_, index) => ({ atTick: lastTick + 1, cpu: { index, online: true } }))
+  const tuned = some(4, () => ({
+    atTick: atTick(),
+    task: {
+      name: random.pick(jobs).name,
+      affinity: random.chance(0.6) ? drawAffinity(random, cpus) : [],
+      weight: random.pick([50, 100, 400]),
+    },
+  }))
+  const shadows = some(2, () => ({
+    atTick: atTick(),
+    swap: drawPolicy(random),
+    shadow: random.between(1, 12),
+    ...(random.chance(0.3) ? { shadowOnly: true as const } : {}),
+  }))
+  const sets = some(2, () => ({ atTick: atTick(), swap: drawPolicy(random), ...(cpus > 1 ? { cpus: [random.below(cpus)] } : {}) }))
+  return [...lines, ...back, ...tuned, ...shadows, ...sets]
 }
 
 function drawFaults(random: Random, until: FaultPlan["until"]): FaultPlan {

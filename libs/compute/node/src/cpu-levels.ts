@@ -68,7 +68,8 @@ export class CpuLevelKeeper {
   /** From its queue to the one that fits best. */
   move(now: VirtualTime, task: Task): void {
     const before = task.queue
-    reassignQueues([task], this.#context)
+    const others = this.#tasks.all().filter((other) => other !== task)
+    reassignQueues([task], this.#context, others)
     if (task.queue === before || task.state !== "waiting") return
     this.#streams.add(before, { type: "TASK_GONE", task: task.spec.task, taskSeq: task.taskSeq, reason: "moved" })
     const since = task.sinceTick

@@ -27,6 +27,8 @@ export interface DispatchHooks {
   readonly isReached: (awaits: ChannelLevel) => boolean
   /** A task was put on a CPU, by whomever. */
   readonly onDispatched: (now: VirtualTime, cpu: number, task: Task, untilTick: number) => void
+  /** A CPU has been idle for a slice, and its queue has nothing for it. */
+  readonly onNoWork: (now: VirtualTime, cpu: Cpu, out: Out) => void
   /** A CPU took a task without its scheduler. */
   readonly onBypass: (now: VirtualTime, queue: string, task: Task) => void
 }
@@ -335,7 +337,11 @@ export class Dispatcher {
           one.state === "waiting" && one.queue === queue && mayRunOn(one.spec.affinity, index) && tick - one.queuedTick >= sliceTicks,
       )
       .sort((a, b) => a.sinceTick - b.sinceTick || a.spec.ordinal - b.spec.ordinal)[0]
-    if (task === undefined || tick - cpu.state.sinceTick < sliceTicks) return this.#askForWork(now, cpu, out)
+    if (task === undefined || tick - cpu.state.sinceTick < sliceTicks) {
+      this.#askForWork(now, cpu, out)
+      if (tick - cpu.state.sinceTick >= sliceTicks) this.#hooks.onNoWork(now, cpu, out)
+      return
+    }
     this.bypasses++
     this.#hooks.onBypass(now, queue, task)
     out.push(event("scheduler-bypassed", { "backplane.cpu": index, "backplane.queue": queue, "backplane.task": task.spec.task }, "warn"))

@@ -51,7 +51,7 @@ export class Moves {
   readonly #given = new Map<string, Given>()
 
   /** Told of a task that leaves. */
-  onLeave: ((task: string, taskSeq: number) => void) | null = null
+  onLeave: ((task: Task, toCpu: number) => void) | null = null
   /** Told of a task that came and cannot run on the CPU that fetched it. */
   onStuck: ((now: VirtualTime, task: Task) => void) | null = null
   /** Told where a task that a CPU was to run is not to be had. */
@@ -110,7 +110,7 @@ export class Moves {
       const { task: name, taskSeq, cpu } = fetch
       return void out.push(send(from, { kind: "TaskFetchRefusal", task: name, taskSeq, cpu, reason: reason ?? "unknown" }))
     }
-    this.onLeave?.(fetch.task, task.taskSeq)
+    this.onLeave?.(task, fetch.cpu)
     const state: TaskState = {
       kind: "TaskState",
       token: this.#context.works.leave(this.#tasks.give(task)),

@@ -28,6 +28,7 @@ import { reassignQueues } from "./reassign.ts"
 import { SchedulerTimers, SCHEDULER_TIMER } from "./scheduler-timers.ts"
 import { Shadow } from "./shadow.ts"
 import { Sleepers } from "./sleepers.ts"
+import { Spill } from "./spill.ts"
 import { Submissions } from "./submissions.ts"
 import type { TaskEngines } from "./task-works.ts"
 import { heldOf, isFirstWait, TaskTable, viewOf, type Task } from "./task-table.ts"
@@ -60,6 +61,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   readonly #watch: SchedulerWatch
   readonly #fallback: Fallback
   readonly #shadow: Shadow
+  readonly #spill: Spill
   readonly #cpuLevels: CpuLevelKeeper
   readonly #timers: SchedulerTimers
   /** Of the step under way. */
@@ -91,6 +93,9 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       onDispatched: (now, cpu, task, untilTick) => {
         this.#shadow.ran(context.ticks.tickAt(now), cpu, task, untilTick)
       },
+      onNoWork: (now, cpu, out) => {
+        this.#spill.onIdle(now, cpu, out)
+      },
       isReached: ({ channel, level }) => channels.level(channel) >= level,
     }
     const dispatcher = new Dispatcher({ context, tasks, streams, hooks })
@@ -106,8 +111,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#commits = new Commits({ context, tasks, streams, dispatcher, moves: this.#moves, watch: this.#watch, timers: this.#timers })
     this.#shadow = new Shadow({ context, tasks, dispatcher })
     this.#cpuLevels = new CpuLevelKeeper({ context, tasks, streams, dispatcher })
-    this.#moves.onLeave = (task, taskSeq) => {
-      this.#shadow.leave(task, taskSeq, "moved")
+    this.#spill = new Spill({ context, tasks, streams, dispatcher, moves: this.#moves })
+    this.#moves.onLeave = (task, toCpu) => {
+      this.#spill.onLeave(task, toCpu)
+      this.#shadow.leave(task.spec.task, task.taskSeq, "moved")
     }
     this.#moves.onStuck = (now, task) => {
       this.#cpuLevels.rehome(now, task)
@@ -173,8 +180,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       case "ChannelAsk":
         return this.#channels.onAsk(now, body, out)
       case "FallbackAsk":
+        this.#spill.onAsk(now, from, body, out)
         return this.#fallback.onAsk(from, body, out)
       case "FallbackOffer":
+        this.#spill.onOffer(now, body, out)
         return this.#fallback.onOffer(body)
       case "TaskInput":
         return this.#sleepers.onInput(now, from, body, out)

@@ -62,9 +62,11 @@ export class Submissions {
       return this.#reject(task, attempt, `node ${this.#context.node} holds ${TASKS_MAX} tasks already`, out)
     const created = newTask(spec, queue, this.#context.node, this.#context.ticks.tickAt(now))
     // The submission may be older than the policy, or than the CPUs that there are.
-    const isPlain = this.#context.topology === 0 && this.#context.seats.length === 1
-    const fits = this.#context.queues().includes(queue) && (isPlain || this.#context.mayLieIn(spec.affinity, queue))
-    if (!fits) reassignQueues([created], this.#context)
+    const isPlain = this.#context.topology === 0
+    // Where several policies share the machine, the hypervisor does not say which is to have it.
+    const isShared = this.#context.seats.length > 1
+    const fits = !isShared && this.#context.queues().includes(queue) && (isPlain || this.#context.mayLieIn(spec.affinity, queue))
+    if (!fits) reassignQueues([created], this.#context, isShared ? this.#tasks.all() : [])
     this.#tasks.begin(created)
     out.push(noteSpan("task.submit", { "backplane.task": task, "backplane.node": this.#context.node }))
     this.#leases.ask(now, created, out)

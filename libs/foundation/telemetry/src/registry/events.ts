@@ -243,6 +243,7 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
   "cpu-back": { meaning: "somebody brought a CPU back", fields: { ...WHERE }, metrics: [] },
   "cpu-offline": { meaning: "a CPU runs nothing any more", fields: { ...WHERE }, metrics: [] },
   "cpu-online": { meaning: "a CPU asks for work again", fields: { ...WHERE }, metrics: [] },
+  "task-spilled": { meaning: "an idle CPU took a waiting task of another set of CPUs", fields: { ...WHERE, ...TASK }, metrics: [] },
   "task-tuned": { meaning: "a task has another affinity or weight", fields: { ...WHERE, ...TASK }, metrics: [] },
   "action-refused": { meaning: "what a scenario asks for cannot be done", fields: { ...WHY }, metrics: [] },
   "scheduler-service": {
