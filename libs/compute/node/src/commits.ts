@@ -243,6 +243,15 @@ export class Commits {
     return compat === "ostep" || this.#context.mayLieIn(spec.affinity, queue)
   }
 
+  /** Where it is only that the thief's CPU has gone, the giver, which has let the claim go, is told the task again: it did nothing wrong. */
+  #refuseHandover(queue: string, task: Task, to: string): Verdict {
+    const mayLater = this.#context.cpusOf(to).some((cpu) => mayRunOn(task.spec.affinity, cpu))
+    if (!mayLater) return "AFFINITY"
+    const view = viewOf(task, this.#context.node, this.#dispatcher.isWarmOnLast(task))
+    this.#streams.add(queue, { type: "TASK_NEW", task: view, reason: "snapshot" })
+    return this.#streams.abilityOf(queue).contract >= 2 ? "CPU_OFFLINE" : "AFFINITY"
+  }
+
   /** Hands a claim to another queue: this node tells the new holder, which answers the thief's question. */
   #requeue(now: VirtualTime, queue: string, requeue: Requeue, out: Out): Verdict {
     const task = this.#tasks.get(requeue.task)
@@ -251,7 +260,7 @@ export class Commits {
     if (task.queue !== queue || !this.#context.queues().includes(requeue.to)) return "NOT_OWNED"
     if (task.taskSeq !== requeue.taskSeq) return "STALE_TASK"
     if (task.state !== "waiting") return "NOT_RUNNABLE"
-    if (!this.#mayLieIn(task, requeue.to)) return "AFFINITY"
+    if (!this.#mayLieIn(task, requeue.to)) return this.#refuseHandover(queue, task, requeue.to)
     const tick = this.#context.ticks.tickAt(now)
     const since = task.sinceTick
     this.#tasks.setState(task, "waiting", tick)

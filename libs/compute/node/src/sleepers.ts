@@ -8,6 +8,7 @@ import { event, openSpan, send, timer } from "@backplane/foundation-actor/effect
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { ChannelLevel, SlicePause } from "@backplane/compute-contract/task-engine"
+import { seatOfQueue } from "@backplane/scenario-machine/topology"
 import type { ChannelLevels, TaskInput } from "@backplane/compute-contract/task-messages"
 import type { Channels } from "./channels.ts"
 import { wakeSpan, type Dispatcher } from "./dispatcher.ts"
@@ -103,7 +104,11 @@ export class Sleepers {
     const span = wakeSpan(spec.task)
     out.push(openSpan(span, "sched.wakeup", { ...where, "backplane.queue": queue }, { root: true }))
     out.push(event("task-woken", { ...where, "backplane.queue": queue }))
-    const idleCpus = this.#dispatcher.cpus.filter(({ state, index }) => state.kind === "idle" && mayRunOn(spec.affinity, index))
+    const seat = seatOfQueue(queue)
+    const idleCpus = this.#dispatcher.cpus.filter(({ state, index }) => {
+      const isIdle = state.kind === "idle" && mayRunOn(spec.affinity, index)
+      return isIdle && seatOfQueue(this.#context.queueOf(index)) === seat
+    })
     const view = viewOf(task, this.#context.node, this.#dispatcher.isWarmOnLast(task))
     this.#streams.add(queue, { type: "TASK_WAKEUP", task: view, sleptTicks, idleCpus: idleCpus.map(({ index }) => index) }, span)
   }
