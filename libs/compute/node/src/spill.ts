@@ -1,6 +1,6 @@
 /**
  * Work that lies in one set of CPUs while a CPU of another has none. Rule: a CPU that has been idle for a slice, and whose own queue has
- * nothing for it, takes the task of another set that has waited longest, at least a slice, if that may run there; from another node if its own
+ * nothing for it, takes the task of another set that has waited longest (a tick at least) and may run there; from another node if its own
  * has none such. From then on the task belongs to the set that took it.
  */
 import { event, send } from "@backplane/foundation-actor/effects"
@@ -69,12 +69,11 @@ export class Spill {
   #oldestFor(now: VirtualTime, cpu: number): Task | undefined {
     const seat = seatOfQueue(this.#context.queueOf(cpu))
     const tick = this.#context.ticks.tickAt(now)
-    const { sliceTicks } = this.#context.spec.schedule
     return this.#tasks
       .all()
       .filter(({ state, queue, spec, queuedTick }) => {
         const isOther = state === "waiting" && seatOfQueue(queue) !== seat
-        return isOther && tick - queuedTick >= sliceTicks && mayRunOn(spec.affinity, cpu)
+        return isOther && tick > queuedTick && mayRunOn(spec.affinity, cpu)
       })
       .sort((a, b) => a.queuedTick - b.queuedTick || a.spec.ordinal - b.spec.ordinal)[0]
   }
