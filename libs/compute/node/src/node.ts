@@ -180,7 +180,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       case "ChannelAsk":
         return this.#channels.onAsk(now, body, out)
       case "FallbackAsk":
-        this.#spill.onAsk(now, from, body, out)
+        this.#spill.onAsk(from, body, out)
         return this.#fallback.onAsk(from, body, out)
       case "FallbackOffer":
         this.#spill.onOffer(now, body, out)

@@ -1,7 +1,7 @@
 /**
  * Work that lies in one set of CPUs while a CPU of another has none. Rule: a CPU that has been idle for a slice, and whose own queue has
- * nothing for it, takes the task of another set that has waited longest (a tick at least) and may run there; from another node if its own
- * has none such. From then on the task belongs to the set that took it.
+ * nothing for it, takes a task of another set that waits and may run there: the one that began to wait last, for its turn there
+ * is farthest and the scheduler there least about to choose it. From another node if its own has none such. From then on the task belongs to the set that took it.
  */
 import { event, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
@@ -43,7 +43,7 @@ export class Spill {
   /** A CPU has had nothing to run for a slice. */
   onIdle(now: VirtualTime, cpu: Cpu, out: Out): void {
     if (!this.#isOn) return
-    const task = this.#oldestFor(now, cpu.index)
+    const task = this.#latestFor(cpu.index)
     if (task !== undefined) return this.#take(now, cpu, task, out)
     const { epoch, node, spec } = this.#context
     for (let other = 0; other < spec.topology.nodes; other++)
@@ -66,22 +66,18 @@ export class Spill {
   }
 
   /** Of another set than the CPU's. */
-  #oldestFor(now: VirtualTime, cpu: number): Task | undefined {
+  #latestFor(cpu: number): Task | undefined {
     const seat = seatOfQueue(this.#context.queueOf(cpu))
-    const tick = this.#context.ticks.tickAt(now)
     return this.#tasks
       .all()
-      .filter(({ state, queue, spec, queuedTick }) => {
-        const isOther = state === "waiting" && seatOfQueue(queue) !== seat
-        return isOther && tick > queuedTick && mayRunOn(spec.affinity, cpu)
-      })
-      .sort((a, b) => a.queuedTick - b.queuedTick || a.spec.ordinal - b.spec.ordinal)[0]
+      .filter(({ state, queue, spec }) => state === "waiting" && seatOfQueue(queue) !== seat && mayRunOn(spec.affinity, cpu))
+      .sort((a, b) => b.queuedTick - a.queuedTick || b.spec.ordinal - a.spec.ordinal)[0]
   }
 
   /** Another node's CPU has nothing to run. */
-  onAsk(now: VirtualTime, from: ActorId, { epoch, cpu }: FallbackAsk, out: Out): void {
+  onAsk(from: ActorId, { epoch, cpu }: FallbackAsk, out: Out): void {
     if (!this.#isOn || epoch !== this.#context.epoch) return
-    const task = this.#oldestFor(now, cpu)
+    const task = this.#latestFor(cpu)
     if (task === undefined) return
     const { node } = this.#context
     const { taskSeq, sinceTick } = task
