@@ -160,7 +160,7 @@ export class Dispatcher {
     const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu.index, "backplane.node": this.#context.node }
     out.push(noteSpan("sched.dispatch", where))
     const length = this.#tasks.waitingIn(task.queue)
-    const policy = this.#context.policy
+    const policy = this.#context.policyOf(this.#context.queueOf(cpu.index))
     out.push(
       event("dispatch", {
         ...where,
@@ -289,7 +289,8 @@ export class Dispatcher {
   #settle(now: VirtualTime, left: { readonly cpu: Cpu; readonly left: Left; readonly reason: LeaveReason }, out: Out): void {
     const { task, outcome, endTick } = left.left
     const cpu = left.cpu.index
-    const { policy, node } = this.#context
+    const { node } = this.#context
+    const policy = this.#context.policyOf(this.#context.queueOf(cpu))
     const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu }
     const { ranTicks, warmTicks } = left.left
     out.push(event("slice", { ...where, "backplane.policy": policy, "backplane.ran": ranTicks, "backplane.warm": warmTicks }))

@@ -88,6 +88,8 @@ export class Spill {
   onOffer(now: VirtualTime, { epoch, node: from, task, taskSeq, cpu: index }: FallbackOffer, out: Out): void {
     const cpu = this.#dispatcher.cpu(index)
     if (!this.#isOn || epoch !== this.#context.epoch || cpu?.state.kind !== "idle") return
+    // Offered for another CPU of ours, too.
+    if (this.#dispatcher.cpus.some(({ state }) => state.kind === "fetching" && state.task === task)) return
     this.#moves.fetch(now, { cpu, task, taskSeq, from, untilTick: this.#sliceEnd(now) }, out)
   }
 
