@@ -23,6 +23,25 @@ export interface NodeData {
   readonly tasks: readonly { readonly task: string; readonly state: string; readonly queue: string; readonly home?: number }[]
 }
 
+/** A candidate that hears all and decides nothing, and how its choices differ from those in force. */
+export interface ShadowData {
+  readonly epoch: number
+  readonly policy: string
+  readonly state: "under way" | "passed" | "rejected"
+  readonly reason: string
+  readonly untilTick: number
+  readonly periods: number
+  readonly same: number
+  readonly differences: Readonly<Record<string, number>>
+  readonly first: readonly {
+    readonly tick: number
+    readonly cpu: number
+    readonly difference: string
+    readonly active: string | null
+    readonly shadow: string | null
+  }[]
+}
+
 export interface MachineData {
   readonly machine: string
   readonly mode: string
@@ -35,6 +54,7 @@ export interface MachineData {
     readonly epoch: number
     readonly jobs: Readonly<Record<string, number>>
     readonly lost: readonly { readonly job: string; readonly reason: string }[]
+    readonly shadow?: ShadowData | null
   } | null
   /** Of the memory controller; null while it is not there. */
   readonly memory: {

@@ -1,12 +1,17 @@
-/** Which policy schedules, and another one for it: the machine goes on meanwhile. */
+/** Which policy schedules, another one for it, and what another would do: the machine goes on meanwhile. */
 import { act, look } from "./api.ts"
-import { part, reason, say } from "./elements.ts"
-import type { MachineData } from "./machine-data.ts"
+import { part, reason, redraw, say, table } from "./elements.ts"
+import type { MachineData, ShadowData } from "./machine-data.ts"
 
 interface Policy {
   readonly name: string
   readonly summary: string
 }
+
+/** A trial from the page is so long: some seconds of a machine at the usual pace. */
+const SHADOW_SLICES = 50
+/** First differences that are shown. */
+const SHOWN_MAX = 6
 
 let machine: MachineData | null = null
 
@@ -16,6 +21,7 @@ export async function startSchedulerPanel(onSwapped: () => void): Promise<void> 
   choice.replaceChildren(...policies.map(({ name, summary }) => new Option(`${name}: ${summary}`, name)))
   choice.disabled = false
   part("swap").addEventListener("click", () => void swap(choice.value, onSwapped))
+  part("shadow").addEventListener("click", () => void tryInShadow(choice.value))
 }
 
 export function drawScheduler(now: MachineData): void {
@@ -25,6 +31,42 @@ export function drawScheduler(now: MachineData): void {
   say(part("policy-now"), `${policy} schedules ${now.machine} (epoch ${epoch})`)
   const choice = part("policy") as HTMLSelectElement
   if (isFirst && policy !== "?") choice.value = policy
+  const shadow = now.hypervisor?.shadow ?? null
+  redraw(part("shadow-report"), shadow, () => (shadow === null ? [] : reportOf(shadow)))
+}
+
+function reportOf(shadow: ShadowData): readonly Node[] {
+  const { policy, state, reason: why, periods, same, differences, first, untilTick } = shadow
+  const told = document.createElement("p")
+  const counts = Object.entries(differences).flatMap(([kind, count]) => (count > 0 ? [`${count} ${kind}`] : []))
+  const outcome = { "under way": `until tick ${untilTick}`, passed: "it decides as it should", rejected: `it may not take over: ${why}` }[
+    state
+  ]
+  told.textContent = `${policy} in shadow, ${outcome}. ${periods} choices, ${same} the same${counts.length > 0 ? `; ${counts.join(", ")}` : ""}`
+  if (first.length === 0) return [told]
+  const rows = first
+    .slice(0, SHOWN_MAX)
+    .map(({ tick, cpu, active, shadow: other, difference }) => [
+      String(tick),
+      String(cpu),
+      active ?? "nothing",
+      other ?? "nothing",
+      difference,
+    ])
+  return [told, table("first differences of the shadow", ["tick", "CPU", "in force", "in shadow", "difference"], rows)]
+}
+
+async function tryInShadow(policy: string): Promise<void> {
+  const told = part("swap-told")
+  if (machine === null) return say(told, "no machine is running", "bad")
+  const { machine: name } = machine
+  try {
+    const wish = { policy, shadowSlices: SHADOW_SLICES, shadowOnly: true }
+    await act("PUT", `/v1/machines/${encodeURIComponent(name)}/policy`, wish)
+    say(told, `${policy} hears all for ${SHADOW_SLICES} slices; nothing that it decides is done`)
+  } catch (error) {
+    say(told, reason(error), "bad")
+  }
 }
 
 async function swap(policy: string, onSwapped: () => void): Promise<void> {

@@ -48,6 +48,29 @@ describe("the operator's routes", () => {
     expect(asked).toEqual([{ machine: "demo", kind: "SwapAsk", policy: "eevdf" }])
   })
 
+  it("let a policy show first, or only, what it would do, and take over some CPUs", async () => {
+    const { request, asked } = setup({})
+    await request("PUT", "/v1/machines/demo/policy", { policy: "eevdf", shadowSlices: 50, shadowOnly: true })
+    await request("PUT", "/v1/machines/demo/policy", { policy: "rr", cpus: [2, 3] })
+    expect(asked).toEqual([
+      { machine: "demo", kind: "SwapAsk", policy: "eevdf", shadowSlices: 50, shadowOnly: true },
+      { machine: "demo", kind: "SwapAsk", policy: "rr", cpus: [2, 3] },
+    ])
+  })
+
+  it.each([
+    ["shadowSlices", { policy: "rr", shadowSlices: 0 }],
+    ["shadowOnly", { policy: "rr", shadowOnly: true }],
+    ["cpus", { policy: "rr", cpus: [] }],
+    ["cpus", { policy: "rr", cpus: "2" }],
+  ])("refuse a wrong %s", async (field, body) => {
+    const { request, asked } = setup({})
+    const answer = await request("PUT", "/v1/machines/demo/policy", body)
+    expect(answer.status).toBe(400)
+    expect(await answer.json()).toMatchObject({ field })
+    expect(asked).toEqual([])
+  })
+
   it("say why a policy was refused", async () => {
     const { request } = setup({ hypervisor: { state: "refused", reason: "there is no policy best", epoch: 0 } })
     const answer = await request("PUT", "/v1/machines/demo/policy", { policy: "best" })

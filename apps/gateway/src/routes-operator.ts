@@ -32,8 +32,9 @@ export function operatorRoutes(operator: () => Operator | null, access: Access):
   })
   routes.put("/v1/machines/:machine/policy", needs(access, "operate"), async (context) => {
     const machine = context.req.param("machine")
-    const policy = await policyOf(context)
-    const answer = await answered(hand(operator).askHypervisor(machine, { kind: "SwapAsk", policy }))
+    const wish = await wishOf(context)
+    const { policy } = wish
+    const answer = await answered(hand(operator).askHypervisor(machine, { kind: "SwapAsk", ...wish }))
     if (answer["state"] === "refused")
       throw new Problem({
         status: 409,
@@ -42,14 +43,19 @@ export function operatorRoutes(operator: () => Operator | null, access: Access):
         field: "policy",
         remedy: "`npx backplane sched list`",
       })
-    return context.json({ machine, policy, epoch: answer["epoch"] ?? null }, 202)
+    return context.json({ machine, ...wish, epoch: answer["epoch"] ?? null }, 202)
   })
   return routes
 }
 
-async function policyOf(context: Context): Promise<string> {
-  const wrong = (detail: string): Problem =>
-    new Problem({ status: 400, title: "Bad request", detail, field: "policy", remedy: `send {"policy":"eevdf"} as application/json` })
+const SHADOW_SLICES_MAX = 100_000
+
+/** A policy; `shadowSlices` and `shadowOnly`: first, or only, to show what it would do; `cpus`: for these CPUs only. */
+type Wish = { readonly policy: string; readonly shadowSlices?: number; readonly shadowOnly?: true; readonly cpus?: number[] }
+
+async function wishOf(context: Context): Promise<Wish> {
+  const wrong = (detail: string, field = "policy"): Problem =>
+    new Problem({ status: 400, title: "Bad request", detail, field, remedy: `send {"policy":"eevdf"} as application/json` })
   if (Number(context.req.header("content-length") ?? 0) > BODY_BYTES_MAX) throw wrong("the body is too large")
   let body: Json
   try {
@@ -57,9 +63,25 @@ async function policyOf(context: Context): Promise<string> {
   } catch {
     throw wrong("the body is not JSON")
   }
-  const policy = typeof body === "object" && body !== null && !Array.isArray(body) ? (body as Record<string, Json>)["policy"] : undefined
+  const fields = typeof body === "object" && body !== null && !Array.isArray(body) ? (body as Record<string, Json>) : {}
+  const { policy, shadowSlices, shadowOnly, cpus } = fields
   if (typeof policy !== "string" || policy === "") throw wrong("the body names no policy")
-  return policy
+  if (shadowSlices !== undefined && !isCount(shadowSlices, 1, SHADOW_SLICES_MAX))
+    throw wrong(`a number of slices from 1 to ${SHADOW_SLICES_MAX}`, "shadowSlices")
+  if (shadowOnly !== undefined && (shadowOnly !== true || shadowSlices === undefined))
+    throw wrong("true, together with shadowSlices", "shadowOnly")
+  const isList = Array.isArray(cpus) && cpus.length > 0 && cpus.every((cpu) => isCount(cpu, 0, 255))
+  if (cpus !== undefined && !isList) throw wrong("a list of CPU numbers", "cpus")
+  return {
+    policy,
+    ...(isCount(shadowSlices, 1, SHADOW_SLICES_MAX) && { shadowSlices }),
+    ...(shadowOnly === true && { shadowOnly }),
+    ...(isList && { cpus: cpus as number[] }),
+  }
+}
+
+function isCount(value: Json | undefined, least: number, most: number): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value >= least && value <= most
 }
 
 function refusal(answer: OperatorAnswer): Problem {

@@ -85,6 +85,42 @@ const EXCERPTS: Readonly<Record<string, Excerpt>> = {
     fromTick: 5,
     ticks: 1,
   },
+  // hypervisor → node → hypervisor; node → candidate, which attaches, hears all, and decides what is not done
+  shadow: {
+    machine: {
+      topology: { cpus: 1 },
+      jobs: [job("a", 30), job("b", 30)],
+      actions: [{ atTick: 5, swap: "fifo", shadow: 2, shadowOnly: true }],
+    },
+    kinds: ["ShadowSwap", "ShadowSwapped", "ShadowReport", "NodeUp", "SchedulerAttach", "SchedulerEvents", "SchedulerCommit"],
+    fromTick: 5,
+    ticks: 6,
+  },
+  // hypervisor → node → hypervisor, and node → schedulers: the task that ran there is told of, then the CPU
+  "cpu-offline": {
+    machine: { topology: { cpus: 2 }, jobs: [job("a", 30), job("b", 30)], actions: [{ atTick: 5, cpu: { index: 1, online: false } }] },
+    kinds: ["CpuLevels", "CpuLevelsSeen", "SchedulerEvents", "SchedulerCommit", "SchedulerVerdicts"],
+    fromTick: 5,
+    ticks: 1,
+  },
+  // hypervisor → node → hypervisor, and node → scheduler
+  affinity: {
+    machine: {
+      topology: { cpus: 2 },
+      jobs: [job("a", 30), job("b", 30), job("c", 30)],
+      actions: [{ atTick: 5, task: { name: "c", affinity: [1], weight: 300 } }],
+    },
+    kinds: ["TaskTune", "TaskTuned", "SchedulerEvents", "SchedulerCommit"],
+    fromTick: 5,
+    ticks: 1,
+  },
+  // the scheduler's choice is there before the slice ends: node → scheduler says what was done, no CPU waits
+  prefetch: {
+    machine: { topology: { cpus: 1 }, schedule: { prefetch: true }, jobs: [job("a", 50), job("b", 50)] },
+    kinds: ["SchedulerEvents", "SchedulerCommit", "SchedulerVerdicts"],
+    fromTick: 10,
+    ticks: 1,
+  },
   // node → hypervisor → node and node → memory → node
   end: {
     machine: { topology: { cpus: 1 }, jobs: [job("a", 5), job("b", 50)] },

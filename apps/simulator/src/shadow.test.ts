@@ -4,12 +4,12 @@ import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { World } from "@backplane/foundation-simulation/world"
 import { POLICY_NAMES, type ActionSpec, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
-import { HYPERVISOR } from "@backplane/scenario-machine/topology"
+import { HYPERVISOR, schedulerActor } from "@backplane/scenario-machine/topology"
 import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
 import type { ShadowView } from "@backplane/trap-hypervisor/shadow-trial"
 import { machineActor, type ActorMaker } from "./machine-actors.ts"
 import { machineWorld, outcomeOf } from "./simulate.ts"
-import { addMachineCheckers } from "./soak/machine-checkers.ts"
+import { addMachineCheckers, liveNodes } from "./soak/machine-checkers.ts"
 
 function spec(actions: readonly ActionSpec[], more: MachineInput = {}): MachineSpec {
   return resolveMachineSpec({
@@ -209,5 +209,43 @@ describe("two policies at once", () => {
     const exits = world.inspect(HYPERVISOR, HypervisorMachine)?.exits ?? []
     expect(exits[0]).toMatchObject({ policy: "rr", next: "sqms" })
     expect(world.now).toBeLessThan(virtualTime(3_000_000_000))
+  })
+})
+
+describe("pre-fetched choices", () => {
+  const without = (policy: (typeof POLICY_NAMES)[number]): MachineSpec => spec([], { schedule: { policy, sliceTicks: 5 } })
+  const withNext = (policy: (typeof POLICY_NAMES)[number]): MachineSpec => spec([], { schedule: { policy, sliceTicks: 5, prefetch: true } })
+  const counts = ({ world }: Ran): { readonly prefetched: number; readonly dispatches: number; readonly lostCycles: number } => {
+    const nodes = liveNodes(world, without("rr"))
+    const sum = (of: (node: (typeof nodes)[number]) => number): number => nodes.reduce((total, node) => total + of(node), 0)
+    const lostCycles = sum(({ cpus }) => cpus.reduce((total, cpu) => total + cpu.lostCycles, 0))
+    return { prefetched: sum(({ prefetched }) => prefetched), dispatches: sum(({ dispatches }) => dispatches), lostCycles }
+  }
+
+  it.each(POLICY_NAMES)("under policy %s lose nothing, and nobody is bypassed", (policy) => {
+    const { events } = run(withNext(policy))
+    expect(events.filter(({ name }) => name === "scheduler-bypassed" || name === "scheduler-ejected")).toEqual([])
+  })
+
+  it("spare most CPUs the two messages between two slices", () => {
+    const before = counts(run(without("rr")))
+    const after = counts(run(withNext("rr")))
+    expect(before.prefetched).toBe(0)
+    expect(after.prefetched).toBeGreaterThan(after.dispatches / 3)
+    expect(after.lostCycles).toBeLessThan(before.lostCycles / 2)
+  })
+
+  it("outlive a kill of the scheduler in the middle: what was chosen by the dead is not taken", () => {
+    const machine = withNext("rr")
+    const world = machineWorld(machine, { stepsMax: 3_000_000 })
+    addMachineCheckers(world, machine)
+    for (let kills = 1; kills <= 12; kills++) {
+      world.run({ until: virtualTime(kills * 17_000_300 + 100 * kills) })
+      world.crash(schedulerActor("all"))
+      world.run({ until: virtualTime(kills * 17_000_300 + 2_000_000) })
+      world.restart(schedulerActor("all"))
+    }
+    world.run({ stop: () => outcomeOf(world) !== null })
+    expect(outcomeOf(world)).toMatchObject({ result: { lost: [], restarts: 0 } })
   })
 })

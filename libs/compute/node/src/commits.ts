@@ -199,6 +199,7 @@ export class Commits {
     const cpu = this.#dispatcher.cpu(run.cpu)
     if (cpu === undefined || this.#context.queueOf(run.cpu) !== queue) return "NOT_OWNED"
     const isNew = this.#streams.abilityOf(queue).contract >= 2
+    if (run.next === true) return this.#nextVerdictOn(cpu, queue, run)
     if (cpu.hasAnswered(run)) return isNew ? "DUPLICATE" : "OK" // said before, done before
     if (!this.#context.isOnline(run.cpu)) return isNew ? "CPU_OFFLINE" : "CPU_BUSY"
     if (isNew && runsAlready(cpu, run)) return "ALREADY_ON_CPU"
@@ -217,10 +218,33 @@ export class Commits {
     return mayRunOn(task.spec.affinity, run.cpu) ? "OK" : "AFFINITY"
   }
 
+  /** Whether a pre-fetched choice may be kept: the CPU runs, and the task waits. It is looked at again when it is taken. */
+  #nextVerdictOn(cpu: Cpu, queue: string, run: Run): Verdict {
+    if (!this.#context.isOnline(run.cpu)) return this.#streams.abilityOf(queue).contract >= 2 ? "CPU_OFFLINE" : "CPU_BUSY"
+    if (cpu.state.kind !== "running" || cpu.idleSeq !== run.idleSeq) return "CPU_BUSY"
+    if (run.at !== this.#context.node || run.group !== undefined || run.preempt === true) return "UNSUPPORTED"
+    if (this.#ticksOf(run) < 1) return "BAD_SLICE"
+    const task = this.#tasks.get(run.task)
+    if (task === undefined) return "UNKNOWN_TASK"
+    if (task.taskSeq !== run.taskSeq) return "STALE_TASK"
+    if (task.state !== "waiting") return "NOT_RUNNABLE"
+    if (task.queue !== queue) return "NOT_OWNED"
+    return mayRunOn(task.spec.affinity, run.cpu) ? "OK" : "AFFINITY"
+  }
+
+  #ticksOf(run: Run): number {
+    return Math.floor(run.until / this.#context.spec.clock.tickCycles)
+  }
+
   #run(now: VirtualTime, queue: string, run: Run, out: Out): Verdict {
     const verdict = this.#verdictOn(now, queue, run)
     const cpu = this.#dispatcher.cpu(run.cpu)
     if (verdict !== "OK" || cpu === undefined || cpu.hasAnswered(run)) return verdict
+    if (run.next === true) {
+      const { task, taskSeq } = run
+      cpu.next = { task, taskSeq, ticks: this.#ticksOf(run), generation: this.#streams.generationOf(queue) }
+      return "OK"
+    }
     const untilTick = this.#context.ticks.tickAt(run.until as VirtualTime)
     this.#accept(now, cpu, run, out)
     cpu.speedIndex = run.speed ?? 0

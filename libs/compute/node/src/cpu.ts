@@ -78,6 +78,11 @@ export class Cpu {
   /** Rows of the power table that hold: the speed at which it runs, the depth in which it idles. */
   speedIndex = 0
   idleDepth = 0
+  /** Pre-fetched: what it takes when what runs leaves, if that still holds. */
+  next: { readonly task: string; readonly taskSeq: number; readonly ticks: number; readonly generation: number } | null = null
+  /** Cycles that it was idle although a task waited in its queue, and since when that may be counted; null: not now. */
+  lostCycles = 0
+  lostSince: number | null = null
   /** What it was said to draw last. */
   watts = 0
   /** Address space of what ran here last. */
@@ -121,11 +126,14 @@ export class Cpu {
     this.state = { kind: "idle", sinceTick: tick }
     this.idleDepth = 0
     this.idleSeq++
+    this.next = null
   }
 
   /** It runs nothing and asks for nothing; what was decided for it before comes to nothing. */
   goOffline(): void {
     this.state = { kind: "offline" }
+    this.next = null
+    this.lostSince = null
     this.idleDepth = 0
     this.idleSeq++
   }

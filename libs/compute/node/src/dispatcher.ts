@@ -50,6 +50,8 @@ export class Dispatcher {
   /** Tasks put on a CPU, ever; and those among them that no scheduler had chosen. */
   dispatches = 0
   bypasses = 0
+  /** Those that were chosen before the CPU was free. */
+  prefetched = 0
 
   constructor(parts: {
     readonly context: NodeContext
@@ -120,6 +122,7 @@ export class Dispatcher {
     const queue = this.#context.queueOf(cpu.index)
     const span = decideSpan(cpu)
     this.#notePower(cpu, out)
+    cpu.lostSince ??= this.#tasks.waitingIn(queue) > 0 ? now : null
     out.push(openSpan(span, "sched.decide", { "backplane.cpu": cpu.index, "backplane.queue": queue }, { root: true }))
     out.push(timer(idleTimer(cpu.index), this.#context.laterTicks(now, this.#context.spec.schedule.sliceTicks)))
     this.#streams.add(queue, this.idleEvent(cpu), span)
@@ -149,6 +152,8 @@ export class Dispatcher {
     const from = task.lastCpu
     const queued = tick - task.sinceTick
     const wait = cpu.state.kind === "idle" || cpu.state.kind === "fetching" ? tick - cpu.state.sinceTick : 0
+    if (cpu.lostSince !== null) cpu.lostCycles += now - cpu.lostSince
+    cpu.lostSince = null
     this.#tasks.setState(task, "running", tick)
     task.cpu = cpu.index
     task.lastCpu = cpu.index
@@ -256,9 +261,30 @@ export class Dispatcher {
       this.#replanSiblings(now, cpu, out)
       return this.#hooks.onRan(now, task, outcome, out)
     }
+    const next = this.#nextOf(cpu)
+    if (next !== null) return this.#takeNext(now, cpu, left, next, out)
     cpu.becomeIdle(tick)
     this.#settle(now, { cpu, left, reason: "slice" }, out)
     this.#askForWork(now, cpu, out)
+  }
+
+  /** The pre-fetched choice, where all of it still holds: the stream that it was said on, the task's state, where it may run. */
+  #nextOf({ index, next }: Cpu): { readonly task: Task; readonly ticks: number } | null {
+    const queue = this.#context.queueOf(index)
+    if (next === null || this.#context.isFallback || next.generation !== this.#streams.generationOf(queue)) return null
+    const task = this.#tasks.get(next.task)
+    if (task?.state !== "waiting" || task.taskSeq !== next.taskSeq || task.queue !== queue) return null
+    return mayRunOn(task.spec.affinity, index) ? { task, ticks: next.ticks } : null
+  }
+
+  /** The CPU goes on at once: no idle period begins, and nobody is asked. */
+  #takeNext(now: VirtualTime, cpu: Cpu, left: Left, next: { readonly task: Task; readonly ticks: number }, out: Out): void {
+    const { task, ticks } = next
+    cpu.next = null
+    this.prefetched++
+    this.#settle(now, { cpu, left, reason: "slice" }, out)
+    this.#streams.add(task.queue, { type: "CPU_RUNNING", cpu: cpu.index, task: task.spec.task, taskSeq: task.taskSeq })
+    this.dispatch(now, { cpu, task, untilTick: this.#context.ticks.tickAt(now) + ticks }, out)
   }
 
   /** It keeps its CPU for the rest of its slice: it only had something to say, waits without sleeping, or has warmed up. */

@@ -23,6 +23,8 @@ export type CpuInspection = {
   readonly task: string | null
   readonly busyTicks: number
   readonly warmTicks: number
+  /** Cycles that it waited for a decision although a task waited in its queue. */
+  readonly lostCycles: number
   /** Tick since which it is in this state. */
   readonly sinceTick: number
   /** The last run lengths: from, to, task, warm since. */
@@ -39,6 +41,7 @@ export type NodeInspection = {
   readonly policy: string
   readonly dispatches: number
   readonly bypasses: number
+  readonly prefetched: number
   readonly cpus: readonly CpuInspection[]
   readonly tasks: readonly TaskInspection[]
   /** Tasks that left and whose arrival is not confirmed. */
@@ -50,10 +53,10 @@ export type NodeInspection = {
 }
 
 export function inspectCpu(cpu: Cpu): CpuInspection {
-  const { index, state, busyTicks, warmTicks } = cpu
+  const { index, state, busyTicks, warmTicks, lostCycles } = cpu
   const task = state.kind === "running" ? state.task.spec.task : state.kind === "fetching" ? state.task : null
   const sinceTick = state.kind === "running" ? state.fromTick : state.kind === "offline" ? -1 : state.sinceTick
-  return { cpu: index, state: state.kind, task, busyTicks, warmTicks, sinceTick, recent: cpu.recent(RECENT_MAX) }
+  return { cpu: index, state: state.kind, task, busyTicks, warmTicks, lostCycles, sinceTick, recent: cpu.recent(RECENT_MAX) }
 }
 
 export function inspectTask(task: Task): TaskInspection {

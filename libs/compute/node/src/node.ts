@@ -391,7 +391,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   /** For people and checkers: what lies here and what runs. Not part of the protocol. */
   inspect(): NodeInspection {
     const { node, incarnation, epoch, policy } = this.#context
-    const { dispatches, bypasses, cpus } = this.#dispatcher
+    const { dispatches, bypasses, prefetched, cpus } = this.#dispatcher
     return {
       node,
       incarnation,
@@ -399,6 +399,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       policy,
       dispatches,
       bypasses,
+      prefetched,
       cpus: cpus.map(inspectCpu),
       tasks: this.#tasks.all().map(inspectTask),
       leaving: this.#moves.leaving(),

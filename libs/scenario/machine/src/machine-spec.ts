@@ -185,6 +185,12 @@ export const MachineSpec = Type.Object(
         sliceTicks: Count("time slice; slices end at its multiples", 1, TICKS_MAX),
         peekTicks: Count("interval between two looks into other queues; 0: never", 0, TICKS_MAX),
         randomOrder: Type.Boolean({ description: "CPUs are filled in a fresh random order each tick" }),
+        prefetch: Type.Optional(
+          Type.Literal(true, {
+            description:
+              "schedulers choose what a CPU runs next while its slice lasts, so that no slice waits for a message; not under `compat: ostep`",
+          }),
+        ),
         compat: Type.Enum(["none", "ostep"], { description: "ostep: the chapter's model with its quirks and random draws" }),
         drawsBefore: Count("outputs of the Mersenne Twister spent on drawing the jobs (compat)"),
       },

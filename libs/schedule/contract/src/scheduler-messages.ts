@@ -152,7 +152,7 @@ export const Decision = Type.Union([
       next: Type.Optional(
         Type.Literal(true, {
           description:
-            "pre-fetched: the CPU runs another, and this is what it takes when that leaves, if all still holds; `until` is the length of the slice in cycles then. Void with the CPU's next idle period, and with the next such choice",
+            "pre-fetched: the CPU runs another, and this is what it takes when that leaves, if all still holds (then it says CPU_RUNNING); `until` is the length of the slice in cycles. Void when the CPU is idle, and with the next such choice",
         }),
       ),
       speed: Type.Optional(

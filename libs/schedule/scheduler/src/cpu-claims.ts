@@ -22,6 +22,8 @@ interface CpuClaim {
   idle: boolean
   /** Decisions of which nothing was heard since, with the claims that they used, oldest first: one, and at most one preemption. */
   sent: readonly Sent[]
+  /** The choice that it was given for when it is free, and the claim that it uses. */
+  next: Sent | null
 }
 
 export class CpuClaims {
@@ -29,7 +31,7 @@ export class CpuClaims {
 
   #of(cpu: number): CpuClaim {
     let claim = this.#cpus.get(cpu)
-    if (claim === undefined) this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: [] }))
+    if (claim === undefined) this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: [], next: null }))
     return claim
   }
 
@@ -58,16 +60,41 @@ export class CpuClaims {
   onIdle(cpu: number, idleSeq: number): { readonly again?: Run; readonly unused: readonly TaskView[] } {
     const claim = this.#of(cpu)
     if (idleSeq < claim.idleSeq) return { unused: [] }
+    const next = nextOf(claim)
+    claim.next = null
     const { sent } = claim
     const first = sent[0]
     if (idleSeq === claim.idleSeq && first !== undefined) {
       claim.sent = [first] // nothing is there to preempt
-      return { again: first.run, unused: tasksOf(sent.slice(1)) }
+      return { again: first.run, unused: tasksOf([...sent.slice(1), ...next]) }
     }
     claim.idleSeq = idleSeq
     claim.idle = true
     claim.sent = []
-    return { unused: tasksOf(sent) }
+    return { unused: tasksOf([...sent, ...next]) }
+  }
+
+  /** CPUs that run something and have been told nothing for when that leaves, ascending. */
+  withoutNext(): readonly number[] {
+    return [...this.#cpus]
+      .filter(([, { idleSeq, idle, next }]) => idleSeq > 0 && !idle && next === null)
+      .map(([cpu]) => cpu)
+      .sort((a, b) => a - b)
+  }
+
+  sentNext(run: Run, task: TaskView): void {
+    this.#of(run.cpu).next = { run, task }
+  }
+
+  /** A claim on a task that the CPU may run, of one that is to run next somewhere else: nothing has to wait for a CPU while another is idle. */
+  takeBackFor(mayRun: (task: TaskView) => boolean): TaskView | undefined {
+    for (const claim of this.#cpus.values()) {
+      const task = claim.next?.task
+      if (task === undefined || !mayRun(task)) continue
+      claim.next = null
+      return task
+    }
+    return undefined
   }
 
   /**
@@ -76,6 +103,7 @@ export class CpuClaims {
    */
   onRunning(cpu: number, task: string): readonly TaskView[] {
     const claim = this.#of(cpu)
+    if (claim.next?.task.task === task) claim.next = null
     const index = claim.sent.findIndex((one) => one.task.task === task)
     const unused = claim.sent.slice(0, index < 0 ? claim.sent.length : index)
     claim.idle = false
@@ -86,7 +114,8 @@ export class CpuClaims {
   /** The CPU has gone. Returns the claims of what was decided for it. */
   onOffline(cpu: number): readonly TaskView[] {
     const claim = this.#of(cpu)
-    const unused = tasksOf(claim.sent)
+    const unused = tasksOf([...claim.sent, ...nextOf(claim)])
+    claim.next = null
     claim.idle = false
     claim.idleSeq = 0 // nothing to preempt; the next word of the CPU tells its number
     claim.sent = []
@@ -95,13 +124,20 @@ export class CpuClaims {
 
   /** The task's affinity or weight has changed: a claim that is given back has the new view. */
   onTuned(task: TaskView): void {
-    for (const claim of this.#cpus.values())
-      claim.sent = claim.sent.map((one) => (one.task.task === task.task && one.task.taskSeq === task.taskSeq ? { ...one, task } : one))
+    const renewed = (one: Sent): Sent => (one.task.task === task.task && one.task.taskSeq === task.taskSeq ? { ...one, task } : one)
+    for (const claim of this.#cpus.values()) {
+      claim.sent = claim.sent.map(renewed)
+      if (claim.next !== null) claim.next = renewed(claim.next)
+    }
   }
 
   /** The task is gone: a decision on its way that names this state of it, or an older one, is void. */
   onGone(task: string, taskSeq: number): void {
-    for (const claim of this.#cpus.values()) claim.sent = claim.sent.filter((one) => one.task.task !== task || one.task.taskSeq > taskSeq)
+    const isGood = (one: Sent): boolean => one.task.task !== task || one.task.taskSeq > taskSeq
+    for (const claim of this.#cpus.values()) {
+      claim.sent = claim.sent.filter(isGood)
+      if (claim.next !== null && !isGood(claim.next)) claim.next = null
+    }
   }
 
   sent(run: Run, task: TaskView): void {
@@ -113,6 +149,12 @@ export class CpuClaims {
   /** The decision was refused. Returns the claim that it used. */
   refused(run: Run): TaskView | null {
     const claim = this.#of(run.cpu)
+    if (run.next === true) {
+      const { next } = claim
+      if (next?.run !== run) return null
+      claim.next = null
+      return next.task
+    }
     const refused = claim.sent.find((one) => one.run.idleSeq === run.idleSeq && one.run.task === run.task)
     if (refused === undefined) return null
     claim.sent = claim.sent.filter((one) => one !== refused)
@@ -137,16 +179,16 @@ export class CpuClaims {
 
   /** Tasks of the decisions on their way. */
   onTheirWay(): readonly string[] {
-    return [...this.#cpus.values()].flatMap(({ sent }) => sent.map(({ task }) => task.task))
+    return [...this.#cpus.values()].flatMap((claim) => [...claim.sent, ...nextOf(claim)].map(({ task }) => task.task))
   }
 
   /** Forgets what was known of these CPUs, or of all. Returns the claims of the decisions that were on their way there. */
   forget(cpus?: ReadonlySet<number>): readonly TaskView[] {
     const unused: TaskView[] = []
-    for (const [cpu, { sent }] of [...this.#cpus]) {
+    for (const [cpu, claim] of [...this.#cpus]) {
       if (cpus !== undefined && !cpus.has(cpu)) continue
       this.#cpus.delete(cpu)
-      unused.push(...tasksOf(sent))
+      unused.push(...tasksOf([...claim.sent, ...nextOf(claim)]))
     }
     return unused
   }
@@ -154,4 +196,8 @@ export class CpuClaims {
 
 function tasksOf(sent: readonly Sent[]): readonly TaskView[] {
   return sent.map(({ task }) => task)
+}
+
+function nextOf({ next }: CpuClaim): readonly Sent[] {
+  return next === null ? [] : [next]
 }

@@ -146,6 +146,17 @@ export class SchedulerContext {
     return after(now, messages * this.spec.clock.latencyCycles)
   }
 
+  /** Choices are made ahead, where the machine wants that. */
+  get mayPrefetch(): boolean {
+    const { prefetch, compat } = this.spec.schedule
+    return prefetch === true && compat === "none"
+  }
+
+  /** How long a run lasts that begins when a CPU is free. */
+  sliceTicksOf(ownTicks: number): number {
+    return this.policy.slices === "aligned" ? this.spec.schedule.sliceTicks : Math.min(ownTicks, this.#sliceTicksMost())
+  }
+
   /** When a run that begins now is over: at a multiple of the machine's slice, or after as many ticks as the policy says. */
   sliceEnd(now: VirtualTime, ownTicks: number): VirtualTime {
     const { sliceTicks } = this.spec.schedule

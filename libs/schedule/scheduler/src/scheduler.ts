@@ -12,6 +12,7 @@ import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { cpusOfNode, nodeOfCpu, type QueueName } from "@backplane/scenario-machine/topology"
 import type { NodeUp, SchedulerEvent, SchedulerEvents, SchedulerVerdicts, Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
+import { mayRun } from "@backplane/schedule-policies/policy"
 import type { WastedCoresBug } from "@backplane/schedule-policies/domains/domains"
 import type { QueuePolicyKind } from "@backplane/schedule-policies/queue-policy"
 import { chooseStealing } from "./choose-stealing.ts"
@@ -312,7 +313,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     if (task === null) return
     if (KEPT_CLAIMS.includes(verdict)) this.#putBack(now, task)
     else if (this.#queue.find(run.task) === undefined) this.#queue.forget(run.task)
-    if (!BUSY_CPUS.includes(verdict) && run.preempt !== true) this.#claims.setIdle(run.cpu)
+    if (!BUSY_CPUS.includes(verdict) && run.preempt !== true && run.next !== true) this.#claims.setIdle(run.cpu)
   }
 
   /** Decisions wait for all that happens at this instant: the timer comes after the instant's messages. */
@@ -330,7 +331,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     const idle = this.#order.of(this.#claims.idleCpus(), tick)
     if (idle.length > 0) this.#queue.offer(idle, tick)
     const picks = idle.flatMap((cpu): Pick[] => {
-      const task = this.#queue.pick(cpu, tick)
+      const task = this.#queue.pick(cpu, tick) ?? this.#claims.takeBackFor((next) => mayRun(next, cpu))
       return task === undefined ? [] : [{ cpu, task }]
     })
     const nodeOf = (cpu: number): number => nodeOfCpu(this.#context.spec.topology, cpu)
@@ -338,12 +339,35 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     this.#groups = Math.max(this.#groups, ...groups.values())
     for (const pick of picks) this.#run(now, { ...pick, group: groups.get(pick) })
     this.#preemptForWoken(now, tick, out)
+    this.#prefetch(tick)
     this.#putToSleep(tick)
     // A policy that holds a CPU back may think better of it by time alone.
     const isHeldBack = this.#context.policy.leavesIdle !== undefined && this.#queue.length > 0 && this.#claims.idleCpus().length > 0
     if (isHeldBack) out.push(timer("decide", this.#context.laterTicks(now, 1)))
     this.#links.flush(out)
     this.#stealing.afterDecide(now, this.#claims.idleCpus(), out)
+  }
+
+  /** While CPUs run: what each takes when it is free. Gangs, and policies that hold CPUs back, choose when they must. */
+  #prefetch(tick: number): void {
+    const { policy, spec } = this.#context
+    if (!this.#context.mayPrefetch || policy.leavesIdle !== undefined) return
+    for (const cpu of this.#claims.withoutNext()) {
+      if (this.#queue.length === 0 || this.#claims.idleCpus().length > 0) return
+      const task = this.#queue.pick(cpu, tick)
+      if (task === undefined) continue
+      const { task: name, taskSeq } = task
+      const node = nodeOfCpu(spec.topology, cpu)
+      const idleSeq = this.#claims.idleSeq(cpu)
+      const until = this.#context.sliceTicksOf(this.#queue.sliceTicks(name)) * spec.clock.tickCycles
+      const run: Run = { type: "RUN", cpu, task: name, taskSeq, at: task.node, until, idleSeq, next: true }
+      if (task.node !== node || this.#queue.groupOf(name) !== undefined) {
+        this.#queue.putBack(task, tick)
+        continue
+      }
+      this.#claims.sentNext(run, task)
+      this.#links.decide(node, run)
+    }
   }
 
   /** What idles may do so as deep as the policy says. */

@@ -281,3 +281,30 @@ describe("a figure in percent", () => {
     expect([percent(29, 32), percent(1, 3), percent(0, 0), percent(1, 1), percent(3, 32)]).toEqual([90.62, 33.33, 0, 100, 9.38])
   })
 })
+
+describe("a node that was never heard of", () => {
+  it("has lost nothing when it is given up: what was meant for it begins elsewhere, in the same life", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a", { restartable: true }), job("b", { restartable: true })] })
+    hypervisor.report(1)
+    hypervisor.written()
+    hypervisor.hear(
+      nodeActor(1),
+      { kind: "NodeReport", node: 1, incarnation: 1, tick: 195, epoch: 1, holds: [], idleCpus: 1, dispatches: 0, bypasses: 0 },
+      tick(195),
+    )
+    hypervisor.due(tick(200), "check")
+    const sent = hypervisor.writtenEffects().flatMap((effect) => (effect.kind === "send" ? [`${effect.to} ${effect.body.kind}`] : []))
+    expect(sent).toContain("node.1 TaskSubmit")
+    const told = hypervisor.disk.get("job/a") as { readonly attempt: number; readonly node: number } | undefined
+    expect(told).toMatchObject({ attempt: 1, node: 1 })
+  })
+
+  it("is alive for any word of it, not for its reports only", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a", { restartable: true })] })
+    hypervisor.ready()
+    for (const at of [100, 190, 290])
+      for (const node of [0, 1]) hypervisor.hear(nodeActor(node), { kind: "PolicySwapped", epoch: 1, node }, tick(at))
+    const said = hypervisor.due(tick(300), "check")
+    expect(said.some((effect) => effect.kind === "event" && effect.name === "node-lost")).toBe(false)
+  })
+})

@@ -5,7 +5,7 @@
  * This file dispatches inputs and knows when the run is over; each part has its own file.
  */
 import { event, send, timer } from "@backplane/foundation-actor/effects"
-import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { actorIndex, actorKind, type ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
@@ -97,6 +97,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   }
 
   #onMessage(now: VirtualTime, from: ActorId, body: HypervisorHears, out: Out): void {
+    if (actorKind(from) === "node") this.#watch.onWord(now, Number(actorIndex(from)))
     switch (body.kind) {
       case "TaskAccepted":
         return this.#onAccepted(from, body, out)

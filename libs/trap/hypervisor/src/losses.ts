@@ -159,7 +159,12 @@ export class Losses {
     const hurt = this.#jobs.inState("live", "submitted").filter((job) => job.node === node)
     const names = hurt.map((job) => job.spec.name).join(" ")
     out.push(event("node-lost", { "backplane.node": node, "backplane.reason": how, "backplane.tasks": names }, "warn"))
-    for (const job of hurt) this.#onTaskLost(job, `node ${node} ${how}`, out)
+    for (const job of hurt) {
+      // Its node was never heard of, so nobody was told of this life: it begins elsewhere, and nothing was lost (seed 9347, lossy).
+      const wasSent = job.state !== "submitted" || job.nodeLife > 0 || job.spec.vcpu !== undefined
+      if (!wasSent) this.#starts.place(job, out)
+      else this.#onTaskLost(job, `node ${node} ${how}`, out)
+    }
     this.#vms.onNodeLost(node, how, out)
   }
 

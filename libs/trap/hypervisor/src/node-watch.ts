@@ -5,7 +5,8 @@ import { SILENCE_TICKS, type HypervisorContext } from "./hypervisor-context.ts"
 
 interface NodeState {
   incarnation: number
-  lastReportAt: VirtualTime | null
+  /** Any word of it is a sign of life: under loss several reports in a row may be gone (seed 9347, lossy). */
+  lastHeardAt: VirtualTime | null
   report: NodeReport | null
   lost: boolean
 }
@@ -21,7 +22,7 @@ export class NodeWatch {
     this.#context = context
     this.#nodes = Array.from({ length: context.spec.topology.nodes }, () => ({
       incarnation: 0,
-      lastReportAt: null,
+      lastHeardAt: null,
       report: null,
       lost: false,
     }))
@@ -33,17 +34,23 @@ export class NodeWatch {
     if (state === undefined || report.incarnation < state.incarnation) return "stale"
     const kind = state.incarnation === 0 ? "first" : report.incarnation > state.incarnation ? "reborn" : "same"
     state.incarnation = report.incarnation
-    state.lastReportAt = now
+    state.lastHeardAt = now
     state.report = report
     state.lost = false
     return kind
+  }
+
+  /** It has said something. One that counts as lost is not back before its report says what lies there. */
+  onWord(now: VirtualTime, node: number): void {
+    const state = this.#nodes[node]
+    if (state !== undefined && !state.lost) state.lastHeardAt = now
   }
 
   /** Nodes that have just been found silent for too long. */
   newlySilent(now: VirtualTime, startedAt: VirtualTime): readonly number[] {
     const limit = SILENCE_TICKS * this.#context.spec.clock.tickCycles
     return this.#nodes.flatMap((state, node) => {
-      if (state.lost || now - (state.lastReportAt ?? startedAt) < limit) return []
+      if (state.lost || now - (state.lastHeardAt ?? startedAt) < limit) return []
       state.lost = true
       return [node]
     })
