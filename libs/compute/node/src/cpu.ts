@@ -80,7 +80,7 @@ export class Cpu {
   idleDepth = 0
   /** Pre-fetched: what it takes when what runs leaves, if that still holds. */
   next: { readonly task: string; readonly taskSeq: number; readonly ticks: number; readonly generation: number } | null = null
-  /** Cycles that it was idle although a task waited in its queue, and since when that may be counted; null: not now. */
+  /** Cycles that it was idle although a task waited for it, and since when that may be counted; null: not now. */
   lostCycles = 0
   lostSince: number | null = null
   /** What it was said to draw last. */

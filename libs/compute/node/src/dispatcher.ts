@@ -122,7 +122,7 @@ export class Dispatcher {
     const queue = this.#context.queueOf(cpu.index)
     const span = decideSpan(cpu)
     this.#notePower(cpu, out)
-    cpu.lostSince ??= this.#tasks.waitingIn(queue) > 0 ? now : null
+    cpu.lostSince ??= this.#tasks.hasWaitingFor(cpu.index, queue) ? now : null
     out.push(openSpan(span, "sched.decide", { "backplane.cpu": cpu.index, "backplane.queue": queue }, { root: true }))
     out.push(timer(idleTimer(cpu.index), this.#context.laterTicks(now, this.#context.spec.schedule.sliceTicks)))
     this.#streams.add(queue, this.idleEvent(cpu), span)

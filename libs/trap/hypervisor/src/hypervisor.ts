@@ -160,6 +160,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
     this.#starts.onPersisted(key, out)
     this.#swaps.onPersisted(key, out)
     this.#lines.onPersisted(key, out)
+    this.#tunings.onPersisted(key, out)
     this.#vms.lives.onPersisted(key, out)
   }
 

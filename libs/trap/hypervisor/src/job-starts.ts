@@ -13,7 +13,7 @@ import type { NodeWatch } from "./node-watch.ts"
 import { dealJobs, placeOne } from "./placement.ts"
 import { Writes } from "./writes.ts"
 
-const RECORD_PREFIX = "job/"
+export const RECORD_PREFIX = "job/"
 
 export class JobStarts {
   readonly #context: HypervisorContext

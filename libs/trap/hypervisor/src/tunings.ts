@@ -6,7 +6,7 @@ import { cpusOfNode, nodeActor } from "@backplane/scenario-machine/topology"
 import { WEIGHT_DEFAULT } from "@backplane/schedule-contract/task-view"
 import type { TuneAsk } from "@backplane/trap-contract/operator-messages"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
-import type { JobStarts } from "./job-starts.ts"
+import { RECORD_PREFIX, type JobStarts } from "./job-starts.ts"
 import type { Job, JobTable } from "./job-table.ts"
 
 export interface Tuning {
@@ -75,6 +75,12 @@ export class Tunings {
       if (job === undefined || !["submitted", "live"].includes(job.state)) this.#waiting.delete(name)
       else if (!this.#starts.isPending(name)) this.#tell(job, out)
     }
+  }
+
+  /** The change of a task is on disk. */
+  onPersisted(key: string, out: Out): void {
+    const job = key.startsWith(RECORD_PREFIX) ? this.#jobs.get(key.slice(RECORD_PREFIX.length)) : undefined
+    if (job?.state === "live" && this.#waiting.has(job.spec.name) && !this.#starts.isPending(job.spec.name)) this.#tell(job, out)
   }
 
   #tell({ spec, attempt, tuned, node }: Job, out: Out): void {
