@@ -80,9 +80,9 @@ export class Cpu {
   idleDepth = 0
   /** Pre-fetched: what it takes when what runs leaves, if that still holds. */
   next: { readonly task: string; readonly taskSeq: number; readonly ticks: number; readonly generation: number } | null = null
-  /** Cycles that it was idle although a task waited for it, and since when that may be counted; null: not now. */
+  /** Cycles that it was idle while the task waited that it ran then; and since when it is idle, null: it is not. */
   lostCycles = 0
-  lostSince: number | null = null
+  idleAt: number | null = null
   /** What it was said to draw last. */
   watts = 0
   /** Address space of what ran here last. */
@@ -133,7 +133,7 @@ export class Cpu {
   goOffline(): void {
     this.state = { kind: "offline" }
     this.next = null
-    this.lostSince = null
+    this.idleAt = null
     this.idleDepth = 0
     this.idleSeq++
   }

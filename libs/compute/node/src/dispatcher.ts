@@ -122,7 +122,7 @@ export class Dispatcher {
     const queue = this.#context.queueOf(cpu.index)
     const span = decideSpan(cpu)
     this.#notePower(cpu, out)
-    cpu.lostSince ??= this.#tasks.hasWaitingFor(cpu.index, queue) ? now : null
+    cpu.idleAt ??= now
     out.push(openSpan(span, "sched.decide", { "backplane.cpu": cpu.index, "backplane.queue": queue }, { root: true }))
     out.push(timer(idleTimer(cpu.index), this.#context.laterTicks(now, this.#context.spec.schedule.sliceTicks)))
     this.#streams.add(queue, this.idleEvent(cpu), span)
@@ -152,8 +152,9 @@ export class Dispatcher {
     const from = task.lastCpu
     const queued = tick - task.sinceTick
     const wait = cpu.state.kind === "idle" || cpu.state.kind === "fetching" ? tick - cpu.state.sinceTick : 0
-    if (cpu.lostSince !== null) cpu.lostCycles += now - cpu.lostSince
-    cpu.lostSince = null
+    // Both were there, and waited for the decision.
+    if (cpu.idleAt !== null) cpu.lostCycles += now - Math.max(cpu.idleAt, Math.min(now, this.#context.ticks.start(task.sinceTick)))
+    cpu.idleAt = null
     this.#tasks.setState(task, "running", tick)
     task.cpu = cpu.index
     task.lastCpu = cpu.index

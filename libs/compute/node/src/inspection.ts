@@ -23,7 +23,7 @@ export type CpuInspection = {
   readonly task: string | null
   readonly busyTicks: number
   readonly warmTicks: number
-  /** Cycles that it waited for a decision although a task waited for it. */
+  /** Cycles that it was idle while the task waited that it ran then: for decisions. */
   readonly lostCycles: number
   /** Tick since which it is in this state. */
   readonly sinceTick: number

@@ -81,13 +81,6 @@ export class TaskTable {
     return count
   }
 
-  /** Whether a task waits in the queue that this CPU may run. */
-  hasWaitingFor(cpu: number, queue: QueueName): boolean {
-    for (const { state, queue: own, spec } of this.#tasks.values())
-      if (state === "waiting" && own === queue && mayRunOn(spec.affinity, cpu)) return true
-    return false
-  }
-
   /** In order of creation. */
   blocked(): readonly Task[] {
     const blocked: Task[] = []

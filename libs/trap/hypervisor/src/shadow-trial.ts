@@ -182,7 +182,9 @@ function sumOf(reports: readonly ShadowReport[]): Pick<ShadowView, "periods" | "
   const total = (of: (report: ShadowReport) => number): number => reports.reduce((sum, report) => sum + of(report), 0)
   const differences = Object.fromEntries(SHADOW_DIFFERENCES.map((kind) => [kind, total((report) => report.differences[kind] ?? 0)]))
   const verdicts = new Set(reports.flatMap(({ refused }) => Object.keys(refused)))
-  const refused = Object.fromEntries([...verdicts].sort((a, b) => (a < b ? -1 : 1)).map((verdict) => [verdict, total((report) => report.refused[verdict] ?? 0)]))
+  const refused = Object.fromEntries(
+    [...verdicts].sort((a, b) => (a < b ? -1 : 1)).map((verdict) => [verdict, total((report) => report.refused[verdict] ?? 0)]),
+  )
   const first = reports.flatMap((report) => report.first).sort((a, b) => a.tick - b.tick || a.cpu - b.cpu)
   return {
     periods: total(({ periods }) => periods),
