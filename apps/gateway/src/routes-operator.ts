@@ -33,7 +33,6 @@ export function operatorRoutes(operator: () => Operator | null, access: Access):
   routes.put("/v1/machines/:machine/policy", needs(access, "operate"), async (context) => {
     const machine = context.req.param("machine")
     const wish = await wishOf(context)
-    const { policy } = wish
     const answer = await answered(hand(operator).askHypervisor(machine, { kind: "SwapAsk", ...wish }))
     if (answer["state"] === "refused")
       throw new Problem({

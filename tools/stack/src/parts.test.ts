@@ -103,7 +103,7 @@ describe("what is shown", () => {
         startedAt: 0,
         phase: "starting",
         home: "",
-        nats: { url: "", monitorUrl: null, user: null, password: null },
+        nats: { url: "", monitorUrl: null, user: null, password: null, scheduler: null },
         http: { url: "", token: null },
         scenario: null,
         processes: [STATE],
