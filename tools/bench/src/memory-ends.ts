@@ -1,5 +1,6 @@
 /** The actors of the memory bench: a node that reads pages, their home, and the node where they lie; each in a process of its own. */
 import type { Machine } from "@backplane/foundation-actor/machine"
+import { BUFFER_BASE64 } from "@backplane/foundation-runtime/buffer-base64"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
 import { encode } from "@backplane/compute-riscv/encode"
@@ -77,6 +78,7 @@ function node(
     retryCycles: RETRY_CYCLES,
     pinCycles: RETRY_CYCLES,
     pace: "at-once",
+    text: BUFFER_BASE64,
   }) as Machine
 }
 

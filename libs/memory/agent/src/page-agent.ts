@@ -30,7 +30,7 @@ import { has, type Flow } from "@backplane/memory-coherence/flow"
 import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
 import type { PageMessage, PageOperation, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
-import type { AgentCounts, AgentOptions, AgentOut } from "./agent-options.ts"
+import type { AgentCounts, AgentOptions, AgentOut, PageText } from "./agent-options.ts"
 import { operateOn } from "./operation.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 
@@ -57,6 +57,7 @@ interface LocalPage {
 export class PageAgent {
   readonly #options: AgentOptions
   readonly #protocol: Protocol
+  readonly #text: PageText
   readonly #pages = new Map<number, LocalPage>()
   readonly #stores = new Map<number, FrameStore>()
   /** Life of each home as known here. */
@@ -77,6 +78,7 @@ export class PageAgent {
   constructor(options: AgentOptions) {
     this.#options = options
     this.#protocol = options.protocol ?? PROTOCOL
+    this.#text = options.text ?? { encode: encodeBase64, decode: decodeBase64 }
   }
 
   get timerKey(): string {
@@ -356,7 +358,7 @@ export class PageAgent {
 
   #fill(page: number, bytes: string): void {
     // From the frame here to the copy here: the same bytes.
-    if (bytes !== OWN_FRAME) this.#options.memory.write(page, decodeBase64(bytes))
+    if (bytes !== OWN_FRAME) this.#options.memory.write(page, this.#text.decode(bytes))
   }
 
   #about(page: number): { readonly "backplane.node": number; readonly "backplane.page": number; readonly "backplane.space": string } {
@@ -378,7 +380,7 @@ export class PageAgent {
       space,
       page,
       home: local.record.home,
-      ...(bytes && { bytes: isLocal ? OWN_FRAME : encodeBase64(this.#options.memory.read(page)) }),
+      ...(bytes && { bytes: isLocal ? OWN_FRAME : this.#text.encode(this.#options.memory.read(page)) }),
       ...(flow.kind === "Operate" && { operation: defined(local.operation ?? undefined, "an operation is asked for") }),
     }
     const body = pageMessage(flow, extras)
@@ -425,7 +427,7 @@ export class PageAgent {
     for (const effect of hearStore({ protocol: this.#protocol, epoch, value: 0, operate }, store, flow)) {
       if (effect.kind === "take") {
         assert(body.kind === "PageWriteBack" || body.kind === "PageFrame", "bytes come with a write-back or a frame")
-        if (body.bytes !== OWN_FRAME) memory.write(page, decodeBase64(body.bytes))
+        if (body.bytes !== OWN_FRAME) memory.write(page, this.#text.decode(body.bytes))
         this.#lent.delete(page)
         continue
       }
@@ -434,7 +436,7 @@ export class PageAgent {
         space,
         page,
         home: node,
-        ...(effect.bytes && { bytes: isLocal ? OWN_FRAME : encodeBase64(memory.read(page)) }),
+        ...(effect.bytes && { bytes: isLocal ? OWN_FRAME : this.#text.encode(memory.read(page)) }),
         ...(effect.flow.kind === "Result" && { result: this.#resultText(effect.flow.value) }),
         ...(effect.flow.kind === "Frame" && { found: effect.flow.operations.map(({ result }) => this.#resultText(result)) }),
       })

@@ -52,6 +52,7 @@ export interface BareNodeConfig extends Pick<
   | "onOperated"
   | "countCycles"
   | "copiesMax"
+  | "text"
   | "strict"
 > {
   /** Life of the node; absent: the first. */

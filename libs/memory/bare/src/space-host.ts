@@ -10,6 +10,7 @@ import type { Body, Effect, Input, Machine, Restored } from "@backplane/foundati
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { decodeBase64 } from "@backplane/foundation-base/base64"
 import { PAGE_BYTES, RAM_BASE, type Engine, type EngineOptions } from "@backplane/compute-contract/engine"
+import type { PageText } from "@backplane/memory-agent/agent-options"
 import { pagesReports } from "@backplane/memory-agent/page-reports"
 import type { PageMessage, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
 import type { SpaceAnswer, SpaceAsk, SpaceClose, SpaceOpen } from "@backplane/memory-contract/memory-operator-messages"
@@ -26,6 +27,7 @@ export interface SpaceHostOptions {
   readonly retryCycles: number
   readonly pinCycles: number
   readonly countCycles: number
+  readonly text?: PageText
 }
 
 interface Space {
@@ -115,7 +117,7 @@ export class SpaceHost implements Machine {
       engine.writeRegister(cpu, A0, BigInt(hart))
       engine.writeRegister(cpu, A1, BigInt(open.harts.length))
     })
-    const { node, nodes, incarnation, home, nodeActor, retryCycles, pinCycles, countCycles } = this.#options
+    const { node, nodes, incarnation, home, nodeActor, retryCycles, pinCycles, countCycles, text } = this.#options
     const machine = new BareNodeMachine({
       space: open.space,
       node,
@@ -129,6 +131,7 @@ export class SpaceHost implements Machine {
       retryCycles,
       pinCycles,
       countCycles,
+      ...(text !== undefined && { text }),
       ...(open.copiesMax > 0 && { copiesMax: open.copiesMax }),
     })
     this.#spaces.set(open.space, { open, machine, engine, harts })
