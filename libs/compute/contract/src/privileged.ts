@@ -11,6 +11,8 @@ import type { Translation } from "./engine.ts"
 export const PRIVILEGED_WORDS = 64
 
 export interface ServingHow {
+  /** CSRs, the CPU's own traps and returns; `leave`: none of them, and the rest of this says nothing but for `tables`. */
+  readonly traps: "served" | "leave"
   /** satp and sfence.vma, too. */
   readonly spaces: boolean
   /** `own`: the CPU's state says how addresses translate. `told`: only as `addSpace` has told, else it leaves; page faults leave, too. */

@@ -1,6 +1,6 @@
 /** What the host calls. Arguments are addresses of state blocks; everything wider goes through the state block. */
 import {
-  ACCESS_STORE, CPU_BYTES, EXIT_BUDGET, EXIT_EXCEPTION, EXIT_SYSTEM, FRAME_RESERVED, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_KIND, LAYOUT_EXIT_RETIRED, LAYOUT_PC, LAYOUT_RESERVATION, LAYOUT_SERVE, STATES,
+  ACCESS_STORE, CPU_BYTES, EXIT_BUDGET, EXIT_EXCEPTION, EXIT_SYSTEM, FRAME_RESERVED, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_KIND, LAYOUT_EXIT_RETIRED, LAYOUT_PC, LAYOUT_RESERVATION, LAYOUT_SERVE, SERVE_TRAPS, STATES,
 } from "./layout" // prettier-ignore
 import { clearStopped } from "./access"
 import { TIMED } from "./fidelity"
@@ -48,7 +48,7 @@ export function run(cpu: u32, budget: u32): void {
   clearStopped()
   clearWatchHit()
   let retired: u32 = 0
-  const serves = !TIMED && load<u32>(cpu, LAYOUT_SERVE) != 0
+  const serves = !TIMED && (load<u32>(cpu, LAYOUT_SERVE) & SERVE_TRAPS) != 0
   if (serves) beginServing(cpu)
   do {
     let stretch = min<u32>(budget - retired, STRETCH)

@@ -113,10 +113,12 @@ export class PrivilegedState implements PrivilegedCpus {
   }
 }
 
-function bitsOf({ spaces, translations, supervisorCalls, tables }: ServingHow): number {
+function bitsOf({ traps, spaces, translations, supervisorCalls, tables }: ServingHow): number {
+  const tablesBit = tables === "noted" ? SERVE.TABLES : 0
+  if (traps === "leave") return tablesBit
   const toldBit = translations === "told" ? SERVE.CONTEXTS : 0
   const callsBit = supervisorCalls === "leave" ? SERVE.CALLS_LEAVE : 0
-  return SERVE.TRAPS | (spaces ? SERVE.SPACES : 0) | toldBit | callsBit | (tables === "noted" ? SERVE.TABLES : 0)
+  return SERVE.TRAPS | (spaces ? SERVE.SPACES : 0) | toldBit | callsBit | tablesBit
 }
 
 /** As assembly/privileged.ts packs it. */

@@ -1,14 +1,15 @@
 /**
  * Mode `assist`: what a CPU with virtual CSRs of its own does without the VMM.
  *
- * Stands for hardware support (OSTEP's "extra hardware"): reads and writes of CSRs, the guest's own traps and its returns from them are
- * carried out beside the engine and are no exits. satp, PMP, sfence.vma, writes of a software TLB, wfi, devices, SBI, hypercalls and shadow faults still are. It runs the same model on
- * the same CSR file as handle-exit.ts, so a guest can not tell the difference; it is not built into the WebAssembly of the engine.
+ * Stands for hardware support (OSTEP's "extra hardware"): reads and writes of CSRs, the guest's own traps and its returns from them are no exits.
+ * satp, PMP, sfence.vma, writes of a software TLB, wfi, devices, SBI, hypercalls and faults of a shadow still are. Most of it the engine's CPUs do by
+ * themselves (vcpu-serving.ts); what they leave for (rare CSRs, clocks, the first instruction of a run) is done here, on the same CSR file, and counted alike.
  */
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { ECALL, WFI } from "@backplane/trap-csr/execute-system"
 import { Hypercalls } from "./hypercalls.ts"
-import { isProtection, isTlbWrite, onSystem, onTlbMiss, SATP, systemWord } from "./handle-exit.ts"
+import { ACCESS_OF_FAULT, isProtection, isTlbWrite, onException, onSystem, onTlbMiss, SATP, systemWord } from "./handle-exit.ts"
+import { NestedMmu } from "./nested-mmu.ts"
 import { SoftTlbMmu } from "./softtlb-mmu.ts"
 import type { EngineExit } from "@backplane/compute-contract/engine"
 import type { Entry, ExitView, Request } from "./entry.ts"
@@ -23,10 +24,16 @@ export function assist(
 ): Entry | Request | null {
   // A miss goes to the guest's handler at once, unless the VMM's second level is to be asked before.
   if (exit.kind === "tlb-miss") return hasSecondLevel(vcpu) ? null : onTlbMiss(vm, vcpu, { exit, view })
+  // Page faults are the guest's own where the engine walks its tables; else the VMM must find out whose they are.
+  if (exit.kind === "exception") return isOwn(vcpu, exit.cause) ? onException(vm, vcpu, { exit, view }) : null
   if (exit.kind !== "system") return null
   const word = systemWord(exit)
   if (word === ECALL && vm.para !== null && vcpu.file.get(Slot.privilege) === 1n && Hypercalls.asked(view)) return null
   return isAssisted(vm, vcpu, word) ? onSystem(vm, vcpu, { exit, view }) : null
+}
+
+function isOwn({ mmu }: Vcpu, cause: number): boolean {
+  return mmu instanceof NestedMmu || !ACCESS_OF_FAULT.has(cause)
 }
 
 function hasSecondLevel({ mmu }: Vcpu): boolean {

@@ -1,4 +1,5 @@
 /** The books of one VM: every exit goes into the ledger, into the steps of OSTEP's tables, and to whoever records it. */
+import { servedCauses } from "@backplane/trap-board/serving"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import type { CostTable } from "./costs.ts"
 import { EXIT_CAUSE, EXIT_CLASS, type ExitRecord, type ExitRecorder } from "./exit-recorder.ts"
@@ -6,6 +7,7 @@ import { Ledger } from "./ledger.ts"
 import { SystemCalls } from "./system-calls.ts"
 import { TlbMisses } from "./tlb-misses.ts"
 import type { EngineExit } from "@backplane/compute-contract/engine"
+import type { Served } from "@backplane/compute-contract/privileged"
 import type { ExitClass } from "./entry.ts"
 import type { Vcpu } from "./vcpu.ts"
 
@@ -62,6 +64,12 @@ export class ExitBooks {
     this.systemCalls.see({ vcpu: vcpu.index, cause, exited, user: vcpu.file.get(Slot.privilege) === USER })
     if (vcpu.file.tlb !== null) this.tlbMisses.see({ vcpu: vcpu.index, cause, exited })
     return cycles
+  }
+
+  /** What a vCPU's CPU did without leaving. The recorder hears nothing of it: it is told of exits. */
+  served(vcpu: Vcpu, served: Served): void {
+    for (const [cause, count] of servedCauses(served)) this.ledger.countAssisted(cause, count)
+    this.systemCalls.served(vcpu.index, served.calls)
   }
 
   #showAddress(address: bigint): void {

@@ -45,6 +45,10 @@ export interface GuestMmu {
   translation(): Translation
   protection(): EngineProtection
   takeFlush(): Flush
+  /** What the guest has fenced of the engine's own look-ups; tables that nobody wrote are still what they were. */
+  takeFences(): Flush
+  /** For a CPU that goes between translations by itself: the guest's state that the present one stands for, valid as long as `generation` is the same. Null: it must ask. */
+  servedSpace(): { readonly from: Translation; readonly generation: number } | null
   /** Pages for the engine's look-up table; handed out once. */
   takeInstalls(): readonly InstalledTranslation[]
   /** The guest's PMP as it is now. */

@@ -31,7 +31,7 @@ const TLB_WRITES: readonly number[] = [0x5c4, 0x5c5]
 const PMP_CSR_FIRST = 0x3a0
 const PMP_CSR_LAST = 0x3ef
 /** The page faults of the engine's walk, by cause. */
-const ACCESS_OF_FAULT: ReadonlyMap<number, AccessKind> = new Map([
+export const ACCESS_OF_FAULT: ReadonlyMap<number, AccessKind> = new Map([
   [Exception.fetchPage, "fetch"],
   [Exception.loadPage, "load"],
   [Exception.storePage, "store"],
@@ -109,7 +109,7 @@ function framePort({ memory }: SystemParts, view: ExitView): FramePort {
   }
 }
 
-function onException(vm: VmParts, vcpu: Vcpu, { exit, view }: Seen<"exception">): Entry {
+export function onException(vm: VmParts, vcpu: Vcpu, { exit, view }: Seen<"exception">): Entry {
   const access = ACCESS_OF_FAULT.get(exit.cause)
   if (access === undefined) return injectException(vm, vcpu, { ...exit, view })
   const result = vcpu.mmu.fault(exit.value, access)

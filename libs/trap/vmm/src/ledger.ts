@@ -43,9 +43,9 @@ export class Ledger {
   }
 
   /** Served beside the engine in mode `assist`. */
-  countAssisted(cause: string): void {
-    this.#assisted.set(cause, (this.#assisted.get(cause) ?? 0) + 1)
-    this.#exitCycles += costOfAssisted(this.costs, cause)
+  countAssisted(cause: string, times = 1): void {
+    this.#assisted.set(cause, (this.#assisted.get(cause) ?? 0) + times)
+    this.#exitCycles += times * costOfAssisted(this.costs, cause)
   }
 
   ran(instructions: number): void {

@@ -25,6 +25,7 @@ export class NestedMmu implements GuestMmu {
   #translation: Translation | null = null
   #protection: EngineProtection & { readonly regions: readonly PmpRange[] }
   #flush: Flush = "all"
+  #fences: Flush = NO_FLUSH
 
   constructor({ file, stage }: { readonly file: CsrFile; readonly stage: SecondStage }) {
     this.#file = file
@@ -52,6 +53,17 @@ export class NestedMmu implements GuestMmu {
     return flush
   }
 
+  takeFences(): Flush {
+    const fences = this.#fences
+    this.#fences = NO_FLUSH
+    return fences
+  }
+
+  /** The CPU reads it off its own state. */
+  servedSpace(): null {
+    return null
+  }
+
   takeInstalls(): readonly InstalledTranslation[] {
     return NO_INSTALLS
   }
@@ -69,8 +81,8 @@ export class NestedMmu implements GuestMmu {
   }
 
   fence({ address }: FenceScope): void {
-    if (this.#flush === "all") return
-    this.#flush = address === null ? "all" : [...this.#flush, address]
+    if (this.#fences === "all") return
+    this.#fences = address === null ? "all" : [...this.#fences, address]
   }
 
   /** The guest's own tables said no. */

@@ -198,6 +198,12 @@ class NotedMmu implements GuestMmu {
   takeFlush(): never {
     return notHere()
   }
+  takeFences(): never {
+    return notHere()
+  }
+  servedSpace(): never {
+    return notHere()
+  }
   takeInstalls(): never {
     return notHere()
   }

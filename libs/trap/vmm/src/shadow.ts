@@ -8,7 +8,7 @@
 import { assert } from "@backplane/foundation-base/assert"
 import { translationOf, type TranslationView } from "@backplane/trap-csr/translation"
 import { accessFault, walkGuest } from "./guest-walk.ts"
-import { NO_FLUSH, type EngineProtection, type FillResult, type Flush, type GuestMmu } from "./guest-mmu.ts"
+import { NO_FLUSH, OPEN, type EngineProtection, type FillResult, type Flush, type GuestMmu } from "./guest-mmu.ts"
 import { PageApproval } from "./page-approval.ts"
 import { ShadowSpace } from "./shadow-space.ts"
 import type { AccessKind, Engine, InstalledTranslation, Translation } from "@backplane/compute-contract/engine"
@@ -57,6 +57,8 @@ export class Shadow implements GuestMmu {
   #current: ShadowSpace | null = null
   /** The engine's look-up TLB may hold more than the trees: it must be emptied before the next entry. */
   #stale = true
+  /** Grows whenever a tree is given up. */
+  #generation = 0
 
   constructor(options: ShadowOptions) {
     this.#options = options
@@ -88,6 +90,15 @@ export class Shadow implements GuestMmu {
     return "all"
   }
 
+  takeFences(): Flush {
+    return NO_FLUSH
+  }
+
+  servedSpace(): { readonly from: Translation; readonly generation: number } | null {
+    if (this.protection() !== OPEN) return null
+    return { from: this.space().translation, generation: this.#generation }
+  }
+
   takeInstalls(): readonly InstalledTranslation[] {
     return NO_INSTALLS
   }
@@ -117,6 +128,7 @@ export class Shadow implements GuestMmu {
   dropAll(): void {
     for (const space of this.#spaces.values()) space.destroy()
     this.#spaces.clear()
+    this.#generation += 1
     this.#recent = []
     this.#approval.forget()
     this.#current = null
@@ -200,6 +212,7 @@ export class Shadow implements GuestMmu {
   #forget(key: string): void {
     this.#spaces.get(key)?.destroy()
     this.#spaces.delete(key)
+    this.#generation += 1
     this.#recent = []
     // The engine keys its look-up TLB by the root's frame, which may now become another root.
     this.#stale = true

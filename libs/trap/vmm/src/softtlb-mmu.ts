@@ -83,6 +83,14 @@ export class SoftTlbMmu implements GuestMmu {
     return own === "all" || shadows === "all" ? "all" : own
   }
 
+  takeFences(): Flush {
+    return NO_FLUSH
+  }
+
+  servedSpace(): null {
+    return null
+  }
+
   takeInstalls(): readonly InstalledTranslation[] {
     if (this.#written !== null) this.#installWritten(this.#written)
     if (this.#installs.length === 0) return NO_INSTALLS

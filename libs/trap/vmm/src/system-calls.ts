@@ -3,6 +3,8 @@
  *
  * A call that sleeps is counted until its vCPU runs user code again, whoever's that is. In mode `assist` entry and return are no exits.
  */
+import type { ServedCalls } from "@backplane/compute-contract/privileged"
+
 export interface CallEvent {
   readonly vcpu: number
   readonly cause: string
@@ -45,6 +47,20 @@ export class SystemCalls {
     call.exits += one
     if (cause === "return" && user) this.#close(vcpu, call, one)
     else if (exited) this.#inside.set(cause, (this.#inside.get(cause) ?? 0) + 1)
+  }
+
+  isOpen(vcpu: number): boolean {
+    return this.#open.has(vcpu)
+  }
+
+  /** What a vCPU's CPU served by itself since the last event: none of it is an exit. */
+  served(vcpu: number, { closedFirst, whole, open }: ServedCalls): void {
+    if (closedFirst) this.see({ vcpu, cause: "return", exited: false, user: true })
+    if (whole > 0) {
+      this.#calls += whole
+      this.#fewest = 0
+    }
+    if (open) this.#open.set(vcpu, { exits: 0, entered: 0 })
   }
 
   totals(): CallTotals {

@@ -1,8 +1,10 @@
 /** What may be looked at of a vCPU without changing it: by whoever handles its exits, and by the search for idle loops. */
+import { pendingBits } from "@backplane/trap-csr/interrupts"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { Moment } from "@backplane/trap-csr/moment"
 import type { ExitView } from "./entry.ts"
-import type { MachineSwitch } from "./machine-switch.ts"
+import type { MachineSwitch, RunView } from "./machine-switch.ts"
+import type { SystemCalls } from "./system-calls.ts"
 import type { Vcpu } from "./vcpu.ts"
 
 /** The 32 bits that the vCPU would fetch there; null where the engine would have to ask for the page, or they lie over its end. */
@@ -28,4 +30,9 @@ export function viewOf(
     },
   }
   return { moment, register: (index) => machineSwitch.readRegister(vcpu, index) }
+}
+
+/** What a CPU that serves itself is told before it runs. */
+export function runViewOf(vcpu: Vcpu, moment: Moment, calls: SystemCalls): RunView {
+  return { pending: () => pendingBits(vcpu.file, moment), callOpen: () => calls.isOpen(vcpu.index) }
 }

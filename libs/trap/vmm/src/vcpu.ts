@@ -1,15 +1,16 @@
 /**
  * One vCPU: the virtual privileged state of a guest's hart, whether it runs, its translation, and where its registers lie.
  *
- * General registers and pc lie in the engine while the vCPU is on a CPU, and in `saved` otherwise (machine-switch.ts). Everything else
- * is here and never in the engine: physically all of the guest runs at user level.
+ * General registers and pc lie in the engine while the vCPU is on a CPU, and in `saved` otherwise (machine-switch.ts). So does its CSR file
+ * where its CPU serves itself (`serving`); else it is here: physically all of the guest runs at user level.
  */
 import { assert } from "@backplane/foundation-base/assert"
-import { newCsrFile, Slot } from "@backplane/trap-csr/csr-file"
+import { resetCsrFile, Slot, SLOTS, ViewCsrFile } from "@backplane/trap-csr/csr-file"
 import { SoftwareTlb } from "@backplane/trap-csr/software-tlb"
 import { supervisorTimerDeadline } from "@backplane/trap-csr/interrupts"
 import { MTIP } from "@backplane/trap-csr/causes"
 import type { CpuState } from "@backplane/compute-contract/engine"
+import type { Served, ServingHow } from "@backplane/compute-contract/privileged"
 import type { CsrFile } from "@backplane/trap-csr/csr-file"
 import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
 import type { GuestMmu } from "./guest-mmu.ts"
@@ -25,6 +26,8 @@ export class Vcpu {
   readonly index: number
   readonly vm: number
   readonly file: CsrFile
+  /** What its CPU carries out without the VMM; null: nothing. */
+  readonly serving: ServingHow | null
   state: HartState = "started"
   /** In wfi, or suspended. Ends when an enabled interrupt is pending. */
   waiting = false
@@ -39,11 +42,23 @@ export class Vcpu {
   #trapsNested = 0
   #fillsInPlace = 0
   #parts: VcpuParts | null = null
+  readonly #ownWords = new BigUint64Array(SLOTS)
+  #words: BigUint64Array = this.#ownWords
 
-  constructor({ vm, index, softwareTlb = false }: { readonly vm: number; readonly index: number; readonly softwareTlb?: boolean }) {
+  constructor({ vm, index, softwareTlb = false, serving = null }: VcpuOptions) {
     this.vm = vm
     this.index = index
-    this.file = newCsrFile(index, softwareTlb ? new SoftwareTlb() : null)
+    this.serving = serving
+    this.file = new ViewCsrFile(() => this.#words, softwareTlb ? new SoftwareTlb() : null)
+    resetCsrFile(this.file, index)
+  }
+
+  /** Moves the CSR file to where its CPU keeps it; null: back here. */
+  moveFile(to: BigUint64Array | null): void {
+    const words = to ?? this.#ownWords
+    if (words === this.#words) return
+    words.set(this.#words)
+    this.#words = words
   }
 
   /** Parts that are made after the vCPU, because they look at its state. */
@@ -73,6 +88,16 @@ export class Vcpu {
 
   returned(): void {
     this.#trapsNested = 0
+  }
+
+  /** Its CPU has served itself, and told so after the instructions were counted. */
+  served({ trapsNested, trappedLast }: Served): void {
+    this.#trapsNested = trapsNested
+    if (trappedLast) this.#trapsInPlace = 1
+  }
+
+  trapsNested(): number {
+    return this.#trapsNested
   }
 
   filled(): void {
@@ -130,6 +155,13 @@ export class Vcpu {
 export interface RegisterPort {
   writeRegister(index: number, value: bigint): void
   writePc(pc: bigint): void
+}
+
+export interface VcpuOptions {
+  readonly vm: number
+  readonly index: number
+  readonly softwareTlb?: boolean
+  readonly serving?: ServingHow | null
 }
 
 export interface VcpuParts {

@@ -23,8 +23,9 @@ import { HeldExits } from "./held-exits.ts"
 import { HYPERVISOR, Hypercalls, type FrameQuota } from "./hypercalls.ts"
 import { IdleLoop } from "./idle-loop.ts"
 import { PhysicalMap } from "./physical-map.ts"
+import { servingOf } from "./vcpu-serving.ts"
 import { Vcpu } from "./vcpu.ts"
-import { instructionAt, viewOf } from "./vcpu-view.ts"
+import { instructionAt, runViewOf, viewOf } from "./vcpu-view.ts"
 import { VcpuTimes } from "./vcpu-times.ts"
 import { VmDevices } from "./vm-devices.ts"
 import type { BoardEnd, BoardStop } from "@backplane/trap-board/board-types"
@@ -99,7 +100,8 @@ export class Vm {
     this.#books = new ExitBooks(options.costs ?? MODERN, place.recorder ?? null)
     this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes })
     const softwareTlb = options.mmu === "softtlb"
-    this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index, softwareTlb }))
+    const serving = servingOf(engine, options)
+    this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index, softwareTlb, serving }))
     const { memory, vcpus, console } = this
     const quota = place.quota ?? OWN_QUOTA
     const updated = (entries: number): void => this.ledger.updated(entries)
@@ -385,12 +387,21 @@ export class Vm {
     machineSwitch.enter(vcpu, cpu)
     const idle = this.#options.idleLoops === "run" ? null : this.#idleLoopOf(vcpu)
     if (interrupt !== null) idle?.disturbed()
-    const exit = engine.run(cpu, idle === null ? most : Math.min(most, idle.stretch()))
+    const { exit, served } = machineSwitch.run(
+      vcpu,
+      idle === null ? most : Math.min(most, idle.stretch()),
+      runViewOf(vcpu, moment, this.systemCalls),
+    )
     this.#ran(vcpu, exit.retired)
+    if (served !== null) {
+      vcpu.served(served)
+      idle?.disturbed()
+      this.#books.served(vcpu, served)
+    }
     if (exit.kind !== "budget") {
       idle?.disturbed()
       this.#onExit(vcpu, { exit, cpu })
-    } else if (idle !== null && idle.ranQuietly(exit.retired, { room: most > exit.retired })) {
+    } else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired })) {
       this.#lookAtLoop(vcpu, { idle, cpu, most: most - exit.retired })
     }
   }
