@@ -6,6 +6,7 @@ import { COMPARE_MEMORY_BYTES, firstDifference } from "@backplane/compute-engine
 import { EXECUTION_LAWS } from "@backplane/compute-engine/suite/execution-laws"
 import { FENCE_LAWS } from "@backplane/compute-engine/suite/fence-laws"
 import { FRAME_RIGHTS_LAWS } from "@backplane/compute-engine/suite/frame-rights-laws"
+import { ROUND_LAWS } from "@backplane/compute-engine/suite/round-laws"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "@backplane/compute-engine/suite/setting"
 import { SECOND_STAGE_LAWS } from "@backplane/compute-engine/suite/second-stage-laws"
 import { TRANSLATION_LAWS } from "@backplane/compute-engine/suite/translation-laws"
@@ -21,7 +22,7 @@ const EXTENSIONS = ["I", "M", "A", "C", "Zba", "Zbb", "Zbs"] as const
 
 type Build = { readonly binary: Uint8Array<ArrayBuffer>; readonly planted: number }
 
-const LAWS = [...EXECUTION_LAWS, ...TRANSLATION_LAWS, ...SECOND_STAGE_LAWS, ...FRAME_RIGHTS_LAWS, ...FENCE_LAWS]
+const LAWS = [...EXECUTION_LAWS, ...TRANSLATION_LAWS, ...SECOND_STAGE_LAWS, ...FRAME_RIGHTS_LAWS, ...FENCE_LAWS, ...ROUND_LAWS]
 
 /** The first law that this build breaks, or null: most bugs break an early one, and programs take longest. */
 function firstBroken(build: Build): string | null {

@@ -1,4 +1,4 @@
-/** Deliberate bugs of what CPUs carry out by themselves (assembly/privileged.ts, tables.ts): the laws of trap/board and of fences must catch each. */
+/** Deliberate bugs of what CPUs carry out by themselves (assembly/privileged.ts, tables.ts, round.ts): the laws of trap/board, of fences and of idle loops must catch each. */
 import type { PlantedBug } from "./planted-bugs.ts"
 
 const rather = (bug: string, module: string, right: string, wrong: string): PlantedBug => ({ bug, module, right, wrong })
@@ -27,4 +27,8 @@ export const PLANTED_PRIVILEGED_BUGS: readonly PlantedBug[] = [
   rather("the fence of one page ends the note", "tables.ts", "if (page) flushPage(cpu, virtual)", "if (page) { flushPage(cpu, virtual); if (PLANTED) store<u32>(cpu, 0, LAYOUT_TABLES_CHANGED) }"),
   rather("only leaf tables are noted", "translate.ts", "readsTable(cpu, hostOf(machine))", "if (!PLANTED || level == 0) readsTable(cpu, hostOf(machine))"),
   rather("accessed and dirty bits count as a write of a table", "memory.ts", "  if (flags & FRAME_CODE) forgetCode", "  if (PLANTED && flags & FRAME_TABLE) tableWritten(host)\n  if (flags & FRAME_CODE) forgetCode"),
+  rather("a loop that stores is taken for an idle one", "round.ts", "opcode == 0x23 ||", "(!PLANTED && opcode == 0x23) ||"),
+  rather("a loop that stores in 16 bits is taken for an idle one", "round.ts", ">>> 13) & 7) >= 5", ">>> 13) & 7) >= (PLANTED ? 8 : 5)"),
+  rather("a loop that swaps is taken for an idle one", "round.ts", "opcode == 0x2f ||", "(!PLANTED && opcode == 0x2f) ||"),
+  rather("an idle loop may count", "round.ts", "memory.compare(KEPT, cpu, REGISTERS_BYTES) == 0", "(PLANTED || memory.compare(KEPT, cpu, REGISTERS_BYTES) == 0)"),
 ] // prettier-ignore

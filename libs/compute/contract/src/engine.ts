@@ -144,6 +144,13 @@ export interface CpuState {
   readonly instret: bigint
 }
 
+/** `round`: instructions of one round, null where none was found. `exit`: a step left; the exit is for the caller, `retired` are all steps. */
+export interface FoundRound {
+  readonly steps: number
+  readonly round: number | null
+  readonly exit: EngineExit | null
+}
+
 export interface EngineOptions {
   /** Bytes of RAM from `RAM_BASE`; a multiple of 4096. */
   readonly memoryBytes: number
@@ -158,6 +165,12 @@ export interface Engine {
 
   /** Runs one CPU for at most `budgetInstructions` (1…2^31-1) and stops exactly there. */
   run(cpu: number, budgetInstructions: number): EngineExit
+
+  /**
+   * Steps a CPU on until pc and registers are what they were and nothing between wrote memory or left, at most so many instructions: then every further
+   * round is the same until somebody else writes, or an interrupt is due. The steps are ordinary execution.
+   */
+  findRound(cpu: number, mostInstructions: number): FoundRound
 
   readRegister(cpu: number, index: number): bigint
   /** A write of x0 is discarded. */

@@ -16,6 +16,7 @@ export { flushAll, flushPage, flushWrites, selectTranslation } from "./look-up"
 export { setFrameRights } from "./frame-rights"
 export { installTranslation } from "./install"
 export { fence } from "./tables"
+export { findRound } from "./round"
 
 /** Addresses whose frames are flagged for the run under way: at most one per CPU. */
 const FLAGGED = u32(memory.data(4 * 256, 4))

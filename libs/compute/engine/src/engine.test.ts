@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { EXECUTION_LAWS } from "./suite/execution-laws.ts"
 import { FENCE_LAWS } from "./suite/fence-laws.ts"
 import { FRAME_RIGHTS_LAWS } from "./suite/frame-rights-laws.ts"
+import { ROUND_LAWS } from "./suite/round-laws.ts"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "./suite/setting.ts"
 import { SECOND_STAGE_LAWS } from "./suite/second-stage-laws.ts"
 import { TRANSLATION_LAWS } from "./suite/translation-laws.ts"
@@ -14,6 +15,7 @@ describe.each(ENGINE_VARIANTS)("$build", ({ make }) => {
     { of: "the second stage", laws: SECOND_STAGE_LAWS },
     { of: "rights to frames", laws: FRAME_RIGHTS_LAWS },
     { of: "fences", laws: FENCE_LAWS },
+    { of: "idle loops", laws: ROUND_LAWS },
     { of: "execution", laws: EXECUTION_LAWS },
   ])("$of", ({ laws }) => {
     it.each(laws)("$law", ({ check }) => {

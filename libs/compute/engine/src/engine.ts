@@ -30,6 +30,7 @@ import type {
   Engine,
   EngineExit,
   EngineOptions,
+  FoundRound,
   FrameRights,
   InstalledTranslation,
   LookUp,
@@ -114,6 +115,14 @@ export class WasmEngine implements Engine {
     const at = this.#at(cpu)
     this.#functions.run(at, budgetInstructions)
     return readExit(this.#view, at)
+  }
+
+  findRound(cpu: number, mostInstructions: number): FoundRound {
+    assert(Number.isInteger(mostInstructions) && mostInstructions >= 0 && mostInstructions < 2 ** 31, "a round is 0…2^31-1 instructions")
+    const at = this.#at(cpu)
+    const round = this.#functions.findRound(at, mostInstructions)
+    const exit = readExit(this.#view, at)
+    return { steps: exit.retired, round: round === 0 ? null : round, exit: exit.kind === "budget" ? null : exit }
   }
 
   readRegister(cpu: number, index: number): bigint {

@@ -21,6 +21,8 @@ type WasmModule = object
 export interface EngineFunctions {
   configure(ram: number, ramBytes: number, frameFlags: number, frameSlots: number, slots: number, slotCount: number, cpus: number): void
   run(cpu: number, budget: number): void
+  /** Instructions of one round, or 0. */
+  findRound(cpu: number, most: number): number
   selectTranslation(cpu: number): void
   flushAll(cpu: number): void
   flushPage(cpu: number, virtual: bigint): void

@@ -66,10 +66,11 @@ export class ExitBooks {
     return cycles
   }
 
-  /** What a vCPU's CPU did without leaving. The recorder hears nothing of it: it is told of exits. */
+  /** What a vCPU's CPU did without leaving, after its instructions were counted. The recorder hears nothing of it: it is told of exits. */
   served(vcpu: Vcpu, served: Served): void {
     for (const [cause, count] of servedCauses(served)) this.ledger.countAssisted(cause, count)
     this.systemCalls.served(vcpu.index, served.calls)
+    vcpu.served(served)
   }
 
   #showAddress(address: bigint): void {

@@ -10,36 +10,29 @@
  * Not found: loops that count (a time-out), read the clock or poll a device; they change a register or leave the engine each time. Those
  * that read RAM at a fixed place are: spin locks, flags, run queues that are empty.
  */
-import type { Engine } from "@backplane/compute-contract/engine"
+import type { Engine, FoundRound } from "@backplane/compute-contract/engine"
 
 /**
- * Instructions without an exit before a vCPU is looked at. Then twice as many each time nothing is found. A look costs as much as some ten thousand
- * instructions, so it must be rarer than that, or guests that do something pay for those that do not.
+ * Instructions without an exit before a vCPU is looked at; twice as many each time nothing is found. A look costs as much
+ * as a thousand instructions: a guest that never polls soon pays for one in a hundred thousand, one that polls is found at once.
  */
-const QUIET_FIRST = 65_536
+const QUIET_FIRST = 4096
+const QUIET_FIRST_MAX = 1 << 16
 const QUIET_MAX = 1 << 20
 /** Rounds are no longer than this. */
 const ROUND_MAX = 48
-const REGISTERS = 32
-const OPCODE = 0x7f
-/** Opcodes that write memory (stores, atomics), or leave the engine (system). Compressed ones are judged by `writes`. */
-const FORBIDDEN: ReadonlySet<number> = new Set([0x23, 0x2f, 0x73])
 
 /** One vCPU's watch. The state is a hint: losing it costs time only. */
 export class IdleLoop {
   readonly #engine: Engine
-  readonly #read: (pc: bigint) => number | null
-  readonly #leavesTraces: (instruction: number) => boolean
   #quiet = 0
+  #first = QUIET_FIRST
   #lookAfter = QUIET_FIRST
   #found = 0
   #skipped = 0
 
-  /** `read`: the 32 bits at a virtual address as the vCPU fetches them now, null where that cannot be told. */
-  constructor(engine: Engine, read: (pc: bigint) => number | null, leavesTraces: (instruction: number) => boolean = writes) {
+  constructor(engine: Engine) {
     this.#engine = engine
-    this.#read = read
-    this.#leavesTraces = leavesTraces
   }
 
   /** Rounds found, and instructions counted without being executed. */
@@ -50,7 +43,7 @@ export class IdleLoop {
   /** Something happened to the vCPU: an exit, an interrupt. */
   disturbed(): void {
     this.#quiet = 0
-    this.#lookAfter = QUIET_FIRST
+    this.#lookAfter = this.#first
   }
 
   /** How far to let it run before it is looked at. */
@@ -61,63 +54,33 @@ export class IdleLoop {
   /** It ran so far without leaving. Is it time to look? `room`: it may run on now; else it is looked at when its turn comes again. */
   ranQuietly(instructions: number, { room }: { readonly room: boolean }): boolean {
     this.#quiet += instructions
-    if (this.#quiet < this.#lookAfter || !room) return false
-    this.#quiet = 0
-    this.#lookAfter = Math.min(QUIET_MAX, 2 * this.#lookAfter)
-    return true
+    return this.#quiet >= this.#lookAfter && room
   }
 
-  /**
-   * Steps the vCPU on through at most one round, `most` instructions at most, and says how many it took and how long the round is. The
-   * steps are ordinary execution; `left`: one of them left the engine, and the exit is for the caller.
-   */
-  look(cpu: number, most: number): Look {
-    const start = this.#stateOf(cpu)
-    const limit = Math.min(most, ROUND_MAX)
-    let steps = 0
-    while (steps < limit) {
-      const instruction = this.#read(this.#engine.readPc(cpu))
-      if (instruction === null || this.#leavesTraces(instruction)) return { steps, round: null, exit: null }
-      const exit = this.#engine.run(cpu, 1)
-      steps += exit.retired
-      if (exit.kind !== "budget") return { steps, round: null, exit }
-      if (this.#engine.readPc(cpu) === start.pc && this.#isSame(cpu, start)) {
-        this.#found += 1
-        this.#lookAfter = 1
-        return { steps, round: steps, exit: null }
-      }
+  /** Steps the vCPU on through at most one round, `most` instructions at most (engine.findRound). */
+  look(cpu: number, most: number): FoundRound {
+    const found = this.#engine.findRound(cpu, Math.min(most, ROUND_MAX))
+    this.#quiet = 0
+    if (found.round !== null) {
+      this.#found += 1
+      this.#first = QUIET_FIRST
+      this.#lookAfter = 1
+    } else if (most >= ROUND_MAX) {
+      this.#first = Math.min(QUIET_FIRST_MAX, 2 * this.#first)
+      this.#lookAfter = Math.min(QUIET_MAX, Math.max(this.#first, 2 * this.#lookAfter))
     }
-    return { steps, round: null, exit: null }
+    return found
   }
 
   skipped(instructions: number): void {
     this.#skipped += instructions
   }
-
-  #stateOf(cpu: number): { readonly pc: bigint; readonly registers: readonly bigint[] } {
-    const { pc, registers } = this.#engine.captureCpu(cpu)
-    return { pc, registers }
-  }
-
-  #isSame(cpu: number, { registers }: { readonly registers: readonly bigint[] }): boolean {
-    for (let index = 1; index < REGISTERS; index += 1) if (this.#engine.readRegister(cpu, index) !== registers[index]) return false
-    return true
-  }
 }
 
-export interface Look {
-  readonly steps: number
-  /** Instructions of one round; null: none was found. */
-  readonly round: number | null
-  readonly exit: ReturnType<Engine["run"]> | null
-}
-
-/** May this instruction write memory, or leave the engine? Privileged and unprivileged manual, opcode maps. */
-function writes(instruction: number): boolean {
-  if ((instruction & 3) === 3) return FORBIDDEN.has(instruction & OPCODE)
-  // Quadrants 0 and 2: functions 5 to 7 are the stores; c.ebreak lies in function 4 of quadrant 2.
-  const quadrant = instruction & 3
-  const operation = (instruction >>> 13) & 7
-  if (quadrant === 1) return false
-  return operation >= 5 || (instruction & 0xffff) === 0x9002
+export function totalsOf(loops: readonly IdleLoop[]): { readonly found: number; readonly skipped: number } {
+  const counts = loops.map((loop) => loop.counts())
+  return {
+    found: counts.reduce((sum, { found }) => sum + found, 0),
+    skipped: counts.reduce((sum, { skipped }) => sum + skipped, 0),
+  }
 }

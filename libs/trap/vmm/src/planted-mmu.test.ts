@@ -13,7 +13,7 @@ import { machineBytesFor, Vmm } from "./vmm.ts"
 import { commandLine, MICRO_BYTES, microBoard, type MicroMachine, type MicroRun } from "./suite/micro-guest.ts"
 import type { EngineOptions } from "@backplane/compute-contract/engine"
 import type { BootImage } from "@backplane/trap-board/board-types"
-import type { Planted, Vm } from "./vm.ts"
+import type { Vm } from "./vm.ts"
 
 const engineOf = (options: EngineOptions): WasmEngine => new WasmEngine(options)
 
@@ -132,10 +132,10 @@ describe("an idle loop", () => {
     return { entry: RAM, start: "machine", symbols: new Map(), segments: [{ address: RAM, data, memoryBytes: 128n }] }
   }
 
-  function run(code: readonly number[], planted: Planted = {}) {
+  function run(code: readonly number[]) {
     const options = { image: image(code), vcpus: 1, memoryBytes: 1 << 20, mode: "trap" } as const
     const vmm = new Vmm(engineOf({ memoryBytes: machineBytesFor(options), cpus: 1 }))
-    const vm = vmm.create(options, planted)!
+    const vm = vmm.create(options)!
     vm.run(300_000)
     const board = new Board(engineOf({ memoryBytes: 1 << 20, cpus: 1 }), options.image)
     board.run(300_000)
@@ -145,12 +145,11 @@ describe("an idle loop", () => {
   it("that only polls is counted, not executed, and nobody can tell", () => {
     const { same, skipped } = run(POLLS)
     expect(same).toBe(true)
-    expect(skipped).toBeGreaterThan(200_000)
+    expect(skipped).toBeGreaterThan(295_000)
   })
 
-  it("that writes memory is none, and who takes it for one is noticed", () => {
+  it("that writes memory is none", () => {
     expect(run(COUNTS)).toMatchObject({ same: true, skipped: 0 })
-    expect(run(COUNTS, { leavesTraces: () => false }).same).toBe(false)
   })
 
   it("gives the CPU to those who work", () => {
@@ -160,9 +159,9 @@ describe("an idle loop", () => {
     const vmm = new Vmm(engineOf({ memoryBytes: 2 * machineBytesFor(options), cpus: 1 }))
     const [works, waits] = [busy, polling].map((one) => vmm.create({ ...options, image: one })!)
     const turns = Array.from({ length: 60 }, () => vmm.runNext(5000)!.vm)
-    expect(turns.filter((vm) => vm === works).length).toBeGreaterThan(turns.length / 2)
+    expect(turns.filter((vm) => vm === works).length).toBeGreaterThan(turns.length - 3)
     // Its time goes on all the same: what it would have polled meanwhile counts as polled.
-    expect(waits!.idleLoops().skipped).toBeGreaterThan(waits!.instructions() / 2)
+    expect(waits!.idleLoops().skipped).toBeGreaterThan(waits!.instructions() * 0.95)
   })
 })
 

@@ -34,7 +34,15 @@ function onVm(seed: number, { mode, mmu, served }: { mode: VmMode; mmu: VmMmu; s
   // A CPU that goes between trees by itself does not make them new: how often one must be filled may differ, all else may not.
   const exits = sorted(vm!.ledger.exits()).filter(([cause]) => !cause.startsWith("shadow-"))
   const assisted = sorted(vm!.ledger.assisted())
-  return { state: architectureOfVm(vm!, vmm.machineSwitch), instructions: vm!.instructions(), time: vm!.time(), exits, assisted, calls, breaches }
+  return {
+    state: architectureOfVm(vm!, vmm.machineSwitch),
+    instructions: vm!.instructions(),
+    time: vm!.time(),
+    exits,
+    assisted,
+    calls,
+    breaches,
+  }
 }
 
 describe("a hostile guest", () => {

@@ -7,15 +7,6 @@ import type { MachineSwitch, RunView } from "./machine-switch.ts"
 import type { SystemCalls } from "./system-calls.ts"
 import type { Vcpu } from "./vcpu.ts"
 
-/** The 32 bits that the vCPU would fetch there; null where the engine would have to ask for the page, or they lie over its end. */
-export function instructionAt(engine: Engine, { cpu }: Vcpu, pc: bigint): number | null {
-  if (cpu === null || (pc & 0xfffn) > 0xffcn) return null
-  const found = engine.translate(cpu, pc, "fetch")
-  if (!("address" in found) || !engine.isMemory(found.address, 4)) return null
-  const [low = 0, second = 0, third = 0, high = 0] = engine.readMemory(found.address, 4)
-  return (low | (second << 8) | (third << 16) | (high << 24)) >>> 0
-}
-
 /** Read when it is asked: most exits look neither at the count nor at the clock, and both are costly 64-bit numbers. */
 export function viewOf(
   vcpu: Vcpu,

@@ -62,8 +62,6 @@ export interface Planted {
   /** Which address spaces share a shadow tree. */
   readonly keyOf?: (translation: TranslationView) => string
   readonly clock?: MachineClock
-  /** Which instructions leave traces, to the search for idle loops. */
-  readonly leavesTraces?: (instruction: number) => boolean
 }
 
 export type VmStop =

@@ -21,11 +21,11 @@ import { finishExit } from "./finish-exit.ts"
 import { exitHandler, inject, LOOK_UP, type HandleExit } from "./handle-exit.ts"
 import { HeldExits } from "./held-exits.ts"
 import { HYPERVISOR, Hypercalls, type FrameQuota } from "./hypercalls.ts"
-import { IdleLoop } from "./idle-loop.ts"
+import { IdleLoop, totalsOf } from "./idle-loop.ts"
 import { PhysicalMap } from "./physical-map.ts"
 import { servingOf } from "./vcpu-serving.ts"
 import { Vcpu } from "./vcpu.ts"
-import { instructionAt, runViewOf, viewOf } from "./vcpu-view.ts"
+import { runViewOf, viewOf } from "./vcpu-view.ts"
 import { VcpuTimes } from "./vcpu-times.ts"
 import { VmDevices } from "./vm-devices.ts"
 import type { BoardEnd, BoardStop } from "@backplane/trap-board/board-types"
@@ -129,7 +129,7 @@ export class Vm {
       lines: (index) => this.#devices.lines(index),
       timer: (index) => this.#devices.timer(index),
     })
-    this.#idleLoops = this.vcpus.map((vcpu) => new IdleLoop(engine, (pc) => instructionAt(engine, vcpu, pc), place.planted?.leavesTraces))
+    this.#idleLoops = this.vcpus.map(() => new IdleLoop(engine))
     this.#handleExit = handler(this.#devices)
     this.heldExits = new HeldExits({
       ...{ engine, machineSwitch, vcpus, handleExit: this.#handleExit, state: () => this.#state },
@@ -258,11 +258,7 @@ export class Vm {
 
   /** Polling loops that were found, and instructions counted without being executed. */
   idleLoops(): { readonly found: number; readonly skipped: number } {
-    const counts = this.#idleLoops.map((idle) => idle.counts())
-    return {
-      found: counts.reduce((sum, { found }) => sum + found, 0),
-      skipped: counts.reduce((sum, { skipped }) => sum + skipped, 0),
-    }
+    return totalsOf(this.#idleLoops)
   }
 
   get tlbMisses(): TlbMisses {
@@ -393,15 +389,10 @@ export class Vm {
       runViewOf(vcpu, moment, this.systemCalls),
     )
     this.#ran(vcpu, exit.retired)
-    if (served !== null) {
-      vcpu.served(served)
-      idle?.disturbed()
-      this.#books.served(vcpu, served)
-    }
-    if (exit.kind !== "budget") {
-      idle?.disturbed()
-      this.#onExit(vcpu, { exit, cpu })
-    } else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired })) {
+    if (served !== null) this.#books.served(vcpu, served)
+    if (served !== null || exit.kind !== "budget") idle?.disturbed()
+    if (exit.kind !== "budget") this.#onExit(vcpu, { exit, cpu })
+    else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired })) {
       this.#lookAtLoop(vcpu, { idle, cpu, most: most - exit.retired })
     }
   }
