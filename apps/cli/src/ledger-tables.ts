@@ -14,7 +14,7 @@ import {
   tlbMissTable,
   type ObservedStep,
 } from "@backplane/trap-vmm/ostep-tables"
-import { PUBLISHED } from "@backplane/trap-vmm/published"
+import { PUBLISHED, PUBLISHED_NOTE } from "@backplane/trap-vmm/published"
 import { MICRO_BYTES, microBoard, microVm, type MicroRun } from "@backplane/trap-vmm/suite/micro-guest"
 import { readGuest } from "./guest-file.ts"
 import { planOf, refuse, type BootFlags } from "./boot-flags.ts"
@@ -84,7 +84,17 @@ export function showTables(flags: LedgerFlags, machines: "every" | "asked"): num
     },
   }
   if (flags.json === true)
-    console.log(JSON.stringify({ mode: plan.mode, mmu: plan.mmu, costs: preset, tables, operations, published: PUBLISHED }))
+    console.log(
+      JSON.stringify({
+        mode: plan.mode,
+        mmu: plan.mmu,
+        costs: preset,
+        tables,
+        operations,
+        published: PUBLISHED,
+        publishedNote: PUBLISHED_NOTE,
+      }),
+    )
   else print({ tables, operations, preset })
   return 0
 }
@@ -116,8 +126,8 @@ function print({ tables, operations, preset }: Result): void {
       )
     }
   }
-  console.log("\nPublished, ratio to native")
+  console.log(`\nPublished, ratio to native (${PUBLISHED_NOTE})`)
   for (const { system, operation, ratio, source } of PUBLISHED) {
-    console.log(`  ${operation.padEnd(15)} ${system.padEnd(22)} ${String(ratio).padStart(8)}  ${source}`)
+    console.log(`  ${operation.padEnd(22)} ${system.padEnd(22)} ${String(ratio).padStart(8)}  ${source}`)
   }
 }

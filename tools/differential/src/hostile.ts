@@ -30,6 +30,9 @@ const MACHINES: readonly HostileMachine[] = [
   { mode: "trap", mmu: "softtlb" },
   { mode: "assist", mmu: "softtlb" },
   { mode: "trap", mmu: "softtlb", secondLevelTlb: true },
+  { mode: "trap", mmu: "softtlb", guest: "refills" },
+  { mode: "assist", mmu: "softtlb", guest: "refills" },
+  { mode: "para", mmu: "softtlb", secondLevelTlb: true, guest: "refills" },
 ]
 const engineOf = (options: EngineOptions): WasmEngine => new WasmEngine(options)
 
@@ -59,6 +62,7 @@ function main(asked: number, firstSeed: number): number {
   const causes = new Set<string>()
   let executed = 0
   let guests = 0
+  let refills = 0
   for (let seed = firstSeed; executed < asked; seed += 1) {
     for (const machine of MACHINES) {
       const result = runHostile({ seed, instructions: INSTRUCTIONS_EACH, machine, neighbour: image, engineOf })
@@ -70,10 +74,13 @@ function main(asked: number, firstSeed: number): number {
       for (const cause of result.causes) causes.add(cause)
       executed += result.instructions
       guests += 1
+      refills += result.refills
       if (guests % PROGRESS_GUESTS === 0) console.error(`${guests} guests, ${executed} instructions, seed ${seed}`)
     }
   }
-  console.log(`${guests} guests, ${executed} instructions: no difference, no breach; exits met: ${[...causes].toSorted().join(", ")}`)
+  console.log(
+    `${guests} guests, ${executed} instructions: ${refills} refills: no difference, no breach; exits met: ${[...causes].toSorted().join(", ")}`,
+  )
   return 0
 }
 

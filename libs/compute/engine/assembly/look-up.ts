@@ -87,13 +87,15 @@ export function selectTranslation(cpu: u32): void {
   const bank = load<u32>(cpu, LAYOUT_BANK_VICTIM)
   store<u32>(cpu, (bank + 1) % BANK_COUNT, LAYOUT_BANK_VICTIM)
   const key = keyOf(cpu, bank)
+  const before = load<u32>(key, 4)
   store<u32>(key, 1)
   store<u32>(key, how, 4)
   store<u64>(key, root, 8)
   store<u32>(key, 0, 16)
   store<u32>(cpu, cpu + LAYOUT_BANKS + bank * BANK_BYTES, LAYOUT_BANK)
-  // What was installed is looked at in mode `refill` only.
-  memory.fill(cpu + LAYOUT_BANKS + bank * BANK_BYTES, 0xff, load<u32>(cpu, LAYOUT_MODE) == MODE_REFILL ? BANK_BYTES : BANK_INSTALLED)
+  // Only mode `refill` installs.
+  const refills = (before & 15) == MODE_REFILL || (how & 15) == MODE_REFILL
+  memory.fill(cpu + LAYOUT_BANKS + bank * BANK_BYTES, 0xff, refills ? BANK_BYTES : BANK_INSTALLED)
 }
 
 /** Forgets all banks; the one in use is emptied, the others when they are used again. */

@@ -25,27 +25,37 @@ interface Case {
   readonly seeds: number
   /** It must have done something: else this says nothing. */
   readonly causes: readonly string[]
+  /** At least so many of its misses were served by itself. */
+  readonly refills?: number
 }
 
 const FAULTS = ["load-access", "store-access", "load-page", "csr", "satp", "fence"]
+const REFILLS = ["tlb-refill-fetch", "tlb-refill-load", "tlb-refill-store"]
 const CASES: readonly Case[] = [
   { machine: { mode: "trap", mmu: "shadow" }, seeds: 20, causes: [...FAULTS, "shadow-load", "shadow-store"] },
   { machine: { mode: "trap", mmu: "nested" }, seeds: 8, causes: [...FAULTS, "first-touch"] },
-  { machine: { mode: "trap", mmu: "softtlb" }, seeds: 8, causes: ["tlb-write", "satp"] },
-  { machine: { mode: "assist", mmu: "softtlb" }, seeds: 4, causes: ["tlb-write", "satp"] },
+  { machine: { mode: "trap", mmu: "softtlb" }, seeds: 4, causes: ["tlb-write", "satp"] },
+  {
+    machine: { mode: "trap", mmu: "softtlb", guest: "refills" },
+    seeds: 6,
+    causes: [...REFILLS, "tlb-modified", "tlb-write"],
+    refills: 2_500,
+  },
+  { machine: { mode: "assist", mmu: "softtlb", guest: "refills" }, seeds: 4, causes: ["tlb-write"], refills: 1_000 },
 ]
 
 describe("a hostile guest", () => {
   const image = neighbourImage()
   const alone = neighbourAlone(image, engineOf)
 
-  for (const { machine, seeds, causes } of CASES) {
+  for (const { machine, seeds, causes, refills = 0 } of CASES) {
     it(
-      `in ${machine.mode} under ${machine.mmu}: never throws in the host, ends as on its own machine, stays in its frames and leaves its neighbour alone`,
+      `in ${machine.mode} under ${machine.mmu}${machine.guest === undefined ? "" : `, which ${machine.guest}`}: never throws in the host, ends as on its own machine, stays in its frames and leaves its neighbour alone`,
       { timeout: 240_000 },
       () => {
         const met = new Set<string>()
         let instructions = 0
+        let refilled = 0
         for (let seed = 1; seed <= seeds; seed += 1) {
           const result = runHostile({ seed, instructions: INSTRUCTIONS, machine, neighbour: image, engineOf })
           expect({ seed, seen: result.seen, neighbour: result.neighbour, breaches: result.breaches }).toEqual({
@@ -53,8 +63,10 @@ describe("a hostile guest", () => {
           })
           for (const cause of result.causes) met.add(cause)
           instructions += result.instructions
+          refilled += result.refills
         }
         expect(instructions).toBeGreaterThan((seeds * INSTRUCTIONS) / 4)
+        expect(refilled).toBeGreaterThanOrEqual(refills)
         for (const cause of causes) expect([...met]).toContain(cause)
       },
     )

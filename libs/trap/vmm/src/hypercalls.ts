@@ -29,6 +29,8 @@ const CALL_WORDS = 8n
 const FEATURES = 0x1ffn
 const ANY = 2n ** 64n - 1n
 const EVERYTHING = { address: null, addressSpace: null } as const
+/** Bit V of a page-table entry. */
+const VALID = 1n
 const ZEROS = new Uint8Array(PAGE_BYTES)
 
 const NAMES = [
@@ -159,16 +161,23 @@ export class Hypercalls {
     const wrong = listProblem(list, count, LIST_MAX)
     if (wrong !== null) return wrong
     let updated = 0n
+    let changed = false
     for (; updated < count; updated += 1n) {
       const at = memory.read64(list + 2n * WORD_BYTES * updated)
       const entry = memory.read64(list + 2n * WORD_BYTES * updated + WORD_BYTES)
-      if (at === null || entry === null || at % WORD_BYTES !== 0n || !memory.write64(at, entry)) break
+      const old = at === null || at % WORD_BYTES !== 0n ? null : memory.read64(at)
+      if (at === null || entry === null || old === null) break
+      // Nothing hangs on an entry that was not valid, unless a fence is owed: its table is neither fenced nor noted as written.
+      if ((old & VALID) === 0n && !vcpus.some(({ mmu }) => mmu.owes(at >> PAGE_SHIFT))) memory.writeEntry(at, entry)
+      else changed = memory.write64(at, entry) || changed
     }
     this.#updates += Number(updated)
     this.#options.updated?.(Number(updated))
-    for (const { file, mmu } of vcpus) {
-      file.tlb?.fence(EVERYTHING)
-      mmu.fence(EVERYTHING)
+    if (changed) {
+      for (const { file, mmu } of vcpus) {
+        file.tlb?.fence(EVERYTHING)
+        mmu.fence(EVERYTHING)
+      }
     }
     return updated === count ? done(updated) : { error: SbiError.invalidAddress, value: updated }
   }

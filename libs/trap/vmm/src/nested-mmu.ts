@@ -85,6 +85,11 @@ export class NestedMmu implements GuestMmu {
     this.#fences = address === null ? "all" : [...this.#fences, address]
   }
 
+  /** What the engine's CPU has looked up is not known here. */
+  owes(): boolean {
+    return true
+  }
+
   /** The guest's own tables said no. */
   fault(_address: bigint, access: AccessKind): FillResult {
     return { kind: "fault", cause: CAUSES[access] }

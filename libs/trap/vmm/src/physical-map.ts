@@ -116,7 +116,7 @@ export class PhysicalMap {
     return true
   }
 
-  /** Without telling the observer: for accessed and dirty bits, which the walk itself writes. */
+  /** Without telling the observer: where nothing can have been derived from what was there, or still holds (accessed and dirty bits, which the walk writes). */
   writeEntry(address: bigint, value: bigint): void {
     const machine = this.#machine(address, WORD_BYTES)
     assert(machine !== null, "an entry that was read can be written")

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { readImage } from "@backplane/compute-image/image"
+import { Slot } from "@backplane/trap-csr/csr-file"
 import { csrByNumber } from "@backplane/trap-csr/csr-table"
 import { Board } from "@backplane/trap-board/board"
 import { imagePath, readManifest } from "@backplane/guests/manifest"
@@ -108,6 +109,70 @@ describe("a page that is given back", () => {
       expect(balloon(mmu, (vm) => (vm.vcpus[0]!.mmu.pageGone = () => undefined))).toBeGreaterThan(0)
     })
   }
+})
+
+describe("a batch of table updates", () => {
+  const TABLE = 0x8082_0000n
+  const [LIST, OLD, NEW] = [0x8081_0000n, 0x8083_0000n, 0x8084_0000n]
+  const LEAF = 0xcfn // V R W X A D
+  const leaf = (page: bigint): bigint => ((page >> 12n) << 10n) | LEAF
+
+  /** Root, middle and leaf table at TABLE and the next pages; virtual page n at n × 4 KiB. Page 0 leads to OLD, page 1 to nothing. */
+  function stage(plant: (vm: Vm) => void = () => undefined) {
+    const { vmm, vm } = make({ what: "null call", count: 3, para: true }, { mode: "para", mmu: "shadow" })
+    vm.run(100_000)
+    const vcpu = vm.vcpus[0]!
+    vmm.machineSwitch.enter(vcpu, 0)
+    vm.memory.write64(TABLE, (((TABLE >> 12n) + 1n) << 10n) | 1n)
+    vm.memory.write64(TABLE + 0x1000n, (((TABLE >> 12n) + 2n) << 10n) | 1n)
+    vm.memory.write64(TABLE + 0x2000n, leaf(OLD))
+    vcpu.file.set(Slot.privilege, 1n)
+    csrByNumber(0x180)!.write(vcpu.file, (8n << 60n) | (TABLE >> 12n), { instret: 0n, time: 0n })
+    vcpu.mmu.moved()
+    plant(vm)
+    expect(vcpu.mmu.fault(0n, "load").kind).toBe("filled")
+    const known = (): readonly string[] =>
+      vcpu.mmu
+        .trees()
+        .flatMap((tree) =>
+          [...tree.entries()]
+            .filter(({ address }) => address < 0x10_0000n)
+            .map(({ address, machinePage }) => `${address >> 12n}:${machinePage === vm.memory.machinePage(OLD >> 12n) ? "old" : "new"}`),
+        )
+    const update = (page: bigint, entry: bigint): void => {
+      vm.memory.write64(LIST, TABLE + 0x2000n + page * 8n)
+      vm.memory.write64(LIST + 8n, entry)
+      const registers = new Map([[10, LIST], [11, 1n], [16, 2n], [17, 0x0a00_4250n]]) // prettier-ignore
+      const view = { moment: { instret: 0n, time: 0n }, register: (index: number) => registers.get(index) ?? 0n }
+      expect(vm.para!.call(vcpu, view).step).toMatchObject({ registers: [{ value: 0n }, { value: 1n }] })
+    }
+    return { vm, vcpu, known, update }
+  }
+
+  it("keeps what the shadow knows where the old entry was invalid, and the new page is found", () => {
+    const { vm, vcpu, known, update } = stage()
+    update(1n, leaf(NEW))
+    expect(known()).toEqual(["0:old"])
+    expect([vcpu.mmu.fault(0x1000n, "load").kind, known().toSorted()]).toEqual(["filled", ["0:old", "1:new"]])
+    expect(vm.memory.read64(TABLE + 0x2008n)).toBe(leaf(NEW))
+  })
+
+  it("forgets where the old entry was valid", () => {
+    const { known, update } = stage()
+    update(0n, leaf(NEW))
+    expect(known()).toEqual([])
+  })
+
+  it("forgets where a fence is owed: the guest had taken the entry away by itself, and a VMM that does not ask is noticed", () => {
+    const owed = (plant?: (vm: Vm) => void): readonly string[] => {
+      const { vm, known, update } = stage(plant)
+      vm.memory.write64(TABLE + 0x2000n, 0n)
+      update(0n, leaf(NEW))
+      return known()
+    }
+    expect(owed()).toEqual([])
+    expect(owed((vm) => (vm.vcpus[0]!.mmu.owes = () => false))).toEqual(["0:old"])
+  })
 })
 
 describe("nested paging", () => {

@@ -125,6 +125,10 @@ export class Shadow implements GuestMmu {
     }
   }
 
+  owes(table: bigint): boolean {
+    return this.#options.tables.isWritten(this.#options.vcpu, table)
+  }
+
   dropAll(): void {
     for (const space of this.#spaces.values()) space.destroy()
     this.#spaces.clear()

@@ -83,6 +83,11 @@ export class SoftTlbMmu implements GuestMmu {
     return own === "all" || shadows === "all" ? "all" : own
   }
 
+  /** What the guest put into its TLB came from wherever it likes. */
+  owes(): boolean {
+    return true
+  }
+
   takeFences(): Flush {
     return NO_FLUSH
   }

@@ -66,6 +66,11 @@ export class TableWatch {
     return taken
   }
 
+  /** Was it written since this vCPU fenced last? */
+  isWritten(vcpu: number, table: bigint): boolean {
+    return defined(this.#written[vcpu], "the vCPU exists").has(table)
+  }
+
   /** The page has lost its frame: nothing can be derived from it any more, and the frame is somebody else's soon. */
   pageGone(table: bigint): void {
     if (this.#watchedTables.has(table)) this.#noteWritten(table)

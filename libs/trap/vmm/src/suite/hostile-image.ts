@@ -1,8 +1,11 @@
 /**
  * A guest that means harm, drawn from a seed: random code that loads, stores, swaps and jumps through pointers to devices, to its own
  * tables and out of its memory; page tables that point everywhere; CSRs written at random; traps skipped so that it goes on for long.
+ * Two kinds know of the software TLB: one misuses its registers and soon loses it; the other keeps it, and lives on refills.
  */
 import { Random } from "@backplane/foundation-base/random"
+import { immediate } from "./instruction-words.ts"
+import { refillingImage } from "./refilling-image.ts"
 import type { BootImage } from "@backplane/trap-board/board-types"
 
 const RAM = 0x8000_0000n
@@ -37,9 +40,10 @@ const DEVICES = [
   0x1000_8000n,
 ]
 
-/** `tlb`: one that knows of the software TLB, and means to misuse it. */
-export function hostileImage(seed: number, start: BootImage["start"], tlb: "none" | "software" = "none"): BootImage {
+/** `tlb`: one that knows of the software TLB, and means to misuse it, or one that fills it by refills all the time. */
+export function hostileImage(seed: number, start: BootImage["start"], tlb: "none" | "software" | "refills" = "none"): BootImage {
   const random = new Random(seed)
+  if (tlb === "refills") return refillingImage(random)
   const known = tlb === "software" ? [...CSRS, ...TLB_CSRS] : CSRS
   const data = new Uint8Array(CODE_AT + CODE_WORDS * 4)
   const view = new DataView(data.buffer)
@@ -71,9 +75,6 @@ export function hostileImage(seed: number, start: BootImage["start"], tlb: "none
     ],
   }
 }
-
-const immediate = (opcode: number, { rd, f3, rs1, imm }: { rd: number; f3: number; rs1: number; imm: number }): number =>
-  ((imm & 0xfff) << 20) | (rs1 << 15) | (f3 << 12) | (rd << 7) | opcode
 
 /** x5 = here; the trap vector; every other register from the table of pointers. */
 function prologue(start: BootImage["start"]): readonly number[] {

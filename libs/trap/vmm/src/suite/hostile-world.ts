@@ -12,7 +12,8 @@ import type { Engine, EngineOptions } from "@backplane/compute-contract/engine"
 import type { BootImage } from "@backplane/trap-board/board-types"
 import type { VmOptions } from "../vm.ts"
 
-export type HostileMachine = Pick<VmOptions, "mode" | "mmu" | "secondLevelTlb">
+/** `guest`: with mmu `softtlb`, one that misuses the TLB, or one that lives on its refills. Absent: misuses. */
+export type HostileMachine = Pick<VmOptions, "mode" | "mmu" | "secondLevelTlb"> & { readonly guest?: "misuses" | "refills" }
 
 export const NEIGHBOUR_BYTES = 16 << 20
 const SLICE = 5_000
@@ -34,6 +35,8 @@ export interface HostileResult {
   readonly breaches: readonly string[]
   readonly instructions: number
   readonly causes: readonly string[]
+  /** Misses of the software TLB that the guest served. */
+  readonly refills: number
 }
 
 /** What the neighbour comes to when nobody is beside it. */
@@ -48,9 +51,10 @@ export function neighbourAlone(image: BootImage, engineOf: HostileRun["engineOf"
 
 export function runHostile({ seed, instructions, machine, neighbour, engineOf }: HostileRun): HostileResult {
   const start = seed % 2 === 0 ? "machine" : "supervisor"
-  const soft = machine.mmu === "softtlb"
-  const image = hostileImage(seed, start, soft ? "software" : "none")
-  const hostile: VmOptions = { image, vcpus: 1, memoryBytes: HOSTILE_MEMORY_BYTES, ...machine }
+  const { guest = "misuses", ...how } = machine
+  const soft = how.mmu === "softtlb"
+  const image = hostileImage(seed, start, !soft ? "none" : guest === "refills" ? "refills" : "software")
+  const hostile: VmOptions = { image, vcpus: 1, memoryBytes: HOSTILE_MEMORY_BYTES, ...how }
   const beside: VmOptions = { image: neighbour, vcpus: 1, memoryBytes: NEIGHBOUR_BYTES, mode: "trap" }
   const vmm = new Vmm(engineOf({ memoryBytes: machineBytesFor(hostile) + machineBytesFor(beside), cpus: 1 }))
   const [bad, good] = [vmm.create(hostile), vmm.create(beside)]
@@ -70,5 +74,10 @@ export function runHostile({ seed, instructions, machine, neighbour, engineOf }:
     breaches: [...breaches, ...audit(vmm)],
     instructions: bad.instructions(),
     causes: [...bad.ledger.exits().keys()],
+    refills: refillsOf(bad.ledger.exits()) + refillsOf(bad.ledger.assisted()),
   }
+}
+
+function refillsOf(counts: ReadonlyMap<string, number>): number {
+  return [...counts].reduce((sum, [cause, count]) => (cause.startsWith("tlb-refill-") ? sum + count : sum), 0)
 }
