@@ -1,6 +1,5 @@
 /** What may be looked at of a vCPU without changing it: by whoever handles its exits, and by the search for idle loops. */
 import { pendingBits } from "@backplane/trap-csr/interrupts"
-import type { Engine } from "@backplane/compute-contract/engine"
 import type { Moment } from "@backplane/trap-csr/moment"
 import type { ExitView } from "./entry.ts"
 import type { MachineSwitch, RunView } from "./machine-switch.ts"
