@@ -15,7 +15,7 @@ import { OPERATIONS, generateOperations } from "./operations.ts"
 
 const ENGINE = join(import.meta.dirname, "../../../libs/compute/engine")
 /** Base64 characters per line of the result. */
-const LINE_CHARACTERS = 120
+const LINE_CHARACTERS = 160
 
 /** `LAYOUT.PC` becomes `LAYOUT_PC`. */
 function generateLayout(): string {
