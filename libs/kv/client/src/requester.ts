@@ -248,7 +248,9 @@ export class KvRequester {
     const leader = isLinear(operation) ? this.#leaders.get(partition) : undefined
     if (leader !== undefined) return leader
     // One partition, one first choice: what is asked together is batched together, and partitions spread over the replicas.
-    const home = isLinear(operation) ? sequence : this.#favourite === null ? partition : 0
+    // What is done partition by partition is work for all holders.
+    const isSpread = this.#favourite === null || "partition" in operation
+    const home = isLinear(operation) ? sequence : isSpread ? partition : 0
     const roams = operation.type === "update" ? 0 : attempt
     return holders[(home + roams) % holders.length] as ActorId
   }

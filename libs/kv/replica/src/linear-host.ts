@@ -73,6 +73,7 @@ export class LinearHost {
     const { sequence } = request
     const partition = partitionOf(bucket, key)
     const group = this.#wake(partition)
+    this.#carry(partition, group.hurry(core.now))
     if (group.role !== "leader") {
       core.book.forget(requester, sequence)
       // A forwarded request goes no further: two replicas that each believe in the other would play ball.

@@ -75,6 +75,20 @@ function itemId(effects: readonly KvEffect[]): string {
   throw new Error("no item has an id")
 }
 
+describe("a peer that is known to be gone", () => {
+  it("a read that waits for it asks the others at once; nobody else's read does", () => {
+    const a = replica(A)
+    const asked = a
+      .step(ask({ type: "get", bucket: "plain", key: "k" }))
+      .flatMap((effect) => (effect.kind === "send" && effect.body.kind === "KvPeer" ? [effect.to] : []))
+    expect(asked).toHaveLength(1)
+    const [waitedFor] = asked as [ActorId]
+    const other = waitedFor === B ? C : B
+    expect(short(a.step({ kind: "message", from: other, body: { kind: "KvGone" } }))).toEqual([])
+    expect(short(a.step({ kind: "message", from: waitedFor, body: { kind: "KvGone" } }))).toContain(`${other}: fetch`)
+  })
+})
+
 describe("a write", () => {
   it("goes to the own disk, then to the others, and is answered when W have it on disk: four messages", () => {
     const a = replica(A)

@@ -22,7 +22,12 @@ const MEMBERS = Array.from({ length: SHARDS }, (_, index) => actorId(`replica.${
 
 let connections = 0
 
-async function open(url: string, password: string): Promise<KvConnection> {
+/** A connection that can ask anything. */
+export interface BackplaneConnection extends KvConnection {
+  ask(operation: Operation): Promise<KvAnswer>
+}
+
+async function open(url: string, password: string): Promise<BackplaneConnection> {
   const connection = await connect({ servers: url, user: USER, pass: password })
   const bus = linkedNatsBus({ connection, events: new MemorySink(), codec: new MessageCodec() })
   const requester = new KvRequester({ members: MEMBERS, favourite: connections })
@@ -35,6 +40,7 @@ async function open(url: string, password: string): Promise<KvConnection> {
     return answer
   }
   return {
+    ask,
     get: (key) => ask({ type: "get", bucket: BUCKET, key }),
     put: (key, value) => ask({ type: "put", bucket: BUCKET, key, value }),
     close: async () => {
@@ -45,7 +51,8 @@ async function open(url: string, password: string): Promise<KvConnection> {
   }
 }
 
-async function start(folder: string): Promise<RunningStore> {
+/** Three shards and a nats-server on `folder`. */
+export async function startBackplane(folder: string): Promise<RunningStore & { connect(): Promise<BackplaneConnection> }> {
   const server = await startNatsServer({ unrestrictedUsers: [USER] })
   const password = server.credentials.get(USER) ?? ""
   const shards = Array.from({ length: SHARDS }, (_, index) =>
@@ -79,4 +86,4 @@ function profilerFlags(index: number): string[] {
   return folder === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=shard-${index}.cpuprofile`]
 }
 
-export const backplaneStore: StoreUnderTest = { name: "backplane", start }
+export const backplaneStore: StoreUnderTest = { name: "backplane", start: startBackplane }

@@ -57,6 +57,27 @@ const set = (sequence: number, expect: string | null, value: string): Parameters
 })
 
 describe("three replicas of one register", () => {
+  it("a group that nobody ever led has a leader at once when somebody asks it for something; one that was led waits", () => {
+    const cluster = new Cluster()
+    cluster.carry(A, 0, cluster.of(A).hurry(0))
+    expect(cluster.of(A).role).toBe("leader")
+    cluster.carry(B, 1, cluster.of(B).hurry(1))
+    expect([cluster.of(A).role, cluster.of(B).role]).toEqual(["leader", "follower"])
+  })
+
+  it("a leader that is known to be gone is replaced before its silence would be noticed, one that another is taken for is not", () => {
+    const cluster = new Cluster()
+    cluster.carry(A, 0, cluster.of(A).hurry(0))
+    cluster.tick(10)
+    for (const id of [B, C]) cluster.of(id).gone(20, id === B ? C : B)
+    for (let now = 20; now < 60; now += 5) cluster.tick(now)
+    expect(cluster.of(A).role).toBe("leader")
+    cluster.down = A
+    for (const id of [B, C]) cluster.of(id).gone(60, A)
+    for (let now = 60; now < 60 + 100 / 2; now += 5) cluster.tick(now)
+    expect([B, C].filter((id) => cluster.of(id).role === "leader")).toHaveLength(1)
+  })
+
   it("elect one leader, swap where the register holds what is expected, and read what was swapped", () => {
     const cluster = new Cluster()
     const leader = cluster.elect(0)

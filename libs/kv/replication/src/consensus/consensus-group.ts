@@ -136,6 +136,12 @@ export class ConsensusGroup {
     this.#elections.leaderGone(now, this.#term)
   }
 
+  /** Nobody ever led: who is asked first need not wait for the silence of a leader that there is not. */
+  hurry(now: number): readonly GroupAction[] {
+    if (this.#role === "follower" && this.#term === 0) this.#askPromises(now)
+    return this.#done()
+  }
+
   /** Proposes a command; refused where this replica does not lead. */
   propose(command: Command): readonly GroupAction[] {
     if (this.#role !== "leader") return [{ do: "refused", requester: command.requester, sequence: command.sequence }]
@@ -332,23 +338,16 @@ export class ConsensusGroup {
     const match = this.#matched(append)
     if (match === null) {
       const back = Math.min(append.previousIndex - 1, this.#log.lastIndex)
-      this.#send(from, {
-        step: "append-answer",
-        term: this.#term,
-        ok: false,
-        match: Math.max(back, this.#commit),
-        round: append.round,
-        voter: this.#role !== "learner",
-      })
+      this.#send(from, this.#appendAnswer(false, Math.max(back, this.#commit), append.round))
       return
     }
     this.#commitUpTo(Math.min(append.commit, match))
     this.#learn(append, match)
-    this.#hold(
-      from,
-      { step: "append-answer", term: this.#term, ok: true, match, round: append.round, voter: this.#role !== "learner" },
-      match,
-    )
+    this.#hold(from, this.#appendAnswer(true, match, append.round), match)
+  }
+
+  #appendAnswer(ok: boolean, match: number, round: number): ConsensusMessage {
+    return { step: "append-answer", term: this.#term, ok, match, round, voter: this.#role !== "learner" }
   }
 
   /** Takes the entries in; the last index that is as the leader's, or null where the logs do not meet. */
