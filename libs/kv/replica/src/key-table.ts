@@ -10,7 +10,7 @@ import { compareText } from "@backplane/foundation-base/json"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { hexOf, partitionOf, placeName, type Hash64 } from "@backplane/kv-replication/hash"
-import { leafOf, MerkleTree } from "@backplane/kv-replication/merkle-tree"
+import { leafOf, LEAVES, MerkleTree } from "@backplane/kv-replication/merkle-tree"
 import { isTombstone } from "@backplane/kv-versioning/key-state"
 import { descends, highestCount, joinVectors, NO_EVENTS } from "@backplane/kv-versioning/vector"
 import type { ReplicaRules } from "./rules.ts"
@@ -181,12 +181,22 @@ export class KeyTable {
   /** Records in one of `leaves`, in the order of the leaves, with the hash of each; null: counts as absent. */
   recordsIn(partition: number, leaves: readonly number[]): readonly { readonly record: KeyRecord; readonly hash: string | null }[] {
     const of = this.#of(partition)
-    return leaves.flatMap((leaf) =>
+    // Most leaves of a small partition have nothing in them, and pages go through all.
+    const full = leaves.filter((leaf) => (of.leaves.get(leaf)?.size ?? 0) > 0)
+    return full.flatMap((leaf) =>
       [...(of.leaves.get(leaf) ?? [])].sort(compareText).flatMap((place) => {
         const entry = of.keys.get(place)
         return entry === undefined ? [] : [{ record: entry.record, hash: hexIn(entry) }]
       }),
     )
+  }
+
+  /** The first leaf from `leaf` on that has records; `LEAVES` where there is none. */
+  nextLeaf(partition: number, leaf: number): number {
+    const { leaves } = this.#of(partition)
+    let next = leaf
+    while (next < LEAVES && (leaves.get(next)?.size ?? 0) === 0) next++
+    return next
   }
 
   /** Records that the certified cut lets go. */

@@ -97,11 +97,11 @@ export class Mover {
   onAsk(from: ActorId, { partition, leaf }: PeerItemOf<"move-ask">): void {
     const { table, outbox } = this.#core
     const entries: [string, string, string][] = []
-    let nextLeaf = leaf
+    let nextLeaf = table.nextLeaf(partition, leaf)
     while (nextLeaf < LEAVES && entries.length < PAGE_ENTRIES) {
       for (const { record, hash } of table.recordsIn(partition, [nextLeaf]))
         if (hash !== null) entries.push([record.bucket, record.key, hash])
-      nextLeaf++
+      nextLeaf = table.nextLeaf(partition, nextLeaf + 1)
     }
     const hasGroup = this.#linear.isActive(partition)
     const [cut, certifiedAt] = [table.cut(partition), table.certifiedAt(partition)]

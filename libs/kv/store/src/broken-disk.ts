@@ -39,10 +39,7 @@ export class BrokenDisk {
     }
     if (this.bytes + operation.bytes.length > this.#bytesMax) return false
     const before = file ?? { bytes: new Uint8Array(0), synced: 0 }
-    const bytes = new Uint8Array(before.bytes.length + operation.bytes.length)
-    bytes.set(before.bytes)
-    bytes.set(operation.bytes, before.bytes.length)
-    this.#files.set(operation.segment, { bytes, synced: before.synced })
+    this.#files.set(operation.segment, { bytes: appended(before.bytes, operation.bytes), synced: before.synced })
     return true
   }
 
@@ -112,4 +109,15 @@ export class BrokenDisk {
   segments(): Segments {
     return new Map([...this.#files].map(([segment, file]) => [segment, file.bytes]))
   }
+}
+
+/** Both behind each other: in the room behind the first where there is some, for a log grows by many small pieces. Nothing of the first changes. */
+function appended(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const length = first.length + second.length
+  const { buffer, byteOffset } = first
+  const fits = byteOffset === 0 && length <= buffer.byteLength
+  const grown = fits ? new Uint8Array(buffer, 0, length) : new Uint8Array(new ArrayBuffer(2 * length), 0, length)
+  if (!fits) grown.set(first)
+  grown.set(second, first.length)
+  return grown
 }
