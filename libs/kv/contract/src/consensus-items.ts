@@ -39,10 +39,14 @@ export const Snapshot = Type.Object(
 )
 export type Snapshot = Static<typeof Snapshot>
 
+const Everyone = Type.Optional(
+  Type.Boolean({ description: "every voter must agree, and those that lost data may: there may be no majority of others left" }),
+)
+
 export const ConsensusMessage = Type.Union([
-  Type.Object({ step: Type.Literal("pre-vote"), term: Term, lastIndex: Index, lastTerm: Term }, closed),
+  Type.Object({ step: Type.Literal("pre-vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone }, closed),
   Type.Object({ step: Type.Literal("pre-vote-answer"), term: Term, granted: Type.Boolean() }, closed),
-  Type.Object({ step: Type.Literal("vote"), term: Term, lastIndex: Index, lastTerm: Term }, closed),
+  Type.Object({ step: Type.Literal("vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone }, closed),
   Type.Object({ step: Type.Literal("vote-answer"), term: Term, granted: Type.Boolean() }, closed),
   Type.Object(
     {

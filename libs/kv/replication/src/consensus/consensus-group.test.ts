@@ -150,6 +150,47 @@ describe("one replica", () => {
     expect(more).toContainEqual(expect.objectContaining({ do: "write", key: DAMAGED, value: null }))
   })
 
+  it("replicas that all lost something choose who has the newest log, when all are there, and go on with what it has", () => {
+    const entry = (index: number): [string, Json] => [String(index), { term: 3, command: { ...set(index, null, `v${index}`) } } as Json]
+    const cluster = new Cluster()
+    // A majority had three entries on disk, so they may be committed; one that has them all is left.
+    for (const [id, entries] of [
+      [A, 1],
+      [B, 3],
+      [C, 2],
+    ] as const)
+      cluster.groups.set(
+        id,
+        group(id, new Map<string, Json>([[DAMAGED, true], ...Array.from({ length: entries }, (_, at) => entry(at + 1))])),
+      )
+    cluster.down = B
+    for (let now = 0; now < 3_000; now += 10) cluster.tick(now)
+    expect([A, C].map((id) => cluster.of(id).role)).toEqual(["learner", "learner"])
+    cluster.down = null
+    expect(cluster.elect(3_000)).toBe(B)
+    for (let now = 6_000; now < 7_000; now += 10) cluster.tick(now)
+    expect(VOTERS.map((id) => cluster.of(id).role).sort()).toEqual(["follower", "follower", "leader"])
+    expect(VOTERS.map((id) => cluster.of(id).committed(3)?.command.value)).toEqual(["v3", "v3", "v3"])
+    expect(cluster.of(B).term).toBeGreaterThan(3)
+  })
+
+  it("one sound replica and two that lost something go on together too, never the two without it", () => {
+    const cluster = new Cluster()
+    const one: [string, Json] = ["1", { term: 1, command: { ...set(1, null, "kept") } } as Json]
+    cluster.groups.set(A, group(A, new Map<string, Json>([["meta", { term: 1, vote: null }], one])))
+    for (const id of [B, C]) cluster.groups.set(id, group(id, new Map<string, Json>([[DAMAGED, true]])))
+    cluster.down = A
+    for (let now = 0; now < 3_000; now += 10) cluster.tick(now)
+    expect([B, C].map((id) => cluster.of(id).role)).toEqual(["learner", "learner"])
+    cluster.down = null
+    expect(cluster.elect(3_000)).toBe(A)
+    for (let now = 6_000; now < 7_000; now += 10) cluster.tick(now)
+    expect([B, C].map((id) => [cluster.of(id).role, cluster.of(id).committed(1)?.command.value])).toEqual([
+      ["follower", "kept"],
+      ["follower", "kept"],
+    ])
+  })
+
   it("has an answer for every message in every role", () => {
     const steps = Object.keys(MOVES.follower)
     for (const moves of Object.values(MOVES)) expect(Object.keys(moves)).toEqual(steps)

@@ -10,6 +10,8 @@
  *    majority confirmed, since the read came, that it still leads.
  * C5 After a loss of data the replica only learns, and nobody counts it, until it saw an entry commit that came after it began to learn. (That
  *    it cannot then repeat a forgotten vote holds for groups of three.)
+ * C6 Where too many learn for a majority of the others, all voters together may elect: who has the newest log of all, in a term newer than any
+ *    that one of them knows. Such a leader commits only what every voter has, until none of them learns any more.
  * Source: Ongaro, "Consensus: Bridging Theory and Practice" (2014), sections 3, 6.4 and 9.6.
  */
 import { assert } from "@backplane/foundation-base/assert"
@@ -19,7 +21,7 @@ import { ElectionClock } from "./election-clock.ts"
 import { ConsensusLog, firstEntry, type LogWrite } from "./consensus-log.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
 import { DiskGate } from "./disk-gate.ts"
-import { FollowersProgress, type Progress } from "./followers-progress.ts"
+import { FollowersProgress } from "./followers-progress.ts"
 import type { AnyVote, Append, AppendAnswer, GroupAction, GroupOptions, Read, Voters } from "./group-types.ts"
 import { PendingReads } from "./pending-reads.ts"
 import { RegisterMachine } from "./register-machine.ts"
@@ -49,6 +51,10 @@ export class ConsensusGroup {
   /** The latest configuration that a committed entry names: what was committed before it, whoever holds the partition then has. */
   #committedEpoch = 0
   readonly #elections: ElectionClock
+  /** On disk as DAMAGED (C5). */
+  #damaged = false
+  /** The election under way, or what it led to, needs every voter (C6). */
+  #everyone = false
   #heartbeatAt = 0
   /** As a learner: the leader's last index when learning began. */
   #learningFrom: number | null = null
@@ -58,7 +64,8 @@ export class ConsensusGroup {
   constructor(options: GroupOptions) {
     this.#options = options
     this.#elections = new ElectionClock(options)
-    this.#voters = this.#setsOf({ voters: options.voters, next: options.next ?? null, epoch: options.epoch ?? 0 })
+    const { voters, next = null, epoch = 0, rules } = options
+    this.#voters = new VoterSets({ voters, next, epoch }, rules.majorityOf)
     this.#log = ConsensusLog.restored(options.restored)
     this.#machine = new RegisterMachine(options.rules.remembersCommands)
     this.#machine.restore(this.#log.base)
@@ -69,7 +76,10 @@ export class ConsensusGroup {
     const meta = options.restored.get("meta") as { readonly term: number; readonly vote: string | null } | undefined
     this.#term = meta?.term ?? 0
     this.#vote = meta?.vote ?? null
-    if (options.restored.has(DAMAGED) && options.rules.learnsAfterDamage) this.#role = "learner"
+    this.#damaged = options.restored.has(DAMAGED) && options.rules.learnsAfterDamage
+    if (this.#damaged) this.#role = "learner"
+    // The term may be forgotten, what was written in it is not.
+    if (this.#damaged) this.#term = Math.max(this.#term, this.#log.lastTerm)
   }
 
   get role(): Role {
@@ -87,7 +97,6 @@ export class ConsensusGroup {
   get commit(): number {
     return this.#commit
   }
-
   /** Votes, and has something to vote about. */
   get isActive(): boolean {
     return this.#role !== "learner" && this.#log.lastIndex > 0
@@ -99,7 +108,7 @@ export class ConsensusGroup {
   /** Other voters, by a later configuration. A leader says so in the log: when that entry is committed, the next voters have all. */
   reconfigure(now: number, voters: Voters): readonly GroupAction[] {
     if (voters.epoch <= this.#voters.epoch) return []
-    this.#voters = this.#setsOf(voters)
+    this.#voters = new VoterSets(voters, this.#options.rules.majorityOf)
     if (this.#role === "leader") {
       this.#followers.keep(this.#peers(), this.#log.lastIndex + 1)
       this.#write(this.#log.append([firstEntry(this.#term, this.#voters.epoch)]))
@@ -112,7 +121,7 @@ export class ConsensusGroup {
     return this.#machine.registers()
   }
 
-  /** Keys of the group's values on disk, for who gives the partition up. */
+  /** Of what lies on disk, for who gives the partition up. */
   keysOnDisk(): readonly string[] {
     return ["meta", DAMAGED, ...this.#log.keys()]
   }
@@ -125,7 +134,7 @@ export class ConsensusGroup {
   tick(now: number): readonly GroupAction[] {
     const isDue = this.#elections.isDue(now, this.#term)
     if (this.#role === "leader" && now >= this.#heartbeatAt) this.#broadcast(now)
-    if (this.#role !== "leader" && this.#role !== "learner" && isDue) this.#askPromises(now)
+    if (this.#role !== "leader" && isDue) this.#askPromises(now)
     return this.#done()
   }
 
@@ -217,31 +226,31 @@ export class ConsensusGroup {
 
   #askPromises(now: number): void {
     this.#elections.restart(now, this.#term)
-    this.#become("pre-candidate")
+    // Whom no majority answers asks everyone the next time.
+    this.#everyone = this.#damaged || (this.#role === "pre-candidate" && !this.#everyone)
+    this.#become(this.#damaged ? "learner" : "pre-candidate")
     this.#leader = null
     this.#granted = new Set()
-    const { lastIndex, lastTerm } = this.#log
-    this.#toPeers({ step: "pre-vote", term: this.#term + 1, lastIndex, lastTerm })
+    this.#toPeers({ step: "pre-vote", term: this.#term + 1, ...this.#candidacy() })
     this.#countPromise(now, this.#options.id)
   }
 
   #countPromise(now: number, from: ActorId): void {
     this.#granted.add(from)
-    if (!this.#voters.isMajority((id) => this.#granted.has(id))) return
+    if (!this.#isElected()) return
     this.#become("candidate")
     this.#term++
     this.#vote = this.#options.id
     this.#granted = new Set()
     this.#writeMeta()
     // Others may be asked at once; the own vote counts when it is on disk (C1).
-    const { lastIndex, lastTerm } = this.#log
-    this.#toPeers({ step: "vote", term: this.#term, lastIndex, lastTerm })
+    this.#toPeers({ step: "vote", term: this.#term, ...this.#candidacy() })
     if (!this.#options.rules.persistsVotes) this.#countVote(now, this.#options.id)
   }
 
   #countVote(now: number, from: ActorId): void {
     this.#granted.add(from)
-    if (!this.#voters.isMajority((id) => this.#granted.has(id)) || !this.#granted.has(this.#options.id)) return
+    if (!this.#isElected() || !this.#granted.has(this.#options.id)) return
     this.#become("leader")
     this.#leader = this.#options.id
     this.#followers.begin(this.#peers(), this.#log.lastIndex + 1)
@@ -249,14 +258,25 @@ export class ConsensusGroup {
     this.#broadcast(now)
   }
 
-  #promise(now: number, from: ActorId, { term, lastIndex, lastTerm }: AnyVote): void {
+  #candidacy(): Pick<AnyVote, "lastIndex" | "lastTerm" | "everyone"> {
+    const { lastIndex, lastTerm } = this.#log
+    return this.#everyone ? { lastIndex, lastTerm, everyone: true } : { lastIndex, lastTerm }
+  }
+
+  #isElected(): boolean {
+    const has = (id: ActorId): boolean => this.#granted.has(id)
+    return this.#everyone ? this.#voters.isEveryone(has) : this.#voters.isMajority(has)
+  }
+
+  #promise(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone }: AnyVote): void {
     const leads = this.#role === "leader" || this.#elections.trustsLeader(now)
-    const granted = !leads && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
+    const may = this.#role !== "learner" || everyone === true
+    const granted = may && !leads && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
     this.#send(from, { step: "pre-vote-answer", term: granted ? term : this.#term, granted })
   }
 
-  #giveVote(now: number, from: ActorId, { term, lastIndex, lastTerm }: AnyVote): void {
-    const free = this.#vote === null || this.#vote === from
+  #giveVote(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone }: AnyVote): void {
+    const free = (this.#vote === null || this.#vote === from) && (this.#role !== "learner" || everyone === true)
     const granted = free && this.#isUpToDate(lastIndex, lastTerm) && this.#role !== "leader"
     if (granted && this.#vote === null) {
       this.#vote = from
@@ -269,13 +289,12 @@ export class ConsensusGroup {
   }
 
   #isUpToDate(lastIndex: number, lastTerm: number): boolean {
-    if (!this.#options.rules.checksLogs) return true
-    return lastTerm > this.#log.lastTerm || (lastTerm === this.#log.lastTerm && lastIndex >= this.#log.lastIndex)
+    return !this.#options.rules.checksLogs || this.#log.isAtMost(lastIndex, lastTerm)
   }
 
   #follow(now: number, term: number, leader: ActorId | null): void {
     assert(term >= this.#term, "a term only grows")
-    if (this.#role !== "learner") this.#become("follower")
+    this.#become(this.#damaged ? "learner" : "follower")
     this.#leader = leader
     if (term > this.#term) {
       this.#term = term
@@ -292,13 +311,10 @@ export class ConsensusGroup {
   }
 
   #answerStale(from: ActorId, message: ConsensusMessage): void {
-    const term = this.#term
-    if (message.step === "append")
-      this.#send(from, { step: "append-answer", term, ok: false, match: 0, round: 0, voter: this.#role !== "learner" })
-    if (message.step === "vote" || message.step === "pre-vote") this.#send(from, { step: `${message.step}-answer`, term, granted: false })
+    if (message.step === "append") this.#send(from, this.#appendAnswer(false, 0, 0))
+    if (message.step === "vote" || message.step === "pre-vote")
+      this.#send(from, { step: `${message.step}-answer`, term: this.#term, granted: false })
   }
-
-  // ——— the log
 
   #broadcast(now: number): void {
     this.#heartbeatAt = now + this.#options.heartbeat
@@ -310,20 +326,8 @@ export class ConsensusGroup {
   #sendAppend(peer: ActorId): void {
     const progress = this.#followers.of(peer)
     if (progress === undefined) return
-    const { base } = this.#log
-    const behind = progress.next <= base.index
-    const previousIndex = behind ? base.index : progress.next - 1
-    const entries = this.#log.after(previousIndex, ENTRIES_PER_MESSAGE)
-    const append: Append = {
-      step: "append",
-      term: this.#term,
-      previousIndex,
-      previousTerm: this.#log.termAt(previousIndex) ?? 0,
-      entries,
-      commit: this.#commit,
-      round: this.#reads.round,
-    }
-    this.#send(peer, behind ? { ...append, snapshot: base } : append)
+    const part = this.#log.appendFrom(progress.next, ENTRIES_PER_MESSAGE)
+    this.#send(peer, { step: "append", term: this.#term, commit: this.#commit, round: this.#reads.round, ...part })
   }
 
   #accept(now: number, from: ActorId, append: Append): void {
@@ -351,22 +355,16 @@ export class ConsensusGroup {
   }
 
   /** Takes the entries in; the last index that is as the leader's, or null where the logs do not meet. */
-  #matched({ previousIndex, previousTerm, entries }: Append): number | null {
-    const skip = Math.max(0, this.#log.base.index - previousIndex)
-    if (skip === 0 && this.#log.termAt(previousIndex) !== previousTerm) return null
-    if (skip > entries.length) return this.#log.base.index
-    const start = previousIndex + skip
-    const fresh = entries.slice(skip)
-    const same = fresh.findIndex((entry, offset) => this.#log.termAt(start + offset + 1) !== entry.term)
-    if (same < 0) return start + fresh.length
-    const first = start + same + 1
-    if (first <= this.#log.lastIndex) {
-      assert(first > this.#commit, "what is committed is never cut")
-      this.#write(this.#log.cut(first))
-      this.#disk.durableIndex = Math.min(this.#disk.durableIndex, first - 1)
+  #matched(append: Append): number | null {
+    const plan = this.#log.plan(append)
+    if (plan === null) return null
+    if (plan.cutAt !== null) {
+      assert(plan.cutAt > this.#commit, "what is committed is never cut")
+      this.#write(this.#log.cut(plan.cutAt))
+      this.#disk.durableIndex = Math.min(this.#disk.durableIndex, plan.cutAt - 1)
     }
-    this.#write(this.#log.append(fresh.slice(same)))
-    return start + fresh.length
+    if (plan.fresh.length > 0) this.#write(this.#log.append(plan.fresh))
+    return plan.match
   }
 
   #install(snapshot: NonNullable<Append["snapshot"]>): void {
@@ -383,6 +381,12 @@ export class ConsensusGroup {
     this.#learningFrom ??= match
     if (commit <= this.#learningFrom || this.#commit <= this.#learningFrom) return
     this.#role = "follower"
+    this.#isSound()
+  }
+
+  /** All that may have been lost is here again, or was on no disk. */
+  #isSound(): void {
+    this.#damaged = false
     this.#write([{ key: DAMAGED, value: null }])
   }
 
@@ -404,12 +408,9 @@ export class ConsensusGroup {
       this.#write(this.#log.append([firstEntry(this.#term, this.#voters.epoch)]))
     this.#advance(now)
     this.#answerReads()
-    if (progress.next <= this.#log.lastIndex && answer.match + 1 === progress.next) this.#pushOn(from, progress)
-  }
-
-  /** More entries for a follower that is behind, without waiting for the next heartbeat. */
-  #pushOn(peer: ActorId, progress: Progress): void {
-    this.#sendAppend(peer)
+    if (progress.next > this.#log.lastIndex || answer.match + 1 !== progress.next) return
+    // More for one that is behind, without waiting for the next heartbeat.
+    this.#sendAppend(from)
     progress.next = Math.min(this.#log.lastIndex, progress.next + ENTRIES_PER_MESSAGE - 1) + 1
   }
 
@@ -417,10 +418,14 @@ export class ConsensusGroup {
   #advance(now: number): void {
     const { rules } = this.#options
     const own = rules.persistsEntries ? this.#disk.durableIndex : this.#log.lastIndex
-    const index = this.#voters.reached((majority, ids) => this.#followers.matchOf(majority, { ids, id: this.#options.id, own }))
+    const index = this.#everyone
+      ? this.#followers.matchOfAll(own)
+      : this.#voters.reached((majority, ids) => this.#followers.matchOf(majority, { ids, id: this.#options.id, own }))
     if (index <= this.#commit) return
     if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
     this.#commitUpTo(index)
+    if (this.#damaged) this.#isSound()
+    if (this.#everyone && this.#followers.areVoters) this.#everyone = false
     this.#answerReads()
     // Followers hear of it with the next message; at the latest a heartbeat from now.
     this.#heartbeatAt = Math.min(this.#heartbeatAt, now + this.#options.heartbeat)
@@ -448,7 +453,6 @@ export class ConsensusGroup {
       this.#actions.push({ do: "read", read, value: this.#machine.read(read.bucket, read.key) })
   }
 
-  // ——— disk and wire
   #writeMeta(): void {
     this.#disk.metaWritten()
     this.#write([{ key: "meta", value: { term: this.#term, vote: this.#vote } }])
@@ -473,10 +477,6 @@ export class ConsensusGroup {
 
   #peers(): readonly ActorId[] {
     return this.#voters.others(this.#options.id)
-  }
-
-  #setsOf(voters: Voters): VoterSets {
-    return new VoterSets(voters, (count) => this.#options.rules.majorityOf(count))
   }
 
   #snapshot(): Snapshot {

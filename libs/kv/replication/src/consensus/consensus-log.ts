@@ -6,10 +6,19 @@
 import { assert, defined } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
 import type { Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
+import type { Append } from "./group-types.ts"
 
 export interface LogWrite {
   readonly key: string
   readonly value: Json
+}
+
+export interface AppendPlan {
+  /** The last index that is as the sender's then. */
+  readonly match: number
+  /** What is here from this index on goes. */
+  readonly cutAt: number | null
+  readonly fresh: readonly Entry[]
 }
 
 export const EMPTY_SNAPSHOT: Snapshot = { index: 0, term: 0, registers: [], done: [] }
@@ -46,6 +55,34 @@ export class ConsensusLog {
 
   after(index: number, limit: number): Entry[] {
     return this.#entries.slice(index - this.#base.index, index - this.#base.index + limit)
+  }
+
+  /** True where a log that ends there has all that this one has, or something newer. */
+  isAtMost(lastIndex: number, lastTerm: number): boolean {
+    return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex)
+  }
+
+  /** What the entries of an append would change here; null where the logs do not meet. */
+  plan({ previousIndex, previousTerm, entries }: Pick<Append, "previousIndex" | "previousTerm" | "entries">): AppendPlan | null {
+    const skip = Math.max(0, this.#base.index - previousIndex)
+    if (skip === 0 && this.termAt(previousIndex) !== previousTerm) return null
+    if (skip > entries.length) return { match: this.#base.index, cutAt: null, fresh: [] }
+    const start = previousIndex + skip
+    const given = entries.slice(skip)
+    const match = start + given.length
+    const same = given.findIndex((entry, offset) => this.termAt(start + offset + 1) !== entry.term)
+    if (same < 0) return { match, cutAt: null, fresh: [] }
+    const first = start + same + 1
+    return { match, cutAt: first <= this.lastIndex ? first : null, fresh: given.slice(same) }
+  }
+
+  /** What a follower is sent that is thought to have everything before `next`: the snapshot where the log does not reach back so far. */
+  appendFrom(next: number, limit: number): Pick<Append, "previousIndex" | "previousTerm" | "entries" | "snapshot"> {
+    const behind = next <= this.#base.index
+    const previousIndex = behind ? this.#base.index : next - 1
+    const entries = this.after(previousIndex, limit)
+    const part = { previousIndex, previousTerm: this.termAt(previousIndex) ?? 0, entries }
+    return behind ? { ...part, snapshot: this.#base } : part
   }
 
   /** On disk: the snapshot and each entry. */

@@ -9,6 +9,8 @@ import type { ConsensusMessage } from "@backplane/kv-contract/consensus-items"
 export type Role = "learner" | "follower" | "pre-candidate" | "candidate" | "leader"
 export type Step = ConsensusMessage["step"]
 /**
+ * A learner takes part only in elections that need everyone (C6).
+ *
  * - `promise`: say whether a vote would be given (nothing is written).
  * - `vote`: give the one vote of the term, or not.
  * - `count-promise`, `count-vote`: a majority makes the next role.
@@ -21,9 +23,9 @@ export type Move = "promise" | "vote" | "count-promise" | "count-vote" | "accept
 
 export const MOVES: Readonly<Record<Role, Readonly<Record<Step, Move>>>> = {
   learner: {
-    "pre-vote": "ignore",
-    "pre-vote-answer": "ignore",
-    vote: "ignore",
+    "pre-vote": "promise",
+    "pre-vote-answer": "count-promise",
+    vote: "vote",
     "vote-answer": "ignore",
     append: "accept",
     "append-answer": "ignore",

@@ -44,6 +44,16 @@ export class FollowersProgress {
     return this.#greatest(majority, set, ({ match }) => match)
   }
 
+  /** The greatest index that every one has, learners too. */
+  matchOfAll(own: number): number {
+    return Math.min(own, ...[...this.#followers.values()].map(({ match }) => match))
+  }
+
+  /** False while one of them only learns. */
+  get areVoters(): boolean {
+    return [...this.#followers.values()].every(({ voter }) => voter)
+  }
+
   /** The latest round that `majority` of the set confirmed. */
   roundOf(majority: number, set: VoterSet): number {
     return this.#greatest(majority, set, ({ round }) => round)

@@ -20,6 +20,10 @@ export class VoterSets {
     return this.#sets().every((ids) => ids.filter(has).length >= this.#majorityOf(ids.length))
   }
 
+  isEveryone(has: (id: ActorId) => boolean): boolean {
+    return this.#sets().every((ids) => ids.every(has))
+  }
+
   /** The least, over the sets, of what a majority of each has reached. */
   reached(of: (majority: number, ids: readonly ActorId[]) => number): number {
     return Math.min(...this.#sets().map((ids) => of(this.#majorityOf(ids.length), ids)))
