@@ -18,7 +18,6 @@ import type { KeyState } from "@backplane/kv-contract/versions"
 import { placeName, type Hash64 } from "@backplane/kv-replication/hash"
 import { differing, LEAVES_PER_NODE } from "@backplane/kv-replication/merkle-tree"
 import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
-import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
 import { highestCount } from "@backplane/kv-versioning/vector"
 import { sizeOf as bytesOf } from "./write-traces.ts"
 import type { ReplicaCore } from "./core.ts"
@@ -129,14 +128,13 @@ export class AntiEntropy {
 
   /** A replica that lost data is sure of a partition again once it was found equal with all who hold it. */
   #foundEqual(from: ActorId, partition: number): void {
-    const { unsure, config, id, durable } = this.#core
+    const { unsure, config, id } = this.#core
     const equal = unsure.get(partition)
     if (equal === undefined) return
     equal.add(from)
     const others = holdersIn(config, partition).filter((holder) => holder !== id)
     if (!others.every((holder) => equal.has(holder))) return
-    unsure.delete(partition)
-    if (unsure.size === 0) durable.write(DAMAGE_KEY, null, null)
+    this.#core.isSureOf(partition)
   }
 
   #shared(peer: ActorId): readonly number[] {

@@ -11,6 +11,7 @@ import type { Bucket } from "@backplane/kv-contract/bucket"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { placeName } from "@backplane/kv-replication/hash"
+import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
 import { HintShelf, type Hint } from "@backplane/kv-replication/hint-shelf"
 import { firstConfig, holdersIn, isQuorum, keepersIn } from "@backplane/kv-replication/placement"
 import { observed } from "@backplane/kv-versioning/hybrid-clock"
@@ -149,6 +150,11 @@ export class ReplicaCore {
   /** True where something of the key's partition was lost here and not repaired yet. */
   isUnsure(place: Place): boolean {
     return this.unsure.size > 0 && this.unsure.has(this.table.partitionOf(place))
+  }
+
+  /** The partition is whole again here, or not held any more: with the last one, what the disk lost is made good. */
+  isSureOf(partition: number): void {
+    if (this.unsure.delete(partition) && this.unsure.size === 0) this.durable.write(DAMAGE_KEY, null, null)
   }
 
   /** True where reads of the partition count this replica. */

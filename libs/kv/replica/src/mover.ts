@@ -79,7 +79,8 @@ export class Mover {
       if (core.config.changed[partition] !== epoch || !this.#comes(partition)) this.#copies.delete(partition)
     for (let partition = 0; partition < PARTITIONS; partition++) {
       if (core.keeps(partition)) this.#givenUp.delete(partition)
-      else if (!core.table.isEmpty(partition) || this.#linear.group(partition) !== undefined) this.#givenUp.set(partition, core.now)
+      else if (!core.table.isEmpty(partition) || this.#linear.group(partition) !== undefined || core.unsure.has(partition))
+        this.#givenUp.set(partition, core.now)
     }
     this.tick(() => false)
   }
@@ -257,6 +258,6 @@ export class Mover {
     core.table.clear(partition)
     core.durable.write(`c/${partition}`, null, null)
     core.durable.write(`m/${partition}`, null, null)
-    core.unsure.delete(partition)
+    core.isSureOf(partition)
   }
 }

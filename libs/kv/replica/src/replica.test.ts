@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Input, Restored } from "@backplane/foundation-actor/machine"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { Json } from "@backplane/foundation-base/json"
 import type { Bucket } from "@backplane/kv-contract/bucket"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
@@ -10,6 +11,7 @@ import type { PeerItem } from "@backplane/kv-contract/peer-items"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersOf, partitionMap } from "@backplane/kv-replication/partition-map"
 import type { KvEffect } from "./outbox.ts"
+import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
 import { ReplicaMachine } from "./replica.ts"
 
 const IDS = [0, 1, 2, 3].map((index) => actorId(`kv-shard.${index}`))
@@ -74,6 +76,21 @@ function itemId(effects: readonly KvEffect[]): string {
     if (effect.kind === "send" && effect.body.kind === "KvPeer") for (const item of effect.body.items) if ("id" in item) return item.id
   throw new Error("no item has an id")
 }
+
+// Found by seed 6: nothing lay in the partition, so nothing was dropped, and the replica stayed unsure of it for ever.
+describe("a replica that lost data", () => {
+  it("is unsure no more of a partition that it gives up, be it empty", () => {
+    const { machine, step } = replica(A, new Map<string, Json>([[DAMAGE_KEY, [{ segment: 0, offset: 0, bytes: 1, what: "unreadable" }]]]))
+    const before = machine.view.config
+    const others = IDS.filter((id) => id !== A)
+    const holders = before.holders.map(() => [...others])
+    expect(machine.view.unsure.size).toBeGreaterThan(0)
+    const changed = before.changed.map(() => 2)
+    step(peer(B, { type: "config-tell", config: { ...before, epoch: 2, holders, changed } }))
+    step({ kind: "timer", key: "move" }, 10_000_000)
+    expect(machine.view.unsure.size).toBe(0)
+  })
+})
 
 describe("a peer that is known to be gone", () => {
   it("a read that waits for it asks the others at once; nobody else's read does", () => {

@@ -191,6 +191,22 @@ describe("one replica", () => {
     ])
   })
 
+  // Found by seed 25: the leader had been elected by a majority and trusted, and two others began to learn behind it.
+  it("a leader whose followers all learn commits what everyone has, so that they need not learn for ever", () => {
+    const cluster = new Cluster()
+    expect(cluster.elect(0)).toBeDefined()
+    const [leader, ...others] = [...VOTERS].sort(
+      (a, b) => Number(cluster.of(b).role === "leader") - Number(cluster.of(a).role === "leader"),
+    )
+    for (const id of others) cluster.groups.set(id, group(id, new Map<string, Json>([[DAMAGED, true]])))
+    const now = 5_000
+    cluster.carry(leader as ActorId, now, cluster.of(leader as ActorId).propose(set(1, null, "a")))
+    cluster.carry(leader as ActorId, now, cluster.of(leader as ActorId).flush(now))
+    for (let later = now; later < now + 500; later += 10) cluster.tick(later)
+    expect(others.map((id) => cluster.of(id).role)).toEqual(["follower", "follower"])
+    expect(cluster.answers).toContainEqual(expect.objectContaining({ do: "applied" }))
+  })
+
   it("has an answer for every message in every role", () => {
     const steps = Object.keys(MOVES.follower)
     for (const moves of Object.values(MOVES)) expect(Object.keys(moves)).toEqual(steps)

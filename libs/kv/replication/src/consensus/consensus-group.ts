@@ -414,13 +414,12 @@ export class ConsensusGroup {
     progress.next = Math.min(this.#log.lastIndex, progress.next + ENTRIES_PER_MESSAGE - 1) + 1
   }
 
-  /** Commits what a majority has on disk (C2). */
+  /** Commits what a majority has on disk (C2), or everyone, learners too: nobody can lead without it (C6). */
   #advance(now: number): void {
     const { rules } = this.#options
     const own = rules.persistsEntries ? this.#disk.durableIndex : this.#log.lastIndex
-    const index = this.#everyone
-      ? this.#followers.matchOfAll(own)
-      : this.#voters.reached((majority, ids) => this.#followers.matchOf(majority, { ids, id: this.#options.id, own }))
+    const most = this.#voters.reached((majority, ids) => this.#followers.matchOf(majority, { ids, id: this.#options.id, own }))
+    const index = Math.max(this.#everyone ? 0 : most, this.#followers.matchOfAll(own))
     if (index <= this.#commit) return
     if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
     this.#commitUpTo(index)
