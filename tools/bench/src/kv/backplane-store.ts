@@ -51,8 +51,12 @@ async function open(url: string, password: string): Promise<BackplaneConnection>
   }
 }
 
+interface RunningBackplane extends RunningStore {
+  connect(): Promise<BackplaneConnection>
+}
+
 /** Three shards and a nats-server on `folder`. */
-export async function startBackplane(folder: string): Promise<RunningStore & { connect(): Promise<BackplaneConnection> }> {
+export async function startBackplane(folder: string): Promise<RunningBackplane> {
   const server = await startNatsServer({ unrestrictedUsers: [USER] })
   const password = server.credentials.get(USER) ?? ""
   const shards = Array.from({ length: SHARDS }, (_, index) =>
