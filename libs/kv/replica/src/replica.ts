@@ -196,7 +196,9 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const isLinear = core.bucket(operation.bucket)?.bucket.policy === "linear"
     const isRead = operation.type === "get" && !isLinear
     const standsIn = "sloppy" in operation && operation.sloppy === true && request.attempt >= holders.length && operation.type !== "update"
-    if (!isRead && !core.isHolder(operation) && !(standsIn && way === "direct")) {
+    // Registers: also who will hold the partition, for it may lead its group already.
+    const takes = isLinear ? core.isKeeper(operation) : core.isHolder(operation)
+    if (!isRead && !takes && !(standsIn && way === "direct")) {
       this.#forward(requester, { ...request, operation }, way)
       return
     }
