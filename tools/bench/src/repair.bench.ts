@@ -1,22 +1,38 @@
 /**
  * Anti-entropy by Merkle trees: two replicas of which one key in a hundred differs, against sending everything; and two that are equal.
  *
- * The machines alone, in this process, every message through JSON: what is measured is what a repair says and computes, not a network. 100,000 keys of
+ * The machines alone, in one process, every message through JSON: what is measured is what a repair says and computes, not a network. 100,000 keys of
  * 1 KiB; `BACKPLANE_BENCH_KEYS=1000000` is the issue's size and takes some gigabytes.
  */
-import { antiEntropyCost, type Cost } from "@backplane/kv-simulation/anti-entropy-cost"
+import { execFileSync } from "node:child_process"
+import { join } from "node:path"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
 import { median } from "./rounds.ts"
 
+/** A program of the simulator, which tools do not import. */
+const PROGRAM = join(import.meta.dirname, "../../../libs/kv/simulation/src/anti-entropy-cost.ts")
 const KEYS = 100_000
 const VALUE_BYTES = 1024
 const APART_SHARE = 100
+
+interface Cost {
+  readonly divergentBytes: number
+  readonly bytes: number
+  readonly ratio: number
+  readonly seconds: number
+  readonly equalExchangeBytes: number
+}
+
+function costOf(keys: number, apart: number): Cost {
+  const args = ["--keys", String(keys), "--apart", String(apart), "--bytes", String(VALUE_BYTES)]
+  return JSON.parse(execFileSync(process.execPath, [PROGRAM, ...args], { encoding: "utf8" })) as Cost
+}
 
 function run(options: BenchOptions): Promise<readonly Figure[]> {
   const keys = Number(process.env["BACKPLANE_BENCH_KEYS"] ?? KEYS)
   const apart = Math.floor(keys / APART_SHARE)
   const costs = Array.from({ length: options.rounds }, (_, round) => {
-    const cost = antiEntropyCost({ keys, apart, valueBytes: VALUE_BYTES })
+    const cost = costOf(keys, apart)
     options.progress(
       `round ${round + 1}: ${apart} of ${keys} keys repaired in ${cost.seconds.toFixed(2)} s with ${cost.ratio.toFixed(2)} times their bytes; equal replicas: ${cost.equalExchangeBytes} bytes`,
     )
