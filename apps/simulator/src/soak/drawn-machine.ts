@@ -96,6 +96,7 @@ function drawSpec(
       sliceTicks: random.between(options.sliceLeast ?? 2, 15),
       peekTicks: random.between(0, 15),
       randomOrder: random.chance(0.2),
+      ...(random.fork("prefetch").chance(0.25) ? { prefetch: true as const } : {}),
     },
     clock: { tickCycles: TICK_CYCLES },
     jobs: phased,
