@@ -30,7 +30,7 @@ describe("domains", () => {
           expect(spans.at(-1)?.size).toBe(topology.nodeOf.length)
         }
       }),
-      { numRuns: 200 },
+      { numRuns: Number(process.env["SCHEDULE_LAW_RUNS"] ?? 200) },
     )
   })
 
@@ -43,7 +43,7 @@ describe("domains", () => {
         for (const victim of victims) if (victim !== null) expect(tasks[victim]).toBeGreaterThan(1)
         if (isWasted) expect(victims).not.toContain(null)
       }),
-      { numRuns: 500 },
+      { numRuns: Number(process.env["SCHEDULE_LAW_RUNS"] ?? 500) },
     )
   })
 })

@@ -53,7 +53,7 @@ it("a speed does what is needed where any does, and none that would do is cheape
       expect(wouldDo.length === 0 ? [0] : wouldDo).toContain(speed)
       for (const row of wouldDo) expect(costOfWork(kind, speed)).toBeLessThanOrEqual(costOfWork(kind, row))
     }),
-    { numRuns: 300 },
+    { numRuns: Number(process.env["SCHEDULE_LAW_RUNS"] ?? 300) },
   )
 })
 
@@ -66,6 +66,6 @@ it("a sleep that lasts as foreseen never costs more than the shallowest one", ()
         shallow + (payingDepth(kind, ticks) === 0 ? Infinity : 0),
       )
     }),
-    { numRuns: 300 },
+    { numRuns: Number(process.env["SCHEDULE_LAW_RUNS"] ?? 300) },
   )
 })
