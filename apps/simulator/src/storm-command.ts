@@ -6,12 +6,27 @@ import { wholeFlag } from "./whole-flag.ts"
 /** A machine's scenario holds so many at most. */
 const SWAPS_PER_MACHINE = 500
 
+/** Nothing lost, begun again, run twice or outside its mask, all work done once, and CPUs waited a slice at most at p99. */
+export function isSound(report: StormReport): boolean {
+  const { lost, restarts, ticksTwice, ticksOutside, ticksWrong, gapP99Slices } = report
+  return lost + restarts + ticksTwice + ticksOutside + ticksWrong === 0 && gapP99Slices <= 1
+}
+
+function verdictOf(reports: readonly StormReport[]): string {
+  const sum = (of: (report: StormReport) => number): number => reports.reduce((total, report) => total + of(report), 0)
+  const most = Math.max(...reports.map(({ gapP99Slices }) => gapP99Slices))
+  return (
+    `${sum(({ swaps }) => swaps)} swaps, ${sum(({ kills }) => kills)} schedulers killed: no task lost, begun again, run twice or outside its mask; ` +
+    `all work done once; gap at p99 ${most} slices`
+  )
+}
+
 export function stormCommand(args: readonly string[]): number {
   const { values } = parseArgs({
     args: [...args],
     options: {
       swaps: { type: "string", default: "1000" },
-      every: { type: "string", default: "10" },
+      every: { type: "string", default: "50" },
       "kill-every": { type: "string", default: "5" },
       from: { type: "string", default: "1" },
       json: { type: "boolean", default: false },
@@ -27,12 +42,13 @@ export function stormCommand(args: readonly string[]): number {
     reports.push(report)
     if (!values.json)
       console.log(
-        `seed ${seed}: ${report.swaps} swaps, ${report.kills} kills, ${report.ejections} ejections; lost ${report.lost}, begun again ${report.restarts}; gap p99 ${report.gapP99Slices} slices, most ${report.gapMostSlices}`,
+        `seed ${seed}: ${report.swaps} swaps, ${report.kills} kills in ${report.placesKilled} of ${report.places} places, ${report.ejections} ejections; ` +
+          `lost ${report.lost}, begun again ${report.restarts}, ticks on two CPUs ${report.ticksTwice}, outside the mask ${report.ticksOutside}, ` +
+          `work not done or done too often ${report.ticksWrong}; gap p99 ${report.gapP99Slices} slices, most ${report.gapMostSlices}`,
       )
   }
-  const isGood = reports.every(({ lost, restarts, gapP99Slices }) => lost === 0 && restarts === 0 && gapP99Slices <= 1)
+  const isGood = reports.every(isSound)
   if (values.json) console.log(JSON.stringify({ swaps, everySlices, good: isGood, machines: reports }))
-  else
-    console.log(isGood ? `${swaps} swaps: no task lost or begun twice, gap at most a slice at p99` : "the storm broke something: see above")
+  else console.log(isGood ? verdictOf(reports) : "the storm broke something: see above")
   return isGood ? 0 : 1
 }

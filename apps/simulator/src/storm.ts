@@ -1,8 +1,8 @@
 /**
  * A storm of swaps: policy after policy takes over a loaded machine, and now and then a scheduler is killed in the middle of it.
  *
- * What must hold is checked while it runs by the soak's checkers (no task on two CPUs, none where it may not run, none lost, work and run
- * time fit each other); here are the storm itself and how long CPUs wait beside work because of it.
+ * What must hold is checked twice: while it runs by the soak's checkers, and at the end from what the CPUs ran (storm-ledger.ts). Here are
+ * the storm itself and how long CPUs wait beside work because of it. A message takes a quarter of a tick, so that a swap is seen in ticks.
  */
 import { actorKind } from "@backplane/foundation-actor/actor-id"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
@@ -13,20 +13,24 @@ import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import { hostedActors } from "@backplane/scenario-machine/topology"
 import { machineWorld, outcomeOf } from "./simulate.ts"
 import { addMachineCheckers } from "./soak/machine-checkers.ts"
+import { stormLedger, type StormLedger } from "./storm-ledger.ts"
 
 export interface StormOptions {
   readonly seed: number
   readonly swaps: number
   /** Slices between two swaps. */
   readonly everySlices: number
-  /** One swap in so many loses a scheduler in one of its first steps; 0: none. */
+  /** One swap in so many loses a scheduler, each time another one or in another of its steps; 0: none. */
   readonly killEvery: number
 }
 
-export interface StormReport {
+export interface StormReport extends StormLedger {
   readonly seed: number
   readonly swaps: number
   readonly kills: number
+  /** Of all pairs of a scheduler and a step of a swap: those in which it was killed. */
+  readonly placesKilled: number
+  readonly places: number
   readonly jobs: number
   readonly lost: number
   readonly restarts: number
@@ -36,9 +40,14 @@ export interface StormReport {
   readonly gapMostSlices: number
 }
 
-const SLICE_TICKS = 5
-/** A swap is over after about eight messages. */
-const SWAP_MESSAGES = 10
+export const SLICE_TICKS = 5
+export const LATENCY_CYCLES = 2_500
+const TICK_CYCLES = 4 * LATENCY_CYCLES
+/** A swap is over after about eight messages. Steps are half a message apart: on its way, and come. */
+export const SWAP_STEPS = 20
+export const STEP_CYCLES = LATENCY_CYCLES / 2
+/** A killed scheduler is back after so many messages' time at most: two slices. */
+const DOWN_MESSAGES_MOST = 40
 const NODES = 2
 const CPUS = 4
 
@@ -64,6 +73,7 @@ function stormSpec({ seed, swaps, everySlices }: StormOptions): MachineSpec {
     topology: { nodes: NODES, cpus: CPUS },
     cache: { warmRate: 1 },
     schedule: { policy: "sqms", sliceTicks: SLICE_TICKS },
+    clock: { mode: "free", tickCycles: TICK_CYCLES, latencyCycles: LATENCY_CYCLES },
     jobs,
     actions,
     maxTicks: 20_000_000,
@@ -86,30 +96,35 @@ export function storm(options: StormOptions): StormReport {
     gaps.push(Math.min(Number(fields["backplane.wait"] ?? 0), Number(fields["backplane.queued"] ?? 0)))
   })
   const schedulers = hostedActors(spec).filter((id) => actorKind(id) === "scheduler")
+  const places = schedulers.flatMap((victim) => Array.from({ length: SWAP_STEPS }, (_, step) => ({ victim, step })))
+  const order = random.shuffled(places)
   let kills = 0
   for (const [index, action] of spec.actions.entries()) {
     const start = clock.start(action.atTick)
     world.run({ until: start, stop: () => outcomeOf(world) !== null })
     if (outcomeOf(world) !== null) break
     lastSwap = start
-    if (options.killEvery === 0 || index % options.killEvery !== 0) continue
-    const victim = random.pick(schedulers)
-    const step = spec.clock.latencyCycles * random.between(0, SWAP_MESSAGES)
-    world.run({ until: virtualTime(start + step) })
-    world.crash(victim)
-    world.run({ until: virtualTime(start + step + spec.clock.latencyCycles * random.between(1, 40)) })
-    world.restart(victim)
+    const place = options.killEvery > 0 && index % options.killEvery === 0 ? order[kills % order.length] : undefined
+    if (place === undefined) continue
+    const at = start + place.step * STEP_CYCLES
+    world.run({ until: virtualTime(at) })
+    world.crash(place.victim)
+    world.run({ until: virtualTime(at + LATENCY_CYCLES * random.between(1, DOWN_MESSAGES_MOST)) })
+    world.restart(place.victim)
     kills++
   }
   world.run({ stop: () => outcomeOf(world) !== null })
   const outcome = outcomeOf(world)
   if (outcome === null || "failure" in outcome) throw new Error(`seed ${options.seed}: ${outcome?.failure.message ?? "no end"}`)
-  const { lost, restarts, jobs } = outcome.result
+  const { lost, restarts, jobs, schedule } = outcome.result
   const sorted = gaps.sort((a, b) => a - b)
   return {
     seed: options.seed,
     swaps: options.swaps,
     kills,
+    placesKilled: Math.min(kills, places.length),
+    places: places.length,
+    ...stormLedger(spec, schedule),
     jobs: Object.keys(jobs).length,
     lost: lost.length,
     restarts,

@@ -43,7 +43,7 @@ function registerTrials(sched: Command): void {
     .command("storm")
     .description("swap after swap through all policies in the simulator, with schedulers killed in the middle")
     .option("--swaps <n>", "how many", "1000")
-    .option("--every <slices>", "slices between two", "10")
+    .option("--every <slices>", "slices between two", "50")
     .option("--kill-every <n>", "one swap in so many loses a scheduler; 0: none", "5")
     .option("--from <seed>", "first seed", "1")
     .option("--json", "print JSON")
