@@ -61,7 +61,7 @@ function stormSpec({ seed, swaps, everySlices }: StormOptions): MachineSpec {
   }))
   const jobs = Array.from({ length: 12 }, (_, index) => ({
     name: `t${index}`,
-    run: Math.max(20, Math.floor((swaps * everyTicks * CPUS) / 14)),
+    run: Math.max(20, Math.floor((swaps * everyTicks * CPUS) / 11)),
     workingSet: random.below(40),
     affinity: index % 4 === 3 ? [random.below(CPUS)] : [],
     weight: random.pick([50, 100, 100, 300]),
@@ -98,12 +98,13 @@ export function storm(options: StormOptions): StormReport {
   const schedulers = hostedActors(spec).filter((id) => actorKind(id) === "scheduler")
   const places = schedulers.flatMap((victim) => Array.from({ length: SWAP_STEPS }, (_, step) => ({ victim, step })))
   const order = random.shuffled(places)
-  let kills = 0
+  let [swaps, kills] = [0, 0]
   for (const [index, action] of spec.actions.entries()) {
     const start = clock.start(action.atTick)
     world.run({ until: start, stop: () => outcomeOf(world) !== null })
     if (outcomeOf(world) !== null) break
     lastSwap = start
+    swaps++
     const place = options.killEvery > 0 && index % options.killEvery === 0 ? order[kills % order.length] : undefined
     if (place === undefined) continue
     const at = start + place.step * STEP_CYCLES
@@ -120,7 +121,7 @@ export function storm(options: StormOptions): StormReport {
   const sorted = gaps.sort((a, b) => a - b)
   return {
     seed: options.seed,
-    swaps: options.swaps,
+    swaps,
     kills,
     placesKilled: Math.min(kills, places.length),
     places: places.length,

@@ -22,8 +22,12 @@ export interface Policy {
   readonly steal: StealStrategy
   /** Index in `waiting` (oldest first) of the task to run on `cpu`, or −1. Must name a task that may run there. */
   pick(waiting: readonly TaskView[], cpu: number): number
-  /** How many slices of the machine a run lasts while so many wait behind it. Absent: one, with the ends of all CPUs at once. */
-  readonly slices?: (waiting: number) => number
+  /** How many slices of the machine a run of `task` lasts while these wait behind it. Absent: one, with the ends of all CPUs at once. */
+  readonly slices?: (task: TaskView, waiting: readonly TaskView[], cacheSize: number) => number
+  /** The oldest that may run is passed over by `pick` so often at most, and then it is next. Absent: as `pick` says. */
+  readonly passesMax?: number
+  /** Of those that look for offers: also a busy CPU behind whose task nobody waits takes one from where two do. */
+  readonly evensOut?: true
   /** Index of the waiting task to hand to the thief's CPU, or −1. */
   give(waiting: readonly TaskView[], thiefCpu: number): number
 }

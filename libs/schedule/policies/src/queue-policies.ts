@@ -31,6 +31,7 @@ function classic(name: ClassicName): QueuePolicyKind {
     layout: POLICY_LAYOUTS[name],
     slices: policy.slices === undefined ? "aligned" : "own",
     steal: policy.steal,
+    ...(policy.evensOut && { evensOut: true }),
     create: (settings) => new ClassicQueue(policy, settings),
   }
 }

@@ -75,6 +75,8 @@ export interface QueuePolicyKind {
   readonly slices: "aligned" | "own"
   /** How an owner whose queue is empty looks for work elsewhere. */
   readonly steal: StealStrategy
+  /** As in `Policy`. */
+  readonly evensOut?: true
   /** Why a CPU may stay idle beside work that it could do; absent: it never does. */
   readonly leavesIdle?: string
   create(settings: QueueSettings): QueuePolicy

@@ -18,6 +18,8 @@ export interface QueueSettings {
   readonly cpus: readonly number[]
   /** Time slice of the machine; at least 1. */
   readonly sliceTicks: number
+  /** Of the cache of a CPU, in the units of working sets; absent: nothing fits. */
+  readonly cacheSize?: number
   /** What CPUs draw, and how fast they may run; absent: all alike, at one speed, at no cost. */
   readonly power?: PowerSpec
   /** Where the CPUs lie; a CPU that is not named lies on node 0, alone on its core, at full capacity. */

@@ -32,7 +32,9 @@ export class OfferStealing implements Stealing {
   /** All answers of the round that is being decided. */
   #heard: readonly OfferAnswer[] = []
   #roundsLeft = 0
-  #idleCpu: number | null = null
+  /** For which work is looked for, and how many must wait in a queue that is to give some. */
+  #cpu: number | null = null
+  #waitingLeast = 1
 
   constructor(context: SchedulerContext, host: StealHost) {
     this.#context = context
@@ -49,8 +51,8 @@ export class OfferStealing implements Stealing {
   }
 
   afterDecide(now: VirtualTime, idleCpus: readonly number[], out: Out): void {
-    this.#idleCpu = this.#host.queueLength() === 0 ? (idleCpus[0] ?? null) : null
-    if (this.#idleCpu === null || this.#answers !== null || this.#request.isOpen) return
+    this.#lookFor(idleCpus)
+    if (this.#cpu === null || this.#answers !== null || this.#request.isOpen) return
     this.#roundsLeft = ROUNDS_MAX
     // Others may be in the middle of assigning their own CPUs: ask when they have done so.
     const start = this.#context.ticks.start(this.#context.ticks.tickAt(now))
@@ -59,14 +61,23 @@ export class OfferStealing implements Stealing {
     else this.#askAll(now, out)
   }
 
+  /** For an idle CPU; or, where the policy evens out, for a busy one behind whose task nobody waits: from where two do. */
+  #lookFor(idleCpus: readonly number[]): void {
+    const { policy, cpus } = this.#context
+    const idle = idleCpus[0]
+    const cpu = idle ?? (policy.evensOut === true ? cpus[0] : undefined)
+    this.#cpu = this.#host.queueLength() === 0 && cpu !== undefined ? cpu : null
+    this.#waitingLeast = idle === undefined ? 2 : 1
+  }
+
   #askAll(now: VirtualTime, out: Out): void {
     const peers = this.#context.peers()
-    if (this.#idleCpu === null || this.#host.queueLength() > 0 || peers.length === 0) return
+    if (this.#cpu === null || this.#host.queueLength() > 0 || peers.length === 0) return
     this.#roundsLeft--
     this.#round++
     this.#answers = new Map()
     const { epoch, queue } = this.#context
-    for (const peer of peers) out.push(send(peer, { kind: "OfferAsk", epoch, round: this.#round, thief: queue, cpu: this.#idleCpu }))
+    for (const peer of peers) out.push(send(peer, { kind: "OfferAsk", epoch, round: this.#round, thief: queue, cpu: this.#cpu }))
     out.push(timer(COLLECT_TIMER, this.#context.laterMessages(now, ANSWER_MESSAGES)))
   }
 
@@ -84,15 +95,15 @@ export class OfferStealing implements Stealing {
   }
 
   #choose(now: VirtualTime, out: Out): void {
-    const cpu = this.#idleCpu
+    const cpu = this.#cpu
     this.#heard = [...(this.#answers?.values() ?? [])]
-    const offers = this.#heard.filter((answer) => answer.offer !== null)
+    const offers = this.#heard.filter((answer) => answer.offer !== null && answer.waiting >= this.#waitingLeast)
     this.#answers = null
     out.push(cancel(COLLECT_TIMER))
     if (cpu === null || this.#host.queueLength() > 0) return
     const best = this.#context.policy.steal === "domains" ? this.#nearest(offers, cpu) : offers.sort((a, b) => compareOffers(a, b, cpu))[0]
     if (best?.offer !== null && best !== undefined) this.#request.ask(now, { victim: best.queue, cpu, task: best.offer.task }, out)
-    else this.#waitForNextPeek(now, out)
+    else if (this.#waitingLeast === 1) this.#waitForNextPeek(now, out)
   }
 
   /** By scheduling domains. What was not offered does not wait for this CPU. */

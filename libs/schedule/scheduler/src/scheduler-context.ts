@@ -97,7 +97,7 @@ export class SchedulerContext {
       core: coreOfCpu(topology, cpu),
       capacity: powerKindOf(power, cpu).speeds[0]?.capacity ?? CAPACITY_MAX,
     }))
-    const settings = { seed, queue: this.queue, cpus: this.cpus, sliceTicks: schedule.sliceTicks, places }
+    const settings = { seed, queue: this.queue, cpus: this.cpus, sliceTicks: schedule.sliceTicks, cacheSize: this.spec.cache.size, places }
     return this.policy.create(power === undefined ? settings : { ...settings, power })
   }
 

@@ -1,16 +1,32 @@
 /** Multi-queue scheduling with cache-aware stealing: see README.md beside this file. */
 import type { TaskView } from "@backplane/schedule-contract/task-view"
-import { firstThatMayRun, mayRun, type Policy } from "../policy.ts"
+import { mayRun, type Policy } from "../policy.ts"
 
-/** With so many behind it a task runs for two slices: sets that do not fit together are warmed half as often. */
-const MANY_WAITING = 2
+/** So often the oldest is passed over by those that have run less. */
+export const WARM_PASSES_MAX = 2
+/** A run, in slices, where the working sets of the queue do not fit together: then they are warmed half as often. */
+const LONG_SLICES = 2
 
 export const mqmsWarm: Policy = {
   name: "mqms-warm",
   steal: "offers",
-  pick: firstThatMayRun,
-  slices: (waiting) => (waiting >= MANY_WAITING ? 2 : 1),
-  give: leastLoss,
+  evensOut: true,
+  passesMax: WARM_PASSES_MAX,
+  pick: (waiting, cpu) => best(waiting, cpu, (a, b) => a.runtime - b.runtime),
+  slices: (task, waiting, cacheSize) => (waiting.length > 0 && !fit([task, ...waiting], cacheSize) ? LONG_SLICES : 1),
+  give: (waiting, cpu) => best(waiting, cpu, (a, b) => compareLoss(a, b, cpu)),
+}
+
+function fit(tasks: readonly TaskView[], cacheSize: number): boolean {
+  return tasks.reduce((sum, { workingSet }) => sum + workingSet, 0) <= cacheSize
+}
+
+/** Index of the first that may run there and that none comes before; −1: none may. */
+function best(waiting: readonly TaskView[], cpu: number, compare: (a: TaskView, b: TaskView) => number): number {
+  let best = -1
+  for (const [index, task] of waiting.entries())
+    if (mayRun(task, cpu) && (best < 0 || compare(task, waiting[best] as TaskView) < 0)) best = index
+  return best
 }
 
 /**
@@ -25,13 +41,4 @@ export function compareLoss(a: TaskView, b: TaskView, cpu: number): number {
 export function lossClass(task: TaskView, cpu: number): number {
   if (!task.warm) return 1
   return task.lastCpu === cpu ? 0 : 2
-}
-
-function leastLoss(waiting: readonly TaskView[], cpu: number): number {
-  let best = -1
-  for (const [index, task] of waiting.entries()) {
-    if (!mayRun(task, cpu)) continue
-    if (best < 0 || compareLoss(task, waiting[best] as TaskView, cpu) < 0) best = index
-  }
-  return best
 }

@@ -9,6 +9,7 @@
 import { BOOST_SLICES, MLFQ_LEVELS } from "../mlfq/mlfq.ts"
 import { LATENCY_SLICES, LATENCY_TASKS_MAX } from "../cfs/cfs.ts"
 import { levelOfWeight, levelSliceTicks } from "../o1/levels.ts"
+import { WARM_PASSES_MAX } from "../mqms-warm/mqms-warm.ts"
 import { NUMA_PASSES_MAX } from "../numa/numa.ts"
 import { PATIENT_PASSES_MAX } from "../patient/patient.ts"
 import { AFFINITY_PASSES_MAX } from "../sqms-affinity/sqms-affinity.ts"
@@ -54,7 +55,8 @@ const BOUNDS: Readonly<Record<string, WaitBound>> = {
   sqms: inTurn,
   mqms: inTurn,
   "mqms-steal": inTurn,
-  "mqms-warm": (workload, task) => 2 * (inTurn(workload, task) ?? 0),
+  // Two slices for each that goes before, and passed over so often by those that have run less.
+  "mqms-warm": (workload, task) => 2 * (WARM_PASSES_MAX + 1) * (inTurn(workload, task) ?? 0),
   o1: (workload) => 3 * sum(workload, ({ weight }) => levelSliceTicks(levelOfWeight(weight), workload.sliceTicks)),
   smt: inTurn,
   eas: inTurn,
