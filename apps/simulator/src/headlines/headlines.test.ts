@@ -45,6 +45,12 @@ describe("contention", () => {
     expect(more.throughput).toBeLessThan(contentionPoint("mqms", 16).throughput)
   })
 
+  it("is the lock's and not the repeats': with 64 CPUs the scheduler is not kept busy by what it was told before", () => {
+    const many = contentionPoint("sqms", 64)
+    expect(many.throughput).toBeGreaterThan(40)
+    expect(many.heldShare).toBeLessThan(0.8)
+  })
+
   it("is nothing where a service takes no time", () => {
     expect(contentionPoint("sqms", 16, { perMessage: 0, perEvent: 0 }).waitMean).toBe(0)
   })

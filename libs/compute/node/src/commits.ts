@@ -78,7 +78,7 @@ export class Commits {
       out.push(send(from, this.#context.nodeUp(commit.queue)))
       return
     }
-    this.#streams.seen(commit.queue, commit.seen)
+    this.#streams.seen(now, commit.queue, commit.seen)
     const stored = this.#storedOf(commit.queue)
     const before = stored.get(commit.commit)
     const verdicts = before ?? this.#judgeAll(now, commit, out)

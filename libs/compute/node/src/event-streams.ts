@@ -9,12 +9,14 @@ import { send, event } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { SchedulerAttach, SchedulerEvent, SchedulerEvents } from "@backplane/schedule-contract/scheduler-messages"
 import { schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
-import type { NodeContext, Out } from "./node-context.ts"
+import { RETRY_TICKS, type NodeContext, type Out } from "./node-context.ts"
 
 /** Messages that a stream keeps unseen before it is given up. */
 const UNSEEN_MAX = 1024
 /** Unseen messages that are repeated at once. */
 const REPEAT_MAX = 8
+/** Ticks between two repeats at most. */
+const PATIENCE_MAX = 16
 
 /** What a scheduler says of itself as it attaches. */
 export interface Ability {
@@ -31,6 +33,11 @@ interface Stream {
   /** Span that the pending events belong to. */
   pendingSpan: string | undefined
   readonly unseen: { readonly message: SchedulerEvents; sentAt: VirtualTime; readonly firstSentAt: VirtualTime }[]
+  /**
+   * Ticks after which an unseen message counts as lost: twice what the last answer took. A scheduler that has much to do is late, and a
+   * repeat is one thing more to do: said too soon, repeats alone keep it busy (congestion collapse; Jacobson, SIGCOMM 1988).
+   */
+  patience: number
 }
 
 export class EventStreams {
@@ -71,6 +78,7 @@ export class EventStreams {
       pending: [...snapshot, { type: "SYNC" }],
       pendingSpan: undefined,
       unseen: [],
+      patience: RETRY_TICKS,
     })
   }
 
@@ -137,10 +145,14 @@ export class EventStreams {
     }
   }
 
-  /** The scheduler has handled all messages up to `seq`. */
-  seen(queue: QueueName, seq: number): void {
-    const unseen = this.#streams.get(queue)?.unseen
-    while (unseen !== undefined && unseen.length > 0 && (unseen[0]?.message.seq ?? Infinity) <= seq) unseen.shift()
+  /** The scheduler has handled all messages up to `seq`. How long the answer to a message took is known where it was said once. */
+  seen(now: VirtualTime, queue: QueueName, seq: number): void {
+    const stream = this.#streams.get(queue)
+    for (let first = stream?.unseen[0]; stream !== undefined && first !== undefined && first.message.seq <= seq; first = stream.unseen[0]) {
+      const tookTicks = Math.floor((now - first.firstSentAt) / this.#context.spec.clock.tickCycles)
+      if (first.sentAt === first.firstSentAt) stream.patience = Math.min(PATIENCE_MAX, Math.max(RETRY_TICKS, 2 * tookTicks))
+      stream.unseen.shift()
+    }
   }
 
   /**
@@ -150,7 +162,8 @@ export class EventStreams {
   repeat(now: VirtualTime, out: Out): void {
     for (const [queue, stream] of this.#streams) {
       const first = stream.unseen[0]
-      if (first === undefined || !this.#context.isOverdue(now, first.sentAt)) continue
+      if (first === undefined || now < this.#context.laterTicks(first.sentAt, stream.patience)) continue
+      stream.patience = Math.min(PATIENCE_MAX, 2 * stream.patience)
       for (const item of stream.unseen.slice(0, REPEAT_MAX)) {
         item.sentAt = now
         out.push(send(schedulerActor(queue), item.message))
