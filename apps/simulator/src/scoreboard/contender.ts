@@ -32,9 +32,9 @@ export function contenderOf(text: string): Contender {
 }
 
 /** Actors of the machine, with schedulers that never answer where the contender has none. */
-export function actorsFor({ isSilent }: Contender): ActorMaker {
-  if (!isSilent) return machineActor
-  return (spec, id, incarnation) => (actorKind(id) === "scheduler" ? silent() : machineActor(spec, id, incarnation))
+export function actorsFor({ isSilent }: Contender, make: ActorMaker = machineActor): ActorMaker {
+  if (!isSilent) return make
+  return (spec, id, incarnation) => (actorKind(id) === "scheduler" ? silent() : make(spec, id, incarnation))
 }
 
 function silent(): Machine {

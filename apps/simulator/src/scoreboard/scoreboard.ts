@@ -6,11 +6,14 @@ import { guestFileReader } from "@backplane/trap-guest/guest-files"
 import { Random } from "@backplane/foundation-base/random"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import type { ImageFileReader } from "@backplane/scenario-machine/vm-spec"
 import type { Workload } from "@backplane/scenario-workloads/workload"
 import { metricsOf, type Metrics } from "@backplane/schedule-measure/metrics"
 import { responseTime, wakeLatency } from "@backplane/schedule-measure/latencies"
 import { median, spread } from "@backplane/schedule-measure/percentiles"
 import type { RunRecord } from "@backplane/schedule-measure/run-record"
+import { actorsWith } from "../machine-actors.ts"
+import { MemoryImages } from "../memory-images.ts"
 import { COLUMNS } from "./columns.ts"
 import { actorsFor, type Contender } from "./contender.ts"
 import { measuredRun } from "./measured-run.ts"
@@ -60,7 +63,7 @@ function scoreOf(
   let first: string | null = null
   for (let set = firstSet; set < firstSet + sets; set++) {
     try {
-      runs.push(focused(measuredRun(specFor(workload, contender, set), actorsFor(contender)).record, workload))
+      runs.push(focused(measuredRun(specFor(workload, contender, set), actorsFor(contender, actorsWith(images))).record, workload))
     } catch (error) {
       failed++
       first ??= `set ${set}: ${error instanceof Error ? error.message : String(error)}`
@@ -77,6 +80,8 @@ function scoreOf(
 
 const GUEST_IMAGES = join(import.meta.dirname, "../../../../tools/guests/images")
 const readGuestFile = guestFileReader((file) => readFileSync(join(GUEST_IMAGES, file)), { readImage: readGuestImage })
+const images = new MemoryImages()
+const readImage: ImageFileReader = (file) => images.add(readFileSync(join(GUEST_IMAGES, file)))
 
 /** The machine of a drawn set under a contender. */
 export function specFor(workload: Workload, { policy, peekTicks, isOstep }: Contender, set: number): MachineSpec {
@@ -87,7 +92,7 @@ export function specFor(workload: Workload, { policy, peekTicks, isOstep }: Cont
     ...(peekTicks !== null && { peekTicks }),
     ...(isOstep && { compat: "ostep" as const }),
   }
-  return resolveMachineSpec({ ...drawn, name: `bench-${workload.name}`, seed: set, schedule }, readGuestFile)
+  return resolveMachineSpec({ ...drawn, name: `bench-${workload.name}`, seed: set, schedule }, readGuestFile, readImage)
 }
 
 /** Latencies are those of the tasks that the workload is about; all else is of the whole machine. */

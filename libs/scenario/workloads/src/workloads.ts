@@ -5,6 +5,7 @@ import { energyLadder, smtPairs } from "./hardware.ts"
 import { thief } from "./hostile.ts"
 import { barrierVm, forkJoin, hackbench } from "./parallel.ts"
 import { bimodal, wakeUp } from "./requests.ts"
+import { vms } from "./vms.ts"
 import type { Workload } from "./workload.ts"
 
 export const OSTEP_SHAPE = { cpus: 8, jobs: 24, maxRun: 200, maxWorkingSet: 60 } as const
@@ -25,4 +26,5 @@ export const WORKLOADS: readonly Workload[] = [
   smtPairs,
   energyLadder,
   guests,
+  vms,
 ]
