@@ -28,15 +28,20 @@ export async function runInSimulator(spec: MachineSpec, perfettoFile?: string, i
 export function runLive(spec: MachineSpec, home: string, images: readonly string[] = []): Promise<RunOutput> {
   return withStack(home, async (client) => {
     for (const path of images) await bringImage(client, path, home)
-    // Names are unique: what an earlier machine of the same name kept on disk must not come back.
-    const machine = `${spec.name.slice(0, 16)}-${process.pid}-${Date.now().toString(36)}`
-    await client.office({ op: "create", spec: { ...spec, name: machine } })
-    try {
-      return await waitForEnd(client, machine)
-    } finally {
-      await client.office({ op: "destroy", machine })
-    }
+    return await runOn(client, spec)
   })
+}
+
+/** Makes the machine on this stack, waits for its end and takes it down again. Images that its VMs boot are there. */
+export async function runOn(client: StackClient, spec: MachineSpec): Promise<RunOutput> {
+  // Names are unique: what an earlier machine of the same name kept on disk must not come back.
+  const machine = `${spec.name.slice(0, 16)}-${process.pid}-${Date.now().toString(36)}`
+  await client.office({ op: "create", spec: { ...spec, name: machine } })
+  try {
+    return await waitForEnd(client, machine)
+  } finally {
+    await client.office({ op: "destroy", machine })
+  }
 }
 
 interface HypervisorState {

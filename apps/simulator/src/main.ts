@@ -15,6 +15,7 @@ import { spaceCommand } from "./coherence/space-command.ts"
 import { litmusCommand } from "./litmus/litmus-command.ts"
 import { runTraced } from "./perfetto-run.ts"
 import { headlineCommand } from "./headlines/headline-command.ts"
+import { liveSpecsCommand, liveTableCommand } from "./scoreboard/live-board.ts"
 import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
 import { simulate } from "./simulate.ts"
 import { soakCommand } from "./soak-command.ts"
@@ -33,6 +34,8 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number | Pr
   run: runCommand,
   compare: compareCommand,
   "sched-compare": scoreboardCommand,
+  "sched-live-specs": liveSpecsCommand,
+  "sched-live-table": liveTableCommand,
   "sched-headline": headlineCommand,
   soak: soakCommand,
   "memory-tester": testerCommand,

@@ -2,7 +2,6 @@
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
-import type { Workload } from "@backplane/scenario-workloads/workload"
 import { WORKLOADS } from "@backplane/scenario-workloads/workloads"
 import { scoreboardSvg } from "@backplane/scenario-picture/scoreboard-svg"
 import { wholeFlag } from "../whole-flag.ts"
@@ -10,6 +9,7 @@ import { COLUMNS, columnOf } from "./columns.ts"
 import { contenderOf, FALLBACK, type Contender } from "./contender.ts"
 import { boardOf, type Board } from "./scoreboard.ts"
 import { bestOf, tableOf } from "./scoreboard-table.ts"
+import { workloadOf } from "./workload-of.ts"
 
 const SETS_DEFAULT = 20
 
@@ -53,13 +53,6 @@ function listWorkloads(asJson: boolean): number {
 /** The baseline of each table. */
 function withFallback(contenders: readonly Contender[]): readonly Contender[] {
   return contenders.some(({ isSilent }) => isSilent) ? contenders : [FALLBACK, ...contenders]
-}
-
-function workloadOf(name: string): Workload {
-  const workload = WORKLOADS.find((one) => one.name === name)
-  if (workload === undefined)
-    throw new Error(`--workloads: there is no workload ${name}; there are ${WORKLOADS.map((one) => one.name).join(", ")}`)
-  return workload
 }
 
 function columnsOf(text: string): readonly string[] {

@@ -7,7 +7,7 @@ import { Random } from "@backplane/foundation-base/random"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import type { ImageFileReader } from "@backplane/scenario-machine/vm-spec"
-import type { Workload } from "@backplane/scenario-workloads/workload"
+import type { DrawnMachine, Workload } from "@backplane/scenario-workloads/workload"
 import { metricsOf, type Metrics } from "@backplane/schedule-measure/metrics"
 import { responseTime, wakeLatency } from "@backplane/schedule-measure/latencies"
 import { median, spread } from "@backplane/schedule-measure/percentiles"
@@ -63,7 +63,7 @@ function scoreOf(
   let first: string | null = null
   for (let set = firstSet; set < firstSet + sets; set++) {
     try {
-      runs.push(focused(measuredRun(specFor(workload, contender, set), actorsFor(contender, actorsWith(images))).record, workload))
+      runs.push(focused(measuredRun(specFor(workload, contender, set), actorsFor(contender, actorsWith(drawnImages))).record, workload))
     } catch (error) {
       failed++
       first ??= `set ${set}: ${error instanceof Error ? error.message : String(error)}`
@@ -80,11 +80,27 @@ function scoreOf(
 
 const GUEST_IMAGES = join(import.meta.dirname, "../../../../tools/guests/images")
 const readGuestFile = guestFileReader((file) => readFileSync(join(GUEST_IMAGES, file)), { readImage: readGuestImage })
-const images = new MemoryImages()
-const readImage: ImageFileReader = (file) => images.add(readFileSync(join(GUEST_IMAGES, file)))
+/** What VMs of drawn machines boot. */
+export const drawnImages = new MemoryImages()
+const drawnFiles = new Set<string>()
+const readImage: ImageFileReader = (file) => {
+  const path = join(GUEST_IMAGES, file)
+  drawnFiles.add(path)
+  return drawnImages.add(readFileSync(path))
+}
+
+/** Of the images of all machines drawn so far. */
+export function imageFiles(): readonly string[] {
+  return [...drawnFiles]
+}
 
 /** The machine of a drawn set under a contender. */
-export function specFor(workload: Workload, { policy, peekTicks, isOstep }: Contender, set: number): MachineSpec {
+export function specFor(
+  workload: Workload,
+  { policy, peekTicks, isOstep }: Contender,
+  set: number,
+  clock: NonNullable<DrawnMachine["clock"]> = {},
+): MachineSpec {
   const drawn = workload.draw(new Random(set).fork(workload.name), set)
   const schedule = {
     ...drawn.schedule,
@@ -92,7 +108,11 @@ export function specFor(workload: Workload, { policy, peekTicks, isOstep }: Cont
     ...(peekTicks !== null && { peekTicks }),
     ...(isOstep && { compat: "ostep" as const }),
   }
-  return resolveMachineSpec({ ...drawn, name: `bench-${workload.name}`, seed: set, schedule }, readGuestFile, readImage)
+  return resolveMachineSpec(
+    { ...drawn, name: `bench-${workload.name}`, seed: set, schedule, clock: { ...drawn.clock, ...clock } },
+    readGuestFile,
+    readImage,
+  )
 }
 
 /** Latencies are those of the tasks that the workload is about; all else is of the whole machine. */

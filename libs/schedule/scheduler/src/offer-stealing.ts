@@ -13,8 +13,10 @@ import type { Out, SchedulerContext } from "./scheduler-context.ts"
 import { STEAL_RETRY_TIMER, StealRequest } from "./steal-request.ts"
 import { STEAL_TIMER, type StealHost, type Stealing, type StealReply } from "./stealing.ts"
 
-/** An answer that takes longer than this many messages' time is not waited for. */
+/** An answer that takes longer than this many messages' time is not waited for; */
 const ANSWER_MESSAGES = 50
+/** in free mode, where a message takes as long as the bus makes it, than this many ticks. */
+const ANSWER_TICKS = 2
 /** Messages' time after the start of a tick by which CPUs have been assigned. */
 const ASSIGNED_MESSAGES = 20
 /** Rounds in a row for one idle CPU: another thief may be faster. */
@@ -78,7 +80,12 @@ export class OfferStealing implements Stealing {
     this.#answers = new Map()
     const { epoch, queue } = this.#context
     for (const peer of peers) out.push(send(peer, { kind: "OfferAsk", epoch, round: this.#round, thief: queue, cpu: this.#cpu }))
-    out.push(timer(COLLECT_TIMER, this.#context.laterMessages(now, ANSWER_MESSAGES)))
+    out.push(timer(COLLECT_TIMER, this.#deadline(now)))
+  }
+
+  #deadline(now: VirtualTime): VirtualTime {
+    const { spec } = this.#context
+    return spec.clock.mode === "free" ? this.#context.laterTicks(now, ANSWER_TICKS) : this.#context.laterMessages(now, ANSWER_MESSAGES)
   }
 
   onReply(now: VirtualTime, _from: unknown, reply: StealReply, out: Out): void {
