@@ -6,9 +6,11 @@ import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { describe, expect, it } from "vitest"
 import { COLUMNS, columnOf } from "./columns.ts"
 import { contenderOf, FALLBACK } from "./contender.ts"
+import { liveBoard, type LiveOutcome } from "./live-board.ts"
 import { measuredRun } from "./measured-run.ts"
-import { boardOf } from "./scoreboard.ts"
+import { boardOf, specFor } from "./scoreboard.ts"
 import { bestOf, tableOf } from "./scoreboard-table.ts"
+import { workloadOf } from "./workload-of.ts"
 
 const SETS = 3
 
@@ -105,6 +107,32 @@ describe("a board", () => {
       Math.min(...board.scores.map(({ figures }) => figures["makespan"]?.median ?? Infinity)),
     )
     expect(() => columnOf("speed")).toThrow(/no column speed; there are makespan,/)
+  })
+})
+
+describe("a live board", () => {
+  const outcome = (set: number): LiveOutcome => ({
+    workload: "imbalance",
+    contender: "rr",
+    set,
+    spec: specFor(workloadOf("imbalance"), contenderOf("rr"), set, { mode: "free" }),
+  })
+
+  it("adds up what machines came to, and has the simulated run of the same sets beneath", () => {
+    const { spec } = outcome(0)
+    const jobs = Object.fromEntries(spec.jobs.map(({ name }, index) => [name, 100 + index]))
+    const result = { ...{ jobs, migrations: 7, schedule: [], warmRuns: [], lost: [], restarts: 0, fingerprint: "" } }
+    const cpus = [40, 60].map((utilization) => ({ utilization, warm: 0 }))
+    const { scores, sets } = liveBoard([{ ...outcome(0), result: { ...result, finish: 400, cpus } }])
+    expect([sets, ...scores.map(({ contender }) => contender)]).toEqual([1, "rr", "rr, simulated"])
+    expect(scores[0]?.figures).toMatchObject({ makespan: { median: 400 }, busy: { median: 50 }, migrations: { median: 7 } })
+    const [simulated] = boardOf(workloadOf("imbalance"), [contenderOf("rr")], { sets: 1 }).scores
+    expect(scores[1]?.figures["makespan"]).toEqual(simulated?.figures["makespan"])
+  })
+
+  it("says what had no end", () => {
+    const [score] = liveBoard([{ ...outcome(3), failure: "gone" }]).scores
+    expect(score?.failures).toEqual({ sets: 1, first: "set 3: gone" })
   })
 })
 
