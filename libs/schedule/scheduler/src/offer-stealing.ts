@@ -37,6 +37,8 @@ export class OfferStealing implements Stealing {
   /** For which work is looked for, and how many must wait in a queue that is to give some. */
   #cpu: number | null = null
   #waitingLeast = 1
+  /** For a busy CPU not before then: its queue is empty after every decision. */
+  #againAt: VirtualTime | null = null
 
   constructor(context: SchedulerContext, host: StealHost) {
     this.#context = context
@@ -55,6 +57,7 @@ export class OfferStealing implements Stealing {
   afterDecide(now: VirtualTime, idleCpus: readonly number[], out: Out): void {
     this.#lookFor(idleCpus)
     if (this.#cpu === null || this.#answers !== null || this.#request.isOpen) return
+    if (this.#waitingLeast > 1 && this.#againAt !== null && now < this.#againAt) return
     this.#roundsLeft = ROUNDS_MAX
     // Others may be in the middle of assigning their own CPUs: ask when they have done so.
     const start = this.#context.ticks.start(this.#context.ticks.tickAt(now))
@@ -76,6 +79,7 @@ export class OfferStealing implements Stealing {
     const peers = this.#context.peers()
     if (this.#cpu === null || this.#host.queueLength() > 0 || peers.length === 0) return
     this.#roundsLeft--
+    this.#againAt = this.#context.laterTicks(now, this.#context.peekInterval)
     this.#round++
     this.#answers = new Map()
     const { epoch, queue } = this.#context
