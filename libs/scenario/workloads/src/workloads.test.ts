@@ -1,5 +1,6 @@
 import { Random } from "@backplane/foundation-base/random"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import type { ImageRef } from "@backplane/scenario-machine/vm-spec"
 import { describe, expect, it } from "vitest"
 import { poissonArrivals } from "./requests.ts"
 import { WORKLOADS } from "./workloads.ts"
@@ -8,6 +9,7 @@ const SETS = 12
 
 /** Whatever the file: what is in it is the runner's business. */
 const anyImage = (): string => "AAAA"
+const anyKernel = (): ImageRef => ({ hash: "0".repeat(64), bytes: 4096 })
 
 describe("workloads", () => {
   it("have names of their own and say what they ask", () => {
@@ -21,14 +23,16 @@ describe("workloads", () => {
   it.each(WORKLOADS)("$name: every drawn set is a machine, the same for the same seed", (workload) => {
     for (let set = 0; set < SETS; set++) {
       const drawn = workload.draw(new Random(set).fork(workload.name), set)
-      expect(() => resolveMachineSpec({ ...drawn, seed: set }, anyImage)).not.toThrow()
+      expect(() => resolveMachineSpec({ ...drawn, seed: set }, anyImage, anyKernel)).not.toThrow()
       expect(workload.draw(new Random(set).fork(workload.name), set)).toEqual(drawn)
     }
   })
 
   it.each(WORKLOADS)("$name: sets differ", (workload) => {
     const sets = Array.from({ length: SETS }, (_, set) =>
-      JSON.stringify(resolveMachineSpec({ ...workload.draw(new Random(set).fork(workload.name), set), seed: set }, anyImage).jobs),
+      JSON.stringify(
+        resolveMachineSpec({ ...workload.draw(new Random(set).fork(workload.name), set), seed: set }, anyImage, anyKernel).jobs,
+      ),
     )
     expect(new Set(sets).size).toBeGreaterThan(1)
   })
