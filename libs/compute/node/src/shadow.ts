@@ -245,7 +245,7 @@ export class Shadow {
     const { queue, generation, epoch } = commit
     const isOurs = epoch === this.#epoch && commit.incarnation === this.#context.incarnation && this.#seat !== null
     if (!isOurs || generation !== this.streams.generationOf(queue)) return void out.push(send(from, this.nodeUp()))
-    this.streams.seen(queue, commit.seen)
+    this.streams.seen(now, queue, commit.seen)
     let stored = this.#stored.get(queue)
     if (stored === undefined) this.#stored.set(queue, (stored = new Map()))
     const verdicts = stored.get(commit.commit) ?? commit.decisions.map((decision) => this.#judge(now, queue, decision))
