@@ -106,14 +106,14 @@ async def serve():
             continue
         data, head = await reader.readexactly(int(words[-1]) + 2), int(words[-2]) if words[0] == "HMSG" else 0
         trace = "".join(re.findall("traceparent:.*?\r\n", data[:head].decode()))
-        sid, subject, reply, body = words[2], words[1].split("."), words[3], json.loads(data[head:].strip() or "{}")
+        sid, subject, reply, payload = words[2], words[1].split("."), words[3], data[head:]
         if sid == "1":
-            publish(reply, control(**body))
+            publish(reply, control(**json.loads(payload)))
         elif sid == "2" and subject[2:] in ([], [SERVICE], [SERVICE, INSTANCE]):  # $SRV.PING, $SRV.INFO: ready
             me = {"name": SERVICE, "id": INSTANCE, "version": "0.1.0", "metadata": ME, "description": "in Python", "endpoints": []}
             publish(reply, {"type": f"io.nats.micro.v1.{subject[1].lower()}_response", **me})
         elif sid == "3" and (actor := hosted.get((subject[1], f"scheduler.{subject[3]}"))):
-            actor.hear(**body)
+            actor.hear(**json.loads(payload))  # what is for others may be no JSON: ours speak in frames among themselves
         trace = ""
 
 asyncio.run(serve())
