@@ -24,6 +24,8 @@ export interface TesterOptions {
   readonly faults?: "none" | "messages" | "messages-and-controller"
   /** Frames of pages are moved to other nodes all the while, and copies pushed. */
   readonly moves?: boolean
+  /** Between two deaths of the controller, at most. */
+  readonly lifeCycles?: number
   readonly protocol?: Protocol
   /** How the rights of CPUs are set, for planted bugs: what to do in the place of the right thing. */
   readonly wrongRights?: (rights: Rights) => Rights
@@ -107,10 +109,10 @@ export function runRandomTester(options: TesterOptions): TesterResult {
     }),
   })
   const restarts =
-    faults === "messages-and-controller" ? planRestarts(shared, seed, () => shared.machines.every(({ done }) => done)) : { count: 0 }
-  shared.world.onMessage(({ body }) => {
-    if (body.kind === "PageMoved") migrations += 1
-  })
+    faults === "messages-and-controller"
+      ? planRestarts(shared, { seed, lifeCycles: options.lifeCycles ?? LIFE_CYCLES }, () => shared.machines.every(({ done }) => done))
+      : { count: 0 }
+  shared.world.onMessage(({ body }) => void (migrations += body.kind === "PageMoved" ? 1 : 0))
   if (moves) planMoves(shared, seed)
   let difference: string | null = null
   try {
@@ -133,7 +135,11 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   }
 }
 
-function planRestarts({ world }: SharedWorld, seed: number, done: () => boolean): { count: number } {
+function planRestarts(
+  { world }: SharedWorld,
+  { seed, lifeCycles }: { readonly seed: number; readonly lifeCycles: number },
+  done: () => boolean,
+): { count: number } {
   const random = new Random(`${seed}/restarts`)
   const planned = { count: 0 }
   const kill = (at: number): void => {
@@ -145,10 +151,10 @@ function planRestarts({ world }: SharedWorld, seed: number, done: () => boolean)
       world.at(virtualTime(back), () => {
         world.restart(MEMORY_CONTROLLER)
       })
-      kill(back + random.between(LIFE_CYCLES / 2, LIFE_CYCLES))
+      kill(back + random.between(lifeCycles / 2, lifeCycles))
     })
   }
-  kill(random.between(1, LIFE_CYCLES))
+  kill(random.between(1, lifeCycles))
   return planned
 }
 

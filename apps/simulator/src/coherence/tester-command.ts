@@ -7,6 +7,7 @@ import { runRandomTester } from "./random-tester.ts"
 const OPERATIONS_PER_RUN = 1_000_000
 const PLANTED_OPERATIONS = 3_000
 const PLANTED_SEEDS_MAX = 40
+const SHORT_LIFE_CYCLES = 3_000
 
 /** Seed after seed, until the bug shows. */
 export function testerFinds(
@@ -15,7 +16,16 @@ export function testerFinds(
 ): { readonly seeds: number; readonly difference: string | null } {
   const faults = needs === "crashes" ? "messages-and-controller" : "messages"
   for (let seed = 1; seed <= seedsMax; seed++) {
-    const { difference } = runRandomTester({ seed, operations: PLANTED_OPERATIONS, faults, protocol })
+    // What only shows in a rebuild at the right moment shows where there are many.
+    const lifeCycles = seed % 2 === 0 ? SHORT_LIFE_CYCLES : undefined
+    const { difference } = runRandomTester({
+      seed,
+      operations: PLANTED_OPERATIONS,
+      faults,
+      protocol,
+      moves: needs === "moves",
+      ...(lifeCycles !== undefined && { lifeCycles }),
+    })
     if (difference !== null) return { seeds: seed, difference: difference.split("\n")[0] ?? difference }
   }
   return { seeds: seedsMax, difference: null }

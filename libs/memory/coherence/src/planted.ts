@@ -9,8 +9,8 @@ import { PROTOCOL, RULES, type Protocol, type Rules } from "./rules.ts"
 export interface PlantedProtocol {
   readonly bug: string
   readonly protocol: Protocol
-  /** What must be allowed to happen for it to show: CPUs' operations, evictions, a new life of the home. */
-  readonly needs: "operations" | "evictions" | "crashes"
+  /** What must be allowed to happen for it to show: CPUs' operations, evictions, a new life of the home, frames that move. */
+  readonly needs: "operations" | "evictions" | "crashes" | "moves"
 }
 
 type Needs = PlantedProtocol["needs"]
@@ -83,4 +83,13 @@ export const PLANTED_PROTOCOLS: readonly PlantedProtocol[] = [
   home("a repeated request drives nothing on", "B_S", "Again", { next: "B_S", actions: [] }),
   home("operations do not wait for the recall", "S", "Operate", { next: "B_O", actions: ["begin", "operate"] }),
   home("a rebuilt page is read without the flush", "D", "GetS", { next: "B_S", actions: ["begin", "fetchS"] }, "crashes"),
+  home("the frame of an owned page moves without a recall", "X", "Move", { next: "B_V", actions: ["begin", "handOver"] }, "moves"),
+  home("a frame has moved and the home does not note it", "B_V", "Moved", { next: "settled", actions: [] }, "moves"),
+  home(
+    "a moved page keeps its readers in the directory only",
+    "B_W",
+    "AckedLast",
+    { next: "B_V", actions: ["release", "handOver"] },
+    "moves",
+  ),
 ]

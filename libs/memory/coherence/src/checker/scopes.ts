@@ -53,6 +53,6 @@ export const SCOPES: readonly Scope[] = [
 ]
 
 /** Those in which a bug that needs this can show at all. */
-export function scopesFor(needs: "operations" | "evictions" | "crashes"): readonly Scope[] {
-  return SCOPES.filter(({ evictions, crashes }) => needs === "operations" || (needs === "evictions" ? evictions : crashes) > 0)
+export function scopesFor(needs: "operations" | "evictions" | "crashes" | "moves"): readonly Scope[] {
+  return SCOPES.filter(({ evictions, crashes, moves = 0 }) => needs === "operations" || { evictions, crashes, moves }[needs] > 0)
 }
