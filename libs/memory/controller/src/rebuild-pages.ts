@@ -97,17 +97,21 @@ function collect(reports: ReadonlyMap<number, readonly PagesReport[]>): Readonly
     for (const { spaces } of parts)
       for (const { space, held, stored } of spaces) {
         for (let index = 0; index + HELD_FIELDS <= held.length; index += HELD_FIELDS) {
-          const [page, holds, version, serial] = held.slice(index, index + HELD_FIELDS) as [number, number, number, number]
+          const [page, holds, version, serial] = fourOf(held, index)
           at(space, page).held.push({ node, holds: HOLDS[holds] ?? "retained", version, serial })
         }
         for (let index = 0; index + STORED_FIELDS <= stored.length; index += STORED_FIELDS) {
-          const [page, version, since, lent] = stored.slice(index, index + STORED_FIELDS) as [number, number, number, number]
+          const [page, version, since, lent] = fourOf(stored, index)
           const each = at(space, page)
           // A frame that was handed over and not yet given up is stored twice: it lies where it came last.
           if (since > each.since) Object.assign(each, { stored: version, home: node, since, lent: lent === 1 })
         }
       }
   return found
+}
+
+function fourOf(numbers: readonly number[], at: number): readonly [number, number, number, number] {
+  return [numbers[at] ?? 0, numbers[at + 1] ?? 0, numbers[at + 2] ?? 0, numbers[at + 3] ?? 0]
 }
 
 function rebuilt(space: string, page: number, { held, stored, home, since, lent }: Found, options: RebuildOptions): DirectoryPage {
