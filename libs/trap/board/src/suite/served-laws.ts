@@ -27,6 +27,8 @@ const ENTRY_FLAGS: readonly (readonly bigint[])[] = [
   [0xcfn, 0xcfn, 0xdfn, 0xdfn, 0xc9n, 0xd9n, 0xcfn, 0xd3n],
 ]
 const PROBES = 8
+/** What translation depends on. */
+const TRANSLATING = [Slot.privilege, Slot.mstatus, Slot.satp]
 const CSRS = [
   0x100, 0x100, 0x104, 0x105, 0x106, 0x140, 0x141, 0x142, 0x143, 0x144, 0x14d, 0x180, 0x180, 0x300, 0x300, 0x302, 0x303, 0x304, 0x305,
   0x306, 0x30a, 0x340, 0x341, 0x342, 0x343, 0x344, 0x3a0, 0xc00, 0xc01, 0xf14, 0xf14, 0xf14, 0xf14, 0x123, 0x5c0,
@@ -143,7 +145,7 @@ function check(given: Case): { readonly wrong: string | null; readonly served: b
     ...(exit.retired === wanted.retired ? [] : [`${exit.retired} retired, not ${wanted.retired}`]),
     ...(served.trapsNested === wanted.nested ? [] : [`${served.trapsNested} traps nested, not ${wanted.nested}`]),
     ...(engine.readInstret(0) === instret + BigInt(wanted.retired) ? [] : ["instret is not what retired"]),
-    ...otherTranslation(engine, wantedFile),
+    ...(TRANSLATING.some((slot) => before[slot] !== words[slot]) ? otherTranslation(engine, wantedFile) : []),
     ...passedBy(given, { before, registers, instret, wanted }, wantedFile),
   ]
   return { wrong: found.length === 0 ? null : `${context}: ${found.join("; ")}`, served: true }
