@@ -56,6 +56,30 @@ describe("virtual machines over HTTP", () => {
     expect(asked.at(-1)).toEqual({ machine: "demo", kind: "VmControlAsk", vm: "a", operation: "pause" })
   })
 
+  it("are described as in a scenario, with images by hash and disks in the store by name", async () => {
+    const { app, asked } = setup(() => ({ answer: "begun", reason: "", vms: [{ state: "placing" }] }))
+    const put = (body: object): Response | Promise<Response> =>
+      app.request("/v1/machines/demo/vms/a?start=false", { method: "PUT", headers: AUTHORISED, body: JSON.stringify(body) })
+    const kernel = { hash: "0".repeat(64), bytes: 12 }
+    expect((await put({ kernel, disk: "kv:data", virtioRng: "seed" })).status).toBe(202)
+    expect(asked.at(-1)).toMatchObject({
+      machine: "demo",
+      kind: "VmCreateAsk",
+      start: false,
+      spec: { name: "a", kernel, disk: { volume: "data" }, virtioRng: "seed", cpus: 1 },
+    })
+    const before = asked.length
+    for (const [body, field] of [
+      [{ kernel: "file.bin" }, "vm.kernel"],
+      [{ kernel, disk: "kv:No name" }, "vm.disk"],
+      [{ kernel, cpus: 99 }, "cpus"],
+    ] as const) {
+      const refused = await put(body)
+      expect([refused.status, ((await refused.json()) as { field: string }).field]).toEqual([400, field])
+    }
+    expect(asked.length).toBe(before)
+  })
+
   it("are not touched without the token, nor told what there is no word for", async () => {
     const { app, asked } = setup(() => ({ answer: "begun", vms: [] }))
     expect((await app.request("/v1/machines/demo/vms/a/destroy", { method: "POST" })).status).toBe(401)

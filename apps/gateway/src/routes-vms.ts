@@ -5,18 +5,24 @@
  * Last-Event-ID). What is typed carries the writer's own number, so a piece that is sent again is not typed twice.
  */
 import type { Json } from "@backplane/foundation-base/json"
+import { Rejection } from "@backplane/scenario-machine/rejection"
+import { resolveVm } from "@backplane/scenario-machine/resolve-vms"
+import { VmInput, type VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { CONSOLE_CHUNK_BYTES } from "@backplane/trap-contract/vm-messages"
 import { VM_OPERATIONS } from "@backplane/trap-contract/vm-operator-messages"
 import { Hono, type Context } from "hono"
 import { streamSSE } from "hono/streaming"
+import { Value } from "typebox/value"
 import { needs, type Access } from "./access.ts"
 import { answered, hand } from "./asking.ts"
+import { readText } from "./kv/text-body.ts"
 import type { Operator } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
 const STREAMS_MAX = 64
 /** A machine that has nothing to say answers after a while; one that answers at once with nothing is not asked in a rush. */
 const PAUSE_MILLISECONDS = 50
+const DESCRIPTION_BYTES_MAX = 65_536
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 export function vmRoutes(operator: () => Operator | null, access: Access): Hono {
@@ -25,6 +31,17 @@ export function vmRoutes(operator: () => Operator | null, access: Access): Hono 
   routes.get("/v1/machines/:machine/vms", needs(access, "read"), async (context) => {
     const { vms } = await answered(hand(operator).askHypervisor(context.req.param("machine"), { kind: "VmListAsk" }))
     return context.json({ vms: vms ?? [] })
+  })
+  routes.put("/v1/machines/:machine/vms/:vm", needs(access, "operate"), async (context) => {
+    const { machine, vm: name } = context.req.param()
+    const spec = describedAs(name, await readText(context, DESCRIPTION_BYTES_MAX))
+    const start = context.req.query("start") !== "false"
+    const { answer, reason, vms } = await answered(
+      hand(operator).askHypervisor(machine, { kind: "VmCreateAsk", spec: spec as unknown as Json, start }),
+    )
+    if (answer === "refused")
+      throw new Problem({ status: 409, title: "Refused", detail: String(reason), field: "vm", remedy: "mend the description" })
+    return context.json({ vm: (vms as readonly Json[] | undefined)?.[0] ?? null }, 202)
   })
   routes.post("/v1/machines/:machine/vms/:vm/:operation", needs(access, "operate"), async (context) => {
     const { machine, vm, operation } = context.req.param()
@@ -74,6 +91,27 @@ export function vmRoutes(operator: () => Operator | null, access: Access): Hono 
     })
   })
   return routes
+}
+
+/** As a scenario says it; images by their hash, which `backplane` brings, disks in the store by their name. */
+function describedAs(name: string, text: string): VmSpec {
+  const wrong = (field: string, detail: string): Problem =>
+    new Problem({ status: 400, title: "Bad request", detail, field, remedy: "a description as in a scenario's vms, without the name" })
+  let given: unknown
+  try {
+    given = JSON.parse(text)
+  } catch {
+    throw wrong("body", "the body is no JSON")
+  }
+  const input = { ...(typeof given === "object" ? given : {}), name }
+  const [error] = Value.Errors(VmInput, input)
+  if (error !== undefined) throw wrong(error.instancePath === "" ? "vm" : error.instancePath.slice(1).replaceAll("/", "."), error.message)
+  try {
+    return resolveVm(input as VmInput, "vm", undefined)
+  } catch (refusal) {
+    if (refusal instanceof Rejection) throw wrong(refusal.field, refusal.message)
+    throw refusal
+  }
 }
 
 async function typeAt(context: Context, operator: () => Operator | null): Promise<Response> {

@@ -60,9 +60,10 @@ describe("scenario files", () => {
     expect(counts.get("SchedulerCommit")).toBeGreaterThan(40)
   })
 
-  it("vms.yaml: three kernels run their programs and power off; the mode makes no difference to what they compute", () => {
+  it("vms.yaml: four kernels run their programs and power off; the mode makes no difference to what they compute", () => {
     const { vms = {} } = run("vms.yaml")
     expect(vms).toMatchObject({ trap: { state: "ended" }, assist: { state: "ended" }, heavy: { state: "ended", outcome: { exit: 0 } } })
+    expect(vms["bus"]).toMatchObject({ state: "ended", outcome: { exit: 0, reason: "shutdown" } })
     const [trap, assist] = [vms["trap"]?.outcome, vms["assist"]?.outcome]
     expect(trap).toMatchObject({ exit: 0, reason: "shutdown" })
     expect([assist?.state, assist?.instructions, assist?.console]).toEqual([trap?.state, trap?.instructions, trap?.console])

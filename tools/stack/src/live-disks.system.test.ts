@@ -66,10 +66,10 @@ describe.skipIf(kind !== "program")("disks of VMs on the real stack (needs the n
       expect(await json(["disk", "create", "data", "--size", "6M"])).toEqual({ disk: "data", bytes: 6 * 2 ** 20 })
       const create = ["vm", "create", "guest", "--kernel", "kv:kernel", "--disk", "kv:data", "--memory", "8M", "--restartable"]
       expect(await json(create)).toMatchObject({ state: "running" })
-      expect(await shell("guest", "format")).not.toContain("no disk")
       for (const shard of SHARDS) {
         process.kill(stack.pidOf(`kv-shard-${shard}`), "SIGKILL")
-        expect(await shell("guest", `save file-${shard} round-${shard}`, `cat file-${shard}`)).toMatch(
+        const first = shard === 0 ? ["format"] : []
+        expect(await shell("guest", ...first, `save file-${shard} round-${shard}`, `cat file-${shard}`)).toMatch(
           new RegExp(`[$] round-${shard}\r?\n`),
         )
       }
@@ -78,8 +78,6 @@ describe.skipIf(kind !== "program")("disks of VMs on the real stack (needs the n
       expect(await json(["disk", "clone", "data@1", "second"])).toMatchObject({ origin: "data@1" })
       await json(["vm", "create", "other", "--kernel", "kv:kernel", "--disk", "kv:second", "--memory", "8M"])
       expect(await shell("other", "cat file-0")).toMatch(/(^|\n|[$] )round-0\r?\n/)
-      const third = await cli(["vm", "create", "third", "--kernel", KERNEL, "--disk", "kv:second", "--memory", "8M"])
-      expect([third.code, third.output]).toEqual([1, expect.stringContaining("kv:second is in use by demo/other/")])
     },
     DEADLINE_MS,
   )

@@ -1,5 +1,6 @@
 /** `backplane vm create | list | start | pause | resume | stop | destroy | inspect`: virtual machines of a running machine. */
 import type { Json } from "@backplane/foundation-base/json"
+import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
 import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
@@ -75,6 +76,14 @@ async function withVms(command: Command, flags: Common, use: (client: StackClien
   }
 }
 
+const MIB = 2 ** 20
+const PATIENCE_MILLISECONDS = 30_000
+const PATIENCE_MILLISECONDS_PER_MIB = 2_000
+
+function imageBytes({ kernel, disk, initrd }: VmSpec): number {
+  return kernel.bytes + (disk !== undefined && "bytes" in disk ? disk.bytes : 0) + (initrd?.bytes ?? 0)
+}
+
 interface Ends {
   readonly client: StackClient
   readonly vms: VmClient
@@ -83,7 +92,10 @@ interface Ends {
 async function create({ client, vms }: Ends, name: string, flags: CreateFlags, home: string): Promise<void> {
   const spec = vmSpecOf(name, flags, await bringImages(client, flags, home))
   await vms.create(spec, flags.start)
-  const view = await vms.waitFor(name, (seen) => (flags.start ? seen?.state === "running" || seen?.state === "ended" : seen !== null))
+  // Its images travel to the node piece by piece first.
+  const patience = PATIENCE_MILLISECONDS + (imageBytes(spec) / MIB) * PATIENCE_MILLISECONDS_PER_MIB
+  const isThere = (seen: VmView | null): boolean => (flags.start ? seen?.state === "running" || seen?.state === "ended" : seen !== null)
+  const view = await vms.waitFor(name, isThere, patience)
   console.log(
     flags.json === true
       ? JSON.stringify({ vm: name, state: view?.state, node: view?.node ?? null })

@@ -29,7 +29,7 @@ export async function readText(context: Context, bytesMax: number, milliseconds 
 
 /** Node.js's own stream where there is one: the web's, made of it, costs more than all the rest of a small request. */
 function partsOf(context: Context): AsyncIterable<Uint8Array> {
-  const { incoming } = context.env as { readonly incoming?: IncomingMessage }
+  const incoming = (context.env as { readonly incoming?: IncomingMessage } | undefined)?.incoming
   return incoming ?? context.req.raw.body ?? NOTHING
 }
 

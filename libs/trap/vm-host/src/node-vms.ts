@@ -361,8 +361,8 @@ const MEMORY_BYTES_MAX = 3 * 2 ** 30
 const ENGINE_CPUS_MAX = 64
 
 /** What a description may ask for and this node cannot do yet, in one line; or null. */
-function notBuilt({ mode, mmu, trapPath }: VmPlace["vm"]): string | null {
+function notBuilt({ mode, mmu }: VmPlace["vm"]): string | null {
   if (mode === "native") return "mode: native has no VMM and runs alone only; give trap, assist or para"
   if (mmu === "walk") return `mmu: walk is that of mode native; give shadow, softtlb or nested, or leave it out`
-  return mode === "para" && trapPath === "bus" ? "trapPath: bus is not for mode para, whose calls are for the node; give resident" : null
+  return null
 }

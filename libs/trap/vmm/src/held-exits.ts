@@ -20,7 +20,7 @@ export interface HeldPort {
   readonly vcpus: readonly Vcpu[]
   readonly handleExit: HandleExit
   viewOf(vcpu: Vcpu): ExitView
-  /** Calls from S-mode are answered by the VM. */
+  /** Calls from S-mode are answered by the VM: SBI, or hypercalls. */
   hasFirmware(): boolean
   state(): "running" | "paused" | "destroyed"
   /** The vCPU is about to do something. */

@@ -133,7 +133,7 @@ export class Vm {
     this.#handleExit = handler(this.#devices)
     this.heldExits = new HeldExits({
       ...{ engine, machineSwitch, vcpus, handleExit: this.#handleExit, state: () => this.#state },
-      ...{ viewOf: (vcpu) => this.#viewOf(vcpu), hasFirmware: () => this.#devices.sbi !== null },
+      ...{ viewOf: (vcpu) => this.#viewOf(vcpu), hasFirmware: () => this.#devices.sbi !== null || this.para !== null },
       ...{ turnTo: ({ index }) => (this.#turn = index), ran: (vcpu, retired) => this.#ran(vcpu, retired) },
       interrupted: (vcpu, { cause }) => {
         this.#idleLoopOf(vcpu).disturbed()
