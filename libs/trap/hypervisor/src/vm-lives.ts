@@ -161,8 +161,8 @@ export class VmLives {
       if (vm.pending !== null && vm.pending.want !== "running" && vm.pending.want !== "paused") this.#confirmed(vm, out)
       else if (vm.state === "placing" && vm.nodeLife > 0) this.start(vm, out)
       else if (vm.state === "running" || vm.state === "paused") this.#lost(vm, `node ${node} ${how}`, out)
-      else if (vm.state === "lost" && isBound(vm) && this.#nodeOf(vm) !== null) this.start(vm, out)
     }
+    this.#startLost(out)
   }
 
   /** The node has said its first word to us. */
@@ -182,7 +182,7 @@ export class VmLives {
   }
 
   repeat(out: Out): void {
-    for (const vm of this.#parts.vms.all()) if (isBound(vm) && vm.state === "lost" && this.#nodeOf(vm) !== null) this.start(vm, out)
+    this.#startLost(out)
     for (const vm of this.#parts.vms.all()) if (!this.#writes.isPending(vm.spec.name)) this.#sayAll(vm, out)
   }
 
@@ -223,11 +223,11 @@ export class VmLives {
 
   #lost(vm: VmRecord, reason: string, out: Out): void {
     out.push(event("vm-lost", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "warn"))
-    const waits = isBound(vm) && this.#nodeOf(vm) === null
-    if (vm.spec.restartable && !waits) return this.start(vm, out)
+    if (vm.spec.restartable && this.#canStart(vm)) return this.start(vm, out)
     this.#forgetVcpus(vm, out)
     vm.state = "lost"
-    vm.reason = waits ? `${reason}; what it wrote to its disk is there: it boots when the node is back` : reason
+    const waits = isBound(vm) ? "what it wrote to its disk is there: it boots when the node is back" : "it boots when a node is back"
+    vm.reason = vm.spec.restartable ? `${reason}; ${waits}` : reason
     this.#keep(vm, out)
   }
 
@@ -245,9 +245,15 @@ export class VmLives {
     return nodes.reduce<number | null>((best, node) => (best === null || load(node) < load(best) ? node : best), null)
   }
 
-  /** The node that it was on, if that lives. */
-  #nodeOf({ node }: VmRecord): number | null {
-    return node === null || this.#parts.watch.lostNodes().has(node) ? null : node
+  /** A node that may run it lives; for a VM whose disk lies on its node, that node. */
+  #canStart(vm: VmRecord): boolean {
+    if (!isBound(vm)) return this.#chooseNode(vm) !== null
+    return vm.node !== null && !this.#parts.watch.lostNodes().has(vm.node)
+  }
+
+  /** Those that were lost when no node could take them. */
+  #startLost(out: Out): void {
+    for (const vm of this.#parts.vms.all()) if (vm.state === "lost" && vm.spec.restartable && this.#canStart(vm)) this.start(vm, out)
   }
 
   #of(name: string, life: number): VmRecord | null {
