@@ -159,8 +159,10 @@ export class VmLives {
       const isGone = this.#parts.watch.lostNodes().has(node) || vm.nodeLife < this.#parts.watch.incarnationOf(node)
       if (!isGone) continue // begun again already, in the node's new life
       if (vm.pending !== null && vm.pending.want !== "running" && vm.pending.want !== "paused") this.#confirmed(vm, out)
-      else if (vm.state === "placing" && vm.nodeLife > 0) this.start(vm, out)
-      else if (vm.state === "running" || vm.state === "paused") this.#lost(vm, `node ${node} ${how}`, out)
+      else if (vm.state === "placing" && vm.nodeLife === 0)
+        continue // its node has not said a word yet
+      else if (vm.state === "placing" && this.#canStart(vm)) this.start(vm, out)
+      else if (LOSABLE.has(vm.state)) this.#lost(vm, `node ${node} ${how}`, out)
     }
     this.#startLost(out)
   }
@@ -289,6 +291,8 @@ export class VmLives {
     out.push(persist(`${VM_PREFIX}${vm.spec.name}`, { ...vm } as never))
   }
 }
+
+const LOSABLE: ReadonlySet<VmRecord["state"]> = new Set<VmRecord["state"]>(["placing", "running", "paused"])
 
 /** What the guest wrote over its image lies on its node: elsewhere it would begin with the image. */
 function isBound({ spec, boots }: VmRecord): boolean {
