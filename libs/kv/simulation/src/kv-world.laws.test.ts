@@ -63,7 +63,7 @@ describe("planted bugs", () => {
     "applied requests forgotten at a restart",
     "session token ignored",
     "disk that is told done without a sync",
-    "read without read index",
+    "damaged voter that goes on voting",
     "repeated command applied again",
     "majority that is none",
   ]
