@@ -31,6 +31,7 @@ import { Sleepers } from "./sleepers.ts"
 import { Spill } from "./spill.ts"
 import { Submissions } from "./submissions.ts"
 import type { TaskEngines } from "./task-works.ts"
+import { TaskLevels } from "./task-levels.ts"
 import { heldOf, isFirstWait, TaskTable, viewOf, type Task } from "./task-table.ts"
 
 /** Open while a new life of the node tells the others of itself. */
@@ -58,6 +59,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   readonly #completions: Completions
   readonly #channels: Channels
   readonly #sleepers: Sleepers
+  readonly #levels: TaskLevels
   readonly #watch: SchedulerWatch
   readonly #fallback: Fallback
   readonly #shadow: Shadow
@@ -102,6 +104,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#channels = channels
     this.#sleepers = new Sleepers({ context, tasks, streams, channels, dispatcher })
     this.#context = context
+    this.#levels = new TaskLevels(context.node)
     this.#streams = streams
     this.#dispatcher = dispatcher
     this.#moves = new Moves({ context, tasks, streams, dispatcher })
@@ -384,6 +387,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     const idleCpus = this.#dispatcher.cpus.filter((cpu) => cpu.state.kind !== "running").length
     const tick = this.#context.ticks.tickAt(now)
     const holds = this.#tasks.all().map((task) => heldOf(task, this.#cpuLevels.isStranded(task)))
+    this.#levels.tell(holds, out)
     out.push(send(HYPERVISOR, { kind: "NodeReport", node, incarnation, tick, epoch, holds, idleCpus, dispatches, bypasses }, RESTART_SPAN))
     out.push(timer("report", this.#context.laterTicks(now, REPORT_TICKS)))
   }

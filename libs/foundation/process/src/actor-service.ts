@@ -49,6 +49,9 @@ function tellMetrics(running: RunningService, telemetry: Telemetry): void {
     oversize: count("oversize"),
     dropped: count("dropped"),
     refused: count("refused"),
+    bytesSent: count("bytesSent"),
+    bytesReceived: count("bytesReceived"),
+    reconnects: count("reconnects"),
   })
   for (const { machine, actor, inboxLength } of actors) recordInbox(telemetry.metrics, { machine, actor, length: inboxLength })
 }

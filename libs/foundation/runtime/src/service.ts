@@ -92,13 +92,12 @@ class ServiceProcess implements RunningService {
         bus.cut(peers)
         return bus.lost
       },
-      counts: () => ({
-        ...this.#nats.counts,
-        ...linkCounts(this.#links),
-        localSent: local.counts.sent,
-        localDropped: local.counts.dropped,
-        ...this.#watch.counts,
-      }),
+      counts: () => {
+        // Bytes as the connection counts them: payloads and headers of everything on it, control messages as well.
+        const { outBytes: bytesSent, inBytes: bytesReceived } = connection.stats()
+        const { sent: localSent, dropped: localDropped } = local.counts
+        return { ...this.#nats.counts, ...linkCounts(this.#links), bytesSent, bytesReceived, localSent, localDropped, ...this.#watch.counts }
+      },
     })
   }
 

@@ -10,6 +10,9 @@ export interface BusCounts {
   readonly oversize: number
   readonly dropped: number
   readonly refused: number
+  readonly bytesSent: number
+  readonly bytesReceived: number
+  readonly reconnects: number
 }
 
 const REASONS = ["malformed", "rejected", "oversize", "dropped"] as const
@@ -17,6 +20,9 @@ const REASONS = ["malformed", "rejected", "oversize", "dropped"] as const
 export function recordBus(metrics: MetricStore, machine: string, counts: BusCounts): void {
   metrics.total("backplane_bus_messages_total", { machine, direction: "sent" }, counts.sent)
   metrics.total("backplane_bus_messages_total", { machine, direction: "received" }, counts.received)
+  metrics.total("backplane_bus_bytes_total", { machine, direction: "sent" }, counts.bytesSent)
+  metrics.total("backplane_bus_bytes_total", { machine, direction: "received" }, counts.bytesReceived)
+  metrics.total("backplane_bus_reconnects_total", {}, counts.reconnects)
   metrics.total("backplane_bus_frames_total", { machine }, counts.frames)
   metrics.total("backplane_bus_violations_total", { machine }, counts.refused)
   for (const reason of REASONS) metrics.total("backplane_bus_rejections_total", { machine, reason }, counts[reason])

@@ -18,7 +18,7 @@ describe("the text of /metrics", () => {
   it("is the Prometheus text format: escaped labels, cumulated buckets, no exemplars", () => {
     const lines = exposition(store().families(), "prometheus").split("\n")
     expect(lines.slice(0, 6)).toEqual([
-      "# HELP backplane_tasks tasks by state",
+      "# HELP backplane_tasks tasks of a node by state",
       "# TYPE backplane_tasks gauge",
       'backplane_tasks{machine="a\\"b\\\\c\\nd",state="running"} 3',
       "# HELP backplane_migrations_total tasks moved to another CPU; node is where they went",

@@ -22,8 +22,6 @@ function sources(folder: string): readonly string[] {
 
 /** Registered for dashboards to come, and who will count them. */
 const AWAITED: Readonly<Record<string, string>> = {
-  backplane_bus_bytes_total: "foundation/runtime, once its bus ledger counts bytes",
-  backplane_bus_reconnects_total: "foundation/runtime, once its bus ledger counts reconnects",
   backplane_trap_ring_dropped_total: "the node, once hot traps go to the ring",
 }
 

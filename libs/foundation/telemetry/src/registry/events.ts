@@ -89,7 +89,7 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
   "steal-round": { meaning: "a round of stealing went through all schedulers", fields: { ...WHERE, epoch: "its epoch" }, metrics: [] },
   tasks: {
     meaning: "how many tasks are in a state, told as a level",
-    fields: { state: "runnable, running, blocked, finished …", count: "how many" },
+    fields: { node: "node", state: "leasing, waiting, running, blocked", count: "how many" },
     metrics: [{ metric: "backplane_tasks", op: "set", field: "count" }],
   },
   "task-new": {

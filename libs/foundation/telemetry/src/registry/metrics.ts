@@ -6,7 +6,7 @@ const TICK_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000]
 
 export const METRICS: Readonly<Record<string, MetricEntry>> = {
   // Schedule
-  backplane_tasks: { type: "gauge", unit: "{task}", meaning: "tasks by state", labels: ["machine", "state"] },
+  backplane_tasks: { type: "gauge", unit: "{task}", meaning: "tasks of a node by state", labels: ["machine", "node", "state"] },
   backplane_task_events_total: {
     type: "counter",
     unit: "{task}",
