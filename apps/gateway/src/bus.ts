@@ -12,10 +12,12 @@ import type { Environment } from "@backplane/foundation-telemetry/settings"
 import type { Gateway, Readiness } from "./gateway.ts"
 import { operatorOn, type Operator } from "./operator.ts"
 import { StoreAccess } from "./kv/store-access.ts"
+import { Visitors } from "./kv/visitors.ts"
 import type { AskOffice } from "./routes-console.ts"
 
 const MACHINES_SUBJECT = "bp.ctl.machines"
 const ASK_MILLISECONDS = 3_000
+const VISITOR_PAUSE_MILLISECONDS = 1_500
 
 export interface BusPlace {
   readonly readiness: () => Readiness
@@ -29,12 +31,14 @@ export interface BusPlace {
   serve(gateway: Gateway, beforeStop?: () => Promise<void>): Promise<number>
 }
 
-export function joinBus(environment: Environment): BusPlace {
+/** `visitors`: how many users of the store this process plays, if it is the first gateway of its stack. */
+export function joinBus(environment: Environment, visitors = 0): BusPlace {
   const isAlone = (environment["BACKPLANE_NATS_URL"] ?? "") === ""
   let readiness: Readiness = isAlone ? { ready: true, detail: "listening; not on a bus" } : { ready: false, detail: "joining the bus" }
   let ask: AskOffice | null = null
   let operator: Operator | null = null
   let store: StoreAccess | null = null
+  let guests: Visitors | null = null
   return {
     readiness: () => readiness,
     office: () => ask,
@@ -55,6 +59,7 @@ export function joinBus(environment: Environment): BusPlace {
         spans: gateway.telemetry,
         spanIds: gateway.telemetry.ids,
         onStop: async () => {
+          guests?.stop()
           await beforeStop?.()
           store?.close()
           await asking.close()
@@ -70,10 +75,23 @@ export function joinBus(environment: Environment): BusPlace {
         zones: Number(environment["BACKPLANE_KV_ZONES"] ?? 1),
         name: /\d+$/.exec(settings.instance)?.[0] ?? "0",
       })
+      guests = settings.instance === "gateway-0" && visitors > 0 ? visit(store, visitors) : null
       readiness = { ready: true, detail: "listening, on the bus" }
       return service.stopped
     },
   }
+}
+
+function visit(store: StoreAccess, visitors: number): Visitors {
+  const guests = new Visitors({
+    visitors,
+    ask: (operation) => store.ask(operation),
+    random: Math.random,
+    sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds).unref()),
+    pauseMilliseconds: VISITOR_PAUSE_MILLISECONDS,
+  })
+  void guests.run()
+  return guests
 }
 
 function untilSignal(gateway: Gateway): Promise<number> {

@@ -6,6 +6,7 @@ it("takes loopback and a fixed port where nothing is said", () => {
     host: "127.0.0.1",
     port: 4380,
     instance: "gateway.0",
+    visitors: 0,
     forwardTo: null,
     forwardHeaders: {},
     access: { anonymous: ["read"], tokens: new Map() },
@@ -27,6 +28,7 @@ it.each([
   [{ OTEL_EXPORTER_OTLP_ENDPOINT: "127.0.0.1:4318" }, "OTEL_EXPORTER_OTLP_ENDPOINT"],
   [{ OTEL_EXPORTER_OTLP_HEADERS: "a=%" }, "OTEL_EXPORTER_OTLP_HEADERS"],
   [{ BACKPLANE_TOKENS: "short=read" }, "BACKPLANE_TOKENS"],
+  [{ BACKPLANE_STORE_VISITORS: "-1" }, "BACKPLANE_STORE_VISITORS"],
   [{ BACKPLANE_ANONYMOUS: "fly" }, "BACKPLANE_ANONYMOUS"],
 ])("names the variable that is wrong: %j", (environment, name) => {
   expect(() => readConfig(environment)).toThrow(name)

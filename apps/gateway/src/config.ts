@@ -11,11 +11,14 @@ export interface GatewayConfig {
   readonly forwardTo: string | null
   readonly forwardHeaders: Readonly<Record<string, string>>
   readonly access: Access
+  /** Users of the store that this process plays, for a stack that is to show something. */
+  readonly visitors: number
 }
 
 /** OTLP's own port, 4318, is left to a real collector on the same computer. */
 const PORT_DEFAULT = 4380
 const PORT_MAX = 65_535
+const VISITORS_MAX = 64
 
 export class ConfigError extends Error {
   override readonly name = "ConfigError"
@@ -33,7 +36,15 @@ export function readConfig(environment: Environment): GatewayConfig {
     forwardTo: forwardTo === "" ? null : forwardTo.replace(/\/+$/, ""),
     forwardHeaders: headersOf(text(environment, "OTEL_EXPORTER_OTLP_HEADERS")),
     access: { anonymous: anonymousScopes(environment), tokens: tokensOf(environment) },
+    visitors: visitorsOf(environment),
   }
+}
+
+function visitorsOf(environment: Environment): number {
+  const given = text(environment, "BACKPLANE_STORE_VISITORS") || "0"
+  const visitors = Number(given)
+  if (Number.isInteger(visitors) && visitors >= 0 && visitors <= VISITORS_MAX) return visitors
+  throw new ConfigError(`BACKPLANE_STORE_VISITORS is ${given}; it is a number from 0 (none) to ${VISITORS_MAX}`)
 }
 
 function portOf(environment: Environment): number {

@@ -15,8 +15,8 @@ import { vmRoutes } from "./routes-vms.ts"
 const DRAIN_MILLISECONDS = 1_000
 
 async function main(): Promise<void> {
-  const bus = joinBus(process.env)
   const config = readConfig(process.env)
+  const bus = joinBus(process.env, config.visitors)
   let gateway: Gateway | null = null
   const door = new StoreDoor({ access: config.access, store: bus.store, telemetry: () => gateway?.telemetry ?? null })
   gateway = await startGateway({

@@ -232,6 +232,8 @@ function sharedEnvironment(shared: Shared): Readonly<Record<string, string | und
     BACKPLANE_KV_SHARDS: String(store.shards),
     BACKPLANE_KV_ZONES: String(store.zones),
     BACKPLANE_SCENARIO: scenario ?? undefined,
+    // Only beside the default machine, which is there to be looked at: whoever brings a scenario has work of his own.
+    BACKPLANE_STORE_VISITORS: process.env["BACKPLANE_STORE_VISITORS"] ?? (scenario === null ? "2" : "0"),
     // Compiled code is kept between starts: a service is up some tenths of a second sooner.
     NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"] ?? join(home, "compile-cache"),
     ...(grafana ? { OTEL_EXPORTER_OTLP_ENDPOINT: process.env["OTEL_EXPORTER_OTLP_ENDPOINT"] ?? "http://127.0.0.1:4318" } : {}),

@@ -63,6 +63,18 @@ describe("the trace store", () => {
     expect(store.search({ limit: 9 }).map(({ traceId }) => Number(traceId))).toEqual([3, 1])
   })
 
+  it("keeps the newest few of a flow although others push", () => {
+    const store = new TraceStore({ spansMax: 8, ageMaxMs: 100 })
+    for (let trace = 1; trace <= 6; trace++) store.add([span(trace, 0)], trace)
+    for (let trace = 10; trace < 40; trace++) store.add([span(trace, 1)], trace)
+    expect(store.search({ root: "migrate", limit: 9 }).map(({ traceId }) => Number(traceId))).toEqual([6, 5, 4, 3])
+    expect(store.spans).toBe(8)
+    store.expire(150)
+    expect(store.search({ root: "migrate", limit: 9 })).toHaveLength(4)
+    store.expire(1000)
+    expect(store.spans).toBe(0)
+  })
+
   it("finds traces by root, service and contained span, newest first, at most the limit", () => {
     const store = new TraceStore()
     store.add([span(1, 0), span(1, 1)], 0)

@@ -1,10 +1,12 @@
 /**
  * The last minutes of traces in memory, within limits of spans, bytes and age; what is let go is counted by reason.
  *
- * Whole traces go, oldest first by when they were last heard of: half a trace explains nothing.
+ * Whole traces go, oldest first by when they were last heard of: half a trace explains nothing. The newest few of each registered flow go last:
+ * a machine decides hundreds of times a second and takes a page fault once, and `trace last fault` is to find that one.
  * I1: the sums of spans and bytes are those of the kept traces. I2: after `add` both are within their limits.
  */
 import { compareText } from "@backplane/foundation-base/json"
+import { spanEntry } from "../registry/registry.ts"
 import type { TraceSpan } from "../trace-span.ts"
 
 export interface TraceLimits {
@@ -16,6 +18,11 @@ export interface TraceLimits {
 }
 
 export const TRACE_LIMITS: TraceLimits = { spansMax: 100_000, bytesMax: 64 * 1024 * 1024, ageMaxMs: 15 * 60_000, spansPerTraceMax: 10_000 }
+
+/** So many traces of each flow outlive those that nobody looks for, */
+const KEPT_PER_FLOW = 4
+/** and age by so much slower. */
+const KEPT_AGE_TIMES = 8
 
 export type EvictReason = "spans-limit" | "bytes-limit" | "age" | "trace-too-long" | "duplicate"
 
@@ -54,6 +61,8 @@ export class TraceStore {
   readonly #onDrop: (reason: EvictReason, spans: number) => void
   /** In the order of when they were last heard of: the first goes first. */
   readonly #traces = new Map<string, KeptTrace>()
+  /** The newest traces of each flow, oldest first. */
+  readonly #kept = new Map<string, string[]>()
   #spans = 0
   #bytes = 0
 
@@ -79,9 +88,11 @@ export class TraceStore {
 
   /** Lets go of what was last heard of too long ago. */
   expire(now: number): void {
-    for (const trace of this.#traces.values()) {
-      if (now - trace.heardAt <= this.#limits.ageMaxMs) return
-      this.#evictOldest("age")
+    const { ageMaxMs } = this.#limits
+    for (const [traceId, trace] of this.#traces) {
+      const age = now - trace.heardAt
+      if (age <= ageMaxMs) return
+      if (age > ageMaxMs * KEPT_AGE_TIMES || !this.#isKept(traceId)) this.#evict(traceId, trace, "age")
     }
   }
 
@@ -123,12 +134,28 @@ export class TraceStore {
     this.#bytes += bytes
     this.#traces.delete(span.traceId)
     this.#traces.set(span.traceId, trace)
+    for (const flow of spanEntry(span.name)?.flows ?? []) this.#keep(flow, span.traceId)
+  }
+
+  #keep(flow: string, traceId: string): void {
+    const kept = (this.#kept.get(flow) ?? []).filter((each) => each !== traceId)
+    this.#kept.set(flow, [...kept, traceId].slice(-KEPT_PER_FLOW))
+  }
+
+  #isKept(traceId: string): boolean {
+    return [...this.#kept.values()].some((kept) => kept.includes(traceId))
   }
 
   #evictOldest(reason: EvictReason): void {
-    const oldest = this.#traces.entries().next()
-    if (oldest.done === true) return
-    const [traceId, trace] = oldest.value
+    let oldest: readonly [string, KeptTrace] | null = null
+    for (const entry of this.#traces) {
+      oldest ??= entry
+      if (!this.#isKept(entry[0])) return this.#evict(...entry, reason)
+    }
+    if (oldest !== null) this.#evict(...oldest, reason)
+  }
+
+  #evict(traceId: string, trace: KeptTrace, reason: EvictReason): void {
     this.#traces.delete(traceId)
     this.#spans -= trace.spans.size
     this.#bytes -= trace.bytes
