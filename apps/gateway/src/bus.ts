@@ -11,6 +11,8 @@ import { ActorConfigError } from "@backplane/foundation-runtime/service-options"
 import type { Environment } from "@backplane/foundation-telemetry/settings"
 import type { Gateway, Readiness } from "./gateway.ts"
 import { operatorOn, type Operator } from "./operator.ts"
+import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
+import { askFollowed } from "./kv/followed-ask.ts"
 import { StoreAccess } from "./kv/store-access.ts"
 import { Visitors } from "./kv/visitors.ts"
 import type { AskOffice } from "./routes-console.ts"
@@ -38,7 +40,7 @@ export function joinBus(environment: Environment, visitors = 0): BusPlace {
   let ask: AskOffice | null = null
   let operator: Operator | null = null
   let store: StoreAccess | null = null
-  let guests: Visitors | null = null
+  let guests: { stop(): void } | null = null
   return {
     readiness: () => readiness,
     office: () => ask,
@@ -68,30 +70,41 @@ export function joinBus(environment: Environment, visitors = 0): BusPlace {
       })
       ask = async (request) => (await asking.request(MACHINES_SUBJECT, JSON.stringify(request), { timeout: ASK_MILLISECONDS })).json()
       operator = operatorOn(asking, settings.instance)
-      store = new StoreAccess({
-        connection: asking,
-        events: gateway.telemetry,
-        shards: Number(environment["BACKPLANE_KV_SHARDS"] ?? 3),
-        zones: Number(environment["BACKPLANE_KV_ZONES"] ?? 1),
-        name: /\d+$/.exec(settings.instance)?.[0] ?? "0",
-      })
-      guests = settings.instance === "gateway-0" && visitors > 0 ? visit(store, visitors) : null
+      const number = /\d+$/.exec(settings.instance)?.[0] ?? "0"
+      const accessOf = (name: string): StoreAccess =>
+        new StoreAccess({
+          connection: asking,
+          events: gateway.telemetry,
+          shards: Number(environment["BACKPLANE_KV_SHARDS"] ?? 3),
+          zones: Number(environment["BACKPLANE_KV_ZONES"] ?? 1),
+          name,
+        })
+      store = accessOf(number)
+      guests =
+        number === "0" && visitors > 0
+          ? visit(gateway.telemetry, (visitor) => accessOf(`${number}-visitor-${visitor}`), visitors)
+          : null
       readiness = { ready: true, detail: "listening, on the bus" }
       return service.stopped
     },
   }
 }
 
-function visit(store: StoreAccess, visitors: number): Visitors {
+function visit(telemetry: Telemetry, access: (visitor: number) => StoreAccess, visitors: number): { stop(): void } {
+  const accesses = Array.from({ length: visitors }, (_, visitor) => access(visitor))
   const guests = new Visitors({
-    visitors,
-    ask: (operation) => store.ask(operation),
+    visitors: accesses.map((each) => async (operation) => (await askFollowed({ store: each, telemetry, operation })).answer),
     random: Math.random,
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds).unref()),
     pauseMilliseconds: VISITOR_PAUSE_MILLISECONDS,
   })
   void guests.run()
-  return guests
+  return {
+    stop: () => {
+      guests.stop()
+      for (const each of accesses) each.close()
+    },
+  }
 }
 
 function untilSignal(gateway: Gateway): Promise<number> {

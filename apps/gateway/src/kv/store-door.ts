@@ -1,19 +1,17 @@
 /** What the routes of the store share: access while there is a bus, access, traces of requests, how many may be under way. */
 import type { Context } from "hono"
-import { actorId } from "@backplane/foundation-actor/actor-id"
-import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import { parseTraceparent } from "@backplane/foundation-runtime/traceparent"
 import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
 import type { Access } from "../access.ts"
 import { Problem } from "../problem.ts"
+import { askFollowed } from "./followed-ask.ts"
 import type { StoreAccess } from "./store-access.ts"
 
 /** Requests of callers that may wait for the store at a time; one more is told to come back. */
 const UNDER_WAY_MAX = 4096
 /** Requests without a traceparent that are followed, at most so many a second. */
 const FOLLOWED_PER_SECOND = 20
-const GATEWAY = actorId("gateway.http")
 
 /** What an answer says besides its body. */
 export interface Told {
@@ -63,37 +61,16 @@ export class StoreDoor {
 
   async ask(context: Context, operation: Operation, idempotency?: string): Promise<KvAnswer> {
     const store = this.store()
-    const began = performance.timeOrigin + performance.now()
     const given = parseTraceparent(context.req.header("traceparent") ?? "")
     const telemetry = this.#telemetry()
     const follows = telemetry !== null && (given === null ? this.#mayFollow() : given.sampled)
-    const more = idempotency === undefined ? {} : { idempotency }
     if (!follows) {
-      const { answer, attempts } = await store.askTold(operation, more)
+      const { answer, attempts } = await store.askTold(operation, idempotency === undefined ? {} : { idempotency })
       this.#told.set(context.req.raw, { attempts })
       return answer
     }
-    const traceId = given?.traceId ?? telemetry.ids.traceId()
-    const spanId = telemetry.ids.spanId()
-    const { answer, attempts } = await store.askTold(operation, { ...more, trace: `${traceId}-${spanId}` })
+    const { answer, attempts, traceId, spanId } = await askFollowed({ store, telemetry, operation, idempotency, parent: given })
     this.#told.set(context.req.raw, { attempts, traceparent: `00-${traceId}-${spanId}-01` })
-    const time = (wallMilliseconds: number): { virtual: ReturnType<typeof virtualTime>; wallMilliseconds: number } => ({
-      virtual: virtualTime(Math.floor(wallMilliseconds * 1000)),
-      wallMilliseconds,
-    })
-    telemetry.span("store", {
-      traceId,
-      spanId,
-      parentSpanId: given?.spanId ?? null,
-      origin: "open",
-      name: "kv.request",
-      actor: GATEWAY,
-      start: time(began),
-      end: time(performance.timeOrigin + performance.now()),
-      attributes: { "backplane.kind": operation.type, "backplane.key": `${operation.bucket}/${"key" in operation ? operation.key : ""}` },
-      error: answer.ok ? null : answer.reason,
-      links: [],
-    })
     return answer
   }
 

@@ -31,41 +31,34 @@ class SiblingStore {
 describe("visitors of the store", () => {
   it("write concurrently now and then, and merge what they find", async () => {
     const store = new SiblingStore()
-    const random = new Random(7)
     let asked = 0
+    const ask = async (operation: Operation): Promise<KvAnswer> => {
+      await Promise.resolve()
+      if (++asked >= 900) visitors.stop()
+      return store.answer(operation, asked)
+    }
+    const random = new Random(7)
     const visitors = new Visitors({
-      visitors: 3,
-      ask: async (operation) => {
-        await Promise.resolve()
-        if (++asked >= 900) visitors.stop()
-        return store.answer(operation, asked)
-      },
+      visitors: [ask, ask],
       random: () => random.below(1000) / 1000,
-      sleep: async (milliseconds) => {
-        for (let turn = 0; turn < milliseconds; turn++) await Promise.resolve()
-      },
-      pauseMilliseconds: 10,
+      sleep: () => Promise.resolve(),
+      pauseMilliseconds: 1,
     })
     await visitors.run()
-    expect(visitors.counts.puts).toBeGreaterThan(200)
-    expect(store.siblingsSeen).toBeGreaterThan(10)
-    expect(visitors.counts.merges).toBeGreaterThan(5)
+    expect(visitors.counts.puts).toBeGreaterThan(400)
+    expect(store.siblingsSeen).toBeGreaterThan(50)
+    expect(visitors.counts.merges).toBeGreaterThan(20)
     expect([...store.written].sort()).toEqual(["demo/basket-0", "demo/basket-1", "demo/basket-2"])
   })
 
   it("go on where the store refuses", async () => {
     let asked = 0
-    const visitors = new Visitors({
-      visitors: 1,
-      ask: (operation) => {
-        if (++asked === 5) visitors.stop()
-        expect(operation.type).toBe("get")
-        return Promise.resolve({ sequence: asked, ok: false, reason: "quorum-not-met", remedy: "wait", unknown: false })
-      },
-      random: () => 0,
-      sleep: () => Promise.resolve(),
-      pauseMilliseconds: 1,
-    })
+    const ask = (operation: Operation): Promise<KvAnswer> => {
+      if (++asked === 5) visitors.stop()
+      expect(operation.type).toBe("get")
+      return Promise.resolve({ sequence: asked, ok: false, reason: "quorum-not-met", remedy: "wait", unknown: false })
+    }
+    const visitors = new Visitors({ visitors: [ask], random: () => 0, sleep: () => Promise.resolve(), pauseMilliseconds: 1 })
     await visitors.run()
     expect(visitors.counts).toEqual({ puts: 0, merges: 0, refused: 5 })
   })

@@ -1,65 +1,65 @@
 /**
- * Visitors of the store, so that a running stack has something to show: each fills baskets, one key a basket, and two of them do so at once.
+ * Visitors of the store, so that a running stack has something to show: each fills baskets, one key a basket, sometimes two the same one.
  *
- * They are users like any other: a visitor looks into a basket, thinks, and puts it back with what it saw as the context. Who put it back
- * meanwhile wrote concurrently: both stay as siblings, and whoever looks next finds both and puts back the union, as the shopping basket of the
- * Dynamo paper does (section 4.4). It looks again at once through another replica, which may not have the write yet: the store repairs that.
+ * They are users like any other: a visitor looks into a basket, thinks, and puts it back with what it saw as the context. Each asks a replica of
+ * its own, as users in different places do; so two that put the same basket back at once write concurrently: the replicas find that out and make
+ * it one state (write repair), both baskets stay as siblings, and whoever looks next puts back the union, as in the Dynamo paper (section 4.4).
  */
-import type { Operation } from "@backplane/kv-contract/client-messages"
-import type { KvAnswer, KvSuccess } from "@backplane/kv-contract/client-messages"
+import type { KvAnswer, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
 
 const BUCKET = "default"
 const BASKETS = 3
 const ITEMS_MAX = 8
+/** In one round of so many all visitors take the same basket. */
+const MEET_EVERY = 3
+
+export type Ask = (operation: Operation) => Promise<KvAnswer>
 
 export interface VisitorsOptions {
-  readonly visitors: number
-  readonly ask: (operation: Operation) => Promise<KvAnswer>
+  /** How each visitor asks the store. */
+  readonly visitors: readonly Ask[]
   /** From 0 up to but not including 1. */
   readonly random: () => number
   readonly sleep: (milliseconds: number) => Promise<void>
-  /** Mean time between two baskets of one visitor. */
+  /** Mean time between two rounds. */
   readonly pauseMilliseconds: number
 }
 
 export class Visitors {
   readonly #options: VisitorsOptions
   #stopped = false
-  /** Baskets put back, and how many of them had been put back by two at once. */
+  /** Baskets put back, how many of them united siblings, and what the store refused. */
   readonly counts = { puts: 0, merges: 0, refused: 0 }
 
   constructor(options: VisitorsOptions) {
     this.#options = options
   }
 
-  /** Settles after `stop`. A store that does not answer is asked again after a pause. */
+  /** Settles after `stop`. A store that does not answer is asked again in the next round. */
   async run(): Promise<void> {
-    await Promise.all(Array.from({ length: this.#options.visitors }, (_, visitor) => this.#visit(visitor)))
+    const { visitors, random, sleep, pauseMilliseconds } = this.#options
+    for (let round = 0; !this.#stopped; round++) {
+      await sleep(pauseMilliseconds * (0.5 + random()))
+      const first = Math.floor(random() * BASKETS)
+      const apart = round % MEET_EVERY === 0 ? 0 : 1
+      await Promise.all(visitors.map((ask, visitor) => this.#visit(ask, (first + visitor * apart) % BASKETS, `item-${visitor}-${round}`)))
+    }
   }
 
   stop(): void {
     this.#stopped = true
   }
 
-  async #visit(visitor: number): Promise<void> {
-    const { ask, random, sleep, pauseMilliseconds } = this.#options
-    for (let round = 0; !this.#stopped; round++) {
-      await sleep(pauseMilliseconds * (0.5 + random()))
-      const key = `demo/basket-${Math.floor(random() * BASKETS)}`
-      const seen = await ask({ type: "get", bucket: BUCKET, key })
-      if (!seen.ok) {
-        this.counts.refused++
-        continue
-      }
-      const { values, context } = seen as KvSuccess
-      await sleep(pauseMilliseconds * random() * 0.5)
-      if (values.length > 1) this.counts.merges++
-      const value = JSON.stringify(filled(values, `item-${visitor}-${round}`))
-      const put = await ask({ type: "put", bucket: BUCKET, key, value, ...(context === undefined ? {} : { context }) })
-      if (put.ok) this.counts.puts++
-      else this.counts.refused++
-      await ask({ type: "get", bucket: BUCKET, key, r: 3 })
-    }
+  async #visit(ask: Ask, basket: number, item: string): Promise<void> {
+    const key = `demo/basket-${basket}`
+    const seen = await ask({ type: "get", bucket: BUCKET, key })
+    if (!seen.ok) return void this.counts.refused++
+    const { values, context } = seen as KvSuccess
+    await this.#options.sleep(this.#options.pauseMilliseconds / 4)
+    const put = await ask({ type: "put", bucket: BUCKET, key, value: JSON.stringify(filled(values, item)), context })
+    if (!put.ok) return void this.counts.refused++
+    this.counts.puts++
+    if (values.length > 1) this.counts.merges++
   }
 }
 

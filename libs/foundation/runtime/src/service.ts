@@ -96,7 +96,15 @@ class ServiceProcess implements RunningService {
         // Bytes as the connection counts them: payloads and headers of everything on it, control messages as well.
         const { outBytes: bytesSent, inBytes: bytesReceived } = connection.stats()
         const { sent: localSent, dropped: localDropped } = local.counts
-        return { ...this.#nats.counts, ...linkCounts(this.#links), bytesSent, bytesReceived, localSent, localDropped, ...this.#watch.counts }
+        return {
+          ...this.#nats.counts,
+          ...linkCounts(this.#links),
+          bytesSent,
+          bytesReceived,
+          localSent,
+          localDropped,
+          ...this.#watch.counts,
+        }
       },
     })
   }
