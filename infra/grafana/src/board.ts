@@ -6,7 +6,8 @@ import {
   type Dashboard,
   type GridPos,
 } from "@grafana/grafana-foundation-sdk/dashboard"
-import { PROMETHEUS, statusHistory, timeSeries, traceTable, type PanelSpec } from "./panels.ts"
+import { SAVED_QUERIES } from "./flows.ts"
+import { exploreLink, PROMETHEUS, statusHistory, timeSeries, traceTable, type PanelSpec } from "./panels.ts"
 
 /** Of the machines chosen at the top. */
 export const M = 'machine=~"$machine"'
@@ -38,6 +39,7 @@ export function dashboardOf({ title, uid, description, history, panels, tables }
     .time({ from: "now-15m", to: "now" })
     .refresh("5s")
     .readonly()
+    .links(SAVED_QUERIES.map(exploreLink))
     .withVariable(
       new QueryVariableBuilder("machine")
         .label("Machine")

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync } from "node:fs"
 import { join } from "node:path"
 import { dashboardFindings } from "./dashboard-checks.ts"
-import { parseDashboard } from "./dashboard-model.ts"
+import { parseDashboard, type DashboardModel } from "./dashboard-model.ts"
 import { dashboardFiles } from "./dashboards.ts"
 
 const REMEDY = "run npx nx run grafana:generate and commit the result"
@@ -19,4 +19,10 @@ export function committedFindings(folder: string): readonly string[] {
       return dashboardFindings(parseDashboard(committed)).map((finding) => `${name}: ${finding}`)
     }),
   ]
+}
+
+/** The committed dashboards by file name; `committedFindings` says whether they are sound. */
+export function committedDashboards(folder: string): ReadonlyMap<string, DashboardModel> {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".json"))
+  return new Map(names.map((name) => [name, parseDashboard(readFileSync(join(folder, name), "utf8"))]))
 }

@@ -1,6 +1,6 @@
 /** What is wrong with a dashboard that nobody has opened yet: queries, names, data sources, layout. Each finding names the panel. */
 import type { DashboardModel, PanelModel, TargetModel } from "./dashboard-model.ts"
-import { promqlFindings, seriesOf, traceqlFindings } from "./queries.ts"
+import { promqlFindings, seriesOf, spansOf, traceqlFindings } from "./queries.ts"
 
 /** Data sources of grafana/otel-lgtm, and who checks what is asked of them. */
 const DATASOURCES: ReadonlyMap<string, (expression: string) => readonly string[]> = new Map([
@@ -15,6 +15,7 @@ export function dashboardFindings(dashboard: DashboardModel): readonly string[] 
   return [
     ...dashboard.panels.flatMap((panel) => panelFindings(panel).map((finding) => `panel "${panel.title}": ${finding}`)),
     ...dashboard.variables.flatMap((variable) => variableFindings(variable).map((finding) => `variable: ${finding}`)),
+    ...dashboard.links.flatMap(linkFindings).map((finding) => `top: ${finding}`),
     ...overlaps(dashboard.panels),
     ...repeated(dashboard.panels.map((panel) => String(panel.id))).map((id) => `panel id ${id} is there twice`),
     ...repeated(dashboard.panels.map((panel) => panel.title)).map((title) => `panel title ${title} is there twice`),
@@ -27,6 +28,17 @@ export function seriesAsked(dashboard: DashboardModel): readonly string[] {
     panel.targets.filter(({ datasource }) => datasource === "prometheus").flatMap(({ expression }) => seriesOf(expression)),
   )
   return [...new Set(asked)].sort((a, b) => (a < b ? -1 : 1))
+}
+
+/** Every span that some panel or link asks Tempo for by name, sorted. */
+export function spansAsked(dashboard: DashboardModel): readonly string[] {
+  const queries = [
+    ...dashboard.panels
+      .flatMap(({ targets }) => targets.filter(({ datasource }) => datasource === "tempo"))
+      .map(({ expression }) => expression),
+    ...[...dashboard.links, ...dashboard.panels.flatMap(({ links }) => links)].flatMap(linkQueries),
+  ]
+  return [...new Set(queries.flatMap(spansOf))].sort((a, b) => (a < b ? -1 : 1))
 }
 
 function panelFindings(panel: PanelModel): readonly string[] {
@@ -56,14 +68,19 @@ function variableFindings(variable: TargetModel): readonly string[] {
 }
 
 function linkFindings(url: string): readonly string[] {
-  const panes = URL.parse(url, "http://grafana")?.searchParams.get("panes")
-  if (panes === undefined || panes === null) return [`link is not to Explore: ${url}`]
-  const queries = [...panes.matchAll(/"query":"((?:[^"\\]|\\.)*)"/g)].map(([, query]) => String(JSON.parse(`"${query}"`)))
+  const queries = linkQueries(url)
+  if (!url.startsWith("/explore?")) return [`link is not to Explore: ${url}`]
   if (queries.length === 0) return [`link asks for nothing: ${url}`]
   return queries.flatMap((query) => [
     ...traceqlFindings(query).map((finding) => `link: ${finding}`),
     ...(query.includes("$") ? [`link: Explore does not know the dashboard's variables: ${query}`] : []),
   ])
+}
+
+/** The TraceQL of a link to Explore. */
+function linkQueries(url: string): readonly string[] {
+  const panes = URL.parse(url, "http://grafana")?.searchParams.get("panes") ?? ""
+  return [...panes.matchAll(/"query":"((?:[^"\\]|\\.)*)"/g)].map(([, query]) => String(JSON.parse(`"${query}"`)))
 }
 
 function overlaps(panels: readonly PanelModel[]): readonly string[] {

@@ -17,12 +17,15 @@ export interface DashboardModel {
   readonly panels: readonly PanelModel[]
   /** Queries of the variables at the top. */
   readonly variables: readonly TargetModel[]
+  /** Addresses of the links at the top. */
+  readonly links: readonly string[]
 }
 
 export function parseDashboard(text: string): DashboardModel {
   const root = record(JSON.parse(text), "dashboard")
   const templating = record(root["templating"] ?? {}, "templating")
   return {
+    links: list(root["links"] ?? [], "links").map((link, index) => text_(record(link, `links[${index}]`)["url"], `links[${index}].url`)),
     panels: list(root["panels"], "panels").map((panel, index) => panelOf(record(panel, `panels[${index}]`), `panels[${index}]`)),
     variables: list(templating["list"] ?? [], "templating.list").map((variable, index) => {
       const fields = record(variable, `templating.list[${index}]`)

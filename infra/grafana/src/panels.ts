@@ -14,6 +14,7 @@ import { DataqueryBuilder as TempoQueryBuilder, SearchTableType } from "@grafana
 import { PanelBuilder as StatusHistoryBuilder } from "@grafana/grafana-foundation-sdk/statushistory"
 import { PanelBuilder as TableBuilder } from "@grafana/grafana-foundation-sdk/table"
 import { PanelBuilder as TimeSeriesBuilder } from "@grafana/grafana-foundation-sdk/timeseries"
+import type { SavedQuery } from "./flows.ts"
 
 /** The data sources of grafana/otel-lgtm, by the uids that it gives them. */
 export const PROMETHEUS: DataSourceRef = { type: "prometheus", uid: "prometheus" }
@@ -89,12 +90,16 @@ export const OF_CHOSEN_MACHINES = ' && span.backplane.machine =~ "$machine"'
 
 /** Opens Grafana's Explore with the traces behind a panel; of all machines, since Explore knows no variables of a dashboard. */
 export function tracesLink(traces: string): DashboardLinkBuilder {
-  const query = traces.replaceAll(OF_CHOSEN_MACHINES, "")
-  return new DashboardLinkBuilder("Traces")
+  return exploreLink({ title: "Traces", tooltip: "the traces behind this panel", traceql: traces.replaceAll(OF_CHOSEN_MACHINES, "") })
+}
+
+/** Opens Grafana's Explore with a query. */
+export function exploreLink({ title, tooltip, traceql }: SavedQuery): DashboardLinkBuilder {
+  return new DashboardLinkBuilder(title)
     .type(DashboardLinkType.Link)
     .icon("external link")
-    .tooltip("the traces behind this panel")
-    .url(exploreUrl(query))
+    .tooltip(tooltip)
+    .url(exploreUrl(traceql))
     .targetBlank(true)
 }
 

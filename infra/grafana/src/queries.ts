@@ -3,10 +3,12 @@ import { parser as promqlParser } from "@prometheus-io/lezer-promql"
 import { parser as traceqlParser } from "@grafana/lezer-traceql"
 import type { Tree } from "@lezer/common"
 import { isRegisteredAttribute, metricOfSeries, spanEntry } from "@backplane/foundation-telemetry/registry/registry"
+import { SPANS } from "@backplane/foundation-telemetry/registry/spans"
 
 /** Labels that the scraper or the collector adds, and the bound of a histogram's bucket. */
 const COMMON_LABELS = ["job", "instance", "le"]
 /** Attributes of OpenTelemetry's resource, which our registry does not own. */
+const SPAN_NAMES = Object.keys(SPANS)
 const RESOURCE_ATTRIBUTES = ["service.name", "service.instance.id"]
 
 export function promqlFindings(expression: string): readonly string[] {
@@ -37,12 +39,28 @@ export function traceqlFindings(query: string): readonly string[] {
   if (error !== null) return [`TraceQL: ${error}`]
   const attributes = textsAt(tree, query, (name, parent) => name === "Identifier" && parent === "AttributeField")
   const names = [...query.matchAll(/\bname\s*=\s*"([^"]*)"/g)].map(([, name]) => name ?? "")
+  const forms = [...query.matchAll(/\bname\s*=~\s*"([^"]*)"/g)].map(([, form]) => form ?? "")
   return [
+    ...forms.filter((form) => !SPAN_NAMES.some((name) => matches(form, name))).map((form) => `no span of the registry matches ${form}`),
     ...attributes
       .filter((name) => !isRegisteredAttribute(name) && !RESOURCE_ATTRIBUTES.includes(name))
       .map((name) => `attribute ${name} is not in the registry`),
     ...names.filter((name) => spanEntry(name) === undefined).map((name) => `span ${name} is not in the registry`),
   ]
+}
+
+/** The spans that a TraceQL query asks for by name; `name =~ "trap .*"` as the registry's `trap {cause}`, told by its first word. */
+export function spansOf(query: string): readonly string[] {
+  const exact = [...query.matchAll(/\bname\s*=\s*"([^"]*)"/g)].map(([, name]) => name ?? "")
+  const patterns = [...query.matchAll(/\bname\s*=~\s*"([^"]*)"/g)].flatMap(([, form]) =>
+    SPAN_NAMES.filter((name) => matches(form ?? "", name)),
+  )
+  return [...exact, ...patterns]
+}
+
+/** As Tempo does, the whole name; the variable word of a registered name is any word. */
+function matches(form: string, name: string): boolean {
+  return new RegExp(`^(?:${form})$`).test(name.replace(/\{\w+\}/, "x"))
 }
 
 /** Grafana puts these in before Prometheus sees them; a stand-in of the same kind keeps the grammar. */

@@ -10,7 +10,8 @@ import { NodeSDK } from "@opentelemetry/sdk-node"
 import type { SpanExporter } from "@opentelemetry/sdk-trace"
 import type { LogLine } from "./logger.ts"
 import type { MetricStore } from "./metric-store.ts"
-import { metricProducer } from "./metric-producer.ts"
+import { exemplarExporter } from "./exemplar-exporter.ts"
+import { metricProducer, type StoreProducer } from "./metric-producer.ts"
 import type { Settings, Signal } from "./settings.ts"
 import type { SpanQueue } from "./span-queue.ts"
 import { within } from "./within.ts"
@@ -74,21 +75,23 @@ async function spanExporter(settings: Settings): Promise<SpanExporter> {
 }
 
 async function metricReader(options: ExportOptions): Promise<PeriodicExportingMetricReader> {
+  const producer = metricProducer(options.metrics, options.wallMicros)
   return new PeriodicExportingMetricReader({
-    exporter: await metricExporter(options.settings),
+    exporter: await metricExporter(options.settings, producer),
     exportIntervalMillis: options.settings.metricsIntervalMs,
     exportTimeoutMillis: Math.min(options.settings.metricsIntervalMs, 5_000),
-    metricProducers: [metricProducer(options.metrics, options.wallMicros)],
+    metricProducers: [producer],
   })
 }
 
-async function metricExporter(settings: Settings): Promise<PushMetricExporter> {
+/** Only as JSON do exemplars travel along: see exemplar-exporter.ts. */
+async function metricExporter(settings: Settings, producer: StoreProducer): Promise<PushMetricExporter> {
   const at = addressOf(settings, "metrics")
   switch (settings.protocol.metrics) {
     case "grpc":
       return new (await import("@opentelemetry/exporter-metrics-otlp-grpc")).OTLPMetricExporter(at)
     case "http/json":
-      return new (await import("@opentelemetry/exporter-metrics-otlp-http")).OTLPMetricExporter(at)
+      return exemplarExporter(at, () => producer.exemplars())
     case "http/protobuf":
       return new (await import("@opentelemetry/exporter-metrics-otlp-proto")).OTLPMetricExporter(at)
   }

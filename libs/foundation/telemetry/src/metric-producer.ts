@@ -2,16 +2,26 @@
 import { ValueType, type HrTime } from "@opentelemetry/api"
 import { emptyResource } from "@opentelemetry/resources"
 import { AggregationTemporality, DataPointType, type MetricData, type MetricProducer } from "@opentelemetry/sdk-metrics"
+import { exemplarsOf, type ExemplarsByMetric } from "./exemplar-exporter.ts"
 import type { HistogramPoint, MetricFamily } from "./metric-family.ts"
 import type { MetricStore } from "./metric-store.ts"
 import { hrTime } from "./readable-span.ts"
 
-export function metricProducer(store: MetricStore, wallMicros: () => number): MetricProducer {
+export interface StoreProducer extends MetricProducer {
+  /** Of what was collected last: the SDK's data points have no place for them. */
+  exemplars(): ExemplarsByMetric
+}
+
+export function metricProducer(store: MetricStore, wallMicros: () => number): StoreProducer {
   const startTime = hrTime(wallMicros())
+  let exemplars: ExemplarsByMetric = new Map()
   return {
+    exemplars: () => exemplars,
     collect: () => {
       const endTime = hrTime(wallMicros())
-      const metrics = store.families().map((family) => metricData(family, startTime, endTime))
+      const families = store.families()
+      exemplars = exemplarsOf(families)
+      const metrics = families.map((family) => metricData(family, startTime, endTime))
       // The reader puts the SDK's own resource in place of this one.
       return Promise.resolve({
         resourceMetrics: { resource: emptyResource(), scopeMetrics: [{ scope: { name: "backplane" }, metrics }] },

@@ -63,10 +63,13 @@ function destinationOf(environment: Environment, warnings: string[]): Destinatio
   return { kind: "memory" }
 }
 
+/** As the specification recommends, but for metrics: only as JSON do we send exemplars (exemplar-exporter.ts). */
+const PROTOCOL_DEFAULTS: Readonly<Record<Signal, Protocol>> = { traces: "http/protobuf", metrics: "http/json", logs: "http/protobuf" }
+
 function protocolOf(environment: Environment, signal: Signal, warnings: string[]): Protocol {
   const own = environment[`OTEL_EXPORTER_OTLP_${signal.toUpperCase()}_PROTOCOL`] ?? environment["OTEL_EXPORTER_OTLP_PROTOCOL"]
   const text = own?.trim() ?? ""
-  if (text === "") return "http/protobuf"
+  if (text === "") return PROTOCOL_DEFAULTS[signal]
   const known = PROTOCOLS.find((protocol) => protocol === text)
   if (known === undefined) warnings.push(`OTEL_EXPORTER_OTLP_PROTOCOL is ${text}; it can be ${PROTOCOLS.join(", ")}; http/protobuf is used`)
   return known ?? "http/protobuf"
