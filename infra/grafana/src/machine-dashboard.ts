@@ -109,7 +109,7 @@ const PANELS: readonly Placeless[] = [
   {
     title: "Exits by cause",
     description: "Exits of guests by cause and class",
-    lines: [perSecond("backplane_exits_total", "cause, class")],
+    lines: [perSecond("backplane_vm_exits_total", "cause, class")],
     unit: "cps",
     isStacked: true,
     traces: '{ name =~ "trap .*" }',

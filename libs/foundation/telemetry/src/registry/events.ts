@@ -251,11 +251,6 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { policy: "its name", reason: "its process" },
     metrics: [],
   },
-  exit: {
-    meaning: "a guest left the engine",
-    fields: { ...WHERE, cause: "cause", class: "class of exit" },
-    metrics: [count("backplane_exits_total")],
-  },
   "actor-restarted": {
     meaning: "an actor came back after a kill",
     fields: { kind: "kind of actor", epoch: "its epoch", ...WHY },

@@ -165,12 +165,6 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
   },
   backplane_frames: { type: "gauge", unit: "{frame}", meaning: "machine frames by state", labels: ["machine", "node", "state"] },
   // Traps
-  backplane_exits_total: {
-    type: "counter",
-    unit: "{exit}",
-    meaning: "exits of guests by cause and class",
-    labels: ["machine", "node", "cause", "class"],
-  },
   backplane_trap_ring_dropped_total: {
     type: "counter",
     unit: "{record}",

@@ -1,0 +1,127 @@
+/**
+ * What `npm start` promises to show: one run of the default scenario makes a trap, a migration and a reconciliation, each one trace with every
+ * service that took part; and the dashboards ask for nothing that this run does not tell.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { committedDashboards } from "@backplane/grafana/committed-checks"
+import { DASHBOARDS_FOLDER } from "@backplane/grafana/folder"
+import { liveFindings } from "@backplane/grafana/live-check"
+import { fetchLiveRun } from "@backplane/grafana/live-run"
+import { findNatsServer } from "../nats-server-lookup.mjs"
+import { StackUnderTest } from "./fake/stack-under-test.ts"
+
+const { NATS_URL: _, ...environment } = process.env
+const kind = findNatsServer(environment).kind
+const DEADLINE_MS = 240_000
+const LOOK_EVERY_MS = 500
+
+interface Span {
+  readonly spanId: string
+  readonly parentSpanId: string | null
+  readonly name: string
+  readonly kind: string
+  readonly service: string
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly links: readonly { readonly traceId: string; readonly spanId: string }[]
+}
+
+describe.skipIf(kind !== "program")("one run of the default scenario (needs the nats-server program)", () => {
+  const stack = new StackUnderTest({}, { BACKPLANE_START_SECONDS: "90" })
+  const gateway = (): string => stack.state()?.http.url ?? "http://127.0.0.1:9"
+
+  /** The newest trace of a flow that is as `isWhole` wants it: processes send their spans at their own pace. */
+  const lastOf = async (flow: string, isWhole: (spans: readonly Span[]) => boolean): Promise<readonly Span[]> => {
+    let spans: readonly Span[] = []
+    for (let waited = 0; waited < DEADLINE_MS - 30_000; waited += LOOK_EVERY_MS) {
+      const response = await fetch(`${gateway()}/api/traces/last/${flow}`)
+      if (response.ok) ({ spans } = (await response.json()) as { spans: readonly Span[] })
+      if (isWhole(spans)) return spans
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+    }
+    throw new Error(`no whole ${flow}; the last had ${spans.map(({ name, service }) => `${name} (${service})`).join(", ")}`)
+  }
+  const named = (spans: readonly Span[], name: string): readonly Span[] => spans.filter((span) => span.name === name)
+  const childrenOf = (spans: readonly Span[], parent: Span | undefined): readonly Span[] =>
+    spans.filter((span) => parent !== undefined && span.parentSpanId === parent.spanId)
+
+  /** Names from a span's parent up to the root. */
+  const lineOf = (spans: readonly Span[], of: Span | undefined): readonly string[] => {
+    const parent = spans.find(({ spanId }) => spanId === of?.parentSpanId)
+    return parent === undefined ? [] : [parent.name, ...lineOf(spans, parent)]
+  }
+
+  beforeAll(async () => {
+    const { code, output } = await stack.upReal()
+    expect(code, output).toBe(0)
+  }, DEADLINE_MS)
+  afterAll(() => stack.dispose())
+
+  it(
+    "follows a migration from the decision to the CPU that runs the task",
+    async () => {
+      const spans = await lastOf(
+        "migration",
+        (all) => new Set(all.map(({ service }) => service)).size >= 2 && named(all, "migrate").length > 0,
+      )
+      const migrate = named(spans, "migrate")[0]
+      expect(migrate?.service).toBe("numa-node")
+      expect(migrate?.attributes).toMatchObject({ "backplane.task": expect.any(String) })
+      // It is below what asked for a decision, or below the thief's question.
+      expect(lineOf(spans, migrate).join(" < ")).toMatch(/sched\.(dispatch|steal|decide|pick|wakeup)/)
+      expect(spans.some(({ service }) => service === "cpu-scheduler")).toBe(true)
+      expect(spans.filter(({ parentSpanId }) => parentSpanId === null)).toHaveLength(1)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "follows a reconciliation from the writes that conflicted to every replica",
+    async () => {
+      const spans = await lastOf("reconciliation", (all) => all.length >= 5 && (all[0]?.links.length ?? 0) > 0)
+      const root = spans.find(({ parentSpanId }) => parentSpanId === null)
+      expect(root?.name).toMatch(/^kv\.reconcile (write-repair|read-repair|anti-entropy|hint)$/)
+      expect(root?.attributes).toMatchObject({
+        "backplane.key": expect.stringContaining("demo/basket-"),
+        "backplane.rule": "siblings",
+        "backplane.replicas": expect.stringMatching(/replica\.\d/),
+      })
+      expect(new Set(spans.map(({ service }) => service))).toEqual(new Set(["kv-shard"]))
+      const replicas = childrenOf(spans, root)
+      expect(replicas.length).toBeGreaterThanOrEqual(1)
+      for (const replica of replicas) expect(replica.name).toBe(root?.name)
+      // A link leads to a write as its user made it: gateway, coordinator, replicas.
+      const link = root?.links[0]
+      const write = (await (await fetch(`${gateway()}/api/traces/${link?.traceId}`)).json()) as { spans: readonly Span[] }
+      expect(named(write.spans, "kv.request")[0]?.service).toBe("gateway")
+      expect(named(write.spans, "kv.write").length).toBeGreaterThan(0)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "follows a system call over node and hypervisor, step by step",
+    async () => {
+      const spans = await lastOf("trap", (all) => named(all, "guest.resume").length > 0 && named(all, "vmm.exit").length > 0)
+      const trap = spans.find(({ parentSpanId }) => parentSpanId === null)
+      expect(trap?.name).toMatch(/^trap /)
+      expect(new Set(spans.map(({ service }) => service))).toEqual(new Set(["numa-node", "hypervisor"]))
+      expect(trap?.attributes["backplane.step"]).toBe(1)
+      const steps = spans.map(({ attributes }) => attributes["backplane.step"]).filter((step) => typeof step === "number")
+      // Table B.3: trap, to the VMM, the guest's handler, its return to the VMM, back in the user program.
+      expect(new Set(steps)).toEqual(new Set([1, 2, 3, 4, 5]))
+      expect(childrenOf(spans, trap).map(({ name }) => name)).toContain("vmm.exit")
+      for (const resume of named(spans, "guest.resume")) expect(lineOf(spans, resume).at(-1)).toBe(trap?.name)
+      for (const exit of named(spans, "vmm.exit")) expect(exit.service).toBe("hypervisor")
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "tells every series and span that a dashboard asks for",
+    async () => {
+      const { missing } = liveFindings(committedDashboards(DASHBOARDS_FOLDER), await fetchLiveRun(gateway()))
+      expect(missing).toEqual([])
+    },
+    DEADLINE_MS,
+  )
+})
