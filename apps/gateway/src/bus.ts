@@ -81,9 +81,7 @@ export function joinBus(environment: Environment, visitors = 0): BusPlace {
         })
       store = accessOf(number)
       guests =
-        number === "0" && visitors > 0
-          ? visit(gateway.telemetry, (visitor) => accessOf(`${number}-visitor-${visitor}`), visitors)
-          : null
+        number === "0" && visitors > 0 ? visit(gateway.telemetry, (visitor) => accessOf(`${number}-visitor-${visitor}`), visitors) : null
       readiness = { ready: true, detail: "listening, on the bus" }
       return service.stopped
     },
