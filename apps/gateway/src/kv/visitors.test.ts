@@ -16,14 +16,14 @@ class SiblingStore {
     if (operation.type !== "get" && operation.type !== "put") throw new Error(operation.type)
     const versions = this.#keys.get(operation.key) ?? []
     if (operation.type === "put") {
-      const covered = operation.context?.[0]?.[1] ?? 0
+      const covered = operation.context?.["store"] ?? 0
       const kept = versions.filter(({ write }) => write > covered)
       this.#keys.set(operation.key, [...kept, { write: ++this.#writes, value: operation.value }])
       this.written.add(operation.key)
     }
     const values = this.#keys.get(operation.key) ?? []
     if (values.length > 1) this.siblingsSeen++
-    const context = [["store", Math.max(0, ...values.map(({ write }) => write))]] as unknown as Vector
+    const context: Vector = { store: Math.max(0, ...values.map(({ write }) => write)) }
     return { sequence, ok: true, values: values.map(({ value }) => value), context }
   }
 }
