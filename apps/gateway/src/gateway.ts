@@ -24,7 +24,7 @@ export interface Readiness {
   readonly detail: string
 }
 
-export interface GatewayOptions extends GatewayConfig {
+export interface GatewayOptions extends Omit<GatewayConfig, "visitors"> {
   readonly environment: Environment
   /** Milliseconds since 1970. */
   readonly now: () => number
