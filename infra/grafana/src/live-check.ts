@@ -38,6 +38,7 @@ const RARE: ReadonlyMap<string, string> = new Map([
   ["task.restart", "a task was lost with its node"],
   ["sched.swap", "a scheduler was swapped"],
   ["mem.GetS", "a guest spans nodes"],
+  ["mem.migrate", "a page of shared memory was moved"],
   ["mem.GetM", "a guest spans nodes"],
 ])
 

@@ -14,7 +14,13 @@ const NAME = "my-sched"
 
 describe(`npx nx g @backplane/generators:scheduler ${NAME}`, () => {
   const copy = mkdtempSync(join(realpathSync(tmpdir()), "backplane-generated-"))
-  const env = { ...process.env, NX_DAEMON: "false", PATH: `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}` }
+  const env = {
+    ...process.env,
+    NX_DAEMON: "false",
+    FORCE_COLOR: "0",
+    NO_COLOR: "1",
+    PATH: `${dirname(process.execPath)}${delimiter}${process.env["PATH"] ?? ""}`,
+  }
   /** Runs a program of node_modules; throws with what it printed where it fails. */
   const run = (file: string, ...args: readonly string[]): string => {
     try {
