@@ -86,6 +86,8 @@ export class NatsSubject implements Subject {
     const asks = body.kind === "SchedulerEvents" && this.#unanswered < UNANSWERED_MAX
     while (asks && !this.#said.some((said) => said.to === from) && Date.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, QUIET_MILLISECONDS))
+    // The first ping may have been answered in the turn that read the message, before what that turn says to other nodes went out.
+    await this.#settle()
     if (asks) this.#unanswered = this.#said.length === 0 ? this.#unanswered + 1 : 0
     return this.#take()
   }
