@@ -98,12 +98,18 @@ function drawReports(logs: readonly LogLine[]): void {
   })
 }
 
-/** Which actors of a machine a process hosts now. */
+/** Schedulers that wait for a trial or a set of CPUs of their own, and decide nothing before: a free machine has many. */
+const WAITING_SEAT = /^scheduler\.[a-z][a-z0-9]*-(all|cpu-\d+)$/
+
+/** Which actors of a machine a process hosts now; those of waiting seats as their number. */
 export function hostsOf(machines: readonly MachineData[]): (instance: string) => string {
-  return (instance) =>
-    machines
+  return (instance) => {
+    const actors = machines
       .flatMap((machine) => machine.actors)
       .filter((actor) => actor.instance === instance && actor.running)
       .map((actor) => actor.actor)
-      .join(" ")
+    const waiting = actors.filter((actor) => WAITING_SEAT.test(actor) && !/^scheduler\.cpu-/.test(actor))
+    const named = actors.filter((actor) => !waiting.includes(actor)).join(" ")
+    return waiting.length === 0 ? named : `${named} and ${waiting.length} in other seats`
+  }
 }

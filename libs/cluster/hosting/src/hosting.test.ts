@@ -3,7 +3,7 @@ import { actorKind, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { hostedActors } from "@backplane/scenario-machine/topology"
 import { GONE_MILLISECONDS, Hosting, type AliveNotice, type HostingRequest } from "./hosting.ts"
-import { SERVICE_OF_KIND } from "./hosting-plan.ts"
+import { planHosting, SERVICE_OF_KIND } from "./hosting-plan.ts"
 
 const spec = resolveMachineSpec({ name: "m", topology: { nodes: 2, cpus: 4 }, schedule: { policy: "mqms" }, jobs: [] })
 const INSTANCES = ["hypervisor-0", "memory-controller-0", "numa-node-0", "numa-node-1", "cpu-scheduler-0", "cpu-scheduler-1"]
@@ -120,5 +120,17 @@ describe("hosting", () => {
     next.restore({ spec, places })
     for (const instance of INSTANCES) expect(next.onAlive(0, processes.notice(instance))).toEqual([])
     expect(next.isReady("m")).toBe(true)
+  })
+})
+
+describe("a plan", () => {
+  it("gives every process of a service a part in what decides now, not only in what waits for a trial", () => {
+    const free = resolveMachineSpec({ topology: { nodes: 1, cpus: 4 }, schedule: { policy: "rr" }, clock: { mode: "free" } })
+    const hosts = ["s-0", "s-1"].map((instance) => ({ service: "cpu-scheduler", instance, incarnation: "1" }))
+    const { places } = planHosting(free, hosts)
+    for (const seat of ["", "shadow-"]) {
+      const cpus = [0, 1, 2, 3].map((cpu) => places.get(`scheduler.${seat}cpu-${cpu}` as ActorId))
+      expect(new Set(cpus)).toEqual(new Set(["s-0", "s-1"]))
+    }
   })
 })
