@@ -108,7 +108,7 @@ export function hostsOf(machines: readonly MachineData[]): (instance: string) =>
       .flatMap((machine) => machine.actors)
       .filter((actor) => actor.instance === instance && actor.running)
       .map((actor) => actor.actor)
-    const waiting = actors.filter((actor) => WAITING_SEAT.test(actor) && !/^scheduler\.cpu-/.test(actor))
+    const waiting = actors.filter((actor) => WAITING_SEAT.test(actor))
     const named = actors.filter((actor) => !waiting.includes(actor)).join(" ")
     return waiting.length === 0 ? named : `${named} and ${waiting.length} in other seats`
   }
