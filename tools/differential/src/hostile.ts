@@ -26,6 +26,7 @@ const MACHINES: readonly HostileMachine[] = [
   { mode: "assist", mmu: "shadow" },
   { mode: "para", mmu: "shadow" },
   { mode: "trap", mmu: "nested" },
+  { mode: "assist", mmu: "nested" },
   { mode: "para", mmu: "nested" },
   { mode: "trap", mmu: "softtlb" },
   { mode: "assist", mmu: "softtlb" },

@@ -33,7 +33,8 @@ const FAULTS = ["load-access", "store-access", "load-page", "csr", "satp", "fenc
 const REFILLS = ["tlb-refill-fetch", "tlb-refill-load", "tlb-refill-store"]
 const CASES: readonly Case[] = [
   { machine: { mode: "trap", mmu: "shadow" }, seeds: 20, causes: [...FAULTS, "shadow-load", "shadow-store"] },
-  { machine: { mode: "trap", mmu: "nested" }, seeds: 8, causes: [...FAULTS, "first-touch"] },
+  { machine: { mode: "trap", mmu: "nested" }, seeds: 6, causes: [...FAULTS, "first-touch"] },
+  { machine: { mode: "assist", mmu: "nested" }, seeds: 2, causes: ["first-touch", "wait"] },
   { machine: { mode: "trap", mmu: "softtlb" }, seeds: 4, causes: ["tlb-write", "satp"] },
   {
     machine: { mode: "trap", mmu: "softtlb", guest: "refills" },

@@ -122,4 +122,9 @@ describe("exits of one call", () => {
     )
     expect([trap, assist, para]).toEqual([13, 6, 2])
   })
+
+  it("of a kernel with tables of its own, none in assist where the CPU walks both stages: satp and sfence.vma are the guest's", () => {
+    const [trap, assist, para] = (["trap", "assist", "para"] as const).map((mode) => perCall({ mode, mmu: "nested" }, { split: true }))
+    expect([trap, assist, para]).toEqual([13, 0, 0])
+  })
 })
