@@ -99,7 +99,8 @@ export class HttpClient {
       ok: answer === null ? null : answer.status === 400 || answer.status === 409 ? false : true,
       result: answer?.body.values ?? [],
       swapped: op === "cas" && answer !== null ? (answer.body.swapped ?? null) : null,
-      maybeTwice: tries > 1 || (answer?.attempts ?? 2) > 1,
+      // Of two events of one request the later wins there.
+      maybeTwice: bucket === "last" && (tries > 1 || (answer?.attempts ?? 2) > 1),
     })
     if (answer !== null && answer.status < 500) this.#known.set(place, { etag: answer.etag, values: answer.body.values })
   }

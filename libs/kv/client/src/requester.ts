@@ -251,8 +251,7 @@ export class KvRequester {
     // What is done partition by partition is work for all holders.
     const isSpread = this.#favourite === null || "partition" in operation
     const home = isLinear(operation) ? sequence : isSpread ? partition : 0
-    const roams = operation.type === "update" ? 0 : attempt
-    return holders[(home + roams) % holders.length] as ActorId
+    return holders[(home + attempt) % holders.length] as ActorId
   }
 }
 

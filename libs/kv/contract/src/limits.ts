@@ -13,6 +13,9 @@ export const BATCH_ITEMS_MAX = 4096
 export const VECTOR_ENTRIES_MAX = 256
 /** Concurrent values of one key: a writer that never reads would make them without end. */
 export const SIBLINGS_MAX = 64
+/** Requests remembered with a key, so that a repeat makes no second event: of those with a sequence, and of those that their callers named. */
+export const DONE_SEQUENCES_MAX = 8
+export const DONE_NAMES_MAX = 24
 /** Keys that a session token remembers; the oldest gives way, and its guarantee with it. */
 export const SESSION_KEYS_MAX = 64
 /** States held for one replica that is away; a full shelf refuses and does not acknowledge. */

@@ -30,9 +30,6 @@ export const Replicate = Type.Object(
     state: KeyState,
     reason: Type.Enum([...REPLICATION_REASONS]),
     holdFor: Type.Optional(Actor),
-    applied: Type.Optional(
-      Type.Tuple([Actor, Type.Integer({ minimum: 1 })], { description: "the request that made it: repeated elsewhere, it is known" }),
-    ),
     trace: Type.Optional(TraceName),
   },
   { ...closed, description: "join this into your state (or, with holdFor, keep it until that replica is back); answered when on disk" },

@@ -5,7 +5,15 @@
  */
 import { Type, type Static } from "typebox"
 import type { Json } from "@backplane/foundation-base/json"
-import { BUCKET_NAME_LENGTH_MAX, KEY_LENGTH_MAX, SIBLINGS_MAX, VALUE_LENGTH_MAX, VECTOR_ENTRIES_MAX } from "./limits.ts"
+import {
+  BUCKET_NAME_LENGTH_MAX,
+  DONE_NAMES_MAX,
+  DONE_SEQUENCES_MAX,
+  KEY_LENGTH_MAX,
+  SIBLINGS_MAX,
+  VALUE_LENGTH_MAX,
+  VECTOR_ENTRIES_MAX,
+} from "./limits.ts"
 
 const closed = { additionalProperties: false } as const
 
@@ -47,11 +55,19 @@ export type Version = Static<typeof Version>
 export const CRDT_NAMES = ["g-counter", "pn-counter", "lww-register", "mv-register", "or-set", "flag", "or-map"] as const
 export type CrdtName = (typeof CRDT_NAMES)[number]
 
+export const Done = Type.Array(Type.String({ maxLength: 256 }), {
+  maxItems: DONE_SEQUENCES_MAX + DONE_NAMES_MAX,
+  description:
+    "the last requests of the key and the event that each made, as `time writer amount sequence requester`, oldest first; amount is 0 but for counters",
+})
+export type Done = Static<typeof Done>
+
 export const KeyState = Type.Object(
   {
     context: Vector,
     versions: Type.Array(Version, { maxItems: SIBLINGS_MAX, description: "concurrent, in the order of their dots" }),
     crdt: Type.Optional(AnyJson),
+    done: Type.Optional(Done),
   },
   { ...closed, description: "all that a replica knows of one key: events seen, and what they left" },
 )

@@ -19,14 +19,11 @@ import { reconcilerOf, type Reconciler } from "@backplane/kv-versioning/reconcil
 import { highestCount } from "@backplane/kv-versioning/vector"
 import { AnswerBook } from "./answer-book.ts"
 import { DurableWrites, type Waiter } from "./durable-writes.ts"
-import { KeyTable, type Applied, type KeyRecord, type Place } from "./key-table.ts"
+import { KeyTable, type KeyRecord, type Place } from "./key-table.ts"
 import { Outbox } from "./outbox.ts"
 import { WriteTraces } from "./write-traces.ts"
 import { TIMINGS_DEFAULT, type ReplicaOptions, type ReplicaTimings } from "./replica-options.ts"
 import { SOUND_RULES, type ReplicaRules } from "./rules.ts"
-
-/** Requests remembered with a key, so that a repeat after a restart is not applied again. */
-const APPLIED_MAX = 8
 
 export class ReplicaCore {
   readonly options: ReplicaOptions
@@ -181,25 +178,22 @@ export class ReplicaCore {
   }
 
   /** Takes `state` over, in memory now and on disk when `waiter` hears of it. */
-  keep(place: Place, state: KeyState, waiter: Waiter | null, applied: readonly Applied[] = []): void {
-    const before = this.table.record(place)
+  keep(place: Place, state: KeyState, waiter: Waiter | null): void {
     this.#time = observed(this.#time, highestCount(state.context))
-    const known = before?.applied ?? []
-    const requests = applied.length === 0 ? known : [...known, ...applied].slice(-APPLIED_MAX)
-    const record: KeyRecord = { ...place, state, applied: requests }
+    const record: KeyRecord = { ...place, state }
     this.table.set(record)
     for (const hear of this.onKept) hear(record)
-    this.#persist(place, this.table.spot(place).diskKey, recordJson(record), waiter)
+    this.#persist(place, this.table.spot(place).diskKey, { state: stateJson(state) }, waiter)
   }
 
   /** Joins `incoming` in; `waiter` hears when what it brought is on disk, at once where that is so already. */
-  absorb(place: Place, incoming: KeyState, waiter: Waiter | null, applied?: Applied): void {
+  absorb(place: Place, incoming: KeyState, waiter: Waiter | null): void {
     const before = this.table.stateOf(place)
     const state = this.rules.join(this.reconciler(place.bucket), before, incoming)
     const known = this.table.record(place)
     if (known !== undefined && known.state === state) this.#alreadyKnown(this.#diskKey(place), waiter)
     else if (known === undefined && state === before) this.#alreadyKnown(this.#diskKey(place), waiter)
-    else this.keep(place, state, waiter, applied === undefined ? [] : [applied])
+    else this.keep(place, state, waiter)
   }
 
   /** Puts a state on the shelf for a holder that is away; false where there is no room. */
@@ -262,11 +256,11 @@ export function hintKey({ target, bucket, key }: Pick<Hint, "target" | "bucket" 
   return `h/${target}/${placeName(bucket, key)}`
 }
 
-export function stateJson(state: KeyState): Json {
-  const versions = state.versions.map(({ dot, value }): Json => ({ dot: [dot[0], dot[1]], value }))
-  return state.crdt === undefined ? { context: state.context, versions } : { context: state.context, versions, crdt: state.crdt }
-}
-
-function recordJson({ state, applied }: KeyRecord): Json {
-  return { state: stateJson(state), applied: applied.map(([requester, sequence]): Json => [requester, sequence]) }
+export function stateJson({ context, versions, crdt, done }: KeyState): Json {
+  return {
+    context,
+    versions: versions.map(({ dot, value }): Json => ({ dot: [dot[0], dot[1]], value })),
+    ...(crdt === undefined ? {} : { crdt }),
+    ...(done === undefined ? {} : { done }),
+  }
 }

@@ -8,22 +8,17 @@
  */
 import { compareText } from "@backplane/foundation-base/json"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
-import type { KeyState, Vector } from "@backplane/kv-contract/versions"
+import type { Done, KeyState, Vector } from "@backplane/kv-contract/versions"
 import { hexOf, partitionOf, placeName, type Hash64 } from "@backplane/kv-replication/hash"
 import { leafOf, LEAVES, MerkleTree } from "@backplane/kv-replication/merkle-tree"
 import { isTombstone } from "@backplane/kv-versioning/key-state"
 import { descends, highestCount, joinVectors, NO_EVENTS } from "@backplane/kv-versioning/vector"
 import type { ReplicaRules } from "./rules.ts"
 
-/** A request that was applied here: requester and sequence. */
-export type Applied = readonly [requester: string, sequence: number]
-
 export interface KeyRecord {
   readonly bucket: string
   readonly key: string
   readonly state: KeyState
-  /** The last few requests that this replica minted a version for, oldest first. */
-  readonly applied: readonly Applied[]
 }
 
 export interface Place {
@@ -47,6 +42,8 @@ interface Entry extends Spot {
   hash: Hash64 | null
   /** Of `hash`, once somebody asked for it. */
   hex: string | null
+  /** Requests that all keepers of the key knew under configuration `epoch`. */
+  shared: { readonly done: Done; readonly epoch: number } | null
 }
 
 interface Partition {
@@ -134,13 +131,26 @@ export class KeyTable {
 
   #open(record: KeyRecord): Entry {
     const spot = spotOf(record)
-    const entry: Entry = { ...spot, leaf: leafOf(spot.name), record, hash: null, hex: null }
+    const entry: Entry = { ...spot, leaf: leafOf(spot.name), record, hash: null, hex: null, shared: null }
     const { keys, leaves } = this.#of(spot.partition)
     keys.set(spot.name, entry)
     leaves.set(entry.leaf, (leaves.get(entry.leaf) ?? new Set<string>()).add(spot.name))
     const ofBucket = this.#entries.get(record.bucket) ?? new Map<string, Entry>()
     this.#entries.set(record.bucket, ofBucket.set(record.key, entry))
     return entry
+  }
+
+  /** All keepers of the key have been told of these requests. */
+  shared(place: Place, done: Done | undefined, epoch: number): void {
+    const entry = this.#entry(place)
+    if (entry !== undefined && done !== undefined) entry.shared = { done, epoch }
+  }
+
+  /** The state with those of its requests that a keeper may not know of: the others need not travel again with each write. */
+  unshared(place: Place, state: KeyState, epoch: number): KeyState {
+    const shared = this.#entry(place)?.shared
+    if (state.done === undefined || shared === undefined || shared === null || shared.epoch !== epoch) return state
+    return { ...state, done: state.done.filter((text) => !shared.done.includes(text)) }
   }
 
   tree(partition: number): MerkleTree {

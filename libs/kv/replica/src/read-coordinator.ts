@@ -14,7 +14,7 @@ import type { KeyState, SessionToken, Vector } from "@backplane/kv-contract/vers
 import { hexOf, placeName } from "@backplane/kv-replication/hash"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
-import { NOTHING_KNOWN } from "@backplane/kv-versioning/key-state"
+import { NOTHING_KNOWN, shownVersions } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
 import { sizeOf } from "./write-traces.ts"
@@ -218,7 +218,7 @@ export class ReadCoordinator {
     const answer: KvSuccess = {
       sequence: read.sequence,
       ok: true,
-      values: [...reconciler.read(joined.versions)],
+      values: [...reconciler.read(shownVersions(joined))],
       context: joined.context,
       staleness: {
         answered: read.states.size,

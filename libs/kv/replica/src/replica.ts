@@ -28,7 +28,6 @@ import { Computer } from "./computer.ts"
 import { ReplicaCore } from "./core.ts"
 import type { Waiter } from "./durable-writes.ts"
 import { HintKeeper } from "./hint-keeper.ts"
-import type { Applied } from "./key-table.ts"
 import { LinearHost } from "./linear-host.ts"
 import type { KvEffect } from "./outbox.ts"
 import { Mover } from "./mover.ts"
@@ -209,7 +208,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     else this.#writes.begin(requester, request, operation)
   }
 
-  /** To a holder: a register's request to another one each attempt, a write always to the same, which knows whether it has done it. */
+  /** To a holder, another one each attempt. */
   #forward(requester: ActorId, request: KvRequest & { readonly operation: KeyOperation }, way: "direct" | "forwarded"): void {
     const core = this.#core
     const holders = core.holders(request.operation)
@@ -217,9 +216,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       core.outbox.answer(requester, rejection(request.sequence, { reason: "busy", remedy: "ask again: the partition is being moved" }))
       return
     }
-    const isLinear = core.bucket(request.operation.bucket)?.bucket.policy === "linear"
-    const attempt = isLinear ? request.attempt : 0
-    const to = holders[(hashOf(`${requester}#${request.sequence}`).low + attempt) % holders.length]
+    const to = holders[(hashOf(`${requester}#${request.sequence}`).low + request.attempt) % holders.length]
     if (to !== undefined) core.outbox.send(to, { type: "forward", requester, request })
   }
 
@@ -413,9 +410,8 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const slash = key.indexOf("/", 2)
     const [bucket, name] = [key.slice(2, slash), key.slice(slash + 1)]
     if (key.startsWith("k/")) {
-      const { state, applied } = value as { readonly state: KeyState; readonly applied: readonly Applied[] }
-      if (core.bucket(bucket) !== undefined)
-        core.table.set({ bucket, key: name, state, applied: core.rules.remembersApplied ? applied : [] })
+      const { state } = value as { readonly state: KeyState }
+      if (core.bucket(bucket) !== undefined) core.table.set({ bucket, key: name, state })
     } else if (key.startsWith("h/")) {
       const inner = name.indexOf("/")
       const { state } = value as { readonly state: KeyState }

@@ -25,8 +25,8 @@ export interface ReplicaRules {
   readonly countsUnsure: boolean
   /** Whether a hint that found no room is acknowledged. */
   readonly acknowledgesRefusedHint: boolean
-  /** Whether applied requests are found again after a restart. */
-  readonly remembersApplied: boolean
+  /** Whether a key remembers which requests made its events. */
+  readonly remembersDone: boolean
   /** Whether members that hold nothing of a partition are asked for hints before it is certified. */
   readonly asksEveryMember: boolean
   /** Whether a partition is copied before its next holders take over. */
@@ -64,7 +64,7 @@ export const SOUND_RULES: ReplicaRules = {
   servesUndurable: false,
   countsUnsure: false,
   acknowledgesRefusedHint: false,
-  remembersApplied: true,
+  remembersDone: true,
   asksEveryMember: true,
   fencesEpochs: true,
   copiesBeforeReady: true,

@@ -20,7 +20,7 @@ export class StateKeeper {
   }
 
   /** Joins the state in, or keeps it for another; acknowledged when it is on disk (D1). */
-  onReplicate(from: ActorId, { id, bucket, key, state, reason, holdFor, applied, trace }: PeerItemOf<"replicate">): void {
+  onReplicate(from: ActorId, { id, bucket, key, state, reason, holdFor, trace }: PeerItemOf<"replicate">): void {
     const core = this.#core
     if (core.bucket(bucket) === undefined) return
     if (reason !== "write") core.outbox.effect(noteSpan(`kv.reconcile ${reason}`, { "backplane.key": `${bucket}/${key}` }))
@@ -33,7 +33,7 @@ export class StateKeeper {
       if (!core.isKeeper(place)) return
       const before = core.table.stateOf(place)
       const wasShown = !core.isUndurable(place)
-      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false }, applied)
+      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false })
       if (reason === "write" && wasShown) this.#writeRepair(place, { before, written: state })
       return
     }

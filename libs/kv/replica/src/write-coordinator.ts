@@ -6,6 +6,7 @@
  * W2 A write is answered only after W holders (with sloppy: or stand-ins) told that it is on disk.
  * W3 A version leaves its coordinator when it is on its disk: a request that is repeated after a crash is found there, not done twice.
  * W4 What a holder did not acknowledge in time lies on a shelf, here or at a stand-in, or is left to anti-entropy if the shelf is full.
+ * W5 A request that is repeated, here or elsewhere, makes no second event where the first is known; else the join that learns of both mends it.
  */
 import { compareActors, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
@@ -17,9 +18,10 @@ import { preferenceList } from "@backplane/kv-replication/partition-map"
 import { mapOf } from "@backplane/kv-replication/placement"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
-import { NOTHING_KNOWN, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
+import { doneText, isDone, joinDone, type RequestName } from "@backplane/kv-versioning/done"
+import { NOTHING_KNOWN, shownVersions, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
-import type { Applied, Place } from "./key-table.ts"
+import type { Place } from "./key-table.ts"
 import { rejection, tooBig, type Rejection } from "./rejections.ts"
 import { sizeOf, traceOf } from "./write-traces.ts"
 
@@ -31,7 +33,8 @@ interface PendingWrite {
   readonly sequence: number
   readonly place: Place
   readonly state: KeyState
-  readonly applied: Applied
+  /** What others are told: the state, with those of its requests that they may not know of. */
+  readonly told: KeyState
   /** Trace that it is followed in. */
   readonly trace: string | undefined
   readonly session: SessionToken | undefined
@@ -66,17 +69,16 @@ export class WriteCoordinator {
   begin(requester: ActorId, request: KvRequest, operation: WriteOperation): void {
     const core = this.#core
     const place: Place = { bucket: operation.bucket, key: operation.key }
-    const applied = appliedAs(requester, request)
-    const record = core.table.record(place)
-    const known = record?.applied.some(([who, sequence]) => who === applied[0] && sequence === applied[1]) === true
-    const state = known && record !== undefined ? record.state : this.#minted(place, operation)
+    const name = nameOf(requester, request)
+    const before = core.isHolder(place) ? core.table.stateOf(place) : this.#onShelf(place)
+    const state = isDone(before.done, name) ? before : this.#minted(place, { before, operation, name })
     if ("reason" in state) {
       core.outbox.answer(requester, rejection(request.sequence, state))
       core.book.forget(requester, request.sequence)
       return
     }
     const write = this.#open(requester, request, { operation, place, state })
-    if (core.isHolder(place)) core.keep(place, state, { kind: "write", id: write.id }, known ? [] : [applied])
+    if (core.isHolder(place)) core.keep(place, state, { kind: "write", id: write.id })
     else this.#standIn(write)
     if (core.rules.sendsBeforeDisk) this.#replicate(write)
   }
@@ -112,11 +114,13 @@ export class WriteCoordinator {
   }
 
   /** The state with the new version on top (W1). */
-  #minted(place: Place, operation: WriteOperation): KeyState | Rejection {
+  #minted(
+    place: Place,
+    { before, operation, name }: { readonly before: KeyState; readonly operation: WriteOperation; readonly name: RequestName },
+  ): KeyState | Rejection {
     const core = this.#core
     const reconciler = core.reconciler(place.bucket)
     const isHolder = core.isHolder(place)
-    const before = isHolder ? core.table.stateOf(place) : this.#onShelf(place)
     const seen = ("context" in operation ? operation.context : undefined) ?? {}
     const time = core.nextTime(before.context, seen, sessionFloor(operation.session, place.bucket, place.key))
     const writer = isHolder ? core.writer : `${core.writer}.h${core.handovers}`
@@ -124,11 +128,19 @@ export class WriteCoordinator {
       if (reconciler.crdt === null) return { reason: "wrong-operation", field: "type", remedy: "this bucket has no data type: put a value" }
       const result = reconciler.crdt.delta(before.crdt ?? reconciler.crdt.empty, operation.operation, { writer, time })
       if ("bad" in result) return { reason: "bad-operation", field: "operation", remedy: result.bad }
-      return writeDelta(reconciler.crdt.merge, before, { dot: [writer, time], delta: result.delta })
+      const amount = reconciler.crdt.twice?.amount(operation.operation) ?? 0
+      const next = writeDelta(reconciler.crdt.merge, before, { dot: [writer, time], delta: result.delta })
+      return this.#named(next, before, doneText(name, [writer, time], amount))
     }
     const value = operation.type === "put" ? operation.value : null
     const state = writeVersion(reconciler, before, { dot: [writer, time], value, seen })
-    return tooBig(state) ?? state
+    return tooBig(state) ?? this.#named(state, before, doneText(name, [writer, time], 0))
+  }
+
+  /** The request that made the event stands in the state (W5). */
+  #named(state: KeyState, before: KeyState, text: string): KeyState {
+    if (!this.#core.rules.remembersDone) return state
+    return { ...state, done: joinDone(before.done, [text]) ?? [] }
   }
 
   #open(
@@ -147,7 +159,7 @@ export class WriteCoordinator {
       sequence: request.sequence,
       place,
       state,
-      applied: appliedAs(requester, request),
+      told: core.table.unshared(place, state, core.config.epoch),
       trace: request.trace,
       session: operation.session,
       needed,
@@ -194,9 +206,8 @@ export class WriteCoordinator {
       type: "replicate",
       id: write.id,
       ...write.place,
-      state: write.state,
+      state: write.told,
       reason: "write",
-      applied: [...write.applied],
     } satisfies PeerItemOf<"replicate">
     for (const keeper of core.keepers(write.place)) {
       if (keeper === core.id || write.acknowledged.has(keeper)) continue
@@ -234,8 +245,10 @@ export class WriteCoordinator {
       core.book.set(write.requester, write.sequence, answer)
       core.outbox.answer(write.requester, answer)
     }
-    if (write.answered && (write.handedOff || core.keepers(write.place).every((keeper) => write.acknowledged.has(keeper))))
-      this.#end(write, write.handedOff ? "handed off" : null)
+    if (!write.answered) return
+    const isEverywhere = core.keepers(write.place).every((keeper) => write.acknowledged.has(keeper))
+    if (isEverywhere) core.table.shared(write.place, write.state.done, core.config.epoch)
+    if (isEverywhere || write.handedOff) this.#end(write, write.handedOff ? "handed off" : null)
   }
 
   /** A stand-in that coordinates counts for itself as one of those it stands in for. */
@@ -259,7 +272,7 @@ export class WriteCoordinator {
   #success({ sequence, state, place, session }: PendingWrite): KvSuccess {
     const reconciler = this.#core.reconciler(place.bucket)
     // All values are told, for the context covers them all: who writes with it must have seen what it replaces.
-    const answer: KvSuccess = { sequence, ok: true, values: [...reconciler.read(state.versions)], context: state.context }
+    const answer: KvSuccess = { sequence, ok: true, values: [...reconciler.read(shownVersions(state))], context: state.context }
     if (reconciler.crdt !== null) answer.result = reconciler.crdt.value(state.crdt ?? reconciler.crdt.empty)
     if (session !== undefined) answer.session = sessionAfter(session, { ...place, context: state.context })
     return answer
@@ -288,6 +301,6 @@ function spanOf({ id }: PendingWrite): string {
 }
 
 /** The name under which a request is remembered with its key: the caller's own where it gave one, so that any gateway may repeat it. */
-function appliedAs(requester: ActorId, { sequence, idempotency }: KvRequest): Applied {
+function nameOf(requester: ActorId, { sequence, idempotency }: KvRequest): RequestName {
   return idempotency === undefined ? [requester, sequence] : [`~${idempotency}`, 1]
 }

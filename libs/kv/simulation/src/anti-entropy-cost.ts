@@ -29,7 +29,6 @@ export function antiEntropyCost(options: { readonly keys: number; readonly apart
   const map = partitionMap(IDS.map((id) => ({ id, zone: "a" })))
   const record = (key: number, version: number): Json => ({
     state: { context: { "w@1.1": version }, versions: [{ dot: ["w@1.1", version], value: `${key}/${version}/`.padEnd(valueBytes, "x") }] },
-    applied: [],
   })
   const every = Math.floor(keys / apart)
   const isNew = (key: number): boolean => key % every === 0 && key / every < apart

@@ -1,7 +1,7 @@
 /**
  * A client of the simulated store: one request at a time, repeated until it is answered or given up; writes down what it did and heard.
  *
- * A write is repeated at the replica it was first sent to: elsewhere it would be another write. Reads and registers may go to anybody. It sends the
+ * A repeat goes to the next replica: whoever does it, it is one request. The client sends the
  * context of its last answer for the key with seven writes in ten, and session tokens if it is told to.
  */
 import type { Random } from "@backplane/foundation-base/random"
@@ -22,8 +22,7 @@ export interface ClientOptions {
   readonly buckets: readonly string[]
   readonly tokens: "with" | "without"
   readonly pauseMax: number
-  /** A replica may forget what it did (its disk is damaged): what was sent more than once may have been done more than once. */
-  readonly forgetful: boolean
+  /** The network may: of two events of one request the later wins in lww. */
   readonly duplicates: boolean
   /** No new request after this. */
   readonly until: number
@@ -123,8 +122,7 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
 
   #send(now: VirtualTime, { sequence, operation, attempt, home }: Outstanding): readonly Effect<KvMessage>[] {
     const { replicas } = this.#options
-    const roams = operation.type === "get" || operation.type === "cas"
-    const to = replicas[(home + (roams ? attempt : 0)) % replicas.length] as ActorId
+    const to = replicas[(home + attempt) % replicas.length] as ActorId
     return [
       send<KvMessage>(to, { kind: "KvAsk", requests: [{ sequence, attempt, operation }] }),
       timer("repeat", after(now, REPEAT_CYCLES)),
@@ -173,7 +171,7 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
       ok,
       result: answer?.values ?? [],
       swapped: answer?.swapped ?? null,
-      maybeTwice: (operation.bucket === "far" && attempt >= 3) || (this.#options.forgetful && (attempt >= 1 || this.#options.duplicates)),
+      maybeTwice: operation.bucket === "last" && (attempt >= 1 || this.#options.duplicates),
     })
   }
 }

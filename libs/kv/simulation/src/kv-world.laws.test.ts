@@ -60,7 +60,7 @@ describe("planted bugs", () => {
     "acknowledges at W − 1",
     "lww decided by arrival",
     "vector merge that overwrites",
-    "applied requests forgotten at a restart",
+    "keys that do not remember their requests",
     "session token ignored",
     "disk that is told done without a sync",
     "damaged voter that goes on voting",

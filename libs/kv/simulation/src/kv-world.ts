@@ -10,6 +10,7 @@ import { Random } from "@backplane/foundation-base/random"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { after, virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { World } from "@backplane/foundation-simulation/world"
+import type { KeyState } from "@backplane/kv-contract/versions"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import { partitionMap, type PartitionMap } from "@backplane/kv-replication/partition-map"
 import { firstConfig, holdersIn, isMoving } from "@backplane/kv-replication/placement"
@@ -110,7 +111,6 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
   const run: KvRun = { world, map, replicas, clients, disks, history, faults, tokens: options.tokens ?? "with" }
   for (const id of replicas) addReplica(run, id, options, random)
   const amnesia = classes.has("lie") || classes.has("backup")
-  const forgetful = amnesia || classes.has("flip") || classes.has("misdirect")
   const buckets = (options.buckets ?? BUCKETS.map(({ name }) => name)).filter((name) => !(amnesia && name === "register"))
   for (const id of clients)
     world.add(id, () => {
@@ -124,7 +124,6 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
         pauseMax,
         until: cycles,
         history,
-        forgetful,
         duplicates: classes.has("duplication"),
       })
     })
@@ -205,8 +204,15 @@ export function latestConfig({ replicas, world, map }: Pick<KvRun, "replicas" | 
   return known.reduce((latest, config) => (config.epoch > latest.epoch ? config : latest), firstConfig(map, BUCKETS))
 }
 
+/** What replicas must agree in: not which requests of a key they remember. */
+function shownOf({ done: _done, ...state }: KeyState): KeyState {
+  return state
+}
+
 /** Over the states themselves, not over the trees that are to be checked. */
 function digest(records: readonly KeyRecord[]): string {
-  const states = records.filter(({ state }) => !isHollow(state)).map(({ bucket, key, state }): Json => [bucket, key, stateJson(state)])
+  const states = records
+    .filter(({ state }) => !isHollow(state))
+    .map(({ bucket, key, state }): Json => [bucket, key, stateJson(shownOf(state))])
   return states.length === 0 ? "" : canonicalJson(states)
 }

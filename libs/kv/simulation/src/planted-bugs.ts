@@ -141,8 +141,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     },
   },
   {
-    name: "applied requests forgotten at a restart",
-    hunt: { ...rules({ remembersApplied: false }), ...only("count"), ...BUSY, ...classes("crash", "power", "loss", "partition") },
+    name: "keys that do not remember their requests",
+    hunt: { ...rules({ remembersDone: false }), ...only("count"), ...BUSY, ...classes("crash", "power", "loss", "partition") },
   },
   {
     name: "sent before it is on the coordinator's disk",

@@ -8,7 +8,8 @@
  * Laws: join is associative, commutative, idempotent; a context only grows. Source: as in vector.ts.
  */
 import type { Json } from "@backplane/foundation-base/json"
-import type { Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
+import type { Done, Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
+import { doubledIn, joinDone } from "./done.ts"
 import { compareDots, covers, descends, isSameDot, joinVectors, NO_EVENTS, withDot } from "./vector.ts"
 import type { Reconciler } from "./reconcile/reconciler.ts"
 
@@ -26,7 +27,41 @@ export function isTombstone(state: KeyState): boolean {
 /** Joins what two replicas know. Returns `a` itself where `b` has no news, `b` itself where it has all that `a` has. */
 export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): KeyState {
   if (a === b) return a
-  if (reconciler.crdt !== null) return joinCrdts(reconciler.crdt.merge, a, b)
+  const joined = reconciler.crdt === null ? joinVersions(reconciler, a, b) : joinCrdts(reconciler.crdt.merge, a, b)
+  const done = joinDone(a.done, b.done)
+  if (done === undefined) return joined
+  const state = joined.done === done ? joined : { ...joined, done }
+  // Who knew all of the requests has mended what they did twice.
+  return done === a.done || done === b.done ? state : withoutDoubles(reconciler, state, done)
+}
+
+/** Where a request made several events: as if it had made one. */
+function withoutDoubles(reconciler: Reconciler, state: KeyState, done: Done): KeyState {
+  let mended = state
+  for (const { events } of doubledIn(done)) {
+    const { crdt, versions } = mended
+    const isLeft = ({ dot }: { readonly dot: Dot }): boolean => versions.some((version) => isSameDot(version.dot, dot))
+    if (reconciler.crdt !== null) {
+      const { twice, merge } = reconciler.crdt
+      if (twice === undefined || crdt === undefined) continue
+      const back = events.slice(1).map(({ dot, amount }) => twice.takeBack(dot, amount))
+      mended = { ...mended, crdt: back.reduce(merge, crdt) }
+    } else if (reconciler.endsTogether && !events.every(isLeft))
+      mended = { ...mended, versions: versions.filter((version) => !events.some(({ dot }) => isSameDot(version.dot, dot))) }
+  }
+  return mended
+}
+
+/** The versions that a reader is shown: of a request that made several, one. */
+export function shownVersions({ versions, done }: KeyState): readonly Version[] {
+  if (done === undefined || versions.length < 2) return versions
+  const again = doubledIn(done).flatMap(({ events }) =>
+    events.filter(({ dot }) => versions.some((each) => isSameDot(each.dot, dot))).slice(1),
+  )
+  return again.length === 0 ? versions : versions.filter(({ dot }) => !again.some((each) => isSameDot(each.dot, dot)))
+}
+
+function joinVersions(reconciler: Reconciler, a: KeyState, b: KeyState): KeyState {
   if (supersedes(b, a)) return supersedes(a, b) ? a : b
   const kept = [
     ...a.versions.filter((version) => isIn(b.versions, version) || !covers(b.context, version.dot)),
@@ -38,14 +73,20 @@ export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): Ke
   return { context, versions }
 }
 
-/** A write by `dot.writer` on top of `state`: replaces what `seen` covers, stays beside the rest. */
+/** A write by `dot.writer` on top of `state`: replaces what `seen` covers, stays beside the rest. `done` is left to the caller. */
 export function writeVersion(
   reconciler: Reconciler,
   state: KeyState,
   write: { readonly dot: Dot; readonly value: string | null; readonly seen: Vector },
 ): KeyState {
   const { dot, value, seen } = write
-  const rest = state.versions.filter((version) => !covers(seen, version.dot))
+  const unseen = state.versions.filter((version) => !covers(seen, version.dot))
+  const { done } = state
+  // Who saw one event of a request that made two replaces both.
+  const rest =
+    done === undefined || unseen.length === state.versions.length
+      ? unseen
+      : withoutDoubles(reconciler, { ...state, versions: unseen }, done).versions
   return {
     context: withDot(joinVectors(state.context, seen), dot),
     versions: reconciler.keep(inOrder([...rest, { dot, value }])),

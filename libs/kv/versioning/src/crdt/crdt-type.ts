@@ -7,7 +7,7 @@
  * Data Types" (2018).
  */
 import type { Json } from "@backplane/foundation-base/json"
-import type { CrdtName } from "@backplane/kv-contract/versions"
+import type { CrdtName, Dot } from "@backplane/kv-contract/versions"
 
 /** Who does an operation, and when by the hybrid clock: later than all that the writer has seen of the key. */
 export interface Stamp {
@@ -26,8 +26,18 @@ export interface CrdtType {
   /** The delta of `operation` on `state`, or why it cannot be. */
   delta(state: Json, operation: Json, stamp: Stamp): { readonly delta: Json } | BadOperation
   merge(a: Json, b: Json): Json
+  /**
+   * Of types for which an operation done twice is not the operation: by how much it changes the value, and the delta that takes back what the event
+   * `dot` changed by `amount`. The same for the same event, so it may be joined in by many.
+   */
+  readonly twice?: Twice
   /** What a reader sees. */
   value(state: Json): Json
+}
+
+export interface Twice {
+  amount(operation: Json): number
+  takeBack(dot: Dot, amount: number): Json
 }
 
 /** A type written with its own form of state. The cast is the codec: states come only from `empty`, `delta` and `merge` of the type. */
@@ -36,6 +46,7 @@ export interface TypedCrdt<State extends Json> {
   readonly empty: State
   delta(state: State, operation: Json, stamp: Stamp): { readonly delta: State } | BadOperation
   merge(a: State, b: State): State
+  readonly twice?: Twice
   value(state: State): Json
 }
 
@@ -46,5 +57,6 @@ export function asCrdtType<State extends Json>(type: TypedCrdt<State>): CrdtType
     delta: (state, operation, stamp) => type.delta(state as State, operation, stamp),
     merge: (a, b) => type.merge(a as State, b as State),
     value: (state) => type.value(state as State),
+    ...(type.twice === undefined ? {} : { twice: type.twice }),
   }
 }

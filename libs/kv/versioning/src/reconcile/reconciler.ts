@@ -18,6 +18,8 @@ export interface Reconciler {
   keep(versions: Version[]): Version[]
   /** The values that a reader gets; deletions are not among them. */
   read(versions: readonly Version[]): readonly string[]
+  /** Of the events of one request: whether what replaced one replaced them all. Where only the latest is kept, that decides. */
+  readonly endsTogether: boolean
   /** Null where the policy is not crdt. */
   readonly crdt: CrdtType | null
 }

@@ -3,7 +3,7 @@
  * the sum; a join takes the greater count of each. Operation: `{"op": "increment", "by": 1}`. Limits: never falls. Delta: the one count.
  */
 import { asCrdtType, type TypedCrdt } from "../crdt-type.ts"
-import { joinCounts, sumOf, type Counts } from "../counts.ts"
+import { joinCounts, sumOf, takenBack, type Counts } from "../counts.ts"
 import { amountField, bad, textField } from "../operation-fields.ts"
 
 const typed: TypedCrdt<Counts> = {
@@ -15,6 +15,7 @@ const typed: TypedCrdt<Counts> = {
     return { delta: { [writer]: (state[writer] ?? 0) + by } }
   },
   merge: joinCounts,
+  twice: { amount: (operation) => amountField(operation) ?? 0, takeBack: takenBack },
   value: sumOf,
 }
 

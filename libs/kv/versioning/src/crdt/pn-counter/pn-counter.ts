@@ -3,7 +3,7 @@
  * Operations: `{"op": "increment" | "decrement", "by": 1}`. Limits: no floor: two replicas may both take the last one. Delta: one count.
  */
 import { asCrdtType, type TypedCrdt } from "../crdt-type.ts"
-import { joinCounts, sumOf, type Counts } from "../counts.ts"
+import { joinCounts, sumOf, takenBack, type Counts } from "../counts.ts"
 import { amountField, bad, textField } from "../operation-fields.ts"
 
 type State = { readonly up: Counts; readonly down: Counts }
@@ -20,6 +20,10 @@ const typed: TypedCrdt<State> = {
     return { delta: { up: {}, down: { [writer]: (state.down[writer] ?? 0) + by } } }
   },
   merge: (a, b) => ({ up: joinCounts(a.up, b.up), down: joinCounts(a.down, b.down) }),
+  twice: {
+    amount: (operation) => (textField(operation, "op") === "decrement" ? -1 : 1) * (amountField(operation) ?? 0),
+    takeBack: (dot, amount) => (amount > 0 ? { up: takenBack(dot, amount), down: {} } : { up: {}, down: takenBack(dot, -amount) }),
+  },
   value: ({ up, down }) => sumOf(up) - sumOf(down),
 }
 

@@ -25,6 +25,7 @@ export function handled(name: string | undefined, handlers: Handlers): Reconcile
       const values = liveValues(versions)
       return values.length < 2 ? values : [handler(values)]
     },
+    endsTogether: true,
     crdt: null,
   }
 }

@@ -15,5 +15,6 @@ export const lastWriter: Reconciler = {
     return [versions.reduce((last: Version, version) => (compareDots(version.dot, last.dot) > 0 ? version : last))]
   },
   read: liveValues,
+  endsTogether: false,
   crdt: null,
 }

@@ -10,5 +10,6 @@ export const allSiblings: Reconciler = {
   rule: "siblings",
   keep: (versions) => versions,
   read: liveValues,
+  endsTogether: true,
   crdt: null,
 }

@@ -1,0 +1,160 @@
+/**
+ * A small store without chance, for scenarios: three members and a spare, all faults by hand. Each bug that a seed found becomes one, with a name.
+ */
+import { defined } from "@backplane/foundation-base/assert"
+import { canonicalJson, type Json } from "@backplane/foundation-base/json"
+import { Random } from "@backplane/foundation-base/random"
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { after } from "@backplane/foundation-actor/virtual-time"
+import { World } from "@backplane/foundation-simulation/world"
+import type { KvAnswer, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
+import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
+import type { KeyState } from "@backplane/kv-contract/versions"
+import { partitionOf } from "@backplane/kv-replication/hash"
+import { partitionMap } from "@backplane/kv-replication/partition-map"
+import { firstConfig, holdersIn, isMoving, keepersIn, withMembers } from "@backplane/kv-replication/placement"
+import { ReplicaMachine } from "@backplane/kv-replica/replica"
+import type { ReplicaTimings } from "@backplane/kv-replica/replica-options"
+import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
+import { NOTHING_KNOWN } from "@backplane/kv-versioning/key-state"
+import { DiskedReplica, SimulatedDisk } from "./disked-replica.ts"
+import { BUCKETS } from "./workload.ts"
+
+export const CLIENT = actorId("client.0")
+const OPERATOR = actorId("operator.0")
+export const MS = 1000
+export const SECOND = 1_000_000
+const WALL = 1_000_000_000_000
+
+export interface SceneOptions {
+  /** Members, one in each of three zones in turn. One more replica is there as a spare. Default: 3. */
+  readonly members?: number
+  readonly rules?: Partial<ReplicaRules>
+  readonly timings?: Partial<ReplicaTimings>
+}
+
+export class Scene {
+  readonly replicas: readonly ActorId[]
+  readonly spare: ActorId
+  readonly world = new World({ seed: 1, latency: MS, persistLatency: 4 * MS, stepsMax: 1_000_000, fingerprint: "off" })
+  readonly disks = new Map<ActorId, SimulatedDisk>()
+  /** Whether answers are lost on their way. */
+  isDeaf = false
+  readonly #answers = new Map<number, KvAnswer>()
+  readonly #zones: readonly string[]
+  readonly #first: StoreConfig
+  #sequence = 0
+
+  constructor({ members = 3, rules = {}, timings = {} }: SceneOptions = {}) {
+    this.replicas = Array.from({ length: members + 1 }, (_, index) => actorId(`kv-shard.${index}`))
+    this.spare = defined(this.replicas[members], "the last one is the spare")
+    this.#zones = this.replicas.map((_, index) => `zone-${index % 3}`)
+    const map = partitionMap(this.#members(this.replicas.slice(0, members)))
+    this.#first = firstConfig(map, BUCKETS)
+    for (const id of this.replicas) {
+      const place = new SimulatedDisk()
+      this.disks.set(id, place)
+      this.world.add(id, (incarnation) => {
+        const machine = new ReplicaMachine({
+          id,
+          map,
+          buckets: BUCKETS,
+          wall: (now) => WALL + now,
+          rules: { ...SOUND_RULES, ...rules },
+          timings,
+        })
+        return new DiskedReplica(machine, place, new Random(`${id}/${incarnation}`))
+      })
+    }
+    this.world.onMessage(({ to, body }) => {
+      const message = body as KvMessage
+      if (!this.isDeaf && (to === CLIENT || to === OPERATOR) && message.kind === "KvTell")
+        for (const answer of message.answers)
+          if (answer.ok || !this.#answers.has(answer.sequence)) this.#answers.set(answer.sequence, answer)
+    })
+    this.run(10 * MS)
+  }
+
+  run(cycles: number): void {
+    this.world.run({ until: after(this.world.now, cycles) })
+  }
+
+  /** Asks, and gives the sequence: the same for a repeat. */
+  ask(to: ActorId, operation: Operation, { sequence = ++this.#sequence, attempt = 0, from = CLIENT } = {}): number {
+    const body: KvMessage = { kind: "KvAsk", requests: [{ sequence, attempt, operation }] }
+    this.world.inject({ from, to, body })
+    return sequence
+  }
+
+  answer(sequence: number): KvAnswer | undefined {
+    return this.#answers.get(sequence)
+  }
+
+  /** Asks each of `to` in turn until one says yes; throws where none does in ten seconds. */
+  success(to: readonly ActorId[], operation: Operation, from = CLIENT): KvSuccess {
+    const sequence = ++this.#sequence
+    for (let attempt = 0; attempt < 40; attempt++) {
+      this.ask(to[attempt % to.length] as ActorId, operation, { sequence, attempt, from })
+      this.run(250 * MS)
+      const answer = this.answer(sequence)
+      if (answer?.ok === true) return answer
+    }
+    throw new Error(`no answer to ${JSON.stringify(operation)} in ten seconds`)
+  }
+
+  /** The members become these; moves begin. */
+  change(members: readonly ActorId[]): void {
+    const place = { bucket: SYSTEM_BUCKET, key: CONFIG_KEY }
+    const [text] = this.success(this.replicas.slice(0, 3), { type: "get", ...place }, OPERATOR).values
+    const next = withMembers(text === undefined ? this.#first : (JSON.parse(text) as StoreConfig), this.#members(members))
+    if ("refused" in next) throw new Error(next.refused)
+    const value = canonicalJson(next as unknown as Json)
+    this.success(this.replicas.slice(0, 3), { type: "cas", ...place, expect: text ?? null, value }, OPERATOR)
+  }
+
+  /** Runs until no partition is moved any more; throws after `seconds`. */
+  moved(seconds = 30): void {
+    for (let second = 0; second < seconds; second++) {
+      this.run(SECOND)
+      if (!isMoving(this.config) && this.config.epoch > 1) return
+    }
+    throw new Error(`partitions ${Object.keys(this.config.next).join(" ")} are still moved after ${seconds} s`)
+  }
+
+  get config(): StoreConfig {
+    const known = this.replicas.flatMap((id) => this.view(id)?.config ?? [])
+    return known.reduce((latest, config) => (config.epoch > latest.epoch ? config : latest), this.#first)
+  }
+
+  view(id: ActorId): ReplicaMachine["view"] | undefined {
+    return this.world.stateOf(id) === "crashed" ? undefined : this.world.inspect(id, DiskedReplica)?.inner.view
+  }
+
+  holders(bucket: string, key: string): readonly ActorId[] {
+    return holdersIn(this.config, partitionOf(bucket, key))
+  }
+
+  /** What each keeper of the key knows of it. */
+  states(bucket: string, key: string): readonly KeyState[] {
+    return keepersIn(this.config, partitionOf(bucket, key)).map(
+      (id) => this.view(id)?.table.record({ bucket, key })?.state ?? NOTHING_KNOWN,
+    )
+  }
+
+  /** A key of the bucket for which `is` holds of its partition's next holders when `members` come. */
+  keyThatMoves(bucket: string, members: readonly ActorId[], is: (next: readonly string[], holders: readonly string[]) => boolean): string {
+    const next = withMembers(this.config, this.#members(members))
+    if ("refused" in next) throw new Error(next.refused)
+    for (let index = 0; index < 1000; index++) {
+      const partition = partitionOf(bucket, `k${index}`)
+      const after = next.next[String(partition)]
+      if (after !== undefined && is(after, next.holders[partition] ?? [])) return `k${index}`
+    }
+    throw new Error("no key moves so")
+  }
+
+  #members(ids: readonly ActorId[]): { id: ActorId; zone: string }[] {
+    return ids.map((id) => ({ id, zone: this.#zones[this.replicas.indexOf(id)] ?? "" }))
+  }
+}

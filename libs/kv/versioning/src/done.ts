@@ -1,0 +1,74 @@
+/**
+ * Which request made which event of a key: what makes a repeated request one write, whoever coordinates it and whatever is forgotten meanwhile.
+ *
+ * Goal: a request that is sent again (its coordinator died, its partition moved, the network doubled it) has one effect. Procedure: the state of a
+ * key carries its last requests with the event that each made, and they are joined as the rest is, so they go wherever the state goes: with writes,
+ * hints, repairs, moves. A coordinator that finds the request there makes no second event. Where two coordinators each made one, not knowing of the
+ * other, the join that learns of both mends it: what replaced one of them replaced all of them (siblings, handlers); of counters all but the
+ * earliest are taken back. Limits: the last few requests of a key (`DONE_…_MAX`), those that their callers named longer; `lww` lets the later of two events win, as of any two writes.
+ */
+import { compareText } from "@backplane/foundation-base/json"
+import { DONE_NAMES_MAX, DONE_SEQUENCES_MAX } from "@backplane/kv-contract/limits"
+import type { Done, Dot } from "@backplane/kv-contract/versions"
+
+/** The name of a request: the same for all its attempts. Behind a `~`: the caller's own, which anybody may repeat. */
+export type RequestName = readonly [requester: string, sequence: number]
+
+/** A request that made more than one event, those in order. */
+export interface Doubled {
+  readonly events: readonly { readonly dot: Dot; readonly amount: number }[]
+}
+
+/** `amount`: what a counter was changed by, 0 for all else. */
+export function doneText([requester, sequence]: RequestName, [writer, time]: Dot, amount: number): string {
+  return `${time} ${writer} ${amount} ${sequence} ${requester}`
+}
+
+/** Whether the request made an event of the key, as far as is remembered. */
+export function isDone(done: Done | undefined, [requester, sequence]: RequestName): boolean {
+  if (done === undefined) return false
+  const end = ` ${sequence} ${requester}`
+  // A requester's name may have spaces in it, so an end alone could be that of another's.
+  return done.some((text) => text.endsWith(end) && nameIn(text) === end.slice(1))
+}
+
+/** Both lists as one: one of the two itself where the other adds nothing to it. The latest stay. */
+export function joinDone(a: Done | undefined, b: Done | undefined): Done | undefined {
+  if (a === b || b === undefined) return a
+  if (a === undefined || a.every((text) => b.includes(text))) return b
+  const news = b.filter((text) => !a.includes(text))
+  if (news.length === 0) return a
+  const joined = latest([...a, ...news].sort(compareDone))
+  return joined.length === a.length && joined.every((text, at) => text === a[at]) ? a : joined
+}
+
+function latest(sorted: string[]): string[] {
+  if (sorted.length <= DONE_SEQUENCES_MAX) return sorted
+  const isNamed = (text: string): boolean => nameIn(text).includes(" ~")
+  const named = sorted.filter(isNamed).slice(-DONE_NAMES_MAX)
+  const numbered = sorted.filter((text) => !isNamed(text)).slice(-DONE_SEQUENCES_MAX)
+  return named.length === 0 ? numbered : [...named, ...numbered].sort(compareDone)
+}
+
+/** The requests in the list that made more than one event. */
+export function doubledIn(done: Done): readonly Doubled[] {
+  const events = new Map<string, { dot: Dot; amount: number }[]>()
+  for (const text of done) {
+    const [time, writer = "", amount] = text.split(" ", 3)
+    const name = nameIn(text)
+    events.set(name, [...(events.get(name) ?? []), { dot: [writer, Number(time)], amount: Number(amount) }])
+  }
+  return [...events.values()].filter((each) => each.length > 1).map((each) => ({ events: each }))
+}
+
+/** `sequence requester`: what stands behind the event. */
+function nameIn(text: string): string {
+  let at = -1
+  for (let field = 0; field < 3; field++) at = text.indexOf(" ", at + 1)
+  return text.slice(at + 1)
+}
+
+/** By time as numbers, then as texts: the order of the events. */
+function compareDone(a: string, b: string): number {
+  return Number.parseInt(a, 10) - Number.parseInt(b, 10) || compareText(a, b)
+}
