@@ -34,11 +34,16 @@ export function runLive(spec: MachineSpec, home: string, images: readonly string
 
 /** Makes the machine on this stack, waits for its end and takes it down again. Images that its VMs boot are there. */
 export async function runOn(client: StackClient, spec: MachineSpec): Promise<RunOutput> {
+  return withMachine(client, spec, (machine) => waitForEnd(client, machine))
+}
+
+/** Makes the machine on this stack, and takes it down again after use. */
+export async function withMachine<T>(client: StackClient, spec: MachineSpec, use: (machine: string) => Promise<T>): Promise<T> {
   // Names are unique: what an earlier machine of the same name kept on disk must not come back.
   const machine = `${spec.name.slice(0, 16)}-${process.pid}-${Date.now().toString(36)}`
   await client.office({ op: "create", spec: { ...spec, name: machine } })
   try {
-    return await waitForEnd(client, machine)
+    return await use(machine)
   } finally {
     await client.office({ op: "destroy", machine })
   }
@@ -51,7 +56,7 @@ interface HypervisorState {
   readonly nodes: readonly { readonly tick: number }[]
 }
 
-async function waitForEnd(client: StackClient, machine: string): Promise<RunOutput> {
+export async function waitForEnd(client: StackClient, machine: string): Promise<RunOutput> {
   let progress = ""
   let movedAt = Date.now()
   for (;;) {

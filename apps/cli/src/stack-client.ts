@@ -17,9 +17,12 @@ export interface StackProcess {
   readonly pid: number | null
   readonly restarts: number
   readonly lastExit: string | null
+  /** Of the present phase, milliseconds since 1970. */
+  readonly since: number
 }
 
 export interface StackState {
+  readonly home: string
   readonly pid: number
   readonly phase: string
   readonly nats: {
@@ -106,8 +109,8 @@ export class StackClient {
     return reply.state ?? null
   }
 
-  /** Switches a process of the stack on or off; "on" of a service that may grow starts one more. */
-  async power(process: string, action: "on" | "off"): Promise<void> {
+  /** Switches a process of the stack on or off; "on" of a service that may grow starts one more; "cycle": killed and started. */
+  async power(process: string, action: "on" | "off" | "cycle"): Promise<void> {
     const request = JSON.stringify({ op: "power", process, action })
     const reply = (await this.connection.request("bp.ctl.host.stack", request, { timeout: REQUEST_MILLISECONDS })).json<{
       ok: boolean

@@ -19,7 +19,8 @@ import { liveSpecsCommand, liveTableCommand } from "./scoreboard/live-board.ts"
 import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
 import { simulate } from "./simulate.ts"
 import { soakCommand } from "./soak-command.ts"
-import { stormCommand } from "./storm-command.ts"
+import { liveStormLedgerCommand, liveStormMachinesCommand } from "./storm/live-storm.ts"
+import { stormCommand } from "./storm/storm-command.ts"
 
 function runCommand(args: readonly string[]): number {
   const { values } = parseArgs({ args: [...args], options: { perfetto: { type: "string" }, image: { type: "string", multiple: true } } })
@@ -44,6 +45,8 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number | Pr
   spaces: spaceCommand,
   boot: bootCommand,
   storm: stormCommand,
+  "storm-live-machines": liveStormMachinesCommand,
+  "storm-live-ledger": liveStormLedgerCommand,
   conform: async (args) => (await import("./conform-command.ts")).conformCommand(args),
 }
 

@@ -2,7 +2,7 @@
  * Machines on the real stack, over NATS, with the `backplane` command as a user would: the simulation's result to the byte in lock-step, whatever
  * the process layout; nothing lost when a scheduler is killed; only what lay there when a node is; and the traces of it.
  */
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { findNatsServer } from "../nats-server-lookup.mjs"
@@ -10,6 +10,7 @@ import { finished, StackUnderTest, until, type Finished } from "./fake/stack-und
 
 const { NATS_URL: _, ...environment } = process.env
 const kind = findNatsServer(environment).kind
+const hasPython = spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).status === 0
 const PATIENCE = { BACKPLANE_START_SECONDS: "60" }
 const DEADLINE_MS = 180_000
 const CLI = join(import.meta.dirname, "../../../apps/cli/src/main.ts")
@@ -146,6 +147,27 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
       }
       expect(machines.find((each) => each.machine === "demo")?.hypervisor).toMatchObject({ policy: "mqms-steal", jobs: { lost: 0 } })
       expect(await cli("sched", "swap", "nonsense")).toMatchObject({ code: 1 })
+    },
+    DEADLINE_MS,
+  )
+
+  // How long CPUs waited is told by the command, and not asserted: it is the computer's load as much as the machine.
+  it(
+    "a storm of swaps through all policies and a program in Python, with processes killed in the middle, loses nothing",
+    async () => {
+      const service = hasPython ? [] : ["--no-service"]
+      const flags = ["--swaps", "24", "--every", "8", "--machines", "1", "--per-machine", "24", "--kill-every", "8"]
+      const storm = (await json("sched", "storm", "--live", ...flags, ...service)) as {
+        readonly swaps: number
+        readonly kills: number
+        readonly gap: { readonly count: number }
+        readonly machines: readonly Readonly<Record<string, unknown>>[]
+      }
+      expect(storm.swaps).toBe(24)
+      expect(storm.kills).toBeGreaterThan(0)
+      expect(storm.gap.count).toBeGreaterThan(10)
+      const none = { lost: 0, restarts: 0, ticksTwice: 0, ticksOutside: 0, ticksWrong: 0, refused: 0 }
+      expect(storm.machines).toMatchObject([{ ...none, toService: hasPython ? 1 : 0 }])
     },
     DEADLINE_MS,
   )

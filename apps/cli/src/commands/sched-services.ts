@@ -83,7 +83,8 @@ async function attach(client: StackClient, state: StackState, name: string, flag
   }
 }
 
-function environmentOf({ nats }: StackState, instance: string): NodeJS.ProcessEnv {
+/** What a program needs to be a scheduler service of this stack. */
+export function environmentOf({ nats }: StackState, instance: string): NodeJS.ProcessEnv {
   const access = nats.scheduler ?? (nats.user === null ? null : { user: nats.user, password: nats.password ?? "" })
   const user = access === null ? {} : { BACKPLANE_NATS_USER: access.user, BACKPLANE_NATS_PASSWORD: access.password }
   return { ...process.env, BACKPLANE_INSTANCE: instance, BACKPLANE_NATS_URL: nats.url, NATS_URL: nats.url, ...user }

@@ -6,6 +6,7 @@ import type { Command } from "commander"
 import { passThrough } from "../checkout.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { registerServices } from "./sched-services.ts"
+import { registerStorm } from "./sched-storm.ts"
 import { registerSwap, registerTuning } from "./sched-swap.ts"
 
 export function register(program: Command): void {
@@ -15,6 +16,7 @@ export function register(program: Command): void {
   registerSwap(sched)
   registerServices(sched)
   registerTuning(sched)
+  registerStorm(sched)
   sched
     .command("list")
     .description("the policies that ship")
@@ -39,18 +41,9 @@ function registerTrials(sched: Command): void {
     .option("--log <file>", "write every decision here")
     .option("--json", "print JSON")
     .action(async (flags: Readonly<Record<string, string | true>>) => void (process.exitCode = await simulator("conform", flags)))
-  sched
-    .command("storm")
-    .description("swap after swap through all policies in the simulator, with schedulers killed in the middle")
-    .option("--swaps <n>", "how many", "1000")
-    .option("--every <slices>", "slices between two", "50")
-    .option("--kill-every <n>", "one swap in so many loses a scheduler; 0: none", "5")
-    .option("--from <seed>", "first seed", "1")
-    .option("--json", "print JSON")
-    .action(async (flags: Readonly<Record<string, string | true>>) => void (process.exitCode = await simulator("storm", flags)))
 }
 
-function simulator(name: string, flags: Readonly<Record<string, string | true>>): Promise<number> {
+export function simulator(name: string, flags: Readonly<Record<string, string | true>>): Promise<number> {
   const dashed = (flag: string): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
   const args = Object.entries(flags).flatMap(([flag, value]) => (value === true ? [dashed(flag)] : [dashed(flag), value]))
   return passThrough("apps/simulator/src/main.ts", [name, ...args])

@@ -24,6 +24,8 @@ interface CpuClaim {
   sent: readonly Sent[]
   /** The choice that it was given for when it is free, and the claim that it uses. */
   next: Sent | null
+  /** Such a choice was refused since it says to run what it runs: it is asked when it is idle, and not before. */
+  isAskedLater: boolean
 }
 
 export class CpuClaims {
@@ -31,7 +33,7 @@ export class CpuClaims {
 
   #of(cpu: number): CpuClaim {
     let claim = this.#cpus.get(cpu)
-    if (claim === undefined) this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: [], next: null }))
+    if (claim === undefined) this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: [], next: null, isAskedLater: false }))
     return claim
   }
 
@@ -70,6 +72,7 @@ export class CpuClaims {
     }
     claim.idleSeq = idleSeq
     claim.idle = true
+    claim.isAskedLater = false
     claim.sent = []
     return { unused: tasksOf([...sent, ...next]) }
   }
@@ -77,7 +80,7 @@ export class CpuClaims {
   /** CPUs that run something and have been told nothing for when that leaves, ascending. */
   withoutNext(): readonly number[] {
     return [...this.#cpus]
-      .filter(([, { idleSeq, idle, next }]) => idleSeq > 0 && !idle && next === null)
+      .filter(([, { idleSeq, idle, next, isAskedLater }]) => idleSeq > 0 && !idle && next === null && !isAskedLater)
       .map(([cpu]) => cpu)
       .sort((a, b) => a - b)
   }
@@ -107,6 +110,7 @@ export class CpuClaims {
     const index = claim.sent.findIndex((one) => one.task.task === task)
     const unused = claim.sent.slice(0, index < 0 ? claim.sent.length : index)
     claim.idle = false
+    claim.isAskedLater = false
     claim.sent = index < 0 ? [] : claim.sent.slice(index + 1)
     return tasksOf(unused)
   }
@@ -153,6 +157,8 @@ export class CpuClaims {
       const { next } = claim
       if (next?.run !== run) return null
       claim.next = null
+      // It may still be fetching its task from another node: it would refuse every choice until it has come.
+      claim.isAskedLater = true
       return next.task
     }
     const refused = claim.sent.find((one) => one.run.idleSeq === run.idleSeq && one.run.task === run.task)

@@ -70,6 +70,11 @@ export class NodeLinks {
     out.push(send(nodeActor(node), { kind: "SchedulerAttach", epoch, queue, generation, contract: CONTRACT }, ATTACH_SPAN))
   }
 
+  /** Somebody knows of a policy that we have not heard of: the nodes tell how things stand. */
+  introduceAll(out: Out): void {
+    for (const { node } of this.#links) this.introduce(node, out)
+  }
+
   /** Forgets what was known of a node, or of all: a new life or a new epoch begins. */
   reset(node?: number): void {
     for (const link of this.#links) {

@@ -36,10 +36,10 @@ class Scheduler {
   readonly #generations = new Map<number, number>()
   readonly #seqs = new Map<number, number>()
 
-  constructor(policy: PolicyName = "mqms-steal", life = 1) {
+  constructor(policy: PolicyName = "mqms-steal", life = 1, prefetch?: true) {
     const spec = resolveMachineSpec({
       topology: { nodes: 2, cpus: 2 },
-      schedule: { policy },
+      schedule: { policy, ...(prefetch && { prefetch }) },
       jobs: [],
       actions: [{ atTick: 1, swap: "sqms" }],
     })
@@ -252,6 +252,32 @@ describe("a question of a thief", () => {
     const answers = [1, 2].map(() => commits(scheduler.hear(THIEF, ask)).flatMap(({ decisions }) => runs(decisions)))
     expect(answers).toEqual([["REQUEUE a"], ["REQUEUE a"]])
     expect(kinds(new Scheduler().hear(THIEF, ask))).toEqual(["StealNone → scheduler.cpu-1"])
+  })
+
+  // Lossy soak, seed 17 with the planted bug "events never repeated": the thief had heard of the swap, the victim had not. It answered out of
+  // claims that were void, forgot the answer with its own change of policy, and answered the repeat with another task.
+  it("who goes by a later policy is not answered before we go by it, too", () => {
+    const scheduler = new Scheduler()
+    scheduler.events(0, [fresh("a"), fresh("b"), { type: "SYNC" }])
+    const ask = { kind: "StealAsk", epoch: 2, stealId: "cpu-1/1/2/1", thief: "cpu-1", cpu: 1, task: null } as const
+    expect(kinds(scheduler.hear(THIEF, ask))).toEqual(["SchedulerAttach → node.0", "SchedulerAttach → node.1"])
+    scheduler.hear(nodeActor(0), { kind: "NodeUp", epoch: 2, node: 0, incarnation: 1, policy: "mqms-steal" })
+    scheduler.events(0, [fresh("c"), { type: "SYNC" }], { epoch: 2 })
+    expect(commits(scheduler.hear(THIEF, ask)).flatMap(({ decisions }) => runs(decisions))).toEqual(["REQUEUE c"])
+  })
+})
+
+describe("a choice ahead", () => {
+  const ahead = (decisions: readonly Decision[]): string[] => decisions.map((one) => `${"next" in one ? "next " : ""}${taskOf(one)}`)
+
+  // Live storm, seed 1: eas was ejected for abuse. A CPU that fetches its task from another node takes no choice ahead yet, and was offered one with
+  // every refusal: as many as there are messages in the time of the fetch.
+  it("that is refused is not made again before the CPU says what it runs", () => {
+    const scheduler = new Scheduler("mqms", 1, true)
+    expect(ahead(scheduler.events(0, [fresh("far", { node: 1 }), fresh("a"), idle(0), { type: "SYNC" }]))).toEqual(["far", "next a"])
+    expect(ahead(scheduler.verdicts(0, 1, ["OK", "CPU_BUSY"]))).toEqual([])
+    const left = { type: "TASK_PREEMPTED", task: task("far", { taskSeq: 4 }), cpu: 0, reason: "slice", ranTicks: 10 } as const
+    expect(ahead(scheduler.events(0, [left, idle(0, 2)]))).toEqual(["a", "next far"])
   })
 })
 

@@ -129,6 +129,15 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
         return this.#onEvents(now, body, out)
       case "SchedulerVerdicts":
         return this.#onVerdicts(now, body, out)
+      default:
+        return this.#onPeer(now, from, body, out)
+    }
+  }
+
+  /** Other schedulers. One that goes by a later policy than we is not answered: our claims are void, and it asks again. */
+  #onPeer(now: VirtualTime, from: ActorId, body: Exclude<SchedulerHears, NodeUp | SchedulerEvents | SchedulerVerdicts>, out: Out): void {
+    if (body.epoch > this.#context.epoch) return this.#links.introduceAll(out)
+    switch (body.kind) {
       case "StealAsk":
         return this.#giving.onStealAsk(now, body, out)
       case "OfferAsk":

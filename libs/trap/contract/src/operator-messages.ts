@@ -33,6 +33,7 @@ export const SwapAnswer = Type.Object(
     kind: Type.Literal("SwapAnswer"),
     request: Type.String({ maxLength: 64 }),
     epoch: Type.Integer({ minimum: 0, description: "of the policy; of the shadow, where there is one first" }),
+    tick: Type.Integer({ minimum: -1, description: "of the machine, when it was answered; -1: before the first" }),
     state: Type.Enum(["begun", "refused"]),
     reason: Reason,
   },

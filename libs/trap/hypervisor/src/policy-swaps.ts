@@ -206,7 +206,8 @@ export class PolicySwaps {
 
   onAsk(now: VirtualTime, from: ActorId, { request, kind: _, ...wish }: SwapAsk, out: Out): void {
     const answer = (state: "begun" | "refused", epoch: number, reason: string): void => {
-      out.push(send(from, { kind: "SwapAnswer", request, epoch, state, reason }))
+      const tick = this.#context.ticks.tickAt(now)
+      out.push(send(from, { kind: "SwapAnswer", request, epoch, tick, state, reason }))
     }
     const before = this.#answered.get(request)
     if (before !== undefined) return answer("begun", before, "")

@@ -1,0 +1,81 @@
+/** `backplane sched storm`: swap after swap, schedulers killed in the middle; in the simulator, or with `--live` over NATS. */
+import type { Command } from "commander"
+import { passThrough } from "../checkout.ts"
+import { CommandFailure } from "../failure.ts"
+import { liveStorm, SERVICE_COMMAND } from "../live-storm.ts"
+import { stormLine, stormVerdict } from "../live-storm-text.ts"
+import { count } from "../number-flags.ts"
+import { homeFolder } from "../stack-client.ts"
+
+interface StormFlags {
+  readonly swaps: number
+  readonly every: number
+  readonly killEvery?: number
+  readonly from: number
+  readonly live?: true
+  readonly machines?: number
+  readonly perMachine?: number
+  readonly sliceMs?: number
+  readonly minutes?: number
+  readonly service?: string | false
+  readonly json?: true
+}
+
+/** Defaults of what only a live storm knows. */
+const LIVE = { machines: 4, perMachine: 100, sliceMs: 50, killEvery: 10 } as const
+const SIMULATED_KILL_EVERY = 5
+
+export function registerStorm(sched: Command): void {
+  sched
+    .command("storm")
+    .description("swap after swap through all policies, with schedulers killed in the middle; in the simulator, or over NATS")
+    .option("--swaps <n>", "how many", count, 1000)
+    .option("--every <slices>", "slices between two", count, 50)
+    .option("--kill-every <n>", "one swap in so many loses a scheduler; 0: none; default: 5, live 10", whole)
+    .option("--from <seed>", "first seed", whole, 1)
+    .option("--live", "over NATS: on the running stack, else on one of its own")
+    .option("--machines <n>", `live: so many at a time; default: ${LIVE.machines}`, count)
+    .option("--per-machine <n>", `live: swaps of one machine; default: ${LIVE.perMachine}`, count)
+    .option("--slice-ms <n>", `live: how long a slice is; default: ${LIVE.sliceMs}`, count)
+    .option("--minutes <n>", "live: begin no machine after so long, and tell what was done", count)
+    .option("--service <command>", `live: the scheduler program that takes its turn; default: ${SERVICE_COMMAND}`)
+    .option("--no-service", "live: only policies of ours")
+    .option("--json", "print JSON")
+    .action(async (flags: StormFlags, command: Command) => {
+      const home = homeFolder(command.optsWithGlobals<{ home?: string }>().home)
+      process.exitCode = await (flags.live === true ? stormLive(flags, home) : stormInSimulator(flags))
+    })
+}
+
+function whole(text: string): number {
+  return text === "0" ? 0 : count(text)
+}
+
+function stormInSimulator({ swaps, every, from, killEvery = SIMULATED_KILL_EVERY, json, ...live }: StormFlags): Promise<number> {
+  const misplaced = Object.entries(live).find(([, value]) => value !== undefined)
+  if (misplaced !== undefined) throw new CommandFailure("flags", `--${misplaced[0]}: only with --live; leave it out, or add that`)
+  const numbers = ["--swaps", swaps, "--every", every, "--kill-every", killEvery, "--from", from].map(String)
+  return passThrough("apps/simulator/src/main.ts", ["storm", ...numbers, ...(json === true ? ["--json"] : [])])
+}
+
+async function stormLive(flags: StormFlags, home: string): Promise<number> {
+  const { swaps, every, from, json, minutes = null, service = SERVICE_COMMAND } = flags
+  const { killEvery, machines, perMachine, sliceMs } = { ...LIVE, ...given(flags) }
+  const report = await liveStorm({
+    home,
+    drawn: { swaps, everySlices: every, from, perMachine, sliceMilliseconds: sliceMs },
+    machines,
+    killEvery,
+    minutes,
+    service: service === false ? null : service,
+    onMachine: (machine) => json !== true && console.log(stormLine(machine)),
+  })
+  console.log(json === true ? JSON.stringify(report) : stormVerdict(report))
+  return report.good ? 0 : 1
+}
+
+/** Without what was not given. */
+function given(flags: StormFlags): Partial<Pick<StormFlags, "killEvery" | "machines" | "perMachine" | "sliceMs">> & object {
+  const { killEvery, machines, perMachine, sliceMs } = flags
+  return Object.fromEntries(Object.entries({ killEvery, machines, perMachine, sliceMs }).filter(([, value]) => value !== undefined))
+}

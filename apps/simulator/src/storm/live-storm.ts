@@ -1,0 +1,105 @@
+/**
+ * The storm over NATS: which machines and swaps there are, and what they came to. The command in between makes the machines on a stack, asks
+ * for the swaps, and kills processes (apps/cli/src/live-storm.ts). Both read and print JSON.
+ */
+import { readFileSync } from "node:fs"
+import { parseArgs } from "node:util"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import type { RunResult } from "@backplane/trap-hypervisor/run-result"
+import { wholeFlag } from "../whole-flag.ts"
+import { gapsAfter, stormLedger, type StormLedger } from "./storm-ledger.ts"
+import { SLICE_TICKS, stormMachine, stormSwaps, type StormSwap } from "./storm-machine.ts"
+import { WINDOW_SLICES } from "./storm.ts"
+
+/** Cycles of a live machine in a millisecond. */
+const CYCLES_PER_MILLISECOND = 100_000
+
+export interface LiveStorm {
+  readonly seed: number
+  readonly spec: MachineSpec
+  readonly swaps: readonly StormSwap[]
+  /** Of a tick. */
+  readonly tickMilliseconds: number
+}
+
+/** Prints the machines: so many as the swaps take. */
+export function liveStormMachinesCommand(args: readonly string[]): number {
+  const text = { type: "string" } as const
+  const { values } = parseArgs({
+    args: [...args],
+    options: { swaps: text, every: text, from: text, "slice-ms": text, "per-machine": text, service: { type: "boolean", default: false } },
+  })
+  const swaps = wholeFlag("--swaps", values.swaps ?? "1000", 1)
+  const everySlices = wholeFlag("--every", values.every ?? "50", 1)
+  const sliceMilliseconds = wholeFlag("--slice-ms", values["slice-ms"] ?? "50", SLICE_TICKS)
+  const perMachine = wholeFlag("--per-machine", values["per-machine"] ?? "100", 1)
+  const machines: LiveStorm[] = []
+  for (let done = 0, seed = wholeFlag("--from", values.from ?? "1", 0); done < swaps; done += perMachine, seed++) {
+    const options = { seed, swaps: Math.min(perMachine, swaps - done), everySlices, killEvery: 0 }
+    machines.push(liveStorm(options, { sliceMilliseconds, service: values.service }))
+  }
+  process.stdout.write(JSON.stringify({ machines }))
+  return 0
+}
+
+export function liveStorm(
+  options: Parameters<typeof stormMachine>[0],
+  { sliceMilliseconds, service }: { readonly sliceMilliseconds: number; readonly service: boolean },
+): LiveStorm {
+  const tickMilliseconds = sliceMilliseconds / SLICE_TICKS
+  const spec = resolveMachineSpec({
+    ...stormMachine(options),
+    name: `storm-${options.seed}`,
+    clock: { mode: "free", tickCycles: tickMilliseconds * CYCLES_PER_MILLISECOND, cyclesPerSecond: 1000 * CYCLES_PER_MILLISECOND },
+  })
+  return { seed: options.seed, spec, swaps: stormSwaps(options, service), tickMilliseconds }
+}
+
+export interface LiveStormOutcome {
+  readonly storm: LiveStorm
+  /** Ticks at which the swaps that were asked for began: those in whose time all who schedule were there, and the others. */
+  readonly calmTicks: readonly number[]
+  readonly disturbedTicks: readonly number[]
+  readonly result: RunResult
+}
+
+/** Of waits, in ticks: how many there were of each. */
+export type GapCounts = Readonly<Record<number, number>>
+
+export interface LiveStormReport extends StormLedger {
+  readonly lost: number
+  readonly restarts: number
+  readonly jobs: number
+  readonly finish: number
+  /** Over the tasks put on a CPU in the slices after a swap. */
+  readonly calmGaps: GapCounts
+  readonly disturbedGaps: GapCounts
+}
+
+/** Reads an outcome on standard input, and prints what it came to. */
+export function liveStormLedgerCommand(): number {
+  process.stdout.write(JSON.stringify(liveStormReport(JSON.parse(readFileSync(0, "utf8")) as LiveStormOutcome)))
+  return 0
+}
+
+export function liveStormReport({ storm: { spec }, calmTicks, disturbedTicks, result }: LiveStormOutcome): LiveStormReport {
+  const { lost, restarts, jobs, schedule, finish } = result
+  const gaps = (swapTicks: readonly number[]): GapCounts =>
+    countsOf(gapsAfter(spec, schedule, { swapTicks, windowTicks: WINDOW_SLICES * SLICE_TICKS }))
+  return {
+    ...stormLedger(spec, schedule),
+    lost: lost.length + Object.values(jobs).filter((end) => end === null).length,
+    restarts,
+    jobs: Object.keys(jobs).length,
+    finish,
+    calmGaps: gaps(calmTicks),
+    disturbedGaps: gaps(disturbedTicks),
+  }
+}
+
+function countsOf(gaps: readonly number[]): GapCounts {
+  const counts: Record<number, number> = {}
+  for (const gap of gaps) counts[gap] = (counts[gap] ?? 0) + 1
+  return counts
+}
