@@ -2,6 +2,7 @@
 import { Board } from "@backplane/trap-board/board"
 import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
 import { CPUS_MAX, MEMORY_BYTES_MAX, WasmEngine } from "@backplane/compute-engine/engine"
+import { architectureOfBoard, architectureOfVm } from "@backplane/trap-vmm/architecture-state"
 import { machineBytesFor, Vmm } from "@backplane/trap-vmm/vmm"
 import { devicesOf } from "./boot-devices.ts"
 import { readGuest } from "./guest-file.ts"
@@ -20,6 +21,8 @@ export interface BootMachine {
   run(budgetInstructions: number): VmStop
   readonly console: Console
   instructions(): number
+  /** Hash over the guest's memory, registers and CSRs: the same whoever ran it, and however. */
+  state(): string
   /** What left the engine, by cause; the native machine has no VMM to leave to. */
   exits(): ReadonlyMap<string, number>
   /** The books of a VM; null natively. */
@@ -64,13 +67,21 @@ export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
     const turns = timed !== null && cpus > 1 ? { order: virtualTimeOrder(timed.timing) } : {}
     const board = new Board(engine, image, { ...options, ...turns, softwareTlb: plan.mmu === "softtlb" })
     const exits = (): ReadonlyMap<string, number> => board.exits()
-    return { ...facade(board), virtual: null, exits, disk, timing: timing(exits) }
+    return { ...facade(board), state: () => architectureOfBoard(board), virtual: null, exits, disk, timing: timing(exits) }
   }
-  const vm = new Vmm(engine).create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...options })
+  const vmm = new Vmm(engine)
+  const vm = vmm.create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...options })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
   const { ledger, systemCalls, tlbMisses, para } = vm
   const exits = (): ReadonlyMap<string, number> => ledger.exits()
-  return { ...facade(vm), virtual: { ledger, systemCalls, tlbMisses, para }, exits, disk, timing: timing(exits) }
+  return {
+    ...facade(vm),
+    state: () => architectureOfVm(vm, vmm.machineSwitch),
+    virtual: { ledger, systemCalls, tlbMisses, para },
+    exits,
+    disk,
+    timing: timing(exits),
+  }
 }
 
 function mmuOf({ mmu }: BootPlan): Pick<VmOptions, "mmu" | "secondLevelTlb"> {

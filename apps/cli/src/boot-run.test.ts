@@ -32,6 +32,14 @@ const STEPS: readonly BootStep[] = [
 ]
 
 describe("boot", () => {
+  it("says the state in which the guest ended: the same in every mode and mmu, and none where it was left in the middle", () => {
+    const machines = [{ mode: "native" }, ...["trap", "assist"].flatMap((mode) => ["shadow", "nested"].map((mmu) => ({ mode, mmu })))]
+    const states = machines.map((machine) => boot({ kernel: image("paging"), ...machine }).state)
+    expect(states[0]).toMatch(/^[0-9a-f]{16}$/)
+    expect(new Set(states).size).toBe(1)
+    expect(boot({ kernel: image("paging"), maxInstructions: 100 })).not.toHaveProperty("state")
+  })
+
   it("talks with a guest in every mode and with every mmu", () => {
     const machines = [
       ...["native", "trap", "assist", "para"].map((mode) => ({ mode })),

@@ -32,6 +32,8 @@ export interface BootReport extends BootOutcome {
   readonly classes?: Readonly<Record<string, number>>
   readonly assisted?: Readonly<Record<string, number>>
   readonly sectorsWritten?: number
+  /** Hash over memory, registers and CSRs, where the guest ended by itself: equal for equal ends, in every mode and mmu, on machines of services too. */
+  readonly state?: string
   /** Of a timed run: virtual time, by CPU and by event. */
   readonly timing?: TimingReport
 }
@@ -64,7 +66,7 @@ export function runBoot(
   const type = (text: string): void => feed(machine, { data: Buffer.from(text), field: "--type" })
   const started = performance.now()
   const cpuStarted = process.cpuUsage()
-  const outcome = drive(machine, flags, { conversation: new Conversation(steps, type), emit })
+  const { isEnd, ...outcome } = drive(machine, flags, { conversation: new Conversation(steps, type), emit })
   const elapsed = (performance.now() - started) / 1000
   const cpu = process.cpuUsage(cpuStarted)
   if (flags.saveDisk !== undefined && machine.disk !== null) save(flags.saveDisk, machine.disk.merged())
@@ -80,8 +82,14 @@ export function runBoot(
     ...(machine.virtual !== null && { classes: machine.virtual.ledger.byClass(), assisted: record(machine.virtual.ledger.assisted()) }),
     ...(machine.timing !== null && { timing: machine.timing() }),
     ...(machine.disk !== null && { sectorsWritten: machine.disk.sectorsWritten() }),
+    ...(isEnd && { state: machine.state() }),
   }
   return { report, machine }
+}
+
+interface Driven extends BootOutcome {
+  /** The guest ended by itself. */
+  readonly isEnd: boolean
 }
 
 interface Driving {
@@ -89,12 +97,12 @@ interface Driving {
   readonly emit: (text: string) => void
 }
 
-function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: Driving): BootOutcome {
+function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: Driving): Driven {
   const instructionsMax = flags.maxInstructions ?? Infinity
   const deadline = flags.timeout === undefined ? Infinity : performance.now() + flags.timeout * 1000
   const decoder = new TextDecoder()
   for (;;) {
-    if (conversation.done()) return { ok: true, exit: 0, reason: "steps-done" }
+    if (conversation.done()) return { ok: true, exit: 0, reason: "steps-done", isEnd: false }
     const left = instructionsMax - machine.instructions()
     if (left <= 0) return limit("limit", conversation)
     const before = conversation.progress()
@@ -104,10 +112,10 @@ function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: D
     conversation.hear(text)
     switch (stop.kind) {
       case "end":
-        if (conversation.done()) return { ok: true, exit: 0, reason: "steps-done" }
-        return { ok: stop.code === 0 && conversation.waitsFor() === null, exit: stop.code, reason: stop.reason }
+        if (conversation.done()) return { ok: true, exit: 0, reason: "steps-done", isEnd: true }
+        return { ok: stop.code === 0 && conversation.waitsFor() === null, exit: stop.code, reason: stop.reason, isEnd: true }
       case "stuck":
-        return { ok: false, exit: EXIT_LIMIT, reason: "stuck", message: stop.detail }
+        return { ok: false, exit: EXIT_LIMIT, reason: "stuck", message: stop.detail, isEnd: false }
       case "idle":
       case "paused":
       case "waiting":
@@ -121,9 +129,15 @@ function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: D
   }
 }
 
-function limit(reason: string, conversation: Conversation): BootOutcome {
+function limit(reason: string, conversation: Conversation): Driven {
   const waited = conversation.waitsFor()
-  return { ok: false, exit: EXIT_LIMIT, reason, ...(waited !== null && { message: `still waiting for ${JSON.stringify(waited)}` }) }
+  return {
+    ok: false,
+    exit: EXIT_LIMIT,
+    reason,
+    isEnd: false,
+    ...(waited !== null && { message: `still waiting for ${JSON.stringify(waited)}` }),
+  }
 }
 
 function feed(machine: BootMachine, { data, field }: { readonly data: Uint8Array; readonly field: string }): void {

@@ -6,6 +6,7 @@ import {
   VM_MMUS,
   VM_MODES,
   VCPUS_MAX,
+  vmModeProblem,
   VmSpec,
   type DiskRef,
   type ImageRef,
@@ -93,6 +94,8 @@ export function vmSpecOf(name: string, flags: VmFlags, images: VmImages): VmSpec
   }
   const [wrong] = Value.Errors(VmSpec, spec)
   if (wrong !== undefined) throw bad(wrong.instancePath === "" ? "vm" : wrong.instancePath.slice(1).replaceAll("/", "."), wrong.message)
+  const problem = vmModeProblem(spec as VmSpec)
+  if (problem !== null) throw bad(`--${problem.slice(0, problem.indexOf(":"))}`, problem.slice(problem.indexOf(":") + 2))
   return spec as VmSpec
 }
 

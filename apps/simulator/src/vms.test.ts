@@ -113,7 +113,7 @@ describe("VMs in a machine", () => {
     const more = { memoryBytes: 1 << 30 }
     const ends = run(machine({ vms: [vm("large", "timer", more), vm("native", "timer", { mode: "native" })] }))
     expect(ends["large"]).toMatchObject({ state: "refused", reason: expect.stringContaining("memoryBytes: node 0 has") })
-    expect(ends["native"]).toMatchObject({ state: "refused", reason: expect.stringContaining("mode: native") })
+    expect(ends["native"]).toMatchObject({ state: "refused", reason: expect.stringContaining("mode: a native guest") })
     expect(() => machine({ vms: [vm("a", "timer", { affinity: [0, 1] })] })).toThrow("vms[0].affinity: its CPUs lie on nodes 0 and 1")
     expect(() => machine({ vms: [vm("a", "timer"), vm("a", "timer")] })).toThrow("vms[1].name")
     expect(() => machine({ vms: [{ ...vm("a", "timer"), kernel: "x" }] })).toThrow("vms[0].kernel: files cannot be read here")

@@ -43,12 +43,13 @@ export interface ChannelLevel {
  * Why a slice ended before its budget although the task is not done.
  *
  * blocked: it cannot go on before `wakeTick` (null: before something wakes it), or before the channel's level is reached; a level that is
- * there already blocks nobody. With `spin` it does not sleep meanwhile: it keeps its CPU busy, and may be preempted. yield: it gives way. step: it goes on at once in the same slice, but the node has to take note of what
+ * there already blocks nobody. With `spin` it does not sleep meanwhile: it keeps its CPU busy, and may be preempted. yield: it gives way, rather to
+ * the task `to` (the holder of a lock) where it says so: a hint to the scheduler, no more. step: it goes on at once in the same slice, but the node has to take note of what
  * happened up to here (signals, tasks that it woke).
  */
 export type SlicePause =
   | { readonly kind: "blocked"; readonly wakeTick: number | null; readonly awaits?: ChannelLevel; readonly spin?: true }
-  | { readonly kind: "yield" }
+  | { readonly kind: "yield"; readonly to?: string }
   | { readonly kind: "step" }
 
 export interface SliceOutcome {

@@ -338,7 +338,8 @@ export class Dispatcher {
       this.#tasks.setState(task, "waiting", endTick)
       const view = viewOf(task, node, left.cpu.isWarmFor(task.spec))
       const isYield = pause?.kind === "yield"
-      if (isYield) this.#streams.add(queue, { type: "TASK_YIELD", task: view, cpu, ranTicks })
+      const to = isYield && pause.to !== undefined ? { to: pause.to } : {}
+      if (isYield) this.#streams.add(queue, { type: "TASK_YIELD", task: view, cpu, ranTicks, ...to })
       else this.#streams.add(queue, { type: "TASK_PREEMPTED", task: view, cpu, reason: left.reason, ranTicks })
       out.push(event("preempt", { ...where, "backplane.reason": isYield ? "yield" : left.reason }))
     }

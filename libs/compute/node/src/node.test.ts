@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { SyntheticEngine } from "@backplane/compute-synthetic/synthetic-engine"
+import type { EngineTask, TaskEngine } from "@backplane/compute-contract/task-engine"
 import type { TaskState, TaskToken } from "@backplane/compute-contract/task-messages"
 import type { PhaseSpec } from "@backplane/scenario-machine/phase-spec"
 import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
@@ -22,8 +24,8 @@ class Node {
   readonly machine: NodeMachine
   #commits = 0
 
-  constructor(input: MachineInput = {}, incarnation = 1) {
-    this.machine = new NodeMachine({ spec: spec(input), node: 0, incarnation })
+  constructor(input: MachineInput = {}, incarnation = 1, jobs?: TaskEngine) {
+    this.machine = new NodeMachine({ spec: spec(input), node: 0, incarnation, ...(jobs && { engines: { jobs } }) })
     this.machine.start(virtualTime(0))
   }
 
@@ -51,6 +53,15 @@ class Node {
     return this.hear(now, schedulerActor(queue), { kind: "SchedulerCommit", ...common, commit, decisions })
   }
 }
+
+/** A task's methods, to be spread with others. */
+const bound = (task: EngineTask): EngineTask => ({
+  plan: (slice) => task.plan(slice),
+  run: (slice) => task.run(slice),
+  progress: () => task.progress(),
+  outcome: () => task.outcome(),
+  close: () => task.close(),
+})
 
 interface Submission {
   readonly queue?: string
@@ -233,6 +244,28 @@ describe("a task that cannot go on", () => {
     node.due(tick(23), "resume/a")
     const woken = { task: { task: "a", taskSeq: 5, lastCpu: 0 }, sleptTicks: 20, idleCpus: [0, 1] }
     expect(eventsOf(node.due(tick(23), "send"))).toMatchObject([{ type: "TASK_WAKEUP", ...woken }])
+  })
+
+  it("that gives way to another says to whom: the scheduler is told, and decides", () => {
+    const jobs = new SyntheticEngine(spec().cache)
+    const engine: TaskEngine = {
+      refusal: () => null,
+      open: (...of) => {
+        const task = jobs.open(...of)
+        return { ...bound(task), run: (slice) => ({ ...task.run(slice), ticks: 2, pause: { kind: "yield", to: "vm.1" } }), plan: () => 2 }
+      },
+    }
+    const node = new Node({}, 1, engine)
+    node.begin("a")
+    node.attach("cpu-0")
+    node.due(tick(0), "begin")
+    node.decide(tick(0), "cpu-0", [run("a")])
+    node.due(tick(0), "send")
+    node.due(tick(2), "cpu/0000")
+    expect(eventsOf(node.due(tick(2), "send"))).toMatchObject([
+      { type: "TASK_YIELD", task: { task: "a" }, ranTicks: 2, to: "vm.1" },
+      { type: "CPU_IDLE" },
+    ])
   })
 
   it("that gives way waits at once", () => {

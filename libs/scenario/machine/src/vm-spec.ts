@@ -156,6 +156,15 @@ export const VcpuRef = Type.Object(
 )
 export type VcpuRef = Static<typeof VcpuRef>
 
+/** What a description asks for that no machine of services has, in one line with the reason and the remedy; or null. */
+export function vmModeProblem({ mode, mmu }: Pick<VmSpec, "mode" | "mmu">): string | null {
+  // A native guest's physical addresses are the machine's own; it would have to be the only one.
+  if (mode === "native")
+    return "mode: a native guest owns its machine, and nothing would keep it out of other VMs' frames; give assist with mmu nested, or boot it alone (boot --mode native, without --sim and --live)"
+  if (mmu === "walk") return "mmu: walk is that of mode native; give shadow, softtlb or nested, or leave it out"
+  return null
+}
+
 /** The name of a vCPU's task, whose attempts are the lives of its VM; never that of a job, which has no dot. */
 export function vcpuTask(vm: string, index: number): string {
   return `${vm}.${index}`

@@ -51,7 +51,15 @@ export const SchedulerEvent = Type.Union([
     closed,
   ),
   Type.Object(
-    { type: Type.Literal("TASK_YIELD"), task: TaskView, cpu: CpuIndex, ranTicks: RanTicks },
+    {
+      type: Type.Literal("TASK_YIELD"),
+      task: TaskView,
+      cpu: CpuIndex,
+      ranTicks: RanTicks,
+      to: Type.Optional(
+        Type.String({ minLength: 1, maxLength: 64, description: "hint: the task that should run rather, such as the holder of a lock" }),
+      ),
+    },
     { ...closed, description: "the task gave way: it waits again" },
   ),
   Type.Object(

@@ -11,7 +11,7 @@ import type { TaskSpec } from "@backplane/compute-contract/task-messages"
 import type { Restored } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import { PAGE_BYTES, type ImageRef } from "@backplane/scenario-machine/vm-spec"
+import { PAGE_BYTES, vmModeProblem, type ImageRef } from "@backplane/scenario-machine/vm-spec"
 import type { BlockTold } from "@backplane/trap-contract/disk-messages"
 import type { VmHost, VmHostPlace, VmSaid } from "@backplane/trap-contract/vm-host"
 import type { ImageChunk, ImageUnknown, VmControl, VmFromNode, VmPlace, VmToNode, VmTrace } from "@backplane/trap-contract/vm-messages"
@@ -252,7 +252,7 @@ export class NodeVms implements VmHost {
   #make(placing: Placing): void {
     const { vm, life } = placing
     const { name, cpus: vcpus, memoryBytes, mode, mmu, append } = vm
-    const problem = notBuilt(vm)
+    const problem = vmModeProblem(vm)
     if (problem !== null) return this.#refuse(placing, problem)
     const image = this.#parts.readImage(defined(this.#images.get(vm.kernel) ?? undefined, "the kernel is here"), memoryBytes)
     if ("refusal" in image) return this.#refuse(placing, `kernel: ${image.refusal}`)
@@ -359,10 +359,3 @@ const REPEAT_EVERY = 8
 /** Linear memory of the engine ends there. */
 const MEMORY_BYTES_MAX = 3 * 2 ** 30
 const ENGINE_CPUS_MAX = 64
-
-/** What a description may ask for and this node cannot do yet, in one line; or null. */
-function notBuilt({ mode, mmu }: VmPlace["vm"]): string | null {
-  if (mode === "native") return "mode: native has no VMM and runs alone only; give trap, assist or para"
-  if (mmu === "walk") return `mmu: walk is that of mode native; give shadow, softtlb or nested, or leave it out`
-  return null
-}

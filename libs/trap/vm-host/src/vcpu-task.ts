@@ -9,6 +9,7 @@ import { assert } from "@backplane/foundation-base/assert"
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { EngineTask, SlicePause, SliceOutcome, TaskCache, TaskProgress, TaskSlice } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
+import { vcpuTask } from "@backplane/scenario-machine/vm-spec"
 import type { HostedVm } from "./hosted-vm.ts"
 
 interface Planned {
@@ -124,12 +125,17 @@ export class VcpuTask implements EngineTask {
         // A sibling may end the loop with any store: who has siblings looks again in a tick.
         return this.#pause(fromTick, spent, this.#hosted.spec.cpus > 1 ? Math.min(stop.units ?? Infinity, this.#tickCycles) : stop.units)
       case "yielded":
-        return { ...this.#pause(fromTick, spent, null), pause: { kind: "yield" } }
+        return { ...this.#pause(fromTick, spent, null), pause: this.#gaveWay(stop.to) }
       case "exit":
       case "paused":
       case "full":
         return this.#pause(fromTick, spent, null)
     }
+  }
+
+  /** The guest may have named the sibling that should run rather; which is next the scheduler says. */
+  #gaveWay(to: number | null): SlicePause {
+    return { kind: "yield", ...(to !== null && { to: vcpuTask(this.#hosted.spec.name, to) }) }
   }
 
   /** It waits, for so many units where it waits for a timer. */

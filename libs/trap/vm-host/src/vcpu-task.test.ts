@@ -1,0 +1,36 @@
+/** A vCPU as a task: what its guest asks of the VMM reaches the node, and with it the scheduler. */
+import { describe, expect, it } from "vitest"
+import type { HostedStop, HostedVm } from "./hosted-vm.ts"
+import { VcpuTask } from "./vcpu-task.ts"
+
+const PER_TICK = 1000
+const CACHE = { isHot: () => true, ranTick: () => undefined, clone: () => CACHE }
+const PAIR = { name: "pair", cpus: 2, instructionsPerTick: PER_TICK }
+
+/** vCPU 0 of a VM of two, which ends every run with `stop` after so many instructions. */
+function vcpu(stop: HostedStop, instructions: number): VcpuTask {
+  let ran = 0
+  const run = (): HostedStop => {
+    ran += instructions
+    return stop
+  }
+  const hosted = { spec: PAIR, vm: { instructions: () => ran }, run, wouldRun: () => true } as unknown as HostedVm
+  const task = { task: "pair.0", attempt: 1, ordinal: 0, run: 1, workingSet: 0, affinity: [] }
+  return new VcpuTask({ task, index: 0, hosted, tickCycles: 1000, onClose: () => undefined })
+}
+
+function slice(of: VcpuTask) {
+  const ticks = of.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })
+  return of.run({ cache: CACHE, fromTick: 5, budgetTicks: ticks })
+}
+
+describe("a vCPU whose guest gives way", () => {
+  it("to a sibling names that sibling's task", () => {
+    const given = slice(vcpu({ kind: "yielded", to: 1 }, 3 * PER_TICK))
+    expect(given).toMatchObject({ ticks: 3, finished: false, pause: { kind: "yield", to: "pair.1" } })
+  })
+
+  it("to anybody names nobody", () => {
+    expect(slice(vcpu({ kind: "yielded", to: null }, 3 * PER_TICK)).pause).toEqual({ kind: "yield" })
+  })
+})
