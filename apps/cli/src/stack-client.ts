@@ -19,6 +19,7 @@ export interface StackProcess {
   readonly lastExit: string | null
   /** Of the present phase, milliseconds since 1970. */
   readonly since: number
+  readonly cutOff: boolean
 }
 
 export interface StackState {
@@ -109,8 +110,10 @@ export class StackClient {
     return reply.state ?? null
   }
 
-  /** Switches a process of the stack on or off; "on" of a service that may grow starts one more; "cycle": killed and started. */
-  async power(process: string, action: "on" | "off" | "cycle"): Promise<void> {
+  /**
+   * Switches a process of the stack on or off, or its network; "on" of a service that may grow starts one more; "cycle": killed and started.
+   */
+  async power(process: string, action: "on" | "off" | "cycle" | "partition" | "heal"): Promise<void> {
     const request = JSON.stringify({ op: "power", process, action })
     const reply = (await this.connection.request("bp.ctl.host.stack", request, { timeout: REQUEST_MILLISECONDS })).json<{
       ok: boolean

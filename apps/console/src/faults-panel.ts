@@ -9,6 +9,8 @@ export interface ProcessData {
   readonly pid: number | null
   readonly restarts: number
   readonly lastExit: string | null
+  /** Partitioned from all others. */
+  readonly cutOff: boolean
 }
 
 interface LogLine {
@@ -22,10 +24,16 @@ interface LogLine {
 
 const EVERY_MILLISECONDS = 700
 const LINES = 8
-const ACTIONS: Readonly<Record<string, readonly ["kill" | "pause" | "resume" | "on", string][]>> = {
+type Action = "kill" | "pause" | "resume" | "partition" | "heal" | "on"
+const ACTIONS: Readonly<Record<string, readonly [Action, string][]>> = {
   ready: [
     ["kill", "end it without warning"],
     ["pause", "stop it in its tracks, as a host that hangs"],
+    ["partition", "lose all messages between it and the others"],
+  ],
+  "cut off": [
+    ["heal", "let messages through again"],
+    ["kill", "end it without warning"],
   ],
   paused: [
     ["resume", "let it go on"],
@@ -50,21 +58,25 @@ export async function watchFaults(hostedBy: (instance: string) => string): Promi
 }
 
 function drawProcesses(processes: readonly ProcessData[], hostedBy: (instance: string) => string): void {
-  const rows = processes.map((process) => ({ ...process, hosts: hostedBy(process.name) }))
+  const rows = processes.map((process) => ({
+    ...process,
+    state: process.cutOff && process.phase === "ready" ? "cut off" : process.phase,
+    hosts: hostedBy(process.name),
+  }))
   redraw(part("processes"), rows, () => [
     table(
       "processes of the stack",
       ["process", "state", "restarts", "hosts", "do"],
-      rows.map(({ name, phase, restarts, lastExit, hosts }) => {
+      rows.map(({ name, state, restarts, lastExit, hosts }) => {
         const buttons = document.createElement("span")
         buttons.className = "buttons"
         if (name !== "nats-server")
           buttons.append(
-            ...(ACTIONS[phase] ?? []).map(([action, meaning]) =>
+            ...(ACTIONS[state] ?? []).map(([action, meaning]) =>
               button(action, `${action} ${name}: ${meaning}`, () => void press(name, action)),
             ),
           )
-        return [name, phase, restarts === 0 ? "" : `${restarts} (${lastExit ?? ""})`, hosts, buttons]
+        return [name, state, restarts === 0 ? "" : `${restarts} (${lastExit ?? ""})`, hosts, buttons]
       }),
     ),
   ])

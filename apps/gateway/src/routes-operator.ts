@@ -1,4 +1,4 @@
-/** What an operator may do over HTTP: let another policy take over, and kill, pause or switch off a process of the stack. */
+/** What an operator may do over HTTP: let another policy take over, and kill, pause, cut off or switch off a process of the stack. */
 import type { Json } from "@backplane/foundation-base/json"
 import { Hono, type Context } from "hono"
 import { needs, type Access } from "./access.ts"
@@ -6,7 +6,7 @@ import { answered, hand } from "./asking.ts"
 import type { Operator, OperatorAnswer } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
-export const PROCESS_ACTIONS = ["kill", "pause", "resume", "off", "on"] as const
+export const PROCESS_ACTIONS = ["kill", "pause", "resume", "partition", "heal", "off", "on"] as const
 
 const BODY_BYTES_MAX = 16 * 1024
 

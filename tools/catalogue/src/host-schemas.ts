@@ -45,7 +45,7 @@ const Unhost = Type.Object(
   { ...open, description: "let these actors go" },
 )
 const Cut = Type.Object(
-  { op: Type.Literal("cut"), peers: Type.Array(ActorName, { description: "an empty list ends it" }) },
+  { op: Type.Literal("cut"), peers: Type.Union([Type.Literal("all"), Type.Array(ActorName)], { description: "an empty list ends it" }) },
   { ...open, description: "lose what goes to and comes from these actors, on purpose" },
 )
 const Ping = Type.Object({ op: Type.Literal("ping") }, { ...open, description: "are you there?" })

@@ -85,6 +85,7 @@ const STATE: ProcessState = {
   pid: 12,
   restarts: 1,
   lastExit: "SIGKILL",
+  cutOff: false,
   since: 0,
   log: "",
 }
@@ -92,6 +93,7 @@ const STATE: ProcessState = {
 describe("what is shown", () => {
   it("names phase, pid and why a process last ended", () => {
     expect(tableOf([STATE])).toEqual(["numa-node-0  ready  pid 12  1 restart (last: SIGKILL)"])
+    expect(tableOf([{ ...STATE, restarts: 0, cutOff: true }])).toEqual(["numa-node-0  ready, cut off  pid 12"])
   })
   it("is plain lines off a terminal, and a redrawn table on one", () => {
     const shown = (isTTY: boolean): string => {

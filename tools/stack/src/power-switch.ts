@@ -3,14 +3,16 @@
  *
  * A cluster fences a member by cutting its power. "off" kills the process at once and keeps it down, "on" starts it, "cycle" is both.
  * The answer comes when the process is gone, so that whoever waited for it may rely on that. For trying the machine out: "kill" ends it as a
- * crash would (the supervisor starts it again when it would after one), "pause" stops it in its tracks as a hung host, "resume" lets it go on.
+ * crash would (the supervisor starts it again when it would after one), "pause" stops it in its tracks as a hung host, "resume" lets it go on,
+ * "partition" loses every message between its actors and those of other processes, "heal" ends that (so does its end).
  */
 import type { NatsConnection, Subscription } from "@nats-io/nats-core"
 import type { ProcessState } from "./stack-state.ts"
 
 export const POWER_SUBJECT = "bp.ctl.host.stack"
 
-export type PowerAction = "off" | "on" | "cycle" | "kill" | "pause" | "resume"
+const ACTIONS = ["off", "on", "cycle", "kill", "pause", "resume", "partition", "heal"] as const
+export type PowerAction = (typeof ACTIONS)[number]
 
 export type PowerRequest =
   { readonly op: "ping" } | { readonly op: "report" } | { readonly op: "power"; readonly process: string; readonly action: PowerAction }
@@ -25,10 +27,9 @@ export interface Powered {
   states(): readonly ProcessState[]
   /** Whether a process that is not among them could be switched on. */
   mayStart(process: string): boolean
-  power(process: string, action: PowerAction): Promise<void>
+  /** Null, or why it was not done. */
+  power(process: string, action: PowerAction): Promise<string | null>
 }
-
-const ACTIONS: readonly PowerAction[] = ["off", "on", "cycle", "kill", "pause", "resume"]
 
 export function parsePowerRequest(
   text: string,
@@ -57,7 +58,8 @@ export function servePower(connection: NatsConnection, powered: Powered): Subscr
     const names = powered.states().map((each) => each.name)
     const request = parsePowerRequest(text, names, (name) => powered.mayStart(name))
     if (!("op" in request)) return request
-    if (request.op === "power") await powered.power(request.process, request.action)
+    const refused = request.op === "power" ? await powered.power(request.process, request.action) : null
+    if (refused !== null) return no("/action", refused)
     return request.op === "ping" ? { ok: true, op: "ping" } : { ok: true, op: request.op, processes: powered.states().map(publicState) }
   }
   return connection.subscribe(POWER_SUBJECT, {
@@ -68,8 +70,8 @@ export function servePower(connection: NatsConnection, powered: Powered): Subscr
 }
 
 /** Paths of this computer are no business of the bus. */
-function publicState({ name, services, phase, pid, restarts, lastExit }: ProcessState): object {
-  return { name, services, phase, pid, restarts, lastExit }
+function publicState({ name, services, phase, pid, restarts, lastExit, cutOff }: ProcessState): object {
+  return { name, services, phase, pid, restarts, lastExit, cutOff }
 }
 
 function no(field: string, reason: string): PowerRejection {

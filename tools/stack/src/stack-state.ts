@@ -19,6 +19,8 @@ export interface ProcessState {
   readonly restarts: number
   /** Why it last ended: "exit code 1", "SIGKILL"; null while it never did. */
   readonly lastExit: string | null
+  /** Partitioned from all others by the power switch: it runs, and nobody hears it. */
+  readonly cutOff: boolean
   /** Of the present phase, milliseconds since 1970. */
   readonly since: number
   readonly log: string

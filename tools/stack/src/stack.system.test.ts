@@ -128,6 +128,23 @@ describe.skipIf(kind !== "program")("a stack of real processes (needs the nats-s
     await until(() => stack.state()?.processes.every((each) => each.phase === "ready") === true)
   })
 
+  it("cuts a process off and lets it be reached again, and says which cannot be cut off", async () => {
+    stack = new StackUnderTest()
+    await stack.up()
+    const ask = async (process: string, action: string): Promise<unknown> => await stack.askPower({ op: "power", process, action })
+    const cutOff = (): readonly string[] => (stack.state()?.processes ?? []).filter((each) => each.cutOff).map((each) => each.name)
+    expect(await ask("back-1", "partition")).toMatchObject({ ok: true })
+    expect(cutOff()).toEqual(["back-1"])
+    expect(await ask("back-1", "heal")).toMatchObject({ ok: true })
+    expect(cutOff()).toEqual([])
+    // A new life knows of no partition.
+    await ask("back-1", "partition")
+    await ask("back-1", "kill")
+    await until(() => stack.state()?.processes.some((each) => each.name === "back-1" && each.restarts === 1 && each.phase === "ready") === true)
+    expect(cutOff()).toEqual([])
+    expect(await ask("nats-server", "partition")).toMatchObject({ ok: false, field: "/action" })
+  })
+
   it("refuses a port that is taken when it was asked for by number", async () => {
     stack = new StackUnderTest()
     const port = await freePort()

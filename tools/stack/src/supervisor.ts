@@ -7,6 +7,7 @@ import type { NatsConnection } from "@nats-io/nats-core"
 import { performance } from "node:perf_hooks"
 import { lastLines } from "./log-file.ts"
 import { connectToBus, matchPing, Presence, type BusAccess, type Ping } from "./presence.ts"
+import { cutOff } from "./partition.ts"
 import { servePower, type PowerAction } from "./power-switch.ts"
 import type { ProcessPlan } from "./process-plan.ts"
 import type { RestartLimits } from "./restart-policy.ts"
@@ -64,6 +65,7 @@ export class Supervisor {
   readonly #stopping = new AbortController()
   #phase: StackPhase = "starting"
   #presence: Presence | null = null
+  #connection: NatsConnection | null = null
   /** Called at every change of a unit: what start() waits on. */
   #wake: () => void = () => {}
   #stopped: Promise<void> | null = null
@@ -99,6 +101,7 @@ export class Supervisor {
     this.#watchdog.start()
     const connection = await this.#startBus()
     if (typeof connection === "string") return { ok: false, reason: connection }
+    this.#connection = connection
     this.#presence = new Presence(connection, this.#settings.access.inboxPrefix, {
       eager: () => this.#units.some((unit) => unit.awaited.length > 0),
       onPing: (ping) => this.#onPing(ping),
@@ -117,17 +120,25 @@ export class Supervisor {
   }
 
   /** The power switch. The bus has none: nobody could ask to switch it on again. */
-  async power(name: string, action: PowerAction): Promise<void> {
+  async power(name: string, action: PowerAction): Promise<string | null> {
     const unit = this.#units.find((each) => each.plan.name === name)
-    if (this.#phase === "stopping") return
-    if (unit === undefined) return action === "on" ? this.#another(name) : undefined
+    if (this.#phase === "stopping") return "the stack is stopping"
+    if (unit === undefined) {
+      if (action === "on") this.#another(name)
+      return action === "on" ? null : "the bus has no power switch"
+    }
     switch (action) {
       case "kill":
       case "pause":
       case "resume":
-        return unit.signal(SIGNALS[action])
+        unit.signal(SIGNALS[action])
+        return null
+      case "partition":
+      case "heal":
+        return this.#cut(unit, action === "partition")
       case "off":
-        return unit.powerOff()
+        await unit.powerOff()
+        return null
       case "cycle":
         await unit.powerOff()
         break
@@ -135,6 +146,15 @@ export class Supervisor {
         break
     }
     if (!this.#stopping.signal.aborted) unit.powerOn()
+    return null
+  }
+
+  async #cut(unit: Unit, isCut: boolean): Promise<string | null> {
+    if (this.#connection === null || unit.phase !== "ready") return `${unit.plan.name} is ${unit.phase}`
+    const instances = unit.plan.hosted.map(({ instance }) => instance)
+    const refused = await cutOff(this.#connection, instances, isCut)
+    if (refused === null) unit.setCutOff(isCut)
+    return refused
   }
 
   /** Whether a process of this name could be switched on. */

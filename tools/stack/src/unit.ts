@@ -33,6 +33,7 @@ export class Unit {
   #since = Date.now()
   #launchedMs = 0
   #restarts = 0
+  #cutOff = false
   #lastExit: string | null = null
   #retry: NodeJS.Timeout | null = null
   /** Hosted services that have not answered since the last launch. */
@@ -66,6 +67,8 @@ export class Unit {
   launch(): void {
     this.#retry = null
     this.#awaited = this.plan.hosted
+    // A new process knows of no partition.
+    this.#cutOff = false
     this.#launchedMs = performance.now()
     const { environment, folder, watchdog } = this.#context
     const { command, shell, name } = this.plan
@@ -117,6 +120,13 @@ export class Unit {
     this.#process.signal(signal)
   }
 
+  /** Told by whoever partitioned it, or healed that. */
+  setCutOff(cutOff: boolean): void {
+    if (this.#cutOff === cutOff) return
+    this.#cutOff = cutOff
+    this.#context.changed(this, cutOff ? `${this.plan.name} is cut off from all others` : `${this.plan.name} is reached again`)
+  }
+
   /** Off: killed at once and kept down. Settles when the process is gone. */
   async powerOff(): Promise<void> {
     if (this.#retry !== null) clearTimeout(this.#retry)
@@ -145,6 +155,7 @@ export class Unit {
       pid: this.#process?.pid ?? null,
       restarts: this.#restarts,
       lastExit: this.#lastExit,
+      cutOff: this.#cutOff,
       since: this.#since,
       log: this.#log.path,
     }

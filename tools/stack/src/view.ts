@@ -101,9 +101,9 @@ class TableView implements View {
 
 /** One line per process: name, phase, pid, restarts, why it last ended. */
 export function tableOf(processes: readonly ProcessState[]): readonly string[] {
-  const rows = processes.map(({ name, phase, pid, restarts, lastExit }) => [
+  const rows = processes.map(({ name, phase, pid, restarts, lastExit, cutOff }) => [
     name,
-    phase,
+    cutOff ? `${phase}, cut off` : phase,
     pid === null ? "-" : `pid ${pid}`,
     restarts === 0 ? "" : `${restarts} restart${restarts === 1 ? "" : "s"}${lastExit === null ? "" : ` (last: ${lastExit})`}`,
   ])

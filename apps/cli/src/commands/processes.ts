@@ -1,6 +1,7 @@
-/** `backplane ps | pause | resume | kill | token`: the processes of the stack, and what can be done to them on purpose. */
+/** `backplane ps | pause | resume | kill | partition | heal | token`: the processes of the stack, and what can be done to them on purpose. */
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
+import { withStack } from "../live-stack.ts"
 import { homeFolder, mustReadStack, type StackProcess } from "../stack-client.ts"
 
 const SIGNALS = { pause: "SIGSTOP", resume: "SIGCONT", kill: "SIGKILL" } as const
@@ -8,6 +9,10 @@ const MEANINGS = {
   pause: "stop a process in its tracks (SIGSTOP), as a hung host",
   resume: "let a paused process go on (SIGCONT)",
   kill: "end a process without warning (SIGKILL); the supervisor starts it again",
+} as const
+const NETWORK_MEANINGS = {
+  partition: "lose every message between a process and all others, both ways; it runs on and does not know",
+  heal: "end a partition",
 } as const
 
 export function register(program: Command): void {
@@ -18,9 +23,9 @@ export function register(program: Command): void {
     .action((flags: { json?: true }, command: Command) => {
       const { processes } = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
       if (flags.json === true) return console.log(JSON.stringify({ processes }))
-      for (const { name, phase, pid, restarts, lastExit } of processes)
+      for (const { name, phase, pid, restarts, lastExit, cutOff } of processes)
         console.log(
-          `${name.padEnd(22)} ${phase.padEnd(12)} ${String(pid ?? "-").padStart(8)}  restarts ${restarts}${lastExit === null ? "" : `  last: ${lastExit}`}`,
+          `${name.padEnd(22)} ${(cutOff ? "cut off" : phase).padEnd(12)} ${String(pid ?? "-").padStart(8)}  restarts ${restarts}${lastExit === null ? "" : `  last: ${lastExit}`}`,
         )
     })
   program
@@ -46,6 +51,21 @@ export function register(program: Command): void {
             ? JSON.stringify({ process: name, pid: found.pid, signal: SIGNALS[action] })
             : `${SIGNALS[action]} sent to ${name} (pid ${found.pid})`,
         )
+      })
+  }
+
+  for (const action of ["partition", "heal"] as const) {
+    program
+      .command(action)
+      .description(NETWORK_MEANINGS[action])
+      .argument("<process>", "as `backplane ps` names it, for example numa-node-1")
+      .option("--json", "print JSON")
+      .action(async (name: string, flags: { json?: true }, command: Command) => {
+        const home = homeFolder(command.optsWithGlobals<{ home?: string }>().home)
+        find(mustReadStack(home).processes, name)
+        await withStack(home, (client) => client.power(name, action))
+        if (flags.json === true) return console.log(JSON.stringify({ process: name, cutOff: action === "partition" }))
+        console.log(action === "partition" ? `${name} is cut off; \`backplane heal ${name}\` ends that` : `${name} is reached again`)
       })
   }
 }

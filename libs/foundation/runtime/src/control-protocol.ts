@@ -39,8 +39,11 @@ export type ControlRequest =
       readonly actors: readonly HostedActorRequest[]
     }
   | { readonly op: "unhost"; readonly machine: string; readonly actors: readonly ActorId[] | "all" }
-  /** Loses what goes to and comes from these actors from now on; none: nothing any more. For chaos runs. */
-  | { readonly op: "cut"; readonly peers: readonly ActorId[] }
+  /**
+   * Loses what goes to and comes from these actors of other processes from now on; none: nothing any more. "all": whoever they are, as a
+   * network that is partitioned around this process. For chaos runs; control requests like this one still come through.
+   */
+  | { readonly op: "cut"; readonly peers: readonly ActorId[] | "all" }
   | { readonly op: "ping" }
   | { readonly op: "report" }
   | { readonly op: "inspect"; readonly machine: string; readonly actor: ActorId }
@@ -174,7 +177,8 @@ function parseUnhost(machine: string, actors: unknown): ControlRequest | Control
 }
 
 function parseCut(peers: unknown): ControlRequest | ControlRejection {
-  if (!Array.isArray(peers) || peers.length > ACTORS_MAX) return no("/peers", "a list of names; an empty one ends the cut")
+  if (peers === "all") return { op: "cut", peers }
+  if (!Array.isArray(peers) || peers.length > ACTORS_MAX) return no("/peers", '"all" or a list of names; an empty one ends the cut')
   const names: ActorId[] = []
   for (const [index, each] of peers.entries()) {
     if (typeof each !== "string" || !isActorId(each)) return no(`/peers/${index}`, "an actor's name is kind.index")

@@ -27,7 +27,7 @@ export interface ServiceControlOptions {
   readonly actorFactory: ActorFactory
   readonly makeHost: (machine: string, mode: HostMode) => MachineHost
   /** Makes peers unreachable on purpose; answers how many messages that has cost so far. */
-  readonly cut: (peers: readonly ActorId[]) => number
+  readonly cut: (peers: readonly ActorId[] | "all") => number
   readonly counts: () => Readonly<Record<string, number>>
 }
 

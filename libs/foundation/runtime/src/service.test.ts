@@ -108,10 +108,42 @@ describe("service", () => {
     expect((await report("sched-a")).actors).toEqual([])
   })
 
+  it("loses what goes to and comes from other processes while it is cut off, and nothing between its own actors", async () => {
+    await start("cpu-scheduler", "sched-cut")
+    await start("numa-node", "node-cut")
+    await ask("sched-cut", { op: "host", machine: "cut", actors: [{ id: "scheduler.0", config: null }] })
+    const inputsOf = async (actor: string): Promise<number> =>
+      (await report("node-cut")).actors.find((each) => each.actor === actor)?.inputs ?? 0
+    /** An actor that asks `peer` as soon as it is hosted; its inputs are the answers. */
+    const asks = (id: string, peer: string): Promise<unknown> =>
+      ask("node-cut", { op: "host", machine: "cut", actors: [{ id, config: { tell: peer } }] })
+
+    expect(await ask("node-cut", { op: "cut", peers: "all" })).toEqual({ ok: true, op: "cut", lost: 0 })
+    await asks("node.0", "scheduler.0")
+    await asks("node.1", "node.0")
+    for (let attempt = 0; attempt < 200 && (await inputsOf("node.1")) === 0; attempt++);
+    expect(await inputsOf("node.1")).toBe(1)
+    expect(await ask("node-cut", { op: "cut", peers: [] })).toEqual({ ok: true, op: "cut", lost: 1 })
+    await asks("node.2", "scheduler.0")
+    for (let attempt = 0; attempt < 200 && (await inputsOf("node.2")) === 0; attempt++);
+    expect(await inputsOf("node.2")).toBe(1)
+
+    // What comes from a peer that is cut off is lost as well: the answer is, not the question.
+    await ask("sched-cut", { op: "cut", peers: ["node.3"] })
+    await asks("node.3", "scheduler.0")
+    let lost = 0
+    for (let attempt = 0; attempt < 200 && lost === 0; attempt++) {
+      const reply = await ask("sched-cut", { op: "cut", peers: ["node.3"] })
+      lost = reply.ok && reply.op === "cut" ? reply.lost : 0
+    }
+    expect([lost, await inputsOf("node.3")]).toEqual([1, 0])
+  })
+
   it("refuses a bad request by naming the field, and stays up", async () => {
     const { sink } = await start("cpu-scheduler", "sched-b")
     const cases: [unknown, string][] = [
       [{ op: "dance" }, "/op"],
+      [{ op: "cut", peers: "most" }, "/peers"],
       [{ op: "host", machine: "M 1", actors: [] }, "/machine"],
       [{ op: "host", machine: "ctl", actors: [{ id: "scheduler.0" }] }, "/machine"],
       [{ op: "host", machine: "m", actors: [] }, "/actors"],

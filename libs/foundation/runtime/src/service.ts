@@ -6,6 +6,7 @@
  * What the actors are is the app's business (`actorFactory`, `codec`).
  */
 import { randomUUID } from "node:crypto"
+import type { Bus } from "@backplane/foundation-actor/bus"
 import { Svcm, type Service, type ServiceMsg } from "@nats-io/services"
 import type { NatsConnection } from "@nats-io/nats-core"
 import { ActorHost } from "./actor-host.ts"
@@ -79,7 +80,8 @@ class ServiceProcess implements RunningService {
     this.#nats = new NatsBus({ connection, events, codec: options.links === undefined ? codec : withLinks(codec) })
     this.#links = options.links === undefined ? null : new LinkBus({ far: this.#nats, codec, events, ...options.links })
     const local = new LocalBus({ events, codec })
-    const bus = new CutBus(new RoutedBus(local, this.#links ?? this.#nats))
+    const far = new CutBus(this.#links ?? this.#nats)
+    const bus = new RoutedBus(local, far)
     this.#watch = watchConnection(connection, events, (subject, reason) => this.#nats.refused(subject, reason))
     this.#control = new ServiceControl({
       service,
@@ -89,8 +91,8 @@ class ServiceProcess implements RunningService {
       actorFactory: withClock(actorFactory, environment.cyclesPerSecond),
       makeHost: this.#hostMaker(bus),
       cut: (peers) => {
-        bus.cut(peers)
-        return bus.lost
+        far.cut(peers)
+        return far.lost
       },
       counts: () => {
         // Bytes as the connection counts them: payloads and headers of everything on it, control messages as well.
@@ -169,7 +171,7 @@ class ServiceProcess implements RunningService {
     this.#settle(this.#exitCode)
   }
 
-  #hostMaker(bus: CutBus): (machine: string, mode: HostMode) => MachineHost {
+  #hostMaker(bus: Bus): (machine: string, mode: HostMode) => MachineHost {
     const { environment, events, spans, spanIds = new RandomSpanIds() } = this.#options
     const store = this.#options.store ?? (environment.dataFolder === null ? new MemoryStore() : new FileStore(environment.dataFolder))
     const onFatal: OnFatal = (error, actor) => {

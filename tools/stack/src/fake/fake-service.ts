@@ -41,5 +41,10 @@ if (mood === "http") {
   const pass = process.env["BACKPLANE_NATS_PASSWORD"] ?? ""
   const connection = await connect({ servers: process.env["NATS_URL"] ?? "", user, pass, maxReconnectAttempts: -1, reconnectTimeWait: 100 })
   const metadata = mood === "anonymous" ? {} : { instance }
+  connection.subscribe(`bp.ctl.host.${instance}`, {
+    callback: (_, message) => {
+      message.respond(JSON.stringify({ ok: message.json<{ op: string }>().op === "cut", reason: "cut only" }))
+    },
+  })
   await new Svcm(connection).add({ name, version: "0.1.0", metadata })
 }
