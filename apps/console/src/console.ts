@@ -1,11 +1,12 @@
 /** The page: hears from the gateway ten times a second how the machine is and hands it to the panels, each in a file of its own. */
 import { keepToken, takeTokenFromAddress, token } from "./api.ts"
+import { startComparePanel } from "./compare-panel.ts"
 import { part, reason, redraw, say, table } from "./elements.ts"
 import { hostsOf, watchFaults } from "./faults-panel.ts"
 import { drawGantt } from "./gantt.ts"
 import type { FeedFailure, MachineData, StackData } from "./machine-data.ts"
 import { drawNuma } from "./numa-panel.ts"
-import { drawScheduler, startSchedulerPanel } from "./scheduler-panel.ts"
+import { chosenPolicies, drawScheduler, startSchedulerPanel } from "./scheduler-panel.ts"
 import { watchStore } from "./store-panel.ts"
 import { closeTerminal } from "./terminal.ts"
 import { showFlow, showTask, startTracesPanel } from "./traces-panel.ts"
@@ -80,6 +81,7 @@ function startToken(): void {
 startToken()
 startTracesPanel()
 startSchedulerPanel(() => void showFlow("swap")).catch((error: unknown) => say(part("swap-told"), reason(error), "bad"))
+startComparePanel(chosenPolicies).catch((error: unknown) => say(part("compare-told"), reason(error), "bad"))
 listen()
 part("terminal-close").addEventListener("click", closeTerminal)
 void showFlow()

@@ -24,6 +24,12 @@ export async function startSchedulerPanel(onSwapped: () => void): Promise<void> 
   part("shadow").addEventListener("click", () => void tryInShadow(choice.value))
 }
 
+/** What is chosen to take over, and what schedules now. */
+export function chosenPolicies(): readonly string[] {
+  const now = machine?.hypervisor?.policy
+  return [...new Set([(part("policy") as HTMLSelectElement).value, ...(now === undefined ? [] : [now])])]
+}
+
 export function drawScheduler(now: MachineData): void {
   const isFirst = machine === null
   machine = now

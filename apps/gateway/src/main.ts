@@ -10,7 +10,9 @@ import { StoreDoor } from "./kv/store-door.ts"
 import { consoleRoutes } from "./routes-console.ts"
 import { memoryRoutes } from "./routes-memory.ts"
 import { operatorRoutes } from "./routes-operator.ts"
+import { scoreboardRoutes } from "./routes-scoreboard.ts"
 import { vmRoutes } from "./routes-vms.ts"
+import { simulate } from "./scoreboard.ts"
 
 const DRAIN_MILLISECONDS = 1_000
 
@@ -29,6 +31,7 @@ async function main(): Promise<void> {
       operatorRoutes(bus.operator, config.access),
       memoryRoutes(bus.operator, config.access),
       vmRoutes(bus.operator, config.access),
+      scoreboardRoutes(simulate, config.access),
       storeRoutes(door),
     ],
   })

@@ -61,6 +61,34 @@ export const STEPS: readonly Step[] = [
     },
   },
   {
+    name: "shadow",
+    says: "a policy is tried in shadow: what it would decide is counted, and the policy in force stays",
+    async run({ page, shot }: Visit): Promise<string> {
+      await page.locator("#policy").selectOption("lottery")
+      await page.locator("#shadow").click()
+      await page.locator("#shadow-report", { hasText: /lottery in shadow, (it decides as it should|it may not take over)/ }).waitFor(PATIENCE)
+      await page.locator("#policy-now", { hasText: "eevdf schedules" }).waitFor(PATIENCE)
+      await shot("shadow")
+      const told = (await page.locator("#shadow-report p").textContent()) ?? ""
+      if (!/ [1-9]\d* choices/.test(told)) throw new Error(`the shadow had no choice to make: ${told}`)
+      return told
+    },
+  },
+  {
+    name: "compare",
+    says: "two policies and the fallback are compared on a workload, in simulation",
+    async run({ page, shot }: Visit): Promise<string> {
+      await page.locator("#workload option", { hasText: "ostep" }).waitFor({ ...PATIENCE, state: "attached" })
+      await page.locator("#workload").selectOption("ostep")
+      await page.locator("#compare").click()
+      await page.locator("#compare-report tr", { hasText: "lottery" }).waitFor({ timeout: 120_000 })
+      const contenders = await page.locator("#compare-report tbody td:first-child").allTextContents()
+      await shot("compare")
+      if (contenders.join(" ") !== "fallback lottery eevdf") throw new Error(`compared were ${contenders.join(" ")}`)
+      return contenders.join(", ")
+    },
+  },
+  {
     name: "terminal",
     says: "a command is typed at a VM's terminal, and its output is read there",
     async run({ page, shot }: Visit): Promise<string> {
@@ -95,16 +123,29 @@ export const STEPS: readonly Step[] = [
         .filter({ hasText: "ready" })
         .waitFor(PATIENCE)
       await shot("kill")
-      await page.locator("#flow").selectOption("restart")
-      await page.locator("#trace svg text", { hasText: "actor.restart" }).first().waitFor(PATIENCE)
-      return "back, with a trace"
+      return await restartTold(page)
+    },
+  },
+  {
+    name: "partition",
+    says: "a node is cut off from the page, the machine goes on without it and says so, and takes it back",
+    async run({ page, shot }: Visit): Promise<string> {
+      const row = page.locator("#processes tr", { hasText: "numa-node-1" })
+      await page.getByRole("button", { name: /^partition numa-node-1/ }).click()
+      await row.filter({ hasText: "cut off" }).waitFor(PATIENCE)
+      await page.locator("#reports", { hasText: "node-lost" }).waitFor(PATIENCE)
+      await shot("partition")
+      await page.getByRole("button", { name: /^heal numa-node-1/ }).click()
+      await row.filter({ hasText: "ready" }).waitFor(PATIENCE)
+      await page.locator("#numa", { hasText: /node 1/ }).waitFor(PATIENCE)
+      return "node-lost, then back"
     },
   },
   {
     name: "trace",
     says: "a run chosen in the Gantt opens its trace",
     async run({ page, shot }: Visit): Promise<string> {
-      const before = await page.locator("#trace p").textContent()
+      const before = await page.evaluate(() => document.querySelector("#trace p")?.textContent ?? "")
       const task = await page.evaluate(() => {
         const runs = document.querySelectorAll<SVGElement>("#gantt rect.run")
         const run = runs[Math.floor(runs.length / 2)]
@@ -178,6 +219,24 @@ export const STEPS: readonly Step[] = [
     },
   },
 ]
+
+/**
+ * A scheduler that is back in time begins a trace of its restart. On a computer so busy that its process takes seconds to start, the machine has
+ * ejected the policy by then and put another in its place: that is right as well, and the page has to say it.
+ */
+async function restartTold(page: Page): Promise<string> {
+  const restarted = page.locator("#trace svg text", { hasText: "actor.restart" }).first()
+  const ejected = page.locator("#reports", { hasText: "scheduler-ejected" })
+  const deadline = Date.now() + PATIENCE.timeout
+  await page.locator("#flow").selectOption("restart")
+  while (Date.now() < deadline) {
+    await page.locator("#refresh").click()
+    await page.waitForTimeout(500)
+    if (await restarted.isVisible()) return "back, with a trace"
+    if (await ejected.isVisible()) return "its policy was ejected before it was back, and the page says so"
+  }
+  throw new Error("neither a trace of the restart nor the policy's ejection is on the page")
+}
 
 /** The machine itself takes a moment after the services are there; that is not the page's. */
 async function untilReady({ url }: Stack): Promise<void> {

@@ -64,6 +64,8 @@ function plainBoard({ workload, scores }: Board): unknown {
     workload: workload.name,
     question: workload.question,
     columns: workload.columns,
+    // What the columns' figures are: for whoever draws them without knowing ours.
+    measures: workload.columns.map(columnOf).map(({ name, unit, better }) => ({ name, unit, better })),
     scores: scores.map(({ contender, figures, refusals, failures }) => ({ contender, figures, refusals, failures })),
   }
 }
