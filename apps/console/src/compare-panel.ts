@@ -1,6 +1,6 @@
 /** The chosen policy beside the one in force and the built-in fallback, on drawn workloads in simulation: the running machine is not touched. */
 import { act, look } from "./api.ts"
-import { part, reason, say, table } from "./elements.ts"
+import { choices, part, reason, say, table } from "./elements.ts"
 
 interface Measure {
   readonly name: string
@@ -25,8 +25,10 @@ export async function startComparePanel(policies: () => readonly string[]): Prom
   const choice = part("workload") as HTMLSelectElement
   part("compare").addEventListener("click", () => void compare(policies(), choice.value))
   const { workloads } = await look<{ workloads: readonly { name: string; question: string }[] }>("/v1/scoreboard/workloads")
-  choice.replaceChildren(...workloads.map(({ name, question }) => new Option(`${name}: ${question}`, name)))
-  choice.disabled = false
+  choices(
+    choice,
+    workloads.map(({ name, question }) => [name, question]),
+  )
 }
 
 async function compare(policies: readonly string[], workload: string): Promise<void> {
@@ -51,7 +53,10 @@ export function tableOf({ measures, scores }: Board): HTMLTableElement {
   const best = measures.map((measure) => bestOf(measure, scores))
   return table(
     "policies compared",
-    ["policy", ...measures.map(({ name, unit }) => (unit === "count" || unit === "ratio" ? name : `${name}, ${unit === "percent" ? "%" : unit}`))],
+    [
+      "policy",
+      ...measures.map(({ name, unit }) => (unit === "count" || unit === "ratio" ? name : `${name}, ${unit === "percent" ? "%" : unit}`)),
+    ],
     scores.map(({ contender, figures }) => [
       contender,
       ...measures.map(({ name }, index) => {

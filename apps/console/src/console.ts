@@ -3,7 +3,7 @@ import { keepToken, takeTokenFromAddress, token } from "./api.ts"
 import { startComparePanel } from "./compare-panel.ts"
 import { part, reason, redraw, say, table } from "./elements.ts"
 import { hostsOf, watchFaults } from "./faults-panel.ts"
-import { drawGantt } from "./gantt.ts"
+import { Gantt } from "./gantt.ts"
 import type { FeedFailure, MachineData, StackData } from "./machine-data.ts"
 import { drawNuma } from "./numa-panel.ts"
 import { chosenPolicies, drawScheduler, startSchedulerPanel } from "./scheduler-panel.ts"
@@ -15,6 +15,7 @@ import { watchVms } from "./vms-panel.ts"
 let stack: StackData | null = null
 /** Drawn at most once a frame, however often the feed speaks: a busy or hidden page draws less, not later. */
 let frame: number | null = null
+const gantt = new Gantt((task) => void showTask(task))
 
 function onState(state: StackData | FeedFailure): void {
   if ("failed" in state) return say(part("summary"), `the machine does not answer: ${state.failed}`, "bad")
@@ -29,7 +30,7 @@ function draw({ machines }: StackData): void {
   const machine = shown(machines)
   if (machine === null) return say(part("summary"), "no machine is running; start one with a scenario, or run `backplane jobs --live`")
   say(part("summary"), `machine ${machine.machine}, ${machine.ready ? "ready" : "some actors are not hosted"}`)
-  drawCpus(machine)
+  gantt.draw(machine)
   drawQueues(machine)
   drawNuma(machine)
   drawScheduler(machine)
@@ -37,10 +38,6 @@ function draw({ machines }: StackData): void {
 
 function shown(machines: readonly MachineData[]): MachineData | null {
   return machines.find((each) => each.mode === "free") ?? machines[0] ?? null
-}
-
-function drawCpus(machine: MachineData): void {
-  part("gantt").replaceChildren(drawGantt(machine, (task) => void showTask(task)))
 }
 
 function drawQueues(machine: MachineData): void {
@@ -78,6 +75,7 @@ function startToken(): void {
   part("token-form").addEventListener("submit", (event) => event.preventDefault())
 }
 
+part("gantt").append(gantt.element)
 startToken()
 startTracesPanel()
 startSchedulerPanel(() => void showFlow("swap")).catch((error: unknown) => say(part("swap-told"), reason(error), "bad"))

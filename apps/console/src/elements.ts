@@ -35,6 +35,18 @@ export function button(text: string, label: string, onClick: () => void): HTMLBu
   return element
 }
 
+/** What can be chosen, each with words about it. */
+export function choices(target: HTMLSelectElement, from: readonly (readonly [name: string, about: string])[]): void {
+  const options = from.map(([name, about]) => {
+    const option = document.createElement("option")
+    option.value = name
+    option.textContent = `${name}: ${about}`
+    return option
+  })
+  target.replaceChildren(...options)
+  target.disabled = false
+}
+
 const drawn = new WeakMap<Element, string>()
 
 /** Draws only what has changed since last time: `facts` is all that the drawing depends on. Keeps the focus on the same control. */

@@ -13,7 +13,7 @@ export interface ProcessData {
   readonly cutOff: boolean
 }
 
-interface LogLine {
+export interface LogLine {
   readonly wallMilliseconds: number
   readonly severity: string
   readonly service: string
@@ -23,7 +23,7 @@ interface LogLine {
 }
 
 const EVERY_MILLISECONDS = 700
-const LINES = 8
+const LINES = 10
 type Action = "kill" | "pause" | "resume" | "partition" | "heal" | "on"
 const ACTIONS: Readonly<Record<string, readonly [Action, string][]>> = {
   ready: [
@@ -48,7 +48,7 @@ export async function watchFaults(hostedBy: (instance: string) => string): Promi
     try {
       const { processes } = await look<{ processes: readonly ProcessData[] }>("/v1/processes")
       drawProcesses(processes, hostedBy)
-      const { logs } = await look<{ logs: readonly LogLine[] }>(`/api/logs?limit=200`)
+      const { logs } = await look<{ logs: readonly LogLine[] }>(`/api/logs?limit=400`)
       drawReports(logs)
     } catch (error) {
       say(part("fault-told"), reason(error), "bad")
@@ -57,7 +57,7 @@ export async function watchFaults(hostedBy: (instance: string) => string): Promi
   }
 }
 
-function drawProcesses(processes: readonly ProcessData[], hostedBy: (instance: string) => string): void {
+export function drawProcesses(processes: readonly ProcessData[], hostedBy: (instance: string) => string): void {
   const rows = processes.map((process) => ({
     ...process,
     state: process.cutOff && process.phase === "ready" ? "cut off" : process.phase,
@@ -92,21 +92,41 @@ async function press(process: string, action: string): Promise<void> {
   }
 }
 
-/** Warnings and worse, newest first: lost, restarted, bypassed, refused. */
+export interface Report {
+  /** The newest of its kind. */
+  readonly line: LogLine
+  readonly count: number
+}
+
+/** Warnings and worse: lost, restarted, bypassed, refused. The newest first, those of one kind from one process as one: a flood must not hide the rest. */
+export function reportsOf(logs: readonly LogLine[]): readonly Report[] {
+  const kinds = new Map<string, { readonly line: LogLine; count: number }>()
+  for (const line of logs) {
+    if (!/warn|error|fatal/i.test(line.severity)) continue
+    const kind = `${line.instance} ${line.text}`
+    const known = kinds.get(kind)
+    if (known === undefined) kinds.set(kind, { line, count: 1 })
+    else known.count++
+  }
+  return [...kinds.values()].slice(0, LINES)
+}
+
 function drawReports(logs: readonly LogLine[]): void {
-  const worth = logs.filter(({ severity }) => /warn|error|fatal/i.test(severity)).slice(0, LINES)
-  redraw(part("reports"), worth, () => {
+  const reports = reportsOf(logs)
+  redraw(part("reports"), reports, () => {
     const list = document.createElement("ol")
     list.className = "reports"
-    for (const { instance, text, wallMilliseconds, attributes } of worth) {
+    for (const { line, count } of reports) {
       const item = document.createElement("li")
-      const about = Object.entries(attributes)
+      const about = Object.entries(line.attributes)
         .filter(([name]) => name.startsWith("backplane."))
         .map(([name, value]) => `${name.slice("backplane.".length)} ${String(value)}`)
-      item.textContent = `${new Date(wallMilliseconds).toLocaleTimeString()} ${instance}: ${text}${about.length === 0 ? "" : ` (${about.join(", ")})`}`
+      const times = count === 1 ? "" : `, ${count} times of late`
+      const what = about.length === 0 ? "" : ` (${about.join(", ")})`
+      item.textContent = `${new Date(line.wallMilliseconds).toLocaleTimeString()} ${line.instance}: ${line.text}${what}${times}`
       list.append(item)
     }
-    return worth.length === 0 ? [document.createTextNode("nothing out of the ordinary in the last minutes")] : [list]
+    return reports.length === 0 ? [document.createTextNode("nothing out of the ordinary in the last minutes")] : [list]
   })
 }
 

@@ -1,6 +1,6 @@
 /** Which policy schedules, another one for it, and what another would do: the machine goes on meanwhile. */
 import { act, look } from "./api.ts"
-import { part, reason, redraw, say, table } from "./elements.ts"
+import { choices, part, reason, redraw, say, table } from "./elements.ts"
 import type { MachineData, ShadowData } from "./machine-data.ts"
 
 interface Policy {
@@ -18,8 +18,10 @@ let machine: MachineData | null = null
 export async function startSchedulerPanel(onSwapped: () => void): Promise<void> {
   const choice = part("policy") as HTMLSelectElement
   const { policies } = await look<{ policies: readonly Policy[] }>("/api/policies")
-  choice.replaceChildren(...policies.map(({ name, summary }) => new Option(`${name}: ${summary}`, name)))
-  choice.disabled = false
+  choices(
+    choice,
+    policies.map(({ name, summary }) => [name, summary]),
+  )
   part("swap").addEventListener("click", () => void swap(choice.value, onSwapped))
   part("shadow").addEventListener("click", () => void tryInShadow(choice.value))
 }

@@ -44,7 +44,12 @@ async function main(): Promise<number> {
     const before = await memoryOf(page, session)
     const slow = Array.from({ length: SLOW_READERS }, () => deafReader(stack))
     const beside = await feedRate(stack)
-    await page.waitForTimeout(minutes * 60_000 - RATE_MILLISECONDS)
+    const series: number[] = []
+    const until = Date.now() + minutes * 60_000 - RATE_MILLISECONDS
+    while (Date.now() < until) {
+      await page.waitForTimeout(Math.min(60_000, until - Date.now()))
+      series.push(round((await memoryOf(page, session)).privateMegabytes))
+    }
     const after = await memoryOf(page, session)
     for (const socket of slow) socket.destroy()
     const report = {
@@ -52,13 +57,14 @@ async function main(): Promise<number> {
       growth_megabytes: round(after.privateMegabytes - before.privateMegabytes),
       heap_growth_megabytes: round(after.heapMegabytes - before.heapMegabytes),
       private_megabytes: round(after.privateMegabytes),
+      by_minute: series,
       states_per_second_alone: round(alone.perSecond),
       states_per_second_beside_slow: round(beside.perSecond),
       gateway_growth_megabytes: round(privateMegabytes(gatewayPid) - alone.gatewayMegabytes),
       slow_readers: SLOW_READERS,
     }
     if (values.json === true) console.log(JSON.stringify(report))
-    else for (const [name, value] of Object.entries(report)) console.log(`${name.padEnd(32)} ${value}`)
+    else for (const [name, value] of Object.entries(report)) console.log(`${name.padEnd(32)} ${String(value)}`)
     return report.growth_megabytes <= GROWTH_MEGABYTES_MAX ? 0 : 1
   } finally {
     await browser.close()
@@ -109,7 +115,11 @@ async function feedRate({ url }: Stack): Promise<{ readonly perSecond: number }>
   const timer = setTimeout(() => stop.abort(), RATE_MILLISECONDS)
   let states = 0
   try {
-    for await (const piece of response.body ?? []) states += Buffer.from(piece as Uint8Array).toString("latin1").split("data: ").length - 1
+    for await (const piece of response.body ?? [])
+      states +=
+        Buffer.from(piece as Uint8Array)
+          .toString("latin1")
+          .split("data: ").length - 1
   } catch {
     // The time is over.
   } finally {

@@ -66,7 +66,9 @@ export const STEPS: readonly Step[] = [
     async run({ page, shot }: Visit): Promise<string> {
       await page.locator("#policy").selectOption("lottery")
       await page.locator("#shadow").click()
-      await page.locator("#shadow-report", { hasText: /lottery in shadow, (it decides as it should|it may not take over)/ }).waitFor(PATIENCE)
+      await page
+        .locator("#shadow-report", { hasText: /lottery in shadow, (it decides as it should|it may not take over)/ })
+        .waitFor(PATIENCE)
       await page.locator("#policy-now", { hasText: "eevdf schedules" }).waitFor(PATIENCE)
       await shot("shadow")
       const told = (await page.locator("#shadow-report p").textContent()) ?? ""

@@ -140,7 +140,9 @@ describe.skipIf(kind !== "program")("a stack of real processes (needs the nats-s
     // A new life knows of no partition.
     await ask("back-1", "partition")
     await ask("back-1", "kill")
-    await until(() => stack.state()?.processes.some((each) => each.name === "back-1" && each.restarts === 1 && each.phase === "ready") === true)
+    await until(
+      () => stack.state()?.processes.some((each) => each.name === "back-1" && each.restarts === 1 && each.phase === "ready") === true,
+    )
     expect(cutOff()).toEqual([])
     expect(await ask("nats-server", "partition")).toMatchObject({ ok: false, field: "/action" })
   })
