@@ -24,7 +24,14 @@ export function register(program: Command): void {
       try {
         const machines = (await client.office({ op: "list" }))["machines"] as unknown as Listed[]
         const details = await Promise.all(machines.map((machine) => detailsOf(client, machine)))
-        const services = state.processes.map(({ name, phase, pid, restarts, lastExit, cutOff }) => ({ name, phase, pid, restarts, lastExit, cutOff }))
+        const services = state.processes.map(({ name, phase, pid, restarts, lastExit, cutOff }) => ({
+          name,
+          phase,
+          pid,
+          restarts,
+          lastExit,
+          cutOff,
+        }))
         if (flags.json === true) console.log(JSON.stringify({ phase: state.phase, services, machines: details }))
         else console.log(statusText(services, details))
       } finally {
