@@ -1,16 +1,36 @@
-/** Hosts memory controllers: machine frames and who has them. */
+/** Hosts memory controllers (machine frames and who has them) and page stores (pages that have no frame in a node). */
+import { join } from "node:path"
 import { startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
+import { actorIndex } from "@backplane/foundation-actor/actor-id"
 import type { Machine } from "@backplane/foundation-actor/machine"
+import { BUFFER_BASE64 } from "@backplane/foundation-runtime/buffer-base64"
+import { readServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
+import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import { MemoryPageDevice, type PageDevice } from "@backplane/memory-controller/page-device"
+import { PageStoreMachine } from "@backplane/memory-controller/page-store"
+import { storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { machineSpecOf } from "@backplane/scenario-machine/resolve"
-import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import { PageFile } from "./page-file.ts"
+
+const SERVICE = "memory-controller"
 
 export function start(environment: Environment): Promise<ActorService> {
+  const { dataFolder } = readServiceEnvironment(SERVICE, environment, process.argv.slice(2), process.pid)
   return startActorService({
-    service: "memory-controller",
+    service: SERVICE,
     environment,
     codec: new MessageCodec(),
-    actorFactory: (_actor, config, context) =>
-      new MemoryControllerMachine({ spec: machineSpecOf(config), incarnation: context.epoch }) as Machine,
+    actorFactory: (actor, config, { epoch, machine }) => {
+      const spec = machineSpecOf(config)
+      if (!actorIndex(actor).startsWith("store-")) return new MemoryControllerMachine({ spec, incarnation: epoch }) as Machine
+      const slots = storeSlots(spec)
+      // Without a data folder nothing of the process outlives it.
+      const device: PageDevice =
+        dataFolder === null
+          ? new MemoryPageDevice(slots)
+          : new PageFile({ folder: join(dataFolder, "pages", machine, actorIndex(actor)), slots, fresh: epoch === 1 })
+      return new PageStoreMachine({ ...storeOptions(spec), device, text: BUFFER_BASE64 }) as Machine
+    },
   })
 }

@@ -3,6 +3,9 @@ import { actorIndex, actorKind, type ActorId } from "@backplane/foundation-actor
 import type { Machine } from "@backplane/foundation-actor/machine"
 import { NodeMachine } from "@backplane/compute-node/node"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import { MemoryPageDevice } from "@backplane/memory-controller/page-device"
+import { PageStoreMachine } from "@backplane/memory-controller/page-store"
+import { storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
 import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
@@ -35,10 +38,21 @@ function makeActor(images: ImageStore, { spec, id, incarnation }: ActorOf): Mach
     case "scheduler":
       return new SchedulerMachine({ spec, queue: index, generation: incarnation }) as Machine
     case "memory":
-      return new MemoryControllerMachine({ spec, incarnation }) as Machine
+      return memoryActor(spec, index, incarnation)
     case "hypervisor":
       return new HypervisorMachine({ spec, images }) as Machine
     default:
       throw new Error(`no machine has an actor of this kind: ${id}`)
   }
 }
+
+/** The memory controller, or its page store, whose device lasts as long as the machine here. */
+function memoryActor(spec: MachineSpec, index: string, incarnation: number): Machine {
+  if (!index.startsWith("store-")) return new MemoryControllerMachine({ spec, incarnation }) as Machine
+  const device = incarnation === 1 ? undefined : DEVICES.get(spec)
+  const kept = device ?? new MemoryPageDevice(storeSlots(spec))
+  DEVICES.set(spec, kept)
+  return new PageStoreMachine({ ...storeOptions(spec), device: kept }) as Machine
+}
+
+const DEVICES = new WeakMap<MachineSpec, MemoryPageDevice>()

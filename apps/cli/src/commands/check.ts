@@ -32,6 +32,7 @@ export function register(program: Command): void {
     .option("--operations <n>", "how many loads, stores and atomics", count, 1_000_000)
     .option("--from <seed>", "the first seed; each million operations has the next", count, 1)
     .option("--faults <faults>", "none, messages or messages-and-controller", "messages-and-controller")
+    .option("--swap", "there are fewer frames than pages: the others lie in a page store, which is killed, too")
     .option("--moves", "frames of pages are moved to other nodes and copies pushed all the while")
     .option("--planted", "break the protocol in each of the known ways instead, and demand that it be found")
     .option("--json", "print JSON")

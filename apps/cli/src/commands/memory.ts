@@ -1,11 +1,11 @@
-/** `backplane memory map | stats | migrate | replicate | rules | run | stop`: memory that the nodes of a running machine share. */
+/** `backplane memory map | stats | migrate | replicate | rules | run | harts | stop`: memory that the nodes of a running machine share. */
 import { readFileSync } from "node:fs"
 import { SHARED_PROGRAMS, sharedProgram, sharedProgramPages, type SharedProgram } from "@backplane/compute-riscv/shared-programs"
-import type { PagePlacement, SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
+import type { PagePlacement, SpaceAnswer, SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
 import { InvalidArgumentError, Option, type Command } from "commander"
 import { passThrough } from "../checkout.ts"
 import { MemoryClient } from "../memory-client.ts"
-import { mapText, pageLine, statsText } from "../memory-text.ts"
+import { hartLine, mapText, pageLine, statsText } from "../memory-text.ts"
 import { count } from "../number-flags.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 
@@ -19,6 +19,8 @@ interface RulesFlags extends Common {
   readonly migrate?: true
   readonly replicate?: true
   readonly hot: number
+  readonly share?: true
+  readonly limit?: number
 }
 
 interface RunFlags extends RulesFlags {
@@ -27,6 +29,8 @@ interface RunFlags extends RulesFlags {
   readonly rounds: number
   readonly copies: number
   readonly image?: string
+  readonly frames: number
+  readonly swap: number
   readonly sim?: true
   readonly seed: number
 }
@@ -58,6 +62,8 @@ export function register(program: Command): void {
       .option("--migrate", "a page that one node misses on most goes there")
       .option("--replicate", "a page that is read, or nearly, is copied to the nodes that read it")
       .option("--hot <misses>", "in an interval, from which a page is hot", count, 8)
+      .option("--share", "pages that are equal to others share one frame (needs a machine with a page store)")
+      .option("--limit <frames>", "that the space may have; the rest of its pages lies in the page store", count)
   common(memory.command("map").description("frames of the nodes; with a space, where each of its pages lies").argument("[space]")).action(
     (space: string | undefined, flags: Common, command: Command) =>
       withMemory(command, flags, async (client) => print(flags, await client.map(space), mapText)),
@@ -74,7 +80,9 @@ export function register(program: Command): void {
       .argument("<node>", "where to", number),
   ).action((space: string, page: number, to: number, flags: Common, command: Command) =>
     withMemory(command, flags, async (client) =>
-      print(flags, await client.controller({ kind: "MemoryMoveAsk", space, page, to }), ({ pages }) => pages.map(pageLine).join("\n")),
+      print(flags, await client.controller({ kind: "MemoryMoveAsk", space, page, to }), ({ pages, nodes }) =>
+        pages.map((each) => pageLine(each, nodes.length)).join("\n"),
+      ),
     ),
   )
   common(
@@ -86,7 +94,9 @@ export function register(program: Command): void {
       .argument("<nodes>", "such as 0,1", numbers),
   ).action((space: string, page: number, on: readonly number[], flags: Common, command: Command) =>
     withMemory(command, flags, async (client) =>
-      print(flags, await client.controller({ kind: "MemoryReplicateAsk", space, page, on }), ({ pages }) => pages.map(pageLine).join("\n")),
+      print(flags, await client.controller({ kind: "MemoryReplicateAsk", space, page, on }), ({ pages, nodes }) =>
+        pages.map((each) => pageLine(each, nodes.length)).join("\n"),
+      ),
     ),
   )
   ruled(memory.command("rules").description("how the pages of a space are placed and moved from now on").argument("<space>")).action(
@@ -97,6 +107,21 @@ export function register(program: Command): void {
       }),
   )
   registerRun(memory, ruled)
+  registerEnds(memory, common)
+}
+
+/** What the harts of a space are at, and its end. */
+function registerEnds(memory: Command, common: (command: Command) => Command): void {
+  common(memory.command("harts").description("what the harts of a shared memory are at").argument("<space>")).action(
+    (space: string, flags: Common, command: Command) =>
+      withMemory(command, flags, async (client) => {
+        const harts: SpaceAnswer["harts"] = []
+        for (const { node, dead } of (await client.map(space)).nodes)
+          if (!dead) harts.push(...(await client.node(node, { kind: "SpaceAsk", space })).harts)
+        harts.sort((a, b) => a.hart - b.hart)
+        print(flags, harts, () => harts.map(hartLine).join("\n"))
+      }),
+  )
   common(memory.command("stop").description("end a shared memory and its harts").argument("<space>")).action(
     (space: string, flags: Common, command: Command) =>
       withMemory(command, flags, async (client) => {
@@ -124,13 +149,27 @@ function registerRun(memory: Command, ruled: (command: Command) => Command): voi
     .option("--pages <n>", "that a hart goes over; with --image, of the memory", count, 8)
     .option("--rounds <n>", "how often", count, 10_000)
     .option("--copies <n>", "of pages of other nodes that a node keeps; 0: any", number, 4)
+    .option("--frames <n>", "with --sim: of each node", count, 4096)
+    .option("--swap <n>", "with --sim: pages of the page store; 0: there is none", number, 0)
     .option("--sim", "in simulation, to the end, instead of on the running machine")
     .option("--seed <n>", "of the simulation", count, 1)
     .action(async (space: string, flags: RunFlags & { readonly program: SharedProgram }, command: Command) => {
       const { program, harts, pages, rounds, copies: copiesMax, image } = flags
       const rules = rulesOf(flags)
       if (flags.sim === true) {
-        const request = { space, program, pages, rounds, harts, copiesMax, rules, seed: flags.seed, json: flags.json === true }
+        const request = {
+          space,
+          program,
+          pages,
+          rounds,
+          harts,
+          copiesMax,
+          rules,
+          seed: flags.seed,
+          frames: flags.frames,
+          swap: flags.swap,
+          json: flags.json === true,
+        }
         process.exitCode = await passThrough("apps/simulator/src/main.ts", ["spaces", JSON.stringify(request)])
         return
       }
@@ -146,8 +185,16 @@ function registerRun(memory: Command, ruled: (command: Command) => Command): voi
     })
 }
 
-function rulesOf({ placement: where, migrate, replicate, hot }: RulesFlags): SpaceRules {
-  return { placement: where, byToucher: [], migrate: migrate === true, replicate: replicate === true, hotMisses: hot }
+function rulesOf({ placement: where, migrate, replicate, hot, share, limit }: RulesFlags): SpaceRules {
+  return {
+    placement: where,
+    byToucher: [],
+    migrate: migrate === true,
+    replicate: replicate === true,
+    hotMisses: hot,
+    ...(share === true && { share }),
+    ...(limit !== undefined && { framesMax: limit }),
+  }
 }
 
 function print<Answer>(flags: Common, answer: Answer, text: (answer: Answer) => string): void {

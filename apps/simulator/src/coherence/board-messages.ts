@@ -1,7 +1,8 @@
 /** What the nodes of one guest say to each other beside the messages about pages, and what such a node is made from (board-node.ts). */
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type { Engine } from "@backplane/compute-contract/engine"
-import type { PageCounts, PageMessage, PagesAsk, PagesGone, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type { AgentSays } from "@backplane/memory-agent/agent-options"
+import type { PageMessage, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
 import type { LeaseReport, MemoryUp } from "@backplane/memory-contract/memory-messages"
 import type { BoardEnd, BootImage } from "@backplane/trap-board/board-types"
 import type { Disk } from "@backplane/trap-devices/virtio-block/disk"
@@ -41,7 +42,7 @@ export interface LinkAck {
 export type SharedEnd = BoardEnd | { readonly kind: "end"; readonly reason: "lost"; readonly code: 1 }
 
 export type Hears = PageMessage | PagesAsk | PagesGone | MemoryUp | BoardMessage
-export type Says = PageMessage | PagesReport | PageCounts | LeaseReport | BoardMessage
+export type Says = AgentSays | LeaseReport | BoardMessage
 export type Out = Effect<Says>[]
 
 export interface BoardNodeConfig {

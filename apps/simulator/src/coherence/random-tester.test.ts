@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { MemoryPageDevice } from "@backplane/memory-controller/page-device"
 import { PLANTED_PROTOCOLS } from "@backplane/memory-coherence/planted"
 import type { PageOperation } from "@backplane/memory-contract/coherence-messages"
 import { FlatMemory } from "./flat-memory.ts"
@@ -14,10 +15,12 @@ describe("shared memory of several nodes", () => {
     { seed: 5, faults: "none", operations: 3_000, privacy: 0, moves: true },
     { seed: 6, faults: "messages", operations: 3_000, privacy: 0, moves: true },
     { seed: 7, faults: "messages-and-controller", operations: 6_000, privacy: 0.5, moves: true },
+    { seed: 8, faults: "none", operations: 2_000, privacy: 0, swap: true },
+    { seed: 9, faults: "messages-and-controller", operations: 3_000, privacy: 0, swap: true },
   ] as const)("cannot be told from one flat memory: seed $seed, faults $faults, $operations operations, moves $moves", (options) => {
     const { difference, compared, restarts, migrations } = runRandomTester(options)
     expect(difference).toBeNull()
-    if ("moves" in options) expect(migrations).toBeGreaterThan(20)
+    if ("moves" in options || "swap" in options) expect(migrations).toBeGreaterThan(20)
     expect(compared).toBeGreaterThan(options.operations / 3)
     if (options.faults === "messages-and-controller") expect(restarts).toBeGreaterThan(2)
   })
@@ -43,6 +46,21 @@ describe("shared memory of several nodes", () => {
     ] as const
     for (const wrong of wrongRights)
       expect(runRandomTester({ seed: 1, operations: 2_000, faults: "none", wrongRights: wrong }).difference).not.toBeNull()
+  })
+
+  it("with a page store that forgets, or writes over what is still wanted, it can be told", () => {
+    const forgets = new MemoryPageDevice(100)
+    forgets.writeRecord = () => undefined
+    const overwrites = new MemoryPageDevice(100)
+    const write = overwrites.write.bind(overwrites)
+    overwrites.write = (slot, bytes) => {
+      write(slot & ~1, bytes)
+    }
+    for (const device of [forgets, overwrites]) {
+      const swap = { operations: 3_000, faults: "messages-and-controller", swap: true, device } as const
+      const found = [1, 2, 3].some((seed) => runRandomTester({ seed, ...swap }).difference !== null)
+      expect(found).toBe(true)
+    }
   })
 
   /** Those that are found within the first seed; `backplane check memory --planted` looks for all. */

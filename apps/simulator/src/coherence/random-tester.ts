@@ -5,8 +5,10 @@ import { actorId } from "@backplane/foundation-actor/actor-id"
 import type { Body } from "@backplane/foundation-actor/machine"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import { Random } from "@backplane/foundation-base/random"
-import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
+import { MEMORY_CONTROLLER, pageStoreActor } from "@backplane/scenario-machine/topology"
+import type { BareNodeConfig } from "@backplane/memory-bare/bare-node"
 import type { AgentCounts } from "@backplane/memory-agent/agent-options"
+import type { PageDevice } from "@backplane/memory-controller/page-device"
 import type { Rights } from "@backplane/memory-coherence/page-record"
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
 import { FlatMemory, IncoherenceError } from "./flat-memory.ts"
@@ -24,6 +26,10 @@ export interface TesterOptions {
   readonly faults?: "none" | "messages" | "messages-and-controller"
   /** Frames of pages are moved to other nodes all the while, and copies pushed. */
   readonly moves?: boolean
+  /** There are fewer frames than pages: the others lie in a page store, which is killed, too, where the controller is. */
+  readonly swap?: boolean
+  /** What the page store keeps its pages on, for planted bugs. */
+  readonly device?: PageDevice
   /** Between two deaths of the controller, at most. */
   readonly lifeCycles?: number
   readonly protocol?: Protocol
@@ -37,7 +43,7 @@ export interface TesterResult {
   readonly compared: number
   readonly messages: number
   readonly restarts: number
-  /** Frames that came to lie on another node. */
+  /** Frames that came to lie in another place. */
   readonly migrations: number
   readonly counts: AgentCounts
   /** Null: no difference to one flat memory. */
@@ -63,21 +69,14 @@ const BURST_MAX = 32
 const EVICT_EVERY_CYCLES = 200
 /** So many looks in a row without a step: longer than any retry. */
 const STILL_LOOKS_MAX = 10
+/** Between two looks at frames that are short. */
+const POLICY_CYCLES = 2_000
 /** Between two moves of a frame, at most. */
 const MOVE_CYCLES = 400
 
 export function runRandomTester(options: TesterOptions): TesterResult {
-  const {
-    seed,
-    operations,
-    nodes = 3,
-    hartsPerNode = 2,
-    privacy = 0,
-    faults = "messages",
-    moves = false,
-    protocol,
-    wrongRights = (rights) => rights,
-  } = options
+  const { seed, operations, nodes = 3, hartsPerNode = 2, privacy = 0, faults = "messages", moves = false, swap = false, protocol } = options
+  const { wrongRights = (rights) => rights } = options
   const { breaksReservation, reservationHolds } = (protocol ?? PROTOCOL).rules
   // The engine itself is right: a rule gone wrong is played by what surrounds it.
   const brokenReservation = reservationHolds(false) || !breaksReservation ? { reserveAgain: true } : {}
@@ -85,6 +84,7 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   const flat = new FlatMemory(image)
   let left = operations
   let migrations = 0
+  const onOperated = operatedIn(flat)
   const shared = sharedWorld({
     seed,
     nodes,
@@ -92,12 +92,12 @@ export function runRandomTester(options: TesterOptions): TesterResult {
     memoryBytes: TESTER_BYTES,
     image,
     ...(protocol !== undefined && { protocol }),
+    ...(swap && { framesPerNode: Math.ceil((TESTER_PAGES * 2) / 3 / nodes), controller: { policyCycles: POLICY_CYCLES } }),
     world: faults === "none" ? {} : { faults: FAULTS },
     driver: (node, engine) => new RandomDriver({ node, engine, flat, privacy, more: () => left-- > 0, ...brokenReservation }),
+    store: { onOperated, ...(options.device !== undefined && { device: options.device }) },
     node: (_node, engine) => ({
-      onOperated: (page, { operation, node, found }) => {
-        flat.operatedElsewhere(node, page * PAGE_BYTES + operation.offset, operation, found)
-      },
+      onOperated,
       burstMax: privacy === 0 ? 1 : BURST_MAX,
       contendedLosses: CONTENDED_LOSSES,
       setRights: (page: number, rights: Rights) => {
@@ -112,7 +112,7 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   })
   const restarts =
     faults === "messages-and-controller"
-      ? planRestarts(shared, { seed, lifeCycles: options.lifeCycles ?? LIFE_CYCLES }, () => shared.machines.every(({ done }) => done))
+      ? planRestarts(shared, { seed, swap, lifeCycles: options.lifeCycles ?? LIFE_CYCLES }, () => shared.machines.every(({ done }) => done))
       : { count: 0 }
   shared.world.onMessage(({ body }) => void (migrations += body.kind === "PageMoved" ? 1 : 0))
   if (moves) planMoves(shared, seed)
@@ -137,9 +137,16 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   }
 }
 
+/** The oracle hears of operations where they are done. */
+function operatedIn(flat: FlatMemory): NonNullable<BareNodeConfig["onOperated"]> {
+  return (page, { operation, node, found }) => {
+    flat.operatedElsewhere(node, page * PAGE_BYTES + operation.offset, operation, found)
+  }
+}
+
 function planRestarts(
   { world }: SharedWorld,
-  { seed, lifeCycles }: { readonly seed: number; readonly lifeCycles: number },
+  { seed, swap, lifeCycles }: { readonly seed: number; readonly swap: boolean; readonly lifeCycles: number },
   done: () => boolean,
 ): { count: number } {
   const random = new Random(`${seed}/restarts`)
@@ -148,10 +155,11 @@ function planRestarts(
     world.at(virtualTime(at), () => {
       if (done()) return
       planned.count += 1
-      world.crash(MEMORY_CONTROLLER)
+      const victim = swap && random.chance(0.5) ? pageStoreActor() : MEMORY_CONTROLLER
+      world.crash(victim)
       const back = at + random.between(1, DOWN_CYCLES)
       world.at(virtualTime(back), () => {
-        world.restart(MEMORY_CONTROLLER)
+        world.restart(victim)
       })
       kill(back + random.between(lifeCycles / 2, lifeCycles))
     })

@@ -6,9 +6,12 @@ import { PAGE_BYTES, RAM_BASE, type Engine } from "@backplane/compute-contract/e
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { BareNodeMachine, type BareNodeConfig, type HartDriver } from "@backplane/memory-bare/bare-node"
 import { MemoryControllerMachine, type MemoryControllerConfig } from "@backplane/memory-controller/memory-controller"
+import { MemoryPageDevice } from "@backplane/memory-controller/page-device"
+import { PageStoreMachine, type PageStoreOptions } from "@backplane/memory-controller/page-store"
+import { storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
 import type { Protocol } from "@backplane/memory-coherence/rules"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
-import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
+import { MEMORY_CONTROLLER, nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
 import type { Machine } from "@backplane/foundation-actor/machine"
 
 export const LATENCY_CYCLES = 20
@@ -56,6 +59,9 @@ export interface SharedWorldOptions {
   /** Where the frame of a page lies when it is touched for the first time; absent: where it is touched. */
   readonly place?: (page: number) => number
   readonly controller?: Partial<MemoryControllerConfig>
+  /** Frames of each node, where there are to be fewer than pages; the others lie in a page store. */
+  readonly framesPerNode?: number
+  readonly store?: Partial<PageStoreOptions>
 }
 
 export interface SharedWorld {
@@ -63,13 +69,21 @@ export interface SharedWorld {
   readonly engines: readonly Engine[]
   readonly machines: readonly BareNodeMachine[]
   controller(): MemoryControllerMachine | null
+  /** Null where there is none, or while it is dead. */
+  store(): PageStoreMachine | null
 }
 
 /** The nodes are machines of one life: they are never crashed here. */
 export function sharedWorld(options: SharedWorldOptions): SharedWorld {
   const { seed, nodes, hartsPerNode, memoryBytes, image, protocol } = options
   const world = new World({ seed, machine: SPACE, latency: LATENCY_CYCLES, stepsMax: 1_000_000_000, fingerprint: "off", ...options.world })
-  const spec = resolveMachineSpec({ topology: { nodes, cpus: nodes * hartsPerNode, framesPerNode: memoryBytes / PAGE_BYTES }, jobs: [] })
+  const pages = memoryBytes / PAGE_BYTES
+  const swaps = options.framesPerNode !== undefined
+  const spec = resolveMachineSpec({
+    topology: { nodes, cpus: nodes * hartsPerNode, framesPerNode: options.framesPerNode ?? pages },
+    ...(swaps && { memory: { swapPages: 2 * pages } }),
+    jobs: [],
+  })
   const shared = protocol === undefined ? {} : { protocol }
   const { place } = options
   world.add(
@@ -85,6 +99,12 @@ export function sharedWorld(options: SharedWorldOptions): SharedWorld {
         ...(place !== undefined && { place: ({ page }: { readonly page: number }) => place(page) }),
       }) as Machine,
   )
+  const device = new MemoryPageDevice(storeSlots(spec))
+  if (swaps)
+    world.add(
+      pageStoreActor(),
+      () => new PageStoreMachine({ ...storeOptions(spec), device, retryCycles: RETRY_CYCLES, ...options.store }) as Machine,
+    )
   const pool = options.pool ?? new EnginePool()
   pool.reset()
   const engines = Array.from({ length: nodes }, () => pool.take(memoryBytes, hartsPerNode))
@@ -98,6 +118,7 @@ export function sharedWorld(options: SharedWorldOptions): SharedWorld {
       driver: options.driver(node, engine),
       seed,
       homeOf: () => MEMORY_CONTROLLER,
+      ...(swaps && { storeOf: () => pageStoreActor() }),
       nodeActor,
       retryCycles: RETRY_CYCLES,
       pinCycles: PIN_CYCLES,
@@ -109,13 +130,23 @@ export function sharedWorld(options: SharedWorldOptions): SharedWorld {
   machines.forEach((machine, node) => {
     world.add(actorId(`node.${node}`), () => machine as Machine)
   })
-  return { world, engines, machines, controller: () => world.inspect(MEMORY_CONTROLLER, MemoryControllerMachine) }
+  return {
+    world,
+    engines,
+    machines,
+    controller: () => world.inspect(MEMORY_CONTROLLER, MemoryControllerMachine),
+    store: () => (swaps ? world.inspect(pageStoreActor(), PageStoreMachine) : null),
+  }
 }
 
 /** The bytes of a page where they are freshest. */
-export function freshPage({ machines, engines }: SharedWorld, page: number): Uint8Array {
+export function freshPage(shared: SharedWorld, page: number): Uint8Array {
+  const { machines, engines } = shared
+  const store = shared.store()
   const copies = machines.map(({ agent }, node) => ({ node, ...agent.inspect(page) }))
   const fresh = copies.reduce((best, copy) => (freshness(copy) > freshness(best) ? copy : best))
+  const stored = store?.bytesOf(SPACE, page) ?? null
+  if (stored !== null && (store?.versionOf(SPACE, page) ?? 0) > freshness(fresh)) return stored
   return engines[fresh.node]?.readMemory(RAM_BASE + BigInt(page * PAGE_BYTES), PAGE_BYTES) ?? new Uint8Array(PAGE_BYTES)
 }
 

@@ -9,14 +9,19 @@ import { WasmEngine } from "@backplane/compute-engine/engine"
 import { sharedProgram, sharedProgramPages, type SharedProgram } from "@backplane/compute-riscv/shared-programs"
 import { SpaceHost } from "@backplane/memory-bare/space-host"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
+import { MemoryPageDevice } from "@backplane/memory-controller/page-device"
+import { PageStoreMachine } from "@backplane/memory-controller/page-store"
+import { storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
 import type { MemoryAnswer, SpaceAnswer, SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
-import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
+import { MEMORY_CONTROLLER, nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
 
 export interface SpaceWorldOptions {
   readonly seed: number
   readonly nodes: number
   readonly framesPerNode?: number
+  /** Pages that the page store keeps; absent: there is none. */
+  readonly swapPages?: number
   readonly world?: Partial<WorldOptions>
 }
 
@@ -34,6 +39,8 @@ export interface SpaceRun {
 const LATENCY_CYCLES = 20
 const RETRY_CYCLES = 400
 const PIN_CYCLES = 300
+/** What a node that did not hear is asked again by. */
+const TICK_CYCLES = 10_000
 const COUNT_CYCLES = 2_000
 const POLICY_CYCLES = 10_000
 const ANSWER_CYCLES = 200_000
@@ -49,15 +56,24 @@ export class SpaceWorld {
   readonly #answers = new Map<string, Body>()
   #asked = 0
 
-  constructor({ seed, nodes, framesPerNode = 4096, world }: SpaceWorldOptions) {
+  constructor({ seed, nodes, framesPerNode = 4096, swapPages = 0, world }: SpaceWorldOptions) {
     this.#nodes = nodes
     this.world = new World({ seed, machine: "spaces", latency: LATENCY_CYCLES, stepsMax: 1_000_000_000, fingerprint: "off", ...world })
-    const spec = resolveMachineSpec({ topology: { nodes, cpus: nodes, framesPerNode }, jobs: [] })
+    const spec = resolveMachineSpec({
+      topology: { nodes, cpus: nodes, framesPerNode },
+      memory: { swapPages },
+      clock: { tickCycles: TICK_CYCLES },
+      jobs: [],
+    })
     this.world.add(
       MEMORY_CONTROLLER,
       (incarnation) =>
         new MemoryControllerMachine({ spec, incarnation, retryCycles: RETRY_CYCLES, policyCycles: POLICY_CYCLES, strict: true }) as Machine,
     )
+    if (swapPages > 0) {
+      const device = new MemoryPageDevice(storeSlots(spec))
+      this.world.add(pageStoreActor(), () => new PageStoreMachine({ ...storeOptions(spec), device, retryCycles: RETRY_CYCLES }) as Machine)
+    }
     for (let node = 0; node < nodes; node++)
       this.world.add(
         nodeActor(node),
@@ -68,6 +84,7 @@ export class SpaceWorld {
             incarnation,
             makeEngine: (options) => new WasmEngine(options),
             home: MEMORY_CONTROLLER,
+            ...(swapPages > 0 && { store: pageStoreActor() }),
             nodeActor,
             retryCycles: RETRY_CYCLES,
             pinCycles: PIN_CYCLES,
@@ -127,5 +144,15 @@ export class SpaceWorld {
 
   map(space?: string): MemoryAnswer {
     return this.ask(MEMORY_CONTROLLER, { kind: "MemoryMapAsk", ...(space !== undefined && { space }) } as Body)
+  }
+
+  /** Ends a space everywhere. */
+  close(space: string): void {
+    for (let node = 0; node < this.#nodes; node++) this.ask<SpaceAnswer>(nodeActor(node), { kind: "SpaceClose", space } as Body)
+    this.ask(MEMORY_CONTROLLER, { kind: "SpaceClose", space } as Body)
+  }
+
+  controller(): MemoryControllerMachine | null {
+    return this.world.inspect(MEMORY_CONTROLLER, MemoryControllerMachine)
   }
 }

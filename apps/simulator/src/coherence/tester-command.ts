@@ -54,6 +54,7 @@ export function testerCommand(args: readonly string[]): number {
       from: { type: "string", default: "1" },
       faults: { type: "string", default: "messages-and-controller" },
       moves: { type: "boolean", default: false },
+      swap: { type: "boolean", default: false },
       planted: { type: "boolean", default: false },
       json: { type: "boolean", default: false },
     },
@@ -65,7 +66,14 @@ export function testerCommand(args: readonly string[]): number {
   let left = Number(values.operations)
   const runs = []
   for (let seed = Number(values.from); left > 0; seed++) {
-    const run = runRandomTester({ seed, operations: Math.min(left, OPERATIONS_PER_RUN), faults, privacy: 0.98, moves: values.moves })
+    const run = runRandomTester({
+      seed,
+      operations: Math.min(left, OPERATIONS_PER_RUN),
+      faults,
+      privacy: 0.98,
+      moves: values.moves,
+      swap: values.swap,
+    })
     left -= run.operations
     runs.push(run)
     if (!values.json)

@@ -60,6 +60,8 @@ export function parseCondition(source: string): Condition {
     if (isBracketed) demand("]")
     demand("=")
     const number = take()
+    // An address: it is another in the machine than in the enumeration.
+    if (!/^-?(0x[0-9a-fA-F]+|\d+)$/.test(number)) throw new Error(`condition: ${number} is no number in ${text.slice(0, 80)}`)
     const value = number.startsWith("-") ? -BigInt(number.slice(1)) : BigInt(number)
     const [thread, register] = name.split(":")
     if (register !== undefined) {

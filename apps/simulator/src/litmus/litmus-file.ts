@@ -56,7 +56,7 @@ export function parseLitmus(source: string): LitmusTest {
   const conditionAt = close + found.index
   const tail = text.slice(conditionAt)
   const quantifier = (found[1] ?? "exists").replace(/\s/g, "") as LitmusTest["quantifier"]
-  const condition = parseCondition(tail.slice(tail.indexOf(found[1] ?? "") + (found[1] ?? "").length))
+  const condition = conditionOf(tail.slice(tail.indexOf(found[1] ?? "") + (found[1] ?? "").length), lineOf(conditionAt))
   const initial = parseInitial(text.slice(open + 1, close), lineOf(open))
   const columns = parseProgram(text.slice(close + 1, conditionAt), lineOf(close))
   const observed = new Map<string, { thread: number; register: number }>()
@@ -80,6 +80,14 @@ export function parseLitmus(source: string): LitmusTest {
     quantifier,
     condition,
     observed: [...observed.values()],
+  }
+}
+
+function conditionOf(text: string, line: number): Condition {
+  try {
+    return parseCondition(text)
+  } catch (error) {
+    throw new LitmusError(error instanceof Error ? error.message : String(error), line)
   }
 }
 

@@ -56,6 +56,7 @@ describe("litmus tests", () => {
     ["RISCV t\n{\n}\n P0 ;\n lw x5,0(x6) ;\n", /no condition/],
     ["RISCV t\n{\n}\n P0 ;\n frobnicate x5 ;\nexists (x=1)", /not frobnicate/],
     ["RISCV t\n{\n}\n P0 ;\n beq x5,x6,NOWHERE ;\nexists (x=1)", /no label NOWHERE/],
+    ["RISCV t\n{\n0:x5=x;\n}\n P0 ;\n fence ;\nexists (0:x5=x)", /x is no number/],
     ["RISCV t\n{\n0:x99=1;\n}\n P0 ;\n fence ;\nexists (x=1)", /no register x99/],
   ])("says what is wrong with a file: %s", (text, message) => {
     expect(() => parseLitmus(text)).toThrow(message)

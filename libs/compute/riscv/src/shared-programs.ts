@@ -8,6 +8,7 @@ export const SHARED_PROGRAMS = {
   read: "every hart reads all pages again and again: read-mostly, as text is",
   own: "every hart writes pages of its own again and again",
   count: "every hart adds to one counter: write-shared",
+  balloon: "every hart writes pages of its own and gives back as many as it is asked to do without",
 } as const
 export type SharedProgram = keyof typeof SHARED_PROGRAMS
 
@@ -27,6 +28,7 @@ const T5 = 30
 
 /** Code as bytes. */
 export function sharedProgram(program: SharedProgram, { pages, rounds }: SharedProgramOptions): Uint8Array {
+  if (program === "balloon") return bytesOf(balloonProgram({ pages, rounds }))
   const body: readonly number[] =
     program === "count"
       ? [encode("amoadd.d", { rd: T2, rs1: T0, rs2: T1 })]
@@ -65,6 +67,10 @@ export function sharedProgram(program: SharedProgram, { pages, rounds }: SharedP
     encode("ld", { rd: A0, rs1: T5, immediate: 0 }),
     encode("ecall"),
   ]
+  return bytesOf(words)
+}
+
+function bytesOf(words: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(words.length * 4)
   words.forEach((word, index) => {
     new DataView(bytes.buffer).setUint32(index * 4, word, true)
@@ -72,9 +78,55 @@ export function sharedProgram(program: SharedProgram, { pages, rounds }: SharedP
   return bytes
 }
 
+/**
+ * A guest with a balloon: writes each of its pages once, then asks in each round how many it had better do without (call 1) and gives that many
+ * back, the first ones first (call 2). It never takes one again; a0 at the end is how many it gave.
+ */
+function balloonProgram({ pages, rounds }: SharedProgramOptions): readonly number[] {
+  const A7 = 17
+  const fill = [
+    encode("sd", { rs1: T0, rs2: T1, immediate: 0 }),
+    encode("add", { rd: T0, rs1: T0, rs2: T4 }),
+    encode("addi", { rd: T1, rs1: T1, immediate: -1 }),
+  ]
+  const ask = [encode("addi", { rd: A7, rs1: 0, immediate: 1 }), encode("ecall")]
+  const give = [
+    encode("add", { rd: A0, rs1: T5, rs2: T2 }),
+    encode("addi", { rd: A7, rs1: 0, immediate: 2 }),
+    encode("ecall"),
+    encode("addi", { rd: T2, rs1: T2, immediate: 1 }),
+  ]
+  // To the end of the round where enough was given, or all.
+  const enough = (left: number): number => encode("bgeu", { rs1: T2, rs2: A0, immediate: 4 * left })
+  const all = (left: number): number => encode("bgeu", { rs1: T2, rs2: T1, immediate: 4 * left })
+  const round = [...ask, enough(give.length + 2), all(give.length + 1), ...give]
+  return [
+    ...load(T4, 4096),
+    // t5: number of the hart's first page; t0: its address; RAM begins at 1 << 31.
+    ...load(T1, pages),
+    encode("mul", { rd: T5, rs1: T1, rs2: A0 }),
+    encode("addi", { rd: T5, rs1: T5, immediate: 1 }),
+    encode("mul", { rd: T0, rs1: T5, rs2: T4 }),
+    encode("addi", { rd: T2, rs1: 0, immediate: 1 }),
+    encode("slli", { rd: T2, rs1: T2, immediate: 31 }),
+    encode("add", { rd: T0, rs1: T0, rs2: T2 }),
+    ...fill,
+    encode("bne", { rs1: T1, rs2: 0, immediate: -4 * fill.length }),
+    encode("addi", { rd: T2, rs1: 0, immediate: 0 }),
+    ...load(T1, pages),
+    ...load(T3, rounds),
+    ...round,
+    encode("addi", { rd: T3, rs1: T3, immediate: -1 }),
+    encode("bne", { rs1: T3, rs2: 0, immediate: -4 * (round.length + 1) }),
+    encode("addi", { rd: A0, rs1: T2, immediate: 0 }),
+    encode("addi", { rd: A7, rs1: 0, immediate: 0 }),
+    encode("ecall"),
+  ]
+}
+
 /** Pages that the memory must have. */
 export function sharedProgramPages(program: SharedProgram, { pages, harts }: { readonly pages: number; readonly harts: number }): number {
-  return 1 + (program === "count" ? 1 : program === "own" ? pages * harts : pages)
+  return 1 + (program === "count" ? 1 : program === "own" || program === "balloon" ? pages * harts : pages)
 }
 
 function load(rd: number, value: number): readonly number[] {

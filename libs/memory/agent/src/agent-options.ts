@@ -3,9 +3,16 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type { Rights } from "@backplane/memory-coherence/page-record"
 import type { Protocol } from "@backplane/memory-coherence/rules"
-import type { PageCounts, PageMessage, PageOperation, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type {
+  PageCounts,
+  PageMessage,
+  PageOperation,
+  PagesHashes,
+  PagesReport,
+  PagesSpare,
+} from "@backplane/memory-contract/coherence-messages"
 
-export type AgentSays = PageMessage | PagesReport | PageCounts
+export type AgentSays = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHashes
 /** Where effects go. */
 export interface AgentOut {
   push(...effects: readonly Effect<AgentSays>[]): unknown
@@ -26,6 +33,8 @@ export interface AgentOptions {
   readonly memory: AgentMemory
   readonly homeOf: (page: number) => ActorId
   readonly nodeActor: (node: number) => ActorId
+  /** The page store of a page's home, whose number is `nodes`; absent: the machine has none. */
+  readonly storeOf?: (page: number) => ActorId
   /** An unanswered request is made again after so many cycles; a pin holds at most so many. */
   readonly retryCycles: number
   readonly pinCycles: number

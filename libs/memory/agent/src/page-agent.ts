@@ -10,7 +10,6 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
 import { decodeBase64, encodeBase64 } from "@backplane/foundation-base/base64"
-import { absentFrameStore, hearStore, type FrameStore } from "@backplane/memory-coherence/frame-store"
 import {
   access,
   evict,
@@ -28,14 +27,16 @@ import {
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
 import { has, type Flow } from "@backplane/memory-coherence/flow"
 import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
-import type { PageMessage, PageOperation, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
+import type { PageMessage, PageOperation, PagesAdvice, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
 import type { AgentCounts, AgentOptions, AgentOut, PageText } from "./agent-options.ts"
-import { operateOn } from "./operation.ts"
+import { FrameHost, OWN_FRAME } from "./frame-host.ts"
+import { hashOfPage } from "./page-hash.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 
 const CONTENDED_LOSSES_DEFAULT = 8
 const CONTENDED_WINDOW_RETRIES = 4
+const PAGE_BYTES = 4096
 /** Pages in one message of counts. */
 const COUNTS_MAX = 4_000
 
@@ -59,18 +60,18 @@ export class PageAgent {
   readonly #protocol: Protocol
   readonly #text: PageText
   readonly #pages = new Map<number, LocalPage>()
-  readonly #stores = new Map<number, FrameStore>()
+  readonly #frames: FrameHost
   /** Life of each home as known here. */
   readonly #epochs = new Map<ActorId, number>()
   /** Pages with something that a timer must look at. */
   readonly #watched = new Set<number>()
-  /** Frames here whose page another owns. */
-  readonly #lent = new Set<number>()
   /** Pages whose counts have changed since they were last told. */
   readonly #uncounted = new Set<number>()
   /** Pages of other nodes of which there is a copy here, the oldest first; and those that were pushed here. */
   readonly #copies = new Set<number>()
   readonly #pushed = new Set<number>()
+  /** By home: pages that the guest had better do without. */
+  readonly #balloons = new Map<ActorId, number>()
   #timerSet = false
   #countedAt = 0
   readonly #counts = { getS: 0, getM: 0, operations: 0, taken: 0, repeats: 0, brokenPins: 0 }
@@ -79,6 +80,19 @@ export class PageAgent {
     this.#options = options
     this.#protocol = options.protocol ?? PROTOCOL
     this.#text = options.text ?? { encode: encodeBase64, decode: decodeBase64 }
+    const { space, node, nodes, memory, onOperated } = options
+    this.#frames = new FrameHost({
+      space,
+      place: node,
+      nodes,
+      protocol: this.#protocol,
+      text: this.#text,
+      read: (page) => memory.read(page),
+      write: (page, bytes) => {
+        memory.write(page, bytes)
+      },
+      ...(onOperated !== undefined && { onOperated }),
+    })
   }
 
   get timerKey(): string {
@@ -123,13 +137,38 @@ export class PageAgent {
   }
 
   /** Any message of the contract to a node with this one space. */
-  hearAny(now: VirtualTime, from: ActorId, body: PageMessage | PagesAsk | PagesGone, out: AgentOut): void {
+  hearAny(now: VirtualTime, from: ActorId, body: PageMessage | PagesAsk | PagesGone | PagesAdvice, out: AgentOut): void {
     if (body.kind === "PagesGone") return this.gone(from, body.epoch)
+    if (body.kind === "PagesHashAsk") return this.#tellHashes(from, body, out)
+    if (body.kind === "PagesBalloon") return void this.#balloons.set(from, body.pages)
     if (body.kind !== "PagesAsk") return this.hear(now, body, out)
     const pages = this.asked(from, body)
     if (pages === null) return
     for (const report of pagesReports(this.#options.node, body.epoch, [pages])) out.push(send(from, report))
     this.recount(now, out)
+  }
+
+  /** Pages that the guest had better do without in all, as its homes last said. */
+  get balloon(): number {
+    return [...this.#balloons.values()].reduce((sum, pages) => sum + pages, 0)
+  }
+
+  /** The guest does without the page. What is in it is zero from then on where that can be done at once, else what it was. */
+  spare(page: number, out: AgentOut): void {
+    const { memory, node, space, homeOf } = this.#options
+    const { record } = this.#local(page)
+    // Nobody else has it: zeros take no room anywhere.
+    if (record.state === "M") memory.write(page, new Uint8Array(PAGE_BYTES))
+    out.push(send(homeOf(page), { kind: "PagesSpare", space, node, epoch: this.#context(page).epoch, pages: [page] }))
+  }
+
+  /** What is in the pages that lie here. */
+  #tellHashes(home: ActorId, { pages, epoch }: Extract<PagesAdvice, { kind: "PagesHashAsk" }>, out: AgentOut): void {
+    if (epoch !== (this.#epochs.get(home) ?? FIRST_EPOCH)) return
+    const { space, node, memory } = this.#options
+    const here = pages.filter((page) => this.#pages.get(page)?.record.hasBytes === true || this.#frames.has(page))
+    if (here.length === 0) return
+    out.push(send(home, { kind: "PagesHashes", space, node, epoch, hashes: here.flatMap((page) => [page, hashOfPage(memory.read(page))]) }))
   }
 
   hear(now: VirtualTime, body: PageMessage, out: AgentOut): void {
@@ -154,7 +193,7 @@ export class PageAgent {
   #hearFlow(now: VirtualTime, body: PageMessage, out: AgentOut): void {
     const { page } = body
     const flow = flowOf(body)
-    if (isForStore(flow)) return this.#atStore(now, body, flow, out)
+    if (FrameHost.isFor(flow)) return this.#atStore(now, body, flow, out)
     // Only the home's own word about its life counts (`ask`); a message of another life is ignored in there.
     const { record } = this.#local(page)
     const before = record.state
@@ -173,7 +212,6 @@ export class PageAgent {
     if (epoch < known) return null
     this.#epochs.set(home, epoch)
     const held: number[] = []
-    const stored: number[] = []
     for (const [page, { record }] of [...this.#pages].sort(([a], [b]) => a - b)) {
       if (this.#options.homeOf(page) !== home) continue
       if (epoch > known) newHome(this.#context(page), record)
@@ -182,9 +220,7 @@ export class PageAgent {
       const copy = heldPage(record)
       if (copy !== null) held.push(page, HOLDS.indexOf(copy.holds), copy.version, copy.serial)
     }
-    for (const [page, { version, since, dropped }] of [...this.#stores].sort(([a], [b]) => a - b))
-      if (!dropped && this.#options.homeOf(page) === home) stored.push(page, version, since, this.#lent.has(page) ? 1 : 0)
-    return { space: this.#options.space, held, stored }
+    return { space: this.#options.space, held, stored: this.#frames.report((page) => this.#options.homeOf(page) === home) }
   }
 
   /**
@@ -199,8 +235,7 @@ export class PageAgent {
       this.#options.memory.setRights(page, "none")
       this.#pages.delete(page)
       this.#watched.delete(page)
-      this.#stores.delete(page)
-      this.#lent.delete(page)
+      this.#frames.drop(page)
       this.#options.onChange(page)
     }
   }
@@ -248,7 +283,7 @@ export class PageAgent {
   /** The bytes as this node knows them, and how fresh they are: for checkers and pictures. */
   inspect(page: number): { readonly state: PageRecord["state"]; readonly version: number; readonly stored: number | null } {
     const record = this.#pages.get(page)?.record
-    return { state: record?.state ?? "I", version: record?.version ?? 0, stored: this.#stores.get(page)?.version ?? null }
+    return { state: record?.state ?? "I", version: record?.version ?? 0, stored: this.#frames.versionOf(page) }
   }
 
   /** Pages that are known here, with their state. */
@@ -262,14 +297,6 @@ export class PageAgent {
     const local = { record: newPageRecord(), saidAt: 0, pinnedAt: 0, operation: null, losses: 0, lossesFrom: 0, reads: 0, writes: 0 }
     this.#pages.set(page, local)
     return local
-  }
-
-  #store(page: number): FrameStore {
-    const known = this.#stores.get(page)
-    if (known !== undefined) return known
-    const store = absentFrameStore(this.#options.nodes)
-    this.#stores.set(page, store)
-    return store
   }
 
   #context(page: number): PageContext {
@@ -314,7 +341,8 @@ export class PageAgent {
           this.#options.onResult(page, BigInt(flow.value))
       }
     }
-    this.#keepStoreFresh(page, local)
+    // Frame and copy are the same bytes here: what the copy has seen, the frame has.
+    if (local.record.hasBytes) this.#frames.keepFresh(page, local.record.version)
     if (local.record.pinned || waitsForHome(local.record)) this.#watched.add(page)
     else this.#watched.delete(page)
     this.#setTimer(now, out)
@@ -350,12 +378,6 @@ export class PageAgent {
     )
   }
 
-  /** Frame and copy are the same bytes here: what the copy has seen, the frame has. */
-  #keepStoreFresh(page: number, { record }: LocalPage): void {
-    const store = this.#stores.get(page)
-    if (store?.dropped === false && record.hasBytes && record.version > store.version) store.version = record.version
-  }
-
   #fill(page: number, bytes: string): void {
     // From the frame here to the copy here: the same bytes.
     if (bytes !== OWN_FRAME) this.#options.memory.write(page, this.#text.decode(bytes))
@@ -371,7 +393,7 @@ export class PageAgent {
 
   #say(now: VirtualTime, page: number, { to, flow, bytes }: Extract<PageEffect, { kind: "send" }>, out: AgentOut): void {
     const local = this.#local(page)
-    const { node, space, homeOf, nodeActor } = this.#options
+    const { node, space, homeOf } = this.#options
     local.saidAt = now
     this.#count(page, flow)
     const target = to === "store" ? local.record.home : to
@@ -392,7 +414,7 @@ export class PageAgent {
       return
     }
     assert(target === "home" || target >= 0, "the frame of a page that was here is known")
-    out.push(send(target === "home" ? homeOf(page) : nodeActor(target), body))
+    out.push(send(this.#actorOf(target, page), body))
   }
 
   #count(page: number, { kind }: Flow): void {
@@ -408,49 +430,18 @@ export class PageAgent {
 
   #atStore(now: VirtualTime, body: PageMessage, flow: Flow, out: AgentOut): void {
     const { page } = body
-    const { memory, space, node, homeOf, nodeActor } = this.#options
-    const operate = (): number => {
-      assert(body.kind === "PageOperateAtHome", "an operation is done when it is asked for")
-      const bytes = memory.read(page).slice()
-      const found = operateOn(bytes, body.operation)
-      memory.write(page, bytes)
-      this.#results.push(found)
-      this.#options.onOperated?.(page, { operation: body.operation, node: body.node, found })
-      return this.#results.length - 1
-    }
-    const store = this.#store(page)
-    const { epoch } = this.#context(page)
-    if (flow.kind === "Fetch" && flow.epoch === epoch && flow.want !== "S" && flow.node !== node) this.#lent.add(page)
-    if (flow.kind === "HandOver" && flow.epoch === epoch) this.#lent.add(page)
-    if (body.kind === "PageFrame") noteFound(flow, body, (value) => this.#results.push(value) - 1)
     if (flow.kind === "HandOver" || flow.kind === "Frame") out.push(noteSpan("mem.frame", this.#about(page)))
-    for (const effect of hearStore({ protocol: this.#protocol, epoch, value: 0, operate }, store, flow)) {
-      if (effect.kind === "take") {
-        assert(body.kind === "PageWriteBack" || body.kind === "PageFrame", "bytes come with a write-back or a frame")
-        if (body.bytes !== OWN_FRAME) memory.write(page, this.#text.decode(body.bytes))
-        this.#lent.delete(page)
-        continue
-      }
-      const isLocal = effect.to === node
-      const answer = pageMessage(effect.flow, {
-        space,
-        page,
-        home: node,
-        ...(effect.bytes && { bytes: isLocal ? OWN_FRAME : this.#text.encode(memory.read(page)) }),
-        ...(effect.flow.kind === "Result" && { result: this.#resultText(effect.flow.value) }),
-        ...(effect.flow.kind === "Frame" && { found: effect.flow.operations.map(({ result }) => this.#resultText(result)) }),
-      })
-      if (isLocal) this.hear(now, answer, out)
-      else out.push(send(effect.to === "home" ? homeOf(page) : nodeActor(effect.to), answer))
+    for (const { to, body: answer } of this.#frames.hear(body, flow, this.#context(page).epoch)) {
+      if (to === this.#options.node) this.hear(now, answer, out)
+      else out.push(send(this.#actorOf(to, page), answer))
     }
   }
 
-  #resultText(index: number): string {
-    return `0x${defined(this.#results[index], "a result is kept").toString(16)}`
+  #actorOf(to: "home" | number, page: number): ActorId {
+    const { homeOf, nodeActor, nodes, storeOf } = this.#options
+    if (to === "home") return homeOf(page)
+    return to < nodes ? nodeActor(to) : defined(storeOf, "a machine with a page store says which")(page)
   }
-
-  /** What operations found: the frame store keeps a number, this the value. */
-  readonly #results: bigint[] = [0n]
 
   #setTimer(now: VirtualTime, out: AgentOut): void {
     const tells = this.#options.countCycles !== undefined && this.#uncounted.size > 0
@@ -465,17 +456,3 @@ export class PageAgent {
 /** Of a home that has not said otherwise. */
 const FIRST_EPOCH = 1
 const HOLDS = ["owner", "shared", "retained"] as const
-/** In place of bytes that do not travel. */
-const OWN_FRAME = ""
-
-function isForStore({ kind }: Flow): boolean {
-  return (
-    kind === "Fetch" || kind === "WriteBack" || kind === "OperateAtHome" || kind === "HandOver" || kind === "Frame" || kind === "FrameFree"
-  )
-}
-
-/** What the operations found in the frame that comes, kept here under numbers as its own would be. */
-function noteFound(flow: Flow, { operations }: Extract<PageMessage, { kind: "PageFrame" }>, keep: (value: bigint) => number): void {
-  assert(flow.kind === "Frame", "a frame comes as a frame")
-  Object.assign(flow, { operations: operations.map(({ txn, value }) => ({ txn, result: txn === 0 ? 0 : keep(BigInt(value)) })) })
-}

@@ -19,13 +19,16 @@ import type {
   PageCounts,
   PageMessage,
   PageOperation,
+  PagesAdvice,
   PagesAsk,
   PagesGone,
+  PagesHashes,
   PagesReport,
+  PagesSpare,
 } from "@backplane/memory-contract/coherence-messages"
 
-export type BareNodeHears = PageMessage | PagesAsk | PagesGone | MemoryUp
-export type BareNodeSays = PageMessage | PagesReport | PageCounts | LeaseReport
+export type BareNodeHears = PageMessage | PagesAsk | PagesGone | PagesAdvice | MemoryUp
+export type BareNodeSays = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHashes | LeaseReport
 type Out = Effect<BareNodeSays>[]
 
 /** Decides what a hart does next, and sees what it did. */
@@ -44,6 +47,7 @@ export interface BareNodeConfig extends Pick<
   | "node"
   | "nodes"
   | "homeOf"
+  | "storeOf"
   | "nodeActor"
   | "retryCycles"
   | "pinCycles"
@@ -89,6 +93,8 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
   readonly #brought: Set<number>[]
   #turning = false
   readonly #evictions: number[] = []
+  /** Pages that a guest did without in the step under way. */
+  readonly #spared: number[] = []
   readonly #refusals: string[] = []
   readonly #lost = new Set<number>()
 
@@ -153,6 +159,11 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     this.#evictions.push(page)
   }
 
+  /** At the end of this step the node tells that its guest does without the page. */
+  spare(page: number): void {
+    this.#spared.push(page)
+  }
+
   start(now: VirtualTime): readonly Effect<BareNodeSays>[] {
     const out: Out = []
     this.#setTurn(now, 1, out)
@@ -165,6 +176,7 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     else if (input.kind === "timer" && input.key === TURN) this.#turn(now, out)
     else if (input.kind === "timer") this.agent.onTimer(now, out)
     for (const page of this.#evictions.splice(0)) this.agent.evict(now, page, out)
+    for (const page of this.#spared.splice(0)) this.agent.spare(page, out)
     if (this.#config.pace === "at-once") this.#goOn(now, out)
     else if (!this.#turning) this.#setTurn(now, 1, out)
     return out

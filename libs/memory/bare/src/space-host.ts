@@ -9,7 +9,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Body, Effect, Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { decodeBase64 } from "@backplane/foundation-base/base64"
-import { PAGE_BYTES, RAM_BASE, type Engine, type EngineOptions } from "@backplane/compute-contract/engine"
+import { PAGE_BYTES, RAM_BASE, type Engine, type EngineExit, type EngineOptions } from "@backplane/compute-contract/engine"
 import type { PageText } from "@backplane/memory-agent/agent-options"
 import { pagesReports } from "@backplane/memory-agent/page-reports"
 import type { PageMessage, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
@@ -22,6 +22,8 @@ export interface SpaceHostOptions {
   readonly incarnation: number
   readonly makeEngine: (options: EngineOptions) => Engine
   readonly home: ActorId
+  /** The page store of the machine; absent: it has none. */
+  readonly store?: ActorId
   readonly nodeActor: (node: number) => ActorId
   /** See `AgentOptions`. */
   readonly retryCycles: number
@@ -117,16 +119,18 @@ export class SpaceHost implements Machine {
       engine.writeRegister(cpu, A0, BigInt(hart))
       engine.writeRegister(cpu, A1, BigInt(open.harts.length))
     })
-    const { node, nodes, incarnation, home, nodeActor, retryCycles, pinCycles, countCycles, text } = this.#options
-    const machine = new BareNodeMachine({
+    const { node, nodes, incarnation, home, store, nodeActor, retryCycles, pinCycles, countCycles, text } = this.#options
+    const balloon: Balloon = { target: () => machine.agent.balloon, spare: (page) => { machine.spare(page) } } // prettier-ignore
+    const machine: BareNodeMachine = new BareNodeMachine({
       space: open.space,
       node,
       nodes,
       incarnation,
       engine,
-      driver: new ProgramDriver(engine, harts.length),
+      driver: new ProgramDriver(engine, { harts: harts.length, pages: open.pages, balloon }),
       seed: `${open.space}/${open.request}`,
       homeOf: () => home,
+      ...(store !== undefined && { storeOf: () => store }),
       nodeActor,
       retryCycles,
       pinCycles,
@@ -196,25 +200,52 @@ function isOurs(input: Input<Body>): boolean {
   return kind.startsWith("Page") || kind === "SpaceOpen" || kind === "SpaceAsk" || kind === "SpaceClose"
 }
 
-/** Harts that run a program until it says that it is done. */
+/** What a guest may be asked for and may give. */
+interface Balloon {
+  target(): number
+  spare(page: number): void
+}
+
+/** What an `ecall` asks for, by a7; anything else is the end. */
+const CALLS = { balloonTarget: 1n, sparePage: 2n } as const
+const ECALL = 0x73
+const A7 = 17
+
+/**
+ * Harts that run a program until it says that it is done. Calls of the host: a7 = 1 gives in a0 how many pages the guest had better do without in
+ * all; a7 = 2 says that it does without the page whose number is in a0 (its bytes are zero or what they were when it is touched again).
+ */
 class ProgramDriver implements HartDriver {
   readonly #engine: Engine
-  readonly #harts: number
+  readonly #guest: { readonly harts: number; readonly pages: number; readonly balloon: Balloon }
   readonly #ended = new Set<number>()
 
-  constructor(engine: Engine, harts: number) {
+  constructor(engine: Engine, guest: { readonly harts: number; readonly pages: number; readonly balloon: Balloon }) {
     this.#engine = engine
-    this.#harts = harts
+    this.#guest = guest
   }
 
   budget(cpu: number): number | null {
-    return cpu >= this.#harts || this.#ended.has(cpu) ? null : QUANTUM_INSTRUCTIONS
+    return cpu >= this.#guest.harts || this.#ended.has(cpu) ? null : QUANTUM_INSTRUCTIONS
   }
 
-  /** An `ecall` is the end; so is everything else that a bare hart cannot do. */
-  left(cpu: number): boolean {
+  /** An `ecall` without a number is the end; so is everything else that a bare hart cannot do. */
+  left(cpu: number, exit: EngineExit): boolean {
+    if (exit.kind === "system" && exit.instruction === ECALL && this.#serve(cpu)) return false
     this.#ended.add(cpu)
     this.#engine.clearReservation(cpu)
+    return true
+  }
+
+  #serve(cpu: number): boolean {
+    const { balloon, pages } = this.#guest
+    const call = this.#engine.readRegister(cpu, A7)
+    const page = Number(BigInt.asUintN(53, this.#engine.readRegister(cpu, A0)))
+    if (call === CALLS.balloonTarget) this.#engine.writeRegister(cpu, A0, BigInt(balloon.target()))
+    else if (call === CALLS.sparePage && page < pages) balloon.spare(page)
+    else return false
+    this.#engine.writePc(cpu, this.#engine.readPc(cpu) + 4n)
+    this.#engine.writeInstret(cpu, this.#engine.readInstret(cpu) + 1n)
     return true
   }
 }

@@ -45,6 +45,8 @@ export interface HomeEntry {
   queue: HomeRequest[]
   /** By node: the last request that was served. */
   served: number[]
+  /** Where nobody has the page, a reader gets S, not E: each write is told to the home. For frames that no node is to own, as in a page store. */
+  readersOnly: boolean
 }
 
 export function newHomeEntry(nodes: number): HomeEntry {
@@ -57,6 +59,7 @@ export function newHomeEntry(nodes: number): HomeEntry {
     transaction: null,
     queue: [],
     served: new Array<number>(nodes).fill(0),
+    readersOnly: false,
   }
 }
 
@@ -221,7 +224,7 @@ function begin({ protocol: { rules } }: HomeContext, entry: HomeEntry, flow: Flo
     kind,
     node: flow.node,
     txn: flow.txn,
-    want: kind === "GetS" ? (state === "U" ? "E" : "S") : "M",
+    want: kind === "GetS" ? (state === "U" && !entry.readersOnly ? "E" : "S") : "M",
     acks: kind === "GetM" || kind === "Upgrade" ? sharers & ~bit(flow.node) : 0,
     waiting: kind === "Operate" || kind === "Move" ? sharers | (owner === NOBODY ? 0 : bit(owner)) : 0,
     unstored: kind === "Flush" || (kind === "GetS" && state === "X"),

@@ -158,6 +158,11 @@ export const PagesGone = say(
   { epoch: Count },
   "memory controller → node: you were taken for dead, others have gone on; drop all that you hold and store",
 )
+export const PageFrameAsk = say(
+  "PageFrameAsk",
+  { ...page, serial: Count },
+  "memory controller (page store) → memory controller: I handed this frame over and still have it (since that serial); may it go? Answered with PageFrameFree where it may",
+)
 const Levels = Type.Array(Count, { maxItems: 12_000 })
 export const PageCounts = say(
   "PageCounts",
@@ -168,6 +173,32 @@ export const PagesAsk = say(
   "PagesAsk",
   { epoch: Count, gone: Mask },
   "memory controller → node: I have forgotten all, or nodes are gone; tell me the pages that you hold and store. Repeated until told.",
+)
+const PageNumbers = Type.Array(page.page, { maxItems: 1024 })
+export const PagesSpare = say(
+  "PagesSpare",
+  { space: page.space, node: Node, epoch: Count, pages: PageNumbers },
+  "node → memory controller: the guest does without these pages (balloon); their frames may be given to others. A hint",
+)
+export const PagesBalloon = say(
+  "PagesBalloon",
+  { space: page.space, epoch: Count, pages: Count },
+  "memory controller → node: the guest had better do without so many pages in all; a level, said again while memory is short",
+)
+export const PagesHashAsk = say(
+  "PagesHashAsk",
+  { space: page.space, epoch: Count, pages: PageNumbers },
+  "memory controller → node: what is in these pages? Equal ones could share a frame",
+)
+export const PagesHashes = say(
+  "PagesHashes",
+  { space: page.space, node: Node, epoch: Count, hashes: Type.Array(Count, { maxItems: 2048 }) },
+  "node → memory controller: page, hash of its bytes as they are now; and so on. A hint: who shares compares the bytes",
+)
+export const PagesStored = say(
+  "PagesStored",
+  { node: Node, epoch: Count, pages: Count, slots: Count, slotsMax: Count },
+  "memory controller (page store) → memory controller: pages that lie here, frames that they take (equal ones share one, zeros take none), and that there are; a level",
 )
 const Numbers = Type.Array(Count, { maxItems: 40_000 })
 export const PagesReport = say(
@@ -194,10 +225,12 @@ export const PagesReport = say(
 export const coherenceMessages = {
   PageGetS, PageGetM, PageOperate, PagePut, PageFetch, PageOperateAtHome, PageFwdS, PageFwdM, PageInv, PageRecall, PageFlush, PageReleased,
   PageData, PageGrant, PageInvAck, PageWriteBack, PageStored, PageRecallAck, PageResult, PageUnblock, PageDone, PagesAsk, PagesReport,
-  PageHandOver, PageFrame, PageMoved, PageFrameFree, PageRefused, PageBring, PagesGone, PageCounts,
+  PageHandOver, PageFrame, PageMoved, PageFrameFree, PageFrameAsk, PageRefused, PageBring, PagesGone, PageCounts, PagesSpare, PagesBalloon,
+  PagesHashAsk, PagesHashes, PagesStored,
 } as const // prettier-ignore
 
-type OfMany = "PagesAsk" | "PagesReport" | "PagesGone" | "PageCounts"
+type OfMany =
+  "PagesAsk" | "PagesReport" | "PagesGone" | "PageCounts" | "PagesSpare" | "PagesBalloon" | "PagesHashAsk" | "PagesHashes" | "PagesStored"
 /** Every message about one page. */
 export type PageMessage = {
   [Kind in Exclude<keyof typeof coherenceMessages, OfMany>]: Static<(typeof coherenceMessages)[Kind]>
@@ -206,4 +239,12 @@ export type PagesAsk = Static<typeof PagesAsk>
 export type PagesReport = Static<typeof PagesReport>
 export type PagesGone = Static<typeof PagesGone>
 export type PageCounts = Static<typeof PageCounts>
-export type CoherenceMessage = PageMessage | PagesAsk | PagesReport | PagesGone | PageCounts
+export type PagesSpare = Static<typeof PagesSpare>
+export type PagesBalloon = Static<typeof PagesBalloon>
+export type PagesHashAsk = Static<typeof PagesHashAsk>
+export type PagesHashes = Static<typeof PagesHashes>
+export type PagesStored = Static<typeof PagesStored>
+/** What a home says to nodes about many pages, besides `PagesAsk` and `PagesGone`. */
+export type PagesAdvice = PagesBalloon | PagesHashAsk
+export type CoherenceMessage =
+  PageMessage | PagesAsk | PagesReport | PagesGone | PageCounts | PagesSpare | PagesAdvice | PagesHashes | PagesStored

@@ -34,19 +34,33 @@ export const SpaceRules = Type.Object(
     migrate: Type.Boolean({ description: "a page that one node misses on most goes there" }),
     replicate: Type.Boolean({ description: "a page that is read, or nearly, is copied to the nodes that read it" }),
     hotMisses: Type.Integer({ minimum: 1, maximum: 1_000_000, description: "misses in an interval from which a page is hot" }),
+    share: Type.Optional(
+      Type.Boolean({ description: "pages that are equal to others of this or another space share one frame; not given: no" }),
+    ),
+    framesMax: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2 ** 30,
+        description: "frames that the space may have; the rest of its pages lies in the page store",
+      }),
+    ),
   },
   closed,
 )
 export type SpaceRules = Static<typeof SpaceRules>
 
+/** How short of frames a node is: nothing is done; guests give back; pages go to the page store; who needs a frame waits for one. */
+export const MEMORY_LEVELS = ["high", "soft", "hard", "low"] as const
+export type MemoryLevel = (typeof MEMORY_LEVELS)[number]
+
 export const NodeMemoryView = Type.Object(
-  { node: Node, frames: Count, free: Count, leased: Count, shared: Count, dead: Type.Boolean() },
+  { node: Node, frames: Count, free: Count, leased: Count, shared: Count, dead: Type.Boolean(), level: Type.Enum([...MEMORY_LEVELS]) },
   { ...closed, description: "frames of a node: free + leased + shared = all" },
 )
 export const PageView = Type.Object(
   {
     page: Page,
-    home: Node,
+    home: Type.Integer({ minimum: 0, maximum: 31, description: "the node of its frame; the number after the last node: the page store" }),
     state: Type.String({ description: "U the frame only, S readers, X one owner, D being written back, B_… busy, lost" }),
     owner: Type.Union([Node, Type.Null()]),
     sharers: Type.Array(Node),
@@ -70,6 +84,13 @@ export const SpaceView = Type.Object(
     migrations: Count,
     replications: Count,
     refused: Count,
+    stored: Type.Object(
+      { swapped: Count, shared: Count, given: Count },
+      { ...closed, description: "pages in the page store: for want of frames, as equal to others, given back by the guest" },
+    ),
+    swapIns: Count,
+    swapOuts: Count,
+    balloon: Type.Integer({ minimum: 0, description: "pages that the guest was asked to do without" }),
     lost: Count,
     hurt: Type.Array(Type.Object({ node: Node, lost: Count }, closed), {
       description: "nodes that died with state of it, and pages lost with them",
@@ -165,6 +186,9 @@ export const MemoryAnswer = Type.Object(
     incarnation: Count,
     epoch: Type.Integer({ minimum: 0, description: "life of the directory: deaths of nodes count" }),
     nodes: Type.Array(NodeMemoryView, { maxItems: 64 }),
+    store: Type.Union([Type.Object({ pages: Count, slots: Count, slotsMax: Count }, closed), Type.Null()], {
+      description: "the page store: pages that lie there, frames that they take, and that it has; null: there is none",
+    }),
     spaces: Type.Array(SpaceView, { maxItems: 1000 }),
     pages: Type.Array(PageView, { maxItems: 1024 }),
     next: Type.Union([Page, Type.Null()], { description: "first page that did not fit" }),

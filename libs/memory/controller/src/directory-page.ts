@@ -2,6 +2,9 @@
 import { newHomeEntry, type HomeEntry } from "@backplane/memory-coherence/home-entry"
 import type { PageOperation } from "@backplane/memory-contract/coherence-messages"
 
+/** For want of frames; as equal to others; as the guest does without it. */
+export type StoredFor = "swapped" | "shared" | "given"
+
 export interface DirectoryPage {
   readonly entry: HomeEntry
   /** The node where its frame lies. */
@@ -20,6 +23,13 @@ export interface DirectoryPage {
   moves: number
   /** Interval of the last of these; null: never. */
   movedAt: number | null
+  /** When it was last asked for: a count of all requests. */
+  usedAt: number
+  /** Why it lies in the page store, or goes there; null: it does not. */
+  stored: StoredFor | null
+  /** Hash of its bytes, the serial that it was taken at, and how often it was shared in vain; null: not known. */
+  hash: { readonly value: number; readonly serial: number } | null
+  unshared: number
   /** Interval in which the policy last looked, and the misses until then. */
   seenReads: readonly number[]
   seenWrites: readonly number[]
@@ -33,7 +43,7 @@ export function newPage(nodes: number, home: number, entry: HomeEntry = newHomeE
   const none = (): number[] => new Array<number>(nodes).fill(0)
   return {
     entry, home, operations: new Map(), reads: none(), writes: none(), lost: null, users: 0, replicas: [], moves: 0, movedAt: null,
-    seenReads: none(), seenWrites: none(),
+    seenReads: none(), seenWrites: none(), usedAt: 0, stored: null, hash: null, unshared: 0,
   } // prettier-ignore
 }
 

@@ -62,9 +62,10 @@ describe("the directory", () => {
       { kind: "send", body: { kind: "PageRecall", to: 1, home: 0 }, span: "page/a/1" },
     ])
     expect(hear("node.0", { kind: "PageStored", ...page, serial: 2, from: 1 })).toEqual(["PageReleased → node.1", "PageHandOver → node.0"])
-    expect(home.frames()).toEqual([1, 0])
+    // The new frame is taken as soon as the move begins.
+    expect(home.frames().nodes()).toEqual([1, 1])
     expect(hear("node.1", { kind: "PageMoved", ...page, serial: 2, from: 1 })).toEqual(["PageFrameFree → node.0", "page-migrated"])
-    expect(home.frames()).toEqual([0, 1])
+    expect(home.frames().nodes()).toEqual([0, 1])
     expect(home.isMoving).toBe(false)
     expect(hear("node.0", { kind: "PageGetS", ...page, node: 0, txn: 1, has: false })).toEqual(["PageFetch → node.1"])
   })

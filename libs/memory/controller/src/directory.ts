@@ -3,20 +3,23 @@
  *
  * Its state is soft: in a new life (another epoch) it asks all nodes what they hold and store, and serves nobody before it knows (D1). A page
  * that nobody has asked for has no entry; at the first request it gets a frame by the placement of its space (D2). The death of a node begins
- * a new epoch too: what was under way with the dead dissolves in it, and what had its only bytes there is lost and named (D3).
+ * a new epoch too: what was under way with the dead dissolves in it, and what had its only bytes there is lost and named (D3). Where there is a
+ * page store, frames can lie there, too: it counts as one more place behind the nodes that never holds a copy; who asks for such a page has it
+ * brought to a node first (D4), unless it is there to be shared by readers.
  * Not here: frames and leases of tasks (frame-ledger.ts); what moves when (page-policy.ts); bytes.
  */
 import { closeSpan, event, noteSpan, openSpan, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import { assert, defined } from "@backplane/foundation-base/assert"
-import { bit, has, nodesOf, type Flow } from "@backplane/memory-coherence/flow"
+import { bit, COHERENT_NODES_MAX, has, nodesOf, type Flow } from "@backplane/memory-coherence/flow"
 import { hearHome, type HomeSend } from "@backplane/memory-coherence/home-entry"
 import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
 import type { CoherenceMessage, PageMessage, PagesReport } from "@backplane/memory-contract/coherence-messages"
-import { newPage, pagesOf, type DirectoryPage, type Spaces } from "./directory-page.ts"
+import { newPage, pagesOf, type DirectoryPage, type Spaces, type StoredFor } from "./directory-page.ts"
+import { FrameCounts } from "./frame-counts.ts"
 import { countOf, rebuildPages } from "./rebuild-pages.ts"
 
 /** Where effects go. */
@@ -32,6 +35,10 @@ export interface DirectoryOptions {
   /** Where the frame of a page goes that is touched for the first time; null: nowhere, memory is out. */
   readonly place: (page: { readonly space: string; readonly page: number; readonly toucher: number }) => number | null
   readonly protocol?: Protocol
+  /** Where pages go that have no frame in a node; its place is `nodes`. */
+  readonly store?: { readonly actor: ActorId; readonly pages: number }
+  /** `place` found no frame: null, and the request waits for one that comes free; or why none will. Absent: none will. */
+  readonly short?: (want: { readonly space: string; readonly page: number; readonly toucher: number }, out: Out) => string | null
   /** An earlier life may have known pages: nobody is served before all nodes have told. */
   readonly knowsNothing: boolean
   /** A message that no correct run shows ends the run instead of being refused: for tests of the protocol. */
@@ -40,6 +47,11 @@ export interface DirectoryOptions {
 
 /** Epochs of one life of the home: the first, and one more for each death of a node. */
 export const DEATHS_MAX = 1023
+
+/** Requests that wait for a frame; who asks again later finds no other answer. */
+const WAITING_MAX = 4_096
+
+type Request = Extract<PageMessage, { kind: "PageGetS" | "PageGetM" | "PageOperate" }>
 
 export interface SpaceHurt {
   readonly space: string
@@ -63,16 +75,20 @@ export class Directory {
   #died = 0
   #before: Spaces | null = null
   readonly #hurt: SpaceHurt[] = []
-  readonly #frames: number[]
+  readonly #frames: FrameCounts
+  /** Requests that wait for a frame, by page and node. */
+  readonly #waiting = new Map<string, { readonly from: ActorId; readonly body: Request }>()
+  #requests = 0
   /** Pages on their way to another frame: asked again until they are there. */
   readonly #moving = new Map<string, { readonly space: string; readonly page: number; readonly to: number }>()
 
   constructor(options: DirectoryOptions) {
     this.#options = options
     this.#protocol = options.protocol ?? PROTOCOL
-    this.#all = 2 ** options.nodes - 1
+    assert(options.nodes + (options.store === undefined ? 0 : 1) <= COHERENT_NODES_MAX, "places are bits of a mask")
+    this.#all = 2 ** (options.nodes + (options.store === undefined ? 0 : 1)) - 1
     this.#epoch = options.epoch
-    this.#frames = new Array<number>(options.nodes).fill(0)
+    this.#frames = new FrameCounts(options.nodes)
     this.#known = options.knowsNothing ? 0 : this.#all
   }
 
@@ -82,12 +98,21 @@ export class Directory {
 
   /** Nodes that have not told yet what they hold. */
   unknown(): readonly number[] {
-    return Array.from({ length: this.#options.nodes }, (_, node) => node).filter((node) => !has(this.#known, node))
+    return nodesOf(this.#all & ~this.#known)
   }
 
   /** Asks them (again). */
   ask(out: Out): void {
-    for (const node of this.unknown()) out.push(send(this.#options.nodeActor(node), this.#pagesAsk()))
+    for (const node of this.unknown()) out.push(send(this.#actorAt(node), this.#pagesAsk()))
+  }
+
+  #actorAt(place: number): ActorId {
+    const { nodes, store, nodeActor } = this.#options
+    return place === nodes && store !== undefined ? store.actor : nodeActor(place)
+  }
+
+  #isStored({ home }: DirectoryPage): boolean {
+    return home === this.#frames.storePlace
   }
 
   #pagesAsk(): CoherenceMessage {
@@ -103,9 +128,13 @@ export class Directory {
     this.#gone &= ~bit(node) // it has heard
     if (!this.#protocol.rules.rebuildComplete(this.#known, this.#all)) return
     if ("node" in body && body.node >= this.#options.nodes) return this.#refuseMessage(from, body, `there is no node ${body.node}`, out)
-    const page = this.#pageFor(body, out)
+    if (body.kind === "PageFrameAsk") return this.#onFrameAsk(from, body, out)
+    const page = this.#pageFor(from, body, out)
     if (page === null) return
-    if (body.kind === "PageGetS" || body.kind === "PageGetM" || body.kind === "PageOperate") page.users |= bit(body.node)
+    if (body.kind === "PageGetS" || body.kind === "PageGetM" || body.kind === "PageOperate") {
+      page.users |= bit(body.node)
+      page.usedAt = ++this.#requests
+    }
     if (body.kind === "PageOperate") page.operations.set(body.node, body.operation)
     if ("txn" in body && body.kind !== "PageUnblock")
       out.push(noteSpan("mem.home", { "backplane.page": body.page, "backplane.state": page.entry.state, "backplane.node": page.home }))
@@ -124,7 +153,7 @@ export class Directory {
 
   #nodeOf(from: ActorId): number {
     for (let node = 0; node < this.#options.nodes; node++) if (this.#options.nodeActor(node) === from) return node
-    return -1
+    return this.#options.store?.actor === from ? this.#options.nodes : -1
   }
 
   #refuseMessage(from: ActorId, { kind, space, page }: PageMessage, reason: string, out: Out): void {
@@ -142,12 +171,8 @@ export class Directory {
     const moving = this.#moving.has(key)
     if (said.to === "moved") {
       const { serial, from: home } = said.flow
-      out.push(send(this.#options.nodeActor(page.home), { kind: "PageFrameFree", space, page: number, epoch: this.#epoch, serial }, key))
-      this.#takeFrame(page.home, -1)
-      this.#takeFrame(home, 1)
-      page.home = home
-      this.#moving.delete(key)
-      out.push(event("page-migrated", { "backplane.space": space, "backplane.page": number, "backplane.node": home }))
+      out.push(send(this.#actorAt(page.home), { kind: "PageFrameFree", space, page: number, epoch: this.#epoch, serial }, key))
+      this.#onMoved({ space, page: number }, page, home, out)
       return void out.push(closeSpan(key, { "backplane.node": home }))
     }
     const { to, flow } = said
@@ -155,15 +180,93 @@ export class Directory {
     const body = pageMessage(flow, { space, page: number, home: page.home, ...(operation !== undefined && { operation }) })
     // What is said for a move belongs to its trace; what is said for a request, to the request's.
     const ofMove = moving && page.entry.transaction?.kind === "Move" && !("txn" in flow && flow.txn > 0)
-    out.push(send(this.#options.nodeActor(to === "store" ? page.home : to), body, ofMove ? key : undefined))
+    out.push(send(this.#actorAt(to === "store" ? page.home : to), body, ofMove ? key : undefined))
+  }
+
+  /** The frame lies there now; the one that it had is free (taken was the new one when the move began). */
+  #onMoved({ space, page: number }: { readonly space: string; readonly page: number }, page: DirectoryPage, home: number, out: Out): void {
+    const before = page.home
+    this.#frames.take(space, before, -1)
+    page.home = home
+    page.entry.readersOnly = this.#isStored(page)
+    this.#moving.delete(spanOf(space, number))
+    const about = { "backplane.space": space, "backplane.page": number }
+    if (!this.#isStored(page) && before !== this.#frames.storePlace)
+      return void out.push(event("page-migrated", { ...about, "backplane.node": home }))
+    const swaps = this.#frames.swapsOf(space)
+    if (this.#isStored(page)) {
+      swaps.outs += 1
+      return void out.push(event("page-stored", { ...about, "backplane.node": before, "backplane.reason": page.stored ?? "swapped" }))
+    }
+    swaps.ins += 1
+    // Written, so it was not worth sharing: the more often, the later again.
+    if (page.stored === "shared") page.unshared += 1
+    page.stored = null
+    out.push(event("page-brought-in", { ...about, "backplane.node": home }))
+  }
+
+  /** The page store has a frame that it handed over: if that has arrived, or nobody knows the page, it is free. */
+  #onFrameAsk(from: ActorId, { space, page: number, serial }: Extract<PageMessage, { kind: "PageFrameAsk" }>, out: Out): void {
+    const page = this.#spaces.get(space)?.get(number)
+    if (page !== undefined && (this.#isStored(page) || page.entry.transaction?.kind === "Move")) return
+    const free = Math.max(serial + 1, page?.entry.serial ?? 0)
+    out.push(send(from, { kind: "PageFrameFree", space, page: number, epoch: this.#epoch, serial: free }))
+  }
+
+  /** A page in the store is to be used: its frame goes to a node first, and the request waits for that. Null: it waits for a frame. */
+  #bringIn(from: ActorId, body: Request, page: DirectoryPage, out: Out): DirectoryPage | null {
+    const isFree = page.entry.transaction === null && page.entry.state !== "D"
+    if (!isFree || (page.stored === "shared" && body.kind === "PageGetS")) return page
+    const { space, page: number } = body
+    const to = this.#options.place({ space, page: number, toucher: body.node })
+    if (to === null) return this.#waitForFrame(from, body, out)
+    this.#begin({ space, page: number, to }, page, out)
+    return page
+  }
+
+  #waitForFrame(from: ActorId, body: Request, out: Out): null {
+    const { space, page, node } = body
+    const key = `${spanOf(space, page)}/${node}`
+    // Kept before: what `short` begins may free one at once.
+    if (this.#waiting.has(key) || this.#waiting.size < WAITING_MAX) this.#waiting.set(key, { from, body })
+    const reason = this.#options.short?.({ space, page, toucher: node }, out) ?? null
+    if (reason === null && this.#options.short !== undefined) return null
+    this.#waiting.delete(key)
+    const none = `no node that the placement of ${space} allows has a free frame; give the machine more framesPerNode`
+    return this.#refuse(body, "no-memory", reason ?? none, out)
+  }
+
+  /** Frames may have come free: those who wait are heard again, in their order. */
+  retryWaiting(out: Out): void {
+    if (!this.#frames.takeFreed() || this.#waiting.size === 0) return
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const { from, body } of waiting) this.hear(from, body, out)
+  }
+
+  get isWaitedFor(): boolean {
+    return this.#waiting.size > 0
+  }
+
+  #refuse({ space, page, epoch, node, txn }: Request, cause: "lost" | "no-memory", reason: string, out: Out): null {
+    out.push(
+      event(
+        "page-refused",
+        { "backplane.space": space, "backplane.page": page, "backplane.node": node, "backplane.reason": reason },
+        "warn",
+      ),
+    )
+    out.push(send(this.#options.nodeActor(node), { kind: "PageRefused", space, page, epoch, node, txn, cause, reason }))
+    return null
   }
 
   /** The page that a message is about; null: the message was answered, or says nothing. */
-  #pageFor(body: PageMessage, out: Out): DirectoryPage | null {
+  #pageFor(from: ActorId, body: PageMessage, out: Out): DirectoryPage | null {
     const { space, page } = body
     const known = this.#spaces.get(space)?.get(page)
     const isRequest = body.kind === "PageGetS" || body.kind === "PageGetM" || body.kind === "PageOperate"
-    if (known !== undefined && known.lost === null) return known
+    if (known !== undefined && known.lost === null)
+      return isRequest && this.#isStored(known) ? this.#bringIn(from, body, known, out) : known
     if (!isRequest) {
       if ((body.kind === "PagePut" || body.kind === "PageUnblock") && "node" in body)
         out.push(
@@ -171,24 +274,14 @@ export class Directory {
         )
       return null
     }
-    const refuse = (cause: "lost" | "no-memory", reason: string): null => {
-      const { epoch, node, txn } = body
-      out.push(
-        event(
-          "page-refused",
-          { "backplane.space": space, "backplane.page": page, "backplane.node": node, "backplane.reason": reason },
-          "warn",
-        ),
-      )
-      out.push(send(this.#options.nodeActor(node), { kind: "PageRefused", space, page, epoch, node, txn, cause, reason }))
-      return null
+    if (known !== undefined) {
+      const who = known.lost === this.#frames.storePlace ? "the page store" : `node ${known.lost}`
+      return this.#refuse(body, "lost", `${who} died with the only bytes of page ${page} of ${space}`, out)
     }
-    if (known !== undefined) return refuse("lost", `node ${known.lost} died with the only bytes of page ${page} of ${space}`)
     const home = this.#options.place({ space, page, toucher: body.node })
-    if (home === null)
-      return refuse("no-memory", `no node that the placement of ${space} allows has a free frame; give the machine more framesPerNode`)
+    if (home === null) return this.#waitForFrame(from, body, out)
     const fresh = newPage(this.#options.nodes, home)
-    this.#takeFrame(home, 1)
+    this.#frames.take(space, home, 1)
     pagesOf(this.#spaces, space).set(page, fresh)
     return fresh
   }
@@ -196,7 +289,7 @@ export class Directory {
   /** A node tells what it holds and stores, in parts. */
   onReport(report: PagesReport, out: Out): void {
     const { node, epoch, part, parts } = report
-    if (epoch !== this.#epoch || node >= this.#options.nodes || has(this.#known, node)) return
+    if (epoch !== this.#epoch || !has(this.#all & ~this.#known, node)) return
     const reported = this.#reports.get(node) ?? new Map<number, PagesReport>()
     reported.set(part, report)
     this.#reports.set(node, reported)
@@ -233,6 +326,7 @@ export class Directory {
     if (this.#before !== null) this.#died |= bit(node)
     for (const key of this.#moving.keys()) out.push(closeSpan(key, {}, "a node died"))
     this.#moving.clear()
+    this.#waiting.clear() // they ask again
     this.#spaces = new Map()
     this.#reports.clear()
     this.#known = this.#gone
@@ -249,8 +343,13 @@ export class Directory {
     const before = this.#before
     this.#spaces = rebuildPages(reports, { protocol, nodes, gone: this.#gone, died, before, place })
     this.#reports.clear()
-    this.#frames.fill(0)
-    for (const pages of this.#spaces.values()) for (const { home, lost } of pages.values()) if (lost === null) this.#takeFrame(home, 1)
+    this.#frames.clear()
+    for (const [space, pages] of this.#spaces)
+      for (const page of pages.values()) {
+        if (page.lost === null) this.#frames.take(space, page.home, 1)
+        page.entry.readersOnly = this.#isStored(page)
+        page.stored = this.#isStored(page) ? (page.stored ?? "swapped") : null
+      }
     this.#before = null
     this.#died = 0
     for (const node of nodesOf(died === 0 ? this.#gone : died)) this.#nameHurt(node, out)
@@ -269,9 +368,15 @@ export class Directory {
 
   /** The space is over: its frames are free. Messages about it that still come find nothing. */
   forget(space: string): void {
-    for (const { home, lost } of this.#spaces.get(space)?.values() ?? []) if (lost === null) this.#takeFrame(home, -1)
+    for (const { home, lost } of this.#spaces.get(space)?.values() ?? []) if (lost === null) this.#frames.take(space, home, -1)
+    for (const [key, want] of this.#moving) {
+      if (want.space !== space) continue
+      this.#moving.delete(key)
+      this.#frames.take(space, want.to, -1)
+    }
+    for (const [key, { body }] of this.#waiting) if (body.space === space) this.#waiting.delete(key)
     this.#spaces.delete(space)
-    for (const [key, want] of this.#moving) if (want.space === space) this.#moving.delete(key)
+    this.#frames.forget(space)
   }
 
   hurt(): readonly SpaceHurt[] {
@@ -286,13 +391,53 @@ export class Directory {
     if (page === undefined) return `nobody has touched page ${number} of ${space}`
     if (page.lost !== null) return `page ${number} of ${space} was lost with node ${page.lost}`
     if (to >= this.#options.nodes || has(this.#gone, to)) return `there is no live node ${to}`
+    if (this.#isStored(page)) return `page ${number} of ${space} lies in the page store; it comes in when it is used`
     if (page.home === to) return `the frame of page ${number} of ${space} lies on node ${to} already`
     if (page.entry.transaction !== null || page.entry.state === "D") return `page ${number} of ${space} is busy; ask again`
+    page.stored = null
+    this.#begin(want, page, out)
+    return null
+  }
+
+  #begin(want: { readonly space: string; readonly page: number; readonly to: number }, page: DirectoryPage, out: Out): void {
+    const { space, page: number, to } = want
     const key = spanOf(space, number)
     this.#moving.set(key, want)
+    this.#frames.take(space, to, 1)
     out.push(openSpan(key, "mem.migrate", { "backplane.space": space, "backplane.page": number, "backplane.node": to }))
     this.#hearFlow(want, page, { kind: "Move", epoch: this.#epoch, node: to, txn: 0 }, out)
-    return null
+    // Who waits for it will be served by a node.
+    page.entry.readersOnly = false
+  }
+
+  /** The frame of the page goes to the page store, if that can begin now. */
+  moveOut(want: { readonly space: string; readonly page: number; readonly why: StoredFor }, out: Out): boolean {
+    const { space, page: number, why } = want
+    const page = this.#spaces.get(space)?.get(number)
+    if (page === undefined || !this.canLeave(page) || this.storeRoom <= 0) return false
+    page.stored = why
+    this.#begin({ space, page: number, to: this.#frames.storePlace }, page, out)
+    return true
+  }
+
+  /** Is its frame in a node, and nobody being served? */
+  canLeave(page: DirectoryPage): boolean {
+    return page.lost === null && !this.#isStored(page) && page.entry.transaction === null && page.entry.state !== "D"
+  }
+
+  /** Pages that the page store could still take; 0 without one, and while it is taken for dead. */
+  get storeRoom(): number {
+    const { store } = this.#options
+    if (store === undefined || has(this.#gone, this.#frames.storePlace) || this.#known !== this.#all) return 0
+    return store.pages - this.#frames.at(this.#frames.storePlace)
+  }
+
+  /** Pages of this node that are on their way to the page store. */
+  leavingFrom(node: number): number {
+    let leaving = 0
+    for (const { space, page, to } of this.#moving.values())
+      if (to === this.#frames.storePlace && this.#spaces.get(space)?.get(page)?.home === node) leaving += 1
+    return leaving
   }
 
   get isMoving(): boolean {
@@ -326,13 +471,9 @@ export class Directory {
     return null
   }
 
-  /** Frames that shared pages take on each node. */
-  frames(): readonly number[] {
+  /** Frames that shared pages take. */
+  frames(): FrameCounts {
     return this.#frames
-  }
-
-  #takeFrame(node: number, count: 1 | -1): void {
-    this.#frames[node] = (this.#frames[node] ?? 0) + count
   }
 
   isGone(node: number): boolean {

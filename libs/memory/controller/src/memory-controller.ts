@@ -20,18 +20,37 @@ import type {
   NodeGone,
   NodeGoneSeen,
 } from "@backplane/memory-contract/memory-messages"
-import type { MemoryAnswer, MemoryOperatorAsk, SpaceRules, SpaceRulesAsk } from "@backplane/memory-contract/memory-operator-messages"
-import type { CoherenceMessage, PageCounts, PageMessage, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type {
+  MemoryAnswer,
+  MemoryOperatorAsk,
+  SpaceAnswer,
+  SpaceClose,
+  SpaceRules,
+  SpaceRulesAsk,
+} from "@backplane/memory-contract/memory-operator-messages"
+import type {
+  CoherenceMessage,
+  PageCounts,
+  PageMessage,
+  PagesHashes,
+  PagesReport,
+  PagesSpare,
+  PagesStored,
+} from "@backplane/memory-contract/coherence-messages"
 import type { Protocol } from "@backplane/memory-coherence/rules"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import { nodeActor } from "@backplane/scenario-machine/topology"
+import { nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
 import { DEATHS_MAX, Directory, type DirectoryOptions } from "./directory.ts"
 import { FrameLedger } from "./frame-ledger.ts"
 import { MemoryDesk } from "./memory-desk.ts"
 import { noteCounts, PagePolicy } from "./page-policy.ts"
+import { Reclaimer } from "./reclaimer.ts"
+import { Sharing } from "./sharing.ts"
 
-export type MemoryHears = FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | PageMessage | PagesReport | PageCounts | MemoryOperatorAsk
-export type MemorySays = FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | NodeGoneSeen | CoherenceMessage | MemoryAnswer
+type PagesHears = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHashes | PagesStored
+export type MemoryHears = FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | PagesHears | MemoryOperatorAsk | SpaceAnswer
+export type MemorySays =
+  FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | NodeGoneSeen | CoherenceMessage | MemoryAnswer | SpaceClose
 type Out = Effect<MemorySays>[]
 
 /** Nodes that have not reported are asked again after so many ticks … */
@@ -90,6 +109,8 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
 
   readonly #policy = new PagePolicy()
   readonly #desk: MemoryDesk
+  readonly #reclaimer: Reclaimer
+  readonly #sharing: Sharing
   readonly #retryCycles: number
   readonly #policyCycles: number
   /** By node: its life, and the life that is known to be over. */
@@ -104,20 +125,41 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     this.#incarnation = incarnation
     this.#retryCycles = config.retryCycles ?? RETRY_TICKS * spec.clock.tickCycles
     this.#policyCycles = config.policyCycles ?? POLICY_TICKS * spec.clock.tickCycles
-    const place: DirectoryOptions["place"] = config.place ?? ((page) => this.#policy.place(page, this.#open()))
+    const { nodes, framesPerNode } = spec.topology
+    const storePages = spec.memory?.swapPages ?? 0
+    const store = storePages === 0 ? null : pageStoreActor()
+    const place: DirectoryOptions["place"] =
+      config.place ?? ((page) => this.#policy.place(page, { free: this.#open(), has: this.#directory.frames().of(page.space) }))
     this.#ledger = new FrameLedger(spec.topology.nodes, spec.topology.framesPerNode)
     this.#directory = new Directory({
       nodes: spec.topology.nodes,
       epoch: (incarnation - 1) * (DEATHS_MAX + 1) + 1,
       nodeActor,
       place,
+      ...(store !== null && { store: { actor: store, pages: storePages } }),
+      short: (want, out) => {
+        const reason = this.#reclaimer.short(want, out)
+        if (reason !== null) this.#policy.countsOf(want.space).refused += 1
+        return reason
+      },
       knowsNothing: incarnation > 1,
       ...(strict !== undefined && { strict }),
       ...(protocol !== undefined && { protocol }),
     })
     this.#unknown = new Set(Array.from({ length: spec.topology.nodes }, (_, node) => node))
-    const { framesPerNode } = spec.topology
-    this.#desk = new MemoryDesk({ directory: this.#directory, policy: this.#policy, ledger: this.#ledger, framesPerNode, incarnation })
+    const { directory, policy, ledger } = { directory: this.#directory, policy: this.#policy, ledger: this.#ledger }
+    this.#reclaimer = new Reclaimer({
+      directory,
+      policy,
+      nodes,
+      nodeActor,
+      frames: framesPerNode,
+      free: () => this.#open(),
+      isGone: (node) => ledger.isGone(node),
+      storePages,
+    })
+    this.#sharing = new Sharing(directory, policy, nodeActor)
+    this.#desk = new MemoryDesk({ directory, policy, ledger, reclaimer: this.#reclaimer, framesPerNode, incarnation, store })
   }
 
   start(now: VirtualTime, restored: Restored = new Map()): readonly Effect<MemorySays>[] {
@@ -136,15 +178,19 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   }
 
   #countShared(): void {
-    this.#directory.frames().forEach((frames, node) => {
-      this.#ledger.setShared(node, frames)
-    })
+    this.#directory
+      .frames()
+      .nodes()
+      .forEach((frames, node) => {
+        this.#ledger.setShared(node, frames)
+      })
   }
 
   step(now: VirtualTime, input: Input<MemoryHears>): readonly Effect<MemorySays>[] {
     const out: Out = []
     if (input.kind === "message") this.#onMessage(now, input.from, input.body, out)
     else if (input.kind === "timer") this.#onTimer(now, input.key, out)
+    this.#directory.retryWaiting(out)
     this.#desk.settle(out)
     this.#setTimers(now, out)
     return out
@@ -153,14 +199,21 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   #onTimer(now: VirtualTime, key: string, out: Out): void {
     this.#set.delete(key)
     if (key === MOVES_TIMER) this.#directory.repeatMoves(out)
-    else if (key === POLICY_TIMER) this.#policy.look(this.#directory, this.#open(), out)
+    else if (key === POLICY_TIMER) this.#look(out)
     else this.#askUnknown(now, out)
+  }
+
+  #look(out: Out): void {
+    this.#policy.look(this.#directory, this.#open(), out)
+    this.#reclaimer.look(out)
+    this.#sharing.look(out)
   }
 
   /** Nothing is looked at while nothing moves: an idle machine has no timer. */
   #setTimers(now: VirtualTime, out: Out): void {
     if (this.#directory.isMoving) this.#setTimer(now, { key: MOVES_TIMER, cycles: this.#retryCycles }, out)
-    if (this.#policy.isActive) this.#setTimer(now, { key: POLICY_TIMER, cycles: this.#policyCycles }, out)
+    if (this.#policy.isActive || this.#reclaimer.isActive || this.#sharing.isActive)
+      this.#setTimer(now, { key: POLICY_TIMER, cycles: this.#policyCycles }, out)
   }
 
   #setTimer(now: VirtualTime, { key, cycles }: { readonly key: string; readonly cycles: number }, out: Out): void {
@@ -177,6 +230,16 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
       case "PageCounts":
         if (body.epoch === this.#directory.epoch) noteCounts(this.#directory.spaces().get(body.space), body)
         return
+      case "PagesSpare":
+        for (const page of body.epoch === this.#directory.epoch ? body.pages : [])
+          this.#directory.moveOut({ space: body.space, page, why: "given" }, out)
+        return
+      case "PagesHashes":
+        return this.#sharing.onHashes(body, out)
+      case "PagesStored":
+        return this.#desk.noteStored(body)
+      case "SpaceAnswer":
+        return this.#desk.onClosed(body.request, out)
       case "SpaceRulesAsk":
         this.#onRules(body, out)
         return this.#desk.onAsk(from, body, out)
@@ -291,9 +354,11 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     if (this.#ended.size > ENDED_MAX) this.#ended.delete(this.#ended.keys().next().value as string)
     const lease = this.#ledger.release({ owner, attempt })
     out.push(noteSpan("mem.release", { "backplane.task": owner, "backplane.frames": lease?.frames ?? 0 }))
-    if (lease !== null) this.#sayFrames(lease.home, out)
-    if (lease !== null)
+    if (lease !== null) {
+      this.#sayFrames(lease.home, out)
+      this.#directory.frames().noteFreed()
       out.push(event("lease-released", { "backplane.task": owner, "backplane.frames": lease.frames, "backplane.node": lease.home }))
+    }
     out.push(send(from, { kind: "FrameReleased", owner, attempt }))
   }
 

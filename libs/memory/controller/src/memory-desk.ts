@@ -9,15 +9,17 @@ import type {
   MemoryMoveAsk,
   MemoryOperatorAsk,
   PageView,
+  SpaceClose,
   SpaceView,
 } from "@backplane/memory-contract/memory-operator-messages"
 import type { Directory } from "./directory.ts"
 import type { DirectoryPage, Pages } from "./directory-page.ts"
 import type { FrameLedger } from "./frame-ledger.ts"
 import { missesOf, type PagePolicy } from "./page-policy.ts"
+import type { Reclaimer } from "./reclaimer.ts"
 
 interface Out {
-  push(...effects: readonly Effect<MemoryAnswer | CoherenceMessage>[]): unknown
+  push(...effects: readonly Effect<MemoryAnswer | CoherenceMessage | SpaceClose>[]): unknown
 }
 
 /** Pages in one answer. */
@@ -29,14 +31,22 @@ interface DeskParts {
   readonly directory: Directory
   readonly policy: PagePolicy
   readonly ledger: FrameLedger
+  readonly reclaimer: Reclaimer
   readonly framesPerNode: number
   readonly incarnation: number
+  /** The page store, where there is one. */
+  readonly store: ActorId | null
 }
 
 export class MemoryDesk {
   readonly #parts: DeskParts
   /** Moves that were asked for, by request, until they are done. */
   readonly #waiting = new Map<string, { readonly from: ActorId; readonly ask: MemoryMoveAsk }>()
+
+  /** Spaces whose end the page store has not heard yet, by request. */
+  readonly #closing = new Map<string, ActorId>()
+  /** What the page store last told. */
+  #stored: MemoryAnswer["store"] = null
 
   constructor(parts: DeskParts) {
     this.#parts = parts
@@ -53,11 +63,28 @@ export class MemoryDesk {
         if (reason === null) this.#parts.policy.countsOf(ask.space).replications += ask.on.length
         return this.#answer(from, ask.request, { reason, page: ask }, out)
       }
-      case "SpaceClose":
+      case "SpaceClose": {
+        // What the store keeps would else be taken for pages of a space of the same name: answered when it has forgotten them.
+        const { store } = this.#parts
+        if (store === null) return this.#answer(from, ask.request, {}, out)
+        if (this.#closing.has(ask.request) || this.#closing.size < WAITING_MAX) this.#closing.set(ask.request, from)
+        return void out.push(send(store, ask))
+      }
       case "SpaceRulesAsk":
         // Kept by the controller, who writes them down.
         return this.#answer(from, ask.request, {}, out)
     }
+  }
+
+  /** The page store has forgotten a space. */
+  onClosed(request: string, out: Out): void {
+    const from = this.#closing.get(request)
+    this.#closing.delete(request)
+    if (from !== undefined) this.#answer(from, request, {}, out)
+  }
+
+  noteStored({ pages, slots, slotsMax }: NonNullable<MemoryAnswer["store"]>): void {
+    this.#stored = { pages, slots, slotsMax }
   }
 
   #onMove(from: ActorId, ask: MemoryMoveAsk, out: Out): void {
@@ -112,6 +139,7 @@ export class MemoryDesk {
         incarnation,
         epoch: directory.epoch,
         nodes: this.#nodes(),
+        store: this.#stored,
         spaces: unknown ? [] : spaces.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0)).map((each) => this.#space(each)),
         pages: one === undefined || page === undefined ? pages : [viewOf(page.page, one)],
         next,
@@ -120,11 +148,20 @@ export class MemoryDesk {
   }
 
   #nodes(): MemoryAnswer["nodes"] {
-    const { directory, ledger, framesPerNode } = this.#parts
-    const shared = directory.frames()
+    const { directory, ledger, framesPerNode, reclaimer } = this.#parts
+    const shared = directory.frames().nodes()
+    const levels = reclaimer.levels()
     return ledger.free().map((free, node) => {
       const taken = shared[node] ?? 0
-      return { node, frames: framesPerNode, free, leased: framesPerNode - ledger.unleased(node), shared: taken, dead: ledger.isGone(node) }
+      return {
+        node,
+        frames: framesPerNode,
+        free,
+        leased: framesPerNode - ledger.unleased(node),
+        shared: taken,
+        dead: ledger.isGone(node),
+        level: levels[node] ?? "high",
+      }
     })
   }
 
@@ -139,15 +176,17 @@ export class MemoryDesk {
   }
 
   #space(space: string): SpaceView {
-    const { directory, policy, ledger } = this.#parts
+    const { directory, policy, ledger, reclaimer } = this.#parts
     const pages = (directory.spaces().get(space) ?? new Map()) as Pages
     const nodes = ledger.free().length
     const byHome = new Array<number>(nodes).fill(0)
     const reads = new Array<number>(nodes).fill(0)
     const writes = new Array<number>(nodes).fill(0)
     let lost = 0
+    const stored = { swapped: 0, shared: 0, given: 0 }
     for (const page of pages.values()) {
-      if (page.lost === null) byHome[page.home] = (byHome[page.home] ?? 0) + 1
+      if (page.lost === null && page.home === nodes) stored[page.stored ?? "swapped"] += 1
+      else if (page.lost === null) byHome[page.home] = (byHome[page.home] ?? 0) + 1
       else lost += 1
       for (let node = 0; node < nodes; node++) {
         reads[node] = (reads[node] ?? 0) + (page.reads[node] ?? 0)
@@ -165,6 +204,10 @@ export class MemoryDesk {
       localMisses: local,
       remoteMisses: remote,
       ...policy.countsOf(space),
+      stored,
+      swapIns: directory.frames().swapsOf(space).ins,
+      swapOuts: directory.frames().swapsOf(space).outs,
+      balloon: reclaimer.targetOf(space),
       lost,
       hurt: directory.hurt().flatMap((each) => (each.space === space ? [{ node: each.node, lost: each.lost }] : [])),
       together: policy.togetherOf(space).map(({ page, nodes: writers }) => ({ page, nodes: [...writers] })),

@@ -72,16 +72,20 @@ export class PagePolicy {
     return [...this.#rules.values()].some(({ migrate, replicate }) => migrate || replicate)
   }
 
-  /** The node for the frame of a page that is touched for the first time; null: memory is out. */
+  /** Where pages go that CPUs of this node touch first. */
+  placementFor(space: string, toucher: number): SpaceRules["placement"] {
+    const rules = this.rulesOf(space)
+    return rules.byToucher.find(({ node }) => node === toucher)?.placement ?? rules.placement
+  }
+
+  /** The node for the frame of a page that has none in a node; null: memory is out, or the space has all that it may. */
   place(
     { space, page, toucher }: { readonly space: string; readonly page: number; readonly toucher: number },
-    free: readonly number[],
+    { free, has }: { readonly free: readonly number[]; readonly has: number },
   ): number | null {
-    const rules = this.rulesOf(space)
-    const placement = rules.byToucher.find(({ node }) => node === toucher)?.placement ?? rules.placement
-    const node = placePage(placement, { page, toucher }, free)
-    if (node === null) this.countsOf(space).refused += 1
-    return node
+    const { framesMax } = this.rulesOf(space)
+    if (framesMax !== undefined && has >= framesMax) return null
+    return placePage(this.placementFor(space, toucher), { page, toucher }, free)
   }
 
   /** One interval is over. */
@@ -104,7 +108,7 @@ export class PagePolicy {
       if (writers.length > 1 && together.length < TOGETHER_MAX) together.push({ page: number, nodes: writers })
       page.seenReads = [...page.reads]
       page.seenWrites = [...page.writes]
-      if (page.lost === null) uses.push(use)
+      if (page.lost === null && page.stored === null) uses.push(use)
     }
     this.#sayTogether(space, together, out)
     if (!rules.migrate && !rules.replicate) return

@@ -80,8 +80,8 @@ function lostPage(nodes: number, home: number, lost: number): DirectoryPage {
 }
 
 function keep(known: DirectoryPage, now: DirectoryPage): DirectoryPage {
-  const { reads, writes, replicas, moves, movedAt, seenReads, seenWrites, users } = known
-  return Object.assign(now, { reads, writes, replicas, moves, movedAt, seenReads, seenWrites, users })
+  const { reads, writes, replicas, moves, movedAt, seenReads, seenWrites, users, usedAt, stored, unshared } = known
+  return Object.assign(now, { reads, writes, replicas, moves, movedAt, seenReads, seenWrites, users, usedAt, stored, unshared })
 }
 
 function collect(reports: ReadonlyMap<number, readonly PagesReport[]>): ReadonlyMap<string, ReadonlyMap<number, Found>> {

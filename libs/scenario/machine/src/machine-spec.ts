@@ -206,6 +206,18 @@ export const MachineSpec = Type.Object(
       { additionalProperties: false },
     ),
     timing: TimingSpec,
+    memory: Type.Optional(
+      Type.Object(
+        {
+          swapPages: Count(
+            "pages that the page store keeps: swap, pages that are equal to others, pages that guests gave back; 0: there is none",
+            0,
+            1_000_000,
+          ),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     power: Type.Optional(PowerSpec),
     jobs: Type.Array(JobSpec, { maxItems: JOBS_MAX }),
     vms: Type.Optional(Type.Array(VmSpec, { maxItems: VMS_MAX })),

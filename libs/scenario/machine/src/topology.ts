@@ -104,6 +104,11 @@ export function schedulerActor(queue: QueueName): ActorId {
 export const HYPERVISOR: ActorId = actorId("hypervisor.0")
 export const MEMORY_CONTROLLER: ActorId = actorId("memory.0")
 
+/** Keeps pages that have no frame in a node; beside the memory controller. */
+export function pageStoreActor(): ActorId {
+  return actorId("memory.store-0")
+}
+
 /** Seats that the schedulers of this machine may have to hold besides its own: a live one's any, else those of its actions. */
 function namedSeats({ clock, schedule, actions }: MachineSpec): readonly string[] {
   if (schedule.compat !== "none") return []
@@ -123,6 +128,7 @@ export function hostedActors(spec: MachineSpec): readonly ActorId[] {
   const seats = namedSeats(spec).flatMap((seat) => (["sqms", "mqms"] as const).map((policy) => ({ ...ownSeat(policy), seat })))
   return [
     MEMORY_CONTROLLER,
+    ...((spec.memory?.swapPages ?? 0) > 0 ? [pageStoreActor()] : []),
     ...Array.from({ length: spec.topology.nodes }, (_, node) => nodeActor(node)),
     ...[...policies.map(ownSeat), ...seats].flatMap((seat) => queuesOfSeat(seat, cpus)).map(schedulerActor),
     HYPERVISOR,

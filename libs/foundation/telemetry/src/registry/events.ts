@@ -178,6 +178,16 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { node: "node where it lies now", space: "whose memory", page: "page" },
     metrics: [count("backplane_page_migrations_total")],
   },
+  "page-stored": {
+    meaning: "a page went from a node to the page store",
+    fields: { node: "node that it left", space: "whose memory", page: "page", reason: "swapped, shared or given (back by its guest)" },
+    metrics: [count("backplane_pages_stored_total")],
+  },
+  "page-brought-in": {
+    meaning: "a page came from the page store to a node",
+    fields: { node: "node where it lies now", space: "whose memory", page: "page" },
+    metrics: [count("backplane_pages_brought_in_total")],
+  },
   "pages-written-in-turn": {
     meaning: "several nodes write one page in turn: the vCPUs that do had better run on one node",
     fields: { nodes: "nodes, apart by spaces", space: "whose memory", page: "page" },

@@ -151,6 +151,18 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     meaning: "frames of pages that came to lie on another node",
     labels: ["machine", "node"],
   },
+  backplane_pages_stored_total: {
+    type: "counter",
+    unit: "{page}",
+    meaning: "pages that went from nodes to the page store",
+    labels: ["machine", "node"],
+  },
+  backplane_pages_brought_in_total: {
+    type: "counter",
+    unit: "{page}",
+    meaning: "pages that came from the page store to nodes",
+    labels: ["machine", "node"],
+  },
   backplane_leases_total: {
     type: "counter",
     unit: "{lease}",

@@ -78,6 +78,8 @@ export interface ModelState {
   evictions: number
   crashes: number
   moves: number
+  /** The first place of each frame is a page store: readers get S from there, never E. */
+  keeper: boolean
   /** Nodes and pages that have been in use: the next new one is the lowest, for all unused ones are alike (symmetry). */
   nodesUsed: number
   pagesUsed: number
@@ -91,6 +93,7 @@ export interface ModelBounds {
   readonly crashes: number
   /** How often the home may give a frame another place. */
   readonly moves?: number
+  readonly keeper?: true
   /** Which operations CPUs begin (`lr` goes on to `sc`), and on how many of the pages. */
   readonly kinds: readonly ModelOperation[]
   readonly pages: number
@@ -109,13 +112,22 @@ export function initialState(bounds: ModelBounds): ModelState {
   return state
 }
 
-function untouched({ operations, evictions, crashes, moves = 0 }: ModelBounds): ModelState {
+/** As in the directory, by where the frame lies; while it is on its way, as it will be in a node. */
+export function readersOnly(
+  { keeper, homes }: Pick<ModelState, "keeper" | "homes">,
+  page: number,
+  entry: Pick<HomeEntry, "transaction">,
+): boolean {
+  return keeper && homes[page] === 0 && entry.transaction?.kind !== "Move"
+}
+
+function untouched({ operations, evictions, crashes, moves = 0, keeper }: ModelBounds): ModelState {
   const pages = <T>(make: () => T): T[] => Array.from({ length: PAGES }, make)
   return {
     epoch: 1,
     reported: ALL_REPORTERS,
     reports: new Array<number>(NODES + 1).fill(0),
-    entries: pages(() => newHomeEntry(NODES)),
+    entries: pages(() => ({ ...newHomeEntry(NODES), readersOnly: keeper === true })),
     storeEpoch: 1,
     homes: pages(() => 0),
     stores: Array.from({ length: PAGES * FRAMES }, (_, at) => (at % FRAMES === 0 ? newFrameStore(NODES) : absentFrameStore(NODES))),
@@ -134,6 +146,7 @@ function untouched({ operations, evictions, crashes, moves = 0 }: ModelBounds): 
     evictions,
     crashes,
     moves,
+    keeper: keeper === true,
     nodesUsed: 0,
     pagesUsed: 0,
     messages: [],
@@ -172,7 +185,16 @@ export class ModelCodec {
 
   encode(state: ModelState): Uint16Array {
     this.#at = 0
-    this.#put(state.epoch, state.reported, state.storeEpoch, state.operations, state.evictions, state.crashes, state.moves)
+    this.#put(
+      state.epoch,
+      state.reported,
+      state.storeEpoch,
+      state.operations,
+      state.evictions,
+      state.crashes,
+      state.moves,
+      state.keeper ? 1 : 0,
+    )
     this.#put(state.nodesUsed, state.pagesUsed)
     this.#put(...state.reports, ...state.storeValues, ...state.latest, ...state.homes)
     for (let page = 0; page < PAGES; page++) {
@@ -195,8 +217,9 @@ export class ModelCodec {
       for (let index = 0; index < count; index++) taken.push(take())
       return taken
     }
-    const head = list(7) as [number, number, number, number, number, number, number]
-    const [epoch, reported, storeEpoch, operations, evictions, crashes, moves] = head
+    const head = list(8) as [number, number, number, number, number, number, number, number]
+    const [epoch, reported, storeEpoch, operations, evictions, crashes, moves, kept] = head
+    const keeper = kept === 1
     const [nodesUsed, pagesUsed] = [take(), take()]
     const reports = list(NODES + 1)
     const storeValues = list(PAGES * FRAMES)
@@ -204,7 +227,10 @@ export class ModelCodec {
     const homes = list(PAGES)
     const entries: HomeEntry[] = []
     const stores: FrameStore[] = []
-    for (let page = 0; page < PAGES; page++) entries.push(this.#takeEntry(take))
+    for (let page = 0; page < PAGES; page++) {
+      const entry = this.#takeEntry(take)
+      entries.push({ ...entry, readersOnly: readersOnly({ keeper, homes }, page, entry) })
+    }
     for (let at = 0; at < PAGES * FRAMES; at++) {
       const [version, since, dropped] = [take(), take(), take() === 1]
       stores.push({ version, since, dropped, operations: Array.from({ length: NODES }, () => ({ txn: take(), result: take() })) })
@@ -213,7 +239,7 @@ export class ModelCodec {
     const messages: number[] = []
     while (at < numbers.length) messages.push(take())
     return {
-      epoch, reported, reports, entries, storeEpoch, stores, storeValues, nodes, latest, operations, evictions, crashes, moves, homes,
+      epoch, reported, reports, entries, storeEpoch, stores, storeValues, nodes, latest, operations, evictions, crashes, moves, homes, keeper,
       nodesUsed, pagesUsed, messages,
     } // prettier-ignore
   }
@@ -234,7 +260,7 @@ export class ModelCodec {
     for (const flow of entry.queue) this.#put(this.numbers.numberOf({ to: "home", page, flow }))
   }
 
-  #takeEntry(take: () => number): HomeEntry {
+  #takeEntry(take: () => number): Omit<HomeEntry, "readersOnly"> {
     const state = defined(HOME_STATES[take()], "a state has a number")
     const [serial, owner, sharers, source] = [take(), take(), take(), take()]
     const served = Array.from({ length: NODES }, take)

@@ -18,6 +18,7 @@ import {
   type ModelNode,
   type ModelOperation,
   type ModelState,
+  readersOnly,
 } from "./model-state.ts"
 import type { MessageNumbers } from "./model-state.ts"
 import type { Flow } from "../flow.ts"
@@ -128,6 +129,7 @@ export class ModelStepper {
       } else if (each.to === "store") this.#send(state, { to: storeAt(home), page, flow: each.flow })
       else this.#send(state, { to: each.to, page, flow: this.#homed(each.flow, home) })
     }
+    entry.readersOnly = readersOnly(state, page, entry)
   }
 
   /** Orders and data say where the frame lies; where it cannot move nothing is said of it: fewer different messages. */
@@ -331,7 +333,8 @@ export class ModelStepper {
             state.homes[page] = place
           }
       })
-      state.entries[page] = rebuiltEntry(this.#protocol, { nodes: NODES, stored, since, held })
+      const entry = rebuiltEntry(this.#protocol, { nodes: NODES, stored, since, held })
+      state.entries[page] = { ...entry, readersOnly: readersOnly(state, page, entry) }
     }
     state.reported = ALL_REPORTERS
     state.reports.fill(0)

@@ -41,6 +41,17 @@ export const SCOPES: readonly Scope[] = [
   { ...none, name: "a store, a frame that moves and moves back", operations: 1, kinds: ["store", "operate"], moves: 2 },
   { ...none, name: "a store, an eviction, a frame that moves", operations: 1, kinds: ["store"], evictions: 1, moves: 1 },
   { ...none, name: "an operation, a frame that moves, a new home", operations: 1, kinds: ["store", "operate"], crashes: 1, moves: 1 },
+  { ...none, name: "two operations on a page in the page store", operations: 2, kinds: ALL, keeper: true },
+  { ...none, name: "two loads and stores and a page that is brought in", operations: 2, kinds: ["load", "store"], moves: 1, keeper: true },
+  {
+    ...none,
+    name: "a load or store in the page store, and a new home",
+    operations: 1,
+    kinds: ["load", "store"],
+    crashes: 1,
+    moves: 1,
+    keeper: true,
+  },
   {
     ...none,
     name: "four operations on two pages, two evictions, a new home",
