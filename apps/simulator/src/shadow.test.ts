@@ -235,6 +235,36 @@ describe("pre-fetched choices", () => {
     expect(after.lostCycles).toBeLessThan(before.lostCycles / 2)
   })
 
+  // Storm, seed 13: what was chosen ahead lost its account when it ran, came back as new, and was chosen again before all who had one.
+  it.each(["cfs", "eevdf", "stride", "bfs", "o1", "mlfq", "credit", "rr"] as const)("under policy %s pass nobody over", (policy) => {
+    const jobs = [300, 100, 100].map((weight, index) => ({ name: `j${index}`, run: 300, workingSet: 1, weight }))
+    const schedule = { policy, sliceTicks: 5, prefetch: true as const }
+    const { events } = run(spec([], { jobs, topology: { nodes: 1, cpus: 1 }, schedule }))
+    const waits = events.filter(({ name }) => name === "dispatch").map(({ fields }) => Number(fields["backplane.queued"]))
+    expect(waits.length).toBeGreaterThan(40)
+    // Mlfq raises everybody to the top only now and then.
+    expect(Math.max(...waits)).toBeLessThanOrEqual((policy === "mlfq" ? 24 : 12) * 5)
+  })
+
+  describe("where there is none", () => {
+    const alone = { topology: { nodes: 2, cpus: 2 }, schedule: { policy: "rr" as const, sliceTicks: 5, prefetch: true as const } }
+    const jobs = [0, 1].map((index) => ({ name: `j${index}`, run: 100, workingSet: 1 }))
+
+    it("let the task go on that nobody waits behind: no CPU stands idle to hear that", () => {
+      const kept = counts(run(spec([], { ...alone, jobs })))
+      expect(kept.dispatches).toBe(2)
+      const { dispatches } = counts(run(spec([], { ...alone, jobs, schedule: { policy: "rr", sliceTicks: 5 } })))
+      expect(dispatches).toBeGreaterThanOrEqual(40)
+    })
+
+    it.each([11, 12, 13, 14, 15])("and who comes at tick %i waits a slice and a tick at most", (arrival) => {
+      const late = { name: "late", run: 20, workingSet: 1, affinity: [1], arrival }
+      const { events } = run(spec([], { ...alone, jobs: [...jobs, late] }))
+      const first = events.find(({ name, fields }) => name === "dispatch" && fields["backplane.task"] === "late")
+      expect(Number(first?.fields["backplane.queued"])).toBeLessThanOrEqual(6)
+    })
+  })
+
   it("outlive a kill of the scheduler in the middle: what was chosen by the dead is not taken", () => {
     const machine = withNext("rr")
     const world = machineWorld(machine, { stepsMax: 3_000_000 })

@@ -60,6 +60,16 @@ describe("a measured run", () => {
   })
 })
 
+it("on the hot-plug storm CPUs are away, and nothing is looked for on their behalf", () => {
+  const workload = workloadOf("hot-plug")
+  for (const policy of ["mqms-steal", "mqms-warm", "rr"]) {
+    const { record, metrics } = measuredRun(specFor(workload, contenderOf(policy), 1))
+    expect(new Set(record.offline?.map(({ cpu }) => cpu)).size).toBeGreaterThan(2)
+    expect(metrics.refusals).toEqual({})
+    expect(metrics.finishedTasks).toBe(18)
+  }
+})
+
 describe("contenders", () => {
   it("are read from their names", () => {
     expect(contenderOf("mqms-steal@5/ostep")).toMatchObject({ policy: "mqms-steal", peekTicks: 5, isOstep: true, isSilent: false })

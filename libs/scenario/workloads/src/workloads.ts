@@ -2,7 +2,7 @@
 import { cacheFit, imbalance, numaBound, ostepSets, pinned, weights } from "./batch.ts"
 import { guests } from "./guests.ts"
 import { energyLadder, smtPairs } from "./hardware.ts"
-import { thief } from "./hostile.ts"
+import { hotPlug, thief } from "./hostile.ts"
 import { barrierVm, forkJoin, hackbench } from "./parallel.ts"
 import { bimodal, wakeUp } from "./requests.ts"
 import { vms } from "./vms.ts"
@@ -17,6 +17,7 @@ export const WORKLOADS: readonly Workload[] = [
   pinned,
   weights,
   thief,
+  hotPlug,
   bimodal,
   wakeUp,
   hackbench,

@@ -1,6 +1,6 @@
 /** How near the shares that tasks got come to those that were due to them by weight. */
 import { fluidRates } from "./fluid.ts"
-import type { RecordedTask, RunRecord } from "./run-record.ts"
+import { onlineAt, type Occupied, type RecordedTask } from "./run-record.ts"
 import { momentsOf } from "./stay-cursor.ts"
 
 export interface Fairness {
@@ -14,19 +14,20 @@ export interface Fairness {
 }
 
 /** A sleeper is not served while it sleeps, and owed nothing for it: what is due grows while a task waits or runs. */
-export function fairness(record: Pick<RunRecord, "tasks" | "endTick" | "cpus">): Fairness {
+export function fairness(record: Occupied): Fairness {
   const due = new Map<RecordedTask, number>()
   const got = new Map<RecordedTask, number>()
   let lagMostTicks = 0
   const known = new Map<string, readonly number[]>()
   for (const { from, to, present } of momentsOf(record)) {
     const wanting = present.filter(({ stay }) => stay.state !== "blocked")
-    const key = wanting.map(({ task }) => task.name).join("\0")
+    const cpus = onlineAt(record, from).length
+    const key = [cpus, ...wanting.map(({ task }) => task.name)].join("\0")
     const rates =
       known.get(key) ??
       fluidRates(
         wanting.map(({ task }) => task),
-        record.cpus.length,
+        cpus,
       )
     known.set(key, rates)
     for (const [index, { task, stay }] of wanting.entries()) {

@@ -2,7 +2,7 @@
  * CPUs that idle while a task waits that they could run: the sanity check of Lozi and others, "The Linux Scheduler: a Decade of Wasted
  * Cores", EuroSys 2016, which found its bugs by it. A moment of it is normal (a decision takes its time); a long stretch is a bug.
  */
-import { mayRunOn, type RecordedTask, type RunRecord } from "./run-record.ts"
+import { mayRunOn, onlineAt, type Occupied, type RecordedTask } from "./run-record.ts"
 import { momentsOf, type Moment } from "./stay-cursor.ts"
 
 export interface IdleBesideWork {
@@ -25,10 +25,7 @@ export interface Stretch {
 }
 
 /** `boundTicks`: shorter stretches are not flagged. */
-export function idleBesideWork(
-  record: Pick<RunRecord, "tasks" | "endTick" | "cpus">,
-  { boundTicks }: { readonly boundTicks: number },
-): IdleBesideWork {
+export function idleBesideWork(record: Occupied, { boundTicks }: { readonly boundTicks: number }): IdleBesideWork {
   let cpuTicks = 0
   const open = new Map<number, { readonly from: number; task: string }>()
   const stretches: Stretch[] = []
@@ -60,12 +57,12 @@ export function idleBesideWork(
 }
 
 function sidesOf(
-  { present }: Moment,
-  { cpus }: Pick<RunRecord, "cpus">,
+  { from, present }: Moment,
+  record: Occupied,
 ): { readonly idle: readonly number[]; readonly waiting: readonly RecordedTask[] } {
   const busy = new Set(present.flatMap(({ stay }) => (stay.state === "running" ? [stay.cpu] : [])))
   return {
-    idle: cpus.map(({ cpu }) => cpu).filter((cpu) => !busy.has(cpu)),
+    idle: onlineAt(record, from).filter((cpu) => !busy.has(cpu)),
     waiting: present.flatMap(({ task, stay }) => (stay.state === "waiting" ? [task] : [])),
   }
 }

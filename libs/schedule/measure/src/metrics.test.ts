@@ -154,3 +154,24 @@ describe("all metrics", () => {
     })
   })
 })
+
+describe("a CPU that is off line", () => {
+  // CPU 1 is away from 2 to 8; two tasks take turns on CPU 0, and a third may run on CPU 1 only.
+  const tasks = [
+    task("a", [run(0, 5), wait(5, 8), run(8, 10, 1)]),
+    task("b", [wait(0, 5), run(5, 10)]),
+    task("only-1", [wait(0, 8), run(8, 9, 1)], { affinity: [1], finishTick: null }),
+  ]
+  const offline = [{ cpu: 1, from: 2, to: 8 }]
+
+  it("does not idle, beside whatever work", () => {
+    const { cpuTicks, longestTicks } = idleBesideWork(record(2, tasks, { offline }), { boundTicks: 1 })
+    expect({ cpuTicks, longestTicks }).toEqual({ cpuTicks: 2, longestTicks: 2 })
+    expect(idleBesideWork(record(2, tasks), { boundTicks: 1 }).cpuTicks).toBe(8)
+  })
+  it("is no capacity of which anything is due to anybody", () => {
+    const pair = [task("a", [run(0, 10)]), task("b", [wait(0, 10)], { finishTick: null })]
+    expect(fairness(record(2, pair)).lagMostTicks).toBe(10)
+    expect(fairness(record(2, pair, { offline: [{ cpu: 1, from: 0, to: 10 }] })).lagMostTicks).toBe(5)
+  })
+})

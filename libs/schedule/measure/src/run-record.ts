@@ -47,6 +47,24 @@ export interface RunRecord {
   readonly messages: number
   /** Joules; null: the machine has no table of power. */
   readonly energy: number | null
+  /** When CPUs were off line; absent: never. */
+  readonly offline?: readonly Offline[]
+}
+
+/** Ticks [from, to). */
+export interface Offline {
+  readonly cpu: number
+  readonly from: number
+  readonly to: number
+}
+
+/** What the measures of shares and of idle CPUs look at. */
+export type Occupied = Pick<RunRecord, "tasks" | "endTick" | "cpus" | "offline">
+
+/** CPUs that are on line in all of [from, to), which no change divides. */
+export function onlineAt({ cpus, offline = [] }: Pick<RunRecord, "cpus" | "offline">, from: number): readonly number[] {
+  const off = offline.filter((one) => one.from <= from && from < one.to).map(({ cpu }) => cpu)
+  return cpus.map(({ cpu }) => cpu).filter((cpu) => !off.includes(cpu))
 }
 
 export function mayRunOn({ affinity }: Pick<RecordedTask, "affinity">, cpu: number): boolean {
@@ -54,8 +72,8 @@ export function mayRunOn({ affinity }: Pick<RecordedTask, "affinity">, cpu: numb
 }
 
 /** Ticks at which anything changes, ascending, each once, 0 and `endTick` among them. */
-export function changesOf({ tasks, endTick }: Pick<RunRecord, "tasks" | "endTick">): readonly number[] {
-  const ticks = new Set([0, endTick])
+export function changesOf({ tasks, endTick, offline = [] }: Pick<RunRecord, "tasks" | "endTick" | "offline">): readonly number[] {
+  const ticks = new Set([0, endTick, ...offline.flatMap(({ from, to }) => [from, to])])
   for (const { stays } of tasks) for (const { from, to } of stays) ticks.add(from).add(to)
   return [...ticks].filter((tick) => tick <= endTick).sort((a, b) => a - b)
 }

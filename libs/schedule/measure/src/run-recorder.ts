@@ -5,7 +5,7 @@
  * begins what it says. Names of events: telemetry's registry.
  */
 import type { Attributes } from "@backplane/foundation-actor/trace-context"
-import type { RecordedCpu, RecordedTask, RunRecord, Stay, WaitReason } from "./run-record.ts"
+import type { Offline, RecordedCpu, RecordedTask, RunRecord, Stay, WaitReason } from "./run-record.ts"
 
 export interface RecorderOptions {
   readonly cpus: readonly RecordedCpu[]
@@ -53,6 +53,9 @@ export class RunRecorder {
   /** Per CPU: what it draws, since which cycle. */
   readonly #power = new Map<number, { readonly watts: number; readonly since: number }>()
   #joules = 0
+  readonly #offline: Offline[] = []
+  /** Since which tick a CPU is off line. */
+  readonly #offSince = new Map<number, number>()
 
   constructor(options: RecorderOptions) {
     this.#options = options
@@ -86,9 +89,19 @@ export class RunRecorder {
         return void this.#bypasses++
       case "verdict-refused":
         return this.#onRefused(told.text("verdict"))
+      case "cpu-offline":
+        return void this.#offSince.set(told.number("cpu"), tick)
+      case "cpu-online":
+        return this.#onOnline(tick, told.number("cpu"))
       case "power":
         return this.#onPower(at, told.number("cpu"), told.number("watts"))
     }
+  }
+
+  #onOnline(tick: number, cpu: number): void {
+    const from = this.#offSince.get(cpu)
+    this.#offSince.delete(cpu)
+    if (from !== undefined && from < tick) this.#offline.push({ cpu, from, to: tick })
   }
 
   #onPower(at: number, cpu: number, watts: number): void {
@@ -179,6 +192,8 @@ export class RunRecorder {
           : [open.state === "running" ? { ...open, to: endTick, warmTicks: 0 } : { ...open, to: endTick }]
       return { name, weight, affinity, home, stays: [...task.stays, ...cut], finishTick: open === null ? task.finishTick : null }
     })
+    const stillOff = [...this.#offSince].map(([cpu, from]): Offline => ({ cpu, from, to: endTick }))
+    const offline = [...this.#offline, ...stillOff].filter(({ from, to }) => from < Math.min(to, endTick))
     return {
       cpus,
       sliceTicks,
@@ -189,6 +204,7 @@ export class RunRecorder {
       bypasses: this.#bypasses,
       messages: this.#messages,
       energy: this.#power.size === 0 ? null : this.#joules + this.#restTo(endTick),
+      ...(offline.length > 0 && { offline }),
     }
   }
 }

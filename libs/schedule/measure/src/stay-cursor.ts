@@ -9,7 +9,7 @@ export interface Moment {
 }
 
 /** The run in pieces within which nothing changes. */
-export function* momentsOf(record: Pick<RunRecord, "tasks" | "endTick">): Generator<Moment> {
+export function* momentsOf(record: Pick<RunRecord, "tasks" | "endTick" | "offline">): Generator<Moment> {
   const next = new Map<RecordedTask, number>(record.tasks.map((task) => [task, 0]))
   const changes = changesOf(record)
   for (const [index, from] of changes.entries()) {

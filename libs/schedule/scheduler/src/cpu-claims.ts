@@ -26,6 +26,9 @@ interface CpuClaim {
   next: Sent | null
   /** Such a choice was refused since it says to run what it runs: it is asked when it is idle, and not before. */
   isAskedLater: boolean
+  isOffline: boolean
+  /** The choice made ahead that the CPU has said to run. */
+  taken: Sent | null
 }
 
 export class CpuClaims {
@@ -33,7 +36,8 @@ export class CpuClaims {
 
   #of(cpu: number): CpuClaim {
     let claim = this.#cpus.get(cpu)
-    if (claim === undefined) this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: [], next: null, isAskedLater: false }))
+    if (claim === undefined)
+      this.#cpus.set(cpu, (claim = { idleSeq: 0, idle: false, sent: [], next: null, isAskedLater: false, isOffline: false, taken: null }))
     return claim
   }
 
@@ -47,6 +51,29 @@ export class CpuClaims {
 
   idleSeq(cpu: number): number {
     return this.#of(cpu).idleSeq
+  }
+
+  /** Somebody waits for a CPU to be free, as it was told ahead. */
+  get hasNext(): boolean {
+    return [...this.#cpus.values()].some(({ next }) => next !== null)
+  }
+
+  /** Whether the CPU was told to run the task, now or next. */
+  isSent(cpu: number, task: string): boolean {
+    const claim = this.#of(cpu)
+    return [...claim.sent, ...nextOf(claim)].some((one) => one.task.task === task)
+  }
+
+  /** The one decision by which the CPU runs what it runs, as far as is known. */
+  runOf(cpu: number): Run | null {
+    const { idleSeq, idle, sent, taken } = this.#of(cpu)
+    if (idle || idleSeq === 0 || sent.length > 1) return null
+    return (sent[0] ?? taken)?.run ?? null
+  }
+
+  /** As far as has been heard. */
+  isOnline(cpu: number): boolean {
+    return !this.#of(cpu).isOffline
   }
 
   /** A CPU that runs something, or is about to, and to which no preemption is on its way. */
@@ -73,6 +100,8 @@ export class CpuClaims {
     claim.idleSeq = idleSeq
     claim.idle = true
     claim.isAskedLater = false
+    claim.isOffline = false
+    claim.taken = null
     claim.sent = []
     return { unused: tasksOf([...sent, ...next]) }
   }
@@ -106,11 +135,13 @@ export class CpuClaims {
    */
   onRunning(cpu: number, task: string): readonly TaskView[] {
     const claim = this.#of(cpu)
-    if (claim.next?.task.task === task) claim.next = null
+    claim.taken = claim.next?.task.task === task ? claim.next : null
+    if (claim.taken !== null) claim.next = null
     const index = claim.sent.findIndex((one) => one.task.task === task)
     const unused = claim.sent.slice(0, index < 0 ? claim.sent.length : index)
     claim.idle = false
     claim.isAskedLater = false
+    claim.isOffline = false
     claim.sent = index < 0 ? [] : claim.sent.slice(index + 1)
     return tasksOf(unused)
   }
@@ -121,6 +152,8 @@ export class CpuClaims {
     const unused = tasksOf([...claim.sent, ...nextOf(claim)])
     claim.next = null
     claim.idle = false
+    claim.isOffline = true
+    claim.taken = null
     claim.idleSeq = 0 // nothing to preempt; the next word of the CPU tells its number
     claim.sent = []
     return unused

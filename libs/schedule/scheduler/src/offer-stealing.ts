@@ -71,7 +71,7 @@ export class OfferStealing implements Stealing {
     const { policy, cpus } = this.#context
     const idle = idleCpus[0]
     const cpu = idle ?? (policy.evensOut === true ? cpus[0] : undefined)
-    this.#cpu = this.#host.queueLength() === 0 && cpu !== undefined ? cpu : null
+    this.#cpu = this.#host.queueLength() === 0 && cpu !== undefined && this.#host.isOnline(cpu) ? cpu : null
     this.#waitingLeast = idle === undefined ? 2 : 1
   }
 

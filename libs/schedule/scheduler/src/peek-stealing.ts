@@ -46,8 +46,9 @@ export class PeekStealing implements Stealing {
     if (key === STEAL_RETRY_TIMER) return void this.#request.repeat(now, out)
     this.#armNext(now, out)
     const others = this.#context.otherQueues()
-    if (others.length === 0 || this.#host.queueLength() > 0 || this.#request.isOpen) return
-    this.#request.ask(now, { victim: this.#random.pick(others), cpu: this.#context.cpus[0] ?? 0, task: null }, out)
+    const cpu = this.#context.cpus[0] ?? 0
+    if (others.length === 0 || this.#host.queueLength() > 0 || this.#request.isOpen || !this.#host.isOnline(cpu)) return
+    this.#request.ask(now, { victim: this.#random.pick(others), cpu, task: null }, out)
   }
 
   onReply(_now: VirtualTime, _from: unknown, reply: StealReply, out: Out): void {

@@ -21,6 +21,7 @@ import { CpuOrder } from "./cpu-order.ts"
 import { Giving } from "./giving.ts"
 import { groupNumbers, type Pick } from "./grouping.ts"
 import { HANDOVER_TIMER } from "./handovers.ts"
+import { KEEP_TIMER, Keeping } from "./keeping.ts"
 import { NO_STEALING } from "./no-stealing.ts"
 import { ATTACH_SPAN, NodeLinks, pickSpan } from "./node-links.ts"
 import { RunQueue } from "./run-queue.ts"
@@ -68,6 +69,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #stealing: Stealing = NO_STEALING
   readonly #giving: Giving
   readonly #order: CpuOrder
+  readonly #keeping: Keeping
   #deciding = false
   /** Tasks that woke in this instant: a busy CPU may have to give way to them. */
   #woken: string[] = []
@@ -82,6 +84,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     this.#links = new NodeLinks(this.#context)
     this.#giving = new Giving({ context: this.#context, queue: this.#queue, links: this.#links, running: () => this.#claims.given() })
     this.#order = new CpuOrder(this.#context)
+    this.#keeping = new Keeping(this.#context)
   }
 
   start(now: VirtualTime): readonly Effect<SchedulerSays>[] {
@@ -109,7 +112,11 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   }
 
   #chooseStealing(): Stealing {
-    const host: StealHost = { queueLength: () => this.#queue.length, decideSoon: (now, out) => this.#decideSoon(now, out) }
+    const host: StealHost = {
+      queueLength: () => this.#queue.length,
+      isOnline: (cpu) => this.#claims.isOnline(cpu),
+      decideSoon: (now, out) => this.#decideSoon(now, out),
+    }
     return chooseStealing(this.#context, host)
   }
 
@@ -155,6 +162,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #onTimer(now: VirtualTime, key: string, out: Out): void {
     if (key === "attach") this.#attach(now, out)
     else if (key === "decide") this.#decide(now, out)
+    else if (key.startsWith(KEEP_TIMER)) this.#keep(key, out)
     else if (key === HANDOVER_TIMER) this.#giving.repeat(now, out)
     else if (key.startsWith(STEAL_TIMER) && this.#context.active) this.#stealing.onTimer(now, key, out)
   }
@@ -171,6 +179,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       this.#claims.forget()
       this.#queue.beginAnew(this.#context.newQueue())
       this.#giving.forgetAll()
+      this.#keeping.forget()
       this.#woken = []
       return this.#begin(now, out)
     }
@@ -241,10 +250,17 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
         this.#queue.enqueue(event.task, this.#tick(now), "wake")
         return this.#onWoken(now, event, out)
       case "TASK_DEAD":
-      case "CPU_RUNNING":
         this.#putBack(now, ...this.#claims.onRunning(event.cpu, event.task))
         this.#claims.onGone(event.task, event.taskSeq)
         return this.#queue.remove(event.task, event.taskSeq)
+      case "CPU_RUNNING": {
+        const isOurs = this.#claims.isSent(event.cpu, event.task)
+        this.#putBack(now, ...this.#claims.onRunning(event.cpu, event.task))
+        this.#claims.onGone(event.task, event.taskSeq)
+        // What we chose runs, and has its account; what the CPU took by itself is begun anew when it comes back.
+        if (!isOurs || this.#queue.find(event.task) !== undefined) this.#queue.remove(event.task, event.taskSeq)
+        return
+      }
       case "TASK_GONE":
         this.#claims.onGone(event.task, event.taskSeq)
         return this.#queue.remove(event.task, event.taskSeq)
@@ -349,6 +365,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     for (const pick of picks) this.#run(now, { ...pick, group: groups.get(pick) })
     this.#preemptForWoken(now, tick, out)
     this.#prefetch(tick)
+    this.#lookToKeep(now, out)
     this.#putToSleep(tick)
     // A policy that holds a CPU back may think better of it by time alone.
     const isHeldBack = this.#context.policy.leavesIdle !== undefined && this.#queue.length > 0 && this.#claims.idleCpus().length > 0
@@ -377,6 +394,26 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       this.#claims.sentNext(run, task)
       this.#links.decide(node, run)
     }
+  }
+
+  /** Gangs end together, a VM's engine has begun its slice: they are not kept. */
+  #lookToKeep(now: VirtualTime, out: Out): void {
+    const { policy, cpus } = this.#context
+    if (!this.#context.mayPrefetch || policy.leavesIdle !== undefined) return
+    for (const cpu of cpus) this.#keeping.onRun(now, cpu, this.#claims.runOf(cpu), out)
+  }
+
+  #keep(key: string, out: Out): void {
+    const { active, spec } = this.#context
+    if (!active || this.#queue.length > 0 || this.#claims.hasNext || this.#claims.idleCpus().length > 0) return
+    const mayGoOn = (cpu: number): Run | null => {
+      const run = this.#claims.runOf(cpu)
+      return run === null || this.#queue.groupOf(run.task) !== undefined ? null : run
+    }
+    const decision = this.#keeping.onTimer(key, mayGoOn, (task) => this.#queue.sliceTicks(task), out)
+    if (decision?.type !== "KEEP") return
+    this.#links.decide(nodeOfCpu(spec.topology, decision.cpu), decision)
+    this.#links.flush(out)
   }
 
   /** What idles may do so as deep as the policy says. */

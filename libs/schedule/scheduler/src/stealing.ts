@@ -22,6 +22,8 @@ export interface Stealing {
 /** What stealing needs of the scheduler. */
 export interface StealHost {
   readonly queueLength: () => number
+  /** Nothing is looked for on behalf of a CPU that has gone. */
+  readonly isOnline: (cpu: number) => boolean
   /** Asks for another look at the queue within this instant. */
   readonly decideSoon: (now: VirtualTime, out: Out) => void
 }
