@@ -292,7 +292,7 @@ describe("a node that was never heard of", () => {
       { kind: "NodeReport", node: 1, incarnation: 1, tick: 195, epoch: 1, holds: [], idleCpus: 1, dispatches: 0, bypasses: 0 },
       tick(195),
     )
-    hypervisor.due(tick(200), "check")
+    for (const at of [50, 100, 150, 200]) hypervisor.due(tick(at), "check")
     const sent = hypervisor.writtenEffects().flatMap((effect) => (effect.kind === "send" ? [`${effect.to} ${effect.body.kind}`] : []))
     expect(sent).toContain("node.1 TaskSubmit")
     const told = hypervisor.disk.get("job/a") as { readonly attempt: number; readonly node: number } | undefined
@@ -302,9 +302,21 @@ describe("a node that was never heard of", () => {
   it("is alive for any word of it, not for its reports only", () => {
     const hypervisor = new Hypervisor({ jobs: [job("a", { restartable: true })] })
     hypervisor.ready()
-    for (const at of [100, 190, 290])
+    for (const at of [100, 190, 290]) {
       for (const node of [0, 1]) hypervisor.hear(nodeActor(node), { kind: "PolicySwapped", epoch: 1, node }, tick(at))
+      hypervisor.due(tick(at), "check")
+    }
     const said = hypervisor.due(tick(300), "check")
     expect(said.some((effect) => effect.kind === "event" && effect.name === "node-lost")).toBe(false)
+  })
+
+  // Live storm: a host that stood still for four seconds lost the nodes of eight machines, whose words were all there to be read.
+  it("is not lost where we stood still ourselves: its time begins anew", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a", { restartable: true })] })
+    hypervisor.ready()
+    const lostAt = [50, 400, 450, 500, 550, 600].filter((at) =>
+      hypervisor.due(tick(at), "check").some((effect) => effect.kind === "event" && effect.name === "node-lost"),
+    )
+    expect(lostAt).toEqual([600])
   })
 })

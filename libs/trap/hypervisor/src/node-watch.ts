@@ -1,7 +1,10 @@
 /** What the hypervisor knows of each node from its reports: whether it lives, and whether anything moves. */
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { NodeReport } from "@backplane/compute-contract/task-messages"
-import { SILENCE_TICKS, type HypervisorContext } from "./hypervisor-context.ts"
+import { CHECK_TICKS, SILENCE_TICKS, type HypervisorContext } from "./hypervisor-context.ts"
+
+/** Looks that come later than so many times their interval show that we stood still ourselves. */
+const AWAY_CHECKS = 2
 
 interface NodeState {
   incarnation: number
@@ -17,6 +20,8 @@ export class NodeWatch {
   /** Since when no task was put on any CPU although tasks wait and every CPU is idle; null: things move. */
   #stuckSinceTick: number | null = null
   #stuckDispatches = -1
+  /** When it was looked for silent nodes last. */
+  #lookedAt: VirtualTime | null = null
 
   constructor(context: HypervisorContext) {
     this.#context = context
@@ -46,8 +51,14 @@ export class NodeWatch {
     if (state !== undefined && !state.lost) state.lastHeardAt = now
   }
 
-  /** Nodes that have just been found silent for too long. */
+  /**
+   * Nodes that have just been found silent for too long. Asked every CHECK_TICKS. Where that is long ago it was we who stood still (a host
+   * that was overloaded or stopped): what nodes said meanwhile is yet to be read, and their time begins anew.
+   */
   newlySilent(now: VirtualTime, startedAt: VirtualTime): readonly number[] {
+    const wasAway = now - (this.#lookedAt ?? startedAt) > AWAY_CHECKS * CHECK_TICKS * this.#context.spec.clock.tickCycles
+    this.#lookedAt = now
+    if (wasAway) for (const state of this.#nodes) if (!state.lost) state.lastHeardAt = now
     const limit = SILENCE_TICKS * this.#context.spec.clock.tickCycles
     return this.#nodes.flatMap((state, node) => {
       if (state.lost || now - (state.lastHeardAt ?? startedAt) < limit) return []
