@@ -14,6 +14,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, noteSpan, openSpan } from "@backplane/foundation-actor/effects"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
+import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState } from "@backplane/kv-contract/versions"
 import { placeName, type Hash64 } from "@backplane/kv-replication/hash"
 import { differing, LEAVES_PER_NODE } from "@backplane/kv-replication/merkle-tree"
@@ -33,6 +34,9 @@ type Entry = [bucket: string, key: string, hash: string, latest: number]
 export class AntiEntropy {
   readonly #core: ReplicaCore
   #rounds = 0
+  /** Partitions that a peer keeps too, under one configuration. */
+  readonly #sharedWith = new Map<ActorId, readonly number[]>()
+  #sharedUnder: StoreConfig | null = null
 
   constructor(core: ReplicaCore) {
     this.#core = core
@@ -139,10 +143,16 @@ export class AntiEntropy {
 
   #shared(peer: ActorId): readonly number[] {
     const { config } = this.#core
-    const both = [this.#core.id, peer]
-    return Array.from({ length: PARTITIONS }, (_, partition) => partition).filter((partition) =>
-      both.every((id) => keepersIn(config, partition).includes(id)),
-    )
+    if (this.#sharedUnder !== config) this.#sharedWith.clear()
+    this.#sharedUnder = config
+    const known = this.#sharedWith.get(peer)
+    if (known !== undefined) return known
+    const shared = Array.from({ length: PARTITIONS }, (_, partition) => partition).filter((partition) => {
+      const keepers = keepersIn(config, partition)
+      return keepers.includes(this.#core.id) && keepers.includes(peer)
+    })
+    this.#sharedWith.set(peer, shared)
+    return shared
   }
 
   #roots(partitions: readonly number[]): [number, string][] {

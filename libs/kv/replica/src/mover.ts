@@ -9,15 +9,17 @@
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { event } from "@backplane/foundation-actor/effects"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
+import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { Vector } from "@backplane/kv-contract/versions"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import { placeName } from "@backplane/kv-replication/hash"
 import { LEAVES } from "@backplane/kv-replication/merkle-tree"
-import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
+import { holdersIn, isMoving, nextIn } from "@backplane/kv-replication/placement"
 import type { ConfigKeeper } from "./config-keeper.ts"
 import type { ReplicaCore } from "./core.ts"
 import type { LinearHost } from "./linear-host.ts"
 
+const NOTHING: readonly number[] = []
 /** Partitions that are copied at a time. */
 const COPIES_AT_ONCE = 4
 const PAGE_ENTRIES = 512
@@ -59,6 +61,9 @@ export class Mover {
   readonly #linear: LinearHost
   readonly #copies = new Map<number, Copy>()
   readonly #givenUp = new Map<number, number>()
+  /** The configuration for which `#hasMoves` holds. */
+  #lookedAt: StoreConfig | null = null
+  #hasMoves = false
   /** Keys that this life copied. */
   keysCopied = 0
 
@@ -149,6 +154,11 @@ export class Mover {
   }
 
   #coming(): readonly number[] {
+    // Asked after every step: most configurations move nothing.
+    const { config } = this.#core
+    if (this.#lookedAt !== config) this.#hasMoves = isMoving(config)
+    this.#lookedAt = config
+    if (!this.#hasMoves) return NOTHING
     return Object.keys(this.#core.config.next)
       .map(Number)
       .filter((partition) => this.#comes(partition))

@@ -17,8 +17,6 @@ import { descends } from "@backplane/kv-versioning/vector"
 export interface ReplicaRules {
   /** Whether a write that is not on disk yet may be acknowledged. */
   readonly acknowledgesEarly: boolean
-  /** Whether a version is sent to others before it is on the disk of its coordinator. */
-  readonly sendsBeforeDisk: boolean
   /** Whether a read may see what is not on the disk of its replica yet. */
   readonly servesUndurable: boolean
   /** Whether the answer of a replica that lost data counts towards a quorum. */
@@ -60,7 +58,6 @@ export interface ReplicaRules {
 
 export const SOUND_RULES: ReplicaRules = {
   acknowledgesEarly: false,
-  sendsBeforeDisk: false,
   servesUndurable: false,
   countsUnsure: false,
   acknowledgesRefusedHint: false,

@@ -4,7 +4,7 @@
  * Invariants:
  * W1 A version is minted on top of all that its writer counted before for the key: by a holder on its own state, by a stand-in on its shelf.
  * W2 A write is answered only after W holders (with sloppy: or stand-ins) told that it is on disk.
- * W3 A version leaves its coordinator when it is on its disk: a request that is repeated after a crash is found there, not done twice.
+ * W3 A version leaves its coordinator at once, while it goes to the disk; it is never counted again under the name of a life that may have lost it.
  * W4 What a holder did not acknowledge in time lies on a shelf, here or at a stand-in, or is left to anti-entropy if the shelf is full.
  * W5 A request that is repeated, here or elsewhere, makes no second event where the first is known; else the join that learns of both mends it.
  */
@@ -49,7 +49,7 @@ interface PendingWrite {
   /** Stand-ins that were asked. */
   readonly asked: Map<ActorId, ActorId>
   handedOff: boolean
-  /** On this replica's disk (W3). */
+  /** On this replica's disk. */
   isDurable: boolean
   answered: boolean
 }
@@ -80,7 +80,7 @@ export class WriteCoordinator {
     const write = this.#open(requester, request, { operation, place, state })
     if (core.isHolder(place)) core.keep(place, state, { kind: "write", id: write.id })
     else this.#standIn(write)
-    if (core.rules.sendsBeforeDisk) this.#replicate(write)
+    this.#replicate(write)
   }
 
   onDurable(id: string): void {
@@ -89,7 +89,6 @@ export class WriteCoordinator {
     if (this.#core.isHolder(write.place)) write.acknowledged.add(this.#core.id)
     else write.held.set(this.#core.id, this.#core.id)
     write.isDurable = true
-    this.#replicate(write)
     this.#progress(write)
   }
 
@@ -109,7 +108,7 @@ export class WriteCoordinator {
       if (age >= timings.handoff && !write.handedOff && write.isDurable) this.#handOff(write)
       if (age >= timings.deadline) this.#giveUp(write)
       else if (write.answered && write.handedOff) this.#end(write, "handed off")
-      else if (write.isDurable && now - write.sentAt >= timings.retry) this.#replicate(write)
+      else if (now - write.sentAt >= timings.retry) this.#replicate(write)
     }
   }
 
@@ -260,7 +259,7 @@ export class WriteCoordinator {
 
   /** Somebody has just learned of a later configuration: what it refused is sent again at once. */
   hurry(): void {
-    for (const write of this.#pending.values()) if (write.isDurable) this.#replicate(write)
+    for (const write of this.#pending.values()) this.#replicate(write)
   }
 
   /** Whether a write to the partition is not finished. */

@@ -18,9 +18,12 @@ export function leafOf(place: string): number {
 const EMPTY_NODE = hexOf(foldHashes(new Uint32Array(LEAVES_PER_NODE), new Uint32Array(LEAVES_PER_NODE)))
 const EMPTY_ROOT = hexOf(hashOf(new Array<string>(NODES).fill(EMPTY_NODE).join("")))
 
+const NO_LEAVES = new Uint32Array(0)
+
 export class MerkleTree {
-  readonly #high = new Uint32Array(LEAVES)
-  readonly #low = new Uint32Array(LEAVES)
+  /** Of an empty tree nothing is kept: most partitions of a small store are. */
+  #high = NO_LEAVES
+  #low = NO_LEAVES
   /** Null where a leaf below changed. */
   readonly #nodes: (string | null)[] = new Array<string | null>(NODES).fill(EMPTY_NODE)
   #root: string | null = EMPTY_ROOT
@@ -38,6 +41,10 @@ export class MerkleTree {
 
   /** The same for who knows the leaf. */
   replaceIn(leaf: number, before: Hash64 | null, after: Hash64 | null): void {
+    if (this.#high === NO_LEAVES) {
+      this.#high = new Uint32Array(LEAVES)
+      this.#low = new Uint32Array(LEAVES)
+    }
     this.#high[leaf] = (this.#high[leaf] ?? 0) ^ (before?.high ?? 0) ^ (after?.high ?? 0)
     this.#low[leaf] = (this.#low[leaf] ?? 0) ^ (before?.low ?? 0) ^ (after?.low ?? 0)
     this.#nodes[Math.floor(leaf / LEAVES_PER_NODE)] = null

@@ -16,7 +16,11 @@ export function armDiskFaults(run: KvRun, random: Random, { until, pace }: { rea
     if (!faults.classes.has(name)) return
     const draws = random.fork(name)
     const next = (): number => Math.ceil(draws.between(SECOND, every) / pace)
-    for (let at = next(); at < until - 5 * SECOND; at += next()) world.at(virtualTime(at), () => fault(draws))
+    for (let at = next(); at < until - 5 * SECOND; at += next())
+      world.at(virtualTime(at), () => {
+        run.blows.count++
+        fault(draws)
+      })
   }
   repeat("power", 20 * SECOND, (draws) => {
     for (const id of run.replicas) crash(run, id, draws.between(1000, SECOND))

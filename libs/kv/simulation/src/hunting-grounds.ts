@@ -10,10 +10,11 @@ import { PLANTED_BUGS } from "./planted-bugs.ts"
 function main(args: readonly string[]): number {
   const seeds = wholeNumberOption(args, "--seeds", 10)
   let failed = 0
-  for (const { name, hunt } of PLANTED_BUGS) {
+  for (const { name, hunt, directed } of PLANTED_BUGS) {
     const { rules: _rules, diskBugs: _diskBugs, ...sound } = hunt
     for (let seed = 1; seed <= seeds; seed++) {
       try {
+        directed?.({}, seed)
         runKvWorld(seed, { ...sound, fingerprint: "off" })
       } catch (thrown) {
         failed++

@@ -30,6 +30,9 @@ export const FAULT_CLASSES = [
 ] as const
 export type FaultClass = (typeof FAULT_CLASSES)[number]
 
+/** Classes of which a minute has dozens of faults. */
+const FREQUENT: readonly FaultClass[] = ["loss", "duplication", "delay", "reordering", "partition", "crash", "slow"]
+
 const MS = 1000
 const SECOND = 1_000_000
 const range = (min: number, max: number): CycleRange => ({ min, max })
@@ -46,7 +49,8 @@ export interface KvFaults {
 
 export function drawClasses(random: Random): ReadonlySet<FaultClass> {
   const drawn = FAULT_CLASSES.filter((name) => random.chance(name === "lie" || name === "backup" ? 0.12 : 0.45))
-  return new Set(drawn)
+  // A run of rare faults alone would have only a handful.
+  return new Set(drawn.some((name) => FREQUENT.includes(name)) ? drawn : [...drawn, random.pick(FREQUENT)])
 }
 
 export function drawKvFaults(

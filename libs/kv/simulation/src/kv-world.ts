@@ -58,6 +58,8 @@ export interface KvRun {
   readonly history: HistoryEntry[]
   readonly faults: KvFaults
   readonly tokens: "with" | "without"
+  /** Faults of disks and power that were played. */
+  readonly blows: { count: number }
 }
 
 export const CYCLES_DEFAULT = 60_000_000
@@ -108,7 +110,7 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
   })
   const disks = new Map(replicas.map((id) => [id, new SimulatedDisk()]))
   const history: HistoryEntry[] = []
-  const run: KvRun = { world, map, replicas, clients, disks, history, faults, tokens: options.tokens ?? "with" }
+  const run: KvRun = { world, map, replicas, clients, disks, history, faults, tokens: options.tokens ?? "with", blows: { count: 0 } }
   for (const id of replicas) addReplica(run, id, options, random)
   const amnesia = classes.has("lie") || classes.has("backup")
   const buckets = (options.buckets ?? BUCKETS.map(({ name }) => name)).filter((name) => !(amnesia && name === "register"))
@@ -194,6 +196,13 @@ export function partitionsApart(run: KvRun): readonly number[] {
   const known = (id: ActorId, partition: number): string =>
     world.stateOf(id) === "crashed" ? "" : digest(world.inspect(id, DiskedReplica)?.inner.view.table.records(partition) ?? [])
   return [...config.holders.keys()].filter((partition) => new Set(holdersIn(config, partition).map((id) => known(id, partition))).size > 1)
+}
+
+/** What went wrong: messages lost, doubled or late, syncs that were slow, blows to disks and power. */
+export function faultsPlayed({ world, faults, blows }: KvRun): number {
+  const { sent, lost, doubled, lostAtDown } = world.counts
+  const late = ["delay", "reordering", "slow"].some((name) => faults.classes.has(name as FaultClass)) ? sent : 0
+  return lost + doubled + lostAtDown + late + blows.count
 }
 
 /** The configuration of the highest epoch that any replica knows. */

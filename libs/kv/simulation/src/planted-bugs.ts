@@ -9,12 +9,24 @@ import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
 import { isTombstone, joinStates } from "@backplane/kv-versioning/key-state"
 import { highestCount, joinVectors } from "@backplane/kv-versioning/vector"
 import { NO_DISK_BUGS } from "./disked-replica.ts"
+import {
+  damagedQuorum,
+  forgottenVote,
+  hintUnderCertificate,
+  lostEntry,
+  restoredBackup,
+  staleLeader,
+  votersWithoutData,
+  type DirectedHunt,
+} from "./directed-hunts.ts"
 import type { FaultClass } from "./kv-faults.ts"
 import type { KvWorldOptions } from "./kv-world.ts"
 
 export interface PlantedBug {
   readonly name: string
   readonly hunt: KvWorldOptions
+  /** A script that is played before each seed is drawn. */
+  readonly directed?: DirectedHunt
 }
 
 const classes = (...names: readonly FaultClass[]): { readonly classes: ReadonlySet<FaultClass> } => ({ classes: new Set(names) })
@@ -90,6 +102,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "what a certificate let go may come back",
     hunt: { ...rules({ absentContext: () => ({}) }), ...only("plain"), ...BUSY, pace: 2, ...classes("backup") },
+    directed: restoredBackup,
   },
   {
     name: "hint that found no room is acknowledged",
@@ -139,14 +152,15 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       pace: 3,
       ...classes("flip", "misdirect", "partition", "crash"),
     },
+    directed: damagedQuorum,
   },
   {
     name: "keys that do not remember their requests",
     hunt: { ...rules({ remembersDone: false }), ...only("count"), ...BUSY, ...classes("crash", "power", "loss", "partition") },
   },
   {
-    name: "sent before it is on the coordinator's disk",
-    hunt: { ...rules({ sendsBeforeDisk: true }), ...only("count"), ...BUSY, ...classes("crash", "power") },
+    name: "life that counts on under the name of the last",
+    hunt: { ...rules({ writerName: ({ id }) => id }), ...only("count", "plain"), ...BUSY, ...classes("crash", "power", "slow") },
   },
   {
     name: "read that shows what is not on disk",
@@ -170,12 +184,23 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "vote not persisted",
     hunt: { ...consensus({ persistsVotes: false }), ...register, pace: 4, ...classes("crash", "power", "slow", "partition", "delay") },
+    directed: forgottenVote,
   },
   {
     name: "entry acknowledged before it is on disk",
     hunt: { ...consensus({ persistsEntries: false }), ...register, ...classes("power", "crash", "slow", "partition") },
+    directed: lostEntry,
   },
-  { name: "read without read index", hunt: { ...consensus({ confirmsReads: false }), ...register, ...classes("partition", "pause") } },
+  {
+    name: "read without read index",
+    hunt: { ...consensus({ confirmsReads: false }), ...register, ...classes("partition", "pause") },
+    directed: staleLeader,
+  },
+  {
+    name: "voters without data that elect without the rest",
+    hunt: { ...consensus({ learnersNeedEveryone: false }), ...register, pace: 2, ...classes("flip", "misdirect", "partition", "crash") },
+    directed: votersWithoutData,
+  },
   {
     name: "vote for a candidate whose log is behind",
     hunt: { ...consensus({ checksLogs: false }), ...register, pace: 4, ...classes("partition", "loss", "crash") },
@@ -195,6 +220,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "certificate without asking who holds hints",
     hunt: { ...rules({ asksEveryMember: false }), ...only("far"), ...BUSY, ...classes("partition", "crash", "loss") },
+    directed: hintUnderCertificate,
   },
   {
     name: "moved partition accepted at both ends",

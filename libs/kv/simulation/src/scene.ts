@@ -7,6 +7,7 @@ import { Random } from "@backplane/foundation-base/random"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { after } from "@backplane/foundation-actor/virtual-time"
 import { World } from "@backplane/foundation-simulation/world"
+import type { Bucket } from "@backplane/kv-contract/bucket"
 import type { KvAnswer, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
@@ -32,12 +33,18 @@ export interface SceneOptions {
   readonly members?: number
   readonly rules?: Partial<ReplicaRules>
   readonly timings?: Partial<ReplicaTimings>
+  /** Beside those of the workload. */
+  readonly buckets?: readonly Bucket[]
+  /** Cycles from a write to its sync. Default: 4 ms. */
+  readonly syncCycles?: number
+  /** Of what little chance there is: how much of what was not synced a crash leaves. */
+  readonly seed?: number
 }
 
 export class Scene {
   readonly replicas: readonly ActorId[]
   readonly spare: ActorId
-  readonly world = new World({ seed: 1, latency: MS, persistLatency: 4 * MS, stepsMax: 1_000_000, fingerprint: "off" })
+  readonly world: World
   readonly disks = new Map<ActorId, SimulatedDisk>()
   /** Whether answers are lost on their way. */
   isDeaf = false
@@ -46,12 +53,13 @@ export class Scene {
   readonly #first: StoreConfig
   #sequence = 0
 
-  constructor({ members = 3, rules = {}, timings = {} }: SceneOptions = {}) {
+  constructor({ members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1 }: SceneOptions = {}) {
+    this.world = new World({ seed, latency: MS, persistLatency: syncCycles, stepsMax: 1_000_000, fingerprint: "off" })
     this.replicas = Array.from({ length: members + 1 }, (_, index) => actorId(`kv-shard.${index}`))
     this.spare = defined(this.replicas[members], "the last one is the spare")
     this.#zones = this.replicas.map((_, index) => `zone-${index % 3}`)
     const map = partitionMap(this.#members(this.replicas.slice(0, members)))
-    this.#first = firstConfig(map, BUCKETS)
+    this.#first = firstConfig(map, [...BUCKETS, ...buckets])
     for (const id of this.replicas) {
       const place = new SimulatedDisk()
       this.disks.set(id, place)
@@ -59,12 +67,12 @@ export class Scene {
         const machine = new ReplicaMachine({
           id,
           map,
-          buckets: BUCKETS,
+          buckets: [...BUCKETS, ...buckets],
           wall: (now) => WALL + now,
           rules: { ...SOUND_RULES, ...rules },
           timings,
         })
-        return new DiskedReplica(machine, place, new Random(`${id}/${incarnation}`))
+        return new DiskedReplica(machine, place, new Random(`${seed}/${id}/${incarnation}`))
       })
     }
     this.world.onMessage(({ to, body }) => {
@@ -101,6 +109,22 @@ export class Scene {
       if (answer?.ok === true) return answer
     }
     throw new Error(`no answer to ${JSON.stringify(operation)} in ten seconds`)
+  }
+
+  crash(id: ActorId): void {
+    this.world.crash(id, { loseUnsynced: true })
+  }
+
+  /** Down, and what lay on its disk does not decode any more. */
+  damage(id: ActorId): void {
+    this.crash(id)
+    for (const bytes of this.disks.get(id)?.disk.segments().values() ?? []) bytes.fill(0, 20)
+  }
+
+  /** Who leads the group of the key's partition, as far as it knows itself. */
+  leader(bucket: string, key: string): ActorId | undefined {
+    const partition = partitionOf(bucket, key)
+    return this.replicas.find((id) => this.view(id)?.linear.group(partition)?.role === "leader")
   }
 
   /** The members become these; moves begin. */

@@ -16,6 +16,7 @@ export interface Catch {
 export function hunt(bug: PlantedBug, seeds: number): Catch | null {
   for (let seed = 1; seed <= seeds; seed++) {
     try {
+      bug.directed?.(bug.hunt.rules ?? {}, seed)
       runKvWorld(seed, { ...bug.hunt, fingerprint: "off" })
     } catch (thrown) {
       return { seed, why: thrownText(thrown).split("\n")[0] ?? "" }

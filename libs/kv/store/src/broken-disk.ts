@@ -100,6 +100,11 @@ export class BrokenDisk {
     return new Map([...this.#files].map(([segment, file]) => [segment, file.bytes.slice()]))
   }
 
+  /** A copy of what a sync has covered: what the hardest crash leaves. */
+  synced(): Segments {
+    return new Map([...this.#files].map(([segment, { bytes, synced }]) => [segment, bytes.slice(0, synced)]))
+  }
+
   restore(copy: Segments): void {
     this.#files.clear()
     this.#removed.clear()

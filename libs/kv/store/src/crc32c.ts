@@ -1,22 +1,39 @@
-/** CRC-32C (Castagnoli, reflected polynomial 0x82f63b78), the checksum of every record. RFC 3720, appendix B.4. */
+/**
+ * CRC-32C (Castagnoli, reflected polynomial 0x82f63b78), the checksum of every record. RFC 3720, appendix B.4.
+ *
+ * Four bytes a turn, by four tables: Kounavis and Berry, "A systematic approach to building high performance software-based CRC generators" (2005).
+ */
 
 const POLYNOMIAL = 0x82f63b78
+const ENTRIES = 256
 
-function makeTable(): Uint32Array {
-  const table = new Uint32Array(256)
-  for (let byte = 0; byte < 256; byte++) {
+/** `tables[256 * n + byte]`: what `byte` makes with `n` bytes of zero behind it. */
+function makeTables(): Int32Array {
+  const tables = new Int32Array(4 * ENTRIES)
+  for (let byte = 0; byte < ENTRIES; byte++) {
     let rest = byte
     for (let bit = 0; bit < 8; bit++) rest = (rest & 1) === 1 ? (rest >>> 1) ^ POLYNOMIAL : rest >>> 1
-    table[byte] = rest >>> 0
+    tables[byte] = rest
   }
-  return table
+  for (let at = ENTRIES; at < 4 * ENTRIES; at++) {
+    const before = tables[at - ENTRIES] as number
+    tables[at] = (before >>> 8) ^ (tables[before & 0xff] as number)
+  }
+  return tables
 }
 
-const TABLE = makeTable()
+const TABLES = makeTables()
 
-/** Checksum of `bytes[start…end)`, unsigned. */
+/** Checksum of `bytes[start…end)`, unsigned. The casts: indices lie within by construction. */
 export function crc32c(bytes: Uint8Array, start = 0, end = bytes.length): number {
-  let crc = 0xffffffff
-  for (let at = start; at < end; at++) crc = (crc >>> 8) ^ (TABLE[(crc ^ (bytes[at] ?? 0)) & 0xff] ?? 0)
-  return (crc ^ 0xffffffff) >>> 0
+  let crc = -1
+  let at = start
+  for (const whole = end - 3; at < whole; at += 4)
+    crc =
+      (TABLES[768 + ((crc ^ (bytes[at] as number)) & 0xff)] as number) ^
+      (TABLES[512 + (((crc >>> 8) ^ (bytes[at + 1] as number)) & 0xff)] as number) ^
+      (TABLES[256 + (((crc >>> 16) ^ (bytes[at + 2] as number)) & 0xff)] as number) ^
+      (TABLES[(crc >>> 24) ^ (bytes[at + 3] as number)] as number)
+  for (; at < end; at++) crc = (crc >>> 8) ^ (TABLES[(crc ^ (bytes[at] as number)) & 0xff] as number)
+  return ~crc >>> 0
 }

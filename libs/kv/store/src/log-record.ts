@@ -30,7 +30,7 @@ const KINDS = ["put", "remove", "checkpoint-begin", "checkpoint-end"] as const
 export type EncodeText = (text: string, room: number) => Uint8Array
 
 /** `encode`: the host's encoder, where it has a faster one than pure code. */
-export function encodeRecord(record: LogRecord, encode: EncodeText = encodeText): Uint8Array {
+export function encodeRecord(record: LogRecord, encode: EncodeText = encodeUtf8): Uint8Array {
   const bytes = encode(JSON.stringify(payloadOf(record)), HEADER_BYTES)
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   bytes[0] = RECORD_MARK
@@ -38,13 +38,6 @@ export function encodeRecord(record: LogRecord, encode: EncodeText = encodeText)
   view.setUint32(2, bytes.length - HEADER_BYTES, true)
   view.setFloat64(10, record.sequence, true)
   view.setUint32(6, checksumOf(bytes, 0, bytes.length), true)
-  return bytes
-}
-
-function encodeText(text: string, room: number): Uint8Array {
-  const payload = encodeUtf8(text)
-  const bytes = new Uint8Array(room + payload.length)
-  bytes.set(payload, room)
   return bytes
 }
 

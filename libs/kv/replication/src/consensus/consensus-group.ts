@@ -18,7 +18,7 @@ import { assert } from "@backplane/foundation-base/assert"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Command, ConsensusMessage, Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
 import { ElectionClock } from "./election-clock.ts"
-import { ConsensusLog, firstEntry, type LogWrite } from "./consensus-log.ts"
+import { ConsensusLog, ENTRIES_PER_MESSAGE, firstEntry, LOG_LENGTH_MIN, type LogWrite } from "./consensus-log.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
 import { DiskGate } from "./disk-gate.ts"
 import { FollowersProgress } from "./followers-progress.ts"
@@ -29,9 +29,6 @@ import { VoterSets } from "./voter-sets.ts"
 
 /** Stands on disk from the loss of data until the replica may vote again (C5). */
 export const DAMAGED = "damaged"
-const ENTRIES_PER_MESSAGE = 256
-/** A log longer than this, and than what it made, is replaced by a snapshot of that: so a snapshot costs each entry a fixed share. */
-const LOG_LENGTH_MIN = 128
 
 export class ConsensusGroup {
   readonly #options: GroupOptions
@@ -227,7 +224,7 @@ export class ConsensusGroup {
   #askPromises(now: number): void {
     this.#elections.restart(now, this.#term)
     // Whom no majority answers asks everyone the next time.
-    this.#everyone = this.#damaged || (this.#role === "pre-candidate" && !this.#everyone)
+    this.#everyone = (this.#damaged && this.#options.rules.learnersNeedEveryone) || (this.#role === "pre-candidate" && !this.#everyone)
     this.#become(this.#damaged ? "learner" : "pre-candidate")
     this.#leader = null
     this.#granted = new Set()
@@ -270,13 +267,12 @@ export class ConsensusGroup {
 
   #promise(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone }: AnyVote): void {
     const leads = this.#role === "leader" || this.#elections.trustsLeader(now)
-    const may = this.#role !== "learner" || everyone === true
-    const granted = may && !leads && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
+    const granted = this.#mayVote(everyone) && !leads && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
     this.#send(from, { step: "pre-vote-answer", term: granted ? term : this.#term, granted })
   }
 
   #giveVote(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone }: AnyVote): void {
-    const free = (this.#vote === null || this.#vote === from) && (this.#role !== "learner" || everyone === true)
+    const free = (this.#vote === null || this.#vote === from) && this.#mayVote(everyone)
     const granted = free && this.#isUpToDate(lastIndex, lastTerm) && this.#role !== "leader"
     if (granted && this.#vote === null) {
       this.#vote = from
@@ -286,6 +282,11 @@ export class ConsensusGroup {
     const answer: ConsensusMessage = { step: "vote-answer", term, granted }
     if (this.#options.rules.persistsVotes) this.#hold(from, answer, 0)
     else this.#send(from, answer)
+  }
+
+  /** A learner only with everyone (C6). */
+  #mayVote(everyone: boolean | undefined): boolean {
+    return this.#role !== "learner" || everyone === true || !this.#options.rules.learnersNeedEveryone
   }
 
   #isUpToDate(lastIndex: number, lastTerm: number): boolean {

@@ -8,6 +8,10 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
 import type { Append } from "./group-types.ts"
 
+export const ENTRIES_PER_MESSAGE = 256
+/** A log longer than this, and than what it made, is replaced by a snapshot of that: so a snapshot costs each entry a fixed share. */
+export const LOG_LENGTH_MIN = 128
+
 export interface LogWrite {
   readonly key: string
   readonly value: Json

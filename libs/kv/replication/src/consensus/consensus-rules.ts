@@ -15,6 +15,8 @@ export interface ConsensusRules {
   readonly remembersCommands: boolean
   /** Whether a replica that lost data keeps from voting until it has learned again. */
   readonly learnsAfterDamage: boolean
+  /** Whether replicas that all lost data elect only together (C6). */
+  readonly learnersNeedEveryone: boolean
   majorityOf(voters: number): number
 }
 
@@ -26,5 +28,6 @@ export const SOUND_CONSENSUS: ConsensusRules = {
   checksLogs: true,
   remembersCommands: true,
   learnsAfterDamage: true,
+  learnersNeedEveryone: true,
   majorityOf: (voters) => Math.floor(voters / 2) + 1,
 }

@@ -1,0 +1,184 @@
+/**
+ * Hunts by script, for bugs that show only where several things go wrong in one order: a seed draws that order once in thousands, a script plays it.
+ *
+ * Each throws where the store breaks a promise, and nothing under sound rules. `seed` is how much of what was not synced a crash leaves.
+ */
+import { assert, defined } from "@backplane/foundation-base/assert"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
+import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import type { Operation } from "@backplane/kv-contract/client-messages"
+import type { ReplicaRules } from "@backplane/kv-replica/rules"
+import { partitionOf } from "@backplane/kv-replication/hash"
+import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
+import { MS, Scene, SECOND, type SceneOptions } from "./scene.ts"
+
+export type DirectedHunt = (rules: Partial<ReplicaRules>, seed: number) => void
+
+const REGISTER = { bucket: "register", key: "k0" } as const
+const cas = (expect: string | null, value: string): Operation => ({ type: "cas", ...REGISTER, expect, value })
+const plain = (key: string, value: string): Operation => ({ type: "put", bucket: "plain", key, value })
+const read = (key: string): Operation => ({ type: "get", bucket: "plain", key })
+
+/** A store whose register holds "0", and its leader with the two who follow. */
+function led(options: SceneOptions): { readonly scene: Scene; readonly leader: ActorId; readonly others: readonly [ActorId, ActorId] } {
+  const scene = new Scene(options)
+  scene.success(scene.holders(REGISTER.bucket, REGISTER.key), cas(null, "0"))
+  scene.run(2 * SECOND)
+  const leader = defined(scene.leader(REGISTER.bucket, REGISTER.key), "somebody leads")
+  const [first, second] = scene.holders(REGISTER.bucket, REGISTER.key).filter((id) => id !== leader)
+  return { scene, leader, others: [defined(first, "three hold it"), defined(second, "three hold it")] }
+}
+
+/** A leader that was cut off answers a read after another one has taken a write. */
+export const staleLeader: DirectedHunt = (rules, seed) => {
+  const { scene, leader, others } = led({ rules, seed })
+  scene.world.partition([[leader], others])
+  scene.run(2 * SECOND)
+  scene.success(others, cas("0", "1"))
+  const sequence = scene.ask(leader, { type: "get", ...REGISTER })
+  scene.run(SECOND)
+  const answer = scene.answer(sequence)
+  assert(answer?.ok !== true || answer.values[0] === "1", "a read after a write gives the value before it")
+}
+
+/** A voter that loses power behind its vote votes again in the same term, for another. */
+export const forgottenVote: DirectedHunt = (rules, seed) => {
+  const { scene, leader, others } = led({ rules, seed, syncCycles: 100 * MS })
+  const partition = partitionOf(REGISTER.bucket, REGISTER.key)
+  const leaders = new Map<number, ActorId>()
+  let wrong: string | null = null
+  scene.world.addChecker("one leader a term", () => {
+    for (const id of scene.holders(REGISTER.bucket, REGISTER.key)) {
+      const group = scene.view(id)?.linear.group(partition)
+      if (group?.role !== "leader") continue
+      const before = leaders.get(group.term)
+      if (before !== undefined && before !== id) wrong ??= `two leaders in term ${group.term}: ${before} and ${id}`
+      leaders.set(group.term, id)
+    }
+  })
+  let voter: ActorId | null = null
+  scene.world.onMessage(({ at, from, to, body }) => {
+    const message = body as KvMessage
+    if (voter !== null || message.kind !== "KvPeer" || from === leader) return
+    const isVote = (item: ConsensusItem): boolean =>
+      item.partition === partition && item.message.step === "vote-answer" && item.message.granted
+    if (!message.items.some((item) => item.type === "consensus" && isVote(item))) return
+    voter = from
+    // The vote arrives, its writing does not end.
+    scene.world.at((at + 2) as typeof at, () => {
+      // A torn end would be seen as damage: this crash leaves exactly what was synced.
+      const place = defined(scene.disks.get(from), "each has a disk")
+      place.restoreFrom = place.disk.synced()
+      scene.crash(from)
+      scene.world.partition([[to], scene.replicas.filter((id) => id !== to)])
+    })
+  })
+  scene.crash(leader)
+  scene.run(5 * SECOND)
+  if (voter === null) return
+  scene.world.restart(voter)
+  scene.world.restart(leader)
+  scene.run(5 * SECOND)
+  if (wrong !== null) throw new Error(wrong)
+  assert(others.includes(voter), "one of the others voted")
+}
+
+/** A write is acknowledged, and all lose power before the disk is done. */
+export const lostEntry: DirectedHunt = (rules, seed) => {
+  const { scene, leader } = led({ rules, seed, syncCycles: 200 * MS })
+  const sequence = scene.ask(leader, cas("0", "1"))
+  scene.run(20 * MS)
+  const isAcknowledged = scene.answer(sequence)?.ok === true
+  for (const id of scene.replicas) scene.crash(id)
+  for (const id of scene.replicas) scene.world.restart(id)
+  const { values } = scene.success(scene.holders(REGISTER.bucket, REGISTER.key), { type: "get", ...REGISTER })
+  assert(!isAcknowledged || values[0] === "1", "an acknowledged write of a register is lost")
+}
+
+/** Two of three lost all they knew, and the third is away: nobody left knows what was written. */
+export const votersWithoutData: DirectedHunt = (rules, seed) => {
+  const { scene, leader, others } = led({ rules, seed })
+  const lost = [leader, others[0]]
+  for (const id of lost) scene.damage(id)
+  scene.world.partition([lost, [others[1]]])
+  for (const id of lost) scene.world.restart(id)
+  for (let attempt = 0; attempt < 20; attempt++) {
+    const sequence = scene.ask(lost[attempt % 2] as ActorId, { type: "get", ...REGISTER })
+    scene.run(300 * MS)
+    const answer = scene.answer(sequence)
+    assert(answer?.ok !== true || answer.values[0] === "0", "a register lost what was written")
+  }
+  scene.world.healNetwork()
+  const { values } = scene.success(scene.holders(REGISTER.bucket, REGISTER.key), { type: "get", ...REGISTER })
+  assert(values[0] === "0", "a register lost what was written")
+}
+
+/** A replica comes back from a backup that has a value of which all others let even the tombstone go. */
+export const restoredBackup: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed, timings: { certifyRound: SECOND } })
+  const [first, second, third] = scene.holders("plain", "k") as [ActorId, ActorId, ActorId]
+  const { context } = scene.success([first], plain("k", "v"))
+  scene.run(2 * SECOND)
+  const place = defined(scene.disks.get(third), "each has a disk")
+  const backup = place.disk.backup()
+  scene.success([first], { type: "delete", bucket: "plain", key: "k", context })
+  scene.run(10 * SECOND)
+  assert(
+    scene.states("plain", "k").every(({ versions }) => versions.length === 0),
+    "the tombstone is collected before the backup comes",
+  )
+  place.restoreFrom = backup
+  scene.crash(third)
+  scene.world.restart(third)
+  scene.run(10 * SECOND)
+  const { values } = scene.success([second], read("k"))
+  assert(values.length === 0, `deleted value came back: ${values.join()}`)
+}
+
+/** A replica that lost data answers a read together with one that never had the write. */
+export const damagedQuorum: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed })
+  const [first, second, third] = scene.holders("plain", "k") as [ActorId, ActorId, ActorId]
+  scene.world.partition([[first, third], [second]])
+  scene.success([first], plain("k", "v"))
+  scene.damage(first)
+  scene.world.partition([[first, second], [third]])
+  scene.world.restart(first)
+  scene.run(5 * MS)
+  const sequence = scene.ask(first, read("k"))
+  scene.run(500 * MS)
+  const answer = scene.answer(sequence)
+  assert(answer?.ok !== true || answer.values.includes("v"), "a read does not see an acknowledged write")
+}
+
+/** A stand-in keeps a write that no holder knows, while the holders agree on a later event of the same stand-in. */
+export const hintUnderCertificate: DirectedHunt = (rules, seed) => {
+  const lone = { name: "lone", policy: "siblings", sloppy: true, w: 1 } as const
+  const scene = new Scene({ rules, seed, members: 4, buckets: [lone], timings: { hintRound: 20 * SECOND, certifyRound: 200 * MS } })
+  const members = scene.replicas.slice(0, 4)
+  const [early, late] = twoKeysOfOnePartition("lone")
+  const holders = scene.holders("lone", early)
+  const standIn = defined(
+    members.find((id) => !holders.includes(id)),
+    "one of four is no holder",
+  )
+  const put = (key: string, value: string): Operation => ({ type: "put", bucket: "lone", key, value, sloppy: true, w: 1 })
+  scene.world.partition([[standIn], members.filter((id) => id !== standIn)])
+  const sequence = scene.ask(standIn, put(early, "kept"), { attempt: 3 })
+  scene.run(3 * SECOND)
+  assert(scene.answer(sequence)?.ok === true, "the stand-in takes the write")
+  scene.world.healNetwork()
+  scene.ask(standIn, put(late, "seen"), { attempt: 3 })
+  scene.run(60 * SECOND)
+  const values = scene.states("lone", early).map(({ versions }) => [...liveValues(versions)])
+  assert(
+    values.every((each) => each.includes("kept")),
+    "acknowledged write lost: kept",
+  )
+}
+
+function twoKeysOfOnePartition(bucket: string): readonly [string, string] {
+  for (let index = 1; index < 1000; index++) if (partitionOf(bucket, `k${index}`) === partitionOf(bucket, "k0")) return ["k0", `k${index}`]
+  throw new Error("a thousand keys lie in more than one partition each")
+}
