@@ -15,6 +15,7 @@ import { storeOf } from "./stores.ts"
 const GONE: KvGone = { kind: "KvGone" }
 
 export async function start(environment: Environment): Promise<ActorService> {
+  let replica: ReplicaMachine | null = null
   const service = await startActorService({
     service: "kv-shard",
     environment,
@@ -24,9 +25,10 @@ export async function start(environment: Environment): Promise<ActorService> {
       dataFolder === null ? new MemoryStore() : storeOf(readShardConfig(instance, environment).backend, dataFolder),
     actorFactory: (id) => {
       const worker = workerOf(service.instance)
-      if (id === worker) return new ComputeActor() as Machine
+      if (id === worker) return new ComputeActor((source) => replica?.entries(source) ?? null) as Machine
       const map = partitionMap(readShardConfig(service.instance, environment).members)
-      return new ReplicaMachine({ id, map, buckets: FIRST_BUCKETS, timings: LIVE_TIMINGS, worker }) as Machine
+      replica = new ReplicaMachine({ id, map, buckets: FIRST_BUCKETS, timings: LIVE_TIMINGS, worker })
+      return replica as Machine
     },
   })
   const actors = [workerOf(service.instance), readShardConfig(service.instance, environment).replica].map((id) => ({ id, config: null }))

@@ -3,29 +3,39 @@ import { afterEach, describe, expect, it } from "vitest"
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { KvCompute, KvComputed } from "@backplane/kv-contract/compute-messages"
+import type { KeyValues } from "@backplane/kv-replica/computer"
 import { ComputeActor } from "./compute-actor.ts"
 
 const REPLICA = actorId("replica.0")
 const TRIES_MAX = 4_000
 const WORK = { kind: "KvCompute", job: "j1", map: "count", reduce: "sum", milliseconds: 5_000, megabytes: 64 } as const
 
-let actor = new ComputeActor()
+type Entries = readonly KeyValues[]
+type Job = Partial<KvCompute> & { readonly entries?: Entries }
+
+/** What the replica has, by partition. */
+let kept: Entries[] = []
+const newActor = (): ComputeActor => new ComputeActor(({ partition }) => kept[partition] ?? null)
+let actor = newActor()
 afterEach(() => {
   // Threads that nobody needs end when the actor looks long after their last work.
   actor.step(virtualTime(Number.MAX_SAFE_INTEGER), { kind: "timer", key: "look" })
-  actor = new ComputeActor()
+  actor = newActor()
+  kept = []
 })
 
-/** Hands batches over and looks, as its host would, until all jobs are answered. */
-async function computed(batches: readonly Partial<KvCompute>[], jobs = 1): Promise<readonly KvComputed[]> {
+/** Hands jobs over and looks, as its host would, until all jobs are answered. */
+async function computed(given: readonly Job[], jobs = 1): Promise<readonly KvComputed[]> {
   const answers: KvComputed[] = []
   const began = performance.now()
   const now = (): ReturnType<typeof virtualTime> => virtualTime(1_000_000 + Math.floor((performance.now() - began) * 1000))
   const hear = (effects: ReturnType<ComputeActor["step"]>): void => {
     for (const effect of effects) if (effect.kind === "send") answers.push(effect.body)
   }
-  for (const batch of batches)
-    hear(actor.step(now(), { kind: "message", from: REPLICA, body: { ...WORK, entries: [], partials: [], last: true, ...batch } }))
+  for (const { entries = [], ...job } of given) {
+    const source = { bucket: "b", partition: kept.push(entries) - 1, prefix: "" }
+    hear(actor.step(now(), { kind: "message", from: REPLICA, body: { ...WORK, source, partials: [], ...job } }))
+  }
   for (let tries = 0; tries < TRIES_MAX && answers.length < jobs; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 5))
     hear(actor.step(now(), { kind: "timer", key: "look" }))
@@ -34,16 +44,24 @@ async function computed(batches: readonly Partial<KvCompute>[], jobs = 1): Promi
 }
 
 describe("the worker beside a replica", () => {
-  it("maps and reduces what comes in several messages, and results of others", async () => {
-    const entries: [string, string[]][] = [
+  it("maps and reduces the keys that the replica has, and results of others", async () => {
+    const entries: Entries = [
       ["a", ["1"]],
       ["b", ["2", "3"]],
+      ["c", ["4"]],
     ]
-    const [answer] = await computed([
-      { entries, last: false },
-      { entries: [["c", ["4"]]], partials: [10], last: true },
-    ])
-    expect(answer).toEqual({ kind: "KvComputed", job: "j1", result: 13 })
+    expect(await computed([{ entries }])).toEqual([{ kind: "KvComputed", job: "j1", result: 3, keys: 3 }])
+    expect(await computed([{ source: null, partials: [10, 3] }])).toEqual([{ kind: "KvComputed", job: "j1", result: 13, keys: 0 }])
+  })
+
+  it("more than one message holds comes to the same", async () => {
+    const entries: Entries = Array.from({ length: 5 }, (_, index) => [`k${index}`, ["v".repeat(900_000), "w"]])
+    expect(await computed([{ map: "bytes", entries }])).toMatchObject([{ result: 5 * 900_001, keys: 5 }])
+  })
+
+  it("a partition that the replica does not vouch for is refused", async () => {
+    const source = { bucket: "b", partition: 9, prefix: "" }
+    expect((await computed([{ source }]))[0]?.error).toContain("ask again")
   })
 
   it("a key that the map answers with undefined is left out; no key at all is null", async () => {
@@ -63,16 +81,18 @@ describe("the worker beside a replica", () => {
   })
 
   it("jobs of the same functions share a thread and are each answered", async () => {
-    const jobs = ["j1", "j2", "j3"].map((job) => ({ job, entries: [[job, ["1"]]] as [string, string[]][] }))
-    expect((await computed(jobs, 3)).map(({ job, result }) => [job, result])).toEqual([
+    const jobs = ["j1", "j2", "j3", "j4", "j5"].map((job) => ({ job, entries: [[job, ["1"]]] as Entries }))
+    expect((await computed(jobs, 5)).map(({ job, result }) => [job, result])).toEqual([
       ["j1", 1],
       ["j2", 1],
       ["j3", 1],
+      ["j4", 1],
+      ["j5", 1],
     ])
   })
 
   it("what throws, what is no function and what runs for ever is told so, and the next job is done", async () => {
-    const entries: [string, string[]][] = [["a", ["1"]]]
+    const entries: Entries = [["a", ["1"]]]
     expect(await computed([{ map: "() => { throw new Error('no such luck') }", entries }])).toMatchObject([
       { error: "Error: no such luck" },
     ])

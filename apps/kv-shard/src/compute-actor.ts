@@ -2,7 +2,8 @@
  * The worker beside a replica, as an actor: functions run in a thread with a limit of memory and of time; what exceeds it ends with its thread.
  *
  * A device, not a pure machine: threads answer when they do, and this looks for answers every few milliseconds while there are jobs. Jobs of one pair
- * of functions (the partitions of one request) share a thread, one after the other; a thread that nobody needs any more is ended.
+ * of functions (the partitions of one request) share a thread, one after the other, and a few lie before it so that it need not wait; a thread that
+ * nobody needs any more is ended. It reads the keys in the replica, which is in the same process: values are copied once, into the thread.
  */
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
@@ -11,7 +12,8 @@ import { send, timer } from "@backplane/foundation-actor/effects"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
-import type { KvCompute, KvComputed } from "@backplane/kv-contract/compute-messages"
+import type { KeyValues } from "@backplane/kv-replica/computer"
+import type { KeySource, KvCompute, KvComputed } from "@backplane/kv-contract/compute-messages"
 
 const LOOK_CYCLES = 2_000
 const IDLE_CYCLES = 2_000_000
@@ -19,60 +21,77 @@ const THREADS_MAX = 4
 /** A thread that is being started is not yet the caller's fault. */
 const START_CYCLES = 20_000_000
 
+/** Jobs that lie before a thread. */
+const AHEAD_MAX = 3
+/** Characters of one message to a thread: so many are copied at a time. */
+const CHARACTERS_MAX = 2_000_000
+
+/** The keys as they are at this moment; null where the replica cannot vouch for them. */
+export type ReadKeys = (source: KeySource) => readonly KeyValues[] | null
+
 interface Job {
   readonly name: string
   readonly to: ActorId
-  readonly first: KvCompute
-  readonly batches: KvCompute[]
+  readonly work: KvCompute
+  readonly entries: readonly KeyValues[]
+}
+
+interface Outcome {
+  readonly result?: Json
+  readonly error?: string
 }
 
 interface Thread {
   readonly worker: Worker
   readonly waiting: Job[]
-  current: Job | null
+  /** Those that the worker has, in order. */
+  readonly posted: Job[]
+  /** What the first of these came to. */
+  readonly outcomes: Outcome[]
   deadline: number
   idleSince: number
   started: boolean
-  /** What the current job came to; null while it runs. */
-  outcome: { readonly result?: Json; readonly error?: string } | null
   ended: boolean
 }
 
 export class ComputeActor implements Machine<KvCompute, KvComputed> {
-  /** Jobs whose messages have not all come. */
-  readonly #coming = new Map<string, Job>()
+  readonly #read: ReadKeys
   readonly #waiting: Job[] = []
   /** By functions and limits. */
   readonly #threads = new Map<string, Thread>()
+
+  constructor(read: ReadKeys) {
+    this.#read = read
+  }
 
   start(): readonly Effect<KvComputed>[] {
     return []
   }
 
   step(now: VirtualTime, input: Input<KvCompute>): readonly Effect<KvComputed>[] {
-    if (input.kind === "message" && input.body.kind === "KvCompute") this.#take(input.from, input.body)
-    const effects = [...this.#threads].flatMap(([name, thread]) => this.#look(now, name, thread))
+    const effects = input.kind === "message" && input.body.kind === "KvCompute" ? this.#take(input.from, input.body) : []
+    for (const [name, thread] of this.#threads) effects.push(...this.#look(now, name, thread))
     while (this.#waiting.length > 0 && this.#place(now));
     if (this.#threads.size > 0 || this.#waiting.length > 0) effects.push(timer("look", after(now, LOOK_CYCLES)))
     return effects
   }
 
-  #take(from: ActorId, batch: KvCompute): void {
-    const job = this.#coming.get(batch.job) ?? { name: batch.job, to: from, first: batch, batches: [] }
-    job.batches.push(batch)
-    if (!batch.last) return void this.#coming.set(batch.job, job)
-    this.#coming.delete(batch.job)
-    this.#waiting.push(job)
+  #take(from: ActorId, work: KvCompute): Effect<KvComputed>[] {
+    const entries = work.source === null ? [] : this.#read(work.source)
+    if (entries === null)
+      return [send(from, { kind: "KvComputed", job: work.job, error: "the partition is being moved or repaired: ask again" })]
+    this.#waiting.push({ name: work.job, to: from, work, entries })
+    return []
   }
 
   /** Gives the first waiting job to the thread of its functions; false where there is none and no room for one. */
   #place(now: VirtualTime): boolean {
     const [job] = this.#waiting
     if (job === undefined) return false
-    const { map, reduce, milliseconds, megabytes } = job.first
+    const { map, reduce, milliseconds, megabytes } = job.work
     const name = JSON.stringify([map, reduce, milliseconds, megabytes])
     if (!this.#threads.has(name) && this.#threads.size >= THREADS_MAX) return false
-    const thread = this.#threads.get(name) ?? launch(job.first, now)
+    const thread = this.#threads.get(name) ?? launch(job.work, now)
     this.#threads.set(name, thread)
     thread.waiting.push(job)
     this.#waiting.shift()
@@ -81,41 +100,65 @@ export class ComputeActor implements Machine<KvCompute, KvComputed> {
 
   #look(now: VirtualTime, name: string, thread: Thread): Effect<KvComputed>[] {
     const effects: Effect<KvComputed>[] = []
-    const { current } = thread
-    if (current !== null && thread.outcome === null && now > thread.deadline)
-      thread.outcome = { error: `not done after ${current.first.milliseconds} ms: give it more, or let it do less` }
-    if (current !== null && thread.outcome !== null) {
-      effects.push(send(current.to, { kind: "KvComputed", job: current.name, ...thread.outcome }))
+    const { posted, outcomes } = thread
+    const [current] = posted
+    if (current !== undefined && outcomes.length === 0 && now > thread.deadline)
+      outcomes.push({ error: `not done after ${current.work.milliseconds} ms: give it more, or let it do less` })
+    let failure: string | undefined
+    for (let outcome = outcomes.shift(); outcome !== undefined && failure === undefined; outcome = outcomes.shift()) {
+      const job = posted.shift()
+      if (job === undefined) break
+      effects.push(send(job.to, { kind: "KvComputed", job: job.name, keys: job.entries.length, ...outcome }))
       // A thread that did not come to its end in good order is not used again.
-      if (thread.outcome.error !== undefined) thread.ended = true
-      thread.current = null
+      failure = outcome.error
       thread.idleSince = now
+      thread.deadline = now + limitOf(posted[0])
     }
-    if (thread.ended || (thread.current === null && thread.waiting.length === 0 && now - thread.idleSince > IDLE_CYCLES)) {
+    if (failure !== undefined) thread.ended = true
+    const isIdle = posted.length === 0 && thread.waiting.length === 0 && now - thread.idleSince > IDLE_CYCLES
+    if (thread.ended || isIdle) {
       this.#threads.delete(name)
       void thread.worker.terminate()
       // The same functions will do the same to those that wait: they are told so instead of being tried.
-      const { error } = thread.outcome ?? {}
-      for (const { name: job, to } of thread.waiting)
-        effects.push(send(to, { kind: "KvComputed", job, error: error ?? "the worker ended" }))
+      for (const { name: job, to } of [...posted, ...thread.waiting])
+        effects.push(send(to, { kind: "KvComputed", job, error: failure ?? "the worker ended" }))
       return effects
     }
-    const next = thread.current === null ? thread.waiting.shift() : undefined
-    if (next !== undefined) begin(thread, next, now)
-    else if (thread.started && thread.current !== null && thread.deadline > now + limitOf(thread)) thread.deadline = now + limitOf(thread)
+    while (posted.length < AHEAD_MAX && thread.waiting.length > 0) post(thread, thread.waiting.shift(), now)
+    if (thread.started && posted.length > 0) thread.deadline = Math.min(thread.deadline, now + limitOf(posted[0]))
     return effects
   }
 }
 
-function limitOf({ current }: Thread): number {
-  return (current?.first.milliseconds ?? 0) * 1000
+function limitOf(job: Job | undefined): number {
+  return (job?.work.milliseconds ?? 0) * 1000
 }
 
-function begin(thread: Thread, job: Job, now: VirtualTime): void {
-  thread.current = job
-  thread.outcome = null
-  thread.deadline = now + (thread.started ? 0 : START_CYCLES) + job.first.milliseconds * 1000
-  for (const { entries, partials, last } of job.batches) thread.worker.postMessage({ entries, partials, last })
+/** Values as texts, which have nothing of this side in them, some at a time. */
+function post(thread: Thread, job: Job | undefined, now: VirtualTime): void {
+  if (job === undefined) return
+  if (thread.posted.length === 0) thread.deadline = now + (thread.started ? 0 : START_CYCLES) + limitOf(job)
+  thread.posted.push(job)
+  let keys: string[] = []
+  let counts: number[] = []
+  let values: string[] = []
+  let characters = 0
+  for (const [key, own] of job.entries) {
+    keys.push(key)
+    counts.push(own.length)
+    for (const value of own) {
+      values.push(value)
+      characters += value.length
+    }
+    if (characters < CHARACTERS_MAX) continue
+    thread.worker.postMessage({ keys, counts, values, partials: [], last: false })
+    keys = []
+    counts = []
+    values = []
+    characters = 0
+  }
+  const partials = job.work.partials.map((partial) => JSON.stringify(partial))
+  thread.worker.postMessage({ keys, counts, values, partials, last: true })
 }
 
 function launch({ map, reduce, megabytes }: KvCompute, now: VirtualTime): Thread {
@@ -124,15 +167,15 @@ function launch({ map, reduce, megabytes }: KvCompute, now: VirtualTime): Thread
     resourceLimits: { maxOldGenerationSizeMb: megabytes, maxYoungGenerationSizeMb: Math.ceil(megabytes / 4) },
     env: {},
   })
-  const thread: Thread = { worker, waiting: [], current: null, deadline: 0, idleSince: now, started: false, outcome: null, ended: false }
+  const thread: Thread = { worker, waiting: [], posted: [], outcomes: [], deadline: 0, idleSince: now, started: false, ended: false }
   const failed = (error: string): void => {
-    thread.ended = true
-    thread.outcome ??= { error: error.slice(0, 900) }
+    thread.outcomes.push({ error: error.slice(0, 900) })
   }
   worker.on("online", () => (thread.started = true))
   worker.on("message", (told: { result?: string; error?: string }) => {
-    thread.outcome ??=
-      told.error === undefined ? { result: JSON.parse(told.result ?? "null") as Json } : { error: told.error.slice(0, 900) }
+    thread.outcomes.push(
+      told.error === undefined ? { result: JSON.parse(told.result ?? "null") as Json } : { error: told.error.slice(0, 900) },
+    )
   })
   worker.on("error", (error) => failed(String(error)))
   worker.on("exit", () => failed("the worker ended: more memory than it may have?"))

@@ -4,9 +4,20 @@ import { createContext, Script } from "node:vm"
 import type { Json } from "@backplane/foundation-base/json"
 
 interface Batch {
-  readonly entries: readonly (readonly [string, readonly string[]])[]
-  readonly partials: readonly Json[]
+  readonly keys: readonly string[]
+  /** How many of `values` belong to each key, in order. */
+  readonly counts: readonly number[]
+  readonly values: readonly string[]
+  /** As JSON. */
+  readonly partials: readonly string[]
   readonly last: boolean
+}
+
+interface Inside {
+  value(text: string): void
+  key(text: string): void
+  partial(json: string): void
+  tell(): string
 }
 
 const { map, reduce } = workerData as { readonly map: string; readonly reduce: string }
@@ -21,25 +32,28 @@ const NAMED: Readonly<Record<string, string>> = {
 }
 const context = createContext(Object.create(null) as object)
 const compiled = (text: string): string => `(${NAMED[text] ?? text})`
-// Everything happens inside the context, on copies made from JSON: nothing of this side can be reached from there.
-const step = new Script(`"use strict"; (() => {
+// Everything happens inside the context; only texts go in and out, so nothing of this side can be reached from there.
+const inside = new Script(`"use strict"; (() => {
   const map = ${compiled(map)}, reduce = ${compiled(reduce)}
-  let result
+  let result, values = []
   const add = (value) => { if (value !== undefined) result = result === undefined ? value : reduce(result, value) }
-  return (text) => {
-    const { entries, partials, last } = JSON.parse(text)
-    for (const [key, values] of entries) add(map(key, values))
-    for (const value of partials) add(value)
-    const told = JSON.stringify(result ?? null)
-    if (last) result = undefined
-    return told
+  return {
+    value: (text) => { values[values.length] = text },
+    key: (text) => { const own = values; values = []; add(map(text, own)) },
+    partial: (json) => add(JSON.parse(json)),
+    tell: () => { const told = JSON.stringify(result ?? null); result = undefined; values = []; return told },
   }
-})()`).runInContext(context) as (text: string) => string
+})()`).runInContext(context) as Inside
 
-parentPort?.on("message", ({ entries, partials, last }: Batch) => {
+parentPort?.on("message", ({ keys, counts, values, partials, last }: Batch) => {
   try {
-    const result = step(JSON.stringify({ entries, partials, last }))
-    if (last) parentPort?.postMessage({ result })
+    let next = 0
+    for (const [index, key] of keys.entries()) {
+      for (let left = counts[index] ?? 0; left > 0; left--) inside.value(values[next++] ?? "")
+      inside.key(key)
+    }
+    for (const partial of partials) inside.partial(partial)
+    if (last) parentPort?.postMessage({ result: inside.tell() })
   } catch (error) {
     parentPort?.postMessage({ error: String(error) })
   }

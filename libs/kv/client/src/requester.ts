@@ -21,6 +21,8 @@ import { partitionOf } from "@backplane/kv-replication/hash"
 
 /** A batch that is not wholly answered after so long holds nothing up any more. */
 const WINDOW_CYCLES = 10_000
+/** How long a replica that went away is left alone. */
+const AWAY_CYCLES = 200_000
 /** Batches that may be under way to one replica. What comes meanwhile leaves together when one of them is answered. */
 export const BATCHES_MAX = 2
 export const OUTSTANDING_MAX = 65_536
@@ -69,6 +71,7 @@ interface Outstanding {
   readonly done: Wish["done"]
   attempt: number
   wait: number
+  sentAt: number
   repeatAt: number
   /** The replica that it went to last. */
   to: ActorId | null
@@ -96,6 +99,8 @@ export class KvRequester {
   readonly #outstanding = new Map<number, Outstanding>()
   /** Who answered last for a partition's registers: its leader, most likely. */
   readonly #leaders = new Map<number, ActorId>()
+  /** Replicas that broke off or did not answer, until when nothing is asked of them first. */
+  readonly #away = new Map<ActorId, number>()
   readonly #waiting = new Map<ActorId, Outstanding[]>()
   /** Batches that each replica has not wholly answered. */
   readonly #batches = new Map<ActorId, Batch[]>()
@@ -140,6 +145,7 @@ export class KvRequester {
       done,
       attempt: 0,
       wait: this.#timings.repeat,
+      sentAt: now,
       repeatAt: 0,
       to: null,
       batch: null,
@@ -155,6 +161,7 @@ export class KvRequester {
     if (input.kind === "timer") return this.#tick(now)
     if (input.kind === "message" && input.body.kind === "KvGone") this.#onGone(now, input.from)
     if (input.kind === "message" && input.body.kind === "KvTell") {
+      this.#away.delete(input.from)
       for (const answer of input.body.answers) this.#onAnswer(now, input.from, answer)
     }
     return []
@@ -182,6 +189,7 @@ export class KvRequester {
   /** The replica will not answer: what it was asked goes to the next ones. */
   #onGone(now: VirtualTime, replica: ActorId): void {
     for (const [partition, leader] of this.#leaders) if (leader === replica) this.#leaders.delete(partition)
+    this.#away.set(replica, now + AWAY_CYCLES)
     for (const open of this.#outstanding.values()) if (open.to === replica) this.#repeat(now, open)
   }
 
@@ -210,6 +218,8 @@ export class KvRequester {
   }
 
   #repeat(now: VirtualTime, open: Outstanding): void {
+    // Silence: the next requests need not find it out one by one.
+    if (open.to !== null && open.repeatAt <= now && now - open.sentAt >= this.#timings.repeat) this.#away.set(open.to, now + AWAY_CYCLES)
     open.attempt++
     open.wait = Math.min(this.#timings.repeatMax, open.wait * 2)
     if (this.#leaders.get(open.partition) === open.to) this.#leaders.delete(open.partition)
@@ -226,8 +236,9 @@ export class KvRequester {
   }
 
   #send(now: VirtualTime, open: Outstanding): void {
-    const to = this.#target(open)
+    const to = this.#target(now, open)
     open.to = to
+    open.sentAt = now
     open.repeatAt = now + open.wait
     leaveBatch(open)
     const waiting = this.#waiting.get(to)
@@ -242,7 +253,7 @@ export class KvRequester {
     return [...members.slice(first), ...members.slice(0, first)]
   }
 
-  #target({ request, partition, attempt }: Outstanding): ActorId {
+  #target(now: VirtualTime, { request, partition, attempt }: Outstanding): ActorId {
     const holders = this.#holders[partition] ?? this.#members
     const { operation, sequence } = request
     const leader = isLinear(operation) ? this.#leaders.get(partition) : undefined
@@ -251,7 +262,18 @@ export class KvRequester {
     // What is done partition by partition is work for all holders.
     const isSpread = this.#favourite === null || "partition" in operation
     const home = isLinear(operation) ? sequence : isSpread ? partition : 0
-    return holders[(home + attempt) % holders.length] as ActorId
+    const inTurn = holders.map((_, index) => holders[(home + attempt + index) % holders.length] as ActorId)
+    if (this.#away.size === 0) return inTurn[0] as ActorId
+    return inTurn.find((holder) => this.#isThere(now, holder)) ?? (inTurn[0] as ActorId)
+  }
+
+  /** Whether the replica may be asked first. Who was away for a while is tried with one request, the others wait for what comes of that. */
+  #isThere(now: VirtualTime, replica: ActorId): boolean {
+    const until = this.#away.get(replica)
+    if (until === undefined) return true
+    if (now < until) return false
+    this.#away.set(replica, now + AWAY_CYCLES)
+    return true
   }
 }
 

@@ -1,14 +1,14 @@
 /**
- * Map and reduce at the data: hands the keys of a partition, as they are here at one moment, to the worker beside this replica.
+ * Map and reduce at the data: the worker beside this replica reads the keys of a partition, as they are here at one moment, and works on them.
  *
- * The moment is one step of the machine, so what is handed over is a cut: with each write it has all that its writer had seen of the partition. A
+ * The moment lies between two steps of the machine, so what is read is a cut: with each write it has all that its writer had seen of the partition. A
  * write that only other replicas acknowledged may be missing; the answer says when all were last known equal.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { send } from "@backplane/foundation-actor/effects"
 import type { KvRequest, Operation } from "@backplane/kv-contract/client-messages"
-import { COMPUTE_CHARACTERS_MAX, COMPUTE_ENTRIES_MAX, type KvCompute, type KvComputed } from "@backplane/kv-contract/compute-messages"
-import { isTombstone } from "@backplane/kv-versioning/key-state"
+import type { KeySource, KvComputed } from "@backplane/kv-contract/compute-messages"
+import { isTombstone, shownVersions } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import { rejection } from "./rejections.ts"
 
@@ -18,8 +18,10 @@ interface Job {
   readonly requester: ActorId
   readonly sequence: number
   readonly partition: number
-  readonly keys: number
 }
+
+/** A key and its values. */
+export type KeyValues = readonly [key: string, values: readonly string[]]
 
 /** Jobs that may be at the worker at a time. */
 const JOBS_MAX = 128
@@ -42,21 +44,18 @@ export class Computer {
     if (!core.holdsNow(operation.partition) || core.unsure.has(operation.partition)) return no("busy", "partition", "ask another holder")
     if (this.#jobs.size >= JOBS_MAX) return no("busy", "type", `${JOBS_MAX} jobs are under way here: ask again later`)
     const job = core.freshId()
-    const entries = operation.partials === undefined ? this.#entries(operation) : []
-    this.#jobs.set(job, { requester, sequence, partition: operation.partition, keys: entries.length })
-    const { map, reduce, milliseconds, megabytes } = operation
-    const common = { kind: "KvCompute", job, map, reduce, milliseconds, megabytes, partials: operation.partials ?? [] } as const
-    const batches = inBatches(entries)
-    for (const [index, batch] of batches.entries())
-      core.outbox.effect(send(worker, { ...common, entries: batch, last: index === batches.length - 1 }))
+    this.#jobs.set(job, { requester, sequence, partition: operation.partition })
+    const { map, reduce, milliseconds, megabytes, partials, bucket, partition, prefix = "" } = operation
+    const source = partials === undefined ? { bucket, partition, prefix } : null
+    core.outbox.effect(send(worker, { kind: "KvCompute", job, map, reduce, milliseconds, megabytes, source, partials: partials ?? [] }))
   }
 
-  onComputed({ job, result, error }: KvComputed): void {
+  onComputed({ job, result, keys = 0, error }: KvComputed): void {
     const core = this.#core
     const known = this.#jobs.get(job)
     if (known === undefined) return
     this.#jobs.delete(job)
-    const { requester, sequence, partition, keys } = known
+    const { requester, sequence, partition } = known
     if (error !== undefined) {
       core.outbox.answer(requester, rejection(sequence, { reason: "compute-failed", field: "map", remedy: error }))
       return
@@ -65,33 +64,18 @@ export class Computer {
     core.outbox.answer(requester, { sequence, ok: true, values: [], result: { result: result ?? null, keys }, context: {}, staleness })
   }
 
-  #entries({ bucket, partition, prefix }: MapReduce): [string, string[]][] {
-    const reconciler = this.#core.reconciler(bucket)
-    return this.#core.table.recordsOf(partition, bucket).flatMap(({ key, state }): [string, string[]][] => {
-      if (!key.startsWith(prefix ?? "") || isTombstone(state)) return []
+  /** What is here of the source at this moment; null where this replica does not hold it, or is not sure of it. */
+  entries({ bucket, partition, prefix }: KeySource): readonly KeyValues[] | null {
+    const core = this.#core
+    if (core.bucket(bucket) === undefined || !core.holdsNow(partition) || core.unsure.has(partition)) return null
+    const reconciler = core.reconciler(bucket)
+    return core.table.recordsOf(partition, bucket).flatMap(({ key, state }): KeyValues[] => {
+      if (!key.startsWith(prefix) || isTombstone(state)) return []
       const shown =
         reconciler.crdt === null
-          ? reconciler.read(state.versions)
+          ? reconciler.read(shownVersions(state))
           : [JSON.stringify(reconciler.crdt.value(state.crdt ?? reconciler.crdt.empty))]
-      return shown.length === 0 ? [] : [[key, [...shown]]]
+      return shown.length === 0 ? [] : [[key, shown]]
     })
   }
-}
-
-/** At least one, though it be empty. */
-function inBatches(entries: readonly [string, string[]][]): KvCompute["entries"][] {
-  const batches: KvCompute["entries"][] = [[]]
-  let characters = 0
-  for (const entry of entries) {
-    const size = entry[1].reduce((sum, value) => sum + value.length, entry[0].length)
-    const last = batches.at(-1) ?? []
-    if (last.length < COMPUTE_ENTRIES_MAX && (last.length === 0 || characters + size <= COMPUTE_CHARACTERS_MAX)) {
-      last.push(entry)
-      characters += size
-    } else {
-      batches.push([entry])
-      characters = size
-    }
-  }
-  return batches
 }

@@ -12,6 +12,7 @@ import { closeSpan, event, persist, timer } from "@backplane/foundation-actor/ef
 import type { Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { KeyOperation, KvRequest } from "@backplane/kv-contract/client-messages"
+import type { KeySource } from "@backplane/kv-contract/compute-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { PeerItem } from "@backplane/kv-contract/peer-items"
@@ -24,7 +25,7 @@ import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
 import { AntiEntropy } from "./anti-entropy.ts"
 import { ConfigKeeper } from "./config-keeper.ts"
 import { Certifier } from "./certifier.ts"
-import { Computer } from "./computer.ts"
+import { Computer, type KeyValues } from "./computer.ts"
 import { ReplicaCore } from "./core.ts"
 import type { Waiter } from "./durable-writes.ts"
 import { HintKeeper } from "./hint-keeper.ts"
@@ -83,6 +84,11 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   } {
     const { table, shelf, unsure, id, config } = this.#core
     return { table, shelf, unsure, id, config, linear: this.#linear, keysCopied: this.#mover.keysCopied }
+  }
+
+  /** For the worker beside this replica: the keys as they are here now. */
+  entries(source: KeySource): readonly KeyValues[] | null {
+    return this.#computer.entries(source)
   }
 
   start(now: VirtualTime, restored: Restored): readonly KvEffect[] {

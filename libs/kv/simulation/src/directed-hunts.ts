@@ -8,6 +8,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import type { Operation } from "@backplane/kv-contract/client-messages"
+import type { Vector } from "@backplane/kv-contract/versions"
 import type { ReplicaRules } from "@backplane/kv-replica/rules"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
@@ -181,4 +182,46 @@ export const hintUnderCertificate: DirectedHunt = (rules, seed) => {
 function twoKeysOfOnePartition(bucket: string): readonly [string, string] {
   for (let index = 1; index < 1000; index++) if (partitionOf(bucket, `k${index}`) === partitionOf(bucket, "k0")) return ["k0", `k${index}`]
   throw new Error("a thousand keys lie in more than one partition each")
+}
+
+/** One holder misses writes, and no hint of them comes: only anti-entropy can bring them. */
+function missed(before: readonly Operation[], away: (context: Vector) => readonly Operation[]): DirectedHunt {
+  return (rules, seed) => {
+    const scene = new Scene({ rules, seed, timings: { hintRound: 3600 * SECOND, certifyRound: 3600 * SECOND } })
+    const [first, second, third] = scene.holders("plain", "k") as [ActorId, ActorId, ActorId]
+    for (const operation of before) scene.success([first], operation)
+    scene.run(2 * SECOND)
+    scene.world.partition([[first, second], [third]])
+    const { context } = scene.success([first], plain("k", "b"))
+    for (const operation of away(context)) scene.success([first], operation)
+    scene.run(3 * SECOND)
+    scene.world.healNetwork()
+    scene.run(10 * SECOND)
+    const [one, ...others] = scene.states("plain", "k").map(({ versions }) => JSON.stringify(versions))
+    assert(
+      others.every((each) => each === one),
+      "replicas stay apart",
+    )
+  }
+}
+export const missedPut: DirectedHunt = missed([plain("k", "a")], () => [])
+export const missedDelete: DirectedHunt = missed([], (context) => [{ type: "delete", bucket: "plain", key: "k", context }])
+
+/** A value is read while it is on its way to the disks, and all lose power. */
+export const readTooEarly: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed, syncCycles: 200 * MS })
+  const [first] = scene.holders("plain", "k") as [ActorId]
+  scene.ask(first, plain("k", "v"))
+  scene.run(5 * MS)
+  const sequence = scene.ask(first, read("k"))
+  scene.run(10 * MS)
+  const answer = scene.answer(sequence)
+  const wasSeen = answer?.ok === true && answer.values.includes("v")
+  for (const [id, place] of scene.disks) {
+    place.restoreFrom = place.disk.synced()
+    scene.crash(id)
+  }
+  for (const id of scene.replicas) scene.world.restart(id)
+  const { values } = scene.success([first], read("k"))
+  assert(!wasSeen || values.includes("v"), "a value was read, and then no more")
 }

@@ -14,6 +14,9 @@ import {
   forgottenVote,
   hintUnderCertificate,
   lostEntry,
+  missedDelete,
+  missedPut,
+  readTooEarly,
   restoredBackup,
   staleLeader,
   votersWithoutData,
@@ -137,6 +140,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       ...BUSY,
       ...classes("power", "crash", "loss", "partition"),
     },
+    directed: missedPut,
   },
   {
     name: "writer's name used again after amnesia",
@@ -165,6 +169,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "read that shows what is not on disk",
     hunt: { ...rules({ servesUndurable: true }), ...only("plain"), tokens: "without", ...BUSY, ...classes("crash", "power", "slow") },
+    directed: readTooEarly,
   },
   {
     name: "session token ignored",
@@ -273,5 +278,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       ...BUSY,
       ...classes("power", "crash", "loss", "partition"),
     },
+    directed: missedDelete,
   },
 ]

@@ -100,6 +100,30 @@ describe("a request that is sent again", () => {
   })
 })
 
+describe("a store in three zones", () => {
+  it("goes on without one of them, for keys, counters and registers, and is whole again when it comes back", () => {
+    const scene = new Scene({ members: 6 })
+    const members = scene.replicas.slice(0, 6)
+    const register = { bucket: "register", key: "r" }
+    scene.success(members, put("k", "before"))
+    scene.success(members, { type: "cas", ...register, expect: null, value: "0" })
+    scene.run(SECOND)
+    // One in three: all that lie in the zone of the register's leader.
+    const zone = members.indexOf(scene.leader("register", "r") as ActorId) % 3
+    const [gone, left] = [members.filter((_, index) => index % 3 === zone), members.filter((_, index) => index % 3 !== zone)]
+    for (const id of gone) scene.crash(id)
+    for (let index = 0; index < 12; index++) scene.success(left, put(`w${index}`, "while"))
+    expect(scene.success(left, { type: "get", bucket: "plain", key: "k" }).values).toEqual(["before"])
+    expect(scene.success(left, increment("c", 3)).result).toBe(3)
+    expect(scene.success(left, { type: "cas", ...register, expect: "0", value: "1" }).swapped).toBe(true)
+    for (const id of gone) scene.world.restart(id)
+    scene.run(15 * SECOND)
+    for (let index = 0; index < 12; index++) expect(values(scene, `w${index}`)).toEqual([["while"], ["while"], ["while"]])
+    expect(counts(scene, "c")).toEqual([3, 3, 3])
+    expect(scene.success(gone, { type: "get", ...register }).values).toEqual(["1"])
+  })
+})
+
 describe("a partition that moves", () => {
   const settled = (scene: Scene, key: string): void => {
     scene.success(scene.replicas.slice(0, 3), put(key, "kept"))
