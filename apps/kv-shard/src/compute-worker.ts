@@ -1,7 +1,6 @@
 /** The inside of a worker: functions given as text, run over keys that come in batches, in a context that has nothing but the language. */
 import { parentPort, workerData } from "node:worker_threads"
 import { createContext, Script } from "node:vm"
-import type { Json } from "@backplane/foundation-base/json"
 
 interface Batch {
   readonly keys: readonly string[]
