@@ -3,8 +3,9 @@ import { randomUUID } from "node:crypto"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { subjectOf } from "@backplane/foundation-runtime/subjects"
 import type { MemoryAnswer, SpaceAnswer } from "@backplane/memory-contract/memory-operator-messages"
-import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
+import { controllerOfPage, memoryController, nodeActor } from "@backplane/scenario-machine/topology"
 import { CommandFailure } from "./failure.ts"
+import { joined } from "./memory-join.ts"
 import type { StackClient } from "./stack-client.ts"
 
 const REPEAT_MILLISECONDS = 500
@@ -22,11 +23,25 @@ export class MemoryClient {
     this.#machine = machine
   }
 
-  /** Throws where the controller refuses. */
-  async controller(question: Question): Promise<MemoryAnswer> {
-    const answer = await this.#ask<MemoryAnswer>(MEMORY_CONTROLLER, question, "the memory controller")
+  /** Asks the controller of this number; throws where it refuses. */
+  async controller(question: Question, index = 0): Promise<MemoryAnswer> {
+    const answer = await this.#ask<MemoryAnswer>(memoryController(index), question, `memory controller ${index}`)
     if (answer.answer === "refused") throw new CommandFailure("refused", answer.reason)
     return answer
+  }
+
+  /** The controller that is home to the page of the question. */
+  async homeOf(question: Question & { readonly page: number }): Promise<MemoryAnswer> {
+    const { controllers } = await this.controller({ kind: "MemoryMapAsk" })
+    return this.controller(question, controllerOfPage({ memory: { swapPages: 0, controllers } }, question.page))
+  }
+
+  /** All of them, one after the other. */
+  async everyController(question: Question): Promise<readonly MemoryAnswer[]> {
+    const first = await this.controller(question)
+    const answers = [first]
+    for (let index = 1; index < first.controllers; index++) answers.push(await this.controller(question, index))
+    return answers
   }
 
   async node(node: number, question: Question): Promise<SpaceAnswer> {
@@ -35,16 +50,41 @@ export class MemoryClient {
     return answer
   }
 
-  /** All pages of a space, asked for piece by piece. */
+  /** What all controllers know, as one: all pages of a space, asked for piece by piece. */
   async map(space?: string): Promise<MemoryAnswer> {
-    const first = await this.controller({ kind: "MemoryMapAsk", ...(space !== undefined && { space }) })
-    const pages = [...first.pages]
-    for (let next = first.next; next !== null;) {
-      const more = await this.controller({ kind: "MemoryMapAsk", space, from: next })
+    const question = { kind: "MemoryMapAsk", ...(space !== undefined && { space }) }
+    const parts: MemoryAnswer[] = []
+    let controllers = 1
+    let unknown: CommandFailure | null = null
+    for (let index = 0; index < controllers; index++) {
+      const first = await this.#part(question, index)
+      if (first instanceof CommandFailure) unknown = first
+      else {
+        controllers = first.controllers
+        parts.push(first)
+      }
+      if (index === 0 && first instanceof CommandFailure) controllers = (await this.controller({ kind: "MemoryMapAsk" })).controllers
+    }
+    // Of a space that has touched few pages not every controller knows.
+    const [first, ...others] = parts
+    if (first === undefined) throw unknown ?? new CommandFailure("no-answer", "no memory controller knows of it")
+    return others.reduce(joined, first)
+  }
+
+  /** Of one controller, with all its pages; a failure where it does not know the space. */
+  async #part(question: Question, index: number): Promise<MemoryAnswer | CommandFailure> {
+    const answer = await this.controller(question, index).catch((error: unknown) => {
+      if (error instanceof CommandFailure && error.kind === "refused") return error
+      throw error
+    })
+    if (answer instanceof CommandFailure) return answer
+    const pages = [...answer.pages]
+    for (let next = answer.next; next !== null;) {
+      const more = await this.controller({ ...question, from: next }, index)
       pages.push(...more.pages)
       next = more.next
     }
-    return { ...first, pages, next: null }
+    return { ...answer, pages, next: null }
   }
 
   async #ask<Answer extends { readonly request: string }>(to: ActorId, question: Question, who: string): Promise<Answer> {

@@ -8,7 +8,7 @@ import { readServiceEnvironment } from "@backplane/foundation-runtime/service-en
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
 import { MemoryPageDevice, type PageDevice } from "@backplane/memory-controller/page-device"
 import { PageStoreMachine } from "@backplane/memory-controller/page-store"
-import { storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
+import { storeIndexOf, storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { machineSpecOf } from "@backplane/scenario-machine/resolve"
 import { PageFile } from "./page-file.ts"
@@ -23,14 +23,15 @@ export function start(environment: Environment): Promise<ActorService> {
     codec: new MessageCodec(),
     actorFactory: (actor, config, { epoch, machine }) => {
       const spec = machineSpecOf(config)
-      if (!actorIndex(actor).startsWith("store-")) return new MemoryControllerMachine({ spec, incarnation: epoch }) as Machine
-      const slots = storeSlots(spec)
+      const index = storeIndexOf(actorIndex(actor))
+      if (index === null) return new MemoryControllerMachine({ spec, incarnation: epoch, index: Number(actorIndex(actor)) }) as Machine
+      const slots = storeSlots(spec, index)
       // Without a data folder nothing of the process outlives it.
       const device: PageDevice =
         dataFolder === null
           ? new MemoryPageDevice(slots)
           : new PageFile({ folder: join(dataFolder, "pages", machine, actorIndex(actor)), slots, fresh: epoch === 1 })
-      return new PageStoreMachine({ ...storeOptions(spec), device, text: BUFFER_BASE64 }) as Machine
+      return new PageStoreMachine({ ...storeOptions(spec, index), device, text: BUFFER_BASE64 }) as Machine
     },
   })
 }

@@ -4,7 +4,7 @@ import { BUFFER_BASE64 } from "@backplane/foundation-runtime/buffer-base64"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { SpaceHost } from "@backplane/memory-bare/space-host"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import { MEMORY_CONTROLLER, nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
+import { controllerOfPage, memoryController, nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
 
 /** An unanswered request for a page is made again after so many ticks; counts are told as often. */
 const RETRY_TICKS = 2
@@ -20,8 +20,8 @@ export function withSpaces(
     nodes: spec.topology.nodes,
     incarnation,
     makeEngine: (options) => new WasmEngine(options),
-    home: MEMORY_CONTROLLER,
-    ...((spec.memory?.swapPages ?? 0) > 0 && { store: pageStoreActor() }),
+    homeOf: (page) => memoryController(controllerOfPage(spec, page)),
+    ...((spec.memory?.swapPages ?? 0) > 0 && { storeOf: (page: number) => pageStoreActor(controllerOfPage(spec, page)) }),
     nodeActor,
     retryCycles: RETRY_TICKS * tickCycles,
     pinCycles: tickCycles,

@@ -5,7 +5,7 @@ import { NodeMachine } from "@backplane/compute-node/node"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
 import { MemoryPageDevice } from "@backplane/memory-controller/page-device"
 import { PageStoreMachine } from "@backplane/memory-controller/page-store"
-import { storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
+import { storeIndexOf, storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
 import { HypervisorMachine } from "@backplane/trap-hypervisor/hypervisor"
@@ -46,13 +46,15 @@ function makeActor(images: ImageStore, { spec, id, incarnation }: ActorOf): Mach
   }
 }
 
-/** The memory controller, or its page store, whose device lasts as long as the machine here. */
-function memoryActor(spec: MachineSpec, index: string, incarnation: number): Machine {
-  if (!index.startsWith("store-")) return new MemoryControllerMachine({ spec, incarnation }) as Machine
-  const device = incarnation === 1 ? undefined : DEVICES.get(spec)
-  const kept = device ?? new MemoryPageDevice(storeSlots(spec))
-  DEVICES.set(spec, kept)
-  return new PageStoreMachine({ ...storeOptions(spec), device: kept }) as Machine
+/** A memory controller, or its page store, whose device lasts as long as the machine here. */
+function memoryActor(spec: MachineSpec, actor: string, incarnation: number): Machine {
+  const index = storeIndexOf(actor)
+  if (index === null) return new MemoryControllerMachine({ spec, incarnation, index: Number(actor) }) as Machine
+  const devices = DEVICES.get(spec) ?? new Map<number, MemoryPageDevice>()
+  DEVICES.set(spec, devices)
+  const device = (incarnation === 1 ? undefined : devices.get(index)) ?? new MemoryPageDevice(storeSlots(spec, index))
+  devices.set(index, device)
+  return new PageStoreMachine({ ...storeOptions(spec, index), device }) as Machine
 }
 
-const DEVICES = new WeakMap<MachineSpec, MemoryPageDevice>()
+const DEVICES = new WeakMap<MachineSpec, Map<number, MemoryPageDevice>>()

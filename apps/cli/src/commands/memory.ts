@@ -80,7 +80,7 @@ export function register(program: Command): void {
       .argument("<node>", "where to", number),
   ).action((space: string, page: number, to: number, flags: Common, command: Command) =>
     withMemory(command, flags, async (client) =>
-      print(flags, await client.controller({ kind: "MemoryMoveAsk", space, page, to }), ({ pages, nodes }) =>
+      print(flags, await client.homeOf({ kind: "MemoryMoveAsk", space, page, to }), ({ pages, nodes }) =>
         pages.map((each) => pageLine(each, nodes.length)).join("\n"),
       ),
     ),
@@ -94,7 +94,7 @@ export function register(program: Command): void {
       .argument("<nodes>", "such as 0,1", numbers),
   ).action((space: string, page: number, on: readonly number[], flags: Common, command: Command) =>
     withMemory(command, flags, async (client) =>
-      print(flags, await client.controller({ kind: "MemoryReplicateAsk", space, page, on }), ({ pages, nodes }) =>
+      print(flags, await client.homeOf({ kind: "MemoryReplicateAsk", space, page, on }), ({ pages, nodes }) =>
         pages.map((each) => pageLine(each, nodes.length)).join("\n"),
       ),
     ),
@@ -102,7 +102,7 @@ export function register(program: Command): void {
   ruled(memory.command("rules").description("how the pages of a space are placed and moved from now on").argument("<space>")).action(
     (space: string, flags: RulesFlags, command: Command) =>
       withMemory(command, flags, async (client) => {
-        await client.controller({ kind: "SpaceRulesAsk", space, rules: rulesOf(flags) })
+        await client.everyController({ kind: "SpaceRulesAsk", space, rules: rulesOf(flags) })
         print(flags, await client.map(space), mapText)
       }),
   )
@@ -127,7 +127,7 @@ function registerEnds(memory: Command, common: (command: Command) => Command): v
       withMemory(command, flags, async (client) => {
         const { nodes } = await client.map()
         for (const { node, dead } of nodes) if (!dead) await client.node(node, { kind: "SpaceClose", space })
-        print(flags, await client.controller({ kind: "SpaceClose", space }), () => `${space} is gone`)
+        print(flags, (await client.everyController({ kind: "SpaceClose", space }))[0], () => `${space} is gone`)
       }),
   )
 }
@@ -176,7 +176,7 @@ function registerRun(memory: Command, ruled: (command: Command) => Command): voi
       const code = image === undefined ? sharedProgram(program, { pages, rounds }) : readFileSync(image)
       const all = image === undefined ? sharedProgramPages(program, { pages, harts: harts.length }) : pages
       await withMemory(command, flags, async (client) => {
-        await client.controller({ kind: "SpaceRulesAsk", space, rules })
+        await client.everyController({ kind: "SpaceRulesAsk", space, rules })
         const open = { kind: "SpaceOpen", space, pages: all, program: Buffer.from(code).toString("base64"), harts, copiesMax }
         // Every node has part in it: any may be given a frame.
         for (const { node, dead } of (await client.map()).nodes) if (!dead) await client.node(node, open)

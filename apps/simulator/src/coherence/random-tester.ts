@@ -30,8 +30,9 @@ export interface TesterOptions {
   readonly swap?: boolean
   /** What the page store keeps its pages on, for planted bugs. */
   readonly device?: PageDevice
-  /** Between two deaths of the controller, at most. */
+  /** Between two deaths of the controller, at most; how long it is down, at most. */
   readonly lifeCycles?: number
+  readonly downCycles?: number
   readonly protocol?: Protocol
   /** How the rights of CPUs are set, for planted bugs: what to do in the place of the right thing. */
   readonly wrongRights?: (rights: Rights) => Rights
@@ -112,7 +113,11 @@ export function runRandomTester(options: TesterOptions): TesterResult {
   })
   const restarts =
     faults === "messages-and-controller"
-      ? planRestarts(shared, { seed, swap, lifeCycles: options.lifeCycles ?? LIFE_CYCLES }, () => shared.machines.every(({ done }) => done))
+      ? planRestarts(
+          shared,
+          { seed, swap, lifeCycles: options.lifeCycles ?? LIFE_CYCLES, downCycles: options.downCycles ?? DOWN_CYCLES },
+          () => shared.machines.every(({ done }) => done),
+        )
       : { count: 0 }
   shared.world.onMessage(({ body }) => void (migrations += body.kind === "PageMoved" ? 1 : 0))
   if (moves) planMoves(shared, seed)
@@ -146,9 +151,10 @@ function operatedIn(flat: FlatMemory): NonNullable<BareNodeConfig["onOperated"]>
 
 function planRestarts(
   { world }: SharedWorld,
-  { seed, swap, lifeCycles }: { readonly seed: number; readonly swap: boolean; readonly lifeCycles: number },
+  plan: { readonly seed: number; readonly swap: boolean; readonly lifeCycles: number; readonly downCycles: number },
   done: () => boolean,
 ): { count: number } {
+  const { seed, swap, lifeCycles, downCycles } = plan
   const random = new Random(`${seed}/restarts`)
   const planned = { count: 0 }
   const kill = (at: number): void => {
@@ -157,7 +163,7 @@ function planRestarts(
       planned.count += 1
       const victim = swap && random.chance(0.5) ? pageStoreActor() : MEMORY_CONTROLLER
       world.crash(victim)
-      const back = at + random.between(1, DOWN_CYCLES)
+      const back = at + random.between(1, downCycles)
       world.at(virtualTime(back), () => {
         world.restart(victim)
       })

@@ -99,11 +99,11 @@ export function sharedWorld(options: SharedWorldOptions): SharedWorld {
         ...(place !== undefined && { place: ({ page }: { readonly page: number }) => place(page) }),
       }) as Machine,
   )
-  const device = new MemoryPageDevice(storeSlots(spec))
+  const device = new MemoryPageDevice(storeSlots(spec, 0))
   if (swaps)
     world.add(
       pageStoreActor(),
-      () => new PageStoreMachine({ ...storeOptions(spec), device, retryCycles: RETRY_CYCLES, ...options.store }) as Machine,
+      () => new PageStoreMachine({ ...storeOptions(spec, 0), device, retryCycles: RETRY_CYCLES, ...options.store }) as Machine,
     )
   const pool = options.pool ?? new EnginePool()
   pool.reset()

@@ -1,5 +1,6 @@
 /** Spaces with more pages than there are frames: swap, limits, refusals, balloons, equal pages; with and without faults, and over deaths of the controller and its page store. */
 import { describe, expect, it } from "vitest"
+import { actorId } from "@backplane/foundation-actor/actor-id"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { FaultPlan } from "@backplane/foundation-simulation/fault-plan"
 import { PageStoreMachine } from "@backplane/memory-controller/page-store"
@@ -139,5 +140,26 @@ describe("equal pages", () => {
     spaces.open({ ...OWN, space: "first", pages: 8, rounds: 9, copiesMax: 0, rules })
     expect(results(spaces.finish("first", 40_000_000))).toEqual(["done 0x9", "done 0x9"])
     expect(spaces.harts("second").map(({ result }) => result)).toEqual(["0x4", "0x4"])
+  })
+})
+
+describe("several memory controllers", () => {
+  it("are home to a part of the pages and of the frames each; the death of one is no matter for the others' pages", () => {
+    const spaces = new SpaceWorld({ seed: 5, nodes: 2, framesPerNode: 14, swapPages: 60, controllers: 2 })
+    spaces.open({ ...OWN, rounds: 20 })
+    spaces.world.run({ until: virtualTime(spaces.world.now + 8_000) })
+    const other = actorId("memory.1")
+    const before = spaces.map("own", 1)
+    spaces.world.crash(other)
+    spaces.world.run({ until: virtualTime(spaces.world.now + 2_000) })
+    // The first one answers and knows only its own.
+    const own = spaces.map("own", 0)
+    expect(own.pages.every(({ page }) => page % 2 === 0)).toBe(true)
+    spaces.world.restart(other)
+    expect(results(spaces.finish("own", 40_000_000))).toEqual(["done 0x14", "done 0x14"])
+    const after = spaces.map("own", 1)
+    expect([after.incarnation, after.pages.map(({ page }) => page)]).toEqual([2, before.pages.map(({ page }) => page)])
+    expect(after.pages.every(({ page }) => page % 2 === 1)).toBe(true)
+    for (const { nodes } of [own, after]) expect(nodes.map(({ frames }) => frames)).toEqual([7, 7])
   })
 })

@@ -14,7 +14,7 @@ import { PageStoreMachine } from "@backplane/memory-controller/page-store"
 import { storeOptions, storeSlots } from "@backplane/memory-controller/store-options"
 import type { MemoryAnswer, SpaceAnswer, SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
-import { MEMORY_CONTROLLER, nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
+import { controllerOfPage, MEMORY_CONTROLLER, memoryController, nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
 
 export interface SpaceWorldOptions {
   readonly seed: number
@@ -22,6 +22,7 @@ export interface SpaceWorldOptions {
   readonly framesPerNode?: number
   /** Pages that the page store keeps; absent: there is none. */
   readonly swapPages?: number
+  readonly controllers?: number
   readonly world?: Partial<WorldOptions>
 }
 
@@ -52,27 +53,34 @@ const NOTHING_ELSE: Machine = { start: () => [], step: () => [] }
 export class SpaceWorld {
   readonly world: World
   readonly #nodes: number
+  readonly #controllers: number
   readonly #operator = actorId("operator.0")
   readonly #answers = new Map<string, Body>()
   #asked = 0
 
-  constructor({ seed, nodes, framesPerNode = 4096, swapPages = 0, world }: SpaceWorldOptions) {
+  constructor({ seed, nodes, framesPerNode = 4096, swapPages = 0, controllers = 1, world }: SpaceWorldOptions) {
     this.#nodes = nodes
     this.world = new World({ seed, machine: "spaces", latency: LATENCY_CYCLES, stepsMax: 1_000_000_000, fingerprint: "off", ...world })
     const spec = resolveMachineSpec({
       topology: { nodes, cpus: nodes, framesPerNode },
-      memory: { swapPages },
+      memory: { swapPages, controllers },
       clock: { tickCycles: TICK_CYCLES },
       jobs: [],
     })
-    this.world.add(
-      MEMORY_CONTROLLER,
-      (incarnation) =>
-        new MemoryControllerMachine({ spec, incarnation, retryCycles: RETRY_CYCLES, policyCycles: POLICY_CYCLES, strict: true }) as Machine,
-    )
-    if (swapPages > 0) {
-      const device = new MemoryPageDevice(storeSlots(spec))
-      this.world.add(pageStoreActor(), () => new PageStoreMachine({ ...storeOptions(spec), device, retryCycles: RETRY_CYCLES }) as Machine)
+    this.#controllers = controllers
+    for (let index = 0; index < controllers; index++) {
+      this.world.add(
+        memoryController(index),
+        (incarnation) =>
+          new MemoryControllerMachine({
+            ...{ spec, incarnation, index },
+            ...{ retryCycles: RETRY_CYCLES, policyCycles: POLICY_CYCLES, strict: true },
+          }) as Machine,
+      )
+      if (swapPages === 0) continue
+      const device = new MemoryPageDevice(storeSlots(spec, index))
+      const options = { ...storeOptions(spec, index), device, retryCycles: RETRY_CYCLES }
+      this.world.add(pageStoreActor(index), () => new PageStoreMachine(options) as Machine)
     }
     for (let node = 0; node < nodes; node++)
       this.world.add(
@@ -83,8 +91,8 @@ export class SpaceWorld {
             nodes,
             incarnation,
             makeEngine: (options) => new WasmEngine(options),
-            home: MEMORY_CONTROLLER,
-            ...(swapPages > 0 && { store: pageStoreActor() }),
+            homeOf: (page) => memoryController(controllerOfPage(spec, page)),
+            ...(swapPages > 0 && { storeOf: (page: number) => pageStoreActor(controllerOfPage(spec, page)) }),
             nodeActor,
             retryCycles: RETRY_CYCLES,
             pinCycles: PIN_CYCLES,
@@ -108,7 +116,7 @@ export class SpaceWorld {
   }
 
   open({ space, program, pages, rounds, harts, copiesMax, rules }: SpaceRun): void {
-    if (rules !== undefined) this.ask(MEMORY_CONTROLLER, { kind: "SpaceRulesAsk", space, rules } as Body)
+    if (rules !== undefined) this.#askAll({ kind: "SpaceRulesAsk", space, rules } as Body)
     const code = encodeBase64(sharedProgram(program, { pages, rounds }))
     const open = {
       kind: "SpaceOpen",
@@ -142,14 +150,19 @@ export class SpaceWorld {
     }
   }
 
-  map(space?: string): MemoryAnswer {
-    return this.ask(MEMORY_CONTROLLER, { kind: "MemoryMapAsk", ...(space !== undefined && { space }) } as Body)
+  /** What one controller tells of its part. */
+  map(space?: string, index = 0): MemoryAnswer {
+    return this.ask(memoryController(index), { kind: "MemoryMapAsk", ...(space !== undefined && { space }) } as Body)
   }
 
   /** Ends a space everywhere. */
   close(space: string): void {
     for (let node = 0; node < this.#nodes; node++) this.ask<SpaceAnswer>(nodeActor(node), { kind: "SpaceClose", space } as Body)
-    this.ask(MEMORY_CONTROLLER, { kind: "SpaceClose", space } as Body)
+    this.#askAll({ kind: "SpaceClose", space } as Body)
+  }
+
+  #askAll(body: Body): void {
+    for (let index = 0; index < this.#controllers; index++) this.ask(memoryController(index), body)
   }
 
   controller(): MemoryControllerMachine | null {

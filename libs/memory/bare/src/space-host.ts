@@ -21,9 +21,9 @@ export interface SpaceHostOptions {
   readonly nodes: number
   readonly incarnation: number
   readonly makeEngine: (options: EngineOptions) => Engine
-  readonly home: ActorId
-  /** The page store of the machine; absent: it has none. */
-  readonly store?: ActorId
+  /** The memory controller of a page, and its page store; absent: the machine has none. */
+  readonly homeOf: (page: number) => ActorId
+  readonly storeOf?: (page: number) => ActorId
   readonly nodeActor: (node: number) => ActorId
   /** See `AgentOptions`. */
   readonly retryCycles: number
@@ -119,7 +119,7 @@ export class SpaceHost implements Machine {
       engine.writeRegister(cpu, A0, BigInt(hart))
       engine.writeRegister(cpu, A1, BigInt(open.harts.length))
     })
-    const { node, nodes, incarnation, home, store, nodeActor, retryCycles, pinCycles, countCycles, text } = this.#options
+    const { node, nodes, incarnation, homeOf, storeOf, nodeActor, retryCycles, pinCycles, countCycles, text } = this.#options
     const balloon: Balloon = { target: () => machine.agent.balloon, spare: (page) => { machine.spare(page) } } // prettier-ignore
     const machine: BareNodeMachine = new BareNodeMachine({
       space: open.space,
@@ -129,8 +129,8 @@ export class SpaceHost implements Machine {
       engine,
       driver: new ProgramDriver(engine, { harts: harts.length, pages: open.pages, balloon }),
       seed: `${open.space}/${open.request}`,
-      homeOf: () => home,
-      ...(store !== undefined && { storeOf: () => store }),
+      homeOf,
+      ...(storeOf !== undefined && { storeOf }),
       nodeActor,
       retryCycles,
       pinCycles,

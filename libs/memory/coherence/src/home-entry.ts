@@ -176,7 +176,9 @@ interface Act {
 function act(context: HomeContext, entry: HomeEntry, { action, flow, sends }: Act): void {
   switch (action) {
     case "begin":
-      return begin(context, entry, flow)
+      return begin(context, entry, { flow, kind: kindOf(entry, flow) })
+    case "beginFlush":
+      return begin(context, entry, { flow, kind: "Flush" })
     case "queue":
       return enqueue(entry, flow)
     case "fetchE":
@@ -215,11 +217,14 @@ function act(context: HomeContext, entry: HomeEntry, { action, flow, sends }: Ac
   }
 }
 
-function begin({ protocol: { rules } }: HomeContext, entry: HomeEntry, flow: Flow): void {
+function begin(
+  { protocol: { rules } }: HomeContext,
+  entry: HomeEntry,
+  { flow, kind }: { readonly flow: Flow; readonly kind: Transaction["kind"] },
+): void {
   assert("txn" in flow && "node" in flow && !("serial" in flow), "a request begins a transaction")
   const { state, sharers, owner } = entry
   entry.serial = rules.nextSerial(entry.serial)
-  const kind = kindOf(entry, flow)
   entry.transaction = {
     kind,
     node: flow.node,
@@ -234,7 +239,6 @@ function begin({ protocol: { rules } }: HomeContext, entry: HomeEntry, flow: Flo
 
 function kindOf(entry: HomeEntry, flow: Flow): Transaction["kind"] {
   if (flow.kind === "Move") return "Move"
-  if (entry.state === "D") return "Flush"
   const kind = requestEvent(entry, flow as HomeRequest)
   assert(kind === "GetS" || kind === "GetM" || kind === "Upgrade" || kind === "Operate", "a request begins a transaction")
   return kind

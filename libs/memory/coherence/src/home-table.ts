@@ -33,6 +33,8 @@ export type HomeAction =
   /** The request becomes the transaction under way, with a new serial; or waits its turn. */
   | "begin"
   | "queue"
+  /** A transaction of the home's own begins: the freshest bytes are written to the frame before the request is served. */
+  | "beginFlush"
   /** Orders: of the frame store; of the owner; of the sharers; of all that hold the page; of the node with the freshest bytes. */
   | "fetchE"
   | "fetchS"
@@ -141,13 +143,13 @@ export const HOME_TABLE: HomeTable = {
   },
   D: {
     ...NONE_UNDER_WAY,
-    GetS: to("B_F", "begin", "flush", "queue"),
-    GetM: to("B_F", "begin", "flush", "queue"),
-    Upgrade: to("B_F", "begin", "flush", "queue"),
-    Operate: to("B_F", "begin", "flush", "queue"),
+    GetS: to("B_F", "beginFlush", "flush", "queue"),
+    GetM: to("B_F", "beginFlush", "flush", "queue"),
+    Upgrade: to("B_F", "beginFlush", "flush", "queue"),
+    Operate: to("B_F", "beginFlush", "flush", "queue"),
     PutOwner: "impossible",
-    PutSharer: to("B_F", "begin", "flush", "queue"),
-    PutStale: to("B_F", "begin", "flush", "queue"),
+    PutSharer: to("B_F", "beginFlush", "flush", "queue"),
+    PutStale: to("B_F", "beginFlush", "flush", "queue"),
     Move: to("D"),
   },
   B_S: {

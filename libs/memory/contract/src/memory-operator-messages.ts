@@ -184,6 +184,7 @@ export const MemoryAnswer = Type.Object(
     answer: Type.Union([Type.Literal("done"), Type.Literal("refused")], { description: "a move is done when the frame lies there" }),
     reason: Type.String({ maxLength: 300 }),
     incarnation: Count,
+    controllers: Type.Integer({ minimum: 1, description: "memory controllers of the machine: each tells of its part of pages and frames" }),
     epoch: Type.Integer({ minimum: 0, description: "life of the directory: deaths of nodes count" }),
     nodes: Type.Array(NodeMemoryView, { maxItems: 64 }),
     store: Type.Union([Type.Object({ pages: Count, slots: Count, slotsMax: Count }, closed), Type.Null()], {

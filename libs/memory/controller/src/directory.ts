@@ -120,7 +120,7 @@ export class Directory {
   }
 
   hear(from: ActorId, body: PageMessage, out: Out): void {
-    const node = this.#nodeOf(from)
+    const node = this.nodeOf(from)
     if (node < 0) return this.#refuseMessage(from, body, "its sender is no node of the machine", out)
     if (body.epoch !== this.#epoch) {
       return void out.push(send(from, has(this.#gone, node) ? { kind: "PagesGone", epoch: this.#epoch } : this.#pagesAsk()))
@@ -151,7 +151,8 @@ export class Directory {
     for (const each of sends) this.#say(named, page, each, out)
   }
 
-  #nodeOf(from: ActorId): number {
+  /** Number of a place by its actor; -1: it is none of the machine's. */
+  nodeOf(from: ActorId): number {
     for (let node = 0; node < this.#options.nodes; node++) if (this.#options.nodeActor(node) === from) return node
     return this.#options.store?.actor === from ? this.#options.nodes : -1
   }

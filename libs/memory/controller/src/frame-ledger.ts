@@ -81,6 +81,11 @@ export class FrameLedger {
     return lease
   }
 
+  /** Of each node. */
+  get frames(): number {
+    return this.#framesPerNode
+  }
+
   isGone(node: number): boolean {
     return this.#gone.has(node)
   }

@@ -39,18 +39,21 @@ import type {
 } from "@backplane/memory-contract/coherence-messages"
 import type { Protocol } from "@backplane/memory-coherence/rules"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import { nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
+import { memoryControllersOf, nodeActor, pageStoreActor, partOf } from "@backplane/scenario-machine/topology"
+import { Deaths } from "./deaths.ts"
 import { DEATHS_MAX, Directory, type DirectoryOptions } from "./directory.ts"
 import { FrameLedger } from "./frame-ledger.ts"
 import { MemoryDesk } from "./memory-desk.ts"
 import { noteCounts, PagePolicy } from "./page-policy.ts"
 import { Reclaimer } from "./reclaimer.ts"
 import { Sharing } from "./sharing.ts"
+import { storePages as pagesOfStore } from "./store-options.ts"
 
 type PagesHears = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHashes | PagesStored
-export type MemoryHears = FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | PagesHears | MemoryOperatorAsk | SpaceAnswer
+export type MemoryHears =
+  FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | NodeGoneSeen | PagesHears | MemoryOperatorAsk | SpaceAnswer
 export type MemorySays =
-  FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | NodeGoneSeen | CoherenceMessage | MemoryAnswer | SpaceClose
+  FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | NodeGone | NodeGoneSeen | CoherenceMessage | MemoryAnswer | SpaceClose
 type Out = Effect<MemorySays>[]
 
 /** Nodes that have not reported are asked again after so many ticks … */
@@ -82,6 +85,8 @@ export type MemoryInspection = {
 export interface MemoryControllerConfig {
   readonly spec: MachineSpec
   readonly incarnation: number
+  /** Number of this controller among several: home to a part of the pages and frames; the first leases frames and hears of deaths. Absent: 0. */
+  readonly index?: number
   /** Another than the right one, for planted bugs. */
   readonly protocol?: Protocol
   /** Where the frame of a shared page goes; absent: to the node that touches it first. */
@@ -96,6 +101,8 @@ export interface MemoryControllerConfig {
 export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays> {
   readonly #spec: MachineSpec
   readonly #incarnation: number
+  readonly #index: number
+  readonly #deaths: Deaths
   readonly #ledger: FrameLedger
   /** Nodes whose leases are not known yet. Nothing is granted while there are any. */
   readonly #unknown: Set<number>
@@ -107,7 +114,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   /** Task → its latest life whose frames were given back, oldest first: over for good, as are all before it. */
   readonly #ended = new Map<string, number>()
 
-  readonly #policy = new PagePolicy()
+  readonly #policy: PagePolicy
   readonly #desk: MemoryDesk
   readonly #reclaimer: Reclaimer
   readonly #sharing: Sharing
@@ -125,12 +132,18 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     this.#incarnation = incarnation
     this.#retryCycles = config.retryCycles ?? RETRY_TICKS * spec.clock.tickCycles
     this.#policyCycles = config.policyCycles ?? POLICY_TICKS * spec.clock.tickCycles
-    const { nodes, framesPerNode } = spec.topology
-    const storePages = spec.memory?.swapPages ?? 0
-    const store = storePages === 0 ? null : pageStoreActor()
+    const { nodes } = spec.topology
+    const { index = 0 } = config
+    const controllers = memoryControllersOf(spec)
+    const framesPerNode = partOf(spec.topology.framesPerNode, { index, of: controllers })
+    const storePages = pagesOfStore(spec, index)
+    const store = storePages === 0 ? null : pageStoreActor(index)
+    this.#index = index
+    this.#policy = new PagePolicy({ index, of: controllers })
+    this.#deaths = new Deaths(controllers)
     const place: DirectoryOptions["place"] =
       config.place ?? ((page) => this.#policy.place(page, { free: this.#open(), has: this.#directory.frames().of(page.space) }))
-    this.#ledger = new FrameLedger(spec.topology.nodes, spec.topology.framesPerNode)
+    this.#ledger = new FrameLedger(nodes, framesPerNode)
     this.#directory = new Directory({
       nodes: spec.topology.nodes,
       epoch: (incarnation - 1) * (DEATHS_MAX + 1) + 1,
@@ -146,7 +159,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
       ...(strict !== undefined && { strict }),
       ...(protocol !== undefined && { protocol }),
     })
-    this.#unknown = new Set(Array.from({ length: spec.topology.nodes }, (_, node) => node))
+    this.#unknown = new Set(index > 0 ? [] : Array.from({ length: nodes }, (_, node) => node))
     const { directory, policy, ledger } = { directory: this.#directory, policy: this.#policy, ledger: this.#ledger }
     this.#reclaimer = new Reclaimer({
       directory,
@@ -159,7 +172,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
       storePages,
     })
     this.#sharing = new Sharing(directory, policy, nodeActor)
-    this.#desk = new MemoryDesk({ directory, policy, ledger, reclaimer: this.#reclaimer, framesPerNode, incarnation, store })
+    this.#desk = new MemoryDesk({ directory, policy, ledger, reclaimer: this.#reclaimer, framesPerNode, incarnation, store, controllers })
   }
 
   start(now: VirtualTime, restored: Restored = new Map()): readonly Effect<MemorySays>[] {
@@ -226,7 +239,10 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     switch (body.kind) {
       case "NodeGone":
         this.#onNodeGone(now, body, out)
+        if (this.#index === 0 && !this.#deaths.tell(body, out)) return
         return void out.push(send(from, { kind: "NodeGoneSeen", node: body.node, incarnation: body.incarnation }))
+      case "NodeGoneSeen":
+        return this.#deaths.onSeen(from, body)
       case "PageCounts":
         if (body.epoch === this.#directory.epoch) noteCounts(this.#directory.spaces().get(body.space), body)
         return
@@ -264,8 +280,15 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
       case "PagesReport":
         return this.#directory.onReport(body, out)
       default:
-        return this.#directory.hear(from, body, out)
+        this.#directory.hear(from, body, out)
+        if (this.#index > 0) this.#noteAlive(from)
     }
+  }
+
+  /** Leases tell the first controller that a node is there again; the others, that it speaks of this life of the directory. */
+  #noteAlive(from: ActorId): void {
+    const node = this.#directory.nodeOf(from)
+    if (node >= 0 && node < this.#spec.topology.nodes && !this.#directory.isGone(node)) this.#ledger.setGone(node, "alive")
   }
 
   #onRules({ space, rules }: SpaceRulesAsk, out: Out): void {
@@ -365,7 +388,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   /** How the frames of a node stand now. */
   #sayFrames(node: number, out: Out): void {
     const free = this.#ledger.free()[node] ?? 0
-    const leased = this.#spec.topology.framesPerNode - free
+    const leased = this.#ledger.frames - free
     for (const [state, count] of [["free", free] as const, ["leased", leased] as const])
       out.push(event("frames", { "backplane.node": node, "backplane.state": state, "backplane.count": count }))
   }

@@ -36,6 +36,8 @@ interface DeskParts {
   readonly incarnation: number
   /** The page store, where there is one. */
   readonly store: ActorId | null
+  /** How many memory controllers there are. */
+  readonly controllers: number
 }
 
 export class MemoryDesk {
@@ -137,6 +139,7 @@ export class MemoryDesk {
         answer: reason === null ? "done" : "refused",
         reason: reason ?? "",
         incarnation,
+        controllers: this.#parts.controllers,
         epoch: directory.epoch,
         nodes: this.#nodes(),
         store: this.#stored,

@@ -9,6 +9,7 @@ import type { SpaceRules } from "@backplane/memory-contract/memory-operator-mess
 import { nodesOf } from "@backplane/memory-coherence/flow"
 import { decideMoves, PLACEMENT_RULES, remoteMisses, type PageUse } from "@backplane/memory-placement/decide-moves"
 import { placePage } from "@backplane/memory-placement/place-page"
+import { partOf } from "@backplane/scenario-machine/topology"
 import type { Directory } from "./directory.ts"
 import type { DirectoryPage, Pages } from "./directory-page.ts"
 
@@ -38,7 +39,19 @@ export class PagePolicy {
   readonly #rules = new Map<string, SpaceRules>()
   readonly #counts = new Map<string, SpaceCounts>()
   readonly #together = new Map<string, readonly { readonly page: number; readonly nodes: number[] }[]>()
+  readonly #part: { readonly index: number; readonly of: number }
   #interval = 0
+
+  /** `part`: which of how many controllers this is of; absent: the only one. */
+  constructor(part: { readonly index: number; readonly of: number } = { index: 0, of: 1 }) {
+    this.#part = part
+  }
+
+  /** Frames that the pages of the space whose home is here may have; null: any. */
+  framesMaxOf(space: string): number | null {
+    const { framesMax } = this.rulesOf(space)
+    return framesMax === undefined ? null : Math.max(1, partOf(framesMax, this.#part))
+  }
 
   rulesOf(space: string): SpaceRules {
     return this.#rules.get(space) ?? DEFAULT_SPACE_RULES
@@ -83,8 +96,8 @@ export class PagePolicy {
     { space, page, toucher }: { readonly space: string; readonly page: number; readonly toucher: number },
     { free, has }: { readonly free: readonly number[]; readonly has: number },
   ): number | null {
-    const { framesMax } = this.rulesOf(space)
-    if (framesMax !== undefined && has >= framesMax) return null
+    const framesMax = this.framesMaxOf(space)
+    if (framesMax !== null && has >= framesMax) return null
     return placePage(this.placementFor(space, toucher), { page, toucher }, free)
   }
 

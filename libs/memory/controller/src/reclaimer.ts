@@ -106,11 +106,11 @@ export class Reclaimer {
   /** No frame for a page of this space: null where one will come free, else why not. */
   short({ space, page, toucher }: { readonly space: string; readonly page: number; readonly toucher: number }, out: Out): string | null {
     const { directory, policy, nodes, storePages, isGone } = this.#options
-    const rules = policy.rulesOf(space)
-    const over = rules.framesMax !== undefined && directory.frames().of(space) >= rules.framesMax
+    const framesMax = policy.framesMaxOf(space)
+    const over = framesMax !== null && directory.frames().of(space) >= framesMax
     if (storePages === 0)
       return over
-        ? `${space} has its ${rules.framesMax ?? 0} frames, and the machine has no page store; give it a greater framesMax, or the machine swapPages`
+        ? `${space} has its ${framesMax ?? 0} frames, and the machine has no page store; give it a greater framesMax, or the machine swapPages`
         : `no node that the placement of ${space} allows has a free frame; give the machine more framesPerNode, or swapPages`
     const remedy = "give the machine more framesPerNode or swapPages, or stop a space"
     const allowed = allowedNodes(policy.placementFor(space, toucher), { page, toucher }, nodes).filter((node) => !isGone(node))
@@ -126,7 +126,7 @@ export class Reclaimer {
       directory.moveOut({ space: victim.space, page: victim.page, why: "swapped" }, out)
     if (allowed.some((node) => this.#leaving(node) > 0) || directory.isMoving) return null
     return over
-      ? `${space} has its ${rules.framesMax ?? 0} frames, and none of them can be won back now; give it a greater framesMax`
+      ? `${space} has its ${framesMax ?? 0} frames, and none of them can be won back now; give it a greater framesMax`
       : `no node that the placement of ${space} allows has a frame that could be won back; ${remedy}`
   }
 

@@ -19,6 +19,7 @@ export const CPUS_MAX = 256
 export const NODES_MAX = 64
 export const THREADS_PER_CORE_MAX = 8
 export const JOBS_MAX = 10_000
+export const MEMORY_CONTROLLERS_MAX = 8
 export const TICKS_MAX = 100_000_000
 
 export const JobSpec = Type.Object(
@@ -210,9 +211,12 @@ export const MachineSpec = Type.Object(
       Type.Object(
         {
           swapPages: Count(
-            "pages that the page store keeps: swap, pages that are equal to others, pages that guests gave back; 0: there is none",
+            "pages that the page stores keep: swap, pages that are equal to others, pages that guests gave back; 0: there are none",
             0,
             1_000_000,
+          ),
+          controllers: Type.Optional(
+            Count("memory controllers, each home to a part of the shared pages and of the frames; not given: 1", 1, MEMORY_CONTROLLERS_MAX),
           ),
         },
         { additionalProperties: false },

@@ -104,9 +104,28 @@ export function schedulerActor(queue: QueueName): ActorId {
 export const HYPERVISOR: ActorId = actorId("hypervisor.0")
 export const MEMORY_CONTROLLER: ActorId = actorId("memory.0")
 
-/** Keeps pages that have no frame in a node; beside the memory controller. */
-export function pageStoreActor(): ActorId {
-  return actorId("memory.store-0")
+/** How many memory controllers the machine has; the first also leases frames to tasks. */
+export function memoryControllersOf({ memory }: Pick<MachineSpec, "memory">): number {
+  return memory?.controllers ?? 1
+}
+
+export function memoryController(index: number): ActorId {
+  return actorId(`memory.${index}`)
+}
+
+/** Keeps pages that have no frame in a node, for the memory controller of that number. */
+export function pageStoreActor(index = 0): ActorId {
+  return actorId(`memory.store-${index}`)
+}
+
+/** Number of the memory controller that is home to a page: page by page around. */
+export function controllerOfPage(spec: Pick<MachineSpec, "memory">, page: number): number {
+  return page % memoryControllersOf(spec)
+}
+
+/** What one of several memory controllers has of a number: the first ones have what is left over. */
+export function partOf(whole: number, { index, of }: { readonly index: number; readonly of: number }): number {
+  return Math.floor(whole / of) + (index < whole % of ? 1 : 0)
 }
 
 /** Seats that the schedulers of this machine may have to hold besides its own: a live one's any, else those of its actions. */
@@ -125,10 +144,11 @@ export function hostedActors(spec: MachineSpec): readonly ActorId[] {
   const { cpus } = spec.topology
   const maySwap = spec.schedule.compat === "none" && (spec.actions.some(({ swap }) => swap !== undefined) || spec.clock.mode === "free")
   const policies: readonly PolicyName[] = maySwap ? ["sqms", "mqms"] : [spec.schedule.policy]
+  const controllers = Array.from({ length: memoryControllersOf(spec) }, (_, index) => index)
   const seats = namedSeats(spec).flatMap((seat) => (["sqms", "mqms"] as const).map((policy) => ({ ...ownSeat(policy), seat })))
   return [
-    MEMORY_CONTROLLER,
-    ...((spec.memory?.swapPages ?? 0) > 0 ? [pageStoreActor()] : []),
+    ...controllers.map(memoryController),
+    ...((spec.memory?.swapPages ?? 0) > 0 ? controllers.map(pageStoreActor) : []),
     ...Array.from({ length: spec.topology.nodes }, (_, node) => nodeActor(node)),
     ...[...policies.map(ownSeat), ...seats].flatMap((seat) => queuesOfSeat(seat, cpus)).map(schedulerActor),
     HYPERVISOR,
