@@ -179,7 +179,7 @@ function outcomeOf({ reason, waitsFor }: Talk, { outcome }: VmView): Pick<Machin
 
 async function bootSimulated(flags: BootFlags, steps: readonly ConversationStep[]): Promise<MachineBootReport> {
   if (flags.disk?.startsWith(VOLUME_PREFIX) === true)
-    throw refuse("--disk", "the simulator has no store of yours", "give a file, or --live")
+    throw refuse("--disk", "the simulator has no store of yours", "give a file, which `backplane disk read` makes of one, or --live")
   const files = [flags.kernel, ...(flags.disk === undefined ? [] : [flags.disk]), ...(flags.initrd === undefined ? [] : [flags.initrd])]
   const [kernel, ...others] = files.map((path) => imageRef(path).ref)
   if (kernel === undefined) throw refuse("--kernel", "it is missing", "give one")

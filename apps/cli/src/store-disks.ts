@@ -35,6 +35,9 @@ const TRIES = 10
 const NOT_FOUND = 404
 const NOT_SWAPPED = 412
 const PAGE_OF_SCAN = 1000
+const DAMAGED = "damaged"
+/** Owner of a disk that is not whole yet. */
+const BEING_MADE = "backplane disk create"
 
 export interface ListedDisk {
   readonly name: string
@@ -42,6 +45,11 @@ export interface ListedDisk {
   readonly kind: "disk" | "snapshot"
   readonly origin: string | null
   readonly owner: string | null
+}
+
+interface NamedRoot {
+  readonly name: string
+  readonly root: DiskRoot
 }
 
 export class StoreDisks {
@@ -57,6 +65,9 @@ export class StoreDisks {
     if (data.length > bytes) throw bad("--size", `the file has ${data.length} bytes and does not fit into ${bytes}`)
     if ((await this.#find(name)) !== null) throw exists(name)
     let root = newRoot({ bytes, uid: `d${randomBytes(6).toString("hex")}` })
+    // Before its blocks: a sweep meanwhile sees whose they are, and keeps them.
+    const begun = { ...root, owner: BEING_MADE }
+    if (!(await this.#set(name, { expect: null, root: begun }))) throw exists(name)
     const blocks: { readonly key: string; readonly value: string }[] = []
     const next = (value: string): string => {
       const key = blockName(root, root.next)
@@ -77,7 +88,8 @@ export class StoreDisks {
       return page.some((block) => block !== HOLE) ? next(encodePage(page)) : HOLE
     })
     await mapLimited(blocks, UNDER_WAY_MAX, ({ key, value }) => this.#store.ask(keyPath(BLOCK_BUCKET, key), { method: "PUT", body: value }))
-    if (!(await this.#set(name, { expect: null, root: { ...root, pages } }))) throw exists(name)
+    if (!(await this.#set(name, { expect: encodeRoot(begun), root: { ...root, pages } })))
+      throw new CommandFailure("busy", `kv:${name} was changed while it was made; delete it and try again`)
   }
 
   /** A copy under another name; a snapshot is one that is never written. */
@@ -135,17 +147,30 @@ export class StoreDisks {
    * its root says and stays.
    */
   async sweep(): Promise<{ readonly blocks: number; readonly removed: number }> {
-    const named = new Set<string>()
-    const roots = await this.#roots()
-    for (const { name, root } of roots) {
-      for (const page of root.pages) if (page !== HOLE) named.add(page)
-      for (const { block } of await this.#blocksOf(name, root)) if (block !== HOLE) named.add(block)
-    }
+    // Blocks before roots: whose root is not there by now was not begun when its blocks were seen.
     const keys = await this.#scan(BLOCK_BUCKET, "", "keys")
+    const { roots, named } = await this.#named()
     const isWritten = (key: string): boolean => roots.some(({ root }) => (blockNumber(root, key) ?? -1) >= root.next)
     const lost = keys.filter(({ key }) => !named.has(key) && !isWritten(key))
     await mapLimited(lost, UNDER_WAY_MAX, ({ key }) => this.#store.ask(keyPath(BLOCK_BUCKET, key), { method: "DELETE" }))
     return { blocks: keys.length, removed: lost.length }
+  }
+
+  /** All roots and the blocks that they name, at one moment of each disk. */
+  async #named(tries = TRIES): Promise<{ readonly roots: readonly NamedRoot[]; readonly named: ReadonlySet<string> }> {
+    const named = new Set<string>()
+    const roots = await this.#roots()
+    try {
+      for (const { name, root } of roots) {
+        for (const page of root.pages) if (page !== HOLE) named.add(page)
+        for (const { block } of await this.#blocksOf(name, root)) if (block !== HOLE) named.add(block)
+      }
+    } catch (error) {
+      // A guest that writes has replaced a page of its map since, and removed it.
+      if (tries > 1 && error instanceof CommandFailure && error.kind === DAMAGED) return await this.#named(tries - 1)
+      throw error
+    }
+    return { roots, named }
   }
 
   async #blocksOf(name: string, root: DiskRoot): Promise<readonly { readonly chunk: number; readonly block: string }[]> {
@@ -164,7 +189,7 @@ export class StoreDisks {
     return text
   }
 
-  async #roots(): Promise<readonly { readonly name: string; readonly root: DiskRoot }[]> {
+  async #roots(): Promise<readonly NamedRoot[]> {
     const entries = await this.#scan(ROOT_BUCKET, ROOT_PREFIX, "values")
     return entries.flatMap(({ key, values }) => {
       const root = decodeRoot(values[0] ?? "")
@@ -246,5 +271,5 @@ function exists(name: string): CommandFailure {
 }
 
 function damaged(name: string, what: string): CommandFailure {
-  return new CommandFailure("damaged", `kv:${name}: ${what}`)
+  return new CommandFailure(DAMAGED, `kv:${name}: ${what}`)
 }

@@ -35,7 +35,8 @@ describe.skipIf(kind !== "program")("disks of VMs on the real stack (needs the n
     return finished(child)
   }
   const json = async (args: readonly string[]): Promise<unknown> => {
-    const { output } = await cli([...args, "--json"])
+    const { code, output } = await cli([...args, "--json"])
+    if (code !== 0) throw new Error(`${args.join(" ")}: ${output}`)
     return JSON.parse(output) as unknown
   }
   /** What comes of these lines at its shell; the whole history of the console comes before it. */
@@ -112,6 +113,29 @@ describe.skipIf(kind !== "program")("disks of VMs on the real stack (needs the n
       await json(["vm", "create", "guest", "--kernel", "kv:kernel", "--disk", "kv:data", "--memory", "8M"])
       const said = await shell("guest", ...SHARDS.map((shard) => `cat file-${shard}`))
       for (const text of ["later", "round-1", "round-2"]) expect(said).toContain(`${text}\r\n`)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "a disk can be taken from its VM, and only what no disk names goes with a sweep",
+    async () => {
+      const inUse = await cli(["disk", "delete", "data"])
+      expect([inUse.code, inUse.output]).toEqual([1, expect.stringContaining("kv:data is in use by demo/guest/")])
+      expect(await json(["disk", "release", "data"])).toEqual({ disk: "data", owner: expect.stringMatching(/^demo\/guest\/\d+$/) })
+      // The VM goes on, but what it writes does not reach the disk.
+      expect(await shell("guest", "save file-3 lost", "cat file-3")).not.toMatch(/(^|\n|[$] )lost\r?\n/)
+      expect(await json(["disk", "delete", "data"])).toEqual({ disk: "data" })
+      const { blocks, removed } = (await json(["disk", "sweep"])) as { blocks: number; removed: number }
+      expect([removed > 0, removed < blocks]).toEqual([true, true])
+      expect(await json(["disk", "sweep"])).toEqual({ blocks: blocks - removed, removed: 0 })
+      const file = join(stack.home, "second.img")
+      await json(["disk", "read", "second", file])
+      expect(readFileSync(file).includes("round-0")).toBe(true)
+      // Its VM was one of the machine before the restart, and gave nothing back.
+      expect(await json(["disk", "release", "second"])).toMatchObject({ owner: expect.stringMatching(/^demo\/other\//) })
+      for (const name of ["kernel", "data@1", "second"]) await json(["disk", "delete", name])
+      expect(await json(["disk", "sweep"])).toEqual({ blocks: blocks - removed, removed: blocks - removed })
     },
     DEADLINE_MS,
   )

@@ -1,6 +1,6 @@
 /**
  * Virtual machines on the real stack, over NATS: those of the default machine and one that an operator brings; its console, its pause, its
- * disk, its end; a node's process that is killed; and the state in which a guest ends, which is that of the simulation.
+ * disk, its end; a node's process that is killed; and the state in which a guest ends, which is that of the simulation, and of a run without a machine.
  */
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
@@ -16,6 +16,7 @@ const DEADLINE_MS = 180_000
 const ROOT = join(import.meta.dirname, "../../..")
 const CLI = join(ROOT, "apps/cli/src/main.ts")
 const KERNEL = join(ROOT, "tools/guests/images/kernel.bin")
+const PAGING = join(ROOT, "tools/guests/images/paging.elf")
 const ECHO = join(ROOT, "tools/guests/images/echo.elf")
 const SCENARIO = join(ROOT, "apps/hypervisor/scenarios/vms.yaml")
 const MIB = 2 ** 20
@@ -97,6 +98,25 @@ describe.skipIf(kind !== "program")("virtual machines on the real stack (needs t
       const [live, simulated] = [await cli(["run", SCENARIO, "--live", "--json"]), await cli(["run", SCENARIO, "--sim", "--json"])]
       expect(live.code).toBe(0)
       expect(live.output.replace('"bus":"nats"', '"bus":"sim"')).toBe(simulated.output)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "a guest ends in one state: natively in one process, and on machines over NATS with its exits in the node and over the bus",
+    async () => {
+      const stateOf = async (...how: readonly string[]): Promise<unknown> => {
+        const { output } = await cli(["boot", "--kernel", PAGING, "--memory", "4M", "--json", ...how])
+        const { ok, state, instructions } = JSON.parse(output) as { ok: boolean; state: string; instructions: number }
+        return { ok, state, instructions }
+      }
+      const alone = await stateOf("--mode", "native")
+      expect(alone).toMatchObject({ ok: true, state: expect.stringMatching(/^[0-9a-f]{16}$/) })
+      const machines = ["trap nested bus", "assist shadow resident"]
+      for (const machine of machines) {
+        const [mode = "", mmu = "", path = ""] = machine.split(" ")
+        expect([machine, await stateOf("--live", "--mode", mode, "--mmu", mmu, "--trap-path", path)]).toEqual([machine, alone])
+      }
     },
     DEADLINE_MS,
   )
