@@ -225,3 +225,28 @@ export const readTooEarly: DirectedHunt = (rules, seed) => {
   const { values } = scene.success([first], read("k"))
   assert(!wasSeen || values.includes("v"), "a value was read, and then no more")
 }
+
+/** The joiner takes a partition over; of the old holders, one that stays never had the write. */
+export const emptyJoiner: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed, timings: { hintRound: 3600 * SECOND, syncRound: 3600 * SECOND } })
+  const everybody = scene.replicas
+  let stays: readonly string[] = []
+  const key = scene.keyThatMoves("plain", everybody, (next, holders) => {
+    stays = holders.filter((id) => next.includes(id))
+    return next.includes(scene.spare) && stays.length === 2
+  })
+  const [without] = everybody.filter((id) => stays.includes(id))
+  const others = everybody.filter((id) => id !== without)
+  scene.world.partition([others, [defined(without, "two stay")]])
+  const first = others.filter((id) => id !== scene.spare)
+  scene.success(first, plain(key, "v"))
+  scene.run(2 * SECOND)
+  scene.world.healNetwork()
+  scene.change(everybody)
+  scene.moved()
+  scene.world.partition([[scene.spare, defined(without, "two stay")], first])
+  const sequence = scene.ask(scene.spare, read(key))
+  scene.run(800 * MS)
+  const answer = scene.answer(sequence)
+  assert(answer?.ok !== true || answer.values.includes("v"), "a read after a move does not see an acknowledged write")
+}

@@ -11,6 +11,7 @@ import { highestCount, joinVectors } from "@backplane/kv-versioning/vector"
 import { NO_DISK_BUGS } from "./disked-replica.ts"
 import {
   damagedQuorum,
+  emptyJoiner,
   forgottenVote,
   hintUnderCertificate,
   lostEntry,
@@ -240,6 +241,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "moved partition taken over before it is copied",
     hunt: { ...rules({ copiesBeforeReady: false }), ...only("plain", "last"), ...BUSY, pace: 2, ...classes("move") },
+    directed: emptyJoiner,
   },
   {
     name: "quorum of the old holders alone while a partition moves",
