@@ -71,7 +71,6 @@ interface Outstanding {
   readonly done: Wish["done"]
   attempt: number
   wait: number
-  sentAt: number
   repeatAt: number
   /** The replica that it went to last. */
   to: ActorId | null
@@ -99,7 +98,7 @@ export class KvRequester {
   readonly #outstanding = new Map<number, Outstanding>()
   /** Who answered last for a partition's registers: its leader, most likely. */
   readonly #leaders = new Map<number, ActorId>()
-  /** Replicas that broke off or did not answer, until when nothing is asked of them first. */
+  /** Replicas that broke off, until when nothing is asked of them first. Silence alone may be load. */
   readonly #away = new Map<ActorId, number>()
   readonly #waiting = new Map<ActorId, Outstanding[]>()
   /** Batches that each replica has not wholly answered. */
@@ -145,7 +144,6 @@ export class KvRequester {
       done,
       attempt: 0,
       wait: this.#timings.repeat,
-      sentAt: now,
       repeatAt: 0,
       to: null,
       batch: null,
@@ -218,8 +216,6 @@ export class KvRequester {
   }
 
   #repeat(now: VirtualTime, open: Outstanding): void {
-    // Silence: the next requests need not find it out one by one.
-    if (open.to !== null && open.repeatAt <= now && now - open.sentAt >= this.#timings.repeat) this.#away.set(open.to, now + AWAY_CYCLES)
     open.attempt++
     open.wait = Math.min(this.#timings.repeatMax, open.wait * 2)
     if (this.#leaders.get(open.partition) === open.to) this.#leaders.delete(open.partition)
@@ -238,7 +234,6 @@ export class KvRequester {
   #send(now: VirtualTime, open: Outstanding): void {
     const to = this.#target(now, open)
     open.to = to
-    open.sentAt = now
     open.repeatAt = now + open.wait
     leaveBatch(open)
     const waiting = this.#waiting.get(to)

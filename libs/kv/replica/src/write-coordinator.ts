@@ -4,7 +4,7 @@
  * Invariants:
  * W1 A version is minted on top of all that its writer counted before for the key: by a holder on its own state, by a stand-in on its shelf.
  * W2 A write is answered only after W holders (with sloppy: or stand-ins) told that it is on disk.
- * W3 A version leaves its coordinator at once, while it goes to the disk; it is never counted again under the name of a life that may have lost it.
+ * W3 A version leaves its coordinator when it is on its disk.
  * W4 What a holder did not acknowledge in time lies on a shelf, here or at a stand-in, or is left to anti-entropy if the shelf is full.
  * W5 A request that is repeated, here or elsewhere, makes no second event where the first is known; else the join that learns of both mends it.
  */
@@ -25,6 +25,9 @@ import type { Place } from "./key-table.ts"
 import { rejection, tooBig, type Rejection } from "./rejections.ts"
 import { sizeOf, traceOf } from "./write-traces.ts"
 
+/** A retry waits at most so many times twice as long as the first. */
+const RETRY_DOUBLINGS_MAX = 3
+
 export type WriteOperation = Extract<Operation, { type: "put" | "delete" | "update" }>
 
 interface PendingWrite {
@@ -42,6 +45,8 @@ interface PendingWrite {
   readonly sloppy: boolean
   readonly startedAt: number
   sentAt: number
+  /** How often it was sent again. */
+  retries: number
   /** Holders that have it on disk. */
   readonly acknowledged: Set<ActorId>
   /** Stand-ins that keep it on disk, by the holder they stand in for. */
@@ -80,7 +85,6 @@ export class WriteCoordinator {
     const write = this.#open(requester, request, { operation, place, state })
     if (core.isHolder(place)) core.keep(place, state, { kind: "write", id: write.id })
     else this.#standIn(write)
-    this.#replicate(write)
   }
 
   onDurable(id: string): void {
@@ -89,6 +93,7 @@ export class WriteCoordinator {
     if (this.#core.isHolder(write.place)) write.acknowledged.add(this.#core.id)
     else write.held.set(this.#core.id, this.#core.id)
     write.isDurable = true
+    this.#replicate(write)
     this.#progress(write)
   }
 
@@ -108,7 +113,11 @@ export class WriteCoordinator {
       if (age >= timings.handoff && !write.handedOff && write.isDurable) this.#handOff(write)
       if (age >= timings.deadline) this.#giveUp(write)
       else if (write.answered && write.handedOff) this.#end(write, "handed off")
-      else if (now - write.sentAt >= timings.retry) this.#replicate(write)
+      // Longer each time: a busy disk is not to be met with more of the same.
+      else if (write.isDurable && now - write.sentAt >= timings.retry * 2 ** Math.min(write.retries, RETRY_DOUBLINGS_MAX)) {
+        write.retries++
+        this.#replicate(write)
+      }
     }
   }
 
@@ -165,6 +174,7 @@ export class WriteCoordinator {
       sloppy: operation.sloppy ?? ("sloppy" in bucket ? bucket.sloppy === true : false),
       startedAt: core.now,
       sentAt: core.now,
+      retries: 0,
       acknowledged: new Set(),
       held: new Map(),
       asked: new Map(),
@@ -259,7 +269,7 @@ export class WriteCoordinator {
 
   /** Somebody has just learned of a later configuration: what it refused is sent again at once. */
   hurry(): void {
-    for (const write of this.#pending.values()) this.#replicate(write)
+    for (const write of this.#pending.values()) if (write.isDurable) this.#replicate(write)
   }
 
   /** Whether a write to the partition is not finished. */
