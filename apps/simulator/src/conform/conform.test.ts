@@ -1,11 +1,13 @@
 /** Every policy that ships keeps the contract; every mutant is found out; every machine survives every mutant. */
 import type { Machine } from "@backplane/foundation-actor/machine"
-import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
+import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { describe, expect, it } from "vitest"
 import { LAWS } from "./laws.ts"
 import { MUTANTS, mutantOf, type MutantName } from "./mutants.ts"
 import { survival } from "./survival.ts"
 import { ownSubject, tryOut } from "./trial.ts"
+
+const policyOf = (name: MutantName): PolicyName => ("policy" in MUTANTS[name] ? MUTANTS[name].policy : "rr")
 
 describe("the conformance kit", () => {
   /** Laws that some mutant was found to break. */
@@ -19,7 +21,7 @@ describe("the conformance kit", () => {
   it.each(Object.keys(MUTANTS) as MutantName[])("rejects one that %s", async (name) => {
     const { findings } = await tryOut(
       ownSubject((machine: Machine) => mutantOf(machine, MUTANTS[name])),
-      "rr",
+      policyOf(name),
     )
     for (const { law } of findings) broken.add(law)
     expect(findings.map(({ law }) => law)).toContain(MUTANTS[name].breaks)

@@ -19,7 +19,9 @@ import {
   nodeOfCpu,
   queueOfCpu,
   queuesOf,
+  queuesOfSeat,
   schedulerActor,
+  type Seat,
 } from "@backplane/scenario-machine/topology"
 import type { Said, Subject } from "./subject.ts"
 
@@ -33,7 +35,13 @@ export interface Passed {
 /** Something that happens on purpose. */
 export interface Prank {
   readonly tick: number
-  readonly what: { readonly kind: "swap"; readonly epoch: number } | { readonly kind: "repeat-events" } | { readonly kind: "refuse-run" }
+  readonly what:
+    | { readonly kind: "swap"; readonly epoch: number; readonly seats?: readonly Seat[] }
+    | { readonly kind: "repeat-events" }
+    | { readonly kind: "refuse-run" }
+    /** CPUs go and come: in the middle of a tick, when nothing is on its way. */
+    | { readonly kind: "offline"; readonly cpus: readonly number[] }
+    | { readonly kind: "tune"; readonly task: string; readonly affinity: readonly number[]; readonly weight?: number }
 }
 
 interface Due {
@@ -63,6 +71,8 @@ export class FakeMachine {
   /** Refusals of the kit's own, of decisions that were good. */
   readonly madeUp = new Set<Body>()
   #refusing = 0
+  #topology = 0
+  #tuned = 0
 
   constructor(spec: MachineSpec, subjects: ReadonlyMap<ActorId, Subject>) {
     this.#spec = spec
@@ -80,7 +90,7 @@ export class FakeMachine {
     for (const [node, machine] of this.#nodes.entries()) this.#carryOut(node, machine.start(this.#now))
     for (const [id, subject] of this.#subjects) this.#say(id, await subject.start(this.#now))
     this.#submitAll()
-    for (const prank of pranks) this.#at(this.#ticks.start(prank.tick), () => this.#play(prank))
+    for (const prank of pranks) this.#at(this.#timeOf(prank), () => this.#play(prank))
     const end = this.#ticks.start(maxTicks)
     for (let step = 0; step < STEPS_MAX; step++) {
       if (this.finished.size === this.#spec.jobs.length) return true
@@ -95,6 +105,11 @@ export class FakeMachine {
       } else if (id !== null) this.#say(id, await defined(this.#subjects.get(id), "the scheduler is ours").due(this.#now))
     }
     return false
+  }
+
+  #timeOf({ tick, what }: Prank): VirtualTime {
+    const isChange = what.kind === "offline" || what.kind === "tune" || (what.kind === "swap" && what.seats !== undefined)
+    return virtualTime(this.#ticks.start(tick) + (isChange ? this.#spec.clock.tickCycles / 2 : 0))
   }
 
   #nextSubject(): readonly [ActorId | null, VirtualTime | null] {
@@ -247,9 +262,27 @@ export class FakeMachine {
   #play({ what }: Prank): void | Promise<void> {
     switch (what.kind) {
       case "swap":
-        for (const node of this.#nodes.keys())
-          this.#hear(node, HYPERVISOR, { kind: "PolicySwap", epoch: what.epoch, policy: this.#spec.schedule.policy })
+        for (const node of this.#nodes.keys()) {
+          const seats = what.seats?.map((seat) => ({ ...seat, cpus: seat.cpus === null ? null : [...seat.cpus] }))
+          this.#hear(node, HYPERVISOR, {
+            kind: "PolicySwap",
+            epoch: what.epoch,
+            policy: this.#spec.schedule.policy,
+            ...(seats && { seats }),
+          })
+        }
         return
+      case "offline":
+        this.#topology++
+        for (const node of this.#nodes.keys())
+          this.#hear(node, HYPERVISOR, { kind: "CpuLevels", topology: this.#topology, offline: [...what.cpus] })
+        return
+      case "tune": {
+        const { task, affinity, weight = 100 } = what
+        const tune = { kind: "TaskTune" as const, task, attempt: 1, tuned: ++this.#tuned, affinity: [...affinity], weight }
+        for (const node of this.#nodes.keys()) this.#hear(node, HYPERVISOR, tune)
+        return
+      }
       case "refuse-run":
         this.#refusing++
         return
@@ -268,7 +301,9 @@ export class FakeMachine {
   }
 
   /** The schedulers that the machine needs. */
-  static schedulersOf(spec: MachineSpec): readonly ActorId[] {
-    return queuesOf(spec.schedule.policy, spec.topology.cpus).map(schedulerActor)
+  static schedulersOf(spec: MachineSpec, pranks: readonly Prank[] = []): readonly ActorId[] {
+    const seats = pranks.flatMap(({ what }) => (what.kind === "swap" ? (what.seats ?? []) : []))
+    const own = queuesOf(spec.schedule.policy, spec.topology.cpus)
+    return [...new Set([...own, ...seats.flatMap((seat) => queuesOfSeat(seat, spec.topology.cpus))])].map(schedulerActor)
   }
 }

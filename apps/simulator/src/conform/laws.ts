@@ -12,6 +12,7 @@ import type {
   Verdict,
 } from "@backplane/schedule-contract/scheduler-messages"
 import type { FakeMachine, Passed } from "./fake-machine.ts"
+import { CHANGE_LAWS, contractOf, isOfChange } from "./laws-of-change.ts"
 
 export interface Trial {
   readonly spec: MachineSpec
@@ -23,8 +24,9 @@ export interface Trial {
 export type LawName = keyof typeof LAWS
 
 /** What is wrong, in one line; null: nothing. */
-type Law = (trial: Trial) => string | null
+export type Law = (trial: Trial) => string | null
 
+const TAKEN_BACK: readonly Verdict[] = ["CPU_BUSY", "STALE_TASK", "UNKNOWN_TASK", "NOT_RUNNABLE"]
 const LATE_SLICES = 1
 /** Commits that may come beside the answers: a steal, a hand-over, a decision at its own time. */
 const EXTRA_COMMITS = 4
@@ -116,14 +118,22 @@ export const LAWS = {
   "decides what holds": ({ machine, spec }) => {
     const refused = refusals(machine).filter(({ verdict, index, commit }) => {
       const decision = commit?.decisions[index]
-      // A preemption may come too late: the slice was over, or the task had paused.
-      return !(decision?.type === "RUN" && decision.preempt === true && verdict === "CPU_BUSY")
+      // A preemption may come too late, and so may KEEP: the slice was over, or the task had paused.
+      if (decision?.type === "KEEP" && verdict === "STALE_TASK" && decision.taskSeq > 0) return !ranLately(machine, decision)
+      if (decision?.type === "RUN" && decision.preempt === true && verdict === "CPU_BUSY") return false
+      // A choice ahead is taken back where another CPU can have the task now: then it may still be on its way.
+      if (decision?.type === "RUN" && decision.next === true && TAKEN_BACK.includes(verdict)) return false
+      // Where two sets share a machine, a CPU that waits too long takes a task of the other by itself.
+      if (decision?.type === "RUN" && verdict === "CPU_BUSY" && isShared(machine)) return false
+      // Who speaks the first contract learns of a change by being refused: laws-of-change.ts counts.
+      return !(isOfChange(verdict) && contractOf(machine, commit) === 1)
     })
     const first = refused[0]
     if (first === undefined) return null
     const decision = JSON.stringify(first.commit?.decisions[first.index] ?? null)
     return `${refused.length} decisions were refused in a machine where nothing goes wrong (${spec.jobs.length} tasks); the first: ${first.verdict} for ${decision}`
   },
+  ...CHANGE_LAWS,
   "speaks only of its own epoch": ({ machine }) => {
     let epoch = 1
     let sinceSwap = 0
@@ -178,21 +188,37 @@ export const LAWS = {
     for (const { at, from, body } of machine.passed) {
       if (!isCommit(body)) continue
       for (const decision of body.decisions)
-        if (decision.type === "RUN" && (decision.until - at < 0 || decision.until - at > 100_000 * least))
+        if (decision.type === "RUN" && (decision.until - (decision.next === true ? 0 : at) < 0 || decision.until - at > 100_000 * least))
           return `${from} gives ${decision.task} a slice until ${decision.until} at ${at}`
+        else if (decision.type === "KEEP" && decision.until - at > 100_000 * least)
+          return `${from} lets ${decision.task} go on until ${decision.until} at ${at}`
     }
     return null
   },
 } as const satisfies Readonly<Record<string, Law>>
 
-interface Refusal {
+/** Two sets of CPUs: the schedulers were told which are theirs. */
+function isShared({ passed }: FakeMachine): boolean {
+  return passed.some(({ body }) => body.kind === "NodeUp" && Reflect.get(body, "cpus") !== undefined)
+}
+
+/** A KEEP for a task that this CPU was told to run. */
+function ranLately({ passed }: FakeMachine, keep: { readonly cpu: number; readonly task: string; readonly taskSeq: number }): boolean {
+  return passed.some(
+    ({ body }) =>
+      isCommit(body) &&
+      body.decisions.some((one) => one.type === "RUN" && one.cpu === keep.cpu && one.task === keep.task && one.taskSeq === keep.taskSeq),
+  )
+}
+
+export interface Refusal {
   readonly verdict: Verdict
   readonly index: number
   readonly commit: SchedulerCommit | undefined
 }
 
 /** Verdicts that the nodes themselves gave: those that the kit made up have no refused decision in the node's own record. */
-function refusals(machine: FakeMachine): readonly Refusal[] {
+export function refusals(machine: FakeMachine): readonly Refusal[] {
   const commits = new Map<string, SchedulerCommit>()
   for (const { from, to, body } of machine.passed) if (isCommit(body)) commits.set(`${from} ${to} ${body.generation} ${body.commit}`, body)
   return machine.passed.flatMap(({ from, to, body }) => {
@@ -207,10 +233,10 @@ function attaches(machine: FakeMachine): readonly Passed[] {
   return machine.passed.filter(({ body }) => body.kind === "SchedulerAttach")
 }
 
-function isEvents(body: { readonly kind: string }): body is SchedulerEvents {
+export function isEvents(body: { readonly kind: string }): body is SchedulerEvents {
   return body.kind === "SchedulerEvents"
 }
 
-function isCommit(body: { readonly kind: string }): body is SchedulerCommit {
+export function isCommit(body: { readonly kind: string }): body is SchedulerCommit {
   return body.kind === "SchedulerCommit"
 }

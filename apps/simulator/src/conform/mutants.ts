@@ -7,10 +7,13 @@ import type { Body, Effect, Machine } from "@backplane/foundation-actor/machine"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Decision, SchedulerCommit, SchedulerEvent, SchedulerEvents } from "@backplane/schedule-contract/scheduler-messages"
 import { nodeActor } from "@backplane/scenario-machine/topology"
+import type { PolicyName } from "@backplane/scenario-machine/machine-spec"
 import type { LawName } from "./laws.ts"
 
 export interface Mutant {
   readonly breaks: LawName
+  /** The policy that it is made of, where rr would not show the fault. */
+  readonly policy?: PolicyName
   readonly make: () => Mutation
 }
 
@@ -183,6 +186,86 @@ export const MUTANTS = {
   "speaks of an epoch that is over": {
     breaks: "speaks only of its own epoch",
     make: committing((commit) => [{ ...commit, epoch: 1 }]),
+  },
+  "ignores a changed affinity": {
+    breaks: "heeds a changed affinity",
+    make: () => {
+      const first = new Map<string, readonly number[]>()
+      return hearing((event) => {
+        const task = viewIn(event)
+        if (task === null) return [event]
+        const affinity = first.get(task.task) ?? task.affinity
+        first.set(task.task, affinity)
+        return [{ ...event, task: { ...task, affinity: [...affinity] } } as SchedulerEvent]
+      })()
+    },
+  },
+  "takes a CPU that has gone for an idle one": {
+    breaks: "decides nothing for a CPU that has gone",
+    make: () => {
+      const idleSeqs = new Map<number, number>()
+      return hearing((event) => {
+        if (event.type === "CPU_IDLE") idleSeqs.set(event.cpu, event.idleSeq)
+        return event.type === "CPU_OFFLINE" ? [{ type: "CPU_IDLE", cpu: event.cpu, idleSeq: (idleSeqs.get(event.cpu) ?? 0) + 1 }] : [event]
+      })()
+    },
+  },
+  "decides for the CPUs of others": {
+    breaks: "keeps to the CPUs of its set",
+    make: deciding((run) => [{ ...run, cpu: (run.cpu + 1) % 4 }]),
+  },
+  "lies about what has run": {
+    breaks: "passes nobody over",
+    policy: "cfs",
+    make: hearing((event) => {
+      const isLie = viewIn(event)?.task === "a" && "ranTicks" in event
+      return [isLie ? ({ ...event, ranTicks: 0 } as SchedulerEvent) : event]
+    }),
+  },
+  "hands tasks back and forth": {
+    breaks: "hands nothing on without need",
+    policy: "mqms",
+    make: () => {
+      const isTurn = every(2)
+      let handed = 0
+      return committing((commit) => {
+        const cpu = Number(/cpu-(\d+)$/.exec(commit.queue)?.[1] ?? 0)
+        const decisions = commit.decisions.map((one): Decision => {
+          if (one.type !== "RUN" || !isTurn()) return one
+          const to = commit.queue.replace(/\d+$/, String((cpu + 1) % 4))
+          return { type: "REQUEUE", task: one.task, taskSeq: one.taskSeq, to, stealId: `${commit.queue}/hot/${++handed}` }
+        })
+        return [{ ...commit, decisions }]
+      })()
+    },
+  },
+  "keeps what does not run": {
+    breaks: "decides what holds",
+    make: committing((commit) => {
+      const kept = commit.decisions.flatMap((one): Decision[] =>
+        one.type === "RUN"
+          ? [one, { type: "KEEP", cpu: one.cpu, task: `${one.task}-ghost`, taskSeq: one.taskSeq, until: 2 * one.until }]
+          : [one],
+      )
+      return [{ ...commit, decisions: kept }]
+    }),
+  },
+  "lets one go on without end": {
+    breaks: "gives slices of use",
+    make: committing((commit) => {
+      const until = Number.MAX_SAFE_INTEGER - 1
+      const kept = commit.decisions.flatMap((one): Decision[] =>
+        one.type === "RUN" ? [one, { type: "KEEP", cpu: one.cpu, task: one.task, taskSeq: one.taskSeq, until }] : [one],
+      )
+      return [{ ...commit, decisions: kept }]
+    }),
+  },
+  "sets more timers than a node keeps": {
+    breaks: "decides what holds",
+    make: committing((commit) => {
+      const timers = Array.from({ length: 66 }, (_, index): Decision => ({ type: "TIMER", key: `t${index}`, at: 600_000_000 }))
+      return [{ ...commit, decisions: [...commit.decisions, ...timers] }]
+    }),
   },
   "forgets everything now and then": {
     breaks: "leaves no CPU idle beside work",

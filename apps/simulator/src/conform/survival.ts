@@ -43,16 +43,22 @@ export interface Survival {
   readonly exits: readonly string[]
 }
 
-/** A swap in the middle: some die of it. */
-const SWAP: NonNullable<MachineInput["actions"]> = [{ atTick: 60, swap: "rr" }]
+/** A CPU goes and comes back, a task gets other CPUs. */
+const CHANGES: NonNullable<MachineInput["actions"]> = [
+  { atTick: 83, cpu: { index: 1, online: false } },
+  { atTick: 104, task: { name: "t5", affinity: [2] } },
+  { atTick: 151, cpu: { index: 1, online: true } },
+]
 
 export function survival(mutant: Mutant): Survival {
   const lost: string[] = []
   const exits: string[] = []
+  const { policy = "rr" } = mutant
   let ratio = 0
   for (let seed = 1; seed <= SEEDS; seed++) {
-    const alone = makespan(specOf("rr", seed, [{ atTick: 0, swap: FALLBACK }]), machineActor)
-    const world = makespan(specOf("rr", seed, SWAP), withMutant(mutant))
+    const alone = makespan(specOf(policy, seed, [{ atTick: 0, swap: FALLBACK }, ...CHANGES]), machineActor)
+    // A swap in the middle: some die of it.
+    const world = makespan(specOf(policy, seed, [{ atTick: 60, swap: policy }, ...CHANGES]), withMutant(mutant))
     lost.push(...world.lost)
     exits.push(...world.exits)
     ratio = Math.max(ratio, world.finish / alone.finish)

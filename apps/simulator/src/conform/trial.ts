@@ -4,6 +4,7 @@ import type { Body, Machine } from "@backplane/foundation-actor/machine"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
+import { ownSeat, SECOND_SEAT } from "@backplane/scenario-machine/topology"
 import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
 import { FakeMachine, type Prank } from "./fake-machine.ts"
 import { LAWS, type LawName, type Trial } from "./laws.ts"
@@ -55,27 +56,66 @@ const JOBS: NonNullable<MachineInput["jobs"]> = [
 
 interface Setting {
   readonly input: MachineInput
-  readonly pranks: readonly Prank[]
+  readonly pranks: (policy: PolicyName) => readonly Prank[]
+  /** Choices are made ahead, by those that can. */
+  readonly prefetch?: true
+}
+
+const none = (): readonly Prank[] => []
+const changes =
+  (...pranks: readonly Prank[]) =>
+  (): readonly Prank[] =>
+    pranks
+
+/** The policy on two sets of two CPUs, and on all again. */
+function twoSets(policy: PolicyName): readonly Prank[] {
+  const one = ownSeat(policy)
+  return [
+    { tick: 14, what: { kind: "swap", epoch: 2, seats: [{ ...one, cpus: [0, 2] }, { ...one, seat: SECOND_SEAT, cpus: [1, 3] }] } }, // prettier-ignore
+    { tick: 52, what: { kind: "swap", epoch: 3, seats: [one] } },
+  ]
 }
 
 /** What every scheduler is put through. */
 const SETTINGS: Readonly<Record<string, Setting>> = {
-  "a busy machine": { input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS }, pranks: [] },
-  "one CPU": { input: { topology: { cpus: 1, nodes: 1 }, jobs: JOBS.filter(({ affinity = [0] }) => affinity.includes(0)) }, pranks: [] },
+  "a busy machine": { input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS }, pranks: none },
+  "one CPU": { input: { topology: { cpus: 1, nodes: 1 }, jobs: JOBS.filter(({ affinity = [0] }) => affinity.includes(0)) }, pranks: none },
+  "turns on one CPU": {
+    input: { topology: { cpus: 1, nodes: 1 }, jobs: ["a", "b", "c"].map((name) => job(name, 150)) },
+    pranks: none,
+  },
+  "CPUs that go and come": {
+    input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS },
+    pranks: changes(
+      { tick: 11, what: { kind: "offline", cpus: [1] } },
+      { tick: 27, what: { kind: "offline", cpus: [1, 2] } },
+      { tick: 41, what: { kind: "offline", cpus: [2] } },
+      { tick: 63, what: { kind: "offline", cpus: [] } },
+    ),
+  },
+  "tasks that get other CPUs": {
+    input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS },
+    pranks: changes(
+      { tick: 8, what: { kind: "tune", task: "a", affinity: [2] } },
+      { tick: 12, what: { kind: "tune", task: "b", affinity: [1], weight: 300 } },
+      { tick: 19, what: { kind: "tune", task: "pin-3", affinity: [0] } },
+      { tick: 33, what: { kind: "tune", task: "a", affinity: [] } },
+      { tick: 38, what: { kind: "tune", task: "sleeper", affinity: [3], weight: 50 } },
+    ),
+  },
+  "two sets of CPUs": { input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS }, pranks: twoSets },
+  "choices ahead": { input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS }, pranks: none, prefetch: true },
   "a bus that doubles": {
     input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS },
-    pranks: [3, 17, 29, 41, 58].map((tick) => ({ tick, what: { kind: "repeat-events" } })),
+    pranks: changes(...[3, 17, 29, 41, 58].map((tick): Prank => ({ tick, what: { kind: "repeat-events" } }))),
   },
   refusals: {
     input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS },
-    pranks: [4, 13, 26, 39].map((tick) => ({ tick, what: { kind: "refuse-run" } })),
+    pranks: changes(...[4, 13, 26, 39].map((tick): Prank => ({ tick, what: { kind: "refuse-run" } }))),
   },
   "a swap": {
     input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS },
-    pranks: [
-      { tick: 12, what: { kind: "swap", epoch: 2 } },
-      { tick: 44, what: { kind: "swap", epoch: 3 } },
-    ],
+    pranks: changes({ tick: 12, what: { kind: "swap", epoch: 2 } }, { tick: 44, what: { kind: "swap", epoch: 3 } }),
   },
 }
 
@@ -97,15 +137,16 @@ export interface Verdict {
 export async function tryOut(make: MakeSubject, policy: PolicyName): Promise<Verdict> {
   const findings: Finding[] = []
   const log: string[] = []
-  for (const [setting, { input, pranks }] of Object.entries(SETTINGS)) {
+  for (const [setting, { input, pranks: pranksOf, prefetch }] of Object.entries(SETTINGS)) {
+    const pranks = pranksOf(policy)
     const spec = resolveMachineSpec({
       name: "conform",
       cache: { warmRate: 1 },
       ...input,
-      schedule: { policy, sliceTicks: 5 },
+      schedule: { policy, sliceTicks: 5, ...(prefetch && { prefetch }) },
       clock: { mode: "free" },
     })
-    const subjects = new Map(FakeMachine.schedulersOf(spec).map((id) => [id, make(spec, id)]))
+    const subjects = new Map(FakeMachine.schedulersOf(spec, pranks).map((id) => [id, make(spec, id)]))
     const machine = new FakeMachine(spec, subjects)
     const ended = await machine.run(pranks, TICKS_MAX)
     for (const subject of subjects.values()) await subject.close()

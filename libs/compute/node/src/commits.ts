@@ -148,7 +148,7 @@ export class Commits {
       case "KEEP":
         return this.#keep(now, queue, decision, out)
       case "TIMER":
-        return this.#timers.set(queue, decision, out)
+        return this.#timers.set(queue, decision, this.#context.ticks.start(this.#context.ticks.tickAt(now) + 1), out)
       case "EXIT":
         return "OK" // the watch has noted it
       default:

@@ -186,6 +186,15 @@ describe("KEEP, TIMER and CPU_TICK", () => {
     expect(node.decide(tick(9), ...many).at(-1)).toBe("RATE_LIMITED")
   })
 
+  it("a TIMER is not due before the next tick: nobody keeps a node busy while time stands still", () => {
+    const node = new Node(2)
+    node.decide(tick(3), { type: "TIMER", key: "past", at: tick(1) })
+    node.due(tick(3), `sched-timer/${QUEUE}/past`)
+    expect(node.events(tick(3))).toEqual([])
+    node.due(tick(4), `sched-timer/${QUEUE}/past`)
+    expect(node.events(tick(4))).toEqual([{ type: "TIMER", key: "past" }])
+  })
+
   it("CPU_TICK is told to who asked for it", () => {
     for (const [wants, told] of [
       [[], []],

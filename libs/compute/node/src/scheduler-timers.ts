@@ -1,6 +1,6 @@
 /** TIMER decisions: a scheduler is told at a time of its own choice. Its timers end with its stream. */
 import { timer } from "@backplane/foundation-actor/effects"
-import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Decision, Verdict } from "@backplane/schedule-contract/scheduler-messages"
 import type { EventStreams } from "./event-streams.ts"
 import type { Out } from "./node-context.ts"
@@ -26,13 +26,15 @@ export class SchedulerTimers {
     this.#streams = streams
   }
 
-  set(queue: string, { key, at }: TimerDecision, out: Out): Verdict {
+  /** `earliest`: no timer is due before, or a scheduler could keep the node busy without time getting on. */
+  set(queue: string, { key, at: wanted }: TimerDecision, earliest: VirtualTime, out: Out): Verdict {
+    const at = virtualTime(Math.max(wanted, earliest))
     const generation = this.#streams.generationOf(queue)
     const own = new Map([...(this.#awaited.get(queue) ?? [])].filter(([, one]) => one.generation === generation))
     this.#awaited.set(queue, own)
     if (!own.has(key) && own.size >= TIMERS_MAX) return "RATE_LIMITED"
-    own.set(key, { generation, at: at as VirtualTime })
-    out.push(timer(`${SCHEDULER_TIMER}/${queue}/${key}`, at as VirtualTime))
+    own.set(key, { generation, at })
+    out.push(timer(`${SCHEDULER_TIMER}/${queue}/${key}`, at))
     return "OK"
   }
 
