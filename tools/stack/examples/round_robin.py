@@ -75,7 +75,7 @@ class Scheduler:  # one run queue of one machine: its waiting tasks, and the CPU
 async def serve():
     url = urllib.parse.urlparse(os.environ.get("BACKPLANE_NATS_URL", "nats://127.0.0.1:4222"))
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
-    hosted, trace = {}, ""  # (machine, "scheduler.<queue>") -> Scheduler; header with the trace of the message in hand
+    hosted, trace, asked = {}, "", []  # (machine, "scheduler.<queue>") -> Scheduler; header with the trace of the message in hand; no snapshot yet
     def publish(subject, value):
         head, body = f"NATS/1.0\r\n{trace}\r\n", json.dumps(value)  # all ASCII
         writer.write(f"HPUB {subject} {len(head)} {len(head + body)}\r\n{head}{body}\r\n".encode())
@@ -83,8 +83,8 @@ async def serve():
         while True:
             hosting = [{"machine": machine, "actor": id, "epoch": actor.life} for (machine, id), actor in hosted.items()]
             publish(f"bp.ctl.alive.{SERVICE}", {**ME, "pid": os.getpid(), "hosting": hosting})
-            for actor, node in [(actor, node) for actor in hosted.values() for node, stream in actor.streams.items() if stream.life == 0]:
-                actor.attach(node)  # again, until the snapshot comes
+            [actor.attach(node) for actor, node, stream in asked if actor.streams.get(node) is stream and stream.life == 0]  # again, until it comes
+            asked[:] = [(actor, node, stream) for actor in hosted.values() for node, stream in actor.streams.items() if stream.life == 0]
             await asyncio.sleep(1)
     def control(op, machine="", actors=(), epoch=1, mode=None, **_):
         if op == "host" and mode["kind"] != "free":
