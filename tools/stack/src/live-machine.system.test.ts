@@ -13,7 +13,8 @@ const kind = findNatsServer(environment).kind
 const hasPython = spawnSync("python3", ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"]).status === 0
 const PATIENCE = { BACKPLANE_START_SECONDS: "60" }
 const DEADLINE_MS = 180_000
-const CLI = join(import.meta.dirname, "../../../apps/cli/src/main.ts")
+const ROOT = join(import.meta.dirname, "../../..")
+const CLI = join(ROOT, "apps/cli/src/main.ts")
 
 /** Whether the bus was simulated or real is the one thing that may differ. */
 const withoutBus = (output: string): string => output.replace(/^\{"bus":"(sim|nats)",/, "{")
@@ -147,6 +148,47 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
       }
       expect(machines.find((each) => each.machine === "demo")?.hypervisor).toMatchObject({ policy: "mqms-steal", jobs: { lost: 0 } })
       expect(await cli("sched", "swap", "nonsense")).toMatchObject({ code: 1 })
+    },
+    DEADLINE_MS,
+  )
+
+  it.skipIf(!hasPython).each([
+    ["goes silent", "silent", /^(stall|silent)$/],
+    ["floods the nodes with decisions that do not hold", "flood", /^(abuse|stall)$/],
+  ] as const)(
+    "an attached program that %s is ejected, and the policy before it goes on",
+    async (_what, fault, kinds) => {
+      const policyNow = async (): Promise<string | undefined> => {
+        const { machines } = (await json("status")) as { machines: { machine: string; hypervisor: { policy: string } | null }[] }
+        return machines.find(({ machine }) => machine === "demo")?.hypervisor?.policy
+      }
+      let before: string | undefined
+      for (let tries = 0; tries < 100 && before === undefined; tries++) before = await policyNow() // its machine may just be beginning
+      const name = `faulty-${fault}`
+      const run = `python3 tools/stack/src/fake/faulty_scheduler.py ${fault}`
+      const attached = spawn(process.execPath, [CLI, "--home", stack.home, "sched", "attach", name, "--run", run], {
+        cwd: ROOT,
+        stdio: "ignore",
+      })
+      try {
+        for (let tries = 0, known = false; tries < 100 && !known; tries++)
+          known = JSON.stringify(await json("sched", "services")).includes(name)
+        expect(await cli("sched", "swap", name, "--now")).toMatchObject({ code: 0 })
+        let exits: readonly {
+          readonly policy: string
+          readonly fault: string
+          readonly next: string | null
+          readonly lines: readonly string[]
+        }[] = []
+        for (let tries = 0; tries < 100 && !exits.some(({ policy }) => policy === name); tries++)
+          ({ exits } = (await json("sched", "exits")) as { exits: typeof exits })
+        const record = exits.find(({ policy }) => policy === name)
+        expect(record).toMatchObject({ fault: expect.stringMatching(kinds), next: before })
+        expect(record?.lines.length).toBeGreaterThan(0)
+        expect(await policyNow()).toBe(before)
+      } finally {
+        attached.kill("SIGINT")
+      }
     },
     DEADLINE_MS,
   )
