@@ -3,11 +3,11 @@ import type { Machine } from "@backplane/foundation-actor/machine"
 import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { describe, expect, it } from "vitest"
 import { LAWS } from "./laws.ts"
-import { MUTANTS, mutantOf, type MutantName } from "./mutants.ts"
+import { MUTANTS, mutantOf, type Mutant, type MutantName } from "./mutants.ts"
 import { survival } from "./survival.ts"
 import { ownSubject, tryOut } from "./trial.ts"
 
-const policyOf = (name: MutantName): PolicyName => ("policy" in MUTANTS[name] ? MUTANTS[name].policy : "rr")
+const policyOf = (name: MutantName): PolicyName => (MUTANTS[name] as Mutant).policy ?? "rr"
 
 describe("the conformance kit", () => {
   /** Laws that some mutant was found to break. */
