@@ -1,6 +1,7 @@
 /**
- * Shared memory with fewer frames than pages on the real stack, over NATS: pages go to the page store's file and come back while the process
- * that has memory controller and page store is killed; the sums are right, and what the space had is free when it ends.
+ * Shared memory with fewer frames than pages, under two memory controllers, on the real stack, over NATS: pages go to the files of the page
+ * stores and come back while the process that has controllers and stores is killed; the sums are right, and what the space had is free when
+ * it ends.
  */
 import { spawn } from "node:child_process"
 import { writeFileSync } from "node:fs"
@@ -20,7 +21,7 @@ const ROUNDS = 150
 const SCENARIO = `
 name: demo
 topology: { nodes: 2, cpus: 2, framesPerNode: 16 }
-memory: { swapPages: 100 }
+memory: { swapPages: 100, controllers: 2 }
 schedule: { policy: cfs, sliceTicks: 2 }
 clock: { mode: free, tickCycles: 1000000, latencyCycles: 50000, cyclesPerSecond: 100000000 }
 jobs: []
