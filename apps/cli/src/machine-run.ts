@@ -1,10 +1,12 @@
 /** Runs one machine to its end, in the simulator or live on a stack, with the same result. */
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import type { PictureSpan } from "@backplane/scenario-picture/perfetto-input"
 import type { RunFailure, RunResult } from "@backplane/trap-hypervisor/run-result"
 import { runProgram } from "./checkout.ts"
 import { CommandFailure } from "./failure.ts"
 import { bringImage } from "./image-upload.ts"
 import { withStack } from "./live-stack.ts"
+import { spansOf } from "./live-spans.ts"
 import type { StackClient } from "./stack-client.ts"
 
 const POLL_MILLISECONDS = 50
@@ -14,6 +16,8 @@ const SILENCE_MILLISECONDS = 60_000
 export interface RunOutput {
   readonly result?: RunResult
   readonly failure?: RunFailure
+  /** Of a live run, where they were asked for: what the stack's collector has of it. */
+  readonly spans?: readonly PictureSpan[]
 }
 
 /** `images`: files that VMs of the machine boot. */
@@ -25,10 +29,17 @@ export async function runInSimulator(spec: MachineSpec, perfettoFile?: string, i
 }
 
 /** Makes the machine on a stack, waits for its end and takes it down again. */
-export function runLive(spec: MachineSpec, home: string, images: readonly string[] = []): Promise<RunOutput> {
+export function runLive(
+  spec: MachineSpec,
+  home: string,
+  { images = [], withSpans = false }: { readonly images?: readonly string[]; readonly withSpans?: boolean } = {},
+): Promise<RunOutput> {
   return withStack(home, async (client) => {
     for (const path of images) await bringImage(client, path, home)
-    return await runOn(client, spec)
+    return await withMachine(client, spec, async (machine) => {
+      const output = await waitForEnd(client, machine)
+      return withSpans ? { ...output, spans: await spansOf(client.state.http.url, machine) } : output
+    })
   })
 }
 

@@ -4,6 +4,7 @@ import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { ganttSvg } from "@backplane/scenario-picture/gantt-svg"
 import { perfettoJson } from "@backplane/scenario-picture/perfetto-json"
 import { perfettoTrace } from "@backplane/scenario-picture/perfetto-trace"
+import type { PictureSpan } from "@backplane/scenario-picture/perfetto-input"
 import { scheduleOf } from "@backplane/trap-hypervisor/run-picture"
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 
@@ -11,6 +12,8 @@ export interface Run {
   readonly spec: MachineSpec
   readonly result: RunResult
   readonly bus: "sim" | "nats"
+  /** For the export to Perfetto. */
+  readonly spans?: readonly PictureSpan[]
 }
 
 export interface ReportFlags {
@@ -25,11 +28,11 @@ export async function printRun(run: Run, flags: ReportFlags): Promise<void> {
   else console.log(reportText(run))
 }
 
-export function writePictures({ spec, result }: Run, flags: ReportFlags): void {
+export function writePictures({ spec, result, spans }: Run, flags: ReportFlags): void {
   const schedule = scheduleOf(spec, result)
   if (flags.svg !== undefined) writeFileSync(flags.svg, ganttSvg(schedule))
   if (flags.perfetto === undefined) return
-  const input = { schedule, cyclesPerTick: spec.clock.tickCycles }
+  const input = { schedule, cyclesPerTick: spec.clock.tickCycles, ...(spans !== undefined && { spans }) }
   writeFileSync(flags.perfetto, flags.perfetto.endsWith(".json") ? perfettoJson(input) : perfettoTrace(input))
 }
 

@@ -48,7 +48,7 @@ export async function watchFaults(hostedBy: (instance: string) => string): Promi
     try {
       const { processes } = await look<{ processes: readonly ProcessData[] }>("/v1/processes")
       drawProcesses(processes, hostedBy)
-      const { logs } = await look<{ logs: readonly LogLine[] }>(`/api/logs?limit=400`)
+      const { logs } = await look<{ logs: readonly LogLine[] }>("/api/logs?level=warn&limit=300")
       drawReports(logs)
     } catch (error) {
       say(part("fault-told"), reason(error), "bad")

@@ -42,7 +42,7 @@ export async function watchStore(): Promise<never> {
 
 /** From `/metrics`, where every shard tells of itself. */
 async function measures(): Promise<ReadonlyMap<string, Measures>> {
-  const text = await (await fetch("/metrics")).text()
+  const text = await (await fetch("/metrics?prefix=backplane_kv_")).text()
   const found = new Map<string, Map<string, number>>()
   for (const [, name = "", labels = "", value = ""] of text.matchAll(/^backplane_kv_(\w+)\{([^}]*)\} (\S+)/gm)) {
     const shard = /shard="([^"]+)"/.exec(labels)?.[1]

@@ -120,12 +120,21 @@ describe("what a process tells over OTLP", () => {
         endMicros: NOW * 1000 + 1500,
       },
     ])
+    const ofMachine = (await (await fetch(`${gateway.url}/api/spans?machine=m1`)).json()) as {
+      spans: { traceId: string }[]
+      dropped: number
+    }
+    expect(ofMachine.spans.map((each) => each.traceId)).toContain(traceId)
+    expect(await (await fetch(`${gateway.url}/api/spans?machine=m2`)).json()).toEqual({ spans: [], dropped: 0 })
     const metrics = await (await fetch(`${gateway.url}/metrics`)).text()
+    const some = await (await fetch(`${gateway.url}/metrics?prefix=backplane_migrations_`)).text()
+    expect(new Set([...some.matchAll(/^\w+/gm)].map(([name]) => name))).toEqual(new Set(["backplane_migrations_total"]))
     expect(metrics).toContain(
       `backplane_migrations_total{machine="m1",node="0",reason="${protocol.slice(5)}",job="numa-node",instance="node.0"} 2\n`,
     )
     const { logs } = (await (await fetch(`${gateway.url}/api/logs?trace=${traceId}`)).json()) as { logs: unknown[] }
     expect(logs).toMatchObject([{ text: "migrate", severity: "INFO", service: "numa-node" }])
+    expect(await (await fetch(`${gateway.url}/api/logs?trace=${traceId}&level=warn`)).json()).toEqual({ logs: [] })
   })
 
   it("comes back as a tree in text for the terminal", async () => {
@@ -180,6 +189,8 @@ describe("bad input gets one problem document that names the field and the remed
     ["a trace id that is none", () => fetch(`${gateway.url}/api/traces/7`), { status: 400, field: "id" }],
     ["a trace that is not here", () => fetch(`${gateway.url}/api/traces/${"9".repeat(32)}`), { status: 404, field: "id" }],
     ["a flow that there is not", () => fetch(`${gateway.url}/api/traces/last/holiday`), { status: 404, field: "flow" }],
+    ["a level that is none", () => fetch(`${gateway.url}/api/logs?level=loud`), { status: 400, field: "level" }],
+    ["spans of no machine", () => fetch(`${gateway.url}/api/spans`), { status: 400, field: "machine" }],
     ["a place that there is not", () => fetch(`${gateway.url}/api/nothing`), { status: 404, field: "path" }],
     ["the wrong method", () => fetch(`${gateway.url}/v1/traces`), { status: 405, field: "method", remedy: "POST" }],
   ]

@@ -8,6 +8,8 @@ import { Problem } from "./problem.ts"
 
 const LIMIT_DEFAULT = 50
 const LIMIT_MAX = 1000
+/** Of one answer with the spans of a machine. */
+const SPANS_MAX = 50_000
 
 export function queryRoutes(collector: Collector, now: () => number): Hono {
   const routes = new Hono()
@@ -28,14 +30,23 @@ export function queryRoutes(collector: Collector, now: () => number): Hono {
     if (spans.length === 0) throw notFound("id", `trace ${id} is not here (any more); the collector keeps the last minutes`)
     return traceAnswer(context, spans)
   })
+  routes.get("/api/spans", (context) => {
+    const machine = context.req.query("machine") ?? ""
+    if (machine === "")
+      throw new Problem({ status: 400, title: "Bad request", detail: "no machine is named", field: "machine", remedy: "?machine=demo" })
+    const spans = [...collector.traces.all()].filter((span) => span.attributes["backplane.machine"] === machine)
+    return context.json({ spans: spans.slice(-SPANS_MAX), dropped: Math.max(0, spans.length - SPANS_MAX) })
+  })
   routes.get("/api/services", (context) => context.json({ services: collector.services() }))
   routes.get("/api/logs", (context) => {
-    const { service, trace } = context.req.query()
-    return context.json({ logs: collector.logs({ service, traceId: trace, limit: limitOf(context) }) })
+    const { service, trace, level } = context.req.query()
+    if (level !== undefined && level !== "warn")
+      throw new Problem({ status: 400, title: "Bad request", detail: `level is ${level}`, field: "level", remedy: "warn, or leave it out" })
+    return context.json({ logs: collector.logs({ service, traceId: trace, isWarning: level === "warn", limit: limitOf(context) }) })
   })
   routes.get("/metrics", (context) => {
     const format = formatFor(context.req.header("accept"))
-    return context.body(collector.metricsText(format, now()), 200, { "content-type": CONTENT_TYPES[format] })
+    return context.body(collector.metricsText(format, now(), context.req.query("prefix")), 200, { "content-type": CONTENT_TYPES[format] })
   })
   return routes
 }

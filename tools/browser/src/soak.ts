@@ -1,12 +1,12 @@
 /**
- * `npx nx run browser:soak -- --minutes 10`: the page left open, beside a browser that reads nothing. How much the tab's process grows (private memory after a
- * collection of garbage), and whether another reader of the feed, and the gateway, notice the slow one. Ends with 1 where growth passes the limit.
+ * `npx nx run browser:soak -- --minutes 10`: the page left open, beside a browser that reads nothing. How much the tab's process grows (private memory), and whether another reader of the feed, and the gateway, notice the slow one. Ends with 1 where growth passes the limit.
  */
-import { readFileSync, readdirSync } from "node:fs"
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs"
 import { connect, type Socket } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parseArgs } from "node:util"
-import type { CDPSession, Page } from "playwright-core"
-import { startChromium } from "./chromium.ts"
+import { leaveOpen } from "./chromium.ts"
 import { startStack, type Stack } from "./stack.ts"
 
 /** What a page that is left open for ten minutes may grow by. */
@@ -17,12 +17,7 @@ const WARM_UP_MILLISECONDS = 30_000
 const RATE_MILLISECONDS = 10_000
 /** Browsers that opened the feed and read nothing. */
 const SLOW_READERS = 4
-const MEGABYTE = 1024 * 1024
-
-interface Memory {
-  readonly heapMegabytes: number
-  readonly privateMegabytes: number
-}
+const SAMPLES = 10
 
 async function main(): Promise<number> {
   const { values } = parseArgs({ options: { minutes: { type: "string", default: "10" }, json: { type: "boolean" } } })
@@ -31,53 +26,59 @@ async function main(): Promise<number> {
     console.error(`--minutes is ${values.minutes}: give a number above 0, at most 600`)
     return 2
   }
-  const browser = await startChromium(process.env)
   const stack = await startStack()
+  const profile = mkdtempSync(join(tmpdir(), "backplane-soak-"))
+  const browser = leaveOpen(process.env, stack.url, profile)
   try {
-    const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
-    const session = await page.context().newCDPSession(page)
-    await page.goto(stack.url)
-    await page.locator("#gantt rect.run").first().waitFor({ timeout: 30_000 })
-    await page.waitForTimeout(WARM_UP_MILLISECONDS)
+    await sleep(WARM_UP_MILLISECONDS)
     const gatewayPid = pidOf(stack, "gateway-0")
-    const alone = { ...(await feedRate(stack)), gatewayMegabytes: privateMegabytes(gatewayPid) }
-    const before = await memoryOf(page, session)
+    const alone = await feedRate(stack)
+    const [gatewayBefore, before] = [privateMegabytes(gatewayPid), await pageMegabytes()]
     const slow = Array.from({ length: SLOW_READERS }, () => deafReader(stack))
     const beside = await feedRate(stack)
     const series: number[] = []
     const until = Date.now() + minutes * 60_000 - RATE_MILLISECONDS
     while (Date.now() < until) {
-      await page.waitForTimeout(Math.min(60_000, until - Date.now()))
-      series.push(round((await memoryOf(page, session)).privateMegabytes))
+      await sleep(Math.min(60_000, until - Date.now()))
+      series.push(round(await pageMegabytes()))
     }
-    const after = await memoryOf(page, session)
     for (const socket of slow) socket.destroy()
     const report = {
       minutes,
-      growth_megabytes: round(after.privateMegabytes - before.privateMegabytes),
-      heap_growth_megabytes: round(after.heapMegabytes - before.heapMegabytes),
-      private_megabytes: round(after.privateMegabytes),
+      growth_megabytes: round((series.at(-1) ?? before) - before),
+      private_megabytes: round(before),
       by_minute: series,
-      states_per_second_alone: round(alone.perSecond),
-      states_per_second_beside_slow: round(beside.perSecond),
-      gateway_growth_megabytes: round(privateMegabytes(gatewayPid) - alone.gatewayMegabytes),
+      states_per_second_alone: round(alone),
+      states_per_second_beside_slow: round(beside),
+      gateway_growth_megabytes: round(privateMegabytes(gatewayPid) - gatewayBefore),
       slow_readers: SLOW_READERS,
     }
     if (values.json === true) console.log(JSON.stringify(report))
     else for (const [name, value] of Object.entries(report)) console.log(`${name.padEnd(32)} ${String(value)}`)
     return report.growth_megabytes <= GROWTH_MEGABYTES_MAX ? 0 : 1
   } finally {
-    await browser.close()
+    browser.kill("SIGKILL")
     stack.down()
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
   }
 }
 
-/** After a collection; private memory is what the tab's process costs this computer beside what it shares. */
-async function memoryOf(page: Page, session: CDPSession): Promise<Memory> {
-  for (let round = 0; round < 3; round++) await session.send("HeapProfiler.collectGarbage")
-  await page.waitForTimeout(1_000)
-  const { usedSize } = (await session.send("Runtime.getHeapUsage")) as { usedSize: number }
-  return { heapMegabytes: usedSize / MEGABYTE, privateMegabytes: Math.max(...renderers().map(privateMegabytes)) }
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
+
+/** Of the tab's process, the least of some seconds: garbage that has not been collected yet is not growth. */
+async function pageMegabytes(): Promise<number> {
+  const samples: number[] = []
+  for (let sample = 0; sample < SAMPLES; sample++) {
+    const [largest = 0] = renderers()
+      .map(privateMegabytes)
+      .sort((a, b) => b - a)
+    if (largest === 0) throw new Error("the browser's page is gone")
+    samples.push(largest)
+    await sleep(1_000)
+  }
+  return Math.min(...samples)
 }
 
 /** Chromium's renderer processes that this process started; the page's is the largest of them. */
@@ -109,7 +110,7 @@ function textOf(path: string): string {
 }
 
 /** How often a reader that keeps up hears of the machine. */
-async function feedRate({ url }: Stack): Promise<{ readonly perSecond: number }> {
+async function feedRate({ url }: Stack): Promise<number> {
   const stop = new AbortController()
   const response = await fetch(`${url}/api/machine/stream`, { signal: stop.signal })
   const timer = setTimeout(() => stop.abort(), RATE_MILLISECONDS)
@@ -125,7 +126,7 @@ async function feedRate({ url }: Stack): Promise<{ readonly perSecond: number }>
   } finally {
     clearTimeout(timer)
   }
-  return { perSecond: states / (RATE_MILLISECONDS / 1000) }
+  return states / (RATE_MILLISECONDS / 1000)
 }
 
 /** Asks for the feed and reads not a byte of it. */

@@ -46,11 +46,14 @@ async function runScenario(file: string, flags: Flags, home: string): Promise<vo
       "arrivals.total",
       `${file} describes a machine without end; give it a total, or start it with \`npm start -- --scenario ${file}\``,
     )
-  const output = flags.live === true ? await runLive(spec, home, files) : await runInSimulator(spec, flags.perfetto, files)
+  const output =
+    flags.live === true
+      ? await runLive(spec, home, { images: files, withSpans: flags.perfetto !== undefined })
+      : await runInSimulator(spec, flags.perfetto, files)
   const { perfetto, ...rest } = flags
-  // The simulator writes the spans too; of a live run only the schedule is at hand here.
+  // The simulator has written the file, it has the spans; those of a live run come from the stack's collector.
   await printRun(
-    { spec, result: unwrap(output), bus: flags.live === true ? "nats" : "sim" },
+    { spec, result: unwrap(output), bus: flags.live === true ? "nats" : "sim", ...(output.spans !== undefined && { spans: output.spans }) },
     flags.live === true && perfetto !== undefined ? flags : rest,
   )
 }

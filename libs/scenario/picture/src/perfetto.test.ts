@@ -1,40 +1,11 @@
-import protobuf from "protobufjs"
+import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { lanesOf } from "./perfetto-input.ts"
 import { perfettoJson } from "./perfetto-json.ts"
 import { perfettoTrace } from "./perfetto-trace.ts"
-import { utf8 } from "./protobuf-writer.ts"
+import { ProtobufWriter, utf8 } from "./protobuf-writer.ts"
 import { SCHEDULE, SPANS, span } from "./testing/example.ts"
-
-/** The published schema, as far as it is used, in its own language and read by another library: an independent decoder. */
-const SCHEMA = `
-syntax = "proto2";
-message Trace { repeated TracePacket packet = 1; }
-message TracePacket {
-  optional FtraceEventBundle ftrace_events = 1;
-  optional ProcessTree process_tree = 2;
-  optional uint64 timestamp = 8;
-  optional uint32 trusted_packet_sequence_id = 10;
-  optional TrackEvent track_event = 11;
-  optional uint32 sequence_flags = 13;
-  optional TrackDescriptor track_descriptor = 60;
-}
-message TrackDescriptor { optional uint64 uuid = 1; optional string name = 2; optional uint64 parent_uuid = 5; optional int32 child_ordering = 11; optional int32 sibling_order_rank = 12; }
-message TrackEvent {
-  repeated DebugAnnotation debug_annotations = 4;
-  optional int32 type = 9;
-  optional uint64 track_uuid = 11;
-  repeated string categories = 22;
-  optional string name = 23;
-  repeated fixed64 flow_ids = 47;
-  repeated fixed64 terminating_flow_ids = 48;
-}
-message DebugAnnotation { optional string name = 10; optional bool bool_value = 2; optional int64 int_value = 4; optional string string_value = 6; }
-message ProcessTree { message Process { optional int32 pid = 1; repeated string cmdline = 3; } message Thread { optional int32 tid = 1; optional string name = 2; optional int32 tgid = 3; } repeated Process processes = 1; repeated Thread threads = 2; }
-message FtraceEventBundle { optional uint32 cpu = 1; repeated FtraceEvent event = 2; }
-message FtraceEvent { optional uint64 timestamp = 1; optional uint32 pid = 2; optional SchedSwitchFtraceEvent sched_switch = 4; }
-message SchedSwitchFtraceEvent { optional string prev_comm = 1; optional int32 prev_pid = 2; optional int32 prev_prio = 3; optional int64 prev_state = 4; optional string next_comm = 5; optional int32 next_pid = 6; optional int32 next_prio = 7; }
-`
+import { complaintsOf, PERFETTO_SCHEMA, traceType } from "./testing/perfetto-schema.ts"
 
 interface Decoded {
   readonly packet: readonly {
@@ -57,7 +28,7 @@ interface Decoded {
   }[]
 }
 
-const TYPE = protobuf.parse(SCHEMA).root.lookupType("Trace")
+const TYPE = traceType(PERFETTO_SCHEMA)
 const INPUT = { schedule: SCHEDULE, cyclesPerTick: 1_000_000_000_000, spans: SPANS }
 
 function decoded(bytes: Uint8Array): Decoded["packet"] {
@@ -166,6 +137,24 @@ describe("the native Perfetto trace", () => {
   it("carries attributes and errors", () => {
     const picked = packets.find(({ trackEvent }) => trackEvent?.name === "sched.pick")?.trackEvent
     expect(picked?.debugAnnotations).toEqual([{ name: "error", stringValue: "policy says no" }])
+  })
+})
+
+describe("the schema of Perfetto", () => {
+  const published = process.env["BACKPLANE_PERFETTO_PROTO"] ?? ""
+  const schema = published === "" ? PERFETTO_SCHEMA : readFileSync(published, "utf8")
+
+  it("has every field that is written, as it is written", () => {
+    expect(complaintsOf(traceType(schema), perfettoTrace(INPUT))).toEqual([])
+  })
+
+  it.each([
+    ["a field that there is not", (event: ProtobufWriter) => event.uint(8, 1), "TrackEvent has no field 8"],
+    ["a field of another kind", (event: ProtobufWriter) => event.uint(47, 1), "TrackEvent.flowIds is fixed64, not of wire type 0"],
+    ["a type that there is not", (event: ProtobufWriter) => event.uint(9, 99), "TrackEvent.type has no value 99"],
+  ])("catches %s", (_, write, complaint) => {
+    const trace = new ProtobufWriter().message(1, (packet) => packet.message(11, (event) => void write(event)))
+    expect(complaintsOf(traceType(PERFETTO_SCHEMA), trace.bytes())).toEqual([complaint])
   })
 })
 

@@ -95,21 +95,27 @@ export class Collector {
   logs(query: {
     readonly service?: string | undefined
     readonly traceId?: string | undefined
+    /** Only warnings and worse. */
+    readonly isWarning?: boolean | undefined
     readonly limit: number
   }): readonly ReceivedLog[] {
     const matches = (line: ReceivedLog): boolean =>
-      (query.service === undefined || line.service === query.service) && (query.traceId === undefined || line.traceId === query.traceId)
+      (query.service === undefined || line.service === query.service) &&
+      (query.traceId === undefined || line.traceId === query.traceId) &&
+      (query.isWarning !== true || /warn|error|fatal/i.test(line.severity))
     return [...this.#logs].filter(matches).reverse().slice(0, query.limit)
   }
 
-  metricsText(format: ExpositionFormat, now: number): string {
+  /** `prefix`: only metrics whose name begins so. */
+  metricsText(format: ExpositionFormat, now: number, prefix = ""): string {
     this.#view.expire(now)
     this.traces.expire(now)
     this.metrics.set("backplane_collector_kept", { signal: "traces" }, this.traces.spans)
     this.metrics.set("backplane_collector_kept", { signal: "metrics" }, this.#view.series)
     this.metrics.set("backplane_collector_kept", { signal: "logs" }, this.#logs.length)
     this.metrics.set("backplane_collector_kept_bytes", {}, this.traces.bytes)
-    return exposition(this.#view.families(labelled(this.metrics.families(), this.#sender)), format)
+    const families = this.#view.families(labelled(this.metrics.families(), this.#sender))
+    return exposition(prefix === "" ? families : families.filter(({ name }) => name.startsWith(prefix)), format)
   }
 
   #heard(items: readonly { readonly service: string; readonly instance: string }[], now: number): void {
