@@ -21,6 +21,7 @@ import { simulate } from "./simulate.ts"
 import { soakCommand } from "./soak-command.ts"
 import { liveStormLedgerCommand, liveStormMachinesCommand } from "./storm/live-storm.ts"
 import { stormCommand } from "./storm/storm-command.ts"
+import { traceCommand } from "./trace-command.ts"
 
 function runCommand(args: readonly string[]): number {
   const { values } = parseArgs({ args: [...args], options: { perfetto: { type: "string" }, image: { type: "string", multiple: true } } })
@@ -44,6 +45,7 @@ const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number | Pr
   "shared-guest": guestCommand,
   spaces: spaceCommand,
   boot: bootCommand,
+  trace: traceCommand,
   storm: stormCommand,
   "storm-live-machines": liveStormMachinesCommand,
   "storm-live-ledger": liveStormLedgerCommand,

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { actorId } from "@backplane/foundation-actor/actor-id"
+import { SpanRecorder } from "@backplane/foundation-simulation/span-recorder"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
@@ -36,6 +37,7 @@ const warmOf = (result: RunResult): number => mean(result.cpus.map((cpu) => cpu.
 describe("scenario files", () => {
   it("are all tried here", () => {
     expect(readdirSync(FOLDER).sort()).toEqual([
+      "a-job-moves.yaml",
       "default.yaml",
       "eight-cpus-many-queues.yaml",
       "eight-cpus-one-queue.yaml",
@@ -44,6 +46,19 @@ describe("scenario files", () => {
       "swap-at-a-tick.yaml",
       "vms.yaml",
     ])
+  })
+
+  it("a-job-moves.yaml: c moves to node 0, and one trace goes from the idle CPU over scheduler and both nodes to the hypervisor", () => {
+    const recorder = new SpanRecorder()
+    const { migrations } = resultOf(simulate(read("a-job-moves.yaml"), { spans: recorder, fingerprint: "off" }))
+    expect(migrations).toBeGreaterThan(0)
+    const last = recorder.spans.findLast((span) => span.name === "migrate")
+    const trace = recorder.spans.filter((span) => span.traceId === last?.traceId)
+    expect(last?.attributes).toMatchObject({ "backplane.task": "c", "backplane.to": "cpu 0" })
+    expect([...new Set(trace.map((span) => span.actor))].sort()).toEqual(["hypervisor.0", "node.0", "node.1", "scheduler.all"])
+    expect(trace.map((span) => span.name)).toEqual(
+      expect.arrayContaining(["sched.decide", "sched.pick", "handle TaskFetch", "sched.dispatch"]),
+    )
   })
 
   it("default.yaml stays busy on every CPU and never ends", () => {

@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, string>> = {
   "scoreboard.svg":
     "sched compare --seeds 2 --workloads ostep,imbalance,pinned,weights,thief,bimodal,wake-up,fork-join,barrier-vm,numa,energy --policies sqms,mqms,mqms-steal,mqms-warm,cfs,eevdf,stride,credit,gang,numa,eas",
   "wasted-cores.svg": "sched headline wasted-cores",
+  "migration.svg": "trace sim migration apps/hypervisor/scenarios/a-job-moves.yaml",
   "schedule.svg": "jobs --cpus 2 --list a:100:100,b:100:50,c:100:50 --per-cpu-queues --peek 10 --compat ostep",
 }
 

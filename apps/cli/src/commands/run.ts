@@ -59,7 +59,7 @@ async function runScenario(file: string, flags: Flags, home: string): Promise<vo
 }
 
 /** `files` gets the paths of the kernels and disks that VMs name. */
-function readScenario(file: string, seed: string | undefined, files: string[]): MachineSpec {
+export function readScenario(file: string, seed: string | undefined, files: string[]): MachineSpec {
   let content: unknown
   try {
     content = parse(readFileSync(file, "utf8"))

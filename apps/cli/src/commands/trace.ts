@@ -1,11 +1,14 @@
 /** `backplane trace`: what the stack's collector knows, as a tree in the terminal. */
 import type { Command } from "commander"
+import { runProgram } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
 import { count } from "../number-flags.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { VmClient } from "../vm-client.ts"
+import { readScenario } from "./run.ts"
 
 const TIMEOUT_MILLISECONDS = 5_000
+const SCENARIO = "apps/hypervisor/scenarios/a-job-moves.yaml"
 
 interface TraceSummary {
   readonly traceId: string
@@ -25,6 +28,25 @@ export function register(program: Command): void {
     .action((flow: string, flags: { json?: true }, command: Command) =>
       show(command, `/api/traces/last/${encodeURIComponent(flow)}`, flags.json === true),
     )
+  trace
+    .command("sim")
+    .description("the newest trace of a flow in a simulated run of a scenario; no stack is needed")
+    .argument("<flow>", "decision, migration, steal, lease, trap, …")
+    .argument("[scenario]", "file", SCENARIO)
+    .option("--svg <file>", "also write it as a moving picture: who takes part, and each message between them")
+    .option("--json", "print the spans as JSON")
+    .action(async (flow: string, scenario: string, flags: { svg?: string; json?: true }) => {
+      const files: string[] = []
+      const spec = readScenario(scenario, undefined, files)
+      const args = [
+        ...(flags.svg === undefined ? [] : ["--svg", flags.svg]),
+        ...(flags.json === true ? ["--json"] : []),
+        ...files.flatMap((path) => ["--image", path]),
+      ]
+      const { code, stdout } = await runProgram("apps/simulator/src/main.ts", ["trace", flow, ...args], JSON.stringify(spec))
+      process.stdout.write(stdout)
+      process.exitCode = code
+    })
   trace
     .command("next")
     .description("trace the next so many traps of a VM, whatever else is traced: `backplane trace next 5 traps --vm alpha`")
