@@ -1,7 +1,7 @@
 /** The root README says what is: its JSON fits the contracts, its commands exist, its links lead somewhere. */
 import { execFileSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
-import { join } from "node:path"
+import { dirname, join } from "node:path"
 import type { Json } from "@backplane/foundation-base/json"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import type { TSchema } from "typebox"
@@ -11,15 +11,18 @@ import { AliveNotice, HostRequest } from "./host-schemas.ts"
 import { ROOT } from "./catalogue-files.ts"
 
 const README = readFileSync(join(ROOT, "README.md"), "utf8")
+/** One for each thing that one comes for. */
+const JOURNEYS = ["run-it", "trace-a-trap", "swap-a-scheduler", "boot-your-own-kernel"].map((name) => `apps/cli/${name}.md`)
+const PAGES = [README, ...JOURNEYS.map((path) => readFileSync(join(ROOT, path), "utf8"))]
 const DEADLINE_MS = 60_000
 
 /** Bodies of fenced blocks in a language, also of those that stand in a list. */
 function blocksOf(language: string): readonly string[] {
-  return [...README.matchAll(new RegExp(`^ *\`\`\`${language}\\n([^]*?)^ *\`\`\``, "gm"))].map((match) => match[1] ?? "")
+  return [...PAGES.join("\n").matchAll(new RegExp(`^ *\`\`\`${language}\\n([^]*?)^ *\`\`\``, "gm"))].map((match) => match[1] ?? "")
 }
 
 /** Commands after `npx backplane` in the text: word for word what a reader types. */
-const COMMANDS = [...new Set([...README.matchAll(/^\$? ?npx backplane ([a-z]+)/gm)].map((match) => match[1] ?? ""))]
+const COMMANDS = [...new Set([...PAGES.join("\n").matchAll(/^\$? ?npx backplane ([a-z]+)/gm)].map((match) => match[1] ?? ""))]
 
 describe("the README", () => {
   const codec = new MessageCodec()
@@ -41,10 +44,11 @@ describe("the README", () => {
     ])
   })
 
-  it("links to what is there", () => {
-    const links = [...README.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map((match) => match[1] ?? "")
-    expect(links.length).toBeGreaterThan(10)
-    expect(links.filter((link) => !existsSync(join(ROOT, link)))).toEqual([])
+  it.each(["README.md", ...JOURNEYS])("links to what is there: %s", (page) => {
+    const text = readFileSync(join(ROOT, page), "utf8")
+    const links = [...text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map((match) => match[1] ?? "")
+    expect(links.filter((link) => !existsSync(join(ROOT, dirname(page), link)))).toEqual([])
+    if (page === "README.md") for (const journey of JOURNEYS) expect(links).toContain(journey)
   })
 
   it("lists every coupling that lint allows by name", () => {
