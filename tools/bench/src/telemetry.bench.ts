@@ -1,11 +1,12 @@
 /**
  * What it costs to be seen: CPU time of the whole stack for the same virtual work, with telemetry off, sampled, and all of it with a console open.
  *
- * Two works. `cost_share`: the default scenario as time passes, a machine at its ease; its virtual work is given by the clock, so that what
- * more CPU it takes is the cost. `cost_share_lockstep`: jobs in lock-step, where the bus is all there is to do: the worst case. Shares
- * are of the CPU time without telemetry, of the same round.
+ * Three works. `cost_share`: four virtual machines that compute, so that the machine gives what the computer under it can: what more CPU the same
+ * instructions take is throughput lost (`_sampled`: one trace in twenty; `_console`: all, and a page that is looked at). `cost_share_lockstep`: jobs without code in lock-step, where
+ * messages are all there is to do: the worst case. `cost_share_ease`: the default scenario as time passes, nearly idle, so that little is a large share.
+ * Shares are of the CPU time without telemetry, of the same round.
  */
-import { spawnSync } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -19,6 +20,7 @@ const DEADLINE_MS = 180_000
 /** Of the default scenario in each round. */
 const WATCH_MILLISECONDS = 5_000
 const TICKS_PER_SECOND = 100
+const COMPUTING = ["run", join(ROOT, "tools/bench/scenarios/computing-vms.yaml"), "--live", "--json"]
 const JOBS = [
   "jobs",
   "--cpus",
@@ -56,6 +58,19 @@ function program(file: string, args: readonly string[], more: NodeJS.ProcessEnv 
     timeout: DEADLINE_MS,
   })
   if (run.status !== 0) throw new Error(`${file} ${args.join(" ")}: ${run.stdout}${run.stderr}`)
+}
+
+/** `backplane <command>` on a stack, without holding up this process: the reader of its feed is here. */
+function commandOn(home: string, command: readonly string[]): Promise<void> {
+  const child = spawn(process.execPath, [join(ROOT, "apps/cli/src/main.ts"), "--home", home, ...command], {
+    cwd: ROOT,
+    stdio: ["ignore", "ignore", "inherit"],
+    timeout: DEADLINE_MS,
+  })
+  return new Promise((resolve, reject) => {
+    child.once("error", reject)
+    child.once("close", (code) => (code === 0 ? resolve() : reject(new Error(`backplane ${command.join(" ")} ended with ${code}`))))
+  })
 }
 
 function up(mode: Mode): RunningStack {
@@ -107,16 +122,20 @@ const pass = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, W
 
 async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const stacks = { off: up("off"), sampled: up("sampled"), all: up("all") }
-  const jobs = (stack: RunningStack) => (): Promise<number> =>
-    spent(stack, () => program("apps/cli/src/main.ts", ["--home", stack.home, ...JOBS]))
+  const running = (stack: RunningStack, command: readonly string[]): Promise<void> => commandOn(stack.home, command)
+  const computing = (stack: RunningStack) => (): Promise<number> => spent(stack, () => running(stack, COMPUTING))
+  const jobs = (stack: RunningStack) => (): Promise<number> => spent(stack, () => running(stack, JOBS))
   const ease = (stack: RunningStack) => (): Promise<number> => spent(stack, pass)
   try {
     const rounds = await interleaved(
       {
-        off: ease(stacks.off),
-        sampled: ease(stacks.sampled),
-        all: ease(stacks.all),
-        console: () => spent(stacks.all, () => watched(stacks.all, pass)),
+        off: computing(stacks.off),
+        sampled: computing(stacks.sampled),
+        all: computing(stacks.all),
+        console: () => spent(stacks.all, () => watched(stacks.all, () => running(stacks.all, COMPUTING))),
+        easeOff: ease(stacks.off),
+        easeAll: ease(stacks.all),
+        easeConsole: () => spent(stacks.all, () => watched(stacks.all, pass)),
         jobsOff: jobs(stacks.off),
         jobsAll: jobs(stacks.all),
       },
@@ -136,6 +155,8 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
       share("cost_share_sampled", rounds.sampled, rounds.off),
       share("cost_share_console", rounds.console, rounds.off),
       share("cost_share_lockstep", rounds.jobsAll, rounds.jobsOff),
+      share("cost_share_ease", rounds.easeAll, rounds.easeOff),
+      share("cost_share_ease_console", rounds.easeConsole, rounds.easeOff),
     ]
   } finally {
     for (const stack of Object.values(stacks)) down(stack)
