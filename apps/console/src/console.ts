@@ -5,7 +5,7 @@ import { part, reason, redraw, say, table } from "./elements.ts"
 import { hostsOf, watchFaults } from "./faults-panel.ts"
 import { Gantt } from "./gantt.ts"
 import type { FeedFailure, MachineData, StackData } from "./machine-data.ts"
-import { drawNuma } from "./numa-panel.ts"
+import { NumaPanel } from "./numa-panel.ts"
 import { chosenPolicies, drawScheduler, startSchedulerPanel } from "./scheduler-panel.ts"
 import { watchStore } from "./store-panel.ts"
 import { closeTerminal } from "./terminal.ts"
@@ -15,6 +15,7 @@ import { watchVms } from "./vms-panel.ts"
 let stack: StackData | null = null
 /** Drawn at most once a frame, however often the feed speaks: a busy or hidden page draws less, not later. */
 let frame: number | null = null
+const numa = new NumaPanel()
 const gantt = new Gantt((task) => void showTask(task))
 
 function onState(state: StackData | FeedFailure): void {
@@ -32,7 +33,7 @@ function draw({ machines }: StackData): void {
   say(part("summary"), `machine ${machine.machine}, ${machine.ready ? "ready" : "some actors are not hosted"}`)
   gantt.draw(machine)
   drawQueues(machine)
-  drawNuma(machine)
+  numa.draw(machine, performance.now())
   drawScheduler(machine)
 }
 

@@ -176,7 +176,7 @@ function lastTick(cpu: CpuData): number {
 }
 
 /** The same colour for the same job, dark enough in no case to hide the text on it. */
-function colourOf(task: string): string {
+export function colourOf(task: string): string {
   let hash = 7
   for (const character of task) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 360
   return `hsl(${(hash * 47) % 360} 62% 70%)`

@@ -9,7 +9,7 @@ import { button, part, redraw } from "./elements.ts"
 import { drawProcesses, hostsOf, reportsOf, type LogLine } from "./faults-panel.ts"
 import { Gantt } from "./gantt.ts"
 import type { MachineData, ShadowData } from "./machine-data.ts"
-import { drawNuma } from "./numa-panel.ts"
+import { NumaPanel } from "./numa-panel.ts"
 import { chosenPolicies, drawScheduler, startSchedulerPanel } from "./scheduler-panel.ts"
 import { showTask } from "./traces-panel.ts"
 import { drawWaterfall, type SpanData } from "./waterfall.ts"
@@ -184,14 +184,48 @@ describe("a waterfall", () => {
 })
 
 describe("nodes and memory", () => {
-  it("count frames, and tasks away from theirs, with an arrow to where those lie", () => {
-    drawNuma(machine())
-    const words = [...part("numa").querySelectorAll("tbody tr")].map((row) => [...row.children].map((cell) => cell.textContent))
-    expect(words).toEqual([
-      ["0", "40", "60", "1", "1"],
-      ["1", "0", "20", "1", "1"],
+  it("count frames by owner, and tasks away from theirs", () => {
+    new NumaPanel().draw(machine(), 0)
+    const tables = [...part("numa").querySelectorAll("table")].map((each) =>
+      [...each.querySelectorAll("tbody tr")].map((row) => [...row.children].map((cell) => cell.textContent)),
+    )
+    expect(tables).toEqual([
+      [
+        ["0", "40", "60", "1", "1"],
+        ["1", "0", "20", "1", "1"],
+      ],
+      [["0", "a", "40"]],
     ])
-    expect(part("numa").querySelectorAll("path.arrow")).toHaveLength(2)
+    expect([...part("numa").querySelectorAll("title")].map((title) => title.textContent)).toEqual(["a: 40 frames"])
+  })
+
+  it("show what moved between them in the last minute, also what was on its way for a moment", () => {
+    const on = (...places: readonly (readonly string[])[]): MachineData => ({
+      ...machine(),
+      nodes: places.map((tasks, index) => ({
+        node: index,
+        policy: "mqms",
+        dispatches: 0,
+        cpus: [],
+        tasks: tasks.map((task) => ({ task, state: "waiting", queue: "q" })),
+      })),
+    })
+    const panel = new NumaPanel()
+    const told = (): readonly (string | null)[] =>
+      [...part("numa").querySelectorAll("text")].map((each) => each.textContent).filter((text) => text?.endsWith("moved") === true)
+    panel.draw(on(["x", "y"], []), 0)
+    expect(told()).toEqual([])
+    panel.draw(on(["y"], []), 100)
+    panel.draw(on(["y"], ["x"]), 200)
+    panel.draw(on([], ["x", "y"]), 300)
+    expect(told()).toEqual(["2 moved"])
+    panel.draw(on(["x"], ["y"]), 30_000)
+    // That one had ended, as far as anybody knows, and came anew.
+    panel.draw(on([], ["y"]), 40_000)
+    panel.draw(on([], ["y", "x"]), 50_000)
+    expect(told()).toEqual(["2 moved", "1 moved"])
+    panel.draw(on([], ["x", "y"]), 95_000)
+    expect(told()).toEqual([])
   })
 })
 
