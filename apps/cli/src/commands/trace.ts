@@ -28,25 +28,7 @@ export function register(program: Command): void {
     .action((flow: string, flags: { json?: true }, command: Command) =>
       show(command, `/api/traces/last/${encodeURIComponent(flow)}`, flags.json === true),
     )
-  trace
-    .command("sim")
-    .description("the newest trace of a flow in a simulated run of a scenario; no stack is needed")
-    .argument("<flow>", "decision, migration, steal, lease, trap, …")
-    .argument("[scenario]", "file", SCENARIO)
-    .option("--svg <file>", "also write it as a moving picture: who takes part, and each message between them")
-    .option("--json", "print the spans as JSON")
-    .action(async (flow: string, scenario: string, flags: { svg?: string; json?: true }) => {
-      const files: string[] = []
-      const spec = readScenario(scenario, undefined, files)
-      const args = [
-        ...(flags.svg === undefined ? [] : ["--svg", flags.svg]),
-        ...(flags.json === true ? ["--json"] : []),
-        ...files.flatMap((path) => ["--image", path]),
-      ]
-      const { code, stdout } = await runProgram("apps/simulator/src/main.ts", ["trace", flow, ...args], JSON.stringify(spec))
-      process.stdout.write(stdout)
-      process.exitCode = code
-    })
+  registerSim(trace)
   trace
     .command("next")
     .description("trace the next so many traps of a VM, whatever else is traced: `backplane trace next 5 traps --vm alpha`")
@@ -90,6 +72,28 @@ export function register(program: Command): void {
         console.log(
           `${traceId}  ${(name ?? root ?? "").padEnd(18)} ${String(spans ?? "").padStart(4)} spans  ${(services ?? []).join(", ")}`,
         )
+    })
+}
+
+function registerSim(trace: Command): void {
+  trace
+    .command("sim")
+    .description("the newest trace of a flow in a simulated run of a scenario; no stack is needed")
+    .argument("<flow>", "decision, migration, steal, lease, trap, …")
+    .argument("[scenario]", "file", SCENARIO)
+    .option("--svg <file>", "also write it as a moving picture: who takes part, and each message between them")
+    .option("--json", "print the spans as JSON")
+    .action(async (flow: string, scenario: string, flags: { svg?: string; json?: true }) => {
+      const files: string[] = []
+      const spec = readScenario(scenario, undefined, files)
+      const args = [
+        ...(flags.svg === undefined ? [] : ["--svg", flags.svg]),
+        ...(flags.json === true ? ["--json"] : []),
+        ...files.flatMap((path) => ["--image", path]),
+      ]
+      const { code, stdout } = await runProgram("apps/simulator/src/main.ts", ["trace", flow, ...args], JSON.stringify(spec))
+      process.stdout.write(stdout)
+      process.exitCode = code
     })
 }
 

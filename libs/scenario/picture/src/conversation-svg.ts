@@ -73,7 +73,7 @@ export function conversationSvg(spans: readonly PictureSpan[], title: string): s
   const keyframes: string[] = []
   const pairs = new Map<string, number>()
   for (const [index, message] of messages.entries()) {
-    const pair = [message.from, message.to].sort().join(" ")
+    const pair = [message.from, message.to].sort(compareText).join(" ")
     const nth = pairs.get(pair) ?? 0
     pairs.set(pair, nth + 1)
     const [from, to] = endsOf(places, message, nth)
