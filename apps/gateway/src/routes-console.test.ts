@@ -32,7 +32,7 @@ describe("the console's routes", () => {
     const answer = await routes(null).request("/console/gantt.ts")
     expect(answer.headers.get("content-type")).toContain("text/javascript")
     const text = await answer.text()
-    expect(text).toContain("export function drawGantt(machine")
+    expect(text).toContain("export class Gantt {")
     expect(text).not.toContain("machine: MachineData")
   })
 

@@ -5,7 +5,7 @@ import { perfettoJson } from "./perfetto-json.ts"
 import { perfettoTrace } from "./perfetto-trace.ts"
 import { ProtobufWriter, utf8 } from "./protobuf-writer.ts"
 import { SCHEDULE, SPANS, span } from "./testing/example.ts"
-import { complaintsOf, PERFETTO_SCHEMA, traceType } from "./testing/perfetto-schema.ts"
+import { complaintsOf, PERFETTO_SCHEMA, traceType } from "./testing/perfetto-suite.ts"
 
 interface Decoded {
   readonly packet: readonly {
