@@ -2,8 +2,8 @@
 import type { PictureSpan } from "@backplane/scenario-picture/perfetto-input"
 import { CommandFailure } from "./failure.ts"
 
-/** Services send their spans five times a second: after so long nothing new comes of a machine that has ended. */
-const SETTLED_MILLISECONDS = 1_000
+/** Services send their spans twice a second: after so long nothing new comes of a machine that has ended. */
+const SETTLED_MILLISECONDS = 1_500
 const DEADLINE_MILLISECONDS = 15_000
 const REQUEST_MILLISECONDS = 10_000
 /** Of every span; a picture shows them otherwise. */

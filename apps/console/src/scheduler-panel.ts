@@ -86,7 +86,7 @@ async function swap(policy: string, onSwapped: () => void): Promise<void> {
     const { epoch } = await act<{ epoch: number }>("PUT", `/v1/machines/${encodeURIComponent(name)}/policy`, { policy })
     say(told, `${policy} takes over with epoch ${epoch}; what runs keeps its slice, what waits is dealt anew`)
     // The trace of it is complete when the nodes have followed.
-    setTimeout(onSwapped, 1500)
+    setTimeout(onSwapped, 2500)
   } catch (error) {
     say(told, reason(error), "bad")
   }
