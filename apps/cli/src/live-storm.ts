@@ -5,6 +5,7 @@
  *
  * A killed process hosts schedulers of every machine: one kill, in a step of one machine's swap, is one in the middle of a run for the others.
  */
+import type { ExitRecord } from "./exit-record.ts"
 import { spawn, type ChildProcess } from "node:child_process"
 import { randomInt } from "node:crypto"
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
@@ -187,7 +188,7 @@ function oneMachine(client: StackClient, drawn: Drawn, disturbed: Disturbed): Pr
     const isCalm = ({ calm, at }: AskedSwap): boolean => calm && !disturbed.victims.killedWithin(at, WINDOW_SLICES * sliceMilliseconds)
     const ticks = (wanted: boolean): readonly number[] => told.swaps.filter((swap) => isCalm(swap) === wanted).map(({ tick }) => tick)
     const ledger = await ledgerOf({ storm: drawn, calmTicks: ticks(true), disturbedTicks: ticks(false), result })
-    const { exits = [] } = ((await client.inspect(machine, HYPERVISOR)) ?? {}) as { readonly exits?: readonly Exit[] }
+    const { exits = [] } = ((await client.inspect(machine, HYPERVISOR)) ?? {}) as { readonly exits?: readonly ExitRecord[] }
     const { seed, spec } = drawn
     return {
       seed,
@@ -202,15 +203,6 @@ function oneMachine(client: StackClient, drawn: Drawn, disturbed: Disturbed): Pr
       ...ledger,
     }
   })
-}
-
-interface Exit {
-  readonly exit: number
-  readonly tick: number
-  readonly policy: string
-  readonly queue: string
-  readonly fault: string
-  readonly message: string
 }
 
 interface AskedSwap {

@@ -3,6 +3,7 @@ import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
 import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Command } from "commander"
+import type { ExitRecord } from "../exit-record.ts"
 import { passThrough } from "../checkout.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { registerServices } from "./sched-services.ts"
@@ -49,26 +50,6 @@ export function simulator(name: string, flags: Readonly<Record<string, string | 
   return passThrough("apps/simulator/src/main.ts", [name, ...args])
 }
 
-interface Exit {
-  readonly exit: number
-  readonly tick: number
-  readonly policy: string
-  readonly queue: string
-  readonly fault: string
-  readonly message: string
-  readonly then: string
-  readonly next: string | null
-  readonly lines: readonly string[]
-  readonly tasks: readonly {
-    task: string
-    state: string
-    ticks: number
-    runtime: number
-    cpu: number | null
-    affinity: readonly number[]
-  }[]
-}
-
 function registerExits(sched: Command): void {
   sched
     .command("exits")
@@ -80,7 +61,7 @@ function registerExits(sched: Command): void {
       const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
       try {
         const state = (await client.inspect(flags.machine, HYPERVISOR)) as {
-          exits?: readonly Exit[]
+          exits?: readonly ExitRecord[]
           quarantined?: readonly string[]
         } | null
         const { exits = [], quarantined = [] } = state ?? {}
@@ -94,7 +75,7 @@ function registerExits(sched: Command): void {
     })
 }
 
-function printExit(exit: Exit, isLong: boolean): void {
+function printExit(exit: ExitRecord, isLong: boolean): void {
   const { tick, policy, queue, fault, message, then, next } = exit
   console.log(
     `#${exit.exit} tick ${tick}: ${policy} (queue ${queue}) ${fault}: ${message}; then: ${then}${next === null ? "" : ` (${next})`}`,
