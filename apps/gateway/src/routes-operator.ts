@@ -3,12 +3,11 @@ import type { Json } from "@backplane/foundation-base/json"
 import { Hono, type Context } from "hono"
 import { needs, type Access } from "./access.ts"
 import { answered, hand } from "./asking.ts"
+import { jsonFields } from "./json-body.ts"
 import type { Operator, OperatorAnswer } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
 export const PROCESS_ACTIONS = ["kill", "pause", "resume", "partition", "heal", "off", "on"] as const
-
-const BODY_BYTES_MAX = 16 * 1024
 
 export function operatorRoutes(operator: () => Operator | null, access: Access): Hono {
   const routes = new Hono()
@@ -55,15 +54,7 @@ type Wish = { readonly policy: string; readonly shadowSlices?: number; readonly 
 async function wishOf(context: Context): Promise<Wish> {
   const wrong = (detail: string, field = "policy"): Problem =>
     new Problem({ status: 400, title: "Bad request", detail, field, remedy: `send {"policy":"eevdf"} as application/json` })
-  if (Number(context.req.header("content-length") ?? 0) > BODY_BYTES_MAX) throw wrong("the body is too large")
-  let body: Json
-  try {
-    body = (await context.req.json()) as Json
-  } catch {
-    throw wrong("the body is not JSON")
-  }
-  const fields = typeof body === "object" && body !== null && !Array.isArray(body) ? (body as Record<string, Json>) : {}
-  const { policy, shadowSlices, shadowOnly, cpus } = fields
+  const { policy, shadowSlices, shadowOnly, cpus } = await jsonFields(context, wrong)
   if (typeof policy !== "string" || policy === "") throw wrong("the body names no policy")
   if (shadowSlices !== undefined && !isCount(shadowSlices, 1, SHADOW_SLICES_MAX))
     throw wrong(`a number of slices from 1 to ${SHADOW_SLICES_MAX}`, "shadowSlices")

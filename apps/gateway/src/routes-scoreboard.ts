@@ -2,12 +2,12 @@
 import type { Json } from "@backplane/foundation-base/json"
 import { Hono, type Context } from "hono"
 import { needs, type Access } from "./access.ts"
+import { jsonFields } from "./json-body.ts"
 import { Problem } from "./problem.ts"
 import { ScoreboardFailure, type Simulate } from "./scoreboard.ts"
 
 const POLICIES_MAX = 6
 const SEEDS_MAX = 10
-const BODY_BYTES_MAX = 16 * 1024
 const NAME = /^[a-z0-9][a-z0-9@-]{0,40}$/
 
 export function scoreboardRoutes(simulate: Simulate, access: Access): Hono {
@@ -54,14 +54,7 @@ async function wishOf(context: Context): Promise<Wish> {
       field,
       remedy: `send {"policies":["mqms","eevdf"],"workload":"ostep","seeds":3} as application/json`,
     })
-  if (Number(context.req.header("content-length") ?? 0) > BODY_BYTES_MAX) throw wrong("the body is too large", "body")
-  let body: Json
-  try {
-    body = (await context.req.json()) as Json
-  } catch {
-    throw wrong("the body is not JSON", "body")
-  }
-  const { policies, workload, seeds = 3 } = (body ?? {}) as Readonly<Record<string, Json>>
+  const { policies, workload, seeds = 3 } = await jsonFields(context, (detail) => wrong(detail, "body"))
   const isName = (text: Json | undefined): text is string => typeof text === "string" && NAME.test(text)
   if (!Array.isArray(policies) || policies.length === 0 || policies.length > POLICIES_MAX || !policies.every(isName))
     throw wrong(`a list of 1 to ${POLICIES_MAX} policies`, "policies")
