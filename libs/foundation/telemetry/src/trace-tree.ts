@@ -6,6 +6,7 @@
  */
 import type { Attributes } from "@backplane/foundation-actor/trace-context"
 import { compareText } from "@backplane/foundation-base/json"
+import { grouped } from "@backplane/foundation-base/number-text"
 import { flows, spanEntry } from "./registry/registry.ts"
 import type { TraceSpan } from "./trace-span.ts"
 
@@ -160,11 +161,6 @@ function cyclesText(span: TraceSpan): string {
 function wallText(micros: number): string {
   if (micros >= 1e6) return `${(micros / 1e6).toFixed(2)} s`
   return micros >= 1000 ? `${(micros / 1000).toFixed(2)} ms` : `${micros.toFixed(0)} µs`
-}
-
-/** 12400 → `12 400`, the same on every host. */
-function grouped(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, " ")
 }
 
 function listed(attributes: Attributes): string {

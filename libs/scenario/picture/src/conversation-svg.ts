@@ -4,6 +4,7 @@
  * Plain SVG and CSS: it moves wherever an image may, a README included. Readers who want no motion get the same picture with numbered arrows.
  */
 import { compareText } from "@backplane/foundation-base/json"
+import { grouped } from "@backplane/foundation-base/number-text"
 import type { PictureSpan } from "./perfetto-input.ts"
 import { decimal, element, picture, text } from "./svg-text.ts"
 
@@ -175,8 +176,4 @@ function endsOf(places: ReadonlyMap<string, Place>, { from, to }: Message, nth: 
 function marker(): string {
   const tip = element("path", { class: "tip", d: "M0 0L8 4L0 8z" })
   return element("marker", { id: "tip", markerWidth: 8, markerHeight: 8, refX: 8, refY: 4, orient: "auto" }, tip)
-}
-
-function grouped(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, " ")
 }
