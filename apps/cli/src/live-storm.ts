@@ -5,7 +5,6 @@
  *
  * A killed process hosts schedulers of every machine: one kill, in a step of one machine's swap, is one in the middle of a run for the others.
  */
-import type { ExitRecord } from "./exit-record.ts"
 import { spawn, type ChildProcess } from "node:child_process"
 import { randomInt } from "node:crypto"
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
@@ -15,8 +14,10 @@ import type { SwapAnswer } from "@backplane/trap-contract/operator-messages"
 import { askHypervisor } from "./ask-hypervisor.ts"
 import { ROOT, runProgram } from "./checkout.ts"
 import { environmentOf } from "./commands/sched-services.ts"
+import type { ExitRecord } from "./exit-record.ts"
 import { CommandFailure } from "./failure.ts"
 import { withStack } from "./live-stack.ts"
+import { mapLimited } from "./map-limited.ts"
 import { unwrap, waitForEnd, withMachine } from "./machine-run.ts"
 import { readStack, type StackClient, type StackProcess } from "./stack-client.ts"
 
@@ -132,21 +133,19 @@ export function gapOf(counts: readonly GapCounts[], sliceTicks: number): Gap {
 export async function liveStorm(options: LiveStormOptions): Promise<LiveStormReport> {
   const { drawn, machines: width, minutes } = options
   const todo = await drawMachines(options)
-  const reports: MachineReport[] = []
   const begun = Date.now()
   const mayBegin = (): boolean => minutes === null || Date.now() - begun < minutes * 60_000
-  await withStack(options.home, async (client) => {
+  const reports = await withStack(options.home, async (client) => {
     const victims = new Victims(client, options.service)
     await victims.begin()
     try {
-      const worker = async (): Promise<void> => {
-        for (let next = todo.shift(); next !== undefined && mayBegin(); next = todo.shift()) {
-          const report = await oneMachine(client, next, { victims, killEvery: options.killEvery })
-          reports.push(report)
-          options.onMachine(report)
-        }
-      }
-      await Promise.all(Array.from({ length: width }, worker))
+      const done = await mapLimited(todo, width, async (next) => {
+        if (!mayBegin()) return null
+        const report = await oneMachine(client, next, { victims, killEvery: options.killEvery })
+        options.onMachine(report)
+        return report
+      })
+      return done.filter((report) => report !== null)
     } finally {
       await victims.end()
     }

@@ -1,4 +1,5 @@
 /** What two memory controllers tell of their parts of one memory, as one answer. */
+import { compareText } from "@backplane/foundation-base/json"
 import { MEMORY_LEVELS, type MemoryAnswer, type SpaceView } from "@backplane/memory-contract/memory-operator-messages"
 
 type NodeView = MemoryAnswer["nodes"][number]
@@ -13,7 +14,7 @@ export function joined(a: MemoryAnswer, b: MemoryAnswer): MemoryAnswer {
     ...a,
     nodes: a.nodes.map((node, index) => joinedNode(node, b.nodes[index])),
     store: joinedStore(a.store, b.store),
-    spaces: [...spaces.values()].sort((x, y) => (x.space < y.space ? -1 : 1)),
+    spaces: [...spaces.values()].sort((x, y) => compareText(x.space, y.space)),
     pages: [...a.pages, ...b.pages].sort((x, y) => x.page - y.page),
   }
 }
