@@ -3,6 +3,8 @@
  * against an engine that is left and entered again by nobody for nothing; and what the trap ring adds. `bus_ratio`: the same exit handled by a
  * hypervisor in another process over NATS (`--trap-path bus`), against a bare request of as many bytes, in time.
  *
+ * `swift_us`: the same guest where most exits (CSRs) are answered by the VMM's handler inside the engine's module; the others are not, and are in it.
+ *
  * CPU time of this process over exits, the guest's own twenty instructions between two exits included. Boot is taken off by a run that makes
  * no calls.
  */
@@ -49,8 +51,13 @@ interface Run {
   readonly exits: number
 }
 
-function run(image: BootImage, { calls, ring }: { readonly calls: number; readonly ring: TrapRing | null }): Run {
-  const options = { image, vcpus: 1, memoryBytes: MICRO_BYTES, mode: "trap" } as const
+interface How {
+  readonly ring: TrapRing | null
+  readonly served: "inside" | "outside"
+}
+
+function run(image: BootImage, { calls, ring, served }: How & { readonly calls: number }): Run {
+  const options = { image, vcpus: 1, memoryBytes: MICRO_BYTES, mode: "trap", served } as const
   const vmm = new Vmm(new WasmEngine({ memoryBytes: machineBytesFor(options), cpus: 1 }), { recorder: ring })
   const vm = vmm.create({ ...options, bootArguments: commandLine({ what: "null call", count: calls }) })
   assert(vm !== null, "the guest fits")
@@ -62,9 +69,9 @@ function run(image: BootImage, { calls, ring }: { readonly calls: number; readon
 }
 
 /** Microseconds of one exit, boot taken off. */
-function perExit(image: BootImage, ring: TrapRing | null): number {
-  const boot = run(image, { calls: 1, ring })
-  const whole = run(image, { calls: CALLS, ring })
+function perExit(image: BootImage, how: How): number {
+  const boot = run(image, { ...how, calls: 1 })
+  const whole = run(image, { ...how, calls: CALLS })
   return (whole.microseconds - boot.microseconds) / (whole.exits - boot.exits)
 }
 
@@ -87,8 +94,9 @@ async function measure(connection: NatsConnection, options: BenchOptions): Promi
   const ring = new TrapRing(RING_RECORDS)
   const rounds = await interleaved(
     {
-      resident: () => perExit(image, null),
-      recorded: () => perExit(image, ring),
+      resident: () => perExit(image, { ring: null, served: "outside" }),
+      swift: () => perExit(image, { ring: null, served: "inside" }),
+      recorded: () => perExit(image, { ring, served: "outside" }),
       bare: perBareExit,
       bus: () => perBusExit(connection, image),
       request: () => perBareRequest(connection),
@@ -102,6 +110,10 @@ async function measure(connection: NatsConnection, options: BenchOptions): Promi
   const baselineName = "the engine left and entered, nothing done"
   return [
     figureOf({ name: "resident_us", unit: "µs", better: "lower" }, { ours: rounds.resident, baseline: rounds.bare, baselineName }),
+    figureOf(
+      { name: "swift_us", unit: "µs", better: "lower" },
+      { ours: rounds.swift, baseline: rounds.resident, baselineName: "resident_us" },
+    ),
     figureOf(
       { name: "exits_per_second", unit: "exits/s", better: "higher" },
       { ours: perSecond(rounds.resident), baseline: perSecond(rounds.bare), baselineName },

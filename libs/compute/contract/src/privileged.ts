@@ -13,23 +13,30 @@ export const PRIVILEGED_WORDS = 64
 export interface ServingHow {
   /** CSRs, the CPU's own traps and returns; `leave`: none of them, and the rest of this says nothing but for `tables`. */
   readonly traps: "served" | "leave"
-  /** satp and sfence.vma, too. */
+  /** satp and sfence.vma, too; with translations `told` a fence only while it forgets nothing (`fencesLeave`). */
   readonly spaces: boolean
   /** `own`: the CPU's state says how addresses translate. `told`: only as `addSpace` has told, else it leaves; page faults leave, too. */
   readonly translations: "own" | "told"
   /** An environment call of S-mode: a trap, or the host's business (SBI, a hypercall). */
   readonly supervisorCalls: "trap" | "leave"
+  /** What the host counts as if it had left (`Served.calls`): all of it, satp and sfence.vma, or none. */
+  readonly exits: "all" | "spaces" | "none"
   /** Tables that walks read are noted, so that a fence with no change between forgets nothing (`fence`). */
   readonly tables: "noted" | "unknown"
 }
 
-/** What was served since the last report. */
-export interface Served {
+export interface ServedCounts {
+  /** Instructions on CSRs, without those of satp. */
   readonly csrs: number
+  readonly satps: number
   readonly returns: number
   readonly fences: number
   /** By exception cause, 0…15; only those that occurred. */
   readonly traps: readonly { readonly cause: number; readonly count: number }[]
+}
+
+/** What was served since the last report. */
+export interface Served extends ServedCounts {
   /** Traps without a return between, as `begin` counted them on. */
   readonly trapsNested: number
   /** The last thing was a trap, and nothing has retired since. */
@@ -39,7 +46,7 @@ export interface Served {
   readonly calls: ServedCalls
 }
 
-/** System calls of user mode, from the environment call to the next return to user mode. */
+/** System calls of user mode, from the environment call to the next return to user mode. "Exits" are what `ServingHow.exits` says, that call and that return left out. */
 export interface ServedCalls {
   /** The call that was open before has ended. */
   readonly closedFirst: boolean
@@ -47,6 +54,30 @@ export interface ServedCalls {
   readonly whole: number
   /** One has begun and is open. */
   readonly open: boolean
+  /** Null where none are counted. */
+  readonly exits: ServedCallExits | null
+}
+
+export interface ServedCallExits {
+  /** Of the call that was open before, since then; of the whole ones together; of that with fewest and with most; of the one that is open, since the report before. */
+  readonly closed: number
+  readonly whole: number
+  readonly fewest: number
+  readonly most: number
+  readonly open: number
+  /** All that was served inside calls, exits or not. */
+  readonly inside: ServedCounts
+}
+
+/** What a CPU that serves itself is told before a run. */
+export interface BeforeRun {
+  /** As `mip` is now and will be while the run lasts. */
+  readonly pending: bigint
+  readonly trapsNested: number
+  /** A system call is under way. */
+  readonly callOpen: boolean
+  /** With translations `told`: the host must see fences, since there is something to forget. */
+  readonly fencesLeave: boolean
 }
 
 export interface PrivilegedCpus {
@@ -54,8 +85,7 @@ export interface PrivilegedCpus {
   words(cpu: number): BigUint64Array
   /** What this CPU serves from now on; null: nothing, as at first. Forgets its look-ups and what it was told of spaces. */
   serve(cpu: number, how: ServingHow | null): void
-  /** Before a run. `pending` as `mip` is now and will be while the run lasts. `callOpen`: a system call is under way. */
-  begin(cpu: number, before: { readonly pending: bigint; readonly trapsNested: number; readonly callOpen: boolean }): void
+  begin(cpu: number, before: BeforeRun): void
   /** Null: nothing was. */
   take(cpu: number): Served | null
   /** For `told`: state that translates as `from` goes on with the tables at `root`, otherwise as now. */

@@ -7,10 +7,10 @@
 import {
   CONTEXT_BYTES, CONTEXT_COUNT, CSR_SLOT_MCAUSE, CSR_SLOT_MEDELEG, CSR_SLOT_MEPC, CSR_SLOT_MHARTID, CSR_SLOT_MIDELEG, CSR_SLOT_MIE, CSR_SLOT_MSCRATCH, CSR_SLOT_MSTATUS,
   CSR_SLOT_MTVAL, CSR_SLOT_MTVEC, CSR_SLOT_PRIVILEGE, CSR_SLOT_SATP, CSR_SLOT_SCAUSE, CSR_SLOT_SEPC, CSR_SLOT_SSCRATCH, CSR_SLOT_STVAL, CSR_SLOT_STVEC,
-  LAYOUT_CALLS, LAYOUT_CALL_CLOSED, LAYOUT_CALL_STATE, LAYOUT_CONTEXTS, LAYOUT_DATA_PRIVILEGE, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_INSTRUCTION, LAYOUT_EXIT_VALUE,
-  LAYOUT_FETCH_PRIVILEGE, LAYOUT_INSTRET, LAYOUT_MODE, LAYOUT_MOVED, LAYOUT_PC, LAYOUT_PENDING, LAYOUT_ROOT, LAYOUT_SERVE, LAYOUT_SERVED_CSRS, LAYOUT_SERVED_FENCES,
-  LAYOUT_SERVED_RETURNS, LAYOUT_SERVED_TRAPS, LAYOUT_TRANSLATION_FLAGS, LAYOUT_TRAPPED_LAST, LAYOUT_TRAPS_NESTED, LAYOUT_VIRTUAL_CSRS, MODE_BARE, MODE_SV39,
-  SERVED_CAUSES, SERVE_CALLS_LEAVE, SERVE_CONTEXTS, SERVE_SPACES, TRAPS_NESTED_SERVED_MAX,
+  LAYOUT_CALLS, LAYOUT_CALLS_EXITS, LAYOUT_CALLS_FEWEST, LAYOUT_CALLS_MOST, LAYOUT_CALL_BASE, LAYOUT_CALL_CLOSED, LAYOUT_CALL_CLOSED_EXITS, LAYOUT_CALL_INSIDE, LAYOUT_CALL_STATE, LAYOUT_CONTEXTS, LAYOUT_DATA_PRIVILEGE, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_INSTRUCTION, LAYOUT_EXIT_VALUE,
+  LAYOUT_FENCES_LEAVE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_INSTRET, LAYOUT_MODE, LAYOUT_MOVED, LAYOUT_PC, LAYOUT_PENDING, LAYOUT_ROOT, LAYOUT_SERVE, LAYOUT_SERVED_CSRS, LAYOUT_SERVED_FENCES,
+  LAYOUT_SERVED_RETURNS, LAYOUT_SERVED_SATPS, LAYOUT_SERVED_TRAPS, LAYOUT_TRANSLATION_FLAGS, LAYOUT_TRAPPED_LAST, LAYOUT_TRAPS_NESTED, LAYOUT_VIRTUAL_CSRS, MODE_BARE, MODE_SV39,
+  SERVED_CAUSES, SERVED_FIELDS, SERVE_CALLS_LEAVE, SERVE_CONTEXTS, SERVE_EXITS_ALL, SERVE_EXITS_SPACES, SERVE_SPACES, TRAPS_NESTED_SERVED_MAX,
 } from "./layout" // prettier-ignore
 import { selectTranslation } from "./look-up"
 import { fence } from "./tables"
@@ -110,8 +110,13 @@ export function serveSystem(cpu: u32, retired: u32): u32 {
     default:
       if (raw >>> 25 != 9 || (raw >>> 7) & 31 || !(load<u32>(cpu, LAYOUT_SERVE) & SERVE_SPACES)) return LEFT
       if (privilege == 0 || (privilege == 1 && status & TVM)) return LEFT
-      const register = (raw >>> 15) & 31
-      fence(cpu, load<u64>(cpu + (register << 3)), register)
+      // The host's own trees: it forgets what hangs on tables that were written; where there are none, nobody has anything to forget.
+      if (load<u32>(cpu, LAYOUT_SERVE) & SERVE_CONTEXTS) {
+        if (load<u32>(cpu, LAYOUT_FENCES_LEAVE)) return LEFT
+      } else {
+        const register = (raw >>> 15) & 31
+        fence(cpu, load<u64>(cpu + (register << 3)), register)
+      }
       count(cpu, LAYOUT_SERVED_FENCES)
       return retire(cpu)
   }
@@ -159,8 +164,8 @@ function trap(cpu: u32, cause: u32, value: u64, retired: u32): u32 {
   setCsr(cpu, CSR_SLOT_MSTATUS, status)
   trappedAt = retired
   count(cpu, LAYOUT_TRAPS_NESTED)
+  if (cause == ECALL_FROM_USER) openCall(cpu)
   count(cpu, LAYOUT_SERVED_TRAPS + (cause << 2))
-  if (cause == ECALL_FROM_USER) store<u32>(cpu, 2, LAYOUT_CALL_STATE)
   return SERVED | look(cpu)
 }
 
@@ -172,16 +177,57 @@ function returnTo(cpu: u32, to: u32, popped: u64, from: u32): u32 {
   retire(cpu)
   store<u64>(cpu, csr(cpu, from), LAYOUT_PC)
   store<u32>(cpu, 0, LAYOUT_TRAPS_NESTED)
-  count(cpu, LAYOUT_SERVED_RETURNS)
   if (to == 0) closeCall(cpu)
+  count(cpu, LAYOUT_SERVED_RETURNS)
   return SERVED | RETIRED | look(cpu)
+}
+
+/** One that is open is given up: whoever called sleeps. The environment call itself is counted after this, and falls into none. */
+function openCall(cpu: u32): void {
+  if (load<u32>(cpu, LAYOUT_SERVE) & (SERVE_EXITS_ALL | SERVE_EXITS_SPACES)) {
+    lookAtCall(cpu, load<u32>(cpu, LAYOUT_CALL_STATE) != 0)
+    count(cpu, LAYOUT_CALL_BASE + LAYOUT_SERVED_TRAPS - LAYOUT_SERVED_CSRS + (ECALL_FROM_USER << 2))
+  }
+  store<u32>(cpu, 2, LAYOUT_CALL_STATE)
 }
 
 function closeCall(cpu: u32): void {
   const state = load<u32>(cpu, LAYOUT_CALL_STATE)
-  if (state == 1) store<u32>(cpu, 1, LAYOUT_CALL_CLOSED)
-  else if (state == 2) count(cpu, LAYOUT_CALLS)
+  if (state == 0) return
+  const exits = load<u32>(cpu, LAYOUT_SERVE) & (SERVE_EXITS_ALL | SERVE_EXITS_SPACES) ? lookAtCall(cpu, true) : 0
+  if (state == 1) {
+    store<u32>(cpu, 1, LAYOUT_CALL_CLOSED)
+    store<u32>(cpu, exits, LAYOUT_CALL_CLOSED_EXITS)
+  } else {
+    if (load<u32>(cpu, LAYOUT_CALLS) == 0 || exits < load<u32>(cpu, LAYOUT_CALLS_FEWEST)) store<u32>(cpu, exits, LAYOUT_CALLS_FEWEST)
+    if (exits > load<u32>(cpu, LAYOUT_CALLS_MOST)) store<u32>(cpu, exits, LAYOUT_CALLS_MOST)
+    store<u32>(cpu, load<u32>(cpu, LAYOUT_CALLS_EXITS) + exits, LAYOUT_CALLS_EXITS)
+    count(cpu, LAYOUT_CALLS)
+  }
   store<u32>(cpu, 0, LAYOUT_CALL_STATE)
+}
+
+/** From here on anew; what was served since the last look fell into a call, or not. How many exits that were. */
+export function lookAtCall(cpu: u32, inside: bool): u32 {
+  const all = load<u32>(cpu, LAYOUT_SERVE) & SERVE_EXITS_ALL
+  let exits: u32 = 0
+  for (let field: u32 = 0; field < SERVED_FIELDS; field++) {
+    const at = cpu + (field << 2)
+    const now = load<u32>(at, LAYOUT_SERVED_CSRS)
+    const more = now - load<u32>(at, LAYOUT_CALL_BASE)
+    store<u32>(at, now, LAYOUT_CALL_BASE)
+    if (!inside || more == 0) continue
+    store<u32>(at, load<u32>(at, LAYOUT_CALL_INSIDE) + more, LAYOUT_CALL_INSIDE)
+    if (all || isOfSpaces(field)) exits += more
+  }
+  return exits
+}
+
+// @ts-ignore: decorator
+@inline
+function isOfSpaces(field: u32): bool {
+  const offset = LAYOUT_SERVED_CSRS + (field << 2)
+  return offset == LAYOUT_SERVED_FENCES || offset == LAYOUT_SERVED_SATPS
 }
 
 /** Translation for this state. False, and nothing has changed: the host has not said which. */
@@ -269,9 +315,14 @@ function combine(old: u64, operation: u32, operand: u64): u64 {
 
 /** Retires; `value` goes to rd. */
 function done(cpu: u32, raw: u32, value: u64): u32 {
+  return doneAs(cpu, raw, value, LAYOUT_SERVED_CSRS)
+}
+
+/** `counted`: the field that counts it. */
+function doneAs(cpu: u32, raw: u32, value: u64, counted: u32): u32 {
   const rd = (raw >>> 7) & 31
   if (rd != 0) store<u64>(cpu + (rd << 3), value)
-  count(cpu, LAYOUT_SERVED_CSRS)
+  count(cpu, counted)
   return retire(cpu)
 }
 
@@ -312,12 +363,12 @@ function serveSatp(cpu: u32, raw: u32, operation: u32, operand: u64, writes: boo
   const status = csr(cpu, CSR_SLOT_MSTATUS)
   if (!(load<u32>(cpu, LAYOUT_SERVE) & SERVE_SPACES) || (privilege != 3 && status & TVM)) return LEFT
   const old = csr(cpu, CSR_SLOT_SATP)
-  if (!writes) return done(cpu, raw, old)
+  if (!writes) return doneAs(cpu, raw, old, LAYOUT_SERVED_SATPS)
   const value = combine(old, operation, operand)
   // A write of another mode has no effect at all.
   if (value >> 60 == 0 || value >> 60 == SV39) {
     if (!move(cpu, privilege, status, value)) return LEFT
     setCsr(cpu, CSR_SLOT_SATP, value)
   }
-  return done(cpu, raw, old)
+  return doneAs(cpu, raw, old, LAYOUT_SERVED_SATPS)
 }

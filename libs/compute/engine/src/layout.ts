@@ -73,17 +73,28 @@ export const LAYOUT = {
   /** The one of before was closed; calls opened and closed since. u32 each. */
   CALL_CLOSED: 2592,
   CALLS: 2596,
-  /** Counts since the last report, u32: CSR instructions, returns, fences; then traps by cause, 16 of 4. */
+  /** Counts since the last report, SERVED_FIELDS of u32: CSR instructions, returns, fences, those of satp; then traps by cause. */
   SERVED_CSRS: 2600,
   SERVED_RETURNS: 2604,
   SERVED_FENCES: 2608,
-  SERVED_TRAPS: 2612,
+  SERVED_SATPS: 2612,
+  SERVED_TRAPS: 2616,
   /** Next of CONTEXTS to give away. u32. */
-  CONTEXT_VICTIM: 2676,
+  CONTEXT_VICTIM: 2680,
+  /** With CONTEXTS: fences are the host's. u32. */
+  FENCES_LEAVE: 2684,
   /** Where translations come from a table: 24 each: how u32 (as in a bank's key), known u32, root u64, machine root u64. */
   CONTEXTS: 2688,
   /** One key per bank, 24 each: valid u32, mode and flags and privileges u32, root u64, superpages u32. */
   BANK_KEYS: 2880,
+  /** The counts from SERVED_CSRS on as they were when the open call began or was last looked at; and how much of them fell into calls. */
+  CALL_BASE: 3072,
+  CALL_INSIDE: 3152,
+  /** Exits of calls since the last report, u32 each: of the one of before, of the whole ones, of that with fewest, of that with most. */
+  CALL_CLOSED_EXITS: 3232,
+  CALLS_EXITS: 3236,
+  CALLS_FEWEST: 3240,
+  CALLS_MOST: 3244,
   /** The look-up TLB: BANKS × BANK_BYTES. */
   BANKS: 4096,
 } as const
@@ -121,12 +132,13 @@ export const FRAME_READ_ONLY = 16
 /** A walk of a CPU that serves its own fences has read a table there: stores are noted, or a fence would have to forget everything. */
 export const FRAME_TABLE = 32
 
-/** Bits of `SERVE`. TRAPS: CSRs, the CPU's own traps and returns. SPACES: satp and sfence.vma. CONTEXTS: translations come from the table, page faults leave. CALLS_LEAVE: environment calls of S-mode leave. TABLES: tables are noted. */
-export const SERVE = { TRAPS: 1, SPACES: 2, CONTEXTS: 4, CALLS_LEAVE: 8, TABLES: 16 } as const
+/** Bits of `SERVE`. TRAPS: CSRs, the CPU's own traps and returns. SPACES: satp and sfence.vma. CONTEXTS: translations come from the table, page faults leave. CALLS_LEAVE: environment calls of S-mode leave. TABLES: tables are noted. EXITS_ALL, EXITS_SPACES: what counts as an exit inside calls. */
+export const SERVE = { TRAPS: 1, SPACES: 2, CONTEXTS: 4, CALLS_LEAVE: 8, TABLES: 16, EXITS_ALL: 32, EXITS_SPACES: 64 } as const
 export const CONTEXT_COUNT = 8
 export const CONTEXT_BYTES = 24
 /** Causes that are counted one by one. */
 export const SERVED_CAUSES = 16
+export const SERVED_FIELDS = 4 + SERVED_CAUSES
 /** Traps without a return between that the engine serves; further ones leave, so that the host can call the CPU stuck. */
 export const TRAPS_NESTED_SERVED_MAX = 65_000
 export const CSR_SLOTS = 64

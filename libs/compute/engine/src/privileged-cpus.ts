@@ -1,13 +1,16 @@
 /** The face of assembly/privileged.ts: privileged state in linear memory, and what CPUs carry out themselves. The promises: compute/contract/privileged. */
 import { PRIVILEGED_WORDS } from "@backplane/compute-contract/privileged"
-import { CONTEXT_BYTES, CONTEXT_COUNT, LAYOUT, MODE, SERVE, SERVED_CAUSES } from "./layout.ts"
-import type { PrivilegedCpus, Served, ServingHow } from "@backplane/compute-contract/privileged"
+import { CONTEXT_BYTES, CONTEXT_COUNT, LAYOUT, MODE, SERVE, SERVED_CAUSES, SERVED_FIELDS } from "./layout.ts"
+import type { BeforeRun, PrivilegedCpus, Served, ServedCallExits, ServedCounts, ServingHow } from "@backplane/compute-contract/privileged"
 import type { Translation } from "@backplane/compute-contract/engine"
 import type { EngineFunctions } from "./wasm-module.ts"
 
 const LITTLE = true
 const CALL_BEFORE = 1
 const CALL_SINCE = 2
+/** From CALL_CLOSED_EXITS to CALLS_MOST. */
+const CALL_EXIT_FIELDS = 4
+const NOTHING: ServedCounts = { csrs: 0, satps: 0, returns: 0, fences: 0, traps: [] }
 
 export interface PrivilegedPlace {
   readonly view: DataView
@@ -37,29 +40,22 @@ export class PrivilegedState implements PrivilegedCpus {
     functions.flushAll(at)
   }
 
-  begin(cpu: number, before: { readonly pending: bigint; readonly trapsNested: number; readonly callOpen: boolean }): void {
+  begin(cpu: number, before: BeforeRun): void {
     const { view } = this.#place
     const at = this.#place.at(cpu)
     view.setBigUint64(at + LAYOUT.PENDING, before.pending, LITTLE)
     view.setUint32(at + LAYOUT.TRAPS_NESTED, before.trapsNested, LITTLE)
     view.setUint32(at + LAYOUT.CALL_STATE, before.callOpen ? CALL_BEFORE : 0, LITTLE)
+    view.setUint32(at + LAYOUT.FENCES_LEAVE, before.fencesLeave ? 1 : 0, LITTLE)
   }
 
   take(cpu: number): Served | null {
-    const { view } = this.#place
     const at = this.#place.at(cpu)
-    const word = (offset: number): number => view.getUint32(at + offset, LITTLE)
-    const csrs = word(LAYOUT.SERVED_CSRS)
-    const returns = word(LAYOUT.SERVED_RETURNS)
-    const fences = word(LAYOUT.SERVED_FENCES)
-    const traps = []
-    for (let cause = 0; cause < SERVED_CAUSES; cause++) {
-      const count = word(LAYOUT.SERVED_TRAPS + cause * 4)
-      if (count !== 0) traps.push({ cause, count })
-    }
-    if (csrs === 0 && returns === 0 && fences === 0 && traps.length === 0) return null
+    const word = (offset: number): number => this.#place.view.getUint32(at + offset, LITTLE)
+    const counts = this.#counts(at + LAYOUT.SERVED_CSRS)
+    if (counts === null) return null
     const served = {
-      ...{ csrs, returns, fences, traps },
+      ...counts,
       trapsNested: word(LAYOUT.TRAPS_NESTED),
       trappedLast: word(LAYOUT.TRAPPED_LAST) === 1,
       moved: word(LAYOUT.MOVED) === 1,
@@ -67,10 +63,40 @@ export class PrivilegedState implements PrivilegedCpus {
         closedFirst: word(LAYOUT.CALL_CLOSED) === 1,
         whole: word(LAYOUT.CALLS),
         open: word(LAYOUT.CALL_STATE) === CALL_SINCE,
+        exits: (word(LAYOUT.SERVE) & (SERVE.EXITS_ALL | SERVE.EXITS_SPACES)) === 0 ? null : this.#callExits(at),
       },
     }
     this.#clear(at)
     return served
+  }
+
+  /** Fields as from SERVED_CSRS on; null: all are 0. */
+  #counts(from: number): ServedCounts | null {
+    const word = (offset: number): number => this.#place.view.getUint32(from + offset - LAYOUT.SERVED_CSRS, LITTLE)
+    const csrs = word(LAYOUT.SERVED_CSRS)
+    const satps = word(LAYOUT.SERVED_SATPS)
+    const returns = word(LAYOUT.SERVED_RETURNS)
+    const fences = word(LAYOUT.SERVED_FENCES)
+    const traps = []
+    for (let cause = 0; cause < SERVED_CAUSES; cause++) {
+      const count = word(LAYOUT.SERVED_TRAPS + cause * 4)
+      if (count !== 0) traps.push({ cause, count })
+    }
+    if (csrs === 0 && satps === 0 && returns === 0 && fences === 0 && traps.length === 0) return null
+    return { csrs, satps, returns, fences, traps }
+  }
+
+  #callExits(at: number): ServedCallExits {
+    const word = (offset: number): number => this.#place.view.getUint32(at + offset, LITTLE)
+    const open = word(LAYOUT.CALL_STATE) === 0 ? 0 : this.#place.functions.lookAtCall(at, 1)
+    return {
+      closed: word(LAYOUT.CALL_CLOSED_EXITS),
+      whole: word(LAYOUT.CALLS_EXITS),
+      fewest: word(LAYOUT.CALLS_FEWEST),
+      most: word(LAYOUT.CALLS_MOST),
+      open,
+      inside: this.#counts(at + LAYOUT.CALL_INSIDE) ?? NOTHING,
+    }
   }
 
   addSpace(cpu: number, from: Translation, root: bigint): void {
@@ -105,20 +131,26 @@ export class PrivilegedState implements PrivilegedCpus {
 
   #clear(at: number): void {
     const { view } = this.#place
-    for (let offset = LAYOUT.SERVED_CSRS; offset < LAYOUT.SERVED_TRAPS + SERVED_CAUSES * 4; offset += 4)
-      view.setUint32(at + offset, 0, LITTLE)
+    const zero = (from: number, words: number): void => void new Uint32Array(view.buffer, at + from, words).fill(0)
+    zero(LAYOUT.SERVED_CSRS, SERVED_FIELDS)
+    if ((view.getUint32(at + LAYOUT.SERVE, LITTLE) & (SERVE.EXITS_ALL | SERVE.EXITS_SPACES)) !== 0) {
+      zero(LAYOUT.CALL_BASE, SERVED_FIELDS)
+      zero(LAYOUT.CALL_INSIDE, SERVED_FIELDS)
+      zero(LAYOUT.CALL_CLOSED_EXITS, CALL_EXIT_FIELDS)
+    }
     view.setUint32(at + LAYOUT.MOVED, 0, LITTLE)
     view.setUint32(at + LAYOUT.CALL_CLOSED, 0, LITTLE)
     view.setUint32(at + LAYOUT.CALLS, 0, LITTLE)
   }
 }
 
-function bitsOf({ traps, spaces, translations, supervisorCalls, tables }: ServingHow): number {
+function bitsOf({ traps, spaces, translations, supervisorCalls, exits, tables }: ServingHow): number {
   const tablesBit = tables === "noted" ? SERVE.TABLES : 0
   if (traps === "leave") return tablesBit
   const toldBit = translations === "told" ? SERVE.CONTEXTS : 0
   const callsBit = supervisorCalls === "leave" ? SERVE.CALLS_LEAVE : 0
-  return SERVE.TRAPS | (spaces ? SERVE.SPACES : 0) | toldBit | callsBit | tablesBit
+  const exitsBit = exits === "all" ? SERVE.EXITS_ALL : exits === "spaces" ? SERVE.EXITS_SPACES : 0
+  return SERVE.TRAPS | exitsBit | (spaces ? SERVE.SPACES : 0) | toldBit | callsBit | tablesBit
 }
 
 /** As assembly/privileged.ts packs it. */

@@ -29,6 +29,8 @@ export interface EngineFunctions {
   flushWrites(): void
   /** sfence.vma; `page` 1: of the page of `virtual`. */
   fence(cpu: number, virtual: bigint, page: number): void
+  /** What was served since the last look fell into a call (`inside` 1), or not: how many exits that were. */
+  lookAtCall(cpu: number, inside: number): number
   installTranslation(cpu: number, virtual: bigint, physical: bigint, permissions: number): void
   translateFor(cpu: number, virtual: bigint, access: number): bigint
   afterDeviceWrite(host: number, size: number): void

@@ -70,7 +70,7 @@ export class Hart {
   /** Runs its CPU, which serves itself what it may. `pending`: as `mip` is for as long as this lasts. */
   run(budgetInstructions: number, pending: () => bigint): { readonly exit: EngineExit; readonly served: Served | null } {
     const { index } = this
-    this.#privileged?.begin(index, { pending: pending(), trapsNested: this.#trapsNested, callOpen: false })
+    this.#privileged?.begin(index, { pending: pending(), trapsNested: this.#trapsNested, callOpen: false, fencesLeave: false })
     const exit = this.#engine.run(index, budgetInstructions)
     if (exit.retired > 0) this.retired()
     const served = this.#privileged?.take(index) ?? null

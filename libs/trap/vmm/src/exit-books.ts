@@ -19,6 +19,7 @@ export interface CountedExit {
 }
 
 const USER = 0n
+const OF_SPACES: ReadonlySet<string> = new Set(["satp", "fence"])
 
 export class ExitBooks {
   readonly ledger: Ledger
@@ -66,10 +67,21 @@ export class ExitBooks {
     return cycles
   }
 
-  /** What a vCPU's CPU did without leaving, after its instructions were counted. The recorder hears nothing of it: it is told of exits. */
+  /**
+   * What a vCPU's CPU did without leaving, after its instructions were counted: what of it are exits that the VMM answered inside the engine, vcpu-serving.ts
+   * says. The recorder hears nothing of it: where there is one, no exit goes that way.
+   */
   served(vcpu: Vcpu, served: Served): void {
-    for (const [cause, count] of servedCauses(served)) this.ledger.countAssisted(cause, count)
-    this.systemCalls.served(vcpu.index, served.calls)
+    const exits = vcpu.serving?.exits ?? "none"
+    const isExit = (cause: string): boolean => exits === "all" || (exits === "spaces" && OF_SPACES.has(cause))
+    const named = { satp: exits === "none" ? "csr" : "satp" } as const
+    for (const [cause, count] of servedCauses(served, named)) {
+      if (isExit(cause)) this.ledger.count(cause, "R", count)
+      else this.ledger.countAssisted(cause, count)
+    }
+    const { calls } = served
+    const inside = calls.exits === null ? [] : servedCauses(calls.exits.inside, named).filter(([cause]) => isExit(cause))
+    this.systemCalls.served(vcpu.index, calls, { inside, ends: exits === "all" ? 1 : 0 })
     vcpu.served(served)
   }
 

@@ -59,6 +59,8 @@ export interface GuestMmu {
   /** A CSR of the software TLB was written. */
   tlbChanged(): void
   fence(scope: FenceScope): void
+  /** Would a fence by this vCPU change anything? Where it is not known, true. */
+  owesFence(): boolean
   /** May something that came from an earlier content of this page of tables still be in use, for want of a fence? */
   owes(table: bigint): boolean
   /** The engine raised a page fault. */

@@ -29,16 +29,16 @@ export class Ledger {
     this.costs = costs
   }
 
-  /** Its virtual cycles. An end of the CPU's budget is no exit of the guest's. */
-  count(cause: string, exitClass: ExitClass): number {
+  /** The virtual cycles of one. An end of the CPU's budget is no exit of the guest's. */
+  count(cause: string, exitClass: ExitClass, times = 1): number {
     let account = this.#exits.get(cause)
     if (account === undefined) {
       account = { class: exitClass, cost: costOf(this.costs, cause), count: 0 }
       this.#exits.set(cause, account)
     }
-    account.count += 1
-    this.#total += 1
-    this.#exitCycles += account.cost
+    account.count += times
+    this.#total += times
+    this.#exitCycles += times * account.cost
     return account.cost
   }
 

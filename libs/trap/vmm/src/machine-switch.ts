@@ -15,6 +15,8 @@ export interface RunView {
   pending(): bigint
   /** A system call of this vCPU's is under way. */
   callOpen(): boolean
+  /** Its next fence has something to forget. */
+  fencesLeave(): boolean
 }
 
 export class MachineSwitch {
@@ -64,7 +66,12 @@ export class MachineSwitch {
     const { cpu } = vcpu
     assert(cpu !== null, "who runs is on a CPU")
     const privileged = vcpu.serving?.traps === "served" ? this.#engine.privileged : null
-    privileged?.begin(cpu, { pending: now.pending(), trapsNested: vcpu.trapsNested(), callOpen: now.callOpen() })
+    privileged?.begin(cpu, {
+      pending: now.pending(),
+      trapsNested: vcpu.trapsNested(),
+      callOpen: now.callOpen(),
+      fencesLeave: now.fencesLeave(),
+    })
     const exit = this.#engine.run(cpu, budget)
     const served = privileged?.take(cpu) ?? null
     if (served?.moved === true) {

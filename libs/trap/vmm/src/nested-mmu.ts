@@ -85,6 +85,10 @@ export class NestedMmu implements GuestMmu {
     this.#fences = address === null ? "all" : [...this.#fences, address]
   }
 
+  owesFence(): boolean {
+    return true
+  }
+
   /** What the engine's CPU has looked up is not known here. */
   owes(): boolean {
     return true

@@ -178,7 +178,8 @@ describe("a batch of table updates", () => {
 describe("nested paging", () => {
   it("ends as on its own machine; not if sfence.vma forgets nothing", { timeout: 60_000 }, () => {
     const run = { what: "fork-like", count: 3 } as const
-    const machine = { mode: "trap", mmu: "nested" } as const
+    // Its host's code carries fences out: the CPU itself has no such bug.
+    const machine = { mode: "trap", mmu: "nested", served: "outside" } as const
     expect(endsWell(run, machine, () => undefined)).toBe(true)
     expect(endsWell(run, machine, (vm) => (vm.vcpus[0]!.mmu.fence = () => undefined))).toBe(false)
   })

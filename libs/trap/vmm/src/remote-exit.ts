@@ -201,6 +201,9 @@ class NotedMmu implements GuestMmu {
   takeFences(): never {
     return notHere()
   }
+  owesFence(): never {
+    return notHere()
+  }
   owes(): never {
     return notHere()
   }

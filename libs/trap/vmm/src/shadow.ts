@@ -125,6 +125,10 @@ export class Shadow implements GuestMmu {
     }
   }
 
+  owesFence(): boolean {
+    return this.#options.tables.hasWritten(this.#options.vcpu)
+  }
+
   owes(table: bigint): boolean {
     return this.#options.tables.isWritten(this.#options.vcpu, table)
   }

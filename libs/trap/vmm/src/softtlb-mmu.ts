@@ -83,6 +83,10 @@ export class SoftTlbMmu implements GuestMmu {
     return own === "all" || shadows === "all" ? "all" : own
   }
 
+  owesFence(): boolean {
+    return true
+  }
+
   /** What the guest put into its TLB came from wherever it likes. */
   owes(): boolean {
     return true

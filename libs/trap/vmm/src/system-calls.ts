@@ -53,14 +53,30 @@ export class SystemCalls {
     return this.#open.has(vcpu)
   }
 
-  /** What a vCPU's CPU served by itself since the last event: none of it is an exit. */
-  served(vcpu: number, { closedFirst, whole, open }: ServedCalls): void {
-    if (closedFirst) this.see({ vcpu, cause: "return", exited: false, user: true })
+  /**
+   * What a vCPU's CPU served by itself since the last event. `inside`: exits in calls, by cause. `ends`: exits that entering a call is, and as many for the
+   * return.
+   */
+  served(
+    vcpu: number,
+    { closedFirst, whole, open, exits }: ServedCalls,
+    { inside, ends }: { readonly inside: readonly (readonly [cause: string, count: number])[]; readonly ends: 0 | 1 },
+  ): void {
+    for (const [cause, count] of inside) this.#inside.set(cause, (this.#inside.get(cause) ?? 0) + count)
+    const before = this.#open.get(vcpu)
+    if (closedFirst && before !== undefined) {
+      before.exits += (exits?.closed ?? 0) + ends
+      this.#close(vcpu, before, ends)
+    } else if (before !== undefined && !open) before.exits += exits?.open ?? 0
     if (whole > 0) {
       this.#calls += whole
-      this.#fewest = 0
+      this.#entered += whole * ends
+      this.#returned += whole * ends
+      this.#insideTotal += exits?.whole ?? 0
+      this.#fewest = Math.min(this.#fewest, (exits?.fewest ?? 0) + 2 * ends)
+      this.#most = Math.max(this.#most, (exits?.most ?? 0) + 2 * ends)
     }
-    if (open) this.#open.set(vcpu, { exits: 0, entered: 0 })
+    if (open) this.#open.set(vcpu, { exits: (exits?.open ?? 0) + ends, entered: ends })
   }
 
   totals(): CallTotals {

@@ -66,6 +66,11 @@ export class TableWatch {
     return taken
   }
 
+  /** Was any? */
+  hasWritten(vcpu: number): boolean {
+    return defined(this.#written[vcpu], "the vCPU exists").size > 0
+  }
+
   /** Was it written since this vCPU fenced last? */
   isWritten(vcpu: number, table: bigint): boolean {
     return defined(this.#written[vcpu], "the vCPU exists").has(table)

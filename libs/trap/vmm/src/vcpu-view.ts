@@ -24,5 +24,9 @@ export function viewOf(
 
 /** What a CPU that serves itself is told before it runs. */
 export function runViewOf(vcpu: Vcpu, moment: Moment, calls: SystemCalls): RunView {
-  return { pending: () => pendingBits(vcpu.file, moment), callOpen: () => calls.isOpen(vcpu.index) }
+  return {
+    pending: () => pendingBits(vcpu.file, moment),
+    callOpen: () => calls.isOpen(vcpu.index),
+    fencesLeave: () => vcpu.mmu.owesFence(),
+  }
 }

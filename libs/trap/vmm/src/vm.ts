@@ -100,7 +100,7 @@ export class Vm {
     this.#books = new ExitBooks(options.costs ?? MODERN, place.recorder ?? null)
     this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes })
     const softwareTlb = options.mmu === "softtlb"
-    const serving = servingOf(engine, options)
+    const serving = servingOf(engine, options, { isRecorded: place.recorder !== undefined })
     this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index, softwareTlb, serving }))
     const { memory, vcpus, console } = this
     const quota = place.quota ?? OWN_QUOTA

@@ -33,7 +33,14 @@ function stage(setting: Setting): Stage {
   for (let at = setting.root; at < setting.root + 0x1_0000n; at += 0x1000n) setting.map(WINDOW + (at - setting.root), at, LEAF)
   setting.map(CODE_FRAME, CODE_FRAME, V | R | X | A)
   for (const cpu of [0, 1]) {
-    setting.engine.privileged?.serve(cpu, { traps: "leave", spaces: false, translations: "own", supervisorCalls: "trap", tables: "noted" })
+    setting.engine.privileged?.serve(cpu, {
+      traps: "leave",
+      spaces: false,
+      translations: "own",
+      supervisorCalls: "trap",
+      exits: "none",
+      tables: "noted",
+    })
     setting.paging(1, {}, cpu)
     setting.engine.privileged?.fence(cpu)
   }

@@ -61,7 +61,7 @@ export function checkServed(
   for (let number = 0; number < cases; number += 1) {
     const supervisorCalls = random.chance(0.5) ? "trap" : "leave"
     const spaces = random.chance(0.7)
-    privileged.serve(0, { traps: "served", spaces, translations: "own", supervisorCalls, tables: "noted" })
+    privileged.serve(0, { traps: "served", spaces, translations: "own", supervisorCalls, exits: "none", tables: "noted" })
     const result = check({ engine, privileged, random, supervisorCalls })
     if (result.wrong !== null) return { wrong: `case ${number} of seed ${seed}: ${result.wrong}`, cases: number, served }
     if (result.served) served += 1
@@ -102,7 +102,7 @@ function check(given: Case): { readonly wrong: string | null; readonly served: b
   const instret = engine.readInstret(0)
   const moment = { time: TIME, instret: instret + 1n }
   const trapsNested = random.below(3)
-  privileged.begin(0, { pending: pendingBits(file, moment), trapsNested, callOpen: false })
+  privileged.begin(0, { pending: pendingBits(file, moment), trapsNested, callOpen: false, fencesLeave: false })
   const exit = engine.run(0, 2)
   const served = privileged.take(0)
   const serviceable = { word, pc: CODE + 4n, rs1: registers[(word >>> 15) & 31] ?? 0n, rs2: registers[(word >>> 20) & 31] ?? 0n }
@@ -168,7 +168,7 @@ function passedBy(
   privileged.words(0).set(again.before)
   engine.setTranslation(0, translationOf(file))
   engine.restoreCpu(0, { registers: again.registers, pc: CODE, instret: again.instret })
-  privileged.begin(0, { pending: pendingBits(file, moment), trapsNested: 0, callOpen: false })
+  privileged.begin(0, { pending: pendingBits(file, moment), trapsNested: 0, callOpen: false, fencesLeave: false })
   const exit = engine.run(0, 1000)
   privileged.take(0)
   engine.setTranslation(0, translationOf(after))
