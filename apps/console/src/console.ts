@@ -1,4 +1,4 @@
-/** The page: hears from the gateway ten times a second how the machine is and hands it to the panels, each in a file of its own. */
+/** The page: hears from the gateway five times a second how the machine is and hands it to the panels, each in a file of its own. */
 import { keepToken, takeTokenFromAddress, token } from "./api.ts"
 import { startComparePanel } from "./compare-panel.ts"
 import { part, reason, redraw, say, table } from "./elements.ts"

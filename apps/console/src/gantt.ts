@@ -1,7 +1,7 @@
 /**
  * CPUs by time: what each has run lately, as SVG, and in words for those who do not see it.
  *
- * Drawn ten times a second for as long as the page is open: what has happened is drawn once and then only moves, as one group; so a picture
+ * Drawn five times a second for as long as the page is open: what has happened is drawn once and then only moves, as one group; so a picture
  * costs what has changed since the last one.
  */
 import type { CpuData, MachineData } from "./machine-data.ts"

@@ -8,23 +8,27 @@ import { connectToBus } from "@backplane/foundation-runtime/connection"
 import { readServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
 import { startService } from "@backplane/foundation-runtime/service"
 import { ActorConfigError } from "@backplane/foundation-runtime/service-options"
+import { hostSubject } from "@backplane/foundation-runtime/subjects"
 import type { Environment } from "@backplane/foundation-telemetry/settings"
+import type { NatsConnection } from "@nats-io/nats-core"
 import type { Gateway, Readiness } from "./gateway.ts"
 import { operatorOn, type Operator } from "./operator.ts"
 import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
 import { askFollowed } from "./kv/followed-ask.ts"
 import { StoreAccess } from "./kv/store-access.ts"
 import { Visitors } from "./kv/visitors.ts"
-import type { AskOffice } from "./routes-console.ts"
+import type { Sight } from "./routes-console.ts"
 
 const MACHINES_SUBJECT = "bp.ctl.machines"
 const ASK_MILLISECONDS = 3_000
+/** The page goes on without whom does not answer for so long. */
+const LOOK_MILLISECONDS = 500
 const VISITOR_PAUSE_MILLISECONDS = 1_500
 
 export interface BusPlace {
   readonly readiness: () => Readiness
-  /** Asks the office of machines; null until the bus is joined. */
-  readonly office: () => AskOffice | null
+  /** What the console shows; null until the bus is joined. */
+  readonly sight: () => Sight | null
   /** Null until the bus is joined. */
   readonly operator: () => Operator | null
   /** The store; null until the bus is joined. */
@@ -37,13 +41,13 @@ export interface BusPlace {
 export function joinBus(environment: Environment, visitors = 0): BusPlace {
   const isAlone = (environment["BACKPLANE_NATS_URL"] ?? "") === ""
   let readiness: Readiness = isAlone ? { ready: true, detail: "listening; not on a bus" } : { ready: false, detail: "joining the bus" }
-  let ask: AskOffice | null = null
+  let sight: Sight | null = null
   let operator: Operator | null = null
   let store: StoreAccess | null = null
   let guests: { stop(): void } | null = null
   return {
     readiness: () => readiness,
-    office: () => ask,
+    sight: () => sight,
     operator: () => operator,
     store: () => store,
     serve: async (gateway, beforeStop) => {
@@ -68,7 +72,7 @@ export function joinBus(environment: Environment, visitors = 0): BusPlace {
           await gateway.close()
         },
       })
-      ask = async (request) => (await asking.request(MACHINES_SUBJECT, JSON.stringify(request), { timeout: ASK_MILLISECONDS })).json()
+      sight = sightOver(asking)
       operator = operatorOn(asking, settings.instance)
       const number = /\d+$/.exec(settings.instance)?.[0] ?? "0"
       const accessOf = (name: string): StoreAccess =>
@@ -84,6 +88,20 @@ export function joinBus(environment: Environment, visitors = 0): BusPlace {
         number === "0" && visitors > 0 ? visit(gateway.telemetry, (visitor) => accessOf(`${number}-visitor-${visitor}`), visitors) : null
       readiness = { ready: true, detail: "listening, on the bus" }
       return service.stopped
+    },
+  }
+}
+
+function sightOver(connection: NatsConnection): Sight {
+  return {
+    office: async (request) => (await connection.request(MACHINES_SUBJECT, JSON.stringify(request), { timeout: ASK_MILLISECONDS })).json(),
+    process: async (instance, request) => {
+      try {
+        return (await connection.request(hostSubject(instance), JSON.stringify(request), { timeout: LOOK_MILLISECONDS })).json()
+      } catch {
+        // A part that is down or paused is seen as missing; the others are still to be seen.
+        return null
+      }
     },
   }
 }

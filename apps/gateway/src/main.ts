@@ -1,6 +1,7 @@
 /** The gateway as a process: `node apps/gateway/src/main.ts`. Settings: config.ts; the bus: foundation/runtime's service-environment. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { wallMilliseconds } from "@backplane/foundation-runtime/paced-clock"
 import { EnvironmentError } from "@backplane/foundation-runtime/service-environment"
 import { joinBus } from "./bus.ts"
 import { ConfigError, readConfig } from "./config.ts"
@@ -24,10 +25,10 @@ async function main(): Promise<void> {
   gateway = await startGateway({
     ...config,
     environment: process.env,
-    now: () => performance.timeOrigin + performance.now(),
+    now: wallMilliseconds,
     readiness: bus.readiness,
     routes: [
-      consoleRoutes(bus.office),
+      consoleRoutes(bus.sight),
       operatorRoutes(bus.operator, config.access),
       memoryRoutes(bus.operator, config.access),
       vmRoutes(bus.operator, config.access),

@@ -2,10 +2,10 @@
 import type { Json } from "@backplane/foundation-base/json"
 import { describe, expect, it } from "vitest"
 import { Problem, problemResponse } from "./problem.ts"
-import { consoleRoutes, type AskOffice } from "./routes-console.ts"
+import { consoleRoutes, type Sight } from "./routes-console.ts"
 
-function routes(office: AskOffice | null): ReturnType<typeof consoleRoutes> {
-  const app = consoleRoutes(() => office)
+function routes(sight: Sight | null): ReturnType<typeof consoleRoutes> {
+  const app = consoleRoutes(() => sight)
   app.onError((error) => {
     if (error instanceof Problem) return problemResponse(error)
     throw error
@@ -13,13 +13,19 @@ function routes(office: AskOffice | null): ReturnType<typeof consoleRoutes> {
   return app
 }
 
-/** An office with one machine of two nodes whose actors say their own names. */
-const office: AskOffice = (request) =>
-  Promise.resolve(
-    request["op"] === "list"
-      ? { ok: true, machines: [{ machine: "demo", nodes: 2 }], instances: [] }
-      : { ok: true, state: { said: request["actor"] as Json, result: { schedule: [1, 2, 3] } } },
-  )
+const ACTORS = ["hypervisor.0", "memory.0", "node.0", "node.1"].map((actor) => ({ actor, instance: `process-of-${actor}` }))
+
+/** An office with one machine of two nodes whose actors say their own names; the process of `silent` does not answer. */
+function sightOf(silent: string | null): Sight {
+  return {
+    office: () => Promise.resolve({ ok: true, machines: [{ machine: "demo", nodes: 2, actors: ACTORS }], instances: [] }),
+    process: (instance, request) => {
+      const actor = String(request["actor"])
+      expect(instance).toBe(`process-of-${actor}`)
+      return Promise.resolve(actor === silent ? null : { ok: true, state: { said: actor, result: { schedule: [1, 2, 3] } } })
+    },
+  }
+}
 
 describe("the console's routes", () => {
   it("serve the page with a policy that allows only its own scripts", async () => {
@@ -41,7 +47,7 @@ describe("the console's routes", () => {
   })
 
   it("tell of every machine its hypervisor and its nodes, without the schedule of a finished run", async () => {
-    const answer = (await (await routes(office).request("/api/machine")).json()) as { machines: Json }
+    const answer = (await (await routes(sightOf(null)).request("/api/machine")).json()) as { machines: Json }
     expect(answer.machines).toMatchObject([
       {
         machine: "demo",
@@ -50,6 +56,11 @@ describe("the console's routes", () => {
         nodes: [{ said: "node.0" }, { said: "node.1" }],
       },
     ])
+  })
+
+  it("tell of the others when one process is silent", async () => {
+    const answer = (await (await routes(sightOf("node.0")).request("/api/machine")).json()) as { machines: Json }
+    expect(answer.machines).toMatchObject([{ memory: { said: "memory.0" }, nodes: [null, { said: "node.1" }] }])
   })
 
   it("say plainly that there is no bus yet", async () => {

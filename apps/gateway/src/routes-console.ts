@@ -12,8 +12,11 @@ import { MachineFeed } from "./machine-feed.ts"
 import { Problem } from "./problem.ts"
 
 const FOLDER = join(import.meta.dirname, "../../console/src")
-/** Ten pictures a second look alive; a machine is asked no more often, however many look. */
-const FEED_MILLISECONDS = 100
+/**
+ * Five pictures a second look alive; a machine is asked no more often, however many look. Nothing is lost between two: a node tells what its CPUs ran,
+ * not only what they run.
+ */
+const FEED_MILLISECONDS = 200
 const WATCHERS_MAX = 32
 const FILE = /^[a-z-]+\.(ts|css)$/
 /** What the page takes from elsewhere: xterm.js, when a terminal is opened. */
@@ -26,10 +29,18 @@ const SECURITY = {
   "x-content-type-options": "nosniff",
 }
 
-/** What the gateway asks of the office of machines; null while it is not on the bus. */
-export type AskOffice = (request: Readonly<Record<string, Json>>) => Promise<Readonly<Record<string, Json>>>
+type Fields = Readonly<Record<string, Json>>
 
-export function consoleRoutes(office: () => AskOffice | null): Hono {
+/** What the page's data comes from. */
+export interface Sight {
+  /** Asks the office which machines there are and where their actors run. */
+  office(request: Fields): Promise<Fields>
+  /** Asks one process about its actors; null where it does not answer. */
+  process(instance: string, request: Fields): Promise<Fields | null>
+}
+
+/** `sight`: null while the gateway is not on the bus. */
+export function consoleRoutes(sight: () => Sight | null): Hono {
   const routes = new Hono()
   routes.get("/", (context) => context.html(readFileSync(join(FOLDER, "index.html"), "utf8"), 200, SECURITY))
   routes.get("/console/vendor/:file", (context) => {
@@ -49,7 +60,7 @@ export function consoleRoutes(office: () => AskOffice | null): Hono {
       ...SECURITY,
     })
   })
-  const look = async (): Promise<Json> => machinesNow(mustAsk(office))
+  const look = async (): Promise<Json> => machinesNow(mustSee(sight))
   const feed = new MachineFeed({ look, everyMilliseconds: FEED_MILLISECONDS, watchersMax: WATCHERS_MAX })
   routes.get("/api/machine", async (context) => context.json(await look()))
   routes.get("/api/policies", (context) =>
@@ -66,9 +77,9 @@ export function consoleRoutes(office: () => AskOffice | null): Hono {
   return routes
 }
 
-function mustAsk(office: () => AskOffice | null): AskOffice {
-  const ask = office()
-  if (ask !== null) return ask
+function mustSee(sight: () => Sight | null): Sight {
+  const found = sight()
+  if (found !== null) return found
   throw new Problem({
     status: 503,
     title: "Not ready",
@@ -89,13 +100,18 @@ function notHere(name: string): Problem {
   return new Problem({ status: 404, title: "Not found", detail: `the console has no file ${name}`, field: "file" })
 }
 
-/** All machines with what their hypervisors and nodes say of themselves. */
-async function machinesNow(ask: AskOffice): Promise<Json> {
-  const { machines, instances } = (await ask({ op: "list" })) as { machines?: readonly Listed[]; instances?: Json }
-  const look = async (machine: string, actor: string): Promise<Json> => (await ask({ op: "inspect", machine, actor }))["state"] ?? null
+/** All machines with what their hypervisors and nodes say of themselves: each process is asked, and not through another. */
+async function machinesNow(sight: Sight): Promise<Json> {
+  const { machines, instances } = (await sight.office({ op: "list" })) as { machines?: readonly Listed[]; instances?: Json }
   const detailed = (machines ?? []).map(async (listed) => {
-    const nodes = Array.from({ length: listed.nodes }, (_, node) => look(listed.machine, `node.${node}`))
-    const [hypervisor, memory] = await Promise.all([look(listed.machine, "hypervisor.0"), look(listed.machine, "memory.0")])
+    const places = new Map(listed.actors.map(({ actor, instance }) => [actor, instance]))
+    const look = async (actor: string): Promise<Json> => {
+      const instance = places.get(actor)
+      if (instance === undefined) return null
+      return (await sight.process(instance, { op: "inspect", machine: listed.machine, actor }))?.["state"] ?? null
+    }
+    const nodes = Array.from({ length: listed.nodes }, (_, node) => look(`node.${node}`))
+    const [hypervisor, memory] = await Promise.all([look("hypervisor.0"), look("memory.0")])
     return { ...listed, hypervisor: withoutResult(hypervisor), memory, nodes: await Promise.all(nodes) }
   })
   return { machines: await Promise.all(detailed), instances: instances ?? [] }
@@ -104,6 +120,7 @@ async function machinesNow(ask: AskOffice): Promise<Json> {
 interface Listed {
   readonly machine: string
   readonly nodes: number
+  readonly actors: readonly { readonly actor: string; readonly instance: string }[]
 }
 
 /** The schedule of a finished run is large, and not what the page shows. */

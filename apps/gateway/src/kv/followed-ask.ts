@@ -1,6 +1,7 @@
 /** A request to the store with a span of its own: what comes of it in the replicas is below it. */
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { wallMilliseconds } from "@backplane/foundation-runtime/paced-clock"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
 import type { StoreAccess } from "./store-access.ts"
@@ -24,7 +25,7 @@ export interface FollowedAnswer {
 }
 
 export async function askFollowed({ store, telemetry, operation, idempotency, parent = null }: FollowedAsk): Promise<FollowedAnswer> {
-  const began = wallNow()
+  const began = wallMilliseconds()
   const traceId = parent?.traceId ?? telemetry.ids.traceId()
   const spanId = telemetry.ids.spanId()
   const more = idempotency === undefined ? {} : { idempotency }
@@ -37,7 +38,7 @@ export async function askFollowed({ store, telemetry, operation, idempotency, pa
     name: "kv.request",
     actor: GATEWAY,
     start: moment(began),
-    end: moment(wallNow()),
+    end: moment(wallMilliseconds()),
     attributes: { "backplane.kind": operation.type, "backplane.key": `${operation.bucket}/${"key" in operation ? operation.key : ""}` },
     error: answer.ok ? null : answer.reason,
     links: [],
@@ -45,11 +46,7 @@ export async function askFollowed({ store, telemetry, operation, idempotency, pa
   return { answer, attempts, traceId, spanId }
 }
 
-function wallNow(): number {
-  return performance.timeOrigin + performance.now()
-}
-
 /** The store's virtual clock is the wall's microseconds. */
-function moment(wallMilliseconds: number): { readonly virtual: VirtualTime; readonly wallMilliseconds: number } {
-  return { virtual: virtualTime(Math.floor(wallMilliseconds * 1000)), wallMilliseconds }
+function moment(wall: number): { readonly virtual: VirtualTime; readonly wallMilliseconds: number } {
+  return { virtual: virtualTime(Math.floor(wall * 1000)), wallMilliseconds: wall }
 }

@@ -3,6 +3,7 @@
  *
  * Reads all settings from the environment (see runtime's `service-environment.ts` and telemetry's `settings.ts`).
  */
+import { wallMilliseconds } from "@backplane/foundation-runtime/paced-clock"
 import { EnvironmentError, readServiceEnvironment, type ServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
 import { startService } from "@backplane/foundation-runtime/service"
 import { ActorConfigError, type ActorFactory, type LinkSettings, type RunningService } from "@backplane/foundation-runtime/service-options"
@@ -63,7 +64,7 @@ export async function startActorService(options: ActorServiceOptions): Promise<A
     service,
     instance: settings.instance,
     environment,
-    now: () => performance.timeOrigin + performance.now(),
+    now: wallMilliseconds,
   })
   const running = await startService({
     service,

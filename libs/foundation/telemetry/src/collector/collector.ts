@@ -8,7 +8,7 @@ import { exposition, type ExpositionFormat } from "../exposition.ts"
 import type { MetricStore } from "../metric-store.ts"
 import type { Signal } from "../settings.ts"
 import { MetricView, labelled, type MetricLimits } from "./metric-view.ts"
-import { logsOf, pointsOf, requestOf, spansOf, type Encoding, type ReceivedLog } from "./otlp-decode.ts"
+import { logsOf, pointsOf, spansOf, type OtlpBytes, type ReceivedLog } from "./otlp-decode.ts"
 import { TraceStore, type TraceLimits } from "./trace-store.ts"
 
 export interface CollectorOptions {
@@ -49,29 +49,28 @@ export class Collector {
   }
 
   /** Takes one request; returns how many items it held. Throws `OtlpError` on bad input, and then nothing of it was kept. */
-  accept(signal: Signal, body: { readonly encoding: Encoding; readonly bytes: Uint8Array }, now: number): number {
-    const request = requestOf(signal, body.encoding, body.bytes)
-    const items = this.#keep(signal, request, now)
+  accept(signal: Signal, body: OtlpBytes, now: number): number {
+    const items = this.#keep(signal, body, now)
     this.metrics.count("backplane_collector_received_total", { signal }, { by: items })
     return items
   }
 
-  #keep(signal: Signal, request: ReturnType<typeof requestOf>, now: number): number {
+  #keep(signal: Signal, body: OtlpBytes, now: number): number {
     switch (signal) {
       case "traces": {
-        const spans = spansOf(request)
+        const spans = spansOf(body)
         this.#heard(spans, now)
         this.traces.add(spans, now)
         return spans.length
       }
       case "metrics": {
-        const points = pointsOf(request)
+        const points = pointsOf(body)
         this.#heard(points, now)
         this.#view.add(points, now)
         return points.length
       }
       case "logs": {
-        const lines = logsOf(request)
+        const lines = logsOf(body)
         this.#heard(lines, now)
         const before = this.#logs.dropped
         for (const line of lines) this.#logs.push(line)

@@ -1,17 +1,17 @@
 /** From an OTLP request, JSON or protobuf, to our spans, points and log lines. Throws `OtlpError` on anything else. */
 import type { Exemplar, Labels } from "../metric-family.ts"
 import type { Signal } from "../settings.ts"
-import type { SpanKindWord, TraceSpan } from "../trace-span.ts"
+import type { TraceSpan } from "../trace-span.ts"
 import { decodeProtobuf } from "./otlp-protobuf.ts"
 import { OtlpError, OtlpReader } from "./otlp-reader.ts"
+import { KINDS, STATUS_ERROR, senderOf as senderFrom, spansOfProtobuf, type Sender } from "./otlp-spans.ts"
 import type { Attributes } from "@backplane/foundation-actor/trace-context"
 
 export type Encoding = "json" | "protobuf"
 
-/** `service.name` and `service.instance.id` of the resource. */
-export interface Sender {
-  readonly service: string
-  readonly instance: string
+export interface OtlpBytes {
+  readonly encoding: Encoding
+  readonly bytes: Uint8Array
 }
 
 export interface ReceivedLog extends Sender {
@@ -42,24 +42,33 @@ export type ReceivedPoint =
       readonly exemplars: readonly Exemplar[]
     })
 
-/** Status code 2 of OTLP. */
-const STATUS_ERROR = 2
 /** `AGGREGATION_TEMPORALITY_DELTA`. */
 const TEMPORALITY_DELTA = 1
-/** `SpanKind` 0 to 5. */
-const KINDS: readonly SpanKindWord[] = ["internal", "internal", "server", "client", "producer", "consumer"]
-
-export function requestOf(signal: Signal, encoding: Encoding, bytes: Uint8Array): OtlpReader {
-  let value: unknown
+/** The body as bytes said it; whatever fails on the way but a field that is named fails as the body. */
+function read<T>(signal: Signal, encoding: Encoding, how: () => T): T {
   try {
-    value = encoding === "json" ? JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) : decodeProtobuf(signal, bytes)
+    return how()
   } catch (error) {
+    if (error instanceof OtlpError) throw error
     throw new OtlpError("body", `is no OTLP ${encoding} request for ${signal} (${error instanceof Error ? error.message : "unreadable"})`)
   }
-  return new OtlpReader(value, "")
 }
 
-export function spansOf(request: OtlpReader): readonly TraceSpan[] {
+const parsed = (bytes: Uint8Array): unknown => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes))
+
+function requestOf(signal: "metrics" | "logs", { encoding, bytes }: OtlpBytes): OtlpReader {
+  return new OtlpReader(
+    read(signal, encoding, () => (encoding === "json" ? parsed(bytes) : decodeProtobuf(signal, bytes))),
+    "",
+  )
+}
+
+export function spansOf({ encoding, bytes }: OtlpBytes): readonly TraceSpan[] {
+  if (encoding === "protobuf") return read("traces", encoding, () => spansOfProtobuf(bytes))
+  const request = new OtlpReader(
+    read("traces", encoding, () => parsed(bytes)),
+    "",
+  )
   return request.list("resourceSpans").flatMap((resource) => {
     const sender = senderOf(resource)
     return resource.list("scopeSpans").flatMap((scope) => scope.list("spans").map((span) => spanOf(span, sender)))
@@ -84,8 +93,8 @@ function spanOf(span: OtlpReader, sender: Sender): TraceSpan {
   }
 }
 
-export function pointsOf(request: OtlpReader): readonly ReceivedPoint[] {
-  return request.list("resourceMetrics").flatMap((resource) => {
+export function pointsOf(body: OtlpBytes): readonly ReceivedPoint[] {
+  return requestOf("metrics", body).list("resourceMetrics").flatMap((resource) => {
     const sender = senderOf(resource)
     return resource.list("scopeMetrics").flatMap((scope) => scope.list("metrics").flatMap((metric) => metricPoints(metric, sender)))
   })
@@ -141,8 +150,8 @@ function labelsOf(point: OtlpReader): Labels {
   return Object.fromEntries(Object.entries(point.attributes()).map(([name, value]) => [name, String(value)]))
 }
 
-export function logsOf(request: OtlpReader): readonly ReceivedLog[] {
-  return request.list("resourceLogs").flatMap((resource) => {
+export function logsOf(body: OtlpBytes): readonly ReceivedLog[] {
+  return requestOf("logs", body).list("resourceLogs").flatMap((resource) => {
     const sender = senderOf(resource)
     return resource.list("scopeLogs").flatMap((scope) => scope.list("logRecords").map((line) => logOf(line, sender)))
   })
@@ -167,6 +176,5 @@ function textOrNull(value: unknown): string | null {
 }
 
 function senderOf(resource: OtlpReader): Sender {
-  const attributes = resource.object("resource")?.attributes() ?? {}
-  return { service: String(attributes["service.name"] ?? "unknown_service"), instance: String(attributes["service.instance.id"] ?? "") }
+  return senderFrom(resource.object("resource")?.attributes() ?? {})
 }

@@ -1,11 +1,10 @@
 /**
- * OTLP's protobuf messages, as far as the collector reads them, decoded into the shape of OTLP/JSON.
+ * OTLP's protobuf messages for metrics and logs, as far as the collector reads them, decoded into the shape of OTLP/JSON (spans: otlp-spans.ts).
  *
- * Field numbers: open-telemetry/opentelemetry-proto v1 (trace, metrics, logs, common, resource). Fields that are not listed
+ * Field numbers: open-telemetry/opentelemetry-proto v1 (metrics, logs, common, resource). Fields that are not listed
  * are skipped, as protobuf demands. 64-bit integers become decimal text, as in OTLP/JSON; ids stay bytes.
  */
 import protobuf from "protobufjs/light.js"
-import type { Signal } from "../settings.ts"
 
 type FieldText = `${string} ${number}` | `repeated ${string} ${number}`
 
@@ -24,24 +23,6 @@ const MESSAGES: Readonly<Record<string, Readonly<Record<string, FieldText>>>> = 
   },
   KeyValue: { key: "string 1", value: "AnyValue 2" },
   Resource: { attributes: "repeated KeyValue 1" },
-
-  TracesRequest: { resourceSpans: "repeated ResourceSpans 1" },
-  ResourceSpans: { resource: "Resource 1", scopeSpans: "repeated ScopeSpans 2" },
-  ScopeSpans: { spans: "repeated Span 2" },
-  Span: {
-    traceId: "bytes 1",
-    spanId: "bytes 2",
-    parentSpanId: "bytes 4",
-    name: "string 5",
-    kind: "uint32 6",
-    startTimeUnixNano: "fixed64 7",
-    endTimeUnixNano: "fixed64 8",
-    attributes: "repeated KeyValue 9",
-    links: "repeated Link 13",
-    status: "Status 15",
-  },
-  Link: { traceId: "bytes 1", spanId: "bytes 2" },
-  Status: { message: "string 2", code: "uint32 3" },
 
   MetricsRequest: { resourceMetrics: "repeated ResourceMetrics 1" },
   ResourceMetrics: { resource: "Resource 1", scopeMetrics: "repeated ScopeMetrics 2" },
@@ -82,7 +63,7 @@ const ONE_OF: Readonly<Record<string, readonly string[]>> = {
   Exemplar: ["asDouble", "asInt"],
 }
 
-const REQUEST: Record<Signal, string> = { traces: "TracesRequest", metrics: "MetricsRequest", logs: "LogsRequest" }
+const REQUEST = { metrics: "MetricsRequest", logs: "LogsRequest" } as const
 
 const ROOT = protobuf.Root.fromJSON({
   nested: Object.fromEntries(
@@ -101,7 +82,7 @@ function fieldOf(text: FieldText): protobuf.IField {
 }
 
 /** Throws where the bytes are no such message. */
-export function decodeProtobuf(signal: Signal, bytes: Uint8Array): unknown {
+export function decodeProtobuf(signal: keyof typeof REQUEST, bytes: Uint8Array): unknown {
   const type = ROOT.lookupType(REQUEST[signal])
   return type.toObject(type.decode(bytes), { longs: String })
 }
