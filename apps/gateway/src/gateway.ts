@@ -3,8 +3,9 @@
  *
  * Keeps nothing on disk and decides nothing: a restart loses the last minutes of traces and no more.
  */
+import { createServer, type Server } from "node:http"
 import { isIP } from "node:net"
-import { serve, type ServerType } from "@hono/node-server"
+import { getRequestListener } from "@hono/node-server"
 import { Hono } from "hono"
 import { assert } from "@backplane/foundation-base/assert"
 import { Collector } from "@backplane/foundation-telemetry/collector/collector"
@@ -14,8 +15,8 @@ import { startTelemetry, type Telemetry } from "@backplane/foundation-telemetry/
 import type { DestinationStream } from "pino"
 import { ConfigError, type GatewayConfig } from "./config.ts"
 import { Forwarder } from "./forwarder.ts"
+import { otlpReceiver } from "./otlp-receiver.ts"
 import { Problem, problemResponse } from "./problem.ts"
-import { otlpRoutes } from "./routes-otlp.ts"
 import { queryRoutes } from "./routes-query.ts"
 
 export interface Readiness {
@@ -50,7 +51,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const metrics = new MetricStore()
   const collector = new Collector({ service: "gateway", instance: options.instance, metrics })
   const forwarder = options.forwardTo === null ? null : new Forwarder({ to: options.forwardTo, headers: options.forwardHeaders, metrics })
-  const server = await listen(gatewayRoutes(options, collector, forwarder), options)
+  const { now, host } = options
+  const takeOtlp = otlpReceiver({ collector, forwarder, now, admit: ({ headers }) => refuseForeignHost(headers.host, host) })
+  const takeRest = getRequestListener(gatewayRoutes(options, collector).fetch, { overrideGlobalObjects: false })
+  const server = await listen(
+    createServer((incoming, outgoing) => takeOtlp(incoming, outgoing) || void takeRest(incoming, outgoing)),
+    options,
+  )
   const url = urlOf(server, options.host)
   const telemetry = startTelemetry({
     service: "gateway",
@@ -68,13 +75,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return { url, collector, telemetry, close }
 }
 
-export function gatewayRoutes(options: GatewayOptions, collector: Collector, forwarder: Forwarder | null): Hono {
+function gatewayRoutes(options: GatewayOptions, collector: Collector): Hono {
   const app = new Hono()
   app.use(async (context, next) => {
     refuseForeignHost(context.req.header("host"), options.host)
     await next()
   })
-  app.route("/", otlpRoutes({ collector, forwarder, now: options.now }))
   app.route("/", queryRoutes(collector, options.now))
   for (const more of options.routes ?? []) app.route("/", more)
   app.get("/healthz", (context) => context.json({ status: "alive" }))
@@ -140,9 +146,8 @@ function ownEnvironment(environment: Environment, url: string): Environment {
   }
 }
 
-function listen(app: Hono, options: GatewayOptions): Promise<ServerType> {
+function listen(server: Server, options: GatewayOptions): Promise<Server> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, hostname: options.host, port: options.port, overrideGlobalObjects: false })
     server.once("error", (error: NodeJS.ErrnoException) => {
       const isTaken = error.code === "EADDRINUSE"
       reject(
@@ -151,20 +156,20 @@ function listen(app: Hono, options: GatewayOptions): Promise<ServerType> {
           : error,
       )
     })
-    server.once("listening", () => resolve(server))
+    server.listen(options.port, options.host, () => resolve(server))
   })
 }
 
-function urlOf(server: ServerType, host: string): string {
+function urlOf(server: Server, host: string): string {
   const address = server.address()
   assert(address !== null && typeof address === "object", "a server that listens on a port has an address")
   return `http://${isIP(host) === 6 ? `[${host}]` : host}:${address.port}`
 }
 
-function stop(server: ServerType): Promise<void> {
+function stop(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())
     // Kept-alive connections would hold the close up for seconds.
-    if ("closeAllConnections" in server) server.closeAllConnections()
+    server.closeAllConnections()
   })
 }

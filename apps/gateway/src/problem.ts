@@ -23,5 +23,9 @@ export class Problem extends Error {
 
 export function problemResponse(problem: Problem): Response {
   const headers = { ...problem.headers, "content-type": "application/problem+json" }
-  return new Response(`${JSON.stringify({ type: "about:blank", ...problem.document })}\n`, { status: problem.document.status, headers })
+  return new Response(problemText(problem), { status: problem.document.status, headers })
+}
+
+export function problemText({ document }: Problem): string {
+  return `${JSON.stringify({ type: "about:blank", ...document })}\n`
 }

@@ -1,4 +1,5 @@
 /** Reads an OTLP request's body: content type, gzip, and both sizes limited, so that no sender can fill the memory. */
+import type { IncomingMessage } from "node:http"
 import { promisify } from "node:util"
 import { gunzip } from "node:zlib"
 import type { Encoding } from "@backplane/foundation-telemetry/collector/otlp-decode"
@@ -21,9 +22,9 @@ const ENCODINGS: ReadonlyMap<string, Encoding> = new Map([
 
 const unpack = promisify<Uint8Array, { maxOutputLength: number }, Buffer>(gunzip)
 
-export async function readOtlpBody(request: Request): Promise<OtlpBody> {
-  const encoding = encodingOf(request.headers.get("content-type"))
-  const packing = request.headers.get("content-encoding")?.trim().toLowerCase() ?? "identity"
+export async function readOtlpBody(incoming: IncomingMessage): Promise<OtlpBody> {
+  const encoding = encodingOf(incoming.headers["content-type"])
+  const packing = incoming.headers["content-encoding"]?.trim().toLowerCase() ?? "identity"
   if (packing !== "identity" && packing !== "gzip") {
     throw new Problem({
       status: 415,
@@ -33,38 +34,33 @@ export async function readOtlpBody(request: Request): Promise<OtlpBody> {
       remedy: "gzip, or none",
     })
   }
-  const raw = await readLimited(request)
+  const raw = await readLimited(incoming)
   return { encoding, raw, bytes: packing === "gzip" ? await unpackLimited(raw) : raw }
 }
 
-function encodingOf(contentType: string | null): Encoding {
+function encodingOf(contentType: string | undefined): Encoding {
   const encoding = ENCODINGS.get(contentType?.split(";")[0]?.trim().toLowerCase() ?? "")
   if (encoding !== undefined) return encoding
   throw new Problem({
     status: 415,
     title: "Unsupported media type",
-    detail: contentType === null ? "content-type is missing" : `content-type is ${contentType}`,
+    detail: contentType === undefined ? "content-type is missing" : `content-type is ${contentType}`,
     field: "content-type",
     remedy: [...ENCODINGS.keys()].join(" or "),
   })
 }
 
-async function readLimited(request: Request): Promise<Uint8Array> {
-  const said = Number(request.headers.get("content-length") ?? NaN)
+async function readLimited(incoming: IncomingMessage): Promise<Uint8Array> {
   // A sender that says it is too large is refused before a byte is read.
-  if (said > BODY_BYTES_MAX) throw tooLarge(`more than ${BODY_BYTES_MAX} bytes`)
-  // What has a length ends there (RFC 9112, section 6.3), and is read in one piece: a stream of pieces costs as much as all the rest of a request.
-  if (said >= 0) return new Uint8Array(await request.arrayBuffer())
+  if (Number(incoming.headers["content-length"] ?? 0) > BODY_BYTES_MAX) throw tooLarge(`more than ${BODY_BYTES_MAX} bytes`)
   const chunks: Uint8Array[] = []
   let size = 0
-  if (request.body !== null) {
-    for await (const chunk of request.body) {
-      size += chunk.byteLength
-      if (size > BODY_BYTES_MAX) throw tooLarge(`more than ${BODY_BYTES_MAX} bytes`)
-      chunks.push(chunk)
-    }
+  for await (const chunk of incoming as AsyncIterable<Uint8Array>) {
+    size += chunk.byteLength
+    if (size > BODY_BYTES_MAX) throw tooLarge(`more than ${BODY_BYTES_MAX} bytes`)
+    chunks.push(chunk)
   }
-  return Buffer.concat(chunks)
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
 }
 
 async function unpackLimited(raw: Uint8Array): Promise<Uint8Array> {
