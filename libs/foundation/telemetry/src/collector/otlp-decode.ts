@@ -94,10 +94,12 @@ function spanOf(span: OtlpReader, sender: Sender): TraceSpan {
 }
 
 export function pointsOf(body: OtlpBytes): readonly ReceivedPoint[] {
-  return requestOf("metrics", body).list("resourceMetrics").flatMap((resource) => {
-    const sender = senderOf(resource)
-    return resource.list("scopeMetrics").flatMap((scope) => scope.list("metrics").flatMap((metric) => metricPoints(metric, sender)))
-  })
+  return requestOf("metrics", body)
+    .list("resourceMetrics")
+    .flatMap((resource) => {
+      const sender = senderOf(resource)
+      return resource.list("scopeMetrics").flatMap((scope) => scope.list("metrics").flatMap((metric) => metricPoints(metric, sender)))
+    })
 }
 
 function metricPoints(metric: OtlpReader, sender: Sender): readonly ReceivedPoint[] {
@@ -151,10 +153,12 @@ function labelsOf(point: OtlpReader): Labels {
 }
 
 export function logsOf(body: OtlpBytes): readonly ReceivedLog[] {
-  return requestOf("logs", body).list("resourceLogs").flatMap((resource) => {
-    const sender = senderOf(resource)
-    return resource.list("scopeLogs").flatMap((scope) => scope.list("logRecords").map((line) => logOf(line, sender)))
-  })
+  return requestOf("logs", body)
+    .list("resourceLogs")
+    .flatMap((resource) => {
+      const sender = senderOf(resource)
+      return resource.list("scopeLogs").flatMap((scope) => scope.list("logRecords").map((line) => logOf(line, sender)))
+    })
 }
 
 function logOf(line: OtlpReader, sender: Sender): ReceivedLog {

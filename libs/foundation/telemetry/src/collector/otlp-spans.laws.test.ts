@@ -25,7 +25,12 @@ const span: fc.Arbitrary<TraceSpan> = fc
     duration: fc.integer({ min: 0, max: 2 ** 40 }),
     attributes: fc.dictionary(
       fc.string({ minLength: 1 }).filter((key) => key !== "__proto__"),
-      fc.oneof(fc.string(), fc.maxSafeInteger(), fc.boolean(), fc.double({ noNaN: true }).filter((each) => !Object.is(each, -0))),
+      fc.oneof(
+        fc.string(),
+        fc.maxSafeInteger(),
+        fc.boolean(),
+        fc.double({ noNaN: true }).filter((each) => !Object.is(each, -0)),
+      ),
     ),
     links: fc.array(link, { maxLength: 3 }),
     error: fc.option(fc.string({ minLength: 1 })),
@@ -39,10 +44,7 @@ const span: fc.Arbitrary<TraceSpan> = fc
   }))
 const RESOURCE = resourceFromAttributes({ "service.name": "numa-node", "service.instance.id": "node.0" })
 const bytesOf = (spans: readonly TraceSpan[]): Uint8Array =>
-  defined(
-    ProtobufTraceSerializer.serializeRequest(spans.map((each) => readableSpan(each, RESOURCE))),
-    "a request",
-  )
+  defined(ProtobufTraceSerializer.serializeRequest(spans.map((each) => readableSpan(each, RESOURCE))), "a request")
 
 describe("spans in protobuf", () => {
   it("come back as OpenTelemetry's own serializer wrote them, whatever they hold", () => {
@@ -56,22 +58,28 @@ describe("spans in protobuf", () => {
 
   it("that are damaged give an error or spans, never anything else, and end", () => {
     fc.assert(
-      fc.property(fc.array(span, { minLength: 1, maxLength: 3 }), fc.nat(), fc.integer({ min: 0, max: 255 }), fc.boolean(), (spans, at, byte, isCut) => {
-        const whole = Uint8Array.from(bytesOf(spans))
-        const where = at % whole.length
-        whole[where] = byte
-        const bytes = isCut ? whole.subarray(0, where) : whole
-        try {
-          for (const each of spansOfProtobuf(bytes)) {
-            expect(each.traceId).toMatch(/^[0-9a-f]{32}$/)
-            expect(each.spanId).toMatch(/^[0-9a-f]{16}$/)
+      fc.property(
+        fc.array(span, { minLength: 1, maxLength: 3 }),
+        fc.nat(),
+        fc.integer({ min: 0, max: 255 }),
+        fc.boolean(),
+        (spans, at, byte, isCut) => {
+          const whole = Uint8Array.from(bytesOf(spans))
+          const where = at % whole.length
+          whole[where] = byte
+          const bytes = isCut ? whole.subarray(0, where) : whole
+          try {
+            for (const each of spansOfProtobuf(bytes)) {
+              expect(each.traceId).toMatch(/^[0-9a-f]{32}$/)
+              expect(each.spanId).toMatch(/^[0-9a-f]{16}$/)
+            }
+          } catch (error) {
+            // Of the reader (`RangeError`, `Error`) or ours; a `TypeError` would be a fault of the code.
+            expect(error).toBeInstanceOf(Error)
+            expect(error).not.toBeInstanceOf(TypeError)
           }
-        } catch (error) {
-          // Of the reader (`RangeError`, `Error`) or ours; a `TypeError` would be a fault of the code.
-          expect(error).toBeInstanceOf(Error)
-          expect(error).not.toBeInstanceOf(TypeError)
-        }
-      }),
+        },
+      ),
       { numRuns: 1000 },
     )
   })
