@@ -11,25 +11,38 @@ const SHAPES = [2, 4, 8].flatMap((cpus) =>
   [2, 3, 4].flatMap((each) => [30, 60, 100].map((maxWorkingSet) => ({ cpus, jobs: cpus * each, maxRun: 200, maxWorkingSet }))),
 )
 
+type Shape = (typeof SHAPES)[number]
+
+export interface CachePoint {
+  /** Mean makespans. */
+  readonly steal: number
+  readonly warm: number
+  /** Sets on which mqms-warm ends sooner, and later. */
+  readonly shorter: number
+  readonly longer: number
+}
+
+export function cachePoint(shape: Shape, sets: number): CachePoint {
+  const contenders = [...PEEKS.map((peek) => `mqms-steal@${peek}/ostep`), "mqms-warm@5"].map(contenderOf)
+  const makespans = boardOf(ostepSets(shape), contenders, { sets }).scores.map(({ runs }) => runs.map(({ makespanTicks }) => makespanTicks))
+  const warm = makespans.at(-1) ?? []
+  const stealing = makespans.slice(0, -1).reduce((best, some) => (mean(some) < mean(best) ? some : best))
+  return {
+    steal: mean(stealing),
+    warm: mean(warm),
+    shorter: warm.filter((ticks, set) => ticks < (stealing[set] ?? 0)).length,
+    longer: warm.filter((ticks, set) => ticks > (stealing[set] ?? 0)).length,
+  }
+}
+
 export const cacheAwareHeadline: Headline = {
   name: "cache-aware",
   claim: "mqms-warm ends sooner than mqms-steal at its best interval, on OSTEP sets of every shape",
   run: ({ sets }: HeadlineOptions): HeadlineResult => {
-    const points = SHAPES.map((shape) => {
-      const contenders = [...PEEKS.map((peek) => `mqms-steal@${peek}/ostep`), "mqms-warm@5"].map(contenderOf)
-      const makespans = boardOf(ostepSets(shape), contenders, { sets }).scores.map(({ runs }) =>
-        runs.map(({ makespanTicks }) => makespanTicks),
-      )
-      const warm = makespans.at(-1) ?? []
-      const stealing = makespans.slice(0, -1).reduce((best, some) => (mean(some) < mean(best) ? some : best))
-      return {
-        shape: `${shape.cpus} CPUs, ${shape.jobs} jobs, sets ≤ ${shape.maxWorkingSet}`,
-        steal: mean(stealing),
-        warm: mean(warm),
-        shorter: warm.filter((ticks, set) => ticks < (stealing[set] ?? 0)).length,
-        longer: warm.filter((ticks, set) => ticks > (stealing[set] ?? 0)).length,
-      }
-    })
+    const points = SHAPES.map((shape) => ({
+      shape: `${shape.cpus} CPUs, ${shape.jobs} jobs, sets ≤ ${shape.maxWorkingSet}`,
+      ...cachePoint(shape, sets),
+    }))
     const all = points.length * sets
     const longer = points.reduce((sum, point) => sum + point.longer, 0)
     return {

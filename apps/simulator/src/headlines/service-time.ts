@@ -2,11 +2,14 @@
 import { actorKind } from "@backplane/foundation-actor/actor-id"
 import type { Body, Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { NODES_MAX } from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { machineActor, type ActorMaker } from "../machine-actors.ts"
 import { machineWorld, outcomeOf } from "../simulate.ts"
 import { eventsIn, type ServiceTime } from "./contention.ts"
 
+/** As many as a machine may have nodes. */
+const TIMED_CPUS = NODES_MAX
 const NANOSECONDS_PER_CYCLE = 10 // 100 cycles to the microsecond, as in a machine in free mode
 
 interface Total {
@@ -17,8 +20,8 @@ interface Total {
 
 /** Two machines whose messages carry few and many events: the slope is the time of an event, the rest that of a message. */
 export function measuredService(): ServiceTime {
-  const few = timedRun({ nodes: 32, cpus: 32 })
-  const many = timedRun({ nodes: 1, cpus: 32 })
+  const few = timedRun({ nodes: TIMED_CPUS, cpus: TIMED_CPUS })
+  const many = timedRun({ nodes: 1, cpus: TIMED_CPUS })
   const perMessageOf = ({ messages, nanoseconds }: Total): number => Number(nanoseconds) / messages / NANOSECONDS_PER_CYCLE
   const eventsOf = ({ messages, events }: Total): number => events / messages
   const perEvent = Math.max(0, (perMessageOf(many) - perMessageOf(few)) / (eventsOf(many) - eventsOf(few)))

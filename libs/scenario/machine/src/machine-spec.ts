@@ -16,7 +16,8 @@ const Count = (description: string, minimum = 0, maximum = 1_000_000_000): Retur
 
 /** CPUs of a machine: bounded by the mask of a task and by the steal token, which must get round within one tick. */
 export const CPUS_MAX = 256
-export const NODES_MAX = 64
+/** Holders of a page are bits of a 31-bit mask (memory/coherence): the nodes, and the page store. */
+export const NODES_MAX = 30
 export const THREADS_PER_CORE_MAX = 8
 export const JOBS_MAX = 10_000
 export const MEMORY_CONTROLLERS_MAX = 8
