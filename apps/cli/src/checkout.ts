@@ -11,9 +11,15 @@ export interface ProgramResult {
 }
 
 /** Runs a program of the checkout to its end; what it says on standard error goes straight through. */
-export function runProgram(path: string, args: readonly string[], input?: string): Promise<ProgramResult> {
+export function runProgram(
+  path: string,
+  args: readonly string[],
+  input?: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ProgramResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(ROOT, path), ...args], { stdio: ["pipe", "pipe", "inherit"] })
+    const env = { ...process.env, ...environment }
+    const child = spawn(process.execPath, [join(ROOT, path), ...args], { stdio: ["pipe", "pipe", "inherit"], env })
     let stdout = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text))
     child.on("error", (error) => reject(new CommandFailure("program", `${path} cannot be started: ${error.message}`)))

@@ -8,15 +8,23 @@ import { readStack, StackClient } from "./stack-client.ts"
 
 const STACK = "tools/stack/src/main.ts"
 
+/** How a stack of one's own is to be other than usual. */
+export interface OwnStack {
+  /** As `npm start` takes them. */
+  readonly flags?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+}
+
 /** Calls `use` with a client of a stack; progress goes to standard error. */
-export async function withStack<T>(home: string, use: (client: StackClient) => Promise<T>): Promise<T> {
+export async function withStack<T>(home: string, use: (client: StackClient) => Promise<T>, its: OwnStack = {}): Promise<T> {
   const running = readStack(home)
   if (running !== null) return withClient(await StackClient.connect(running), use)
   const own = mkdtempSync(join(tmpdir(), "backplane-"))
   console.error("backplane: no stack is running: starting one for this command (a few seconds)")
   const interrupted = untilInterrupted()
   try {
-    const up = await runProgram(STACK, ["up", "--detach", "--home", own, "--scenario", "none"])
+    const flags = ["up", "--detach", "--home", own, "--scenario", "none", ...(its.flags ?? [])]
+    const up = await runProgram(STACK, flags, undefined, its.environment)
     const state = readStack(own)
     if (up.code !== 0 || state === null) throw new CommandFailure("no-stack", `a stack could not be started:\n${up.stdout}`)
     return await Promise.race([withClient(await StackClient.connect(state), use), interrupted.rejects])

@@ -4,36 +4,30 @@
  * their CPUs ran; here they are made, swapped and disturbed.
  *
  * A killed process hosts schedulers of every machine: one kill, in a step of one machine's swap, is one in the middle of a run for the others.
+ * So gaps are told apart: those after swaps in whose time all who schedule were there, and the others.
  */
-import { spawn, type ChildProcess } from "node:child_process"
-import { randomInt } from "node:crypto"
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import type { SwapAnswer } from "@backplane/trap-contract/operator-messages"
 import { askHypervisor } from "./ask-hypervisor.ts"
-import { ROOT, runProgram } from "./checkout.ts"
-import { environmentOf } from "./commands/sched-services.ts"
+import { runProgram } from "./checkout.ts"
 import type { ExitRecord } from "./exit-record.ts"
 import { CommandFailure } from "./failure.ts"
-import { withStack } from "./live-stack.ts"
+import { withStack, type OwnStack } from "./live-stack.ts"
+import { SERVICE, StormVictims } from "./live-storm-victims.ts"
 import { mapLimited } from "./map-limited.ts"
 import { unwrap, waitForEnd, withMachine } from "./machine-run.ts"
-import { readStack, type StackClient, type StackProcess } from "./stack-client.ts"
+import type { StackClient } from "./stack-client.ts"
+import { StormLedgerProgram } from "./storm-ledger-program.ts"
 
 const SIMULATOR = "apps/simulator/src/main.ts"
 export const SERVICE_COMMAND = "python3 tools/stack/examples/round_robin.py"
-const SERVICE = "storm-service"
-const ATTACH_AGAIN_MILLISECONDS = 2_000
 const POLL_MILLISECONDS = 20
 /** As the simulator draws its storms, and for how long after a swap it counts gaps. */
-const SLICE_TICKS = 5
+export const SLICE_TICKS = 5
 const WINDOW_SLICES = 2
 const START_MILLISECONDS = 60_000
-/** A swap is told, written, told to nodes, attached, decided and judged within this, on a computer that is not overloaded. */
-const SWAP_MILLISECONDS = 40
-/** A process is there again when it has been ready for so long: then it hosts what it hosted before. */
-const UP_MILLISECONDS = 3_000
 
 interface Drawn {
   readonly seed: number
@@ -73,9 +67,19 @@ export interface Ledger {
   readonly calmGaps: GapCounts
   /** The same of swaps in whose time a process that schedules was not there. */
   readonly disturbedGaps: GapCounts
+  readonly worstGaps: readonly WorstGap[]
 }
 
 export type GapCounts = Readonly<Record<string, number>>
+
+/** One gap of the calm ones: since which swap, when it ended, where, of which task. */
+export interface WorstGap {
+  readonly swapTick: number
+  readonly tick: number
+  readonly cpu: number
+  readonly job: string
+  readonly ticks: number
+}
 
 export interface Gap {
   readonly count: number
@@ -84,7 +88,14 @@ export interface Gap {
   readonly mostSlices: number
 }
 
-export interface MachineReport extends Ledger {
+/** What was asked for: the policy (or service) that took over, and of which CPUs if not of all. */
+export interface SwapDone {
+  readonly tick: number
+  readonly policy: string
+  readonly cpus?: readonly number[]
+}
+
+export interface MachineReport extends Omit<Ledger, "worstGaps"> {
   readonly seed: number
   readonly swaps: number
   /** Of the swaps: to the service, and of a set of CPUs. */
@@ -97,11 +108,15 @@ export interface MachineReport extends Ledger {
   readonly ejections: number
   /** Why, of the last of them: queue, policy and fault. */
   readonly exits: readonly string[]
+  readonly worstGaps: readonly (WorstGap & { readonly before: string; readonly after: string })[]
 }
 
 export interface LiveStormReport {
   readonly swaps: number
   readonly kills: number
+  /** Of all steps of a swap, for the scheduler before it and the one after it: those in which a process was killed. */
+  readonly placesKilled: number
+  readonly places: number
   readonly seconds: number
   readonly everySlices: number
   readonly sliceMilliseconds: number
@@ -130,31 +145,56 @@ export function gapOf(counts: readonly GapCounts[], sliceTicks: number): Gap {
   return { count, p50Slices: ranked(0.5), p99Slices: ranked(0.99), mostSlices: (sorted.at(-1)?.[0] ?? 0) / sliceTicks }
 }
 
+interface Outcome {
+  readonly storm: Drawn
+  readonly calmTicks: readonly number[]
+  readonly disturbedTicks: readonly number[]
+  readonly result: RunResult
+}
+
+/** Few traces: with all of them the stack would be busier with telling than with scheduling. And no store, which nobody uses here. */
+const OWN_STACK: OwnStack = {
+  flags: ["--shards", "0"],
+  environment: { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.01" },
+}
+
+interface Storm {
+  readonly victims: StormVictims
+  readonly ledgers: StormLedgerProgram<Outcome, Ledger>
+}
+
 export async function liveStorm(options: LiveStormOptions): Promise<LiveStormReport> {
   const { drawn, machines: width, minutes } = options
   const todo = await drawMachines(options)
   const begun = Date.now()
   const mayBegin = (): boolean => minutes === null || Date.now() - begun < minutes * 60_000
-  const reports = await withStack(options.home, async (client) => {
-    const victims = new Victims(client, options.service)
+  let places: { readonly placesKilled: number; readonly places: number } = { placesKilled: 0, places: 0 }
+  const use = async (client: StackClient): Promise<readonly MachineReport[]> => {
+    const ledgers = new StormLedgerProgram<Outcome, Ledger>(SIMULATOR)
+    const victims = new StormVictims(client, { command: options.service, killEvery: options.killEvery })
+    places = victims
     await victims.begin()
     try {
       const done = await mapLimited(todo, width, async (next) => {
         if (!mayBegin()) return null
-        const report = await oneMachine(client, next, { victims, killEvery: options.killEvery })
+        const report = await oneMachine(client, next, { victims, ledgers })
         options.onMachine(report)
         return report
       })
       return done.filter((report) => report !== null)
     } finally {
+      ledgers.end()
       await victims.end()
     }
-  })
+  }
+  const reports = await withStack(options.home, use, OWN_STACK)
   const sum = (of: (report: MachineReport) => number): number => reports.reduce((total, report) => total + of(report), 0)
   const gap = gapOf(reports.map(({ calmGaps }) => calmGaps), SLICE_TICKS) // prettier-ignore
   return {
     swaps: sum(({ swaps }) => swaps),
     kills: sum(({ kills }) => kills),
+    placesKilled: places.placesKilled,
+    places: places.places,
     seconds: Math.round((Date.now() - begun) / 1000),
     everySlices: drawn.everySlices,
     sliceMilliseconds: drawn.sliceMilliseconds,
@@ -174,38 +214,41 @@ async function drawMachines({ drawn, service }: LiveStormOptions): Promise<Drawn
   return (JSON.parse(printed.stdout) as { readonly machines: Drawn[] }).machines
 }
 
-interface Disturbed {
-  readonly victims: Victims
-  readonly killEvery: number
-}
-
-function oneMachine(client: StackClient, drawn: Drawn, disturbed: Disturbed): Promise<MachineReport> {
+function oneMachine(client: StackClient, drawn: Drawn, { victims, ledgers }: Storm): Promise<MachineReport> {
   return withMachine(client, drawn.spec, async (machine) => {
-    const told = await swapAll(client, machine, drawn, disturbed)
+    const told = await swapAll(client, machine, drawn, victims)
     const sliceMilliseconds = SLICE_TICKS * drawn.tickMilliseconds
     const result = unwrap(await waitForEnd(client, machine))
-    const isCalm = ({ calm, at }: AskedSwap): boolean => calm && !disturbed.victims.killedWithin(at, WINDOW_SLICES * sliceMilliseconds)
+    const isCalm = ({ calm, at }: AskedSwap): boolean => calm && !victims.killedWithin(at, WINDOW_SLICES * sliceMilliseconds)
     const ticks = (wanted: boolean): readonly number[] => told.swaps.filter((swap) => isCalm(swap) === wanted).map(({ tick }) => tick)
-    const ledger = await ledgerOf({ storm: drawn, calmTicks: ticks(true), disturbedTicks: ticks(false), result })
+    const ledger = await ledgers.add({ storm: drawn, calmTicks: ticks(true), disturbedTicks: ticks(false), result })
     const { exits = [] } = ((await client.inspect(machine, HYPERVISOR)) ?? {}) as { readonly exits?: readonly ExitRecord[] }
     const { seed, spec } = drawn
     return {
       seed,
       swaps: told.swaps.length,
-      toService: told.toService,
-      sets: told.sets,
+      toService: told.swaps.filter(({ policy }) => policy === SERVICE).length,
+      sets: told.swaps.filter(({ cpus }) => cpus !== undefined).length,
       refused: told.refused,
       prefetch: spec.schedule.prefetch === true,
       kills: told.kills,
       ejections: Math.max(0, ...exits.map(({ exit }) => exit)),
       exits: exits.map(({ tick, policy, queue, fault, message }) => `tick ${tick}: ${policy} (queue ${queue}) ${fault}: ${message}`),
       ...ledger,
+      worstGaps: ledger.worstGaps.map((gap) => ({ ...gap, ...aroundSwap(told.swaps, gap.swapTick, spec.schedule.policy) })),
     }
   })
 }
 
-interface AskedSwap {
-  readonly tick: number
+/** Which policy went, and which came. */
+function aroundSwap(swaps: readonly AskedSwap[], tick: number, first: string): { readonly before: string; readonly after: string } {
+  const index = swaps.findIndex((swap) => swap.tick === tick)
+  const nameOf = ({ policy, cpus }: SwapDone): string => (cpus === undefined ? policy : `${policy} on CPU ${cpus.join(" ")}`)
+  const [before, after] = [swaps[index - 1], swaps[index]]
+  return { before: before === undefined ? first : nameOf(before), after: after === undefined ? "" : nameOf(after) }
+}
+
+interface AskedSwap extends SwapDone {
   /** By the wall's clock. */
   readonly at: number
   /** All processes that schedule were there. */
@@ -214,32 +257,28 @@ interface AskedSwap {
 
 interface Told {
   readonly swaps: AskedSwap[]
-  toService: number
-  sets: number
   refused: number
   kills: number
 }
 
-async function swapAll(client: StackClient, machine: string, drawn: Drawn, { victims, killEvery }: Disturbed): Promise<Told> {
-  const told: Told = { swaps: [], toService: 0, sets: 0, refused: 0, kills: 0 }
+async function swapAll(client: StackClient, machine: string, drawn: Drawn, victims: StormVictims): Promise<Told> {
+  const told: Told = { swaps: [], refused: 0, kills: 0 }
   const origin = await begun(client, machine)
-  for (const [index, { atTick, policy, cpus }] of drawn.swaps.entries()) {
+  let before: PolicyName | null = drawn.spec.schedule.policy
+  for (const { atTick, policy, cpus } of drawn.swaps) {
     await sleep(origin + atTick * drawn.tickMilliseconds - Date.now())
     const calm = victims.areThere
     const service = policy === null ? await client.takeService(machine, SERVICE) : undefined
     const ask = { kind: "SwapAsk", policy: policy ?? SERVICE, service, cpus }
+    const killed = victims.killInNext(machine, { before, after: policy, cpus: drawn.spec.topology.cpus })
     const answer = await askHypervisor<SwapAnswer>(client, machine, ask).catch((error: unknown) => {
       if (error instanceof CommandFailure && error.kind === "refused") return null
       throw error
     })
+    if (await killed) told.kills++
     if (answer === null) told.refused++
-    else told.swaps.push({ tick: answer.tick, at: Date.now(), calm })
-    if (answer !== null && policy === null) told.toService++
-    if (answer !== null && cpus !== undefined) told.sets++
-    if (killEvery === 0 || index % killEvery !== killEvery - 1) continue
-    const isNear = policy === null || drawn.swaps[index - 1]?.policy === null
-    await sleep(randomInt(SWAP_MILLISECONDS))
-    if (await victims.kill(isNear)) told.kills++
+    else told.swaps.push({ tick: answer.tick, policy: policy ?? SERVICE, ...(cpus && { cpus }), at: Date.now(), calm })
+    if (answer !== null) before = policy
   }
   return told
 }
@@ -256,85 +295,6 @@ async function begun(client: StackClient, machine: string): Promise<number> {
   )
 }
 
-async function ledgerOf(outcome: {
-  readonly storm: Drawn
-  readonly calmTicks: readonly number[]
-  readonly disturbedTicks: readonly number[]
-  readonly result: RunResult
-}): Promise<Ledger> {
-  const printed = await runProgram(SIMULATOR, ["storm-live-ledger"], JSON.stringify(outcome))
-  if (printed.code !== 0) throw new CommandFailure("ledger", `seed ${outcome.storm.seed}: what was run could not be added up; see above`)
-  return JSON.parse(printed.stdout) as Ledger
-}
-
 function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, Math.max(0, milliseconds)))
-}
-
-/** The processes that host schedulers: the stack's, and the service's program, which is ours to start again. */
-class Victims {
-  readonly #client: StackClient
-  readonly #command: string | null
-  readonly #instance = `${SERVICE}-${process.pid}`
-  readonly #killTimes: number[] = []
-  #startedAt = 0
-  #turn = 0
-  #child: ChildProcess | null = null
-  #again: NodeJS.Timeout | undefined
-  #isOver = false
-
-  constructor(client: StackClient, command: string | null) {
-    this.#client = client
-    this.#command = command
-  }
-
-  async begin(): Promise<void> {
-    if (this.#command === null) return
-    this.#start(this.#command)
-    const manifest = { name: SERVICE, version: "1", contract: 1, language: "", layout: "all", features: [] }
-    const attach = (): Promise<unknown> => this.#client.office({ op: "attach", instance: this.#instance, manifest })
-    await attach()
-    this.#again = setInterval(() => void attach().catch(() => undefined), ATTACH_AGAIN_MILLISECONDS)
-  }
-
-  #start(command: string): void {
-    const env = environmentOf(this.#client.state, this.#instance)
-    const child = spawn(`exec ${command}`, { shell: true, cwd: ROOT, env, stdio: ["ignore", "ignore", "inherit"] })
-    this.#child = child
-    this.#startedAt = Date.now()
-    child.once("exit", () => this.#isOver || this.#child !== child || this.#start(command))
-  }
-
-  get #hosts(): readonly StackProcess[] {
-    return (readStack(this.#client.state.home)?.processes ?? []).filter(({ name }) => name.startsWith("cpu-scheduler"))
-  }
-
-  /** None of them was killed lately. */
-  get areThere(): boolean {
-    const before = Date.now() - UP_MILLISECONDS
-    return this.#hosts.every(({ phase, since }) => phase === "ready" && since < before) && this.#startedAt < before
-  }
-
-  killedWithin(at: number, milliseconds: number): boolean {
-    return this.#killTimes.some((time) => time >= at && time <= at + milliseconds)
-  }
-
-  /** One of them, in turn; `service`: the service's program, where there is one. False: somebody is still coming back from the last time. */
-  async kill(service: boolean): Promise<boolean> {
-    if (!this.areThere) return false
-    this.#killTimes.push(Date.now())
-    if (service && this.#child !== null) return this.#child.kill("SIGKILL")
-    const hosts = this.#hosts
-    const victim = hosts[this.#turn++ % Math.max(1, hosts.length)]
-    if (victim === undefined) return false
-    await this.#client.power(victim.name, "cycle")
-    return true
-  }
-
-  async end(): Promise<void> {
-    this.#isOver = true
-    clearInterval(this.#again)
-    this.#child?.kill("SIGKILL")
-    if (this.#command !== null) await this.#client.office({ op: "detach", service: SERVICE }).catch(() => undefined)
-  }
 }

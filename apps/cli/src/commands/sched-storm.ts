@@ -21,8 +21,8 @@ interface StormFlags {
   readonly json?: true
 }
 
-/** Defaults of what only a live storm knows. */
-const LIVE = { machines: 4, perMachine: 100, sliceMs: 50, killEvery: 10 } as const
+/** Defaults of what only a live storm knows. A machine makes its swaps one after the other, so few each, and many machines. */
+const LIVE = { machines: 4, perMachineMost: 25, sliceMs: 50, killEvery: 10 } as const
 const SIMULATED_KILL_EVERY = 5
 
 export function registerStorm(sched: Command): void {
@@ -35,9 +35,9 @@ export function registerStorm(sched: Command): void {
     .option("--from <seed>", "first seed", whole, 1)
     .option("--live", "over NATS: on the running stack, else on one of its own")
     .option("--machines <n>", `live: so many at a time; default: ${LIVE.machines}`, count)
-    .option("--per-machine <n>", `live: swaps of one machine; default: ${LIVE.perMachine}`, count)
+    .option("--per-machine <n>", `live: swaps of one machine; default: ${LIVE.perMachineMost} at most`, count)
     .option("--slice-ms <n>", `live: how long a slice is; default: ${LIVE.sliceMs}`, count)
-    .option("--minutes <n>", "live: begin no machine after so long, and tell what was done", count)
+    .option("--minutes <n>", "live: begin no machine after so long; those under way end", count)
     .option("--service <command>", `live: the scheduler program that takes its turn; default: ${SERVICE_COMMAND}`)
     .option("--no-service", "live: only policies of ours")
     .option("--json", "print JSON")
@@ -60,7 +60,9 @@ function stormInSimulator({ swaps, every, from, killEvery = SIMULATED_KILL_EVERY
 
 async function stormLive(flags: StormFlags, home: string): Promise<number> {
   const { swaps, every, from, json, minutes = null, service = SERVICE_COMMAND } = flags
-  const { killEvery, machines, perMachine, sliceMs } = { ...LIVE, ...given(flags) }
+  const { killEvery = LIVE.killEvery, machines = LIVE.machines, sliceMs = LIVE.sliceMs } = flags
+  const { perMachine = Math.min(LIVE.perMachineMost, Math.ceil(swaps / machines)) } = flags
+  if (json !== true) console.error(`backplane: ${estimate({ swaps, every, machines, perMachine, sliceMs })}`)
   const report = await liveStorm({
     home,
     drawn: { swaps, everySlices: every, from, perMachine, sliceMilliseconds: sliceMs },
@@ -74,8 +76,11 @@ async function stormLive(flags: StormFlags, home: string): Promise<number> {
   return report.good ? 0 : 1
 }
 
-/** Without what was not given. */
-function given(flags: StormFlags): Partial<Pick<StormFlags, "killEvery" | "machines" | "perMachine" | "sliceMs">> & object {
-  const { killEvery, machines, perMachine, sliceMs } = flags
-  return Object.fromEntries(Object.entries({ killEvery, machines, perMachine, sliceMs }).filter(([, value]) => value !== undefined))
+/** It is the slices that take the time: a machine makes one swap in `every` of them. */
+function estimate(drawn: Readonly<Record<"swaps" | "every" | "machines" | "perMachine" | "sliceMs", number>>): string {
+  const { swaps, every, machines, perMachine, sliceMs } = drawn
+  const count = Math.ceil(swaps / perMachine)
+  const seconds = Math.ceil(count / machines) * ((perMachine * every * sliceMs) / 1000)
+  const what = `${count} machines of ${perMachine} swaps, ${Math.min(count, machines)} at a time, a swap every ${(every * sliceMs) / 1000} s`
+  return `${what}: at least ${Math.ceil(seconds)} s, and a half more until their work is done`
 }

@@ -2,13 +2,13 @@
  * The storm over NATS: which machines and swaps there are, and what they came to. The command in between makes the machines on a stack, asks
  * for the swaps, and kills processes (apps/cli/src/live-storm.ts). Both read and print JSON.
  */
-import { readFileSync } from "node:fs"
+import { createInterface } from "node:readline"
 import { parseArgs } from "node:util"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import { wholeFlag } from "../whole-flag.ts"
-import { gapsAfter, stormLedger, type StormLedger } from "./storm-ledger.ts"
+import { gapsAfter, stormLedger, type Gap, type StormLedger } from "./storm-ledger.ts"
 import { SLICE_TICKS, stormMachine, stormSwaps, type StormSwap } from "./storm-machine.ts"
 import { WINDOW_SLICES } from "./storm.ts"
 
@@ -64,6 +64,9 @@ export interface LiveStormOutcome {
   readonly result: RunResult
 }
 
+/** The longest gaps are told one by one. */
+const WORST_MOST = 5
+
 /** Of waits, in ticks: how many there were of each. */
 export type GapCounts = Readonly<Record<number, number>>
 
@@ -75,31 +78,36 @@ export interface LiveStormReport extends StormLedger {
   /** Over the tasks put on a CPU in the slices after a swap. */
   readonly calmGaps: GapCounts
   readonly disturbedGaps: GapCounts
+  /** The longest of the calm ones, longest first. */
+  readonly worstGaps: readonly Gap[]
 }
 
-/** Reads an outcome on standard input, and prints what it came to. */
-export function liveStormLedgerCommand(): number {
-  process.stdout.write(JSON.stringify(liveStormReport(JSON.parse(readFileSync(0, "utf8")) as LiveStormOutcome)))
+/** Reads outcomes on standard input, one a line, and prints what each came to, until there are no more. */
+export async function liveStormLedgerCommand(): Promise<number> {
+  for await (const line of createInterface({ input: process.stdin }))
+    process.stdout.write(`${JSON.stringify(liveStormReport(JSON.parse(line) as LiveStormOutcome))}\n`)
   return 0
 }
 
 export function liveStormReport({ storm: { spec }, calmTicks, disturbedTicks, result }: LiveStormOutcome): LiveStormReport {
   const { lost, restarts, jobs, schedule, finish } = result
-  const gaps = (swapTicks: readonly number[]): GapCounts =>
-    countsOf(gapsAfter(spec, schedule, { swapTicks, windowTicks: WINDOW_SLICES * SLICE_TICKS }))
+  const every = gapsAfter(spec, schedule, { swapTicks: [...calmTicks, ...disturbedTicks], windowTicks: WINDOW_SLICES * SLICE_TICKS })
+  const [disturbed, calm] = [new Set(disturbedTicks), new Set(calmTicks)]
+  const gaps = (swaps: ReadonlySet<number>): readonly Gap[] => every.filter(({ swapTick }) => swaps.has(swapTick))
   return {
     ...stormLedger(spec, schedule),
     lost: lost.length + Object.values(jobs).filter((end) => end === null).length,
     restarts,
     jobs: Object.keys(jobs).length,
     finish,
-    calmGaps: gaps(calmTicks),
-    disturbedGaps: gaps(disturbedTicks),
+    calmGaps: countsOf(gaps(calm)),
+    disturbedGaps: countsOf(gaps(disturbed)),
+    worstGaps: [...gaps(calm)].sort((a, b) => b.ticks - a.ticks || a.tick - b.tick || a.cpu - b.cpu).slice(0, WORST_MOST),
   }
 }
 
-function countsOf(gaps: readonly number[]): GapCounts {
+function countsOf(gaps: readonly Gap[]): GapCounts {
   const counts: Record<number, number> = {}
-  for (const gap of gaps) counts[gap] = (counts[gap] ?? 0) + 1
+  for (const { ticks } of gaps) counts[ticks] = (counts[ticks] ?? 0) + 1
   return counts
 }

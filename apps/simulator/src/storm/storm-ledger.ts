@@ -56,27 +56,40 @@ export function stormLedger({ jobs }: MachineSpec, schedule: Schedule, masked: R
   return { ticksTwice, ticksOutside, ticksWrong }
 }
 
+/** A task was put on a CPU, and both had been there and waited for so many ticks since the swap, or since a tick soon after it. */
+export interface Gap {
+  readonly swapTick: number
+  /** When it was put on. */
+  readonly tick: number
+  readonly cpu: number
+  readonly job: string
+  readonly ticks: number
+}
+
 /**
- * For every task that was put on a CPU within `windowTicks` of a swap: for how many ticks both were there, and waited. Tasks that sleep are
- * left out: the record does not tell since when they waited.
+ * The gaps that begin within `windowTicks` of a swap, however long they are; what was waited before the swap is not the swap's. Tasks that
+ * sleep are left out: the record does not tell since when they waited.
  */
 export function gapsAfter(
   { jobs }: MachineSpec,
   schedule: Schedule,
   { swapTicks, windowTicks }: { readonly swapTicks: readonly number[]; readonly windowTicks: number },
-): readonly number[] {
+): readonly Gap[] {
   const wakeful = new Set(jobs.filter(({ phases = [] }) => phases.length === 0).map(({ name }) => name))
   const arrivals = new Map(jobs.map(({ name, arrival }) => [name, arrival]))
   const sorted = [...swapTicks].sort((a, b) => a - b)
-  const gaps: number[] = []
+  const gaps: Gap[] = []
   for (const [job, own] of runsOf(schedule)) {
     if (!wakeful.has(job)) continue
     let waitsSince = arrivals.get(job) ?? 0
     let next = 0
     for (const { cpu, from, to } of own) {
-      while (next < sorted.length && (sorted[next] as number) + windowTicks < from) next++
-      const swap = sorted[next]
-      if (swap !== undefined && swap <= from) gaps.push(Math.min(from - waitsSince, from - idleSince(schedule[cpu] ?? [], from)))
+      while (next < sorted.length && (sorted[next] as number) <= from) next++
+      const swapTick = sorted[next - 1]
+      if (swapTick !== undefined) {
+        const since = Math.max(swapTick, waitsSince, idleSince(schedule[cpu] ?? [], from))
+        if (since - swapTick <= windowTicks) gaps.push({ swapTick, tick: from, cpu, job, ticks: from - since })
+      }
       waitsSince = Math.max(waitsSince, to)
     }
   }

@@ -113,14 +113,25 @@ describe("the gaps after a swap", () => {
   // CPU 0 waits from 10 to 14, and a all the while; CPU 1 waits from 10 to 12, and b from 8.
   const schedule = [[[0, 5, "b"], [5, 10, "a"], [10, 14, null], [14, 24, "a"]], [[0, 5, "s"], [5, 8, "b"], [8, 10, "s"], [10, 12, null], [12, 24, "b"]]] as const // prettier-ignore
 
+  const ticksOf = (swapTicks: readonly number[], windowTicks: number): readonly number[] =>
+    gapsAfter(spec, schedule, { swapTicks, windowTicks }).map(({ ticks }) => ticks)
+
   it("are what CPU and task both waited", () => {
-    expect(gapsAfter(spec, schedule, { swapTicks: [9], windowTicks: 10 })).toEqual([2, 4])
+    expect(gapsAfter(spec, schedule, { swapTicks: [9], windowTicks: 10 })).toEqual([
+      { swapTick: 9, tick: 12, cpu: 1, job: "b", ticks: 2 },
+      { swapTick: 9, tick: 14, cpu: 0, job: "a", ticks: 4 },
+    ])
   })
-  it("are those of what begins within the time after a swap, and of tasks that never sleep", () => {
-    expect(gapsAfter(spec, schedule, { swapTicks: [9], windowTicks: 4 })).toEqual([2])
-    expect(gapsAfter(spec, schedule, { swapTicks: [15], windowTicks: 10 })).toEqual([])
-    expect(gapsAfter(spec, schedule, { swapTicks: [], windowTicks: 10 })).toEqual([])
-    expect(gapsAfter(spec, schedule, { swapTicks: [0], windowTicks: 100 })).toEqual([0, 0, 2, 0, 4])
+  it("are those that begin within the time after a swap, whole however long, and of tasks that never sleep", () => {
+    expect(ticksOf([9], 1)).toEqual([2, 4])
+    expect(ticksOf([9], 0)).toEqual([])
+    expect(ticksOf([15], 10)).toEqual([])
+    expect(ticksOf([], 10)).toEqual([])
+    expect(ticksOf([0], 100)).toEqual([0, 0, 2, 0, 4])
+  })
+  it("are not what was waited before the swap", () => {
+    expect(ticksOf([11], 10)).toEqual([1, 3])
+    expect(ticksOf([9, 11], 10)).toEqual([1, 3])
   })
 })
 
@@ -141,6 +152,7 @@ describe("the ledger of a live storm", () => {
     expect(liveStormReport(outcome())).toMatchObject({ lost: 0, restarts: 0, ticksTwice: 0, ticksOutside: 0, ticksWrong: 0 })
     const { calmGaps, disturbedGaps } = liveStormReport({ ...outcome(), calmTicks: [0], disturbedTicks: [10_000] })
     expect({ calmGaps, disturbedGaps }).toEqual({ calmGaps: { 0: 8 }, disturbedGaps: {} })
+    expect(liveStormReport({ ...outcome(), calmTicks: [], disturbedTicks: [0] })).toMatchObject({ disturbedGaps: { 0: 8 }, worstGaps: [] })
   })
   it("sees what is lost, begun again, run on two CPUs, outside its mask, or too little", () => {
     expect(liveStormReport(outcome({ jobs: { ...ends, t1: null }, restarts: 2 }))).toMatchObject({ lost: 1, restarts: 2 })
