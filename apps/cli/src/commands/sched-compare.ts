@@ -34,7 +34,7 @@ export function register(program: Command): void {
   sched
     .command("headline")
     .description("run one claim about schedulers: a table, a picture, and whether it holds; without a name, list them")
-    .argument("[name]", "contention, wasted-cores, short-tasks, gang, energy, energy-aware, cache-aware")
+    .argument("[name]", "contention, wasted-cores, short-tasks, gang, directed-yield, energy, energy-aware, cache-aware")
     .option("--seeds <n>", "drawn sets, where there is something to draw", "20")
     .option("--svg <file>", "write the picture here")
     .option("--json", "print JSON")

@@ -39,6 +39,11 @@ export interface ChannelLevel {
   readonly level: number
 }
 
+/** A level that a task waits for without sleeping. With `to` it looks for a tick only, and then gives way, rather to that task. */
+export interface Spin extends ChannelLevel {
+  readonly to?: string
+}
+
 /**
  * Why a slice ended before its budget although the task is not done.
  *
@@ -48,7 +53,7 @@ export interface ChannelLevel {
  * happened up to here (signals, tasks that it woke).
  */
 export type SlicePause =
-  | { readonly kind: "blocked"; readonly wakeTick: number | null; readonly awaits?: ChannelLevel; readonly spin?: true }
+  | { readonly kind: "blocked"; readonly wakeTick: number | null; readonly awaits?: Spin; readonly spin?: true }
   | { readonly kind: "yield"; readonly to?: string }
   | { readonly kind: "step" }
 

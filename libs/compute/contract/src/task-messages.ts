@@ -49,7 +49,10 @@ export const TaskToken = Type.Object(
     left: Type.Integer({ minimum: 0, description: "work left, units" }),
     part: Type.Optional(Type.Integer({ minimum: 1, maximum: 1023, description: "of the next unit, in 1024ths: what is done of it" })),
     spin: Type.Optional(
-      Type.Object({ channel: ChannelName, level: Count }, { ...closed, description: "what it waits for without sleeping" }),
+      Type.Object(
+        { channel: ChannelName, level: Count, to: Type.Optional(Name) },
+        { ...closed, description: "what it waits for without sleeping; `to`: whom it gives way to after a tick of it" },
+      ),
     ),
     runtime: Type.Integer({ minimum: 0, description: "ticks run" }),
     home: Type.Integer({ minimum: 0, maximum: 63, description: "node of its frames" }),

@@ -41,6 +41,9 @@ export interface Conditions {
   readonly warmers: number
 }
 
+/** So long a task that gives way looks for what it waits for. */
+const LOOK_TICKS = 1
+
 /** What came of a run. */
 export interface Left {
   readonly task: Task
@@ -83,6 +86,8 @@ export class Cpu {
   /** Cycles that it was idle while the task waited that it ran then; and since when it is idle, null: it is not. */
   lostCycles = 0
   idleAt: number | null = null
+  /** When it asked for work last. */
+  askedTick = 0
   /** What it was said to draw last. */
   watts = 0
   /** Address space of what ran here last. */
@@ -156,7 +161,7 @@ export class Cpu {
     assert(untilTick > fromTick, "a slice has at least one tick")
     const { speed, spins } = at
     const endTick = spins
-      ? untilTick
+      ? Math.min(untilTick, task.spin?.to === undefined ? untilTick : fromTick + LOOK_TICKS)
       : fromTick + this.#plan(task, { fromTick, budgetTicks: this.#partTicks(task, untilTick - fromTick, at) }, speed)
     this.state = { kind: "running", task, fromTick, untilTick, endTick, speed, spins }
     return { endTick }

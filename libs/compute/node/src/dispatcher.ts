@@ -6,7 +6,7 @@
 import { cancel, closeSpan, event, noteSpan, openSpan, timer } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
-import type { ChannelLevel, SliceOutcome, SlicePause } from "@backplane/compute-contract/task-engine"
+import type { ChannelLevel, SliceOutcome, SlicePause, Spin } from "@backplane/compute-contract/task-engine"
 import { powerKindOf } from "@backplane/scenario-machine/power-spec"
 import type { SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { Cores } from "./cores.ts"
@@ -123,6 +123,7 @@ export class Dispatcher {
     const span = decideSpan(cpu)
     this.#notePower(cpu, out)
     cpu.idleAt ??= now
+    cpu.askedTick = this.#context.ticks.tickAt(now)
     out.push(openSpan(span, "sched.decide", { "backplane.cpu": cpu.index, "backplane.queue": queue }, { root: true }))
     out.push(timer(idleTimer(cpu.index), this.#context.laterTicks(now, this.#context.spec.schedule.sliceTicks)))
     this.#streams.add(queue, this.idleEvent(cpu), span)
@@ -253,7 +254,10 @@ export class Dispatcher {
     const cpu = defined(this.#cpus.get(index), "the timer's CPU is ours")
     if (cpu.state.kind !== "running") return
     const tick = this.#context.ticks.tickAt(now)
-    const left = cpu.stop(tick)
+    // It has looked for what it waits for, in vain, and is one that gives way then.
+    const to = cpu.state.spins ? cpu.state.task.spin?.to : undefined
+    const stopped = cpu.stop(tick)
+    const left = to === undefined ? stopped : { ...stopped, outcome: { ...stopped.outcome, pause: { kind: "yield", to } as const } }
     const { task, outcome, untilTick } = left
     if (this.#goesOn(outcome) && tick < untilTick) {
       task.spin = spinOf(this.#pauseOf(outcome)) ?? task.spin
@@ -350,7 +354,8 @@ export class Dispatcher {
   /**
    * An idle CPU has waited a slice. If its scheduler has had a claim on work for it as long, the scheduler is not doing its part, and
    * this CPU alone takes the oldest (the first rung of the ladder of fallback). Otherwise the question is asked again: it may have been
-   * lost. What counts is how long the claim lies with this queue: a task just stolen may have waited long in another.
+   * lost. What counts is how long the claim lies with this queue: a task just stolen may have waited long in another. Who came to wait
+   * meanwhile, or was dealt to another queue by a swap, is looked at when its slice is over, not a whole slice later.
    */
   onIdleTimer(now: VirtualTime, index: number, out: Out): void {
     const cpu = defined(this.#cpus.get(index), "the timer's CPU is ours")
@@ -358,17 +363,23 @@ export class Dispatcher {
     if (this.#context.isFallback) return this.#askForWork(now, cpu, out)
     const { sliceTicks } = this.#context.spec.schedule
     const tick = this.#context.ticks.tickAt(now)
+    const { sinceTick } = cpu.state
     const queue = this.#context.queueOf(index)
-    const task = this.#tasks
+    const claims = this.#tasks
       .all()
-      .filter(
-        (one) =>
-          one.state === "waiting" && one.queue === queue && mayRunOn(one.spec.affinity, index) && tick - one.queuedTick >= sliceTicks,
-      )
+      .filter((one) => one.state === "waiting" && one.queue === queue && mayRunOn(one.spec.affinity, index))
+      .map((task) => ({ task, dueTick: Math.max(task.queuedTick, sinceTick) + sliceTicks }))
+    const task = claims
+      .filter(({ dueTick }) => dueTick <= tick)
+      .map((due) => due.task)
       .sort((a, b) => a.sinceTick - b.sinceTick || a.spec.ordinal - b.spec.ordinal)[0]
-    if (task === undefined || tick - cpu.state.sinceTick < sliceTicks) {
-      this.#askForWork(now, cpu, out)
-      if (tick - cpu.state.sinceTick >= sliceTicks) this.#hooks.onNoWork(now, cpu, out)
+    if (task === undefined) {
+      if (tick - cpu.askedTick >= sliceTicks) {
+        this.#askForWork(now, cpu, out)
+        if (tick - sinceTick >= sliceTicks) this.#hooks.onNoWork(now, cpu, out)
+      }
+      const nextTick = Math.min(cpu.askedTick + sliceTicks, ...claims.map(({ dueTick }) => dueTick))
+      out.push(timer(idleTimer(index), this.#context.ticks.start(nextTick)))
       return
     }
     this.bypasses++
@@ -392,7 +403,7 @@ export class Dispatcher {
 }
 
 /** What the pause waits for without sleeping; null: it is not such a pause. */
-function spinOf(pause: SlicePause | undefined): ChannelLevel | null {
+function spinOf(pause: SlicePause | undefined): Spin | null {
   return pause?.kind === "blocked" && pause.spin === true && pause.awaits !== undefined ? pause.awaits : null
 }
 

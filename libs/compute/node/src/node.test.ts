@@ -213,6 +213,17 @@ describe("an idle CPU", () => {
     expect(names(node.due(tick(10), "idle/0000"))).not.toContain("scheduler-bypassed")
     expect(names(node.due(tick(20), "idle/0000"))).toContain("scheduler-bypassed")
   })
+
+  it("takes what a swap has dealt to its queue a slice after the swap, not when it would ask anyway", () => {
+    const node = new Node()
+    node.begin("a")
+    node.due(tick(0), "begin")
+    node.hear(tick(4), HYPERVISOR, { kind: "PolicySwap", epoch: 2, policy: "mqms" })
+    const looked = node.due(tick(10), "idle/0000")
+    expect(names(looked)).not.toContain("scheduler-bypassed")
+    expect(looked).toContainEqual({ kind: "timer", key: "idle/0000", at: tick(14) })
+    expect(names(node.due(tick(14), "idle/0000"))).toContain("scheduler-bypassed")
+  })
 })
 
 describe("a task that cannot go on", () => {
@@ -273,6 +284,17 @@ describe("a task that cannot go on", () => {
     node.due(tick(3), "cpu/0000")
     expect(eventsOf(node.due(tick(3), "send"))).toMatchObject([
       { type: "TASK_YIELD", task: { task: "a" }, ranTicks: 3 },
+      { type: "CPU_IDLE" },
+    ])
+  })
+
+  it("that looks for what it waits for gives way to whom it names after a tick, and goes on when that is there", () => {
+    const node = running([{ run: 2, await: "c", spin: true, to: "d" }])
+    node.due(tick(2), "cpu/0000")
+    expect(node.machine.inspect().cpus[0]).toMatchObject({ state: "running", task: "a" })
+    node.due(tick(3), "cpu/0000")
+    expect(eventsOf(node.due(tick(3), "send"))).toMatchObject([
+      { type: "TASK_YIELD", task: { task: "a", runtime: 3 }, ranTicks: 3, to: "d" },
       { type: "CPU_IDLE" },
     ])
   })

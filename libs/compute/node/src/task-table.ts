@@ -6,7 +6,7 @@
 import { assert, defined } from "@backplane/foundation-base/assert"
 import { PAGE_BYTES } from "@backplane/compute-contract/engine"
 import type { GuestState } from "@backplane/compute-contract/guest-state"
-import type { ChannelLevel } from "@backplane/compute-contract/task-engine"
+import type { ChannelLevel, Spin } from "@backplane/compute-contract/task-engine"
 import type { HeldTask, TaskSpec, TaskToken } from "@backplane/compute-contract/task-messages"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import type { QueueName } from "@backplane/scenario-machine/topology"
@@ -27,7 +27,7 @@ export interface Task {
   /** Of a task that came from another node and has not run here yet: what was done of the unit in progress, in 1024ths. */
   part?: number
   /** What it waits for without sleeping; null: nothing. */
-  spin: ChannelLevel | null
+  spin: Spin | null
   /** Of a guest that came from another node and has not run here yet: its machine. */
   guest?: GuestState
   /** Ticks run so far, anywhere. */

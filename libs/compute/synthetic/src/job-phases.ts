@@ -40,11 +40,11 @@ export function pauseAfter(
   phase: PhaseSpec,
   at: { readonly done: number; readonly endTick: number },
 ): SlicePause {
-  const { sleep, await: channel, spin } = phase
+  const { sleep, await: channel, spin, to } = phase
   if (sleep !== undefined) return { kind: "blocked", wakeTick: at.endTick + sleep }
   if (channel !== undefined) {
     const level = completed(phases, at.done, (one) => (one.await === channel ? (one.count ?? 1) : 0))
-    return { kind: "blocked", wakeTick: null, awaits: { channel, level }, ...(spin && { spin }) }
+    return { kind: "blocked", wakeTick: null, awaits: { channel, level, ...(to !== undefined && { to }) }, ...(spin && { spin }) }
   }
   return phase.yield === true ? { kind: "yield" } : { kind: "step" }
 }

@@ -23,15 +23,23 @@ export const PhaseSpec = Type.Object(
     await: Type.Optional(Type.String({ ...channel, description: "then it waits for the channel" })),
     count: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: "of `await`: signals that it waits for; not given: 1" })),
     spin: Type.Optional(Type.Literal(true, { description: "of `await`: it does not sleep meanwhile, but looks again and again" })),
+    to: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: "of `await` with `spin`: after a tick of it it gives way, rather to this job (the holder of a lock)",
+      }),
+    ),
   },
   { additionalProperties: false },
 )
 export type PhaseSpec = Static<typeof PhaseSpec>
 
 /** What is wrong with a phase, or null. */
-export function phaseProblem({ sleep, yield: gives, signal, await: channel, count, spin }: PhaseSpec): string | null {
+export function phaseProblem({ sleep, yield: gives, signal, await: channel, count, spin, to }: PhaseSpec): string | null {
   const ends = [sleep, gives, signal, channel].filter((end) => end !== undefined).length
   if (ends !== 1) return "a phase ends with one of sleep, yield, signal and await"
+  if (to !== undefined && spin === undefined) return "only await with spin has a to"
   if (channel !== undefined) return null
   return count !== undefined ? "only await has a count" : spin !== undefined ? "only await has a spin" : null
 }

@@ -40,6 +40,8 @@ export interface Discipline<State> {
    * Absent: a slice is never cut short.
    */
   preemptGain?(waiting: Account<State>, running: Account<State>, ranTicks: number): number
+  /** Who gave way would rather see this waiting task run. */
+  favour?(account: Account<State>): void
   /** As in `QueuePolicy`. */
   note?(cpu: IdleCpu): void
   groupOf?(account: Account<State>): string | undefined

@@ -99,6 +99,12 @@ export class PolicyQueue<State> implements QueuePolicy {
     return account.view
   }
 
+  favour(task: string, now: number): void {
+    this.#advance(now)
+    const account = this.#accounts.get(task)
+    if (account?.place === "waiting") this.#discipline.favour?.(account)
+  }
+
   /** The CPU where most is gained; of equals that of the lowest number. */
   preempts(task: string, now: number): number | undefined {
     this.#advance(now)

@@ -44,6 +44,11 @@ export interface QueuePolicy {
   charge(task: string, ranTicks: number, why: ChargeReason, now: number): void
   /** The busy CPU that had better run this waiting task than go on with what was picked for it. Absent: a run is never cut short. */
   preempts?(task: string, now: number): number | undefined
+  /**
+   * Who gave way says that this task had better run, such as the holder of a lock: a hint, about a task that may not be here. Said after
+   * the giver was enqueued. Absent: not heeded.
+   */
+  favour?(task: string, now: number): void
   /** How long the picked task may run; at least 1. */
   sliceTicks(task: string): number
   /** What nodes say of an idle CPU, before it is offered. */

@@ -57,6 +57,11 @@ export class RunQueue {
     this.#policy.charge(task, run.ranTicks, run.why, tick)
   }
 
+  /** Who gave way would rather see this task run. */
+  favour(task: string, tick: number): void {
+    this.#policy.favour?.(task, tick)
+  }
+
   /** The task left its CPU and sleeps: it is remembered, and not waiting. */
   block(task: string, run: { readonly taskSeq: number; readonly ranTicks: number }, tick: number): void {
     this.#policy.charge(task, run.ranTicks, "blocked", tick)

@@ -241,7 +241,8 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       case "TASK_PREEMPTED":
         return this.#onStopped(now, event, event.reason === "preempt" || event.reason === "kick" ? "preempt" : "slice")
       case "TASK_YIELD":
-        return this.#onStopped(now, event, "yield")
+        this.#onStopped(now, event, "yield")
+        return event.to === undefined ? undefined : this.#queue.favour(event.to, this.#tick(now))
       case "TASK_BLOCKED":
         this.#putBack(now, ...this.#claims.onRunning(event.cpu, event.task))
         this.#claims.onGone(event.task, event.taskSeq)

@@ -5,7 +5,8 @@ import { drawShares } from "../suite/drawn-shares.ts"
 import { drive } from "../suite/drive.ts"
 import { shareAmong, shareAmongHogs } from "../suite/shares.ts"
 import { viewOf } from "../suite/views.ts"
-import { drawWorkload, hogs } from "../suite/workload.ts"
+import { WEIGHT_DEFAULT } from "@backplane/schedule-contract/task-view"
+import { drawWorkload, hogs, plainWorkload } from "../suite/workload.ts"
 import { PolicyQueue } from "../policy-queue.ts"
 import { NaiveCfs } from "./naive-cfs.ts"
 import { cfs, LATENCY_SLICES, LATENCY_TASKS_MAX } from "./cfs.ts"
@@ -25,6 +26,28 @@ it("the spread of vruntime is at most a slice over its task's weight", () => {
     }),
     RUNS,
   )
+})
+
+it("whoever is favoured, however often, is ahead by half a period and a slice at most; and it is picked before its turn", () => {
+  let before = 0
+  fc.assert(
+    fc.property(fc.nat(), (seed) => {
+      const random = new Random(seed)
+      const { weights, sliceTicks } = drawShares(random)
+      const queue = cfs.create({ seed: 1, queue: "cpu-0", cpus: [0], sliceTicks })
+      const favour = (tick: number): void => queue.favour?.(`t${random.below(weights.length)}`, tick)
+      const { fates } = drive(queue, plainWorkload(hogs(weights, 1500), { sliceTicks }), { ticks: 1500, onTick: favour })
+      const load = weights.reduce((sum, weight) => sum + weight, 0)
+      const period = LATENCY_SLICES * sliceTicks * Math.max(1, weights.length / LATENCY_TASKS_MAX)
+      const stepMost = Math.max(...weights.map((weight) => Math.max(1, Math.floor((period * weight) / load)) / weight))
+      const vruntimes = fates.map(({ ranTicks, plan }) => ranTicks / plan.weight)
+      const spread = Math.max(...vruntimes) - Math.min(...vruntimes)
+      expect(spread).toBeLessThanOrEqual((LATENCY_SLICES * sliceTicks) / 2 / WEIGHT_DEFAULT + stepMost + 1e-3)
+      before += Number(spread > stepMost + 1e-3)
+    }),
+    RUNS,
+  )
+  expect(before).toBeGreaterThan(0)
 })
 
 it("a sleeper cannot save up: after a long sleep it is at most half a period ahead", () => {

@@ -14,6 +14,9 @@ export const LATENCY_TASKS_MAX = 8
 /** A task that wakes preempts one that is ahead of it by more than this part of a period (Linux: 1 ms of 6). */
 export const WAKEUP_GRANULARITY = 6
 
+/** Who is favoured is picked before those that are behind it by at most this part of a period: as much as a sleeper is owed at most. */
+const FAVOUR_PART = 2
+
 export interface CfsState {
   /** Virtual time it has run. Only grows. In parts of a virtual tick. */
   vruntime: number
@@ -33,6 +36,8 @@ export class CfsDiscipline implements Discipline<CfsState> {
   #competing = 0
   /** `min_vruntime`: no competing task is behind it by more than the credit of a sleeper. Only grows. */
   #floor = 0
+  /** Whom the last that gave way would rather see run (Linux: the next buddy). */
+  #favoured: CfsAccount | null = null
 
   constructor(sliceTicks: number) {
     this.#latencyTicks = LATENCY_SLICES * sliceTicks
@@ -58,13 +63,23 @@ export class CfsDiscipline implements Discipline<CfsState> {
     this.#raiseFloor()
   }
 
+  /** Whom a task that spins waits for may run before its turn, but stays in the books. */
+  favour(account: CfsAccount): void {
+    this.#favoured = account
+  }
+
   delete(account: CfsAccount): void {
+    if (this.#favoured === account) this.#favoured = null
     this.#waiting.remove(account)
     this.#running.add(account)
   }
 
   choose(cpu: number): CfsAccount | undefined {
-    return this.#waiting.find((account) => mayRun(account.view, cpu))
+    const next = this.#waiting.find((account) => mayRun(account.view, cpu))
+    const favoured = this.#favoured
+    if (next === undefined || favoured === null || !mayRun(favoured.view, cpu)) return next
+    const ahead = favoured.state.vruntime - next.state.vruntime
+    return ahead <= (this.#latencyTicks * VIRTUAL_TICK) / FAVOUR_PART ? favoured : next
   }
 
   /** The one that would wait longest here. */

@@ -4,6 +4,7 @@ import { Random } from "@backplane/foundation-base/random"
 import { gainOfThief } from "../suite/share-laws.ts"
 import { shareAmong, shareAmongHogs } from "../suite/shares.ts"
 import { drive } from "../suite/drive.ts"
+import { viewOf } from "../suite/views.ts"
 import { hogs, plainWorkload, type TaskPlan } from "../suite/workload.ts"
 import { cpuShares, credit } from "./credit.ts"
 
@@ -34,6 +35,33 @@ it("who wakes with credit left goes before all others: it waits for the end of o
   }
   const { result } = shareAmong(credit, [waker, ...hogs([100, 100, 100], TICKS)], { ticks: TICKS, sliceTicks: 10 })
   expect(result.fates[0]?.waitMostTicks).toBeLessThanOrEqual(10)
+})
+
+it("whom a giver names is next while it has credit left, and has its share all the same", () => {
+  const queue = credit.create({ seed: 1, queue: "all", cpus: [0], sliceTicks: 10 })
+  for (const task of ["a", "b", "c"]) queue.enqueue(viewOf(task), 0, "new")
+  queue.favour?.("c", 0)
+  queue.favour?.("nobody", 0)
+  expect(queue.pick(0, 0)).toMatchObject({ task: "c" })
+  queue.charge("c", 10, "slice", 10)
+  queue.enqueue(viewOf("c", { taskSeq: 2 }), 10, "slice")
+  queue.favour?.("c", 10) // it is over: it waits for credit as others do
+  expect(queue.pick(0, 10)).toMatchObject({ task: "a" })
+  fc.assert(
+    fc.property(fc.nat(), (seed) => {
+      const random = new Random(seed)
+      const weights = Array.from({ length: random.between(2, 6) }, () => random.pick([100, 200, 400]))
+      const policy = credit.create({ seed: 1, queue: "all", cpus: [0], sliceTicks: 10 })
+      // Somebody names the same one at every tick.
+      const { fates } = drive(policy, plainWorkload(hogs(weights, 6000), { sliceTicks: 10 }), {
+        ticks: 6000,
+        onTick: (tick) => policy.favour?.("t0", tick),
+      })
+      const due = (6000 * (weights[0] ?? 0)) / weights.reduce((sum, weight) => sum + weight, 0)
+      expect(Math.abs((fates[0]?.ranTicks ?? 0) - due)).toBeLessThanOrEqual(60)
+    }),
+    RUNS,
+  )
 })
 
 it("credits are given out by weight, to nobody more than for one CPU, and for all CPUs where there are tasks for them", () => {

@@ -52,6 +52,16 @@ export class CreditDiscipline implements Discipline<CreditState> {
     else this.#lists.pushBack(state.level, account)
   }
 
+  /** As if it woke: before the others of its kind, if it has credit left; the boost is over with the run. Who is over waits for credit. */
+  favour(account: CreditAccount): void {
+    const { state } = account
+    if (state.level !== UNDER) return
+    this.#lists.remove(state.level, account)
+    state.isBoosted = true
+    state.level = BOOST
+    this.#lists.pushBack(BOOST, account)
+  }
+
   delete(account: CreditAccount): void {
     this.#lists.remove(account.state.level, account)
   }
