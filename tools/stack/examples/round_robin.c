@@ -215,13 +215,19 @@ static void onMessage(actor *a, const json *body) {
     return;
   }
   if (!s->open || epoch != a->epoch || number(body, "generation", 0) != s->generation) return;
-  if (is(field(body, "kind"), "SchedulerVerdicts")) { onVerdicts(a, s, node, body); decide(a); return; }
+  num at = number(body, "at", 0);
+  if (is(field(body, "kind"), "SchedulerVerdicts")) {
+    if (at > a->now) a->now = at; /* or a slice that was over would be given again and again */
+    onVerdicts(a, s, node, body);
+    decide(a);
+    return;
+  }
   if (!is(field(body, "kind"), "SchedulerEvents")) return;
   num seq = number(body, "seq", 0);
   if (!s->incarnation) s->incarnation = incarnation;
   if (incarnation > s->incarnation) { attach(a, node); return; } /* a new life of the node: it has forgotten all */
   if (incarnation < s->incarnation || seq > s->seen + 1) return;   /* a word of the dead, or a gap: what is missing is said again */
-  if (number(body, "at", 0) > a->now) a->now = number(body, "at", 0);
+  if (at > a->now) a->now = at;
   owed[node] = 1;
   if (seq == s->seen + 1) {
     s->seen = seq;

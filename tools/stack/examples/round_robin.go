@@ -209,6 +209,9 @@ func (s *scheduler) onEvent(node int, e event) {
 }
 
 func (s *scheduler) onVerdicts(at *stream, m message) {
+	if m.At > s.now { // or a slice that was over would be given again and again
+		s.now = m.At
+	}
 	runs := at.commits[m.Commit]
 	delete(at.commits, m.Commit)
 	for index, refused := range runs {

@@ -46,8 +46,8 @@ class Scheduler:  # one run queue of one machine: its waiting tasks, and the CPU
         self.now, stream.life, stream.seen = max(self.now, at), incarnation, max(seq, stream.seen)
         self.decide({node: lost})  # a copy: our answer may be lost, and the decisions in it
 
-    def on_verdicts(self, node, commit, verdicts, **_):
-        judged = [idle for idle in self.idle.values() if idle.run and idle.said[:2] == (node, commit)]
+    def on_verdicts(self, node, commit, verdicts, at=0, **_):
+        self.now, judged = max(self.now, at), [idle for idle in self.idle.values() if idle.run and idle.said[:2] == (node, commit)]
         for idle, verdict in [(idle, verdicts[idle.said[2]]) for idle in sorted(judged, key=lambda one: one.said)]:
             if verdict != "OK":
                 claim = [task for task in self.waiting if task["task"] == idle.run["task"]]  # still good for two of the reasons

@@ -254,7 +254,7 @@ export class FakeMachine {
     const { epoch, queue, generation, commit: number, seen } = commit
     this.#hear(node, from, { kind: "SchedulerCommit", epoch, queue, generation, incarnation: 1, commit: number, seen, decisions: [] })
     const verdicts = commit.decisions.map(() => "BAD_SLICE" as const)
-    const body = { kind: "SchedulerVerdicts" as const, epoch, queue, generation, commit: number, node, verdicts }
+    const body = { kind: "SchedulerVerdicts" as const, epoch, queue, generation, commit: number, node, verdicts, at: this.#now }
     this.madeUp.add(body)
     this.#at(this.#later(), () => this.#tell(from, nodeActor(node), body))
   }

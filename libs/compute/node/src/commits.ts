@@ -87,12 +87,12 @@ export class Commits {
       if (stored.size > STORED_MAX) stored.delete(stored.keys().next().value as number)
     }
     const isAwaited = commit.decisions.some((decision, index) => decision.type === "REQUEUE" || !isGood(verdicts[index]))
-    if (isAwaited) out.push(send(from, this.#answer(commit, verdicts)))
+    if (isAwaited) out.push(send(from, this.#answer(now, commit, verdicts)))
   }
 
-  #answer(commit: SchedulerCommit, verdicts: readonly Verdict[]): SchedulerVerdicts {
-    const { epoch, queue, generation } = commit
-    return { kind: "SchedulerVerdicts", epoch, queue, generation, commit: commit.commit, node: this.#context.node, verdicts: [...verdicts] }
+  #answer(at: VirtualTime, { epoch, queue, generation, commit }: SchedulerCommit, verdicts: readonly Verdict[]): SchedulerVerdicts {
+    const { node } = this.#context
+    return { kind: "SchedulerVerdicts", epoch, queue, generation, commit, node, verdicts: [...verdicts], at }
   }
 
   #storedOf(queue: string): Map<number, readonly Verdict[]> {

@@ -253,7 +253,9 @@ export class Shadow {
     if (stored.size > STORED_MAX) stored.delete(stored.keys().next().value as number)
     if (!commit.decisions.some((decision, index) => decision.type === "REQUEUE" || verdicts[index] !== "OK")) return
     const { node } = this.#context
-    out.push(send(from, { kind: "SchedulerVerdicts", epoch, queue, generation, commit: commit.commit, node, verdicts: [...verdicts] }))
+    out.push(
+      send(from, { kind: "SchedulerVerdicts", epoch, queue, generation, commit: commit.commit, node, verdicts: [...verdicts], at: now }),
+    )
   }
 
   #judge(now: VirtualTime, queue: QueueName, decision: Decision): Verdict {

@@ -241,6 +241,13 @@ export const SchedulerVerdicts = Type.Object(
     commit: Sequence,
     node: NodeIndex,
     verdicts: Type.Array(Type.Enum([...VERDICTS]), { maxItems: 4096 }),
+    at: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: Number.MAX_SAFE_INTEGER,
+        description: "when, as in SchedulerEvents: who goes by that time alone would otherwise give a slice that was over again and again",
+      }),
+    ),
   },
   { ...closed, description: "node → scheduler: the answers to a commit of which a decision was refused, or that hands a claim over" },
 )

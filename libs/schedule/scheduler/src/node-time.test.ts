@@ -25,6 +25,11 @@ function events(at: number): Input<SchedulerHears> {
   return { kind: "message", from: nodeActor(0), body: { kind: "SchedulerEvents", ...stream, at, events: [] } }
 }
 
+function refusal(when: { readonly at?: number }): Input<SchedulerHears> {
+  const stream = { epoch: 1, queue: "all", generation: 1, node: 0, commit: 1 }
+  return { kind: "message", from: nodeActor(0), body: { kind: "SchedulerVerdicts", ...stream, verdicts: ["BAD_SLICE"], ...when } }
+}
+
 it("time is what the nodes say; a timer takes as long by the host's clock, and may not go back", () => {
   const watcher = new Watcher()
   const time = new NodeTime(watcher)
@@ -34,4 +39,7 @@ it("time is what the nodes say; a timer takes as long by the host's clock, and m
   time.step(virtualTime(9_070), events(720))
   time.step(virtualTime(9_080), events(900))
   expect(watcher.times).toEqual([0, 700, 750, 750, 900])
+  time.step(virtualTime(9_090), refusal({ at: 1_000 }))
+  time.step(virtualTime(9_095), refusal({}))
+  expect(watcher.times.slice(5)).toEqual([1_000, 1_000])
 })

@@ -1,5 +1,5 @@
 /**
- * A scheduler whose time is what the nodes say (`SchedulerEvents.at`), as the contract has it: for machines in free mode, where the clock of
+ * A scheduler whose time is what the nodes say (`at` of events and verdicts), as the contract has it: for machines in free mode, where the clock of
  * its own process may be early or late, and for the conformance kit, whose machine has no clock at all.
  *
  * Between two words of the nodes time moves only by its own timers, which take as long as they would by the host's clock.
@@ -30,7 +30,7 @@ export class NodeTime implements Machine<SchedulerHears, SchedulerSays> {
   }
 
   #toldBy(input: Input<SchedulerHears>): VirtualTime {
-    if (input.kind === "message") return input.body.kind === "SchedulerEvents" ? virtualTime(input.body.at) : this.#now
+    if (input.kind === "message") return "at" in input.body && input.body.at !== undefined ? virtualTime(input.body.at) : this.#now
     if (input.kind !== "timer") return this.#now
     const due = this.#due.get(input.key) ?? this.#now
     this.#due.delete(input.key)
