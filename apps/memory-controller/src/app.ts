@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
 import { actorIndex } from "@backplane/foundation-actor/actor-id"
 import type { Machine } from "@backplane/foundation-actor/machine"
-import { BUFFER_BASE64 } from "@backplane/foundation-runtime/buffer-base64"
+import { RAW_BYTES } from "@backplane/foundation-runtime/raw-bytes"
 import { readServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
 import { MemoryPageDevice, type PageDevice } from "@backplane/memory-controller/page-device"
@@ -31,7 +31,7 @@ export function start(environment: Environment): Promise<ActorService> {
         dataFolder === null
           ? new MemoryPageDevice(slots)
           : new PageFile({ folder: join(dataFolder, "pages", machine, actorIndex(actor)), slots, fresh: epoch === 1 })
-      return new PageStoreMachine({ ...storeOptions(spec, index), device, text: BUFFER_BASE64 }) as Machine
+      return new PageStoreMachine({ ...storeOptions(spec, index), device, text: RAW_BYTES }) as Machine
     },
   })
 }

@@ -1,6 +1,6 @@
 /** The node with its shared memories: what `SpaceHost` is made from in a machine. */
 import type { Machine } from "@backplane/foundation-actor/machine"
-import { BUFFER_BASE64 } from "@backplane/foundation-runtime/buffer-base64"
+import { RAW_BYTES } from "@backplane/foundation-runtime/raw-bytes"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { SpaceHost } from "@backplane/memory-bare/space-host"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
@@ -26,6 +26,6 @@ export function withSpaces(
     retryCycles: RETRY_TICKS * tickCycles,
     pinCycles: tickCycles,
     countCycles: RETRY_TICKS * tickCycles,
-    text: BUFFER_BASE64,
+    text: RAW_BYTES,
   })
 }

@@ -1,6 +1,6 @@
 /** The actors of the memory bench: a node that reads pages, their home, and the node where they lie; each in a process of its own. */
 import type { Machine } from "@backplane/foundation-actor/machine"
-import { BUFFER_BASE64 } from "@backplane/foundation-runtime/buffer-base64"
+import { RAW_BYTES } from "@backplane/foundation-runtime/raw-bytes"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
 import { encode } from "@backplane/compute-riscv/encode"
@@ -8,7 +8,9 @@ import { BareNodeMachine, type HartDriver } from "@backplane/memory-bare/bare-no
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
-import { hostOver, busOver } from "./bus-ends.ts"
+import { NatsBus } from "@backplane/foundation-runtime/nats-bus"
+import { MemorySink } from "@backplane/foundation-runtime/sinks"
+import { hostOver } from "./bus-ends.ts"
 import type { ActorHost } from "@backplane/foundation-runtime/actor-host"
 import type { NatsConnection } from "@nats-io/nats-core"
 
@@ -20,6 +22,8 @@ export const BARE_PAGE = "bare.page"
 const NODES = 2
 /** Cycles are nanoseconds here: nothing is asked twice within a second. */
 const RETRY_CYCLES = 1_000_000_000
+/** Ten milliseconds, as machines have it. */
+const TICK_CYCLES = 10_000_000
 
 export const PARTS = ["controller", "owner"] as const
 export type Part = (typeof PARTS)[number]
@@ -61,6 +65,11 @@ class PageReader implements HartDriver {
 
 const IDLE: HartDriver = { budget: () => null, left: () => true }
 
+/** As services of the machine have it. */
+function busOver(connection: NatsConnection): NatsBus {
+  return new NatsBus({ connection, events: new MemorySink(), readsFrames: () => true })
+}
+
 /** Each round has a space of its own, in which nobody has touched anything. */
 function node(
   index: number,
@@ -78,7 +87,7 @@ function node(
     retryCycles: RETRY_CYCLES,
     pinCycles: RETRY_CYCLES,
     pace: "at-once",
-    text: BUFFER_BASE64,
+    text: RAW_BYTES,
   }) as Machine
 }
 
@@ -91,7 +100,11 @@ function image(engine: Engine): void {
 /** What a far process hosts for one round. */
 export async function hostPart(connection: NatsConnection, part: Part, round: number): Promise<ActorHost> {
   const host = hostOver(busOver(connection))
-  const spec = resolveMachineSpec({ topology: { nodes: NODES, cpus: NODES, framesPerNode: PAGES }, jobs: [] })
+  const spec = resolveMachineSpec({
+    topology: { nodes: NODES, cpus: NODES, framesPerNode: PAGES },
+    clock: { tickCycles: TICK_CYCLES },
+    jobs: [],
+  })
   if (part === "controller") {
     const machine = new MemoryControllerMachine({ spec, incarnation: 1, place: ({ page }) => (page === 0 ? 0 : 1) }) as Machine
     await host.add({ actor: MEMORY_CONTROLLER, epoch: 1, machine })

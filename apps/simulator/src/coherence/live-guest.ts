@@ -46,7 +46,7 @@ const codec: BodyCodec = {
 }
 
 export function liveBus(connection: NatsConnection): NatsBus {
-  return new NatsBus({ connection, events: SILENT, codec })
+  return new NatsBus({ connection, events: SILENT, codec, readsFrames: () => true })
 }
 
 export function liveHost(connection: NatsConnection): ActorHost {

@@ -9,6 +9,7 @@ import { startService } from "@backplane/foundation-runtime/service"
 import { ActorConfigError, type ActorFactory, type LinkSettings, type RunningService } from "@backplane/foundation-runtime/service-options"
 import type { Store } from "@backplane/foundation-runtime/store"
 import type { BodyCodec } from "@backplane/foundation-runtime/body-codec"
+import { actorKind } from "@backplane/foundation-actor/actor-id"
 import { recordBus, recordInbox, type BusCounts } from "@backplane/foundation-telemetry/bus-metrics"
 import { startTelemetry, type Telemetry } from "@backplane/foundation-telemetry/telemetry"
 
@@ -32,6 +33,9 @@ export interface ActorService extends RunningService {
   readonly settings: ServiceEnvironment
   readonly telemetry: Telemetry
 }
+
+/** Kinds of actor of which there are none in other languages: who has a lot for one that it never heard sends it as frames. */
+const ONLY_OURS: ReadonlySet<string> = new Set(["node", "memory"])
 
 /** How often what the host has counted becomes metrics. */
 const METRICS_EVERY_MILLISECONDS = 5_000
@@ -78,6 +82,7 @@ export async function startActorService(options: ActorServiceOptions): Promise<A
       }
     },
     codec,
+    readsFrames: (to) => ONLY_OURS.has(actorKind(to)),
     ...(options.links === undefined ? {} : { links: options.links }),
     ...(options.store === undefined ? {} : { store: options.store(settings) }),
     events: telemetry,

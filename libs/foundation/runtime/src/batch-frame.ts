@@ -2,31 +2,44 @@
  * Many small messages of one sender to one receiver as one NATS message.
  *
  * ```
- * byte 0      0xb1: a frame, version 1 (JSON text never begins with it, so plain JSON needs no mark)
+ * byte 0      0xb1: a frame (JSON text never begins with it, so plain JSON needs no mark); 0xb2: one with raw bytes
  * 1…4         count, unsigned, little endian
- * per message flags (1 trace, 2 stamp, 4 sampled); with trace 16 + 8 bytes of ids; with stamp at and sequence, two float64
- * rest        UTF-8 JSON array of the bodies, in order
+ * 5…8         only in 0xb2: how many bytes of JSON
+ * per message flags (1 trace, 2 stamp, 4 sampled, 8 raw); with trace 16 + 8 bytes of ids; with stamp at and sequence, two float64;
+ *             with raw its length, unsigned
+ * then        UTF-8 JSON array of the bodies, in order
+ * rest        only in 0xb2: the raw bytes, in order
  * ```
- * One array means one JSON.parse for all: half the cost of one each.
+ * One array means one JSON.parse for all: half the cost of one each. Raw bytes are a body's field `bytes` (body-text.ts).
  */
 import type { Envelope } from "@backplane/foundation-actor/envelope"
 import type { TraceContext } from "@backplane/foundation-actor/trace-context"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
 
-export const FRAME_MARK = 0xb1
+const FRAME_MARK = 0xb1
+const RAW_FRAME_MARK = 0xb2
 export const FRAME_MESSAGES_MAX = 65_536
 const HEADER_BYTES = 5
+const LENGTH_BYTES = 4
 const TRACE_BYTES = 24
 const STAMP_BYTES = 16
 const HAS_TRACE = 1
 const HAS_STAMP = 2
 const SAMPLED = 4
+const HAS_RAW = 8
 
 /** What travels beside a body. */
 export interface Carried {
   readonly trace?: TraceContext | undefined
   readonly stamp?: Envelope["stamp"] | undefined
+  /** The body's field `bytes`, where it is none of its text. */
+  readonly raw?: Uint8Array | undefined
+}
+
+/** Is this a frame, and no JSON text? */
+export function isFrame(first: number | undefined): boolean {
+  return first === FRAME_MARK || first === RAW_FRAME_MARK
 }
 
 export interface FramedMessage extends Carried {
@@ -34,23 +47,35 @@ export interface FramedMessage extends Carried {
 }
 
 /** Most bytes that one message adds besides its text. */
-export const CARRIED_BYTES_MAX = 1 + TRACE_BYTES + STAMP_BYTES + 1
+export const CARRIED_BYTES_MAX = 1 + TRACE_BYTES + STAMP_BYTES + LENGTH_BYTES + 1
 
 /** `texts` are the bodies as JSON text; `carried` lies beside them, same length. The first `room` bytes are left to the caller. */
 export function encodeFrame(texts: readonly string[], carried: readonly Carried[], room = 0): Buffer {
   const bodies = `[${texts.join(",")}]`
   let metaBytes = room + HEADER_BYTES + texts.length
-  for (const each of carried) metaBytes += (each.trace === undefined ? 0 : TRACE_BYTES) + (each.stamp === undefined ? 0 : STAMP_BYTES)
-  const frame = Buffer.allocUnsafe(metaBytes + Buffer.byteLength(bodies))
-  frame[room] = FRAME_MARK
+  let rawBytes = 0
+  for (const { trace, stamp, raw } of carried) {
+    metaBytes += (trace === undefined ? 0 : TRACE_BYTES) + (stamp === undefined ? 0 : STAMP_BYTES) + (raw === undefined ? 0 : LENGTH_BYTES)
+    rawBytes += raw?.length ?? 0
+  }
+  const jsonBytes = Buffer.byteLength(bodies)
+  const hasRaw = rawBytes > 0
+  const frame = Buffer.allocUnsafe(metaBytes + (hasRaw ? LENGTH_BYTES : 0) + jsonBytes + rawBytes)
+  frame[room] = hasRaw ? RAW_FRAME_MARK : FRAME_MARK
   frame.writeUInt32LE(texts.length, room + 1)
   let offset = room + HEADER_BYTES
+  if (hasRaw) offset = frame.writeUInt32LE(jsonBytes, offset)
   for (const each of carried) offset = writeCarried(frame, offset, each)
-  frame.write(bodies, offset, "utf8")
+  offset += frame.write(bodies, offset, "utf8")
+  for (const { raw } of carried) {
+    if (raw === undefined) continue
+    frame.set(raw, offset)
+    offset += raw.length
+  }
   return frame
 }
 
-function writeCarried(frame: Buffer, start: number, { trace, stamp }: Carried): number {
+function writeCarried(frame: Buffer, start: number, { trace, stamp, raw }: Carried): number {
   let offset = start + 1
   let flags = 0
   if (trace !== undefined) {
@@ -65,34 +90,65 @@ function writeCarried(frame: Buffer, start: number, { trace, stamp }: Carried): 
     frame.writeDoubleLE(stamp.sequence, offset + 8)
     offset += STAMP_BYTES
   }
+  if (raw !== undefined && raw.length > 0) {
+    flags |= HAS_RAW
+    offset = frame.writeUInt32LE(raw.length, offset)
+  }
   frame[start] = flags
   return offset
 }
 
-/** The messages, or the reason why this is no frame. Never throws. */
+/** The messages, or the reason why this is no frame. Never throws. Raw bytes are a view of `bytes`. */
 export function decodeFrame(bytes: Uint8Array): readonly FramedMessage[] | string {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (frame.length < HEADER_BYTES || frame[0] !== FRAME_MARK) return "no frame of version 1"
+  const hasRaw = frame[0] === RAW_FRAME_MARK
+  const start = HEADER_BYTES + (hasRaw ? LENGTH_BYTES : 0)
+  if (frame.length < start || !isFrame(frame[0])) return "no frame of version 1"
   const count = frame.readUInt32LE(1)
-  if (count > FRAME_MESSAGES_MAX || frame.length < HEADER_BYTES + count)
-    return `a frame of ${frame.length} bytes cannot hold ${count} messages`
-  const carried: Carried[] = []
-  let offset = HEADER_BYTES
-  for (let index = 0; index < count; index++) {
-    const flags = frame[offset] as number
-    const end = offset + 1 + ((flags & HAS_TRACE) === 0 ? 0 : TRACE_BYTES) + ((flags & HAS_STAMP) === 0 ? 0 : STAMP_BYTES)
-    if (end > frame.length) return "the frame ends within its table"
-    carried.push(readCarried(frame, offset + 1, flags))
-    offset = end
-  }
-  const bodies = parseArray(frame.toString("utf8", offset))
+  if (count > FRAME_MESSAGES_MAX || frame.length < start + count) return `a frame of ${frame.length} bytes cannot hold ${count} messages`
+  const table = readTable(frame, start, count)
+  if (typeof table === "string") return table
+  const { carried, rawLengths } = table
+  const jsonEnd = hasRaw ? table.end + frame.readUInt32LE(HEADER_BYTES) : frame.length
+  const rawBytes = rawLengths.reduce((sum, length) => sum + length, 0)
+  if (jsonEnd + rawBytes !== frame.length) return `the frame announces ${jsonEnd + rawBytes} bytes and has ${frame.length}`
+  const bodies = parseArray(frame.toString("utf8", table.end, jsonEnd))
   if (bodies === null) return "the bodies are no JSON array"
   if (bodies.length !== count) return `the frame announces ${count} messages and holds ${bodies.length}`
-  return bodies.map((value, index) => ({ ...carried[index], value }))
+  if (!hasRaw) return bodies.map((value, index) => ({ ...carried[index], value }))
+  let at = jsonEnd
+  return bodies.map((value, index) => {
+    const length = rawLengths[index] ?? 0
+    at += length
+    return length === 0 ? { ...carried[index], value } : { ...carried[index], value, raw: bytes.subarray(at - length, at) }
+  })
+}
+
+interface Table {
+  readonly carried: readonly Carried[]
+  /** 0: none. */
+  readonly rawLengths: readonly number[]
+  readonly end: number
+}
+
+function readTable(frame: Buffer, start: number, count: number): Table | string {
+  const carried: Carried[] = []
+  const rawLengths: number[] = []
+  let offset = start
+  for (let index = 0; index < count; index++) {
+    const flags = frame[offset] as number
+    const rawAt = offset + 1 + ((flags & HAS_TRACE) === 0 ? 0 : TRACE_BYTES) + ((flags & HAS_STAMP) === 0 ? 0 : STAMP_BYTES)
+    const end = rawAt + ((flags & HAS_RAW) === 0 ? 0 : LENGTH_BYTES)
+    if (end > frame.length) return "the frame ends within its table"
+    carried.push(readCarried(frame, offset + 1, flags))
+    rawLengths.push(end === rawAt ? 0 : frame.readUInt32LE(rawAt))
+    offset = end
+  }
+  return { carried, rawLengths, end: offset }
 }
 
 function readCarried(frame: Buffer, start: number, flags: number): Carried {
-  if (flags === 0) return NOTHING
+  if ((flags & (HAS_TRACE | HAS_STAMP)) === 0) return NOTHING
   let offset = start
   let trace: TraceContext | undefined
   if ((flags & HAS_TRACE) !== 0) {

@@ -21,7 +21,10 @@ function simulated(): Promise<BusWorld> {
   })
 }
 
-busSuite("simulated", simulated, [{ law: "malformed", why: "a simulated bus has no bytes to inject" }])
+busSuite("simulated", simulated, [
+  { law: "malformed", why: "a simulated bus has no bytes to inject" },
+  { law: "raw bytes", why: "in simulation everything is text, so that a conversation can be read; its actors say base64" },
+])
 
 /** A good bus behind a spoiler. */
 function spoilt(spoil: (bus: Bus) => Partial<Bus>): () => Promise<BusWorld> {

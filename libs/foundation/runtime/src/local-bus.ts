@@ -8,7 +8,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Bus } from "@backplane/foundation-actor/bus"
 import type { Envelope } from "@backplane/foundation-actor/envelope"
 import { assert } from "@backplane/foundation-base/assert"
-import { encodeBody, parseJson } from "./body-text.ts"
+import { decodeBody, encodeBody, parseJson } from "./body-text.ts"
 import { plainCodec, type BodyCodec } from "./body-codec.ts"
 import { BusLedger, type BusCounts } from "./bus-ledger.ts"
 import type { EventSink } from "./sinks.ts"
@@ -29,6 +29,7 @@ export interface LocalBusOptions {
 interface Queued {
   readonly envelope: Envelope
   readonly text: string
+  readonly raw?: Uint8Array
 }
 
 export class LocalBus implements Bus {
@@ -65,7 +66,7 @@ export class LocalBus implements Bus {
       return this.#ledger.problem("dropped", envelope, "queue", `the queue of the local bus is full (${this.#queueMax})`)
     }
     this.#ledger.counts.sent++
-    this.#queue.push({ envelope, text: encoded.text })
+    this.#queue.push({ envelope, text: encoded.text, ...(encoded.raw !== undefined && { raw: encoded.raw.slice() }) })
     if (this.#draining) return
     this.#draining = true
     queueMicrotask(this.#drain)
@@ -97,12 +98,12 @@ export class LocalBus implements Bus {
     setImmediate(this.#drain)
   }
 
-  #deliver({ envelope, text }: Queued): void {
+  #deliver({ envelope, text, raw }: Queued): void {
     const handler = this.#handlers.get(keyOf(envelope.machine, envelope.to))
     if (handler === undefined) return
     const value = parseJson(text)
     if (value === undefined) return this.#ledger.problem("malformed", envelope, "body", "no JSON")
-    const { body, rejection } = this.#codec.decode(value)
+    const { body, rejection } = decodeBody(this.#codec, value, raw)
     if (body === undefined) return this.#ledger.problem("rejected", envelope, rejection.field, rejection.reason)
     this.#ledger.counts.received++
     handler({ ...envelope, body })

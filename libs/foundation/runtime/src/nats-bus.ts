@@ -4,7 +4,8 @@
  * A lone message goes out as plain JSON with headers (`traceparent`, `Bp-At`, `Bp-Sequence`), so that a service in any
  * language can speak it. What one turn of the event loop publishes to one receiver goes out as one packed frame
  * (batch-frame.ts), if that receiver is known to read frames: each of our messages says so of its sender, by a space before
- * the JSON, which no other reader notices. Who has not been heard, or speaks without the space, gets one plain message each.
+ * the JSON, which no other reader notices. Who has not been heard (and is not of a kind that reads them, `readsFrames`), or speaks
+ * without the space, gets one plain message each.
  * The turn's end is a microtask, not a timer: a lone message waits for nothing.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
@@ -13,8 +14,8 @@ import type { Envelope } from "@backplane/foundation-actor/envelope"
 import { assert } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
 import { headers, type Msg, type MsgHdrs, type NatsConnection } from "@nats-io/nats-core"
-import { CARRIED_BYTES_MAX, decodeFrame, encodeFrame, FRAME_MARK, FRAME_MESSAGES_MAX, readStamp, type Carried } from "./batch-frame.ts"
-import { encodeBody, parseJson } from "./body-text.ts"
+import { CARRIED_BYTES_MAX, decodeFrame, encodeFrame, FRAME_MESSAGES_MAX, isFrame, readStamp, type Carried } from "./batch-frame.ts"
+import { decodeBody, encodeBody, parseJson, withBytes } from "./body-text.ts"
 import { plainCodec, type BodyCodec } from "./body-codec.ts"
 import { BusLedger, NOBODY, type BusCounts } from "./bus-ledger.ts"
 import { OutboundGauge } from "./outbound-gauge.ts"
@@ -39,6 +40,8 @@ export interface NatsBusOptions {
   readonly connection: NatsConnection
   readonly events: EventSink
   readonly codec?: BodyCodec
+  /** Does this peer read frames, though nothing was heard of it yet? Absent: none. For kinds of actor of which there are only our own. */
+  readonly readsFrames?: (to: ActorId) => boolean
 }
 
 /** What waits for the end of this turn under one subject. */
@@ -57,13 +60,15 @@ export class NatsBus implements Bus {
   readonly #gauge: OutboundGauge
   readonly #payloadBytesMax: number
   readonly #subscribed = new Set<string>()
-  /** `<machine>.<actor>` of those who are known to read frames. */
-  readonly #readers = new Set<string>()
+  /** `<machine>.<actor>` of those who are known to read frames, or not to. */
+  readonly #readers = new Map<string, boolean>()
+  readonly #readsFrames: (to: ActorId) => boolean
   #pending = new Map<string, Pending>()
 
   constructor(options: NatsBusOptions) {
     this.#connection = options.connection
     this.#codec = options.codec ?? plainCodec
+    this.#readsFrames = options.readsFrames ?? (() => false)
     this.#ledger = new BusLedger(options.events)
     this.#gauge = new OutboundGauge(options.connection)
     this.#payloadBytesMax = (options.connection.info?.max_payload ?? 1_048_576) - HEADERS_BYTES
@@ -89,8 +94,9 @@ export class NatsBus implements Bus {
     const subject = subjectOf(envelope.machine, envelope.to, envelope.from)
     const pending = this.#pending.get(subject) ?? this.#open(subject, envelope)
     pending.texts.push(encoded.text)
-    pending.carried.push(envelope)
-    pending.bytes += encoded.text.length + CARRIED_BYTES_MAX
+    const { raw } = encoded
+    pending.carried.push(raw === undefined ? envelope : { trace: envelope.trace, stamp: envelope.stamp, raw })
+    pending.bytes += encoded.text.length + (raw?.length ?? 0) + CARRIED_BYTES_MAX
     if (pending.bytes < FRAME_BYTES && pending.texts.length < FRAME_MESSAGES_MAX) return
     this.#pending.delete(subject)
     this.#send(pending)
@@ -138,17 +144,19 @@ export class NatsBus implements Bus {
 
   #noteReader(peer: string, reads: boolean): void {
     if (this.#readers.size >= PEERS_MAX) this.#readers.clear()
-    if (reads) this.#readers.add(peer)
-    else this.#readers.delete(peer)
+    this.#readers.set(peer, reads)
   }
 
   #send(pending: Pending): void {
     const { subject, first, texts, carried } = pending
-    if (texts.length > 1 && !this.#readers.has(`${first.machine}.${first.to}`)) return this.#sendEach(pending)
-    const only = texts.length === 1 ? READS_FRAMES + (texts[0] ?? "") : undefined
+    const raw = texts.length === 1 ? carried[0]?.raw : undefined
+    const asFrame =
+      (texts.length > 1 || raw !== undefined) && (this.#readers.get(`${first.machine}.${first.to}`) ?? this.#readsFrames(first.to))
+    if (texts.length > 1 && !asFrame) return this.#sendEach(pending)
+    const only = asFrame ? undefined : READS_FRAMES + withBytes(texts[0] ?? "", raw)
     const payload = only ?? encodeFrame(texts, carried)
     // A code unit of text that is not ASCII has more bytes than it counts: where that oversteps the limit, send by halves.
-    if (only === undefined && payload.length > this.#payloadBytesMax) return this.#sendHalves(pending)
+    if (texts.length > 1 && payload.length > this.#payloadBytesMax) return this.#sendHalves(pending)
     const obstacle = this.#gauge.admit(payload.length)
     if (obstacle !== null) return this.#drop(pending, obstacle)
     const options = only === undefined ? undefined : headersOf(carried[0] ?? first)
@@ -225,12 +233,12 @@ class InboxReader {
     const { from } = sender
     if (from === null) return ledger.problem("malformed", { machine, from: NOBODY, to }, message.subject, "the subject names no sender")
     const bytes = message.data
-    const readsFrames = bytes[0] === READS_FRAMES_BYTE || bytes[0] === FRAME_MARK
+    const readsFrames = bytes[0] === READS_FRAMES_BYTE || isFrame(bytes[0])
     if (readsFrames !== sender.readsFrames) {
       sender.readsFrames = readsFrames
       noteReader(from, readsFrames)
     }
-    if (bytes[0] === FRAME_MARK) {
+    if (isFrame(bytes[0])) {
       const messages = decodeFrame(bytes)
       if (typeof messages === "string") return ledger.problem("malformed", { machine, from, to }, "frame", messages)
       for (const each of messages) this.#deliver(from, each.value, each)
@@ -241,10 +249,10 @@ class InboxReader {
     this.#deliver(from, value, message.headers === undefined ? NOTHING : carriedBy(message.headers))
   }
 
-  #deliver(from: ActorId, value: Json, { trace, stamp }: Carried): void {
+  #deliver(from: ActorId, value: Json, { trace, stamp, raw }: Carried): void {
     if (!this.#open) return
     const { machine, to, codec, ledger, handler } = this.#options
-    const { body, rejection } = codec.decode(value)
+    const { body, rejection } = decodeBody(codec, value, raw)
     if (body === undefined) return ledger.problem("rejected", { machine, from, to }, rejection.field, rejection.reason)
     ledger.counts.received++
     if (trace === undefined && stamp === undefined) return handler({ machine, from, to, body })

@@ -60,6 +60,8 @@ export interface ServiceOptions {
   readonly store?: Store
   /** Lets its actors talk to others over sockets of their own beside the bus (link/link-bus.ts). Default: over the bus alone. */
   readonly links?: LinkSettings
+  /** See `NatsBusOptions`. */
+  readonly readsFrames?: (to: ActorId) => boolean
   /** Called in the orderly stop, after the actors: flush telemetry here. Has a deadline of 2 s. */
   readonly onStop?: () => Promise<void>
   /** Default: SIGTERM and SIGINT stop the service, as does the death of the parent. Tests set false. */

@@ -77,7 +77,12 @@ class ServiceProcess implements RunningService {
     let settle: (code: number) => void = () => undefined
     this.stopped = new Promise((resolve) => (settle = resolve))
     this.#settle = settle
-    this.#nats = new NatsBus({ connection, events, codec: options.links === undefined ? codec : withLinks(codec) })
+    this.#nats = new NatsBus({
+      connection,
+      events,
+      codec: options.links === undefined ? codec : withLinks(codec),
+      ...(options.readsFrames !== undefined && { readsFrames: options.readsFrames }),
+    })
     this.#links = options.links === undefined ? null : new LinkBus({ far: this.#nats, codec, events, ...options.links })
     const local = new LocalBus({ events, codec })
     const far = new CutBus(this.#links ?? this.#nats)

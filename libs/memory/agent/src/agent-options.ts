@@ -4,6 +4,7 @@ import type { Effect } from "@backplane/foundation-actor/machine"
 import type { Rights } from "@backplane/memory-coherence/page-record"
 import type { Protocol } from "@backplane/memory-coherence/rules"
 import type {
+  PageBytes,
   PageCounts,
   PageMessage,
   PageOperation,
@@ -57,12 +58,14 @@ export interface AgentOptions {
     operated: { readonly operation: PageOperation; readonly node: number; readonly found: bigint },
   ) => void
   readonly protocol?: Protocol
-  /** Bytes of a page as text and back, base64; absent: in plain JavaScript, which is a third of what a fetch costs. */
+  /** In which form bytes of a page are sent; absent: as base64, in plain JavaScript, which is a third of what a fetch costs. */
   readonly text?: PageText
 }
 
 export interface PageText {
-  encode(bytes: Uint8Array): string
+  /** Of bytes that are the caller's own and that nobody changes any more. */
+  encode(bytes: Uint8Array): PageBytes
+  /** Base64 in text. */
   decode(text: string): Uint8Array
 }
 

@@ -7,14 +7,24 @@
 import { assert, defined } from "@backplane/foundation-base/assert"
 import { absentFrameStore, hearStore, type FrameStore } from "@backplane/memory-coherence/frame-store"
 import type { Flow } from "@backplane/memory-coherence/flow"
+import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
 import { pageMessage } from "@backplane/memory-coherence/message-flow"
 import type { Protocol } from "@backplane/memory-coherence/rules"
-import type { PageMessage, PageOperation } from "@backplane/memory-contract/coherence-messages"
+import type { PageBytes, PageMessage, PageOperation } from "@backplane/memory-contract/coherence-messages"
 import type { PageText } from "./agent-options.ts"
 import { operateOn } from "./operation.ts"
 
 /** In place of bytes that do not travel: frame and copy at one node are the same. */
 export const OWN_FRAME = ""
+
+const PAGE_BYTES = 4096
+
+/** A page as it came; throws `ImpossibleMessage` where it is none. */
+export function bytesOf(bytes: PageBytes, text: PageText): Uint8Array {
+  const page = typeof bytes === "string" ? text.decode(bytes) : bytes
+  if (page.length !== PAGE_BYTES) throw new ImpossibleMessage(`a page has ${PAGE_BYTES} bytes, not ${page.length}`)
+  return page
+}
 
 export interface FrameHostOptions {
   readonly space: string
@@ -70,7 +80,7 @@ export class FrameHost {
     for (const effect of hearStore({ protocol, epoch, value: 0, operate: () => this.#operate(page, body) }, store, flow)) {
       if (effect.kind === "take") {
         assert(body.kind === "PageWriteBack" || body.kind === "PageFrame", "bytes come with a write-back or a frame")
-        if (body.bytes !== OWN_FRAME) this.#options.write(page, this.#options.text.decode(body.bytes))
+        if (body.bytes !== OWN_FRAME) this.#options.write(page, bytesOf(body.bytes, this.#options.text))
         this.#lent.delete(page)
         continue
       }
@@ -88,7 +98,7 @@ export class FrameHost {
     return answers
   }
 
-  #bytesFor(to: "home" | number, page: number): string {
+  #bytesFor(to: "home" | number, page: number): PageBytes {
     return to === this.#options.place ? OWN_FRAME : this.#options.text.encode(this.#options.read(page))
   }
 

@@ -21,7 +21,7 @@ import type { Envelope } from "@backplane/foundation-actor/envelope"
 import type { Body } from "@backplane/foundation-actor/machine"
 import { decodeFrame, encodeFrame, FRAME_MESSAGES_MAX, type Carried } from "../batch-frame.ts"
 import type { BodyCodec } from "../body-codec.ts"
-import { encodeBody, type Encoded } from "../body-text.ts"
+import { decodeBody, encodeBody, type Encoded } from "../body-text.ts"
 import { BusLedger, type BusCounts } from "../bus-ledger.ts"
 import type { EventSink } from "../sinks.ts"
 import { LinkPlaceServer } from "./link-place.ts"
@@ -115,8 +115,9 @@ export class LinkBus implements Bus {
     if (encoded.text === undefined) return this.#ledger.problem("oversize", envelope, "body", encoded.reason)
     if (pair.texts.length === 0) this.#pend(pair)
     pair.texts.push(encoded.text)
-    pair.carried.push(envelope)
-    pair.bytes += encoded.text.length
+    const { raw } = encoded
+    pair.carried.push(raw === undefined ? envelope : { trace: envelope.trace, stamp: envelope.stamp, raw })
+    pair.bytes += encoded.text.length + (raw?.length ?? 0)
     if (pair.bytes >= FRAME_BYTES || pair.texts.length >= FRAME_MESSAGES_MAX) this.#send(pair)
   }
 
@@ -324,9 +325,9 @@ export class LinkBus implements Bus {
     const about = { machine, from: far, to: own }
     const messages = decodeFrame(frame)
     if (typeof messages === "string") return this.#ledger.problem("malformed", about, "frame", messages)
-    for (const { value, trace, stamp } of messages) {
+    for (const { value, trace, stamp, raw } of messages) {
       if (this.#handlers.get(`${machine} ${own}`) !== handler) return
-      const { body, rejection } = this.#options.codec.decode(value)
+      const { body, rejection } = decodeBody(this.#options.codec, value, raw)
       if (body === undefined) {
         this.#ledger.problem("rejected", about, rejection.field, rejection.reason)
         continue

@@ -35,6 +35,7 @@ export type BusLaw =
   | "carried"
   | "unicode"
   | "large"
+  | "raw bytes"
   | "oversize"
   | "not JSON"
   | "burst"
@@ -273,6 +274,30 @@ const BUS_LAWS: readonly BusLawCheck[] = [
       await world.settle()
       expect(heard.map((each) => each.body.kind)).toEqual(["Numbered", "Large", "Numbered", "Large", "Large", "Numbered"])
       expect((heard[4]?.body as Body & { data: string }).data).toBe("y".repeat(half))
+    },
+  },
+
+  {
+    law: "raw bytes",
+    title: "a body's bytes arrive as they were, raw or as base64, alone and among others, from who was never heard and from who was",
+    check: async ({ world, listen, say, meet }) => {
+      const bytes = Uint8Array.from({ length: 4096 }, (_, index) => (index * 7) & 0xff)
+      const heard = listen(world.right, RIGHT)
+      await world.settle()
+      const body = (number: number): Body => ({ ...numbered(number), bytes }) as Body
+      say(body(1))
+      await world.settle()
+      await meet()
+      say(body(2))
+      await world.settle()
+      for (let number = 3; number < 6; number++) say(number === 4 ? numbered(number) : body(number))
+      await world.settle()
+      expect(numbersOf(heard)).toEqual([1, 2, 3, 4, 5])
+      for (const { body: each } of heard) {
+        const got: unknown = "bytes" in each ? each.bytes : null
+        if ((each as Numbered).number === 4) expect(got).toBeNull()
+        else expect(Buffer.compare(got instanceof Uint8Array ? got : Buffer.from(String(got), "base64"), bytes)).toBe(0)
+      }
     },
   },
 
