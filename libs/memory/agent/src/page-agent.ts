@@ -27,18 +27,17 @@ import {
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
 import { has, type Flow } from "@backplane/memory-coherence/flow"
 import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
-import type { PageMessage, PageOperation, PagesAdvice, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
+import type { PageBytes, PageMessage, PageOperation, PagesAdvice, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
 import type { AgentCounts, AgentOptions, AgentOut, PageText } from "./agent-options.ts"
-import { FrameHost, OWN_FRAME } from "./frame-host.ts"
+import { bytesOf, FrameHost, OWN_FRAME } from "./frame-host.ts"
+import { MissCounts } from "./miss-counts.ts"
 import { hashOfPage } from "./page-hash.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 
 const CONTENDED_LOSSES_DEFAULT = 8
 const CONTENDED_WINDOW_RETRIES = 4
 const PAGE_BYTES = 4096
-/** Pages in one message of counts. */
-const COUNTS_MAX = 4_000
 
 interface LocalPage {
   readonly record: PageRecord
@@ -50,9 +49,6 @@ interface LocalPage {
   /** Times the page was taken, since `lossesFrom`. */
   losses: number
   lossesFrom: number
-  /** Requests made, of all time. */
-  reads: number
-  writes: number
 }
 
 export class PageAgent {
@@ -65,8 +61,7 @@ export class PageAgent {
   readonly #epochs = new Map<ActorId, number>()
   /** Pages with something that a timer must look at. */
   readonly #watched = new Set<number>()
-  /** Pages whose counts have changed since they were last told. */
-  readonly #uncounted = new Set<number>()
+  readonly #misses = new MissCounts()
   /** Pages of other nodes of which there is a copy here, the oldest first; and those that were pushed here. */
   readonly #copies = new Set<number>()
   readonly #pushed = new Set<number>()
@@ -140,12 +135,21 @@ export class PageAgent {
   hearAny(now: VirtualTime, from: ActorId, body: PageMessage | PagesAsk | PagesGone | PagesAdvice, out: AgentOut): void {
     if (body.kind === "PagesGone") return this.gone(from, body.epoch)
     if (body.kind === "PagesHashAsk") return this.#tellHashes(from, body, out)
+    if (body.kind === "PagesDone") return this.#done(now, body, out)
     if (body.kind === "PagesBalloon") return void this.#balloons.set(from, body.pages)
     if (body.kind !== "PagesAsk") return this.hear(now, body, out)
     const pages = this.asked(from, body)
     if (pages === null) return
     for (const report of pagesReports(this.#options.node, body.epoch, [pages])) out.push(send(from, report))
     this.recount(now, out)
+  }
+
+  /** Requests that are over, of many pages. */
+  #done(now: VirtualTime, { space, epoch, node, done }: Extract<PagesAdvice, { kind: "PagesDone" }>, out: AgentOut): void {
+    for (let at = 0; at + 1 < done.length; at += 2) {
+      const [page = 0, txn = 0] = [done[at], done[at + 1]]
+      if (this.#pages.has(page)) this.hear(now, { kind: "PageDone", space, page, epoch, node, txn }, out)
+    }
   }
 
   /** Pages that the guest had better do without in all, as its homes last said. */
@@ -197,13 +201,12 @@ export class PageAgent {
     // Only the home's own word about its life counts (`ask`); a message of another life is ignored in there.
     const { record } = this.#local(page)
     const before = record.state
-    const waited = record.unconfirmed
     const effects = hear(this.#context(page), record, flow)
     if (effects.some((effect) => effect.kind === "rights" && effect.rights !== "write"))
       out.push(noteSpan(body.kind === "PageData" ? "mem.fetch" : "mem.shootdown", this.#about(page)))
     this.#carryOut(now, { page, flow: body, effects }, out)
     if (body.kind === "PageRefused") this.#options.onRefused?.(page, body.reason)
-    if (record.state !== before || (waited && !record.unconfirmed)) this.#options.onChange(page)
+    if (record.state !== before) this.#options.onChange(page)
   }
 
   /** The home begins a new life, or did not get the answer. */
@@ -234,6 +237,7 @@ export class PageAgent {
       if (this.#options.homeOf(page) !== home) continue
       this.#options.memory.setRights(page, "none")
       this.#pages.delete(page)
+      this.#misses.forget(page)
       this.#watched.delete(page)
       this.#frames.drop(page)
       this.#options.onChange(page)
@@ -242,24 +246,13 @@ export class PageAgent {
 
   /** A home in a new life knows no counts: all are told again. */
   recount(now: VirtualTime, out: AgentOut): void {
-    for (const [page, { reads, writes }] of this.#pages) if (reads + writes > 0) this.#uncounted.add(page)
+    this.#misses.tellAllAgain()
     this.#setTimer(now, out)
   }
 
   /** How often this node missed on pages, where that has changed; said again and again, it is the same. */
   tellCounts(out: AgentOut): void {
-    const { node, space, homeOf } = this.#options
-    const byHome = new Map<ActorId, number[]>()
-    for (const page of [...this.#uncounted].slice(0, COUNTS_MAX)) {
-      this.#uncounted.delete(page)
-      const local = this.#pages.get(page)
-      if (local === undefined) continue
-      const counts = byHome.get(homeOf(page)) ?? []
-      byHome.set(homeOf(page), counts)
-      counts.push(page, local.reads, local.writes)
-    }
-    for (const [home, counts] of byHome)
-      out.push(send(home, { kind: "PageCounts", space, node, epoch: this.#epochs.get(home) ?? FIRST_EPOCH, counts }))
+    this.#misses.tell(this.#options, (home) => this.#epochs.get(home) ?? FIRST_EPOCH, out)
   }
 
   onTimer(now: VirtualTime, out: AgentOut): void {
@@ -294,7 +287,7 @@ export class PageAgent {
   #local(page: number): LocalPage {
     const known = this.#pages.get(page)
     if (known !== undefined) return known
-    const local = { record: newPageRecord(), saidAt: 0, pinnedAt: 0, operation: null, losses: 0, lossesFrom: 0, reads: 0, writes: 0 }
+    const local = { record: newPageRecord(), saidAt: 0, pinnedAt: 0, operation: null, losses: 0, lossesFrom: 0 }
     this.#pages.set(page, local)
     return local
   }
@@ -378,9 +371,9 @@ export class PageAgent {
     )
   }
 
-  #fill(page: number, bytes: string): void {
+  #fill(page: number, bytes: PageBytes): void {
     // From the frame here to the copy here: the same bytes.
-    if (bytes !== OWN_FRAME) this.#options.memory.write(page, this.#text.decode(bytes))
+    if (bytes !== OWN_FRAME) this.#options.memory.write(page, bytesOf(bytes, this.#text))
   }
 
   #about(page: number): { readonly "backplane.node": number; readonly "backplane.page": number; readonly "backplane.space": string } {
@@ -418,14 +411,11 @@ export class PageAgent {
   }
 
   #count(page: number, { kind }: Flow): void {
-    const local = this.#local(page)
-    if (kind === "GetS") local.reads += 1
-    else if (kind === "GetM" || kind === "Operate") local.writes += 1
-    else return
-    this.#uncounted.add(page)
+    if (kind !== "GetS" && kind !== "GetM" && kind !== "Operate") return
+    this.#misses.note(page, kind !== "GetS")
     if (kind === "GetS") this.#counts.getS += 1
-    if (kind === "GetM") this.#counts.getM += 1
-    if (kind === "Operate") this.#counts.operations += 1
+    else if (kind === "GetM") this.#counts.getM += 1
+    else this.#counts.operations += 1
   }
 
   #atStore(now: VirtualTime, body: PageMessage, flow: Flow, out: AgentOut): void {
@@ -444,7 +434,7 @@ export class PageAgent {
   }
 
   #setTimer(now: VirtualTime, out: AgentOut): void {
-    const tells = this.#options.countCycles !== undefined && this.#uncounted.size > 0
+    const tells = this.#options.countCycles !== undefined && this.#misses.anyUntold
     if (this.#timerSet || (this.#watched.size === 0 && !tells)) return
     this.#timerSet = true
     // Nodes that take from each other in step would do so for ever: each looks at its own pace.

@@ -38,7 +38,7 @@ export type StoreEffect =
 export function hearStore(context: StoreContext, store: FrameStore, flow: Flow): readonly StoreEffect[] {
   const { epoch, protocol, value } = context
   if (!protocol.rules.epochCounts(flow.epoch, epoch)) return []
-  if (store.dropped && !comeBack(store, flow)) return []
+  if (store.dropped && !comeBack(store, flow)) return elsewhere(context, flow)
   switch (flow.kind) {
     case "Fetch": {
       const { serial, node, txn, want, acks } = flow
@@ -87,6 +87,15 @@ function writeBack(
   const answer: Flow = put > 0 ? { kind: "Put", epoch, node: from, txn: put, bytes: true } : { kind: "Stored", epoch, serial, from }
   effects.push({ kind: "send", to: "home", flow: answer, bytes: false })
   return effects
+}
+
+/**
+ * The frame lies elsewhere by now. It went when nobody owned the page, so the home has heard of whatever was given back here before; the giver may
+ * not know that it has, and asks here again and again.
+ */
+function elsewhere({ protocol, epoch }: StoreContext, flow: Flow): readonly StoreEffect[] {
+  if (flow.kind !== "WriteBack" || flow.put === 0 || !protocol.rules.passesOnPut) return []
+  return [{ kind: "send", to: "home", flow: { kind: "Put", epoch, node: flow.from, txn: flow.put, bytes: false }, bytes: false }]
 }
 
 /** A frame that begins its life here (again) is younger than one that was given up elsewhere. */

@@ -5,7 +5,18 @@
  * driven on when its requester asks again. Not here: where the frame store of a page lies, the rebuild of a whole directory (rebuild.ts).
  */
 import { assert } from "@backplane/foundation-base/assert"
-import { bit, has, nodesOf, type Flow, type GetFlow, type HomeOrderFlow, type NodeMask, type PutFlow, type Want } from "./flow.ts"
+import {
+  bit,
+  has,
+  nodesOf,
+  type EndFlow,
+  type Flow,
+  type GetFlow,
+  type HomeOrderFlow,
+  type NodeMask,
+  type PutFlow,
+  type Want,
+} from "./flow.ts"
 import { ImpossibleMessage } from "./impossible.ts"
 import type { HomeAction, HomeEvent, HomeState } from "./home-table.ts"
 import type { Protocol } from "./rules.ts"
@@ -65,7 +76,10 @@ export function newHomeEntry(nodes: number): HomeEntry {
 
 /** `moved` is no message: from here on the frame store of the page is the node that this comes from. */
 export type HomeSend =
-  { readonly to: "store" | number; readonly flow: Flow } | { readonly to: "moved"; readonly flow: Extract<Flow, { kind: "Moved" }> }
+  | { readonly to: "store" | number; readonly flow: Flow }
+  /** Nobody waits for it: it may be said later, with others. */
+  | { readonly to: number; readonly flow: EndFlow; readonly later: true }
+  | { readonly to: "moved"; readonly flow: Extract<Flow, { kind: "Moved" }> }
 
 export interface HomeContext {
   readonly protocol: Protocol
@@ -75,7 +89,15 @@ export interface HomeContext {
 /** A message for this page. The requests that can go on after it go on at once. */
 export function hearHome(context: HomeContext, entry: HomeEntry, flow: Flow): readonly HomeSend[] {
   const sends: HomeSend[] = []
-  if (!context.protocol.rules.epochCounts(flow.epoch, context.epoch)) return sends
+  const { rules } = context.protocol
+  if (!rules.epochCounts(flow.epoch, context.epoch)) return sends
+  const { transaction } = entry
+  if (isRequest(flow) && transaction?.node === flow.node && !isHomes(transaction) && rules.confirmsEarlier(flow.txn, transaction.txn)) {
+    const { epoch, node } = flow
+    handle(context, entry, { kind: "Unblock", epoch, node, txn: transaction.txn }, sends)
+    // Who asked before this one comes first.
+    serveQueue(context, entry, sends)
+  }
   handle(context, entry, flow, sends)
   serveQueue(context, entry, sends)
   return sends
@@ -110,8 +132,12 @@ function settledState({ owner, source, sharers }: HomeEntry): HomeState {
   return sharers === 0 ? "U" : "S"
 }
 
+function isRequest(flow: Flow): flow is HomeRequest {
+  return flow.kind === "GetS" || flow.kind === "GetM" || flow.kind === "Operate" || flow.kind === "Put"
+}
+
 function enqueue(entry: HomeEntry, flow: Flow): void {
-  assert(flow.kind === "GetS" || flow.kind === "GetM" || flow.kind === "Operate" || flow.kind === "Put", "only requests wait")
+  assert(isRequest(flow), "only requests wait")
   const at = entry.queue.findIndex(({ node }) => node === flow.node)
   if (at < 0) entry.queue.push(flow)
   else if ((entry.queue[at]?.txn ?? 0) <= flow.txn) entry.queue[at] = flow
@@ -201,7 +227,9 @@ function act(context: HomeContext, entry: HomeEntry, { action, flow, sends }: Ac
       assert("txn" in flow || entry.transaction !== null, "something is over")
       const { node, txn } = entry.transaction ?? (flow as HomeRequest)
       entry.served[node] = Math.max(entry.served[node] ?? 0, txn)
-      sends.push({ to: node, flow: { kind: "Done", epoch: context.epoch, node, txn } })
+      const over: EndFlow = { kind: "Done", epoch: context.epoch, node, txn }
+      // Who gave a page back waits for it; who was granted one has what it wants.
+      sends.push(entry.transaction === null ? { to: node, flow: over } : { to: node, flow: over, later: true })
       entry.transaction = null
       return
     }

@@ -1,7 +1,7 @@
 /** Messages of the contract ↔ flows of the protocol: the same fields, and the name of the page, bytes and operation beside them. */
 import { defined } from "@backplane/foundation-base/assert"
 import type { Flow } from "./flow.ts"
-import type { PageMessage, PageOperation } from "@backplane/memory-contract/coherence-messages"
+import type { PageBytes, PageMessage, PageOperation } from "@backplane/memory-contract/coherence-messages"
 
 /** What a message has besides its flow; which of it, its kind says. */
 export interface MessageExtras {
@@ -9,7 +9,7 @@ export interface MessageExtras {
   readonly page: number
   /** Where the frame of the page lies. */
   readonly home: number
-  readonly bytes?: string
+  readonly bytes?: PageBytes
   readonly operation?: PageOperation
   readonly result?: string
   /** Of a frame that is handed over: what the operations found, by node. */

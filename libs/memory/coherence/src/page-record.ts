@@ -24,7 +24,7 @@ export interface PageRecord {
   got: NodeMask
   /** Where the frame of the page lies, as the home last said; -1: not told yet. */
   home: number
-  /** The home has not confirmed that it knows of the grant: the notice is repeated, and no new request is made. */
+  /** The home has not confirmed that it knows of the grant: the notice is repeated. A later request says it as well. */
   unconfirmed: boolean
   /** The instruction that the page was brought for has not completed. */
   pinned: boolean
@@ -80,7 +80,6 @@ export function access(
   kind: "Load" | "Store" | "Operate",
 ): { readonly ready: boolean; readonly effects: readonly PageEffect[] } {
   const effects: PageEffect[] = []
-  if (startsRequest(record, kind) && record.unconfirmed) return { ready: false, effects }
   if (!apply(context, record, { event: kind, flow: null, effects })) return { ready: false, effects }
   if (effects.some((effect) => effect.kind === "rights")) return { ready: true, effects }
   // A page that is asked for anew is not held on to any longer: two nodes would wait for each other (SC after LR).
@@ -88,14 +87,10 @@ export function access(
   return { ready: false, effects }
 }
 
-function startsRequest(record: PageRecord, kind: "Load" | "Store" | "Operate"): boolean {
-  return record.state === "I" || record.state === "R" || (record.state === "S" && kind !== "Load")
-}
-
 /** The page's memory is wanted for something else. False: not now. */
 export function evict(context: PageContext, record: PageRecord): { readonly accepted: boolean; readonly effects: readonly PageEffect[] } {
   const effects: PageEffect[] = []
-  if (record.unconfirmed || record.pinned) return { accepted: false, effects }
+  if (record.pinned) return { accepted: false, effects }
   return { accepted: apply(context, record, { event: "Evict", flow: null, effects }), effects }
 }
 

@@ -44,6 +44,8 @@ export const PLANTED_PROTOCOLS: readonly PlantedProtocol[] = [
   rule("orders that were overtaken are carried out", { orderIsStale: () => false }),
   rule("a served request is served again", { requestIsOver: () => false }),
   rule("any answer is mine", { answerIsMine: () => true }),
+  rule("a later request does not say that the earlier was served", { confirmsEarlier: () => false }),
+  rule("any request says that the one under way was served", { confirmsEarlier: () => true }),
   rule("the frame store takes older bytes", { storeTakes: () => true }),
   rule("the frame store takes no bytes", { storeTakes: () => false }),
   rule("an operation that is asked for again is done again", { operationIsRepeated: () => false }),
@@ -51,6 +53,7 @@ export const PLANTED_PROTOCOLS: readonly PlantedProtocol[] = [
   rule("a new home does not look for bytes that were on their way", { copyIsNewer: () => false }, "crashes"),
   rule("a new home begins its serials anew", { rebuiltSerial: () => 0 }, "crashes"),
   rule("the home's serial stands still", { nextSerial: (last) => Math.max(1, last) }),
+  rule("who gives a page back to a frame that has gone is not answered", { passesOnPut: false }, "moves"),
   // The node's table
   node("acknowledged before the TLB is clean", "S", "Inv", { next: "I", actions: ["forget", "ack"] }),
   node("a lost acknowledgement is not given again", "I", "InvAgain", { next: "I", actions: [] }),

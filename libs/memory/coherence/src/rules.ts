@@ -21,12 +21,16 @@ export interface Rules {
   readonly answerIsMine: (answer: number, request: number) => boolean
   /** A request that was served gets the answer that it is over, and is not served again. */
   readonly requestIsOver: (request: number, served: number) => boolean
+  /** A node that asks for the page anew has got what it asked for before: the notice of that may be lost or late. */
+  readonly confirmsEarlier: (request: number, underWay: number) => boolean
   /** All who must acknowledge have. */
   readonly acksComplete: (got: NodeMask, wanted: NodeMask) => boolean
   /** An order that takes the page away waits for the instruction that it was brought for. */
   readonly pinHolds: (pinned: boolean) => boolean
   /** The frame store takes bytes that are newer than its own. */
   readonly storeTakes: (version: number, stored: number) => boolean
+  /** What is given back to a frame that has gone elsewhere is told to the home all the same. */
+  readonly passesOnPut: boolean
   /** A repeated operation is answered and not done again. */
   readonly operationIsRepeated: (txn: number, last: number) => boolean
   /** A home in a new life serves nobody before all have told what they hold. */
@@ -49,9 +53,11 @@ export const RULES: Rules = {
   orderIsStale: (order, acted) => order < acted,
   answerIsMine: (answer, request) => answer === request,
   requestIsOver: (request, served) => request <= served,
+  confirmsEarlier: (request, underWay) => request > underWay,
   acksComplete: (got, wanted) => (got & wanted) === wanted,
   pinHolds: (pinned) => pinned,
   storeTakes: (version, stored) => version > stored,
+  passesOnPut: true,
   operationIsRepeated: (txn, last) => txn <= last,
   rebuildComplete: (reported, all) => reported === all,
   reservationHolds: (held) => held,

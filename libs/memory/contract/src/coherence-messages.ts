@@ -11,8 +11,9 @@ const closed = { additionalProperties: false } as const
 const Node = Type.Integer({ minimum: 0, maximum: 30 })
 const Count = Type.Integer({ minimum: 0 })
 const Mask = Type.Integer({ minimum: 0, maximum: 0x7fff_ffff, description: "nodes as bits" })
-/** One page in base64. */
-const Bytes = Type.String({ minLength: 5464, maxLength: 5464, description: "the 4096 bytes of the page in base64" })
+/** One page: base64 for whoever speaks JSON; a bus of ours carries them raw, and then they are so on both sides. */
+export type PageBytes = string | Uint8Array
+const Bytes = Type.Unsafe<PageBytes>(Type.String({ minLength: 5464, maxLength: 5464, description: "the 4096 bytes of the page in base64" }))
 const Want = Type.Union([Type.Literal("S"), Type.Literal("E"), Type.Literal("M")])
 
 const page = {
@@ -112,6 +113,11 @@ export const PageResult = say(
 )
 export const PageUnblock = say("PageUnblock", request, "node (requester) → memory controller: I have it; repeated until done")
 export const PageDone = say("PageDone", request, "memory controller → node (requester): your request is over")
+export const PagesDone = say(
+  "PagesDone",
+  { space: page.space, epoch: Count, node: Node, done: Type.Array(Count, { maxItems: 2048 }) },
+  "memory controller → node (requester): your requests are over (page, number of the request; and so on); held back, as nobody waits for it",
+)
 const Value = Type.String({ pattern: "^0x[0-9a-f]{1,16}$" })
 export const PageHandOver = say(
   "PageHandOver",
@@ -226,11 +232,20 @@ export const coherenceMessages = {
   PageGetS, PageGetM, PageOperate, PagePut, PageFetch, PageOperateAtHome, PageFwdS, PageFwdM, PageInv, PageRecall, PageFlush, PageReleased,
   PageData, PageGrant, PageInvAck, PageWriteBack, PageStored, PageRecallAck, PageResult, PageUnblock, PageDone, PagesAsk, PagesReport,
   PageHandOver, PageFrame, PageMoved, PageFrameFree, PageFrameAsk, PageRefused, PageBring, PagesGone, PageCounts, PagesSpare, PagesBalloon,
-  PagesHashAsk, PagesHashes, PagesStored,
+  PagesHashAsk, PagesHashes, PagesStored, PagesDone,
 } as const // prettier-ignore
 
 type OfMany =
-  "PagesAsk" | "PagesReport" | "PagesGone" | "PageCounts" | "PagesSpare" | "PagesBalloon" | "PagesHashAsk" | "PagesHashes" | "PagesStored"
+  | "PagesAsk"
+  | "PagesReport"
+  | "PagesGone"
+  | "PageCounts"
+  | "PagesSpare"
+  | "PagesBalloon"
+  | "PagesHashAsk"
+  | "PagesHashes"
+  | "PagesStored"
+  | "PagesDone"
 /** Every message about one page. */
 export type PageMessage = {
   [Kind in Exclude<keyof typeof coherenceMessages, OfMany>]: Static<(typeof coherenceMessages)[Kind]>
@@ -244,7 +259,8 @@ export type PagesBalloon = Static<typeof PagesBalloon>
 export type PagesHashAsk = Static<typeof PagesHashAsk>
 export type PagesHashes = Static<typeof PagesHashes>
 export type PagesStored = Static<typeof PagesStored>
+export type PagesDone = Static<typeof PagesDone>
 /** What a home says to nodes about many pages, besides `PagesAsk` and `PagesGone`. */
-export type PagesAdvice = PagesBalloon | PagesHashAsk
+export type PagesAdvice = PagesBalloon | PagesHashAsk | PagesDone
 export type CoherenceMessage =
   PageMessage | PagesAsk | PagesReport | PagesGone | PageCounts | PagesSpare | PagesAdvice | PagesHashes | PagesStored

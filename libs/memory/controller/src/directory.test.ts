@@ -28,7 +28,7 @@ describe("the directory", () => {
   it("refuses what no correct run shows, and goes on as before", () => {
     const { it: home, hear } = directory()
     expect(hear("node.0", { kind: "PageGetM", ...page, node: 0, txn: 1, has: false })).toEqual(["PageFetch → node.0"])
-    expect(hear("node.0", { kind: "PageUnblock", ...page, node: 0, txn: 1 })).toEqual(["PageDone → node.0"])
+    expect(hear("node.0", { kind: "PageUnblock", ...page, node: 0, txn: 1 })).toEqual([])
     const before = JSON.stringify([...(home.spaces().get("a") ?? [])])
     const wrong: readonly (readonly [string, PageMessage])[] = [
       ["node.1", { kind: "PageGetM", ...page, node: 77, txn: 1, has: false }],
@@ -39,6 +39,24 @@ describe("the directory", () => {
     for (const [from, body] of wrong) expect(hear(from, body)).toEqual(["page-message-refused"])
     expect(JSON.stringify([...(home.spaces().get("a") ?? [])])).toBe(before)
     expect(hear("node.1", { kind: "PageGetS", ...page, node: 1, txn: 1, has: false })).toEqual(["PageFwdS → node.0"])
+  })
+
+  it("holds back that requests are over, and tells it of many pages at once; who asks is told at once", () => {
+    const { it: home, hear } = directory(() => 0)
+    for (const number of [1, 2]) {
+      hear("node.1", { kind: "PageGetS", ...page, page: number, node: 1, txn: 1, has: false })
+      expect(hear("node.1", { kind: "PageUnblock", ...page, page: number, node: 1, txn: 1 })).toEqual([])
+    }
+    // A later request says that the earlier was served: it waits for nothing.
+    hear("node.1", { kind: "PageGetS", ...page, page: 3, node: 1, txn: 1, has: false })
+    expect(hear("node.1", { kind: "PagePut", ...page, page: 3, node: 1, txn: 2, bytes: false })).toEqual(["PageDone → node.1"])
+    expect(home.owesDone).toBe(true)
+    const out: Effect<CoherenceMessage>[] = []
+    home.tellDone(out)
+    const told = { kind: "PagesDone", space: "a", epoch: 1, node: 1, done: [1, 1, 2, 1, 3, 1] }
+    expect(out).toEqual([{ kind: "send", to: "node.1", body: told }])
+    expect(home.owesDone).toBe(false)
+    expect(hear("node.1", { kind: "PageUnblock", ...page, page: 2, node: 1, txn: 1 })).toEqual(["PageDone → node.1"])
   })
 
   it("refuses a page for which no node has a frame, and serves it when one has", () => {

@@ -20,7 +20,10 @@ import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
 import type { CoherenceMessage, PageMessage, PagesReport } from "@backplane/memory-contract/coherence-messages"
 import { newPage, pagesOf, type DirectoryPage, type Spaces, type StoredFor } from "./directory-page.ts"
 import { FrameCounts } from "./frame-counts.ts"
-import { countOf, rebuildPages } from "./rebuild-pages.ts"
+import { HeldDones } from "./held-dones.ts"
+import { countOf, hurtBy, rebuildPages, type SpaceHurt } from "./rebuild-pages.ts"
+import { Places } from "./places.ts"
+import { WaitingRequests, type PageRequest } from "./waiting-requests.ts"
 
 /** Where effects go. */
 interface Out {
@@ -48,21 +51,10 @@ export interface DirectoryOptions {
 /** Epochs of one life of the home: the first, and one more for each death of a node. */
 export const DEATHS_MAX = 1023
 
-/** Requests that wait for a frame; who asks again later finds no other answer. */
-const WAITING_MAX = 4_096
-
-type Request = Extract<PageMessage, { kind: "PageGetS" | "PageGetM" | "PageOperate" }>
-
-export interface SpaceHurt {
-  readonly space: string
-  readonly node: number
-  /** Pages whose only bytes were there. */
-  readonly lost: number
-}
-
 export class Directory {
   readonly #options: DirectoryOptions
   readonly #protocol: Protocol
+  readonly #places: Places
   #spaces: Spaces = new Map()
   readonly #reports = new Map<number, Map<number, PagesReport>>()
   /** Nodes that have told, or have nothing to tell, as bits. */
@@ -76,8 +68,8 @@ export class Directory {
   #before: Spaces | null = null
   readonly #hurt: SpaceHurt[] = []
   readonly #frames: FrameCounts
-  /** Requests that wait for a frame, by page and node. */
-  readonly #waiting = new Map<string, { readonly from: ActorId; readonly body: Request }>()
+  readonly #waiting = new WaitingRequests()
+  readonly #dones = new HeldDones()
   #requests = 0
   /** Pages on their way to another frame: asked again until they are there. */
   readonly #moving = new Map<string, { readonly space: string; readonly page: number; readonly to: number }>()
@@ -86,7 +78,8 @@ export class Directory {
     this.#options = options
     this.#protocol = options.protocol ?? PROTOCOL
     assert(options.nodes + (options.store === undefined ? 0 : 1) <= COHERENT_NODES_MAX, "places are bits of a mask")
-    this.#all = 2 ** (options.nodes + (options.store === undefined ? 0 : 1)) - 1
+    this.#places = new Places(options)
+    this.#all = this.#places.all
     this.#epoch = options.epoch
     this.#frames = new FrameCounts(options.nodes)
     this.#known = options.knowsNothing ? 0 : this.#all
@@ -103,12 +96,7 @@ export class Directory {
 
   /** Asks them (again). */
   ask(out: Out): void {
-    for (const node of this.unknown()) out.push(send(this.#actorAt(node), this.#pagesAsk()))
-  }
-
-  #actorAt(place: number): ActorId {
-    const { nodes, store, nodeActor } = this.#options
-    return place === nodes && store !== undefined ? store.actor : nodeActor(place)
+    for (const node of this.unknown()) out.push(send(this.#places.actorAt(node), this.#pagesAsk()))
   }
 
   #isStored({ home }: DirectoryPage): boolean {
@@ -153,8 +141,7 @@ export class Directory {
 
   /** Number of a place by its actor; -1: it is none of the machine's. */
   nodeOf(from: ActorId): number {
-    for (let node = 0; node < this.#options.nodes; node++) if (this.#options.nodeActor(node) === from) return node
-    return this.#options.store?.actor === from ? this.#options.nodes : -1
+    return this.#places.numberOf(from)
   }
 
   #refuseMessage(from: ActorId, { kind, space, page }: PageMessage, reason: string, out: Out): void {
@@ -172,16 +159,21 @@ export class Directory {
     const moving = this.#moving.has(key)
     if (said.to === "moved") {
       const { serial, from: home } = said.flow
-      out.push(send(this.#actorAt(page.home), { kind: "PageFrameFree", space, page: number, epoch: this.#epoch, serial }, key))
+      out.push(send(this.#places.actorAt(page.home), { kind: "PageFrameFree", space, page: number, epoch: this.#epoch, serial }, key))
       this.#onMoved({ space, page: number }, page, home, out)
       return void out.push(closeSpan(key, { "backplane.node": home }))
     }
     const { to, flow } = said
+    if ("later" in said) {
+      const { node, txn } = said.flow
+      if (this.#dones.hold(node, { space, page: number, txn })) this.tellDone(out)
+      return
+    }
     const operation = flow.kind === "OperateAtHome" ? defined(page.operations.get(flow.node), "an operation was asked for") : undefined
     const body = pageMessage(flow, { space, page: number, home: page.home, ...(operation !== undefined && { operation }) })
     // What is said for a move belongs to its trace; what is said for a request, to the request's.
     const ofMove = moving && page.entry.transaction?.kind === "Move" && !("txn" in flow && flow.txn > 0)
-    out.push(send(this.#actorAt(to === "store" ? page.home : to), body, ofMove ? key : undefined))
+    out.push(send(this.#places.actorAt(to === "store" ? page.home : to), body, ofMove ? key : undefined))
   }
 
   /** The frame lies there now; the one that it had is free (taken was the new one when the move began). */
@@ -215,7 +207,7 @@ export class Directory {
   }
 
   /** A page in the store is to be used: its frame goes to a node first, and the request waits for that. Null: it waits for a frame. */
-  #bringIn(from: ActorId, body: Request, page: DirectoryPage, out: Out): DirectoryPage | null {
+  #bringIn(from: ActorId, body: PageRequest, page: DirectoryPage, out: Out): DirectoryPage | null {
     const isFree = page.entry.transaction === null && page.entry.state !== "D"
     if (!isFree || (page.stored === "shared" && body.kind === "PageGetS")) return page
     const { space, page: number } = body
@@ -225,31 +217,38 @@ export class Directory {
     return page
   }
 
-  #waitForFrame(from: ActorId, body: Request, out: Out): null {
+  #waitForFrame(from: ActorId, body: PageRequest, out: Out): null {
     const { space, page, node } = body
-    const key = `${spanOf(space, page)}/${node}`
     // Kept before: what `short` begins may free one at once.
-    if (this.#waiting.has(key) || this.#waiting.size < WAITING_MAX) this.#waiting.set(key, { from, body })
+    this.#waiting.keep(from, body)
     const reason = this.#options.short?.({ space, page, toucher: node }, out) ?? null
     if (reason === null && this.#options.short !== undefined) return null
-    this.#waiting.delete(key)
+    this.#waiting.drop(body)
     const none = `no node that the placement of ${space} allows has a free frame; give the machine more framesPerNode`
     return this.#refuse(body, "no-memory", reason ?? none, out)
   }
 
   /** Frames may have come free: those who wait are heard again, in their order. */
   retryWaiting(out: Out): void {
-    if (!this.#frames.takeFreed() || this.#waiting.size === 0) return
-    const waiting = [...this.#waiting.values()]
-    this.#waiting.clear()
-    for (const { from, body } of waiting) this.hear(from, body, out)
+    if (!this.#frames.takeFreed()) return
+    for (const { from, body } of this.#waiting.takeAll()) this.hear(from, body, out)
   }
 
   get isWaitedFor(): boolean {
-    return this.#waiting.size > 0
+    return this.#waiting.any
   }
 
-  #refuse({ space, page, epoch, node, txn }: Request, cause: "lost" | "no-memory", reason: string, out: Out): null {
+  /** Nodes have not been told yet that requests of theirs are over. */
+  get owesDone(): boolean {
+    return this.#dones.any
+  }
+
+  /** Tells them. */
+  tellDone(out: Out): void {
+    for (const { node, body } of this.#dones.take(this.#epoch)) out.push(send(this.#options.nodeActor(node), body))
+  }
+
+  #refuse({ space, page, epoch, node, txn }: PageRequest, cause: "lost" | "no-memory", reason: string, out: Out): null {
     out.push(
       event(
         "page-refused",
@@ -327,7 +326,8 @@ export class Directory {
     if (this.#before !== null) this.#died |= bit(node)
     for (const key of this.#moving.keys()) out.push(closeSpan(key, {}, "a node died"))
     this.#moving.clear()
-    this.#waiting.clear() // they ask again
+    this.#waiting.takeAll() // they ask again
+    this.#dones.clear()
     this.#spaces = new Map()
     this.#reports.clear()
     this.#known = this.#gone
@@ -353,17 +353,11 @@ export class Directory {
       }
     this.#before = null
     this.#died = 0
-    for (const node of nodesOf(died === 0 ? this.#gone : died)) this.#nameHurt(node, out)
-  }
-
-  /** Who had state at the dead node: it ran there, or pages had their only bytes there. */
-  #nameHurt(node: number, out: Out): void {
-    for (const [space, pages] of this.#spaces) {
-      const lost = [...pages.values()].filter((page) => page.lost === node).length
-      const ranThere = [...pages.values()].some(({ users }) => has(users, node))
-      if (lost === 0 && !ranThere) continue
-      this.#hurt.push({ space, node, lost })
-      out.push(event("space-hurt", { "backplane.space": space, "backplane.node": node, "backplane.count": lost }, "warn"))
+    for (const node of nodesOf(died === 0 ? this.#gone : died)) {
+      const hurt = hurtBy(node, this.#spaces)
+      this.#hurt.push(...hurt)
+      for (const { space, lost } of hurt)
+        out.push(event("space-hurt", { "backplane.space": space, "backplane.node": node, "backplane.count": lost }, "warn"))
     }
   }
 
@@ -375,7 +369,7 @@ export class Directory {
       this.#moving.delete(key)
       this.#frames.take(space, want.to, -1)
     }
-    for (const [key, { body }] of this.#waiting) if (body.space === space) this.#waiting.delete(key)
+    this.#waiting.forget(space)
     this.#spaces.delete(space)
     this.#frames.forget(space)
   }

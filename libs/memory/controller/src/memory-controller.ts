@@ -66,6 +66,9 @@ const ENDED_MAX = 20_000
 const POLICY_TICKS = 10
 const ASK_TIMER = "ask-unknown"
 const MOVES_TIMER = "moves"
+const DONE_TIMER = "done"
+/** What nobody waits for is held back for so small a part of the time after which a node would ask. */
+const DONE_PART = 4
 const POLICY_TIMER = "policy"
 /** Rules of a space are kept under this and its name. */
 const RULES_KEY = "space/"
@@ -212,6 +215,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   #onTimer(now: VirtualTime, key: string, out: Out): void {
     this.#set.delete(key)
     if (key === MOVES_TIMER) this.#directory.repeatMoves(out)
+    else if (key === DONE_TIMER) this.#directory.tellDone(out)
     else if (key === POLICY_TIMER) this.#look(out)
     else this.#askUnknown(now, out)
   }
@@ -224,6 +228,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
 
   /** Nothing is looked at while nothing moves: an idle machine has no timer. */
   #setTimers(now: VirtualTime, out: Out): void {
+    if (this.#directory.owesDone) this.#setTimer(now, { key: DONE_TIMER, cycles: Math.ceil(this.#retryCycles / DONE_PART) }, out)
     if (this.#directory.isMoving) this.#setTimer(now, { key: MOVES_TIMER, cycles: this.#retryCycles }, out)
     if (this.#policy.isActive || this.#reclaimer.isActive || this.#sharing.isActive)
       this.#setTimer(now, { key: POLICY_TIMER, cycles: this.#policyCycles }, out)

@@ -129,3 +129,19 @@ function rebuilt(space: string, page: number, { held, stored, home, since, lent 
 function lowest(mask: number): number {
   return 31 - Math.clz32(mask & -mask)
 }
+
+export interface SpaceHurt {
+  readonly space: string
+  readonly node: number
+  /** Pages whose only bytes were there. */
+  readonly lost: number
+}
+
+/** Spaces that had state at the dead node: they ran there, or pages had their only bytes there. */
+export function hurtBy(node: number, spaces: Spaces): readonly SpaceHurt[] {
+  return [...spaces].flatMap(([space, pages]) => {
+    const lost = [...pages.values()].filter((page) => page.lost === node).length
+    const ranThere = [...pages.values()].some(({ users }) => has(users, node))
+    return lost > 0 || ranThere ? [{ space, node, lost }] : []
+  })
+}

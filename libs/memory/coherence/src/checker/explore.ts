@@ -14,7 +14,7 @@ import type { Protocol } from "../rules.ts"
 export interface ExploreOptions extends ModelBounds {
   /** Stops after so many different states. */
   readonly statesMax: number
-  /** From every so-manieth state on, everything under way must end when messages arrive and timeouts fire. */
+  /** From every so-manieth state on (and from each of the first ones), everything under way must end when messages arrive and timeouts fire. */
   readonly progressEvery: number
   /** Called now and then with the number of states so far. */
   readonly onProgress?: (states: number) => void
@@ -33,6 +33,8 @@ export interface Exploration {
 
 /** A run in which everything arrives ends within so many steps. */
 const PROGRESS_STEPS_MAX = 2000
+/** It is tried from each of the first states, and from a sample of the others: what is wrong shows early, in few steps. */
+const PROGRESS_ALWAYS = 2_000
 
 export function explore(protocol: Protocol, options: ExploreOptions): Exploration {
   return new Explorer(protocol, options).run()
@@ -83,7 +85,7 @@ class Explorer {
 
   /** `number` is that of the state in the order in which states were found, which is the order in which they are expanded. */
   #expand(encoded: Uint16Array, number: number, next: Uint16Array[]): Exploration["violation"] {
-    if (number % this.#options.progressEvery === 0) {
+    if (number < PROGRESS_ALWAYS || number % this.#options.progressEvery === 0) {
       const stuck = this.#progress(this.#codec.decode(encoded))
       if (stuck !== null) return { what: stuck, way: this.#way(number, null) }
     }

@@ -11,7 +11,7 @@ export interface Scope extends ModelBounds {
 const ALL: readonly ModelOperation[] = ["load", "store", "lr", "operate"]
 const none = { evictions: 0, crashes: 0, pages: 1, start: "untouched" } as const
 
-/** Ordered by size. The last ones are for the command only. */
+/** The small ones first. The last ones are for the command only. */
 export const SCOPES: readonly Scope[] = [
   { ...none, name: "two operations", operations: 2, kinds: ALL },
   { ...none, name: "two operations on a shared page", operations: 2, kinds: ALL, start: "shared" },
@@ -30,11 +30,6 @@ export const SCOPES: readonly Scope[] = [
   },
   { ...none, name: "three stores and an eviction", operations: 3, kinds: ["store"], evictions: 1 },
   { ...none, name: "two stores to a shared page and a new home", operations: 2, kinds: ["store"], crashes: 1, start: "shared" },
-  { ...none, name: "three operations", operations: 3, kinds: ALL },
-  { ...none, name: "three loads and stores and an eviction", operations: 3, kinds: ["load", "store"], evictions: 1 },
-  { ...none, name: "two operations and a new home", operations: 2, kinds: ALL, crashes: 1 },
-  { ...none, name: "three operations on two pages", operations: 3, kinds: ALL, pages: 2 },
-  { ...none, name: "four stores and loads", operations: 4, kinds: ["load", "store"] },
   { ...none, name: "a store and a frame that moves", operations: 1, kinds: ALL, moves: 1 },
   { ...none, name: "two stores and loads and a frame that moves", operations: 2, kinds: ["load", "store"], moves: 1 },
   { ...none, name: "two operations and a frame that moves", operations: 2, kinds: ["load", "store", "operate"], moves: 1 },
@@ -52,6 +47,11 @@ export const SCOPES: readonly Scope[] = [
     moves: 1,
     keeper: true,
   },
+  { ...none, name: "three operations", operations: 3, kinds: ALL },
+  { ...none, name: "three loads and stores and an eviction", operations: 3, kinds: ["load", "store"], evictions: 1 },
+  { ...none, name: "two operations and a new home", operations: 2, kinds: ALL, crashes: 1 },
+  { ...none, name: "three operations on two pages", operations: 3, kinds: ALL, pages: 2 },
+  { ...none, name: "four stores and loads", operations: 4, kinds: ["load", "store"] },
   {
     ...none,
     name: "four operations on two pages, two evictions, a new home",
