@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest"
-import { actorId } from "@backplane/foundation-actor/actor-id"
+import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
-import { KvRequester, OUTSTANDING_MAX, REQUESTER_TIMINGS } from "./requester.ts"
+import { IN_FLIGHT_MAX, KvRequester, OUTSTANDING_MAX, REQUESTER_TIMINGS } from "./requester.ts"
 
 const MEMBERS = [0, 1, 2].map((index) => actorId(`replica.${index}`))
 const at = virtualTime
@@ -81,6 +81,69 @@ describe("a requester of keys", () => {
     expect(home(after, 1)).not.toBe(home(before, 1))
     expect(home(after, 2)).not.toBe(home(before, 2))
     expect(after.join(" ")).toContain("1/1")
+  })
+
+  it("gives a replica only so much at a time; the rest waits here, and goes to another where that one is silent", () => {
+    const requester = new KvRequester({ members: MEMBERS, favourite: 0 })
+    const asked = IN_FLIGHT_MAX + 100
+    for (let index = 0; index < asked; index++) requester.ask(at(0), { operation: get(`k${index}`), done: () => undefined })
+    const counts = (effects: readonly Effect<KvMessage>[]): (readonly [replica: string, requests: number, repeats: number])[] =>
+      said(effects).map((text) => [
+        text.slice(0, 9),
+        text.split(" ").length - 1,
+        text.split(" ").filter((each) => each.endsWith("/1")).length,
+      ])
+    const [first = ["", 0, 0] as const, ...none] = counts(requester.settle(at(0)))
+    expect(none).toEqual([])
+    expect(first[0]).toBe("replica.0")
+    expect(first[1]).toBeLessThanOrEqual(IN_FLIGHT_MAX)
+    // Not all that it has is answered: as much as was answered goes in, and more, for it keeps up.
+    requester.step(at(5), tell(0, ...Array.from({ length: first[1] }, (_, index) => success(index + 1))))
+    const [second = ["", 0, 0] as const] = counts(requester.settle(at(5)))
+    expect(second[1]).toBeGreaterThan(first[1])
+    const silence = 5 + REQUESTER_TIMINGS.repeatMax
+    requester.step(at(silence), { kind: "timer", key: "tick" })
+    const moved = counts(requester.settle(at(silence)))
+    expect(moved.map(([replica]) => replica)).toEqual(["replica.1"])
+    // What it had is a repeat; what never left is none.
+    expect(moved[0]?.[2]).toBeLessThanOrEqual(second[1])
+  })
+
+  it("a replica that answers others is busy, not gone: nothing goes to another for a long time", () => {
+    const requester = new KvRequester({ members: MEMBERS, favourite: 0 })
+    for (let index = 0; index < 20; index++) requester.ask(at(0), { operation: put, done: () => undefined })
+    requester.settle(at(0))
+    const every = REQUESTER_TIMINGS.repeat / 2
+    for (let answered = 1; answered < 8; answered++) {
+      requester.step(at(answered * every), tell(0, success(answered)))
+      requester.step(at(answered * every), { kind: "timer", key: "tick" })
+      expect(said(requester.settle(at(answered * every)))).toEqual([])
+    }
+    // Now it is silent.
+    const silence = 8 * every + REQUESTER_TIMINGS.repeatMax
+    requester.step(at(silence), { kind: "timer", key: "tick" })
+    expect(said(requester.settle(at(silence)))).toHaveLength(1)
+  })
+
+  it("one that was silent gets less at a time from then on, and more again as it answers", () => {
+    const requester = new KvRequester({ members: [MEMBERS[0] as ActorId] })
+    let now = 0
+    const leaving = (): number => said(requester.settle(at(now))).reduce((sum, text) => sum + text.split(" ").length - 1, 0)
+    for (let index = 0; index < 10 * IN_FLIGHT_MAX; index++)
+      requester.ask(at(0), { operation: get("a"), deadline: 3600_000_000, done: () => undefined })
+    const first = leaving()
+    now += REQUESTER_TIMINGS.repeatMax
+    requester.step(at(now), { kind: "timer", key: "tick" })
+    const afterSilence = leaving()
+    expect(afterSilence).toBeLessThan(first)
+    for (let sequence = 1; sequence <= 3 * IN_FLIGHT_MAX; sequence++) {
+      now += 100
+      requester.step(at(now), tell(0, success(sequence)))
+      leaving()
+    }
+    requester.step(at(now + 1), tell(0, ...Array.from({ length: IN_FLIGHT_MAX }, (_, index) => success(3 * IN_FLIGHT_MAX + 1 + index))))
+    now += REQUESTER_TIMINGS.tick
+    expect(leaving()).toBeGreaterThan(afterSilence)
   })
 
   it("is told at last that nobody answered, and whether the request may still take effect", () => {

@@ -2,12 +2,16 @@
  * Asks replicas for keys: what gateways, the machine's disks and the tools use. Pure: what is asked goes in, messages come out.
  *
  * All that is asked in one turn for one replica leaves as one message; a lone request waits for nothing. A request that is not answered is
- * repeated with the same sequence, so it is done once: reads, registers, puts and deletes at another replica (which may know the write already),
- * updates of a CRDT always at the first, because a second coordinator would count them twice.
+ * repeated with the same sequence, so it is done once, at another replica (which may know the write already).
+ *
+ * Load must not make load. So a replica has only so much of a requester's to do at a time, and the rest waits here, where it costs nothing; and a
+ * replica that answers others of its requests is busy, not gone: what it has is repeated elsewhere only if it is silent for as long as its answers
+ * take of late (replication/patience.ts).
  *
  * Invariants:
  * Q1 Every request ends: with an answer, or after its deadline with a rejection that says whether it may still take effect.
  * Q2 At most `OUTSTANDING_MAX` requests are under way; one more is refused at once.
+ * Q3 At most `IN_FLIGHT_MAX` of them are with one replica, and of characters of values `IN_FLIGHT_CHARACTERS_MAX` or one request.
  */
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { send, timer } from "@backplane/foundation-actor/effects"
@@ -18,6 +22,7 @@ import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { BATCH_ITEMS_MAX } from "@backplane/kv-contract/limits"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import { partitionOf } from "@backplane/kv-replication/hash"
+import { Patience } from "@backplane/kv-replication/patience"
 
 /** A batch that is not wholly answered after so long holds nothing up any more. */
 const WINDOW_CYCLES = 10_000
@@ -26,6 +31,15 @@ const AWAY_CYCLES = 200_000
 /** Batches that may be under way to one replica. What comes meanwhile leaves together when one of them is answered. */
 export const BATCHES_MAX = 2
 export const OUTSTANDING_MAX = 65_536
+/**
+ * Requests that one replica may have of one requester. Enough to fill its turns and its syncs; more would only wait there instead of here. Half as many
+ * after each silence, down to the least; each answer lets a part of one more in.
+ */
+export const IN_FLIGHT_MAX = 256
+const IN_FLIGHT_FIRST = 64
+const IN_FLIGHT_LEAST = 8
+const IN_FLIGHT_GROWTH = 1 / 2
+const IN_FLIGHT_CHARACTERS_MAX = 1_048_576
 
 export interface RequesterOptions {
   /** Replicas to ask before a configuration is known. */
@@ -40,7 +54,7 @@ export interface RequesterOptions {
 
 /** In cycles, a microsecond each in a live store. */
 export interface RequesterTimings {
-  /** The first repeat of a request; each later one waits twice as long, up to `repeatMax`. */
+  /** Silence of a replica after which what it has is repeated at another; longer where its answers take longer, up to `repeatMax`. */
   readonly repeat: number
   readonly repeatMax: number
   /** After this a request is given up. */
@@ -69,13 +83,33 @@ interface Outstanding {
   readonly startedAt: number
   readonly givenUpAt: number
   readonly done: Wish["done"]
+  /** How often it left again. */
   attempt: number
-  wait: number
-  repeatAt: number
-  /** The replica that it went to last. */
+  /** Which of those that may be asked is its turn: one further with each repeat, and where the one that it waited for is silent. */
+  turn: number
+  /** A refusal that may pass: to be asked again then, whatever the replica does meanwhile. */
+  againAt: number | null
+  /** The replica that has it, or for which it waits here. */
   to: ActorId | null
+  /** When it left; null while it waits here. */
+  sentAt: number | null
   /** What it went with. */
   batch: Batch | null
+}
+
+/** One replica as this requester sees it. */
+interface Replica {
+  readonly patience: Patience
+  /** Waiting to leave for it. */
+  readonly waiting: Set<Outstanding>
+  /** Batches that it has not wholly answered. */
+  batches: Batch[]
+  /** Requests that it may have now, that it has, and the characters of their values. */
+  window: number
+  inFlight: number
+  characters: number
+  /** Since when nothing was heard of it while it had requests. */
+  since: number
 }
 
 /** Requests that left together. */
@@ -88,6 +122,8 @@ interface Batch {
 /** A repeat may mend these. */
 const PASSING: ReadonlySet<RejectionReason> = new Set(["quorum-not-met", "session-not-met", "busy", "no-leader"])
 const TICK = "tick"
+/** A refusal that passes is tried again after a tick, each time twice as long, so many times. */
+const REFUSED_DOUBLINGS_MAX = 5
 
 export class KvRequester {
   readonly #timings: RequesterTimings
@@ -98,11 +134,9 @@ export class KvRequester {
   readonly #outstanding = new Map<number, Outstanding>()
   /** Who answered last for a partition's registers: its leader, most likely. */
   readonly #leaders = new Map<number, ActorId>()
-  /** Replicas that broke off, until when nothing is asked of them first. Silence alone may be load. */
+  /** Replicas that broke off or were silent, until when nothing is asked of them first. */
   readonly #away = new Map<ActorId, number>()
-  readonly #waiting = new Map<ActorId, Outstanding[]>()
-  /** Batches that each replica has not wholly answered. */
-  readonly #batches = new Map<ActorId, Batch[]>()
+  readonly #replicas = new Map<ActorId, Replica>()
   #sequence = 0
   #ticking = false
 
@@ -143,13 +177,14 @@ export class KvRequester {
       givenUpAt: now + (deadline ?? this.#timings.deadline),
       done,
       attempt: 0,
-      wait: this.#timings.repeat,
-      repeatAt: 0,
+      turn: 0,
+      againAt: null,
       to: null,
+      sentAt: null,
       batch: null,
     }
     this.#outstanding.set(sequence, open)
-    this.#send(now, open)
+    this.#queue(now, open)
     if (this.#ticking) return []
     this.#ticking = true
     return [timer(TICK, after(now, this.#timings.tick))]
@@ -168,20 +203,36 @@ export class KvRequester {
   /** The end of a turn: what was asked leaves, one message a replica. */
   settle(now: VirtualTime): readonly Effect<KvMessage>[] {
     const effects: Effect<KvMessage>[] = []
-    for (const [to, waiting] of this.#waiting) {
-      const underWay = (this.#batches.get(to) ?? []).filter(({ open, sentAt }) => open > 0 && now - sentAt < WINDOW_CYCLES)
-      this.#batches.set(to, underWay)
-      if (underWay.length >= BATCHES_MAX) continue
-      this.#waiting.delete(to)
-      for (let first = 0; first < waiting.length; first += BATCH_ITEMS_MAX) {
-        const leaving = waiting.slice(first, first + BATCH_ITEMS_MAX)
-        const batch: Batch = { sentAt: now, open: leaving.length }
-        underWay.push(batch)
-        for (const open of leaving) open.batch = batch
-        effects.push(send<KvMessage>(to, { kind: "KvAsk", requests: leaving.map(asSent) }))
-      }
+    for (const [to, replica] of this.#replicas) {
+      if (replica.waiting.size === 0) continue
+      replica.batches = replica.batches.filter(({ open, sentAt }) => open > 0 && now - sentAt < WINDOW_CYCLES)
+      if (replica.batches.length >= BATCHES_MAX) continue
+      const leaving = this.#leaving(now, replica)
+      for (let first = 0; first < leaving.length; first += BATCH_ITEMS_MAX)
+        effects.push(send<KvMessage>(to, { kind: "KvAsk", requests: leaving.slice(first, first + BATCH_ITEMS_MAX).map(asSent) }))
     }
     return effects
+  }
+
+  /** As much of what waits as the replica may have (Q3), as one batch. */
+  #leaving(now: VirtualTime, replica: Replica): readonly Outstanding[] {
+    const leaving: Outstanding[] = []
+    const batch: Batch = { sentAt: now, open: 0 }
+    for (const open of replica.waiting) {
+      const characters = charactersOf(open.request.operation)
+      const isFull = replica.inFlight >= Math.floor(replica.window) || replica.characters + characters > IN_FLIGHT_CHARACTERS_MAX
+      if (replica.inFlight > 0 && isFull) break
+      if (replica.inFlight === 0) replica.since = now
+      replica.waiting.delete(open)
+      replica.inFlight++
+      replica.characters += characters
+      batch.open++
+      open.batch = batch
+      open.sentAt = now
+      leaving.push(open)
+    }
+    if (leaving.length > 0) replica.batches.push(batch)
+    return leaving
   }
 
   /** The replica will not answer: what it was asked goes to the next ones. */
@@ -194,35 +245,72 @@ export class KvRequester {
   #onAnswer(now: VirtualTime, from: ActorId, answer: KvAnswer): void {
     const open = this.#outstanding.get(answer.sequence)
     if (open === undefined) return
-    leaveBatch(open)
+    const { sentAt } = open
+    const replica = this.#replica(from)
+    if (answer.ok) {
+      replica.since = now
+      replica.window = Math.min(IN_FLIGHT_MAX, replica.window + IN_FLIGHT_GROWTH)
+    }
+    if (answer.ok && open.attempt === 0 && sentAt !== null) replica.patience.answered(now - sentAt)
     if (!answer.ok && PASSING.has(answer.reason)) {
       if (answer.reason === "no-leader") this.#leaders.delete(open.partition)
-      // An election is on, or a replica is away: soon again, not at once.
-      open.repeatAt = Math.min(open.repeatAt, now + this.#timings.tick)
+      // An election is on: soon again, not at once. Else the replica has too much to do, or too few peers: later each time.
+      const wait =
+        answer.reason === "no-leader" ? this.#timings.tick : this.#timings.tick * 2 ** Math.min(open.attempt, REFUSED_DOUBLINGS_MAX)
+      open.againAt = now + wait
       return
     }
+    this.#take(open)
     this.#outstanding.delete(answer.sequence)
     if (isLinear(open.request.operation)) this.#leaders.set(open.partition, from)
     open.done(answer, open.attempt + 1)
   }
 
   #tick(now: VirtualTime): readonly Effect<KvMessage>[] {
-    for (const open of this.#outstanding.values()) {
-      if (now >= open.givenUpAt) this.#giveUp(open)
-      else if (now >= open.repeatAt) this.#repeat(now, open)
-    }
+    const silent = new Set<ActorId>()
+    for (const [id, { inFlight, since, patience }] of this.#replicas) if (inFlight > 0 && now - since >= patience.cycles) silent.add(id)
+    const repeated = [...this.#outstanding.values()].filter((open) => now < open.givenUpAt && this.#isToBeRepeated(now, open, silent))
+    for (const id of silent) this.#wasSilent(now, id)
+    for (const open of repeated) this.#repeat(now, open)
+    for (const open of this.#outstanding.values()) if (now >= open.givenUpAt) this.#giveUp(open)
     this.#ticking = this.#outstanding.size > 0
     return this.#ticking ? [timer(TICK, after(now, this.#timings.tick))] : []
   }
 
-  #repeat(now: VirtualTime, open: Outstanding): void {
-    open.attempt++
-    open.wait = Math.min(this.#timings.repeatMax, open.wait * 2)
-    if (this.#leaders.get(open.partition) === open.to) this.#leaders.delete(open.partition)
-    this.#send(now, open)
+  #isToBeRepeated(now: VirtualTime, open: Outstanding, silent: ReadonlySet<ActorId>): boolean {
+    const { againAt, to, sentAt, attempt } = open
+    if (againAt !== null) return now >= againAt
+    if (to === null) return false
+    const { patience } = this.#replica(to)
+    if (silent.has(to)) return sentAt === null || now - sentAt >= patience.cycles
+    if (sentAt === null) return false
+    const age = now - sentAt
+    // A replica that believes that it leads, and is cut off, may still answer what needs no majority.
+    if (isLinear(open.request.operation)) return age >= patience.cycles
+    // It answers, but this it has lost, perhaps: seldom, and more seldom each time.
+    return age >= this.#timings.repeatMax * 2 ** attempt
   }
 
-  #giveUp({ request, done, attempt }: Outstanding): void {
+  /** What it has went to others; it is asked again only after a longer silence. */
+  #wasSilent(now: VirtualTime, id: ActorId): void {
+    const replica = this.#replica(id)
+    replica.patience.ended()
+    replica.since = now
+    replica.window = Math.max(IN_FLIGHT_LEAST, replica.window / 2)
+    this.#away.set(id, now + AWAY_CYCLES)
+  }
+
+  #repeat(now: VirtualTime, open: Outstanding): void {
+    if (open.sentAt !== null) open.attempt++
+    open.turn++
+    open.againAt = null
+    if (this.#leaders.get(open.partition) === open.to) this.#leaders.delete(open.partition)
+    this.#queue(now, open)
+  }
+
+  #giveUp(open: Outstanding): void {
+    const { request, done, attempt } = open
+    this.#take(open)
     this.#outstanding.delete(request.sequence)
     const remedy = "ask again: the replicas that hold the key did not answer in time"
     done(
@@ -231,14 +319,33 @@ export class KvRequester {
     )
   }
 
-  #send(now: VirtualTime, open: Outstanding): void {
-    const to = this.#target(now, open)
-    open.to = to
-    open.repeatAt = now + open.wait
-    leaveBatch(open)
-    const waiting = this.#waiting.get(to)
-    if (waiting === undefined) this.#waiting.set(to, [open])
-    else waiting.push(open)
+  #queue(now: VirtualTime, open: Outstanding): void {
+    this.#take(open)
+    open.to = this.#target(now, open)
+    this.#replica(open.to).waiting.add(open)
+  }
+
+  /** Off the account of the replica that has it, or for which it waits. */
+  #take(open: Outstanding): void {
+    if (open.batch !== null) open.batch.open--
+    open.batch = null
+    const replica = open.to === null ? undefined : this.#replicas.get(open.to)
+    if (replica === undefined) return
+    replica.waiting.delete(open)
+    if (open.sentAt === null) return
+    open.sentAt = null
+    replica.inFlight--
+    replica.characters -= charactersOf(open.request.operation)
+  }
+
+  #replica(id: ActorId): Replica {
+    const known = this.#replicas.get(id)
+    if (known !== undefined) return known
+    const { repeat, repeatMax } = this.#timings
+    const patience = new Patience({ least: repeat, first: repeat, most: repeatMax })
+    const replica: Replica = { patience, waiting: new Set(), batches: [], window: IN_FLIGHT_FIRST, inFlight: 0, characters: 0, since: 0 }
+    this.#replicas.set(id, replica)
+    return replica
   }
 
   /** The favourite first, then those behind it. */
@@ -248,7 +355,7 @@ export class KvRequester {
     return [...members.slice(first), ...members.slice(0, first)]
   }
 
-  #target(now: VirtualTime, { request, partition, attempt }: Outstanding): ActorId {
+  #target(now: VirtualTime, { request, partition, turn }: Outstanding): ActorId {
     const holders = this.#holders[partition] ?? this.#members
     const { operation, sequence } = request
     const leader = isLinear(operation) ? this.#leaders.get(partition) : undefined
@@ -257,7 +364,7 @@ export class KvRequester {
     // What is done partition by partition is work for all holders.
     const isSpread = this.#favourite === null || "partition" in operation
     const home = isLinear(operation) ? sequence : isSpread ? partition : 0
-    const inTurn = holders.map((_, index) => holders[(home + attempt + index) % holders.length] as ActorId)
+    const inTurn = holders.map((_, index) => holders[(home + turn + index) % holders.length] as ActorId)
     if (this.#away.size === 0) return inTurn[0] as ActorId
     return inTurn.find((holder) => this.#isThere(now, holder)) ?? (inTurn[0] as ActorId)
   }
@@ -276,9 +383,8 @@ function asSent({ request, attempt }: Outstanding): KvRequest {
   return attempt === 0 ? request : { ...request, attempt }
 }
 
-function leaveBatch(open: Outstanding): void {
-  if (open.batch !== null) open.batch.open--
-  open.batch = null
+function charactersOf(operation: Operation): number {
+  return "value" in operation ? (operation.value?.length ?? 0) : 0
 }
 
 /** A get may be of a register too; only an answer shows it, so only a cas counts as one here. */

@@ -7,6 +7,8 @@ export const REPLICAS_DEFAULT = 3
 export const BUCKET_NAME_LENGTH_MAX = 64
 export const KEY_LENGTH_MAX = 512
 export const VALUE_LENGTH_MAX = 1_048_576
+/** Requests that a replica coordinates at a time; one more is refused as busy. */
+export const REQUESTS_UNDER_WAY_MAX = 8192
 /** Requests or items in one message. */
 export const BATCH_ITEMS_MAX = 4096
 /** Actors in one version vector: one more is refused with the advice to wait for a convergence certificate. */

@@ -21,9 +21,14 @@ import { AnswerBook } from "./answer-book.ts"
 import { DurableWrites, type Waiter } from "./durable-writes.ts"
 import { KeyTable, type KeyRecord, type Place } from "./key-table.ts"
 import { Outbox } from "./outbox.ts"
+import { PeerPace } from "./peer-pace.ts"
 import { WriteTraces } from "./write-traces.ts"
 import { TIMINGS_DEFAULT, type ReplicaOptions, type ReplicaTimings } from "./replica-options.ts"
 import { SOUND_RULES, type ReplicaRules } from "./rules.ts"
+
+/** Of a peer that has not answered yet, and of one that is slow: so many times what it waits for at least. */
+const FIRST_RETRIES = 4
+const LONGEST_RETRIES = 8
 
 export class ReplicaCore {
   readonly options: ReplicaOptions
@@ -42,6 +47,7 @@ export class ReplicaCore {
   /** Hear of every state that is taken over. */
   readonly onKept: ((record: KeyRecord) => void)[] = []
   readonly traces = new WriteTraces()
+  readonly pace: PeerPace
   /** Reads coordinated in this life, and how many of them found replicas apart. */
   readonly reads = { count: 0, apart: 0 }
   /** Members that did not answer when they were asked last; whoever speaks is taken off. */
@@ -65,6 +71,8 @@ export class ReplicaCore {
     this.rules = options.rules ?? SOUND_RULES
     this.timings = { ...TIMINGS_DEFAULT, ...options.timings }
     this.table = new KeyTable(this.rules)
+    const { retry } = this.timings
+    this.pace = new PeerPace({ least: retry, first: FIRST_RETRIES * retry, most: LONGEST_RETRIES * retry })
     this.shelf = new HintShelf(options.hintsPerReplicaMax)
     for (const bucket of options.buckets) {
       const reconciler = reconcilerOf(bucket, options.handlers ?? new Map())

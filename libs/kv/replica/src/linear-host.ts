@@ -40,6 +40,11 @@ export class LinearHost {
     this.#onConfig = onConfig
   }
 
+  /** Requests under way. */
+  get count(): number {
+    return this.#pending.size
+  }
+
   get isIdle(): boolean {
     return this.#groups.size === 0
   }

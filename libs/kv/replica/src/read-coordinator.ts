@@ -17,10 +17,14 @@ import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
 import { NOTHING_KNOWN, shownVersions } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
+import type { Asked } from "./peer-pace.ts"
 import { sizeOf } from "./write-traces.ts"
 import { rejection } from "./rejections.ts"
 
 export type Get = Extract<Operation, { type: "get" }>
+
+/** Where answers are there and are not enough, a retry waits at most so many times twice as long as the first. */
+const RETRY_DOUBLINGS_MAX = 3
 
 interface PendingRead {
   readonly id: string
@@ -31,7 +35,10 @@ interface PendingRead {
   readonly floor: Vector
   readonly needed: number
   readonly startedAt: number
-  sentAt: number
+  /** When others were asked last. */
+  sent: Asked
+  /** How often they were asked again. */
+  retries: number
   /** Those that were asked, with the state whose hash went along. */
   readonly asked: Map<ActorId, KeyState | undefined>
   readonly states: Map<ActorId, { readonly state: KeyState; readonly unsure: boolean }>
@@ -46,8 +53,9 @@ export class ReadCoordinator {
     this.#core = core
   }
 
-  get isIdle(): boolean {
-    return this.#pending.size === 0
+  /** Reads under way. */
+  get count(): number {
+    return this.#pending.size
   }
 
   begin(requester: ActorId, request: KvRequest, get: Get): void {
@@ -63,7 +71,8 @@ export class ReadCoordinator {
       floor: sessionFloor(get.session, place.bucket, place.key),
       needed: "field" in quorum ? core.holders(place).length : core.rules.readsNeeded(quorum),
       startedAt: core.now,
-      sentAt: core.now,
+      sent: core.pace.asked(core.now),
+      retries: 0,
       asked: new Map(),
       states: new Map(),
       answered: false,
@@ -97,6 +106,7 @@ export class ReadCoordinator {
   onFetched(from: ActorId, { id, state, unsure }: PeerItemOf<"fetched">): void {
     const read = this.#pending.get(id)
     if (read === undefined) return
+    this.#core.pace.answered(from, read.sent, { now: this.#core.now, isFirst: read.retries === 0 })
     const told = state ?? read.asked.get(from)
     if (told === undefined) return
     read.states.set(from, { state: told, unsure })
@@ -104,15 +114,28 @@ export class ReadCoordinator {
   }
 
   tick(): void {
-    const { timings, now, outbox } = this.#core
+    const { timings, now, outbox, pace } = this.#core
+    const askedAgain = new Set<ActorId>()
     for (const read of [...this.#pending.values()]) {
       const age = now - read.startedAt
       if (read.answered && age >= timings.handoff) this.#finish(read)
       else if (age >= timings.deadline) {
         this.#pending.delete(read.id)
         outbox.answer(read.requester, rejection(read.sequence, this.#whyNot(read)))
-      } else if (now - read.sentAt >= timings.retry) this.#ask(read)
+      } else if (this.#isToBeAskedAgain(read)) {
+        for (const peer of read.asked.keys()) if (!read.states.has(peer)) askedAgain.add(peer)
+        this.#ask(read)
+      }
     }
+    for (const peer of askedAgain) pace.wasAskedAgain(peer)
+  }
+
+  /** One who was asked is overdue; or all have answered, and that is not enough, or waits for the own disk. */
+  #isToBeAskedAgain(read: PendingRead): boolean {
+    const { timings, now, pace } = this.#core
+    const open = [...read.asked.keys()].filter((peer) => !read.states.has(peer))
+    if (open.length > 0) return open.some((peer) => pace.isOverdue(peer, read.sent, now))
+    return now - read.sent.at >= timings.retry * 2 ** Math.min(read.retries, RETRY_DOUBLINGS_MAX)
   }
 
   #whyNot(read: PendingRead): { readonly reason: "quorum-not-met" | "session-not-met"; readonly remedy: string } {
@@ -144,7 +167,8 @@ export class ReadCoordinator {
   /** Asks all holders that have not answered, or whose answer the session could not use. */
   #ask(read: PendingRead): void {
     const core = this.#core
-    read.sentAt = core.now
+    read.sent = core.pace.asked(core.now)
+    read.retries++
     for (const asked of read.asked.keys()) if (!read.states.has(asked)) core.silent.add(asked)
     const keepers = core.keepers(read.place)
     if (keepers.includes(core.id)) this.#askOwn(read)

@@ -6,7 +6,7 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { Bucket } from "@backplane/kv-contract/bucket"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
-import { KEY_LENGTH_MAX, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
+import { BATCH_ITEMS_MAX, KEY_LENGTH_MAX, REQUESTS_UNDER_WAY_MAX, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
 import type { PeerItem } from "@backplane/kv-contract/peer-items"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersOf, partitionMap } from "@backplane/kv-replication/partition-map"
@@ -76,6 +76,26 @@ function itemId(effects: readonly KvEffect[]): string {
     if (effect.kind === "send" && effect.body.kind === "KvPeer") for (const item of effect.body.items) if ("id" in item) return item.id
   throw new Error("no item has an id")
 }
+
+describe("a replica that has too much to do", () => {
+  it("refuses one request more as busy, at once and without a trace of it; answers again when there is room", () => {
+    const { step } = replica(A)
+    const keys = Array.from({ length: 2 * REQUESTS_UNDER_WAY_MAX }, (_, index) => `k${index}`)
+    const many = keys
+      .filter((key) => holdersOf(MAP, partitionOf("plain", key)).includes(A))
+      .slice(0, REQUESTS_UNDER_WAY_MAX)
+      .map((key, index) => ({ sequence: index + 1, attempt: 0, operation: { type: "put", bucket: "plain", key, value: "v" } as Operation }))
+    for (let first = 0; first < many.length; first += BATCH_ITEMS_MAX)
+      step({ kind: "message", from: CLIENT, body: { kind: "KvAsk", requests: many.slice(first, first + BATCH_ITEMS_MAX) } })
+    const one = REQUESTS_UNDER_WAY_MAX + 1
+    const effects = step(ask(put("one more"), one))
+    expect(short(effects)).toEqual(["gateway.0: busy"])
+    expect(answers(effects)[0]).toMatchObject({ ok: false, unknown: false })
+    // Past the deadline all are given up.
+    step({ kind: "timer", key: "retry" }, 2_000_000)
+    expect(short(step(ask(put("one more"), one, 1), 2_000_001))[0]).toBe("persist k/plain/k")
+  })
+})
 
 // Found by seed 6: nothing lay in the partition, so nothing was dropped, and the replica stayed unsure of it for ever.
 describe("a replica that lost data", () => {

@@ -14,7 +14,7 @@ import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-tim
 import type { KeyOperation, KvRequest } from "@backplane/kv-contract/client-messages"
 import type { KeySource } from "@backplane/kv-contract/compute-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
-import { PARTITIONS } from "@backplane/kv-contract/limits"
+import { PARTITIONS, REQUESTS_UNDER_WAY_MAX } from "@backplane/kv-contract/limits"
 import type { PeerItem } from "@backplane/kv-contract/peer-items"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
@@ -207,6 +207,12 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       this.#forward(requester, { ...request, operation }, way)
       return
     }
+    // Bounded, and said at once: work that waits behind so much would be too late for whoever asked for it.
+    if (this.#writes.count + this.#reads.count + this.#linear.count >= REQUESTS_UNDER_WAY_MAX) {
+      const remedy = `ask again in a while: this replica has ${REQUESTS_UNDER_WAY_MAX} requests under way`
+      core.outbox.answer(requester, rejection(sequence, { reason: "busy", remedy }))
+      return
+    }
     // A read may be done twice; all else is known by its sequence.
     if (!isRead) core.book.set(requester, sequence, "open")
     if (operation.type === "cas" || (operation.type === "get" && isLinear)) this.#linear.begin(requester, request, operation, way)
@@ -356,7 +362,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const { ready, timings, shelf, outbox } = this.#core
     this.#linear.flush()
     for (let waiter = ready.shift(); waiter !== undefined; waiter = ready.shift()) this.#onDurable(waiter)
-    if (!this.#writes.isIdle || !this.#reads.isIdle) this.#arm("retry", timings.retry)
+    if (this.#writes.count > 0 || this.#reads.count > 0) this.#arm("retry", timings.retry)
     if (shelf.count > 0) this.#arm("hint", timings.hintRound)
     if (!this.#outside.isIdle) this.#arm("handler", timings.handler)
     if (!this.#linear.isIdle) this.#arm("consensus", Math.floor(timings.heartbeat / 2))

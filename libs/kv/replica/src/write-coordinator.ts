@@ -22,11 +22,9 @@ import { doneText, isDone, joinDone, type RequestName } from "@backplane/kv-vers
 import { NOTHING_KNOWN, shownVersions, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
+import type { Asked } from "./peer-pace.ts"
 import { rejection, tooBig, type Rejection } from "./rejections.ts"
 import { sizeOf, traceOf } from "./write-traces.ts"
-
-/** A retry waits at most so many times twice as long as the first. */
-const RETRY_DOUBLINGS_MAX = 3
 
 export type WriteOperation = Extract<Operation, { type: "put" | "delete" | "update" }>
 
@@ -44,9 +42,10 @@ interface PendingWrite {
   readonly needed: number
   readonly sloppy: boolean
   readonly startedAt: number
-  sentAt: number
-  /** How often it was sent again. */
-  retries: number
+  /** When it was sent last. */
+  sent: Asked
+  /** False once it was sent again: an answer may be to either. */
+  isFirst: boolean
   /** Holders that have it on disk. */
   readonly acknowledged: Set<ActorId>
   /** Stand-ins that keep it on disk, by the holder they stand in for. */
@@ -67,8 +66,9 @@ export class WriteCoordinator {
     this.#core = core
   }
 
-  get isIdle(): boolean {
-    return this.#pending.size === 0
+  /** Writes under way. */
+  get count(): number {
+    return this.#pending.size
   }
 
   begin(requester: ActorId, request: KvRequest, operation: WriteOperation): void {
@@ -82,9 +82,10 @@ export class WriteCoordinator {
       core.book.forget(requester, request.sequence)
       return
     }
-    const write = this.#open(requester, request, { operation, place, state })
-    if (core.isHolder(place)) core.keep(place, state, { kind: "write", id: write.id })
-    else this.#standIn(write)
+    const write = this.#opened(requester, request, { operation, place, state })
+    if (!core.isHolder(place)) this.#standIn(write)
+    else if (state === before) core.absorb(place, state, { kind: "write", id: write.id })
+    else core.keep(place, state, { kind: "write", id: write.id })
   }
 
   onDurable(id: string): void {
@@ -99,7 +100,9 @@ export class WriteCoordinator {
 
   onReplicated(from: ActorId, item: PeerItemOf<"replicated">): void {
     const write = this.#pending.get(item.id)
-    if (write === undefined || !item.ok) return
+    if (write === undefined) return
+    this.#core.pace.answered(from, write.sent, { now: this.#core.now, isFirst: write.isFirst })
+    if (!item.ok) return
     const target = write.asked.get(from)
     if (item.held === true && target !== undefined) write.held.set(target, from)
     else if (item.held !== true) write.acknowledged.add(from)
@@ -107,18 +110,39 @@ export class WriteCoordinator {
   }
 
   tick(): void {
-    const { timings, now } = this.#core
+    const { timings, now, pace } = this.#core
+    const asked = new Set<ActorId>()
     for (const write of [...this.#pending.values()]) {
       const age = now - write.startedAt
-      if (age >= timings.handoff && !write.handedOff && write.isDurable) this.#handOff(write)
+      if (!write.handedOff && write.isDurable && this.#isToBeHandedOff(write)) this.#handOff(write)
       if (age >= timings.deadline) this.#giveUp(write)
       else if (write.answered && write.handedOff) this.#end(write, "handed off")
-      // Longer each time: a busy disk is not to be met with more of the same.
-      else if (write.isDurable && now - write.sentAt >= timings.retry * 2 ** Math.min(write.retries, RETRY_DOUBLINGS_MAX)) {
-        write.retries++
-        this.#replicate(write)
+      else if (write.isDurable) {
+        const overdue = this.#open(write).filter((peer) => pace.isOverdue(peer, write.sent, now))
+        if (overdue.length > 0) this.#replicateAgain(write, overdue)
+        for (const peer of overdue) asked.add(peer)
       }
     }
+    for (const peer of asked) pace.wasAskedAgain(peer)
+  }
+
+  /** Holders that answer others are only busy: a hint would be one more thing for them to do. The deadline ends that. */
+  #isToBeHandedOff(write: PendingWrite): boolean {
+    const { timings, now, pace } = this.#core
+    const age = now - write.startedAt
+    if (age < timings.handoff) return false
+    return age >= timings.deadline || this.#silentKeepers(write).every((keeper) => pace.isSilent(keeper, now, timings.handoff))
+  }
+
+  #silentKeepers(write: PendingWrite): ActorId[] {
+    const { id } = this.#core
+    return this.#core.keepers(write.place).filter((keeper) => keeper !== id && !write.acknowledged.has(keeper))
+  }
+
+  /** Who has been sent it and has not answered: keepers, and those asked to stand in for one. */
+  #open(write: PendingWrite): ActorId[] {
+    const standIns = [...write.asked].filter(([, target]) => !write.held.has(target) && !write.acknowledged.has(target))
+    return [...this.#silentKeepers(write), ...standIns.map(([standIn]) => standIn)]
   }
 
   /** The state with the new version on top (W1). */
@@ -151,7 +175,7 @@ export class WriteCoordinator {
     return { ...state, done: joinDone(before.done, [text]) ?? [] }
   }
 
-  #open(
+  #opened(
     requester: ActorId,
     request: KvRequest,
     what: { readonly operation: WriteOperation; readonly place: Place; readonly state: KeyState },
@@ -173,8 +197,8 @@ export class WriteCoordinator {
       needed,
       sloppy: operation.sloppy ?? ("sloppy" in bucket ? bucket.sloppy === true : false),
       startedAt: core.now,
-      sentAt: core.now,
-      retries: 0,
+      sent: core.pace.asked(core.now),
+      isFirst: true,
       acknowledged: new Set(),
       held: new Map(),
       asked: new Map(),
@@ -208,9 +232,14 @@ export class WriteCoordinator {
     }
   }
 
-  #replicate(write: PendingWrite): void {
+  #replicateAgain(write: PendingWrite, to: readonly ActorId[]): void {
+    write.isFirst = false
+    this.#replicate(write, to)
+  }
+
+  #replicate(write: PendingWrite, to: readonly ActorId[] = this.#open(write)): void {
     const core = this.#core
-    write.sentAt = core.now
+    write.sent = core.pace.asked(core.now)
     const item = {
       type: "replicate",
       id: write.id,
@@ -218,22 +247,20 @@ export class WriteCoordinator {
       state: write.told,
       reason: "write",
     } satisfies PeerItemOf<"replicate">
-    for (const keeper of core.keepers(write.place)) {
-      if (keeper === core.id || write.acknowledged.has(keeper)) continue
+    for (const peer of to) {
+      const holdFor = write.asked.get(peer)
+      if (holdFor !== undefined) core.outbox.send(peer, { ...item, reason: "hint", holdFor })
       // What is followed travels by itself, so that its steps are found in its trace alone.
-      if (write.trace === undefined) core.outbox.send(keeper, item)
-      else core.outbox.send(keeper, { ...item, trace: write.trace }, spanOf(write))
+      else if (write.trace === undefined) core.outbox.send(peer, item)
+      else core.outbox.send(peer, { ...item, trace: write.trace }, spanOf(write))
     }
-    for (const [standIn, target] of write.asked)
-      if (!write.held.has(target) && !write.acknowledged.has(target))
-        core.outbox.send(standIn, { ...item, reason: "hint", holdFor: target })
   }
 
   /** Holders that are silent get a hint: on the own shelf, and with sloppy at a stand-in, which counts (W4). */
   #handOff(write: PendingWrite): void {
     const core = this.#core
     write.handedOff = true
-    const silent = core.keepers(write.place).filter((keeper) => keeper !== core.id && !write.acknowledged.has(keeper))
+    const silent = this.#silentKeepers(write)
     const standIns = preferenceList(mapOf(core.config), partitionOf(write.place.bucket, write.place.key))
       .slice(core.holders(write.place).length)
       .filter((member) => member !== core.id)
@@ -242,7 +269,7 @@ export class WriteCoordinator {
       const standIn = standIns[index]
       if (write.sloppy && standIn !== undefined) write.asked.set(standIn, target)
     }
-    if (write.asked.size > 0) this.#replicate(write)
+    if (write.asked.size > 0) this.#replicateAgain(write, this.#open(write))
   }
 
   #progress(write: PendingWrite): void {
@@ -269,7 +296,7 @@ export class WriteCoordinator {
 
   /** Somebody has just learned of a later configuration: what it refused is sent again at once. */
   hurry(): void {
-    for (const write of this.#pending.values()) if (write.isDurable) this.#replicate(write)
+    for (const write of this.#pending.values()) if (write.isDurable) this.#replicateAgain(write, this.#open(write))
   }
 
   /** Whether a write to the partition is not finished. */
