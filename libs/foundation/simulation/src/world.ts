@@ -57,6 +57,8 @@ export class World {
   #fresh: ActorHost[] = []
   #armed = false
 
+  readonly #crashWatchers: ((actor: ActorId) => void)[] = []
+
   constructor(options: WorldOptions) {
     this.settings = worldSettings(options)
     const { seed, latency, faults } = this.settings
@@ -139,6 +141,11 @@ export class World {
     this.#carrier.onMessage(watch)
   }
 
+  /** Calls `watch` for every actor whose life has just ended. */
+  onCrash(watch: (actor: ActorId) => void): void {
+    this.#crashWatchers.push(watch)
+  }
+
   /** Calls `watch` for every event effect. */
   onEvent(watch: EventWatcher): void {
     this.#carrier.onEvent(watch)
@@ -214,6 +221,7 @@ export class World {
     const lost = host.disk.crash(loss, this.#random.fork(`disk/${actor}/${host.incarnation}`))
     this.#ready.set(host, host.nextReady(this.#now))
     this.#say(`crash ${actor}${lost > 0 ? `, ${lost} unsynced writes lost` : ""}`)
+    for (const watch of this.#crashWatchers) watch(actor)
   }
 
   /** Begins the next life of a crashed actor, now. */

@@ -43,10 +43,12 @@ const Everyone = Type.Optional(
   Type.Boolean({ description: "every voter must agree, and those that lost data may: there may be no majority of others left" }),
 )
 
+const Gone = Type.Optional(Type.Boolean({ description: "the leader's link broke: do not wait for its silence" }))
+
 export const ConsensusMessage = Type.Union([
-  Type.Object({ step: Type.Literal("pre-vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone }, closed),
+  Type.Object({ step: Type.Literal("pre-vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone, gone: Gone }, closed),
   Type.Object({ step: Type.Literal("pre-vote-answer"), term: Term, granted: Type.Boolean() }, closed),
-  Type.Object({ step: Type.Literal("vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone }, closed),
+  Type.Object({ step: Type.Literal("vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone, gone: Gone }, closed),
   Type.Object({ step: Type.Literal("vote-answer"), term: Term, granted: Type.Boolean() }, closed),
   Type.Object(
     {

@@ -5,7 +5,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { KvRequest, Operation } from "@backplane/kv-contract/client-messages"
+import type { KvRequest } from "@backplane/kv-contract/client-messages"
 import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
 import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
 import { ConsensusGroup, DAMAGED } from "@backplane/kv-replication/consensus/consensus-group"
@@ -13,9 +13,8 @@ import type { GroupAction } from "@backplane/kv-replication/consensus/group-type
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
 import type { ReplicaCore } from "./core.ts"
+import { LeaderWait, type AskedLinear, type LinearOperation } from "./leader-wait.ts"
 import { rejection } from "./rejections.ts"
-
-export type LinearOperation = Extract<Operation, { type: "get" | "cas" }>
 
 interface PendingLinear {
   readonly requester: ActorId
@@ -31,6 +30,7 @@ export class LinearHost {
   readonly #groups = new Map<number, ConsensusGroup>()
   readonly #restored = new Map<number, Map<string, Json>>()
   readonly #pending = new Map<string, PendingLinear>()
+  readonly #waiting: LeaderWait
 
   readonly #onConfig: (text: string) => void
 
@@ -38,11 +38,12 @@ export class LinearHost {
   constructor(core: ReplicaCore, onConfig: (text: string) => void) {
     this.#core = core
     this.#onConfig = onConfig
+    this.#waiting = new LeaderWait(2 * core.timings.election)
   }
 
   /** Requests under way. */
   get count(): number {
-    return this.#pending.size
+    return this.#pending.size + this.#waiting.count
   }
 
   get isIdle(): boolean {
@@ -72,23 +73,14 @@ export class LinearHost {
     this.#core.durable.write(key, true, null)
   }
 
-  begin(requester: ActorId, request: KvRequest, operation: LinearOperation, isForwarded: "forwarded" | "direct"): void {
+  begin(requester: ActorId, request: KvRequest, operation: LinearOperation, way: "forwarded" | "direct"): void {
     const core = this.#core
     const { bucket, key } = operation
     const { sequence } = request
     const partition = partitionOf(bucket, key)
     const group = this.#wake(partition)
     this.#carry(partition, group.hurry(core.now))
-    if (group.role !== "leader") {
-      core.book.forget(requester, sequence)
-      // A forwarded request goes no further: two replicas that each believe in the other would play ball.
-      if (isForwarded === "direct" && group.leader !== null && group.leader !== core.id) {
-        core.outbox.send(group.leader, { type: "forward", requester, request })
-        return
-      }
-      core.outbox.answer(requester, rejection(sequence, { reason: "no-leader", remedy: NO_LEADER }))
-      return
-    }
+    if (group.role !== "leader") return this.#withoutLead(partition, group.leader, { requester, request, operation, way })
     const isWrite = operation.type === "cas"
     const [name, number] = request.idempotency === undefined || !isWrite ? [requester, sequence] : [`~${request.idempotency}`, 1]
     this.#pending.set(`${name}#${number}`, { requester, sequence, isWrite, startedAt: core.now })
@@ -100,14 +92,39 @@ export class LinearHost {
       )
   }
 
+  /** To who leads; where nobody is known to, it waits here until somebody does: an election is a matter of a few messages. */
+  #withoutLead(partition: number, leader: ActorId | null, asked: AskedLinear): void {
+    const { book, outbox, now } = this.#core
+    const { requester, request, way } = asked
+    const { sequence } = request
+    if (leader === null && this.#waiting.add(partition, asked, now)) return
+    book.forget(requester, sequence)
+    // A forwarded request goes no further: two replicas that each believe in the other would play ball.
+    if (leader === null || leader === this.#core.id || way === "forwarded") {
+      outbox.answer(requester, rejection(sequence, { reason: "no-leader", remedy: NO_LEADER }))
+      return
+    }
+    outbox.send(leader, { type: "forward", requester, request })
+    this.#waiting.passedOn(partition, leader, asked, now)
+  }
+
+  /** Somebody leads: what waited for that is begun. */
+  #letGo(partition: number, group: ConsensusGroup): void {
+    if (group.leader === null) return
+    for (const { requester, request, operation, way } of this.#waiting.take(partition)) this.begin(requester, request, operation, way)
+  }
+
   onItem(from: ActorId, { partition, message }: ConsensusItem): void {
     if (!this.#core.keeps(partition)) return
     this.#carry(partition, this.#wake(partition).hear(this.#core.now, from, message))
   }
 
-  /** The replica is gone: groups that it led choose another leader. */
+  /** The replica is gone: groups that it led choose another leader, and what was passed on to it a moment ago waits for that one. */
   gone(peer: ActorId): void {
-    for (const group of this.#groups.values()) group.gone(this.#core.now, peer)
+    for (const [partition, group] of this.#groups) {
+      this.#waiting.again(partition, peer, this.#core.now)
+      this.#carry(partition, group.gone(this.#core.now, peer))
+    }
   }
 
   onDurable(partition: number, ticket: number): void {
@@ -118,6 +135,10 @@ export class LinearHost {
   tick(): void {
     const { now, timings, outbox, book } = this.#core
     for (const [partition, group] of this.#groups) this.#carry(partition, group.tick(now))
+    for (const { requester, request } of this.#waiting.late(now)) {
+      book.forget(requester, request.sequence)
+      outbox.answer(requester, rejection(request.sequence, { reason: "no-leader", remedy: NO_LEADER }))
+    }
     for (const [name, pending] of this.#pending) {
       if (now - pending.startedAt < timings.deadline) continue
       this.#pending.delete(name)
@@ -129,7 +150,10 @@ export class LinearHost {
 
   /** What was proposed and read in this step leaves together. */
   flush(): void {
-    for (const [partition, group] of this.#groups) this.#carry(partition, group.flush(this.#core.now))
+    for (const [partition, group] of this.#groups) {
+      if (this.#waiting.has(partition)) this.#letGo(partition, group)
+      this.#carry(partition, group.flush(this.#core.now))
+    }
   }
 
   #wake(partition: number): ConsensusGroup {
@@ -171,6 +195,7 @@ export class LinearHost {
     const group = this.#groups.get(partition)
     if (group === undefined) return
     this.#groups.delete(partition)
+    for (const { requester, request } of this.#waiting.take(partition)) this.#core.book.forget(requester, request.sequence)
     this.#restored.delete(partition)
     for (const key of group.keysOnDisk()) this.#core.durable.write(`r/${partition}/${key}`, null, null)
   }

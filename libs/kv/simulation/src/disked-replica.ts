@@ -8,12 +8,14 @@
 import { persist, timer } from "@backplane/foundation-actor/effects"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Json } from "@backplane/foundation-base/json"
 import type { Random } from "@backplane/foundation-base/random"
 import { BrokenDisk } from "@backplane/kv-store/broken-disk"
 import { DAMAGE_KEY, LogStore, type DiskOperation } from "@backplane/kv-store/log-store"
 import type { Segments } from "@backplane/kv-store/recovery"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import { peerBehind } from "./link-faults.ts"
 import type { ReplicaMachine } from "@backplane/kv-replica/replica"
 
 const SYNC = "disk/sync"
@@ -50,6 +52,7 @@ export class DiskedReplica implements Machine<KvMessage, KvMessage> {
   readonly #place: SimulatedDisk
   readonly #random: Random
   readonly #bugs: DiskBugs
+  readonly #id: ActorId
   #store: LogStore | null = null
   /** Operations that found no room, and all after them. */
   #blocked: DiskOperation[] = []
@@ -58,6 +61,7 @@ export class DiskedReplica implements Machine<KvMessage, KvMessage> {
 
   constructor(inner: ReplicaMachine, place: SimulatedDisk, random: Random, bugs: DiskBugs = NO_DISK_BUGS) {
     this.#bugs = bugs
+    this.#id = inner.view.id
     this.inner = inner
     this.#place = place
     this.#random = random
@@ -84,7 +88,8 @@ export class DiskedReplica implements Machine<KvMessage, KvMessage> {
   step(now: VirtualTime, input: Input<KvMessage>): readonly Effect<KvMessage>[] {
     if (input.kind === "persisted" && input.key === SYNC) return this.#onSynced(now)
     if (input.kind === "timer" && input.key === RETRY) return this.#carried(now, [], "always")
-    return this.#carried(now, this.inner.step(now, input), "if written")
+    const heard = input.kind === "message" ? { ...input, from: peerBehind(input.from, this.#id) } : input
+    return this.#carried(now, this.inner.step(now, heard), "if written")
   }
 
   #onSynced(now: VirtualTime): readonly Effect<KvMessage>[] {

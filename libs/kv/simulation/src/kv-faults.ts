@@ -27,6 +27,7 @@ export const FAULT_CLASSES = [
   "lie",
   "backup",
   "move",
+  "told",
 ] as const
 export type FaultClass = (typeof FAULT_CLASSES)[number]
 

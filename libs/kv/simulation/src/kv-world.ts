@@ -25,6 +25,7 @@ import { DiskedReplica, SimulatedDisk, type DiskBugs } from "./disked-replica.ts
 import type { HistoryEntry } from "@backplane/kv-history/history"
 import { drawClasses, drawKvFaults, type FaultClass, type KvFaults } from "./kv-faults.ts"
 import { armDiskFaults } from "./disk-faults.ts"
+import { armLinkFaults } from "./link-faults.ts"
 import { watchAcknowledgements } from "./acknowledgement-checker.ts"
 import { watchLastWriter } from "./last-writer-checker.ts"
 import { watchConsensus } from "./consensus-checker.ts"
@@ -136,6 +137,7 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
     world.add(OPERATOR, () => new MemberChanger(moves))
   }
   armDiskFaults(run, random.fork("disks"), { until: cycles, pace: options.pace ?? 1 })
+  armLinkFaults(run, random.fork("links"), { until: cycles, pace: options.pace ?? 1 })
   if (!amnesia) watchAcknowledgements(run)
   watchConsensus(run)
   watchLastWriter(run)

@@ -6,6 +6,7 @@ import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
 import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
+import { linkTo } from "./link-faults.ts"
 import { MS, Scene, SECOND } from "./scene.ts"
 
 const increment = (key: string, by = 1): Operation => ({ type: "update", bucket: "count", key, operation: { op: "increment", by } })
@@ -100,6 +101,32 @@ describe("a request that is sent again", () => {
   })
 })
 
+describe("a register whose leader is killed", () => {
+  // Live, the slowest of all operations: each waited for a silence, or was passed on to the dead.
+  it("is answered as soon as the links have broken: nobody waits for silence, and nothing that was on its way is missed", () => {
+    // A silence would last longer than the whole scenario.
+    const timings = { election: 20 * SECOND, heartbeat: SECOND, handoff: SECOND }
+    for (const told of [true, false]) {
+      const scene = new Scene({ timings })
+      const place = { bucket: "register", key: "r" }
+      const members = scene.replicas.slice(0, 3)
+      scene.success(members, { type: "cas", ...place, expect: null, value: "0" })
+      const leader = scene.leader("register", "r") as ActorId
+      const left = members.filter((id) => id !== leader)
+      scene.crash(leader)
+      // One passes it on to the dead, before it hears; the other is asked when it has heard.
+      const early = scene.ask(left[0] as ActorId, { type: "cas", ...place, expect: "0", value: "1" })
+      scene.run(5 * MS)
+      if (told) for (const id of left) scene.world.inject({ from: linkTo(leader), to: id, body: { kind: "KvGone" } })
+      scene.run(50 * MS)
+      const late = scene.ask(left[1] as ActorId, { type: "cas", ...place, expect: "1", value: "2" })
+      scene.run(100 * MS)
+      expect(scene.answer(early)?.ok === true, "the one that was on its way").toBe(told)
+      expect(scene.answer(late)?.ok === true, "one that came later").toBe(told)
+    }
+  })
+})
+
 describe("a store in three zones", () => {
   it("goes on without one of them, for keys, counters and registers, and is whole again when it comes back", () => {
     const scene = new Scene({ members: 6 })
@@ -190,6 +217,8 @@ describe("a partition that moves", () => {
       if (leader !== undefined) scene.world.pause(leader)
       scene.run(900 * MS)
       if (leader !== undefined) scene.world.resume(leader)
+      // It hears that another leads by now.
+      scene.run(20 * MS)
     }
     expect(leads(scene.spare)).toBe(true)
     for (const [turn, id] of everybody.entries())

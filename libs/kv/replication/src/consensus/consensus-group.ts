@@ -17,6 +17,7 @@
 import { assert } from "@backplane/foundation-base/assert"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Command, ConsensusMessage, Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
+import { Candidacy } from "./candidacy.ts"
 import { ElectionClock } from "./election-clock.ts"
 import { ConsensusLog, ENTRIES_PER_MESSAGE, firstEntry, LOG_LENGTH_MIN, type LogWrite } from "./consensus-log.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
@@ -41,7 +42,7 @@ export class ConsensusGroup {
   #commit = 0
   #applied = 0
   readonly #disk: DiskGate
-  #granted = new Set<ActorId>()
+  readonly #candidacy = new Candidacy()
   readonly #followers = new FollowersProgress()
   readonly #reads = new PendingReads()
   #voters: VoterSets
@@ -50,8 +51,6 @@ export class ConsensusGroup {
   readonly #elections: ElectionClock
   /** On disk as DAMAGED (C5). */
   #damaged = false
-  /** The election under way, or what it led to, needs every voter (C6). */
-  #everyone = false
   #heartbeatAt = 0
   /** As a learner: the leader's last index when learning began. */
   #learningFrom: number | null = null
@@ -135,11 +134,14 @@ export class ConsensusGroup {
     return this.#done()
   }
 
-  /** The host knows that `peer` is gone, not only silent: if it led, an election need not wait for it. */
-  gone(now: number, peer: ActorId): void {
-    if (this.#leader !== peer || this.#role !== "follower") return
+  /** The host knows that `peer` is gone, not only silent: if it led, who is first in turn asks for votes now, the others soon after. */
+  gone(now: number, peer: ActorId): readonly GroupAction[] {
+    if (this.#leader !== peer || this.#role !== "follower") return []
     this.#leader = null
-    this.#elections.leaderGone(now, this.#term)
+    this.#candidacy.leaderGone = true
+    const others = [...this.#peers(), this.#options.id].filter((voter) => voter !== peer)
+    if (this.#elections.leaderGone(now, this.#term, others) === 0) this.#askPromises(now)
+    return this.#done()
   }
 
   /** Nobody ever led: who is asked first need not wait for the silence of a leader that there is not. */
@@ -224,30 +226,31 @@ export class ConsensusGroup {
   #askPromises(now: number): void {
     this.#elections.restart(now, this.#term)
     // Whom no majority answers asks everyone the next time.
-    this.#everyone = (this.#damaged && this.#options.rules.learnersNeedEveryone) || (this.#role === "pre-candidate" && !this.#everyone)
+    const { everyone } = this.#candidacy
+    this.#candidacy.everyone = (this.#damaged && this.#options.rules.learnersNeedEveryone) || (this.#role === "pre-candidate" && !everyone)
     this.#become(this.#damaged ? "learner" : "pre-candidate")
     this.#leader = null
-    this.#granted = new Set()
-    this.#toPeers({ step: "pre-vote", term: this.#term + 1, ...this.#candidacy() })
+    this.#candidacy.begin()
+    this.#toPeers({ step: "pre-vote", term: this.#term + 1, ...this.#candidacy.terms(this.#log) })
     this.#countPromise(now, this.#options.id)
   }
 
   #countPromise(now: number, from: ActorId): void {
-    this.#granted.add(from)
-    if (!this.#isElected()) return
+    this.#candidacy.grantedBy(from)
+    if (!this.#candidacy.isElected(this.#voters)) return
     this.#become("candidate")
     this.#term++
     this.#vote = this.#options.id
-    this.#granted = new Set()
+    this.#candidacy.begin()
     this.#writeMeta()
     // Others may be asked at once; the own vote counts when it is on disk (C1).
-    this.#toPeers({ step: "vote", term: this.#term, ...this.#candidacy() })
+    this.#toPeers({ step: "vote", term: this.#term, ...this.#candidacy.terms(this.#log) })
     if (!this.#options.rules.persistsVotes) this.#countVote(now, this.#options.id)
   }
 
   #countVote(now: number, from: ActorId): void {
-    this.#granted.add(from)
-    if (!this.#isElected() || !this.#granted.has(this.#options.id)) return
+    this.#candidacy.grantedBy(from)
+    if (!this.#candidacy.isElected(this.#voters) || !this.#candidacy.has(this.#options.id)) return
     this.#become("leader")
     this.#leader = this.#options.id
     this.#followers.begin(this.#peers(), this.#log.lastIndex + 1)
@@ -255,19 +258,9 @@ export class ConsensusGroup {
     this.#broadcast(now)
   }
 
-  #candidacy(): Pick<AnyVote, "lastIndex" | "lastTerm" | "everyone"> {
-    const { lastIndex, lastTerm } = this.#log
-    return this.#everyone ? { lastIndex, lastTerm, everyone: true } : { lastIndex, lastTerm }
-  }
-
-  #isElected(): boolean {
-    const has = (id: ActorId): boolean => this.#granted.has(id)
-    return this.#everyone ? this.#voters.isEveryone(has) : this.#voters.isMajority(has)
-  }
-
-  #promise(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone }: AnyVote): void {
-    const leads = this.#role === "leader" || this.#elections.trustsLeader(now)
-    const granted = this.#mayVote(everyone) && !leads && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
+  #promise(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone, gone }: AnyVote): void {
+    const isLed = this.#role === "leader" || (this.#elections.trustsLeader(now) && gone !== true)
+    const granted = this.#mayVote(everyone) && !isLed && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
     this.#send(from, { step: "pre-vote-answer", term: granted ? term : this.#term, granted })
   }
 
@@ -334,6 +327,7 @@ export class ConsensusGroup {
   #accept(now: number, from: ActorId, append: Append): void {
     this.#follow(now, append.term, from)
     this.#elections.heardLeader(now)
+    this.#candidacy.leaderGone = false
     // The vote of the term is the leader's by now: a learner that forgot it gives it to nobody else.
     if (this.#role === "learner" && this.#vote !== from) {
       this.#vote = from
@@ -420,12 +414,12 @@ export class ConsensusGroup {
     const { rules } = this.#options
     const own = rules.persistsEntries ? this.#disk.durableIndex : this.#log.lastIndex
     const most = this.#voters.reached((majority, ids) => this.#followers.matchOf(majority, { ids, id: this.#options.id, own }))
-    const index = Math.max(this.#everyone ? 0 : most, this.#followers.matchOfAll(own))
+    const index = Math.max(this.#candidacy.everyone ? 0 : most, this.#followers.matchOfAll(own))
     if (index <= this.#commit) return
     if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
     this.#commitUpTo(index)
     if (this.#damaged) this.#isSound()
-    if (this.#everyone && this.#followers.areVoters) this.#everyone = false
+    if (this.#candidacy.everyone && this.#followers.areVoters) this.#candidacy.everyone = false
     this.#answerReads()
     // Followers hear of it with the next message; at the latest a heartbeat from now.
     this.#heartbeatAt = Math.min(this.#heartbeatAt, now + this.#options.heartbeat)
