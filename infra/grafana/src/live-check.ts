@@ -42,6 +42,11 @@ const RARE: ReadonlyMap<string, string> = new Map([
   ["mem.GetM", "a guest spans nodes"],
 ])
 
+/** What must happen before there is such a series or span; undefined where a sound run has it. */
+export function rarity(name: string): string | undefined {
+  return RARE.get(name)
+}
+
 /** Histograms whose values no message caused: a slice ends by the clock, so there is no trace to lead to. */
 const CAUSELESS: ReadonlySet<string> = new Set(["backplane_slice_ticks_bucket"])
 

@@ -9,6 +9,9 @@ import { LESSONS } from "./lessons.ts"
 import type { Lesson } from "./lesson.ts"
 import { runLesson } from "./run-lesson.ts"
 
+/** Silent reading is about 240 (Brysbaert 2019); what is new and has figures in it, half of that. */
+const WORDS_A_MINUTE = 120
+
 const folder = mkdtempSync(join(tmpdir(), "backplane-lessons-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -22,6 +25,9 @@ describe("every lesson", () => {
       expect(result.run.claims.length).toBeGreaterThan(0)
       expect(lesson.choices[result.run.answer ?? -1]).toBeDefined()
       expect(resultText(lesson, result)).toContain(`the run says: ${(result.run.answer ?? 0) + 1}.`)
+      // All that there is to read, tables and commands too, slowly, and a minute to think.
+      const words = `${questionText(lesson)} ${resultText(lesson, result)}`.split(/\s+/).length
+      expect(words / WORDS_A_MINUTE + 1).toBeLessThanOrEqual(lesson.minutes)
     },
   )
 
