@@ -58,11 +58,16 @@ describe("the trace of a trap", () => {
     expect(call!.map(({ step }) => step)).toEqual([...call!.map(({ step }) => step)].sort())
   })
 
-  it("of a TLB miss: steps 1 to 7 of table B.5", () => {
+  it("of a TLB miss: steps 1 to 7 of table B.5, in this order, each at whom the table names", () => {
     const all = traces("micro", { append: commandLine({ what: "working set", count: 3, soft: true }), mmu: "softtlb" })
-    const miss = all.filter((steps) => steps[0]?.name === "trap tlb-miss").find((steps) => steps.some(({ step }) => step === 4))
-    expect(miss).toBeDefined()
-    // Step 5, the return, is an instruction of the operating system's: its exit is step 6.
-    for (const { step } of TLB_MISS_STEPS) if (step !== 5) expect([step, miss!.some((each) => each.step === step)]).toEqual([step, true])
+    const misses = all.filter((steps) => steps[0]?.name === "trap tlb-miss")
+    expect(misses.length).toBeGreaterThan(4)
+    // What the engine alone had lost sight of is none: each of these was the guest's own.
+    for (const miss of misses) {
+      const whole = miss.filter(({ step }, index) => step !== miss[index - 1]?.step)
+      expect(whole.map(({ step, service }) => ({ step, service }))).toEqual(
+        TLB_MISS_STEPS.map(({ step, who: actor }) => ({ step, service: WHO[actor] })),
+      )
+    }
   })
 })

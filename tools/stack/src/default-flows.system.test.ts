@@ -129,6 +129,24 @@ describe.skipIf(kind !== "program")("one run of the default scenario (needs the 
   )
 
   it(
+    "follows a TLB miss over node and hypervisor, step by step",
+    async () => {
+      const stepsOf = (all: readonly Span[]): readonly number[] =>
+        [...new Set(all.flatMap(({ attributes }) => (attributes["backplane.step"] === undefined ? [] : [Number(attributes["backplane.step"])])))].sort()
+      // Table B.5: miss, to the VMM, the guest's handler, its TLB write, its return, the real return, the load again.
+      const spans = await oneWith("guest.return", (all) => stepsOf(all).length === 7)
+      const miss = spans.find(({ parentSpanId }) => parentSpanId === null)
+      expect(miss).toMatchObject({ name: "trap tlb-miss", service: "numa-node" })
+      expect(stepsOf(spans)).toEqual([1, 2, 3, 4, 5, 6, 7])
+      const at = (step: number): readonly Span[] => spans.filter(({ attributes }) => attributes["backplane.step"] === step)
+      for (const step of [2, 4, 6]) for (const exit of at(step)) expect(exit).toMatchObject({ name: "vmm.exit", service: "hypervisor" })
+      expect(at(5).map(({ name, service }) => ({ name, service }))).toEqual([{ name: "guest.return", service: "numa-node" }])
+      expect(lineOf(spans, at(7)[0]).at(-1)).toBe("trap tlb-miss")
+    },
+    DEADLINE_MS,
+  )
+
+  it(
     "tells every series and span that a dashboard asks for",
     async () => {
       const { missing } = liveFindings(committedDashboards(DASHBOARDS_FOLDER), await fetchLiveRun(gateway()))

@@ -25,7 +25,12 @@ export function openSpan(
   key: string,
   name: string,
   attributes: Attributes = {},
-  options: { readonly root?: boolean; readonly parent?: TraceContext; readonly links?: readonly TraceContext[] } = {},
+  options: {
+    readonly root?: boolean
+    readonly parent?: TraceContext
+    readonly under?: string
+    readonly links?: readonly TraceContext[]
+  } = {},
 ): SpanEffect {
   return { kind: "span", op: "open", key, name, attributes, ...options }
 }

@@ -77,6 +77,8 @@ export type SpanEffect =
       readonly attributes?: Attributes
       /** A span that another process has told of in a message's body: this one is its child. */
       readonly parent?: TraceContext
+      /** Key of an open span of this actor's: this one is its child. Without such a span as if it were left out. */
+      readonly under?: string
       /** Spans of other traces that it has to do with. */
       readonly links?: readonly TraceContext[]
     }

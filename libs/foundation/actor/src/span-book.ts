@@ -155,10 +155,9 @@ export class SpanBook<Time> {
     const given = effect.links ?? NO_LINKS
     const links = isRoot && around !== null ? [around, ...given] : given
     const attributes = effect.attributes ?? NO_ATTRIBUTES
-    this.#open.set(
-      effect.key,
-      this.#start(time, { origin: "open", name: effect.name, parent: isRoot ? null : (effect.parent ?? around), attributes, links }),
-    )
+    const under = effect.under === undefined ? undefined : this.#open.get(effect.under)?.context
+    const parent = isRoot ? null : (under ?? effect.parent ?? around)
+    this.#open.set(effect.key, this.#start(time, { origin: "open", name: effect.name, parent, attributes, links }))
   }
 
   #close(time: Time, key: string, attributes: Attributes, error: string | null): void {

@@ -2,7 +2,7 @@
  * The traces of traps whose exits are handled by the hypervisor: one trace from the trap of a user program to the instruction at which it goes
  * on, over node and hypervisor, with the numbered steps of OSTEP's tables B.3 (system call) and B.5 (TLB miss, software TLB).
  *
- * One traps object a vCPU. Most traps of a busy guest are not traced: the first ones, then one in so many, and those that were armed.
+ * One traps object a vCPU. Most traps of a busy guest are not traced: of calls and of misses the first ones, then one in so many, and those that were armed.
  */
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { Attributes } from "@backplane/foundation-actor/trace-context"
@@ -10,8 +10,9 @@ import type { SpanEffect } from "@backplane/foundation-actor/machine"
 
 /** Numbers of the steps in the tables (trap/vmm's ostep-tables.ts). */
 const STEPS = {
-  call: { trap: 1, enter: 2, inside: 3, write: 3, leave: 4, resume: 5 },
-  miss: { trap: 1, enter: 2, inside: 3, write: 4, leave: 6, resume: 7 },
+  call: { trap: 1, enter: 2, inside: 3, write: 3, issue: null, leave: 4, resume: 5 },
+  // The return that the handler issues is a step of its own there, before the VMM's.
+  miss: { trap: 1, enter: 2, inside: 3, write: 4, issue: 5, leave: 6, resume: 7 },
 } as const
 type Flow = keyof typeof STEPS
 
@@ -27,7 +28,7 @@ export class TrapSpans {
   /** The trap that is followed now. */
   #flow: Flow | null = null
   #isInHandler = false
-  #seen = 0
+  readonly #seen = { call: 0, miss: 0 }
   #armed = 0
 
   constructor(name: string, attributes: Attributes) {
@@ -46,7 +47,13 @@ export class TrapSpans {
     if (this.#flow === null) return null
     const steps = STEPS[this.#flow]
     if (!this.#isInHandler) return { span: this.#trapKey, step: steps.enter }
-    if (role === "return-to-user") return { span: this.#trapKey, step: steps.leave }
+    if (role === "return-to-user") {
+      if (steps.issue !== null) {
+        const attributes = { ...this.#attributes, "backplane.step": steps.issue }
+        out.push(openSpan(this.#returnKey, "guest.return", attributes, { under: this.#handlerKey }), closeSpan(this.#returnKey))
+      }
+      return { span: this.#trapKey, step: steps.leave }
+    }
     return { span: this.#handlerKey, step: role === "write" ? steps.write : steps.inside }
   }
 
@@ -70,9 +77,9 @@ export class TrapSpans {
     if (this.#flow !== null) out.push(closeSpan(this.#handlerKey), closeSpan(this.#trapKey, {}, "the vCPU went on with another program"))
     this.#flow = null
     this.#isInHandler = false
-    this.#seen++
+    this.#seen[flow]++
     const isArmed = this.#armed > 0
-    if (!isArmed && this.#seen > FIRST && this.#seen % EVERY !== 0) return
+    if (!isArmed && this.#seen[flow] > FIRST && this.#seen[flow] % EVERY !== 0) return
     if (isArmed) this.#armed--
     this.#flow = flow
     const attributes = { ...this.#attributes, "backplane.cause": cause, "backplane.step": STEPS[flow].trap }
@@ -84,6 +91,9 @@ export class TrapSpans {
   }
   get #handlerKey(): string {
     return `handler/${this.#name}`
+  }
+  get #returnKey(): string {
+    return `return/${this.#name}`
   }
   get #resumeKey(): string {
     return `resume/${this.#name}`

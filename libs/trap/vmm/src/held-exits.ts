@@ -6,6 +6,7 @@
 import { defined } from "@backplane/foundation-base/assert"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { inject, type HandleExit } from "./handle-exit.ts"
+import { SoftTlbMmu } from "./softtlb-mmu.ts"
 import { applyDecided, questionOf, trapOf, type HeldExit, type HeldQuestion } from "./remote-exit.ts"
 import type { Engine, EngineExit } from "@backplane/compute-contract/engine"
 import type { VmEntry } from "@backplane/trap-contract/vm-exit-messages"
@@ -43,6 +44,14 @@ export class HeldExits {
 
   has(vcpu: number): boolean {
     return this.#held.has(vcpu)
+  }
+
+  /**
+   * Is it handled elsewhere? What no machine would notice is not: the engine has lost sight of what the guest's TLB still has. Of a node whose vCPUs are moved to
+   * and fro that is most of all misses.
+   */
+  isFor({ mmu }: Vcpu, exit: EngineExit): boolean {
+    return !(exit.kind === "tlb-miss" && mmu instanceof SoftTlbMmu && mmu.knows(exit.virtualAddress, exit.access))
   }
 
   hold({ index }: Vcpu, exit: HeldExit): void {

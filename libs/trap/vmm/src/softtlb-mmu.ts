@@ -149,6 +149,13 @@ export class SoftTlbMmu implements GuestMmu {
     return this.#remember(view, address, access) ?? { kind: "fault", cause: found.cause }
   }
 
+  /** Has the guest's TLB what this access needs? Then only the engine has lost sight of it. */
+  knows(address: bigint, access: AccessKind): boolean {
+    const view = this.#viewed()
+    if ((access === "fetch" ? view.fetchPrivilege : view.dataPrivilege) === 3) return true
+    return this.#find(view, address, access).kind === "mapped"
+  }
+
   stageMiss(address: bigint, access: AccessKind): FillResult {
     return this.#shadow.stageMiss(address, access)
   }

@@ -446,7 +446,7 @@ export class Vm {
   #onExit(vcpu: Vcpu, { exit, cpu }: { readonly exit: EngineExit; readonly cpu: number }): void {
     const view = this.#viewOf(vcpu)
     const assisted = this.#options.mode === "trap" ? null : assist(this.#devices, vcpu, { exit, view })
-    if (assisted === null && this.#options.exits === "bus") return this.heldExits.hold(vcpu, exit)
+    if (assisted === null && this.#options.exits === "bus" && this.heldExits.isFor(vcpu, exit)) return this.heldExits.hold(vcpu, exit)
     const answer = assisted ?? this.#handleExit(vcpu, exit, view)
     const exited = assisted === null && answer.cause !== LOOK_UP
     this.#books.exit(vcpu, exit, { cause: answer.cause, class: answer.class, exited })
