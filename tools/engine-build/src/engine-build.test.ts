@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { COMPARE_MEMORY_BYTES, firstDifference } from "@backplane/compute-engine/suite/compare"
+import { BULK_LAWS } from "@backplane/compute-engine/suite/bulk-laws"
 import { EXECUTION_LAWS } from "@backplane/compute-engine/suite/execution-laws"
 import { FENCE_LAWS } from "@backplane/compute-engine/suite/fence-laws"
 import { FRAME_RIGHTS_LAWS } from "@backplane/compute-engine/suite/frame-rights-laws"
@@ -22,7 +23,15 @@ const EXTENSIONS = ["I", "M", "A", "C", "Zba", "Zbb", "Zbs"] as const
 
 type Build = { readonly binary: Uint8Array<ArrayBuffer>; readonly planted: number }
 
-const LAWS = [...EXECUTION_LAWS, ...TRANSLATION_LAWS, ...SECOND_STAGE_LAWS, ...FRAME_RIGHTS_LAWS, ...FENCE_LAWS, ...ROUND_LAWS]
+const LAWS = [
+  ...EXECUTION_LAWS,
+  ...TRANSLATION_LAWS,
+  ...SECOND_STAGE_LAWS,
+  ...FRAME_RIGHTS_LAWS,
+  ...FENCE_LAWS,
+  ...ROUND_LAWS,
+  ...BULK_LAWS,
+]
 
 /** The first law that this build breaks, or null: most bugs break an early one, and programs take longest. */
 function firstBroken(build: Build): string | null {

@@ -226,6 +226,9 @@ function jumpCases(): string {
   ].join("")
 }
 
+/** Taken, it looks for work that can be done at once (assembly/bulk.ts). */
+const LOOP = `${A}; ${B}; if (a == b) { ${next(4)} } const branch = ip; ip += load<i32>(ip, 4); const head = u32(load<u8>(ip)); if (head == OP_SB_4 || head == OP_ADDI_2 || head == OP_ADDI_4) left -= bulk(cpu, tlb, ip, branch, left); continue`
+
 function pseudoCases(timed: TimedParts): string {
   const both = (name: string, body: string): string =>
     [4, 2].map((length) => one(`OP_${name}_${length}`, `${body}${next(length)}`)).join("")
@@ -238,6 +241,7 @@ function pseudoCases(timed: TimedParts): string {
     ),
     one("OP_ILLEGAL", `stopWithException(cpu, 2, rawInstruction(cpu, slot, ip)); ${LEAVE}`),
     one("OP_SYSTEM", `stopWithSystem(cpu); ${LEAVE}`),
+    timed === NOTHING ? one("OP_BNE_LOOP_4", LOOP) : "",
     both("NOP", ""),
     both("LI", `${write("i64(load<i32>(ip, 4))")}; `),
     both("MV", `${write("load<i64>(cpu + load<u8>(ip, 2))")}; `),
@@ -252,6 +256,7 @@ export function generateInterpreter(operations: readonly string[], fidelity: "fu
   return `${timed.imports}import { BANK_FETCH, LAYOUT_BANK, TLB_ENTRIES } from "./layout"
 import { ${HELPERS.join(", ")} } from "./arithmetic"
 import { atomicAddress, loadReserved, loadSlow, stopped, stopWithException, storeConditional, storeSlow } from "./access"
+import { bulk } from "./bulk"
 import { decodeAt, decodeStraddling, fetchPage, rawInstruction } from "./fetch"
 import { leave, leaveAt, stopWithSystem } from "./leave"
 import { afterStore, watchHit } from "./memory"

@@ -6,8 +6,8 @@ import { COMPRESSED } from "@backplane/compute-riscv/table-compressed"
 import { INSTRUCTIONS } from "@backplane/compute-riscv/table"
 import type { Instruction } from "@backplane/compute-riscv/instruction"
 
-/** `ILLEGAL` and `SYSTEM` leave; the first three never count as instructions. DECODE is 0: an empty record. */
-const PSEUDO = ["DECODE", "PAGE_END", "STRADDLE", "ILLEGAL", "SYSTEM", "NOP_4", "NOP_2", "LI_4", "LI_2", "MV_4", "MV_2"]
+/** `ILLEGAL` and `SYSTEM` leave; the first three never count as instructions. DECODE is 0: an empty record. `BNE_LOOP`: a short way back, maybe of a loop that fills or copies. */
+const PSEUDO = ["DECODE", "PAGE_END", "STRADDLE", "ILLEGAL", "SYSTEM", "NOP_4", "NOP_2", "LI_4", "LI_2", "MV_4", "MV_2", "BNE_LOOP_4"]
 const JUMPS = ["JAL_LOCAL_4", "JAL_FAR_4", "J_LOCAL_4", "J_FAR_4", "J_LOCAL_2", "J_FAR_2", "JALR_4", "JALR_2", "JR_4", "JR_2"]
 
 const COMPRESSIBLE = new Set(COMPRESSED.map(({ expandsTo }) => expandsTo))

@@ -50,6 +50,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   rather("a frame leaves its reservations behind", "frame-rights.ts", "if (rights == 0) breakReservations", "if (!PLANTED && rights == 0) breakReservations"),
   rather("A and D need no right to write", "memory.ts", "(write ? FRAME_ABSENT | FRAME_READ_ONLY : FRAME_ABSENT)", "(write && !PLANTED ? FRAME_ABSENT | FRAME_READ_ONLY : FRAME_ABSENT)"),
   rather("fetches and data share what mode refill installed", "translate.ts", "access == ACCESS_FETCH ? BANK_INSTALLED_FETCH : BANK_INSTALLED", "!PLANTED && access == ACCESS_FETCH ? BANK_INSTALLED_FETCH : BANK_INSTALLED"),
+  rather("a fill at once goes on over the end of its page", "bulk.ts", "4096 - (at & 0xfff)", "(PLANTED ? 8192 : 4096) - (at & 0xfff)"),
+  rather("a copy at once takes what it has written itself for what was there", "bulk.ts", "(sinkHost > sourceHost && sinkHost - sourceHost < n)", "(!PLANTED && sinkHost > sourceHost && sinkHost - sourceHost < n)"),
+  rather("a loop done at once does its last round, too", "bulk.ts", "load<u64>(cpu + second(branch)) - from - 1", "load<u64>(cpu + second(branch)) - from - (PLANTED ? 0 : 1)"),
+  rather("a fill at once may run over its budget", "bulk.ts", "left / FILL_INSTRUCTIONS", "PLANTED ? left : left / FILL_INSTRUCTIONS"),
+  rather("the byte that a copy carried is forgotten", "bulk.ts", "store<u64>(cpu + v, load", "if (!PLANTED) store<u64>(cpu + v, load"),
+  rather("a step that is none of the loop's counts as one", "bulk.ts", "first(step) != x", "(!PLANTED && first(step) != x)"),
   rather("translations are not keyed by root", "look-up.ts", "&& load<u64>(key, 8) == root", "&& (PLANTED || load<u64>(key, 8) == root)"),
 ] // prettier-ignore
 

@@ -3,9 +3,14 @@
  * to read, i32 immediate. Chooses the cheaper operation where operands allow.
  */
 import {
-  OP_ADD_2, OP_ADD_4, OP_ADDI_2, OP_ADDI_4, OP_J_FAR_2, OP_J_FAR_4, OP_J_LOCAL_2, OP_J_LOCAL_4, OP_JAL_FAR_4, OP_JAL_LOCAL_4, OP_JALR_2, OP_JALR_4,
+  OP_ADD_2, OP_ADD_4, OP_ADDI_2, OP_ADDI_4, OP_BNE_LOCAL_4, OP_BNE_LOOP_4, OP_J_FAR_2, OP_J_FAR_4, OP_J_LOCAL_2, OP_J_LOCAL_4, OP_JAL_FAR_4, OP_JAL_LOCAL_4, OP_JALR_2, OP_JALR_4,
   OP_JR_2, OP_JR_4, OP_LI_2, OP_LI_4, OP_MV_2, OP_MV_4, OP_NOP_2, OP_NOP_4,
 } from "./operations" // prettier-ignore
+import { TIMED } from "./fidelity"
+
+/** Bytes back to the head of a loop that fills (6 or 8) or copies (12 to 16), compressed steps or not (bulk.ts). */
+const LOOP_LEAST: i32 = -16
+const LOOP_MOST: i32 = -6
 
 /** The page offset of an instruction outside its page: no branch of it is local. */
 export const NOWHERE: u32 = 0x8000_0000
@@ -49,8 +54,12 @@ function isLocal(offset: u32, immediate: i32): bool {
 }
 
 export function putBranch(record: u32, operationLocal: u32, operationFar: u32, rs1: u32, rs2: u32, immediate: i32, offset: u32): void {
-  if (isLocal(offset, immediate)) put(record, operationLocal, 0, rs1, rs2, immediate << 2)
+  if (isLocal(offset, immediate)) put(record, loopOr(operationLocal, immediate), 0, rs1, rs2, immediate << 2)
   else put(record, operationFar, 0, rs1, rs2, immediate)
+}
+
+function loopOr(operation: u32, immediate: i32): u32 {
+  return !TIMED && operation == OP_BNE_LOCAL_4 && immediate >= LOOP_LEAST && immediate <= LOOP_MOST ? OP_BNE_LOOP_4 : operation
 }
 
 export function putJump(record: u32, length: u32, rd: u32, immediate: i32, offset: u32): void {

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { EXECUTION_LAWS } from "./suite/execution-laws.ts"
 import { FENCE_LAWS } from "./suite/fence-laws.ts"
 import { FRAME_RIGHTS_LAWS } from "./suite/frame-rights-laws.ts"
+import { BULK_LAWS } from "./suite/bulk-laws.ts"
 import { ROUND_LAWS } from "./suite/round-laws.ts"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "./suite/setting.ts"
 import { SECOND_STAGE_LAWS } from "./suite/second-stage-laws.ts"
@@ -16,6 +17,7 @@ describe.each(ENGINE_VARIANTS)("$build", ({ make }) => {
     { of: "rights to frames", laws: FRAME_RIGHTS_LAWS },
     { of: "fences", laws: FENCE_LAWS },
     { of: "idle loops", laws: ROUND_LAWS },
+    { of: "loops that fill and copy", laws: BULK_LAWS },
     { of: "execution", laws: EXECUTION_LAWS },
   ])("$of", ({ laws }) => {
     it.each(laws)("$law", ({ check }) => {
