@@ -132,7 +132,11 @@ describe.skipIf(kind !== "program")("one run of the default scenario (needs the 
     "follows a TLB miss over node and hypervisor, step by step",
     async () => {
       const stepsOf = (all: readonly Span[]): readonly number[] =>
-        [...new Set(all.flatMap(({ attributes }) => (attributes["backplane.step"] === undefined ? [] : [Number(attributes["backplane.step"])])))].sort()
+        [
+          ...new Set(
+            all.flatMap(({ attributes }) => (attributes["backplane.step"] === undefined ? [] : [Number(attributes["backplane.step"])])),
+          ),
+        ].sort()
       // Table B.5: miss, to the VMM, the guest's handler, its TLB write, its return, the real return, the load again.
       const spans = await oneWith("guest.return", (all) => stepsOf(all).length === 7)
       const miss = spans.find(({ parentSpanId }) => parentSpanId === null)
