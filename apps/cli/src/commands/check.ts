@@ -101,6 +101,7 @@ interface GuestFlags {
   readonly seed: number
   readonly maxCycles: number
   readonly killEvery?: number
+  readonly live?: true
   readonly json?: true
 }
 
@@ -112,7 +113,7 @@ function registerGuest(check: Command): void {
   check
     .command("guest")
     .description(
-      "boot one guest with its harts on several nodes in one memory, in simulation; ends with 0 when all steps are done, or as the guest ends",
+      "boot one guest with its harts on several nodes in one memory, in simulation or over NATS; ends with 0 when all steps are done, or as the guest ends",
     )
     .requiredOption("--kernel <file>", "the guest's image")
     .option("--disk <file>", "image of a virtio disk; what is written goes nowhere")
@@ -124,11 +125,14 @@ function registerGuest(check: Command): void {
     .option("--seed <n>", "how long messages take is drawn from it", count, 1)
     .option("--max-cycles <n>", "give up after so many cycles", count, 100_000_000_000)
     .option("--kill-every <cycles>", "kill the memory controller again and again", count)
+    .option("--live", "over a nats-server of its own, each node and the memory controller a process; a cycle is a nanosecond")
     .option("--json", "print JSON")
     .action(async ({ memory: memoryBytes, maxCycles: cyclesMax, killEvery: killEveryCycles, json, ...flags }: GuestFlags) => {
-      const { kernel, disk, cpus, nodes, seed } = flags
-      const request = { kernel, disk, cpus, nodes, seed, memoryBytes, cyclesMax, killEveryCycles, steps, json: json === true }
-      process.exitCode = await passThrough("apps/simulator/src/main.ts", ["shared-guest", JSON.stringify(request)])
+      const { kernel, disk, cpus, nodes, seed, live } = flags
+      const request = { kernel, disk, cpus, nodes, seed, memoryBytes, cyclesMax, killEveryCycles, steps, json: json === true, live }
+      const [script, ...args] = ["apps/simulator/src/main.ts", "shared-guest", JSON.stringify(request)] as const
+      process.exitCode =
+        live === true ? await passThrough("tools/stack/src/with-nats-server.ts", [script, ...args]) : await passThrough(script, args)
     })
 }
 

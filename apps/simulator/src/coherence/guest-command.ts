@@ -1,6 +1,9 @@
-/** `shared-guest`: boots a guest with its harts on several nodes, in simulation, and holds a conversation with it. */
+/** `shared-guest`: boots a guest with its harts on several nodes, in simulation or over NATS, and holds a conversation with it. */
 import { readFileSync } from "node:fs"
 import type { ConversationStep } from "@backplane/trap-board/conversation"
+import type { SharedEnd } from "./board-messages.ts"
+import type { LiveServer } from "./live-guest.ts"
+import { runLiveGuest } from "./live-guest-run.ts"
 import { runSharedGuest } from "./shared-guest.ts"
 
 /** What the command hands over, as JSON in one argument: the order of the steps matters, which flags would lose. */
@@ -15,10 +18,61 @@ interface GuestRequest {
   readonly killEveryCycles?: number
   readonly steps: readonly ConversationStep[]
   readonly json: boolean
+  readonly live?: boolean
 }
 
-export function guestCommand([request = "{}"]: readonly string[]): number {
-  const { kernel, disk, cpus, json, ...rest } = JSON.parse(request) as GuestRequest
+/** Address, user and password of the nats-server, as JSON: from whoever starts this with one (tools/stack, with-nats-server). */
+const SERVER_VARIABLE = "BACKPLANE_GIVEN_NATS"
+/** Live, a cycle is a nanosecond. */
+const CYCLES_PER_SECOND = 1_000_000_000
+
+export async function guestCommand([request = "{}"]: readonly string[]): Promise<number> {
+  const asked = JSON.parse(request) as GuestRequest
+  return asked.live === true ? liveCommand(asked) : simulatedCommand(asked)
+}
+
+async function liveCommand({ kernel, disk, cpus, nodes, memoryBytes, steps, json, ...limits }: GuestRequest): Promise<number> {
+  const { cyclesMax, killEveryCycles } = limits
+  const server = process.env[SERVER_VARIABLE]
+  if (server === undefined) throw new Error(`${SERVER_VARIABLE} names no nats-server; \`backplane check guest --live\` starts one`)
+  const result = await runLiveGuest({
+    server: JSON.parse(server) as LiveServer,
+    ...{ kernel, nodes, memoryBytes, steps, harts: cpus, secondsMax: cyclesMax / CYCLES_PER_SECOND },
+    ...(disk !== undefined && { disk }),
+    ...(killEveryCycles !== undefined && { killEverySeconds: killEveryCycles / CYCLES_PER_SECOND }),
+    ...(steps.length === 0 && { until: "end" as const }),
+    onOutput: (text) => {
+      if (!json) process.stdout.write(text)
+    },
+  })
+  if (json) console.log(JSON.stringify(result))
+  else {
+    const { instructions, counts, messages, restarts, seconds } = result
+    console.error(
+      `\n${outcomeOf(result)}; ${seconds.toFixed(1)} s over NATS, memory controller killed ${restarts} times\n` +
+        `node 0: ${instructions} instructions, ${counts.getS + counts.getM} pages asked for, ${counts.taken} taken, ${messages} messages`,
+    )
+  }
+  return exitCode(result, steps.length)
+}
+
+interface Outcome {
+  readonly done: boolean
+  readonly waitsFor: string | null
+  readonly end: SharedEnd | null
+}
+
+function outcomeOf({ end, done, waitsFor }: Outcome): string {
+  if (end !== null) return `${end.reason}, code ${end.code}`
+  return done ? "steps done" : `the guest was expected to write ${JSON.stringify(waitsFor)}`
+}
+
+function exitCode({ end, done }: Outcome, steps: number): number {
+  if (end !== null) return end.code === 0 ? 0 : 1
+  return done && steps > 0 ? 0 : 1
+}
+
+function simulatedCommand({ kernel, disk, cpus, json, live: _live, ...rest }: GuestRequest): number {
   const result = runSharedGuest({
     ...rest,
     harts: cpus,
@@ -31,20 +85,13 @@ export function guestCommand([request = "{}"]: readonly string[]): number {
   })
   if (json) console.log(JSON.stringify(result))
   else {
-    const what =
-      result.end === null
-        ? result.done
-          ? "steps done"
-          : `the guest was expected to write ${JSON.stringify(result.waitsFor)}`
-        : `${result.end.reason}, code ${result.end.code}`
     const moved = result.counts.map(
       ({ getS, getM, taken }, node) =>
         `node ${node}: ${result.instructions[node]} instructions, ${getS + getM} pages asked for, ${taken} taken`,
     )
     console.error(
-      `\n${what}; ${result.cycles} cycles, ${result.messages} messages, memory controller killed ${result.restarts} times\n${moved.join("\n")}`,
+      `\n${outcomeOf(result)}; ${result.cycles} cycles, ${result.messages} messages, memory controller killed ${result.restarts} times\n${moved.join("\n")}`,
     )
   }
-  if (result.end !== null) return result.end.code === 0 ? 0 : 1
-  return result.done && rest.steps.length > 0 ? 0 : 1
+  return exitCode(result, rest.steps.length)
 }

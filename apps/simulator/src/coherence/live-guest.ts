@@ -1,4 +1,7 @@
 /** The parts of a guest over several nodes as actors over NATS, each in whatever process: the same machines as in the simulated world. */
+import { fork, type ChildProcess } from "node:child_process"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Body, Machine } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
@@ -13,6 +16,7 @@ import { readGuestImage } from "@backplane/compute-image/guest-image"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
+import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import type { NatsConnection } from "@nats-io/nats-core"
 import { BoardNodeMachine } from "./board-node.ts"
 import { LinkedNode } from "./linked-node.ts"
@@ -25,11 +29,53 @@ const PIN_CYCLES = 100_000_000
 const LINK_RETRY_CYCLES = 500_000_000
 const LINK_DEADLINE_CYCLES = 20_000_000_000
 
-export interface LiveGuest {
-  readonly kernel: Uint8Array
+/** The machine's clock ticks a hundred times a second. */
+const TICK_CYCLES = 10_000_000
+
+interface GuestShape {
   readonly harts: number
   readonly nodes: number
   readonly memoryBytes: number
+}
+
+export interface LiveGuest extends GuestShape {
+  readonly kernel: Uint8Array
+  /** Image of a virtio disk at node 0; what is written goes nowhere. */
+  readonly disk?: Uint8Array
+}
+
+/** A guest by the files that it is made of: what a process with a part of it is told. */
+export interface GuestFiles extends GuestShape {
+  readonly kernel: string
+  readonly disk?: string
+}
+
+export interface LiveServer {
+  readonly url: string
+  readonly user: string
+  readonly password: string
+}
+
+/** What a process (live-guest-part.ts) hosts. */
+export type LivePart = { readonly server: LiveServer; readonly guest: GuestFiles } & (
+  { readonly role: "controller"; readonly epoch: number } | { readonly role: "node"; readonly node: number }
+)
+
+export function readGuest({ kernel, disk, harts, nodes, memoryBytes }: GuestFiles): LiveGuest {
+  return { kernel: readFileSync(kernel), ...(disk !== undefined && { disk: readFileSync(disk) }), harts, nodes, memoryBytes }
+}
+
+/** Starts a process with a part; settles when it takes part. */
+export function startPart(part: LivePart): Promise<ChildProcess> {
+  const child = fork(join(import.meta.dirname, "live-guest-part.ts"), [JSON.stringify(part)])
+  return new Promise((resolve, reject) => {
+    child.once("message", () => {
+      resolve(child)
+    })
+    child.once("exit", (code) => {
+      reject(new Error(`the ${part.role} of the guest ended with ${code} before it was ready`))
+    })
+  })
 }
 
 /** A bigint travels as `{"$": "0x…"}`: what is said between the nodes of one guest is in no contract yet. */
@@ -68,17 +114,21 @@ export function liveHost(connection: NatsConnection): ActorHost {
 const SILENT = { event: () => undefined, span: () => undefined }
 
 export function liveController(
-  { nodes, harts, memoryBytes }: LiveGuest,
+  { nodes, harts, memoryBytes }: GuestShape,
   epoch: number,
 ): { readonly actor: ActorId; readonly epoch: number; readonly machine: Machine } {
-  const spec = resolveMachineSpec({ topology: { nodes, cpus: Math.max(nodes, harts), framesPerNode: memoryBytes / 4096 }, jobs: [] })
+  const spec = resolveMachineSpec({
+    topology: { nodes, cpus: Math.max(nodes, harts), framesPerNode: memoryBytes / 4096 },
+    clock: { tickCycles: TICK_CYCLES },
+    jobs: [],
+  })
   return { actor: MEMORY_CONTROLLER, epoch, machine: new MemoryControllerMachine({ spec, incarnation: epoch }) as Machine }
 }
 
 export function liveNode(
-  { kernel, harts, nodes, memoryBytes }: LiveGuest,
+  { kernel, disk, harts, nodes, memoryBytes }: LiveGuest,
   node: number,
-): { readonly actor: ActorId; readonly epoch: number; readonly machine: LinkedNode<BoardNodeMachine> } {
+): { readonly actor: ActorId; readonly epoch: number; readonly machine: Machine; readonly board: BoardNodeMachine } {
   const image = readGuestImage(kernel, memoryBytes)
   if ("refusal" in image) throw new Error(image.refusal)
   const machine = new BoardNodeMachine({
@@ -87,11 +137,11 @@ export function liveNode(
     image,
     engine: new WasmEngine({ memoryBytes, cpus: harts }),
     nodeOfHart: (hart) => hart % nodes,
-    disks: [],
+    disks: disk === undefined ? [] : [new MemoryDisk(disk)],
     retryCycles: RETRY_CYCLES,
     pinCycles: PIN_CYCLES,
   })
   const peers = Array.from({ length: nodes }, (_, other) => nodeActor(other)).filter((other) => other !== nodeActor(node))
   const links = { retryCycles: LINK_RETRY_CYCLES, deadlineCycles: LINK_DEADLINE_CYCLES, peers }
-  return { actor: nodeActor(node), epoch: 1, machine: new LinkedNode(machine, links) }
+  return { actor: nodeActor(node), epoch: 1, machine: new LinkedNode(machine, links) as unknown as Machine, board: machine }
 }
