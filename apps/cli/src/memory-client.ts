@@ -2,10 +2,10 @@
 import { randomUUID } from "node:crypto"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { subjectOf } from "@backplane/foundation-runtime/subjects"
+import { joined } from "@backplane/memory-contract/join-answers"
 import type { MemoryAnswer, SpaceAnswer } from "@backplane/memory-contract/memory-operator-messages"
 import { controllerOfPage, memoryController, nodeActor } from "@backplane/scenario-machine/topology"
 import { CommandFailure } from "./failure.ts"
-import { joined } from "./memory-join.ts"
 import type { StackClient } from "./stack-client.ts"
 
 const REPEAT_MILLISECONDS = 500
@@ -16,6 +16,8 @@ type Question = { readonly kind: string } & Readonly<Record<string, unknown>>
 export class MemoryClient {
   readonly #client: StackClient
   readonly #machine: string
+  /** How many memory controllers the machine has; null: not told yet. */
+  #controllers: number | null = null
   readonly #operator = actorId(`operator.memory-${process.pid}-${randomUUID().slice(0, 8)}`)
 
   constructor(client: StackClient, machine: string) {
@@ -25,15 +27,22 @@ export class MemoryClient {
 
   /** Asks the controller of this number; throws where it refuses. */
   async controller(question: Question, index = 0): Promise<MemoryAnswer> {
+    return done(await this.#answerOf(question, index))
+  }
+
+  async #answerOf(question: Question, index: number): Promise<MemoryAnswer> {
     const answer = await this.#ask<MemoryAnswer>(memoryController(index), question, `memory controller ${index}`)
-    if (answer.answer === "refused") throw new CommandFailure("refused", answer.reason)
+    this.#controllers = answer.controllers
     return answer
   }
 
   /** The controller that is home to the page of the question. */
   async homeOf(question: Question & { readonly page: number }): Promise<MemoryAnswer> {
-    const { controllers } = await this.controller({ kind: "MemoryMapAsk" })
-    return this.controller(question, controllerOfPage({ memory: { swapPages: 0, controllers } }, question.page))
+    const home = (): number => controllerOfPage({ memory: { swapPages: 0, controllers: this.#controllers ?? 1 } }, question.page)
+    const asked = home()
+    const answer = await this.#answerOf(question, asked)
+    // The wrong one knows nothing of the page, but how many there are.
+    return home() === asked ? done(answer) : this.controller(question, home())
   }
 
   /** All of them, one after the other. */
@@ -108,4 +117,9 @@ export class MemoryClient {
     }
     throw new CommandFailure("no-answer", `${who} of ${this.#machine} does not answer; \`backplane status\` shows the machines there are`)
   }
+}
+
+function done(answer: MemoryAnswer): MemoryAnswer {
+  if (answer.answer === "refused") throw new CommandFailure("refused", answer.reason)
+  return answer
 }

@@ -3,13 +3,13 @@ import { randomUUID } from "node:crypto"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Json } from "@backplane/foundation-base/json"
 import { subjectOf } from "@backplane/foundation-runtime/subjects"
+import { memoryController } from "@backplane/scenario-machine/topology"
 import type { NatsConnection } from "@nats-io/nats-core"
 
 const ANSWER_MILLISECONDS = 5_000
 const REPEAT_MILLISECONDS = 1_000
 const POWER_SUBJECT = "bp.ctl.host.stack"
 const HYPERVISOR = actorId("hypervisor.0")
-const MEMORY_CONTROLLER = actorId("memory.0")
 
 export type OperatorAnswer = Readonly<Record<string, Json>>
 
@@ -18,8 +18,8 @@ export class NoAnswer extends Error {}
 export interface Operator {
   /** A request to the hypervisor of a machine, answered with the same `request`. */
   askHypervisor(machine: string, ask: Readonly<Record<string, Json>>): Promise<OperatorAnswer>
-  /** The same to the memory controller of a machine. */
-  askMemory(machine: string, ask: Readonly<Record<string, Json>>): Promise<OperatorAnswer>
+  /** The same to a memory controller of a machine, by its number. */
+  askMemory(machine: string, ask: Readonly<Record<string, Json>>, index: number): Promise<OperatorAnswer>
   /** The stack's supervisor: report, power. */
   askStack(request: Readonly<Record<string, Json>>): Promise<OperatorAnswer>
 }
@@ -48,7 +48,7 @@ export function operatorOn(connection: NatsConnection, instance: string): Operat
   }
   return {
     askHypervisor: (machine, ask) => askActor({ machine, actor: HYPERVISOR, name: "hypervisor" }, ask),
-    askMemory: (machine, ask) => askActor({ machine, actor: MEMORY_CONTROLLER, name: "memory controller" }, ask),
+    askMemory: (machine, ask, index) => askActor({ machine, actor: memoryController(index), name: `memory controller ${index}` }, ask),
     askStack: async (request) => {
       try {
         return (await connection.request(POWER_SUBJECT, JSON.stringify(request), { timeout: ANSWER_MILLISECONDS })).json<OperatorAnswer>()

@@ -10,7 +10,8 @@ const TOKEN = "operator-0123456789"
 const ACCESS: Access = { anonymous: ["read"], tokens: parseTokens(`${TOKEN}=read+operate`) }
 const nobody = (): Promise<OperatorAnswer> => Promise.reject(new Error("nobody asks"))
 
-function setup(answer: Record<string, Json> | null): {
+/** `answers`: one of each memory controller; null: none answers. */
+function setup(...answers: readonly (Record<string, Json> | null)[]): {
   readonly asked: Readonly<Record<string, Json>>[]
   request(method: string, path: string, body?: string, token?: string): Promise<Response>
 } {
@@ -18,8 +19,9 @@ function setup(answer: Record<string, Json> | null): {
   const operator: Operator = {
     askStack: nobody,
     askHypervisor: nobody,
-    askMemory: (machine, ask) => {
-      asked.push({ machine, ...ask })
+    askMemory: (machine, ask, index) => {
+      asked.push({ machine, ...ask, ...(index > 0 && { index }) })
+      const answer = answers[index] ?? null
       return answer === null ? Promise.reject(new NoAnswer("the memory controller of demo does not answer")) : Promise.resolve(answer)
     },
   }
@@ -35,7 +37,16 @@ function setup(answer: Record<string, Json> | null): {
   }
 }
 
-const DONE = { answer: "done", incarnation: 1, nodes: [{ node: 0 }], spaces: [{ space: "a" }], pages: [{ page: 3 }], next: null }
+const DONE = {
+  answer: "done",
+  incarnation: 1,
+  controllers: 1,
+  store: null,
+  nodes: [{ node: 0 }],
+  spaces: [{ space: "a" }],
+  pages: [{ page: 3 }],
+  next: null,
+}
 
 describe("shared memory over HTTP", () => {
   it("shows frames and spaces, and the pages of one space from a number on", async () => {
@@ -54,6 +65,24 @@ describe("shared memory over HTTP", () => {
       { machine: "demo", kind: "MemoryMapAsk" },
       { machine: "demo", kind: "MemoryMapAsk", space: "a", from: 512 },
     ])
+  })
+
+  it("joins what several controllers tell, and asks the one that is home to a page", async () => {
+    const part = (pages: readonly number[], next: number | null): Record<string, Json> => ({
+      ...{ ...DONE, controllers: 2, nodes: [], spaces: [], next },
+      pages: pages.map((page) => ({ page })),
+    })
+    const refused = { ...part([], null), answer: "refused", reason: "nobody has touched page 65 of a" }
+    const both = setup(part([0, 1, 130], 131), part([64, 65, 190], null))
+    expect(await (await both.request("GET", "/v1/machines/demo/memory/a", undefined, "")).json()).toEqual({
+      space: null,
+      pages: [0, 1, 64, 65, 130].map((page) => ({ page })),
+      next: 131,
+    })
+    const { asked, request } = setup(refused, part([1], null))
+    const response = await request("POST", "/v1/machines/demo/memory/a/1/migrate", `{"to":1}`)
+    expect([response.status, await response.json()]).toEqual([200, { pages: [{ page: 1 }] }])
+    expect(asked.map(({ index }) => index)).toEqual([undefined, 1])
   })
 
   it("moves and copies a page for who may operate, nobody else", async () => {
@@ -79,7 +108,7 @@ describe("shared memory over HTTP", () => {
   })
 
   it("says why the controller refuses, and that it is silent", async () => {
-    const refused = await setup({ answer: "refused", reason: "there is no live node 7" }).request(
+    const refused = await setup({ answer: "refused", reason: "there is no live node 7", controllers: 1 }).request(
       "POST",
       "/v1/machines/demo/memory/a/3/migrate",
       `{"to":7}`,

@@ -1,51 +1,68 @@
 /** Shared memory over HTTP: where pages lie, how often nodes missed on them, and moves by hand. */
 import type { Json } from "@backplane/foundation-base/json"
+import { joinedPart } from "@backplane/memory-contract/join-answers"
+import type { MemoryAnswer } from "@backplane/memory-contract/memory-operator-messages"
+import { controllerOfPage } from "@backplane/scenario-machine/topology"
 import { Hono, type Context } from "hono"
 import { needs, type Access } from "./access.ts"
 import { answered, hand } from "./asking.ts"
-import type { Operator, OperatorAnswer } from "./operator.ts"
+import type { Operator } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
 const BODY_BYTES_MAX = 16 * 1024
 
+type Question = Readonly<Record<string, Json>>
+
 export function memoryRoutes(operator: () => Operator | null, access: Access): Hono {
   const routes = new Hono()
-  const ask = async (context: Context, question: Readonly<Record<string, Json>>): Promise<OperatorAnswer> => {
+  const answerOf = async (machine: string, question: Question, index: number): Promise<MemoryAnswer> =>
+    (await answered(hand(operator).askMemory(machine, question, index))) as unknown as MemoryAnswer
+  /** All controllers, in their order: each knows its part. */
+  const everyone = async (machine: string, question: Question): Promise<MemoryAnswer> => {
+    const first = await answerOf(machine, question, 0)
+    const others = Array.from({ length: first.controllers - 1 }, (_, other) => answerOf(machine, question, other + 1))
+    // Of a space that has touched few pages not every controller knows.
+    const [known, ...more] = [first, ...(await Promise.all(others))].filter(({ answer }) => answer !== "refused")
+    return known === undefined ? accepted(machine, first) : joinedPart([known, ...more])
+  }
+  /** The controller that is home to the page; the first one says how many there are. */
+  const home = async (context: Context, question: Question & { readonly page: number }): Promise<MemoryAnswer> => {
     const machine = context.req.param("machine") ?? ""
-    const answer = await answered(hand(operator).askMemory(machine, question))
-    if (answer["answer"] !== "refused") return answer
-    throw new Problem({
-      status: 409,
-      title: "Refused",
-      detail: String(answer["reason"]),
-      field: "page",
-      remedy: `GET /v1/machines/${machine}/memory`,
-    })
+    const first = await answerOf(machine, question, 0)
+    const index = controllerOfPage({ memory: { swapPages: 0, controllers: first.controllers } }, question.page)
+    return accepted(machine, index === 0 ? first : await answerOf(machine, question, index))
   }
   routes.get("/v1/machines/:machine/memory", needs(access, "read"), async (context) => {
-    const { incarnation, nodes, spaces } = await ask(context, { kind: "MemoryMapAsk" })
-    return context.json({ incarnation: incarnation ?? 0, nodes: nodes ?? [], spaces: spaces ?? [] })
+    const { incarnation, nodes, spaces } = await everyone(context.req.param("machine"), { kind: "MemoryMapAsk" })
+    return context.json({ incarnation, nodes, spaces })
   })
   routes.get("/v1/machines/:machine/memory/:space", needs(access, "read"), async (context) => {
     const from = numberOf(context.req.query("from") ?? "0", "from")
-    const { spaces, pages, next } = await ask(context, { kind: "MemoryMapAsk", space: context.req.param("space"), from })
-    return context.json({ space: (spaces as readonly Json[] | undefined)?.[0] ?? null, pages: pages ?? [], next: next ?? null })
+    const { machine, space } = context.req.param()
+    const { spaces, pages, next } = await everyone(machine, { kind: "MemoryMapAsk", space, from })
+    return context.json({ space: spaces[0] ?? null, pages, next })
   })
   routes.post("/v1/machines/:machine/memory/:space/:page/migrate", needs(access, "operate"), async (context) => {
     const { space, page } = context.req.param()
     const to = numberOf(String((await bodyOf(context, `{"to":1}`))["to"]), "to")
-    const { pages } = await ask(context, { kind: "MemoryMoveAsk", space, page: numberOf(page, "page"), to })
-    return context.json({ pages: pages ?? [] })
+    const { pages } = await home(context, { kind: "MemoryMoveAsk", space, page: numberOf(page, "page"), to })
+    return context.json({ pages })
   })
   routes.post("/v1/machines/:machine/memory/:space/:page/replicate", needs(access, "operate"), async (context) => {
     const { space, page } = context.req.param()
     const { on } = await bodyOf(context, `{"on":[0,1]}`)
     if (!Array.isArray(on) || on.length === 0) throw wrong("on", "a list of nodes", `send {"on":[0,1]} as application/json`)
     const nodes = on.map((node) => numberOf(String(node), "on"))
-    const { pages } = await ask(context, { kind: "MemoryReplicateAsk", space, page: numberOf(page, "page"), on: nodes })
-    return context.json({ pages: pages ?? [] })
+    const { pages } = await home(context, { kind: "MemoryReplicateAsk", space, page: numberOf(page, "page"), on: nodes })
+    return context.json({ pages })
   })
   return routes
+}
+
+function accepted(machine: string, answer: MemoryAnswer): MemoryAnswer {
+  if (answer.answer !== "refused") return answer
+  const { reason: detail } = answer
+  throw new Problem({ status: 409, title: "Refused", detail, field: "page", remedy: `GET /v1/machines/${machine}/memory` })
 }
 
 function wrong(field: string, what: string, remedy: string): Problem {

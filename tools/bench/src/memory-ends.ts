@@ -17,6 +17,8 @@ import type { NatsConnection } from "@nats-io/nats-core"
 const PAGE_BYTES = 4096
 /** A round reads each page once. */
 export const PAGES = 4000
+/** So many are known when the home of all is killed. */
+export const REBUILT_PAGES = 32_768
 export const HARTS = 64
 export const BARE_PAGE = "bare.page"
 const NODES = 2
@@ -28,25 +30,27 @@ const TICK_CYCLES = 10_000_000
 export const PARTS = ["controller", "owner"] as const
 export type Part = (typeof PARTS)[number]
 
-/** Loads pages one after the other (`harts` at a time), each once; the code is in page 0. */
+/** Loads pages one after the other (a hart of the engine each), each once; the code is in page 0. */
 class PageReader implements HartDriver {
   readonly #engine: Engine
+  readonly #pages: number
   #next = 1
   #left: number
   #done: () => void
   readonly #harts: number
 
-  constructor(engine: Engine, { harts, done }: { readonly harts: number; readonly done: () => void }) {
+  constructor(engine: Engine, { harts, pages, done }: { readonly harts: number; readonly pages: number; readonly done: () => void }) {
     this.#engine = engine
-    this.#left = PAGES - 1
+    this.#pages = pages
+    this.#left = pages - 1
     this.#done = done
     this.#harts = harts
-    for (let cpu = 0; cpu < HARTS; cpu++) engine.writeRegister(cpu, 5, 0n)
+    for (let cpu = 0; cpu < engine.options.cpus; cpu++) engine.writeRegister(cpu, 5, 0n)
   }
 
   budget(cpu: number): number | null {
     if (this.#engine.readRegister(cpu, 5) !== 0n) return 1
-    if (cpu >= this.#harts || this.#next >= PAGES) return null
+    if (cpu >= this.#harts || this.#next >= this.#pages) return null
     this.#engine.writeRegister(cpu, 5, RAM_BASE + BigInt(this.#next++ * PAGE_BYTES))
     this.#engine.writePc(cpu, RAM_BASE)
     return 1
@@ -97,49 +101,58 @@ function image(engine: Engine): void {
   engine.writeMemory(RAM_BASE, code)
 }
 
+/** What the far processes are told: a space that nobody has touched, of so many pages; or that its home begins another life. */
+export interface Round {
+  readonly round: number
+  readonly pages: number
+  readonly incarnation: number
+}
+
 /** What a far process hosts for one round. */
-export async function hostPart(connection: NatsConnection, part: Part, round: number): Promise<ActorHost> {
+export async function hostPart(connection: NatsConnection, part: Part, { round, pages, incarnation }: Round): Promise<ActorHost> {
   const host = hostOver(busOver(connection))
   const spec = resolveMachineSpec({
-    topology: { nodes: NODES, cpus: NODES, framesPerNode: PAGES },
+    topology: { nodes: NODES, cpus: NODES, framesPerNode: pages },
     clock: { tickCycles: TICK_CYCLES },
     jobs: [],
   })
   if (part === "controller") {
-    const machine = new MemoryControllerMachine({ spec, incarnation: 1, place: ({ page }) => (page === 0 ? 0 : 1) }) as Machine
-    await host.add({ actor: MEMORY_CONTROLLER, epoch: 1, machine })
+    const machine = new MemoryControllerMachine({ spec, incarnation, place: ({ page }) => (page === 0 ? 0 : 1) })
+    await host.add({ actor: MEMORY_CONTROLLER, epoch: incarnation, machine: machine as Machine })
+    while (machine.directory().unknown().length > 0) await new Promise((resolve) => setImmediate(resolve))
   } else {
-    const engine = new WasmEngine({ memoryBytes: PAGES * PAGE_BYTES, cpus: 1 })
+    const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: 1 })
     await host.add({ actor: nodeActor(1), epoch: 1, machine: node(1, { space: `round-${round}`, driver: IDLE, engine }) })
   }
   return host
 }
 
-/** Seconds for all pages, `harts` at a time. */
+/** Seconds for all pages, `harts` at a time. The node with its copies stays until it is ended. */
 export async function readPages(
   connection: NatsConnection,
-  { round, harts }: { readonly round: number; readonly harts: number },
-): Promise<number> {
+  { round, harts, pages }: { readonly round: number; readonly harts: number; readonly pages: number },
+): Promise<{ readonly seconds: number; readonly end: () => void }> {
   const host = hostOver(busOver(connection))
-  const engine = new WasmEngine({ memoryBytes: PAGES * PAGE_BYTES, cpus: HARTS })
+  const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: harts })
   image(engine)
   let finish: () => void = () => undefined
   const finished = new Promise<void>((resolve) => {
     finish = resolve
   })
-  const driver = new PageReader(engine, {
-    harts,
-    done: () => {
-      finish()
-    },
-  })
-  const machine = node(0, { space: `round-${round}`, driver, engine })
+  const done = (): void => {
+    finish()
+  }
+  const machine = node(0, { space: `round-${round}`, driver: new PageReader(engine, { harts, pages, done }), engine })
   const started = performance.now()
   await host.add({ actor: nodeActor(0), epoch: 1, machine })
   await finished
   const seconds = (performance.now() - started) / 1000
-  host.stop("the round is over")
-  return seconds
+  return {
+    seconds,
+    end: () => {
+      host.stop("the round is over")
+    },
+  }
 }
 
 /** Million loads a second of pages that are here: with rights given by the host, or where nobody ever set any. */

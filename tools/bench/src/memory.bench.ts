@@ -4,7 +4,7 @@
  * A page that is clean at home comes in three messages (node → memory controller → node where it lies → node), with the whole protocol, the
  * engine's exit and its re-entry. The bare request has two messages, and an answer of 4096 bytes that nobody makes or reads. One page at a
  * time for `fetch_ratio`, 64 harts that each wait for a page for `pages_per_second`. Resident loads: with rights that the host gave, against
- * an engine where nobody ever set any.
+ * an engine where nobody ever set any. At last the home of 32,768 pages begins a new life: until it knows again who has what.
  */
 import { fork, type ChildProcess } from "node:child_process"
 import { join } from "node:path"
@@ -12,10 +12,12 @@ import { startNatsServer, type RunningServer } from "@backplane/nats/start-serve
 import type { NatsConnection } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
-import { BARE_PAGE, HARTS, PAGES, PARTS, readPages, residentLoads, type Part } from "./memory-ends.ts"
+import { BARE_PAGE, HARTS, PAGES, readPages, REBUILT_PAGES, residentLoads, type Part, type Round } from "./memory-ends.ts"
 import { figureOf, interleaved } from "./rounds.ts"
 
 const USER = "bench"
+const REBUILD_HARTS = 16
+const REBUILD_MILLISECONDS_AIM = 1_000
 
 async function barePages(connection: NatsConnection, window: number): Promise<number> {
   let asked = 0
@@ -35,8 +37,8 @@ function startFarEnd(server: RunningServer, password: string, part: Part): Promi
   })
 }
 
-/** A space that nobody has touched, at both far ends. */
-async function begin(farEnds: readonly ChildProcess[], round: number): Promise<void> {
+/** These far ends do what the round says; settles when they have. */
+async function begin(farEnds: readonly ChildProcess[], round: Round): Promise<void> {
   await Promise.all(
     farEnds.map(
       (child) =>
@@ -48,25 +50,50 @@ async function begin(farEnds: readonly ChildProcess[], round: number): Promise<v
   )
 }
 
-async function measure(connection: NatsConnection, farEnds: readonly ChildProcess[], options: BenchOptions): Promise<readonly Figure[]> {
+interface Ends {
+  readonly connection: NatsConnection
+  readonly controller: ChildProcess
+  readonly owner: ChildProcess
+}
+
+/** Reads all pages of a space that nobody has touched. */
+async function read({ connection, controller, owner }: Ends, round: Round, harts: number): ReturnType<typeof readPages> {
+  await begin([controller, owner], round)
+  return readPages(connection, { ...round, harts })
+}
+
+/** Milliseconds from the beginning of a new life of the home until it knows again what the nodes hold and store. */
+async function rebuild(ends: Ends, round: Round): Promise<number> {
+  const { end } = await read(ends, round, REBUILD_HARTS)
+  const started = performance.now()
+  await begin([ends.controller], { ...round, incarnation: 2 })
+  const milliseconds = performance.now() - started
+  end()
+  return milliseconds
+}
+
+async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figure[]> {
+  const { connection } = ends
   let round = 0
-  const read = async (harts: number): Promise<number> => {
-    await begin(farEnds, ++round)
-    return readPages(connection, { round, harts })
+  const seconds = async (harts: number): Promise<number> => {
+    const { seconds: taken, end } = await read(ends, { round: ++round, pages: PAGES, incarnation: 1 }, harts)
+    end()
+    return taken
   }
   const rounds = await interleaved(
     {
-      fetch: async () => ((await read(1)) / (PAGES - 1)) * 1e6,
+      fetch: async () => ((await seconds(1)) / (PAGES - 1)) * 1e6,
       bareFetch: async () => ((await barePages(connection, 1)) / PAGES) * 1e6,
-      pages: async () => (PAGES - 1) / (await read(HARTS)),
+      pages: async () => (PAGES - 1) / (await seconds(HARTS)),
       barePagesPerSecond: async () => PAGES / (await barePages(connection, HARTS)),
       resident: () => residentLoads("given"),
       untouched: () => residentLoads("never set"),
+      rebuilt: () => rebuild(ends, { round: ++round, pages: REBUILT_PAGES, incarnation: 1 }),
     },
     options,
   )
   const ratio = (ours: readonly number[], bare: readonly number[]): number[] => ours.map((value, index) => value / (bare[index] ?? NaN))
-  const { fetch, bareFetch, pages, barePagesPerSecond, resident, untouched } = rounds
+  const { fetch, bareFetch, pages, barePagesPerSecond, resident, untouched, rebuilt } = rounds
   const one = (baselineName: string): { baseline: number[]; baselineName: string } => ({ baseline: fetch.map(() => 1), baselineName })
   return [
     figureOf({ name: "fetch_ratio", unit: "×", better: "lower" }, { ours: ratio(fetch, bareFetch), ...one("bare NATS request of a page") }),
@@ -82,6 +109,10 @@ async function measure(connection: NatsConnection, farEnds: readonly ChildProces
       { name: "resident_ratio", unit: "×", better: "higher" },
       { ours: ratio(resident, untouched), ...one("an engine where no rights were ever set") },
     ),
+    figureOf(
+      { name: "rebuild_ms", unit: "ms", better: "lower" },
+      { ours: rebuilt, baseline: rebuilt.map(() => REBUILD_MILLISECONDS_AIM), baselineName: `aim, for ${REBUILT_PAGES} pages` },
+    ),
   ]
 }
 
@@ -89,13 +120,13 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
   const server = await startNatsServer({ unrestrictedUsers: [USER] })
   try {
     const password = server.credentials.get(USER) ?? ""
-    const farEnds = await Promise.all(PARTS.map((part) => startFarEnd(server, password, part)))
+    const [controller, owner] = await Promise.all([startFarEnd(server, password, "controller"), startFarEnd(server, password, "owner")])
     const connection = await connect({ servers: server.url, user: USER, pass: password })
     try {
-      return await measure(connection, farEnds, options)
+      return await measure({ connection, controller, owner }, options)
     } finally {
       await connection.close()
-      for (const child of farEnds) child.disconnect()
+      for (const child of [controller, owner]) child.disconnect()
     }
   } finally {
     await server.stop()
@@ -104,6 +135,6 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
 
 export const bench: Bench = {
   name: "memory",
-  summary: "pages fetched from another node over NATS, against a bare request of a page; loads of resident pages",
+  summary: "pages fetched from another node over NATS, against a bare request of a page; loads of resident pages; a directory rebuilt",
   run,
 }

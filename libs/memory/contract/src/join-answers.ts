@@ -1,6 +1,6 @@
-/** What two memory controllers tell of their parts of one memory, as one answer. */
+/** What several memory controllers tell of their parts of one memory, as one answer. */
 import { compareText } from "@backplane/foundation-base/json"
-import { MEMORY_LEVELS, type MemoryAnswer, type SpaceView } from "@backplane/memory-contract/memory-operator-messages"
+import { MEMORY_LEVELS, type MemoryAnswer, type SpaceView } from "./memory-operator-messages.ts"
 
 type NodeView = MemoryAnswer["nodes"][number]
 
@@ -17,6 +17,16 @@ export function joined(a: MemoryAnswer, b: MemoryAnswer): MemoryAnswer {
     spaces: [...spaces.values()].sort((x, y) => compareText(x.space, y.space)),
     pages: [...a.pages, ...b.pages].sort((x, y) => x.page - y.page),
   }
+}
+
+/** The same of pages from one number on: as far as all of them have told. */
+export function joinedPart(answers: readonly [MemoryAnswer, ...MemoryAnswer[]]): MemoryAnswer {
+  const [first, ...others] = answers
+  const all = others.reduce(joined, first)
+  const ends = answers.flatMap(({ next }) => next ?? [])
+  if (ends.length === 0) return { ...all, next: null }
+  const next = Math.min(...ends)
+  return { ...all, pages: all.pages.filter(({ page }) => page < next), next }
 }
 
 function joinedNode(a: NodeView, b: NodeView | undefined): NodeView {
