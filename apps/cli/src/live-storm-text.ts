@@ -35,11 +35,11 @@ function worstText({ machines, sliceMilliseconds }: LiveStormReport): string {
 }
 
 export function stormVerdict(report: LiveStormReport): string {
-  const { swaps, kills, placesKilled, places, seconds, sliceMilliseconds, good, gap, gapDisturbed, machines } = report
+  const { swaps, kills, placesKilled, places, seconds, sliceMilliseconds, good, gap, gapDisturbed, gapStopped, machines } = report
   const done =
     `${swaps} swaps over NATS in ${seconds} s, slices of ${sliceMilliseconds} ms, ${kills} processes killed in the middle of one ` +
     `(in ${placesKilled} of ${places} places)`
-  const gaps = `after a swap: ${gapText(gap)}\n${worstText(report)}after one in whose time a process was killed or not back yet: ${gapText(gapDisturbed)}`
+  const gaps = `after a swap: ${gapText(gap)}\n${worstText(report)}after one in whose time a process was killed or not back yet: ${gapText(gapDisturbed)}\nafter one beside which the computer stood still for half a slice: ${gapText(gapStopped)}`
   const broken = machines.filter((machine) => !isSound(machine)).map(({ seed }) => seed)
   if (good) return `${gaps}\n${done}: no task lost, begun again, run twice or outside its mask; all work done once`
   return `${gaps}\n${done}; the storm broke something: ${broken.length === 0 ? "CPUs waited more than a slice" : `see seed ${broken.join(", ")}`}`

@@ -4,7 +4,8 @@
  * their CPUs ran; here they are made, swapped and disturbed.
  *
  * A killed process hosts schedulers of every machine: one kill, in a step of one machine's swap, is one in the middle of a run for the others.
- * So gaps are told apart: those after swaps in whose time all who schedule were there, and the others.
+ * So gaps are told apart: those after swaps in whose time all who schedule were there, those after the others, and those of moments in which
+ * the computer itself stood still.
  */
 import type { MachineSpec, PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
@@ -14,6 +15,7 @@ import { askHypervisor } from "./ask-hypervisor.ts"
 import { runProgram } from "./checkout.ts"
 import type { ExitRecord } from "./exit-record.ts"
 import { CommandFailure } from "./failure.ts"
+import { HostWatch } from "./host-watch.ts"
 import { withStack, type OwnStack } from "./live-stack.ts"
 import { SERVICE, StormVictims } from "./live-storm-victims.ts"
 import { mapLimited } from "./map-limited.ts"
@@ -45,6 +47,7 @@ export interface LiveStormOptions {
     readonly from: number
     readonly perMachine: number
     readonly sliceMilliseconds: number
+    readonly cpus: number
   }
   readonly machines: number
   readonly killEvery: number
@@ -67,6 +70,8 @@ export interface Ledger {
   readonly calmGaps: GapCounts
   /** The same of swaps in whose time a process that schedules was not there. */
   readonly disturbedGaps: GapCounts
+  /** The same of swaps in whose time the computer woke an idle process half a slice late, or later. */
+  readonly stoppedGaps: GapCounts
   readonly worstGaps: readonly WorstGap[]
 }
 
@@ -123,6 +128,7 @@ export interface LiveStormReport {
   readonly good: boolean
   readonly gap: Gap
   readonly gapDisturbed: Gap
+  readonly gapStopped: Gap
   readonly machines: readonly MachineReport[]
 }
 
@@ -149,6 +155,7 @@ interface Outcome {
   readonly storm: Drawn
   readonly calmTicks: readonly number[]
   readonly disturbedTicks: readonly number[]
+  readonly stoppedTicks: readonly number[]
   readonly result: RunResult
 }
 
@@ -159,6 +166,7 @@ const OWN_STACK: OwnStack = {
 }
 
 interface Storm {
+  readonly watch: HostWatch
   readonly victims: StormVictims
   readonly ledgers: StormLedgerProgram<Outcome, Ledger>
 }
@@ -173,16 +181,19 @@ export async function liveStorm(options: LiveStormOptions): Promise<LiveStormRep
     const ledgers = new StormLedgerProgram<Outcome, Ledger>(SIMULATOR)
     const victims = new StormVictims(client, { command: options.service, killEvery: options.killEvery })
     places = victims
+    const watch = new HostWatch(drawn.sliceMilliseconds / 2)
+    watch.begin()
     await victims.begin()
     try {
       const done = await mapLimited(todo, width, async (next) => {
         if (!mayBegin()) return null
-        const report = await oneMachine(client, next, { victims, ledgers })
+        const report = await oneMachine(client, next, { victims, ledgers, watch })
         options.onMachine(report)
         return report
       })
       return done.filter((report) => report !== null)
     } finally {
+      watch.end()
       ledgers.end()
       await victims.end()
     }
@@ -201,27 +212,35 @@ export async function liveStorm(options: LiveStormOptions): Promise<LiveStormRep
     good: reports.length > 0 && reports.every(isSound) && gap.p99Slices <= 1,
     gap,
     gapDisturbed: gapOf(reports.map(({ disturbedGaps }) => disturbedGaps), SLICE_TICKS), // prettier-ignore
+    gapStopped: gapOf(reports.map(({ stoppedGaps }) => stoppedGaps), SLICE_TICKS), // prettier-ignore
     machines: reports,
   }
 }
 
 async function drawMachines({ drawn, service }: LiveStormOptions): Promise<Drawn[]> {
-  const { swaps, everySlices, from, perMachine, sliceMilliseconds } = drawn
-  const numbers = { swaps, every: everySlices, from, "per-machine": perMachine, "slice-ms": sliceMilliseconds }
+  const { swaps, everySlices, from, perMachine, sliceMilliseconds, cpus } = drawn
+  const numbers = { swaps, every: everySlices, from, "per-machine": perMachine, "slice-ms": sliceMilliseconds, cpus }
   const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name}`, String(value)])
   const printed = await runProgram(SIMULATOR, ["storm-live-machines", ...flags, ...(service === null ? [] : ["--service"])])
   if (printed.code !== 0) throw new CommandFailure("bad-input", "the machines of the storm could not be drawn; see above")
   return (JSON.parse(printed.stdout) as { readonly machines: Drawn[] }).machines
 }
 
-function oneMachine(client: StackClient, drawn: Drawn, { victims, ledgers }: Storm): Promise<MachineReport> {
+function oneMachine(client: StackClient, drawn: Drawn, { victims, ledgers, watch }: Storm): Promise<MachineReport> {
   return withMachine(client, drawn.spec, async (machine) => {
     const told = await swapAll(client, machine, drawn, victims)
     const sliceMilliseconds = SLICE_TICKS * drawn.tickMilliseconds
     const result = unwrap(await waitForEnd(client, machine))
-    const isCalm = ({ calm, at }: AskedSwap): boolean => calm && !victims.killedWithin(at, WINDOW_SLICES * sliceMilliseconds)
-    const ticks = (wanted: boolean): readonly number[] => told.swaps.filter((swap) => isCalm(swap) === wanted).map(({ tick }) => tick)
-    const ledger = await ledgers.add({ storm: drawn, calmTicks: ticks(true), disturbedTicks: ticks(false), result })
+    const windowMilliseconds = WINDOW_SLICES * sliceMilliseconds
+    const kindOf = ({ calm, at }: AskedSwap): "calm" | "disturbed" | "stopped" =>
+      !calm || victims.killedWithin(at, windowMilliseconds)
+        ? "disturbed"
+        : watch.stoodStill(at - windowMilliseconds, at + windowMilliseconds)
+          ? "stopped"
+          : "calm"
+    const ticks = (kind: string): readonly number[] => told.swaps.filter((swap) => kindOf(swap) === kind).map(({ tick }) => tick)
+    const [calmTicks, disturbedTicks, stoppedTicks] = [ticks("calm"), ticks("disturbed"), ticks("stopped")]
+    const ledger = await ledgers.add({ storm: drawn, calmTicks, disturbedTicks, stoppedTicks, result })
     const { exits = [] } = ((await client.inspect(machine, HYPERVISOR)) ?? {}) as { readonly exits?: readonly ExitRecord[] }
     const { seed, spec } = drawn
     return {

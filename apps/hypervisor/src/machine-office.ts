@@ -112,7 +112,8 @@ export class MachineOffice {
     try {
       reply = await this.#answer(message)
     } catch (error) {
-      reply = refused(error instanceof Rejection ? error.field : "request", error instanceof Error ? error.message : String(error))
+      const { field, reason } = error instanceof Rejection ? error : { field: "request", reason: String(error) }
+      reply = refused(field, reason)
     }
     message.respond(JSON.stringify(reply))
   }

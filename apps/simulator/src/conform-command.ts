@@ -73,7 +73,12 @@ interface ServiceRequest {
 async function tryService({ policy, service, url, command }: ServiceRequest): Promise<Verdict> {
   const servers = url ?? process.env["NATS_URL"] ?? "nats://127.0.0.1:4222"
   const connection = await connect({ servers, name: "conform" }).catch((error: unknown) => {
-    throw new Error(`--nats: no NATS server at ${servers}; start one with \`nats-server\`, or say where one is`, { cause: error })
+    const why = `${error instanceof Error ? error.message : String(error)}`.slice(0, 100)
+    throw new Error(
+      `--nats: ${servers} does not let the kit in (${why}). It speaks as nodes do, which no server of a running stack allows: ` +
+        "start the service on a server without passwords (`nats-server`), or give --run <command> and leave --nats out",
+      { cause: error },
+    )
   })
   const wanted = command === undefined ? undefined : `conform-${process.pid}`
   const child = command === undefined || wanted === undefined ? null : started(command, { instance: wanted, servers })

@@ -58,6 +58,6 @@ try {
   if (command === undefined) throw new Error(`there is no command ${name}; there are ${Object.keys(COMMANDS).join(", ")}`)
   process.exitCode = await command(args)
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error)
+  console.error(`backplane: ${error instanceof Error ? error.message : String(error)}`)
   process.exitCode = 1
 }

@@ -1,19 +1,22 @@
 /**
- * What `npm start` promises to show: one run of the default scenario makes a trap, a migration and a reconciliation, each one trace with every
- * service that took part; and the dashboards ask for nothing that this run does not tell.
+ * What `npm start` promises to show: one run of the default scenario makes a trap, a migration, a wake-up and a reconciliation, each one trace
+ * with every service that took part, and so is a swap; and the dashboards ask for nothing that this run does not tell.
  */
+import { spawn } from "node:child_process"
+import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { committedDashboards } from "@backplane/grafana/committed-checks"
 import { DASHBOARDS_FOLDER } from "@backplane/grafana/folder"
 import { liveFindings } from "@backplane/grafana/live-check"
 import { fetchLiveRun } from "@backplane/grafana/live-run"
 import { findNatsServer } from "../nats-server-lookup.mjs"
-import { StackUnderTest } from "./fake/stack-under-test.ts"
+import { finished, StackUnderTest } from "./fake/stack-under-test.ts"
 
 const { NATS_URL: _, ...environment } = process.env
 const kind = findNatsServer(environment).kind
 const DEADLINE_MS = 240_000
 const LOOK_EVERY_MS = 500
+const CLI = join(import.meta.dirname, "../../../apps/cli/src/main.ts")
 
 interface Span {
   readonly spanId: string
@@ -151,10 +154,73 @@ describe.skipIf(kind !== "program")("one run of the default scenario (needs the 
   )
 
   it(
+    "follows a wake-up: the node tells its scheduler, that decides, and a CPU of the node takes the task",
+    async () => {
+      const stepsOf = (all: readonly Span[]): readonly (Span | undefined)[] => {
+        const wake = all.find(({ name, parentSpanId }) => name === "sched.wakeup" && parentSpanId === null)
+        const told = childrenOf(all, wake).find(({ name }) => name === "handle SchedulerEvents")
+        const pick = childrenOf(all, told).find(({ name }) => name === "sched.pick")
+        return [wake, told, pick, childrenOf(all, pick).find(({ name }) => name === "sched.dispatch")]
+      }
+      // Who wakes while no CPU is idle is decided on later, in the trace of the CPU that asks for work: one of the last is whole.
+      const spans = await oneWith("sched.wakeup", (all) => stepsOf(all).every((step) => step !== undefined))
+      const steps = stepsOf(spans)
+      expect(steps.map((step) => [step?.name, step?.service, step?.kind])).toEqual([
+        ["sched.wakeup", "numa-node", "client"],
+        ["handle SchedulerEvents", "cpu-scheduler", "server"],
+        ["sched.pick", "cpu-scheduler", "client"],
+        ["sched.dispatch", "numa-node", "server"],
+      ])
+      const [wake, , pick, dispatch] = steps
+      expect(pick?.attributes).toMatchObject({ "backplane.policy": "mqms-warm", "backplane.queue": wake?.attributes["backplane.queue"] })
+      expect(dispatch?.attributes).toMatchObject({
+        "backplane.task": wake?.attributes["backplane.task"],
+        "backplane.cpu": expect.any(Number),
+      })
+      expect(spans.filter(({ parentSpanId }) => parentSpanId === null)).toHaveLength(1)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
     "tells every series and span that a dashboard asks for",
     async () => {
       const { missing } = liveFindings(committedDashboards(DASHBOARDS_FOLDER), await fetchLiveRun(gateway()))
       expect(missing).toEqual([])
+    },
+    DEADLINE_MS,
+  )
+
+  // The last one: it changes the machine.
+  it(
+    "follows a swap from the one who asked, through its shadow, to every node and its schedulers",
+    async () => {
+      const swap = spawn(process.execPath, [CLI, "--home", stack.home, "sched", "swap", "rr"], { stdio: ["ignore", "pipe", "ignore"] })
+      expect(await finished(swap)).toMatchObject({ code: 0, output: expect.stringContaining("rr schedules now") })
+      const below = (all: readonly Span[], name: string): readonly Span[] =>
+        childrenOf(
+          all,
+          all.find(({ parentSpanId }) => parentSpanId === null),
+        ).filter((span) => span.name === name)
+      const isTaken = (all: readonly Span[], { spanId }: Span): boolean =>
+        all.some((span) => span.name === "handle PolicySwapped" && span.parentSpanId === spanId)
+      const attached = (all: readonly Span[]): readonly Span[] =>
+        all.filter((span) => span.name === "handle SchedulerAttach" && lineOf(all, span).includes("sched.swap"))
+      const isWhole = (all: readonly Span[]): boolean =>
+        below(all, "sched.swap").length === 2 && below(all, "sched.swap").every((one) => isTaken(all, one)) && attached(all).length > 0
+      const spans = await lastOf("swap", isWhole)
+      const roots = spans.filter(({ parentSpanId }) => parentSpanId === null)
+      expect(roots.map(({ name, service, kind }) => [name, service, kind])).toEqual([["sched.swap", "hypervisor", "client"]])
+      expect(roots[0]?.attributes).toMatchObject({ "backplane.policy": "rr", "backplane.reason": "in shadow first" })
+      expect(new Set(spans.map(({ service }) => service))).toEqual(new Set(["hypervisor", "numa-node", "cpu-scheduler"]))
+      for (const name of ["sched.shadow", "sched.swap"]) {
+        const told = below(spans, name)
+        expect(told.map(({ service, kind }) => `${service} ${kind}`)).toEqual(["numa-node server", "numa-node server"])
+        expect(new Set(told.map(({ attributes }) => attributes["backplane.node"]))).toEqual(new Set([0, 1]))
+      }
+      // Node → scheduler → node: it is told, and takes up its queue.
+      for (const attach of attached(spans)) expect(lineOf(spans, attach)).toEqual(["handle NodeUp", "sched.swap", "sched.swap"])
+      for (const up of named(spans, "handle NodeUp")) expect(up.service).toBe("cpu-scheduler")
     },
     DEADLINE_MS,
   )

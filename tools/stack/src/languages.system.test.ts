@@ -6,7 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { findNatsServer } from "../nats-server-lookup.mjs"
-import { openServer, type OpenServer } from "./fake/open-server.ts"
+import { openServer, type OpenServer } from "./open-server.ts"
 
 const ROOT = join(import.meta.dirname, "../../..")
 const EXAMPLES = join(ROOT, "tools/stack/examples")

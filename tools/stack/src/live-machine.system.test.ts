@@ -198,7 +198,7 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
     "a storm of swaps through all policies and a program in Python, with processes killed in the middle, loses nothing",
     async () => {
       const service = hasPython ? [] : ["--no-service"]
-      const flags = ["--swaps", "24", "--every", "8", "--machines", "1", "--per-machine", "24", "--kill-every", "8"]
+      const flags = ["--swaps", "24", "--every", "8", "--machines", "1", "--per-machine", "24", "--kill-every", "8", "--slice-ms", "50"]
       const storm = (await json("sched", "storm", "--live", ...flags, ...service)) as {
         readonly swaps: number
         readonly kills: number

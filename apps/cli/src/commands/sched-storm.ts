@@ -16,13 +16,17 @@ interface StormFlags {
   readonly machines?: number
   readonly perMachine?: number
   readonly sliceMs?: number
+  readonly cpus?: number
   readonly minutes?: number
   readonly service?: string | false
   readonly json?: true
 }
 
-/** Defaults of what only a live storm knows. A machine makes its swaps one after the other, so few each, and many machines. */
-const LIVE = { machines: 4, perMachineMost: 25, sliceMs: 50, killEvery: 10 } as const
+/**
+ * Defaults of what only a live storm knows. A machine makes its swaps one after the other, so few each, and many machines. The slice is that
+ * of the machine of `npm start`.
+ */
+const LIVE = { machines: 4, cpus: 4, perMachineMost: 25, sliceMs: 100, killEvery: 10 } as const
 const SIMULATED_KILL_EVERY = 5
 
 export function registerStorm(sched: Command): void {
@@ -37,6 +41,7 @@ export function registerStorm(sched: Command): void {
     .option("--machines <n>", `live: so many at a time; default: ${LIVE.machines}`, count)
     .option("--per-machine <n>", `live: swaps of one machine; default: ${LIVE.perMachineMost} at most`, count)
     .option("--slice-ms <n>", `live: how long a slice is; default: ${LIVE.sliceMs}`, count)
+    .option("--cpus <n>", `live: CPUs of a machine, over two nodes; default: ${LIVE.cpus}`, count)
     .option("--minutes <n>", "live: begin no machine after so long; those under way end", count)
     .option("--service <command>", `live: the scheduler program that takes its turn; default: ${SERVICE_COMMAND}`)
     .option("--no-service", "live: only policies of ours")
@@ -53,19 +58,20 @@ function whole(text: string): number {
 
 function stormInSimulator({ swaps, every, from, killEvery = SIMULATED_KILL_EVERY, json, ...live }: StormFlags): Promise<number> {
   const misplaced = Object.entries(live).find(([, value]) => value !== undefined)
-  if (misplaced !== undefined) throw new CommandFailure("flags", `--${misplaced[0]}: only with --live; leave it out, or add that`)
+  const flag = misplaced?.[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  if (flag !== undefined) throw new CommandFailure("flags", `--${flag}: only with --live; leave it out, or add that`)
   const numbers = ["--swaps", swaps, "--every", every, "--kill-every", killEvery, "--from", from].map(String)
   return passThrough("apps/simulator/src/main.ts", ["storm", ...numbers, ...(json === true ? ["--json"] : [])])
 }
 
 async function stormLive(flags: StormFlags, home: string): Promise<number> {
   const { swaps, every, from, json, minutes = null, service = SERVICE_COMMAND } = flags
-  const { killEvery = LIVE.killEvery, machines = LIVE.machines, sliceMs = LIVE.sliceMs } = flags
+  const { killEvery = LIVE.killEvery, machines = LIVE.machines, sliceMs = LIVE.sliceMs, cpus = LIVE.cpus } = flags
   const { perMachine = Math.min(LIVE.perMachineMost, Math.ceil(swaps / machines)) } = flags
   if (json !== true) console.error(`backplane: ${estimate({ swaps, every, machines, perMachine, sliceMs })}`)
   const report = await liveStorm({
     home,
-    drawn: { swaps, everySlices: every, from, perMachine, sliceMilliseconds: sliceMs },
+    drawn: { swaps, everySlices: every, from, perMachine, sliceMilliseconds: sliceMs, cpus },
     machines,
     killEvery,
     minutes,

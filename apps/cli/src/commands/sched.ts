@@ -1,10 +1,11 @@
 /** `backplane sched …`: which policies there are, the trials of schedulers, those that were ejected. Swaps: sched-swap.ts. */
+import { join } from "node:path"
 import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
 import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Command } from "commander"
 import type { ExitRecord } from "../exit-record.ts"
-import { passThrough } from "../checkout.ts"
+import { passThrough, ROOT } from "../checkout.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { registerServices } from "./sched-services.ts"
 import { registerStorm } from "./sched-storm.ts"
@@ -35,19 +36,27 @@ function registerTrials(sched: Command): void {
     .command("conform")
     .description("the conformance kit: a verdict on each law for a policy of ours or for any service on NATS")
     .option("--service <name>", "a service that hosts schedulers")
-    .option("--nats <url>", "where; default: NATS_URL, or nats://127.0.0.1:4222")
+    .option("--nats <url>", "where; default: NATS_URL, or nats://127.0.0.1:4222; with --run: a server for the trial alone")
     .option("--run <command>", "start this program for the trial, as cpu-scheduler")
     .option("--policy <name>", "without a service: ours of this policy; with one: what its queues are like", "rr")
     .option("--mutant <name>", "without a service: one with this fault, to see how it is found")
     .option("--log <file>", "write every decision here")
     .option("--json", "print JSON")
-    .action(async (flags: Readonly<Record<string, string | true>>) => void (process.exitCode = await simulator("conform", flags)))
+    .action(async (flags: Readonly<Record<string, string | true>>) => {
+      // The program is ours for the trial, and so is the server where nobody named another.
+      const own = flags["run"] !== undefined && flags["nats"] === undefined && (process.env["NATS_URL"] ?? "") === ""
+      process.exitCode = await simulator("conform", flags, own ? ["tools/stack/src/with-open-server.ts"] : [])
+    })
 }
 
-export function simulator(name: string, flags: Readonly<Record<string, string | true>>): Promise<number> {
+const SIMULATOR = "apps/simulator/src/main.ts"
+
+/** `inside`: a program that runs the simulator for us. */
+function simulator(name: string, flags: Readonly<Record<string, string | true>>, inside: readonly string[] = []): Promise<number> {
   const dashed = (flag: string): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
   const args = Object.entries(flags).flatMap(([flag, value]) => (value === true ? [dashed(flag)] : [dashed(flag), value]))
-  return passThrough("apps/simulator/src/main.ts", [name, ...args])
+  const [program = SIMULATOR, ...rest] = [...inside, ...(inside.length > 0 ? [join(ROOT, SIMULATOR)] : [])]
+  return passThrough(program, [...rest, name, ...args])
 }
 
 function registerExits(sched: Command): void {

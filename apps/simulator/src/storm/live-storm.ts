@@ -9,7 +9,7 @@ import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import { wholeFlag } from "../whole-flag.ts"
 import { gapsAfter, stormLedger, type Gap, type StormLedger } from "./storm-ledger.ts"
-import { SLICE_TICKS, stormMachine, stormSwaps, type StormSwap } from "./storm-machine.ts"
+import { NODES, SLICE_TICKS, stormMachine, stormSwaps, type StormSwap } from "./storm-machine.ts"
 import { WINDOW_SLICES } from "./storm.ts"
 
 /** Cycles of a live machine in a millisecond. */
@@ -28,15 +28,24 @@ export function liveStormMachinesCommand(args: readonly string[]): number {
   const text = { type: "string" } as const
   const { values } = parseArgs({
     args: [...args],
-    options: { swaps: text, every: text, from: text, "slice-ms": text, "per-machine": text, service: { type: "boolean", default: false } },
+    options: {
+      swaps: text,
+      every: text,
+      from: text,
+      "slice-ms": text,
+      "per-machine": text,
+      cpus: text,
+      service: { type: "boolean", default: false },
+    },
   })
   const swaps = wholeFlag("--swaps", values.swaps ?? "1000", 1)
   const everySlices = wholeFlag("--every", values.every ?? "50", 1)
-  const sliceMilliseconds = wholeFlag("--slice-ms", values["slice-ms"] ?? "50", SLICE_TICKS)
+  const sliceMilliseconds = wholeFlag("--slice-ms", values["slice-ms"] ?? "100", SLICE_TICKS)
+  const cpus = wholeFlag("--cpus", values.cpus ?? "4", NODES)
   const perMachine = wholeFlag("--per-machine", values["per-machine"] ?? "100", 1)
   const machines: LiveStorm[] = []
   for (let done = 0, seed = wholeFlag("--from", values.from ?? "1", 0); done < swaps; done += perMachine, seed++) {
-    const options = { seed, swaps: Math.min(perMachine, swaps - done), everySlices, killEvery: 0 }
+    const options = { seed, swaps: Math.min(perMachine, swaps - done), everySlices, killEvery: 0, cpus }
     machines.push(liveStorm(options, { sliceMilliseconds, service: values.service }))
   }
   process.stdout.write(JSON.stringify({ machines }))
@@ -58,9 +67,10 @@ export function liveStorm(
 
 export interface LiveStormOutcome {
   readonly storm: LiveStorm
-  /** Ticks at which the swaps that were asked for began: those in whose time all who schedule were there, and the others. */
+  /** Ticks at which the swaps that were asked for began: those in whose time all who schedule were there, the others, and those in which the computer stood still. */
   readonly calmTicks: readonly number[]
   readonly disturbedTicks: readonly number[]
+  readonly stoppedTicks: readonly number[]
   readonly result: RunResult
 }
 
@@ -78,6 +88,7 @@ export interface LiveStormReport extends StormLedger {
   /** Over the tasks put on a CPU in the slices after a swap. */
   readonly calmGaps: GapCounts
   readonly disturbedGaps: GapCounts
+  readonly stoppedGaps: GapCounts
   /** The longest of the calm ones, longest first. */
   readonly worstGaps: readonly Gap[]
 }
@@ -89,20 +100,21 @@ export async function liveStormLedgerCommand(): Promise<number> {
   return 0
 }
 
-export function liveStormReport({ storm: { spec }, calmTicks, disturbedTicks, result }: LiveStormOutcome): LiveStormReport {
+export function liveStormReport({ storm: { spec }, calmTicks, disturbedTicks, stoppedTicks, result }: LiveStormOutcome): LiveStormReport {
   const { lost, restarts, jobs, schedule, finish } = result
-  const every = gapsAfter(spec, schedule, { swapTicks: [...calmTicks, ...disturbedTicks], windowTicks: WINDOW_SLICES * SLICE_TICKS })
-  const [disturbed, calm] = [new Set(disturbedTicks), new Set(calmTicks)]
-  const gaps = (swaps: ReadonlySet<number>): readonly Gap[] => every.filter(({ swapTick }) => swaps.has(swapTick))
+  const swapTicks = [...calmTicks, ...disturbedTicks, ...stoppedTicks]
+  const every = gapsAfter(spec, schedule, { swapTicks, windowTicks: WINDOW_SLICES * SLICE_TICKS })
+  const gaps = (ticks: readonly number[]): readonly Gap[] => every.filter(({ swapTick }) => ticks.includes(swapTick))
   return {
     ...stormLedger(spec, schedule),
     lost: lost.length + Object.values(jobs).filter((end) => end === null).length,
     restarts,
     jobs: Object.keys(jobs).length,
     finish,
-    calmGaps: countsOf(gaps(calm)),
-    disturbedGaps: countsOf(gaps(disturbed)),
-    worstGaps: [...gaps(calm)].sort((a, b) => b.ticks - a.ticks || a.tick - b.tick || a.cpu - b.cpu).slice(0, WORST_MOST),
+    calmGaps: countsOf(gaps(calmTicks)),
+    disturbedGaps: countsOf(gaps(disturbedTicks)),
+    stoppedGaps: countsOf(gaps(stoppedTicks)),
+    worstGaps: [...gaps(calmTicks)].sort((a, b) => b.ticks - a.ticks || a.tick - b.tick || a.cpu - b.cpu).slice(0, WORST_MOST),
   }
 }
 

@@ -28,6 +28,8 @@ export interface StormOptions {
   readonly everySlices: number
   /** One swap in so many loses a scheduler, each time another one or in another of its steps; 0: none. */
   readonly killEvery: number
+  /** Of the machine: at least one a node; not given: 4. */
+  readonly cpus?: number
 }
 
 /** `null`: the scheduler service that takes part. */
@@ -39,7 +41,7 @@ export interface StormSwap {
 }
 
 /** `service`: there is one, which takes its turn. */
-export function stormSwaps({ seed, swaps, everySlices }: StormOptions, service: boolean): readonly StormSwap[] {
+export function stormSwaps({ seed, swaps, everySlices, cpus = CPUS }: StormOptions, service: boolean): readonly StormSwap[] {
   const random = new Random(seed).fork("storm")
   const order = random.shuffled<PolicyName | null>([...POLICY_NAMES, ...(service ? [null] : [])])
   const sets = random.fork("sets")
@@ -47,27 +49,31 @@ export function stormSwaps({ seed, swaps, everySlices }: StormOptions, service: 
     const policy = order[index % order.length] ?? null
     // A service's seat has all CPUs of the machine, and so has whoever comes after it.
     const beside = policy === null || order[(index + order.length - 1) % order.length] === null
-    return { atTick: (index + 1) * everySlices * SLICE_TICKS, policy, ...(sets.chance(SET_CHANCE) && !beside && { cpus: SET }) }
+    return {
+      atTick: (index + 1) * everySlices * SLICE_TICKS,
+      policy,
+      ...(sets.chance(SET_CHANCE) && !beside && { cpus: SET.filter((cpu) => cpu < cpus) }),
+    }
   })
 }
 
 /** Enough work to last through all the swaps: tasks that only run, that sleep, that are kept to one CPU, of several weights. */
-export function stormMachine({ seed, swaps, everySlices }: StormOptions): MachineInput {
+export function stormMachine({ seed, swaps, everySlices, cpus = CPUS }: StormOptions): MachineInput {
   const random = new Random(seed).fork("machine")
   const ticks = swaps * everySlices * SLICE_TICKS
-  const share = Math.max(20, Math.floor((ticks * CPUS) / SHARES))
+  const share = Math.max(20, Math.floor((ticks * cpus) / SHARES))
   const jobs = Array.from({ length: 12 }, (_, index) => ({
     name: `t${index}`,
     run: index % 3 === 1 ? Math.ceil(share / SLEEPER_PART) : share,
     workingSet: random.below(40),
-    affinity: index % 4 === 3 ? [random.below(CPUS)] : [],
+    affinity: index % 4 === 3 ? [random.below(cpus)] : [],
     weight: random.pick(WEIGHTS),
     ...(index % 3 === 1 && { phases: [{ run: random.between(3, 30), sleep: random.between(2, 30) }] }),
   }))
   return {
     name: "storm",
     seed,
-    topology: { nodes: NODES, cpus: CPUS },
+    topology: { nodes: NODES, cpus },
     cache: { warmRate: 1 },
     schedule: { policy: "sqms", sliceTicks: SLICE_TICKS, ...(random.chance(PREFETCH_CHANCE) ? { prefetch: true as const } : {}) },
     jobs,

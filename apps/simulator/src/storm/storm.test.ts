@@ -145,14 +145,16 @@ describe("the ledger of a live storm", () => {
     storm: { ...drawn, spec },
     calmTicks: [50, 100],
     disturbedTicks: [],
+    stoppedTicks: [],
     result: { finish: 100, jobs: ends, cpus: [], migrations: 0, schedule, warmRuns: [], lost: [], restarts: 0, fingerprint: "", ...more },
   })
 
   it("has nothing to say where all is well", () => {
     expect(liveStormReport(outcome())).toMatchObject({ lost: 0, restarts: 0, ticksTwice: 0, ticksOutside: 0, ticksWrong: 0 })
-    const { calmGaps, disturbedGaps } = liveStormReport({ ...outcome(), calmTicks: [0], disturbedTicks: [10_000] })
-    expect({ calmGaps, disturbedGaps }).toEqual({ calmGaps: { 0: 8 }, disturbedGaps: {} })
-    expect(liveStormReport({ ...outcome(), calmTicks: [], disturbedTicks: [0] })).toMatchObject({ disturbedGaps: { 0: 8 }, worstGaps: [] })
+    const gaps = { calmGaps: {}, disturbedGaps: {}, stoppedGaps: {} }
+    for (const [ticks, told] of Object.entries({ calmTicks: "calmGaps", disturbedTicks: "disturbedGaps", stoppedTicks: "stoppedGaps" }))
+      expect(liveStormReport({ ...outcome(), calmTicks: [], [ticks]: [0] })).toMatchObject({ ...gaps, [told]: { 0: 8 } })
+    expect(liveStormReport({ ...outcome(), calmTicks: [], disturbedTicks: [0] }).worstGaps).toEqual([])
   })
   it("sees what is lost, begun again, run on two CPUs, outside its mask, or too little", () => {
     expect(liveStormReport(outcome({ jobs: { ...ends, t1: null }, restarts: 2 }))).toMatchObject({ lost: 1, restarts: 2 })

@@ -2,9 +2,12 @@
 export class Rejection extends Error {
   override readonly name = "Rejection"
   readonly field: string
+  /** The message without the field. */
+  readonly reason: string
 
-  constructor(field: string, message: string) {
-    super(`${field}: ${message}`)
+  constructor(field: string, reason: string) {
+    super(`${field}: ${reason}`)
     this.field = field
+    this.reason = reason
   }
 }

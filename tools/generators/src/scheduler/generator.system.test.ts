@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
 import { workspacePackages } from "@backplane/lint/packages.mjs"
 import { findNatsServer } from "@backplane/nats/find-server"
-import { openServer, type OpenServer } from "@backplane/stack/fake/open-server"
+import { openServer, type OpenServer } from "@backplane/stack/open-server"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 
 const ROOT = join(import.meta.dirname, "../../../..")
