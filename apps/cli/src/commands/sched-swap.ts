@@ -1,4 +1,4 @@
-/** `backplane sched swap | affinity | weight`: another scheduler for the running machine, and another affinity or weight for a task. */
+/** `backplane sched swap | affinity | weight | shares`: another scheduler for the running machine; another affinity, weight or hint for a task. */
 import { FALLBACK, POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { SwapAnswer } from "@backplane/trap-contract/operator-messages"
@@ -66,6 +66,20 @@ export function registerTuning(sched: Command): void {
       await withStack(command, async (client) => {
         await askHypervisor(client, flags.machine, { kind: "TuneAsk", task, weight })
         console.log(`${task} has weight ${weight}; policies that know weights heed it`)
+      })
+    })
+  sched
+    .command("shares")
+    .description("a hint: with whom a task shares pages, or talks; policies that heed it (numa) run it near them")
+    .argument("<task>")
+    .argument("<others>", "tasks, comma-separated; none: nobody any more", (text) => (text === "none" ? [] : text.split(",")))
+    .option("--machine <name>", "which machine", "demo")
+    .action(async (task: string, shares: readonly string[], flags: { machine: string }, command: Command) => {
+      await withStack(command, async (client) => {
+        await askHypervisor(client, flags.machine, { kind: "TuneAsk", task, shares })
+        console.log(
+          `${task} ${shares.length === 0 ? "shares with nobody" : `shares with ${shares.join(", ")}`}; policies that know of it heed it`,
+        )
       })
     })
 }

@@ -90,8 +90,12 @@ export const TaskTune = Type.Object(
     tuned: Type.Integer({ minimum: 1, description: "number of the change" }),
     affinity: Type.Array(Cpu, { maxItems: 256 }),
     weight: Type.Integer({ minimum: 1, maximum: 10_000 }),
+    shares: Type.Optional(Type.Array(Name, { maxItems: 16, description: "tasks that it shares pages with; not given: as before" })),
   },
-  { ...closed, description: "hypervisor → node: the task has this affinity and weight; repeated until the node that holds it has said so" },
+  {
+    ...closed,
+    description: "hypervisor → node: the task has this affinity, weight and hint; repeated until the node that holds it has said so",
+  },
 )
 export const TaskTuned = Type.Object(
   { kind: Type.Literal("TaskTuned"), task: Name, attempt: Type.Integer({ minimum: 1 }), tuned: Count, node: Node },

@@ -31,6 +31,7 @@ export const TaskSpec = Type.Object(
     tuned: Type.Optional(Type.Integer({ minimum: 1, description: "changes of affinity and weight so far; not given: none" })),
     phases: Type.Optional(Type.Array(PhaseSpec, { minItems: 1, maxItems: PHASES_MAX, description: "repeated until the work is done" })),
     preferred: Type.Optional(Type.Array(Cpu, { maxItems: 256 })),
+    shares: Type.Optional(Type.Array(Name, { maxItems: 16 })),
     space: Type.Optional(Name),
     gang: Type.Optional(Type.Object({ name: Name, size: Type.Integer({ minimum: 1, maximum: 256 }) }, closed)),
     stall: Type.Optional(Type.Integer({ minimum: 0, maximum: 999, description: "of 1000 cycles, those in which it waits for memory" })),

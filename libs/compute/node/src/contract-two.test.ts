@@ -126,10 +126,10 @@ describe("a task that changes", () => {
   const tune = (
     node: Node,
     now: VirtualTime,
-    more: { readonly tuned: number; readonly affinity?: number[]; readonly weight?: number },
+    more: { readonly tuned: number; readonly affinity?: number[]; readonly weight?: number; readonly shares?: string[] },
   ): void => {
-    const { tuned, affinity = [], weight = 100 } = more
-    node.hear(now, HYPERVISOR, { kind: "TaskTune", task: "a", attempt: 1, tuned, affinity, weight })
+    const { affinity = [], weight = 100 } = more
+    node.hear(now, HYPERVISOR, { kind: "TaskTune", task: "a", attempt: 1, ...more, affinity, weight })
   }
 
   it("is told with its state, and keeps its number while it waits; an old change is not done again", () => {
@@ -146,6 +146,16 @@ describe("a task that changes", () => {
     expect(node.events(tick(2))).toMatchObject([{ type: "TASK_NEW", reason: "snapshot", task: { affinity: [1] } }])
     expect(node.decide(tick(3), run("a"))).toEqual(["AFFINITY"])
     expect(node.events(tick(3))).toEqual([])
+  })
+
+  it("is told of with those that it shares pages with, once, and not forgotten with the next change", () => {
+    const node = new Node(2)
+    tune(node, tick(1), { tuned: 1, shares: ["b"] })
+    expect(node.events(tick(1))).toMatchObject([{ type: "TASK_HINT", state: "waiting", task: { task: "a", taskSeq: 2, shares: ["b"] } }])
+    tune(node, tick(2), { tuned: 2, shares: ["b"] })
+    expect(node.events(tick(2))).toEqual([])
+    tune(node, tick(3), { tuned: 3, weight: 200 })
+    expect(node.events(tick(3))).toMatchObject([{ type: "TASK_WEIGHT", task: { shares: ["b"], weight: 200 } }])
   })
 
   it("leaves the CPU that it may not use any more", () => {

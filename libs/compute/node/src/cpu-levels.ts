@@ -82,30 +82,28 @@ export class CpuLevelKeeper {
     return viewOf(task, this.#context.node, this.#dispatcher.isWarmOnLast(task))
   }
 
-  onTune(now: VirtualTime, { task: name, attempt, tuned, affinity, weight }: TaskTune, out: Out): void {
+  onTune(now: VirtualTime, { task: name, attempt, ...to }: TaskTune, out: Out): void {
     const task = this.#tasks.get(name)
     if (task?.spec.attempt !== attempt) return // it lies elsewhere, or has ended
-    if ((task.spec.tuned ?? 0) < tuned) this.#tune(now, task, { tuned, affinity, weight }, out)
+    if ((task.spec.tuned ?? 0) < to.tuned) this.#tune(now, task, to, out)
     out.push(send(HYPERVISOR, { kind: "TaskTuned", task: name, attempt, tuned: task.spec.tuned ?? 0, node: this.#context.node }))
   }
 
-  #tune(
-    now: VirtualTime,
-    task: Task,
-    to: { readonly tuned: number; readonly affinity: number[]; readonly weight: number },
-    out: Out,
-  ): void {
+  #tune(now: VirtualTime, task: Task, to: Omit<TaskTune, "kind" | "task" | "attempt">, out: Out): void {
     const { spec } = task
+    const isOtherHint = to.shares !== undefined && (spec.shares ?? []).join() !== to.shares.join()
     const isOtherWeight = (spec.weight ?? WEIGHT_DEFAULT) !== to.weight
     const isOtherAffinity = spec.affinity.join() !== to.affinity.join()
     const wasStranded = this.isStranded(task)
     task.spec = { ...spec, tuned: to.tuned, affinity: [...to.affinity], ...(isOtherWeight && { weight: to.weight }) }
+    if (isOtherHint) task.spec = { ...task.spec, shares: [...(to.shares ?? [])] }
     out.push(event("task-tuned", { "backplane.task": spec.task, "backplane.node": this.#context.node }, "info"))
     if (task.state === "leasing") return void (isOtherAffinity && reassignQueues([task], this.#context))
     if (wasStranded) task.queuedTick = this.#context.ticks.tickAt(now)
     const cpu = task.cpu === null ? undefined : this.#dispatcher.cpu(task.cpu)
     const { state, queue } = task
     if (isOtherWeight) this.#streams.add(queue, { type: "TASK_WEIGHT", task: this.#viewOf(task), state })
+    if (isOtherHint) this.#streams.add(queue, { type: "TASK_HINT", task: this.#viewOf(task), state })
     if (isOtherAffinity) this.#streams.add(queue, { type: "TASK_AFFINITY", task: this.#viewOf(task), state })
     if (cpu?.state.kind === "running" && !mayRunOn(to.affinity, cpu.index)) this.#dispatcher.kick(now, cpu, out)
     this.rehome(now, task)

@@ -129,16 +129,22 @@ export class Dispatcher {
     this.#streams.add(queue, this.idleEvent(cpu), span)
   }
 
+  /** Waiting tasks of the CPU's queue whose working sets are in its cache. */
+  hotOn(index: number): string[] {
+    const cpu = defined(this.#cpus.get(index), "the CPU is ours")
+    const queue = this.#context.queueOf(index)
+    const isHot = ({ state, queue: own, spec }: Task): boolean => state === "waiting" && own === queue && cpu.isWarmFor(spec)
+    return cpu.isCold ? [] : this.#tasks.all().filter(isHot).slice(0, HOT_MAX).map(({ spec }) => spec.task) // prettier-ignore
+  }
+
   /** What a scheduler is told of an idle CPU. */
   idleEvent(cpu: Cpu): Extract<SchedulerEvent, { type: "CPU_IDLE" }> {
-    const queue = this.#context.queueOf(cpu.index)
-    const isHot = ({ state, queue: own, spec }: Task): boolean => state === "waiting" && own === queue && cpu.isWarmFor(spec)
-    const hot = cpu.isCold ? [] : this.#tasks.all().filter(isHot)
+    const hot = this.hotOn(cpu.index)
     return {
       type: "CPU_IDLE",
       cpu: cpu.index,
       idleSeq: cpu.idleSeq,
-      ...(hot.length > 0 && { hot: hot.slice(0, HOT_MAX).map(({ spec }) => spec.task) }),
+      ...(hot.length > 0 && { hot }),
       ...(cpu.lastSpace !== undefined && { space: cpu.lastSpace }),
     }
   }
@@ -208,6 +214,10 @@ export class Dispatcher {
     const watts = wattsOf(this.#context.spec, cpu)
     if (watts === cpu.watts) return
     cpu.watts = watts
+    const queue = this.#context.queueOf(cpu.index)
+    const { speedIndex: speed, idleDepth: depth } = cpu
+    if (this.#streams.abilityOf(queue).wants.includes("POWER"))
+      this.#streams.add(queue, { type: "POWER", cpu: cpu.index, watts, speed, depth })
     out.push(event("power", { "backplane.cpu": cpu.index, "backplane.node": this.#context.node, "backplane.watts": watts }))
   }
 

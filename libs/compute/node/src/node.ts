@@ -250,7 +250,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     this.#shadow.report(now, out)
     for (const { state, index } of this.#dispatcher.cpus) {
       const queue = this.#context.queueOf(index)
-      if (state.kind !== "running" || !this.#streams.abilityOf(queue).wants.includes("CPU_TICK")) continue
+      const { wants } = this.#streams.abilityOf(queue)
+      if (state.kind === "running" && wants.includes("CACHE_REPORT"))
+        this.#streams.add(queue, { type: "CACHE_REPORT", cpu: index, hot: this.#dispatcher.hotOn(index) })
+      if (state.kind !== "running" || !wants.includes("CPU_TICK")) continue
       const { task, fromTick } = state
       const ranTicks = Math.max(0, this.#tick - fromTick)
       this.#streams.add(queue, { type: "CPU_TICK", cpu: index, task: task.spec.task, taskSeq: task.taskSeq, ranTicks })

@@ -175,6 +175,7 @@ export class Shadow {
       case "TASK_WAKEUP":
       case "TASK_AFFINITY":
       case "TASK_WEIGHT":
+      case "TASK_HINT":
         return this.#tellWaiting(happened.task.task, happened)
       case "TASK_PREEMPTED":
       case "TASK_YIELD":
@@ -196,6 +197,8 @@ export class Shadow {
         return this.streams.add(queue, { ...plain, ...(own.length > 0 && { hot: own }) })
       }
       case "CPU_TICK":
+      case "CACHE_REPORT":
+      case "POWER":
       case "CPU_OFFLINE":
       case "CPU_ONLINE":
         return this.streams.add(this.#queueOf(happened.cpu), happened)

@@ -221,6 +221,7 @@ export function viewOf(task: Task, node: number, warm: boolean): TaskView {
     ...(home !== node && { home }),
     ...(spec.weight !== undefined && { weight: spec.weight }),
     ...(spec.preferred !== undefined && { preferred: [...spec.preferred] }),
+    ...(spec.shares !== undefined && { shares: [...spec.shares] }),
     ...(spec.space !== undefined && { space: spec.space }),
     ...(spec.gang !== undefined && { gang: spec.gang }),
   }

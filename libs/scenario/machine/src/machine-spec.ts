@@ -36,6 +36,12 @@ export const JobSpec = Type.Object(
         description: "CPUs that had better run it, where the policy heeds advice; any may",
       }),
     ),
+    shares: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+        maxItems: 16,
+        description: "hint: jobs that it shares pages with, or talks to: they had better run near it, where the policy heeds advice",
+      }),
+    ),
     space: Type.Optional(
       Type.String({
         minLength: 1,

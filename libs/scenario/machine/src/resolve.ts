@@ -183,6 +183,8 @@ function checkTogether(spec: MachineSpec): void {
     const unknown = job.preferred?.find((cpu) => cpu >= cpus)
     if (unknown !== undefined)
       throw new Rejection(`jobs[${index}].preferred`, `job ${job.name} names CPU ${unknown}, but the CPUs are 0 to ${cpus - 1}`)
+    if (job.shares?.includes(job.name) === true)
+      throw new Rejection(`jobs[${index}].shares`, `job ${job.name} names itself; name the jobs that it shares pages with`)
     const absent = job.affinity.find((cpu) => cpu >= cpus)
     if (absent !== undefined)
       throw new Rejection(`jobs[${index}].affinity`, `job ${job.name} names CPU ${absent}, but the CPUs are 0 to ${cpus - 1}`)

@@ -104,6 +104,28 @@ export const SchedulerEvent = Type.Union([
     { type: Type.Literal("CPU_TICK"), cpu: CpuIndex, task: TaskName, taskSeq: Type.Integer({ minimum: 1 }), ranTicks: RanTicks },
     { ...closed, description: "a slice's worth of time has passed (of the machine's), and the task still runs; to those that ask for it" },
   ),
+  Type.Object(
+    { type: Type.Literal("TASK_HINT"), task: TaskView, state: TunedState },
+    { ...closed, description: "what is known of the task beside what it may and is due has changed: whom it shares pages with" },
+  ),
+  Type.Object(
+    {
+      type: Type.Literal("CACHE_REPORT"),
+      cpu: CpuIndex,
+      hot: Type.Array(TaskName, { maxItems: 64, description: "waiting tasks of this queue whose working sets are in its cache" }),
+    },
+    { ...closed, description: "once a slice of the machine, of each CPU that runs something; to those that ask for it" },
+  ),
+  Type.Object(
+    {
+      type: Type.Literal("POWER"),
+      cpu: CpuIndex,
+      watts: Type.Number({ minimum: 0 }),
+      speed: Type.Integer({ minimum: 0, maximum: 31, description: "row of the CPU's table of speeds" }),
+      depth: Type.Integer({ minimum: 0, maximum: 15, description: "row of its table of idle states, while it is idle" }),
+    },
+    { ...closed, description: "the CPU draws this from now on; to those that ask for it" },
+  ),
   Type.Object({ type: Type.Literal("TIMER"), key: TimerKey }, { ...closed, description: "the time of a TIMER decision has come" }),
   Type.Object({ type: Type.Literal("SYNC") }, { ...closed, description: "the snapshot is complete" }),
 ])
@@ -122,7 +144,9 @@ export const SchedulerAttach = Type.Object(
         description: "which contract it knows; not given: 1. In 2 there are the verdicts CPU_OFFLINE, ALREADY_ON_CPU and DUPLICATE",
       }),
     ),
-    wants: Type.Optional(Type.Array(Type.Enum(["CPU_TICK"]), { maxItems: 8, description: "events that are told on request only" })),
+    wants: Type.Optional(
+      Type.Array(Type.Enum(["CPU_TICK", "CACHE_REPORT", "POWER"]), { maxItems: 8, description: "events that are told on request only" }),
+    ),
   },
   { ...closed, description: "scheduler → node: I hold this queue now; send me a snapshot. Repeated until the snapshot comes." },
 )

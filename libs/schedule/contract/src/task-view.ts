@@ -34,6 +34,12 @@ export const TaskView = Type.Object(
     lastCpu: Type.Union([CpuIndex, Type.Null()], { description: "CPU it ran on last" }),
     warm: Type.Boolean({ description: "its working set is in the cache of lastCpu" }),
     weight: Type.Optional(Type.Integer({ minimum: 1, maximum: WEIGHT_MAX, description: "share that is due to it; not given: 100" })),
+    shares: Type.Optional(
+      Type.Array(TaskName, {
+        maxItems: 16,
+        description: "hint: tasks that it shares pages with, or talks to: they had better run at one time on other CPUs, near by",
+      }),
+    ),
     space: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: "address space (VM) that it shares with others" })),
     gang: Type.Optional(
       Type.Object(

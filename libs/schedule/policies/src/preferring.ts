@@ -19,6 +19,10 @@ export interface PreferringOptions {
   readonly sliceTicks: number
   /** How badly a task suits a CPU: 0 well, then 1, 2, … up to `misfitMost`. */
   readonly misfit: (view: TaskView, cpu: number) => number
+  /** Told where a task was put. */
+  readonly onTaken?: (task: string, cpu: number) => void
+  /** Told that a task is forgotten. */
+  readonly onGone?: (task: string) => void
   readonly misfitMost: number
   /** A task that was passed over so often is next wherever it may run. */
   readonly passesMax: number
@@ -48,10 +52,20 @@ export class PreferringDiscipline implements Discipline<PreferringState> {
 
   choose(cpu: number): PreferringAccount | undefined {
     const oldest = this.#list.find((account) => mayRun(account.view, cpu))
+    const taken = this.#forCpu(oldest, cpu)
+    if (taken !== undefined) this.#options.onTaken?.(taken.view.task, cpu)
+    return taken
+  }
+
+  #forCpu(oldest: PreferringAccount | undefined, cpu: number): PreferringAccount | undefined {
     if (oldest === undefined || oldest.state.passed >= this.#options.passesMax) return oldest
     const best = this.#best(cpu)
     if (best !== oldest) oldest.state.passed++
     return best
+  }
+
+  close({ view }: PreferringAccount): void {
+    this.#options.onGone?.(view.task)
   }
 
   #best(cpu: number): PreferringAccount | undefined {

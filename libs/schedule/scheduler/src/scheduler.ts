@@ -275,9 +275,12 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
         return this.#putBack(now, ...this.#claims.onOffline(event.cpu))
       case "TASK_AFFINITY":
       case "TASK_WEIGHT":
+      case "TASK_HINT":
         return this.#onTuned(now, event)
       case "CPU_ONLINE": // CPU_IDLE follows
       case "CPU_TICK":
+      case "CACHE_REPORT":
+      case "POWER":
       case "TIMER":
       case "SYNC":
         return
@@ -287,7 +290,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   }
 
   /** Of a task that waits the claim is on the new view; the next view of any other tells. A decision on its way may be refused for it. */
-  #onTuned(now: VirtualTime, { task, state }: Extract<SchedulerEvent, { type: "TASK_AFFINITY" | "TASK_WEIGHT" }>): void {
+  #onTuned(now: VirtualTime, { task, state }: Extract<SchedulerEvent, { type: "TASK_AFFINITY" | "TASK_WEIGHT" | "TASK_HINT" }>): void {
     this.#claims.onTuned(task)
     if (state === "waiting" && this.#queue.find(task.task) !== undefined) this.#queue.enqueue(task, this.#tick(now), "refused")
   }

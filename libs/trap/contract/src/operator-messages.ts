@@ -57,8 +57,18 @@ export const TuneAsk = Type.Object(
     task: Type.String({ minLength: 1, maxLength: 64 }),
     affinity: Type.Optional(Type.Array(Cpu, { maxItems: 256, description: "CPUs that may run it; empty: any" })),
     weight: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    shares: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
+        maxItems: 16,
+        description: "hint: tasks that it shares pages with, or talks to; none: nobody any more. Who is not there is of no account",
+      }),
+    ),
   },
-  { ...closed, description: "operator → hypervisor: the task gets this affinity, or weight" },
+  {
+    ...closed,
+    description:
+      "operator → hypervisor: the task gets this affinity, weight or hint; a hint may also come from whoever knows of its memory",
+  },
 )
 export const MachineAnswer = Type.Object(
   {

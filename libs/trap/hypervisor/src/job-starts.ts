@@ -121,7 +121,7 @@ export class JobStarts {
   }
 
   #sendSubmit(job: Job, out: Out): void {
-    const { name: task, run, workingSet, affinity, weight, phases, preferred, space, gang, stall, guest, vcpu } = job.spec
+    const { name: task, run, workingSet, affinity, weight, phases, preferred, shares, space, gang, stall, guest, vcpu } = job.spec
     const { attempt, ordinal, tuned } = job
     const spec = {
       ...{ task, attempt, ordinal, run, workingSet, affinity: [...affinity] },
@@ -129,6 +129,7 @@ export class JobStarts {
       ...(tuned > 0 && { tuned }),
       ...(phases && { phases }),
       ...(preferred !== undefined && { preferred: [...preferred] }),
+      ...(shares !== undefined && { shares: [...shares] }),
       ...(space !== undefined && { space }),
       ...(gang !== undefined && { gang }),
       ...(stall !== undefined && { stall }),

@@ -1,4 +1,4 @@
-/** Tasks that get another affinity or weight while they live: on disk first, then told to the node that holds the task until it says so. */
+/** Tasks that get another affinity, weight or hint while they live: on disk first, then told to the node that holds the task until it says so. */
 import { send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { TaskTuned } from "@backplane/compute-contract/machine-messages"
@@ -12,6 +12,7 @@ import type { Job, JobTable } from "./job-table.ts"
 export interface Tuning {
   readonly affinity?: readonly number[] | undefined
   readonly weight?: number | undefined
+  readonly shares?: readonly string[] | undefined
 }
 
 export class Tunings {
@@ -36,8 +37,8 @@ export class Tunings {
     for (const job of this.#jobs.inState("submitted", "live")) if (job.tuned > 0) this.#waiting.add(job.spec.name)
   }
 
-  onAsk(from: ActorId, { request, task, affinity, weight }: TuneAsk, out: Out): void {
-    const reason = this.tune(task, { affinity, weight }, out)
+  onAsk(from: ActorId, { request, task, affinity, weight, shares }: TuneAsk, out: Out): void {
+    const reason = this.tune(task, { affinity, weight, shares }, out)
     out.push(send(from, { kind: "MachineAnswer", request, state: reason === null ? "done" : "refused", reason: reason ?? "" }))
   }
 
@@ -47,17 +48,18 @@ export class Tunings {
     if (job === undefined || !["due", "submitted", "live"].includes(job.state)) return `task: there is no task ${name} that is not over`
     const objection = this.#objection(job, tuning)
     if (objection !== null) return objection
-    const { affinity = job.spec.affinity, weight = job.spec.weight } = tuning
-    job.spec = { ...job.spec, affinity: [...affinity], ...(weight !== undefined && { weight }) }
+    const { affinity = job.spec.affinity, weight = job.spec.weight, shares = job.spec.shares } = tuning
+    job.spec = { ...job.spec, affinity: [...affinity], ...(weight !== undefined && { weight }), ...(shares && { shares: [...shares] }) }
     job.tuned++
     if (job.state !== "due") this.#waiting.add(name)
     this.#starts.keep(job, out)
     return null
   }
 
-  #objection(job: Job, { affinity, weight }: Tuning): string | null {
+  #objection(job: Job, { affinity, weight, shares }: Tuning): string | null {
     const { topology } = this.#context.spec
-    if (affinity === undefined && weight === undefined) return "affinity or weight: say which"
+    if (affinity === undefined && weight === undefined && shares === undefined) return "affinity, weight or shares: say which"
+    if (shares?.includes(job.spec.name) === true) return `shares: ${job.spec.name} is the task itself`
     if (affinity === undefined || affinity.length === 0) return null
     const wrong = affinity.find((cpu) => cpu >= topology.cpus)
     if (wrong !== undefined) return `affinity: there is no CPU ${wrong}; there are 0 to ${topology.cpus - 1}`
@@ -84,8 +86,9 @@ export class Tunings {
   }
 
   #tell({ spec, attempt, tuned, node }: Job, out: Out): void {
-    const { name: task, affinity, weight = WEIGHT_DEFAULT } = spec
-    out.push(send(nodeActor(node), { kind: "TaskTune", task, attempt, tuned, affinity: [...affinity], weight }))
+    const { name: task, affinity, weight = WEIGHT_DEFAULT, shares } = spec
+    const hint = shares === undefined ? {} : { shares: [...shares] }
+    out.push(send(nodeActor(node), { kind: "TaskTune", task, attempt, tuned, affinity: [...affinity], weight, ...hint }))
   }
 
   onTuned({ task, attempt, tuned }: TaskTuned): void {
