@@ -3,25 +3,25 @@ import { describe, expect, it } from "vitest"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
+import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
 import { HYPERVISOR, MEMORY_CONTROLLER, schedulerActor } from "@backplane/scenario-machine/topology"
-import type { Decision, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
+import type { Decision, SchedulerAttach, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import type { NodeHears, NodeSays } from "./node-context.ts"
 import { NodeMachine } from "./node.ts"
 
 const QUEUE = "all"
 const tick = (number: number): VirtualTime => virtualTime((number + 1) * 1_000_000)
 
+type Wanted = NonNullable<SchedulerAttach["wants"]>[number]
+
 /** One node with two CPUs and one queue; tasks a, b and (on CPU 1 only) c wait. */
 class Node {
-  readonly machine = new NodeMachine({
-    spec: resolveMachineSpec({ topology: { nodes: 1, cpus: 2 }, schedule: { policy: "rr", sliceTicks: 10 }, jobs: [] }),
-    node: 0,
-    incarnation: 1,
-  })
+  readonly machine: NodeMachine
   #commits = 0
 
-  constructor(contract: 1 | 2, wants: "CPU_TICK"[] = []) {
+  constructor(contract: 1 | 2, wants: Wanted[] = [], input: MachineInput = {}) {
+    const machine = { topology: { nodes: 1, cpus: 2 }, schedule: { policy: "rr" as const, sliceTicks: 10 }, jobs: [], ...input }
+    this.machine = new NodeMachine({ spec: resolveMachineSpec(machine), node: 0, incarnation: 1 })
     this.machine.start(virtualTime(0))
     for (const [ordinal, [task, affinity]] of (
       [
@@ -215,6 +215,48 @@ describe("KEEP, TIMER and CPU_TICK", () => {
       node.events(tick(0))
       node.due(tick(9), "watch")
       expect(types(node.events(tick(9)))).toEqual(told)
+    }
+  })
+})
+
+describe("what is told to those that ask for it", () => {
+  it("CACHE_REPORT: once a slice, who waits and is warm on a CPU that runs another", () => {
+    for (const wants of [[], ["CACHE_REPORT"]] as Wanted[][]) {
+      const node = new Node(2, wants, { cache: { warmupTicks: 2 } })
+      node.decide(tick(0), run("a"))
+      node.due(tick(10), "cpu/0000")
+      node.events(tick(10))
+      node.decide(tick(10), run("b", { idleSeq: 2, until: tick(20) }))
+      node.due(tick(19), "watch")
+      expect(node.events(tick(19))).toEqual(wants.map((type) => ({ type, cpu: 0, hot: ["a"] })))
+    }
+  })
+
+  it("POWER: what a CPU draws from now on, at which speed, or how deep asleep", () => {
+    const power = {
+      kinds: [
+        {
+          cpus: [],
+          speeds: [
+            { capacity: 1024, watts: 4 },
+            { capacity: 512, watts: 1 },
+          ],
+          idle: [
+            { watts: 0.5, wakeTicks: 0 },
+            { watts: 0.1, wakeTicks: 1 },
+          ],
+        },
+      ],
+    }
+    for (const wants of [[], ["POWER"]] as Wanted[][]) {
+      const node = new Node(2, wants, { power })
+      const told = (now: VirtualTime): SchedulerEvent[] => node.events(now).filter(({ type }) => type === "POWER")
+      node.decide(tick(0), run("a", { speed: 1 }), { type: "IDLE", cpu: 1, idleSeq: 1, depth: 1 })
+      const both = [
+        { type: "POWER", cpu: 0, watts: 1, speed: 1, depth: 0 },
+        { type: "POWER", cpu: 1, watts: 0.1, speed: 0, depth: 1 },
+      ]
+      expect(told(tick(0))).toEqual(wants.length === 0 ? [] : both)
     }
   })
 })
