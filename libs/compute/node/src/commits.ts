@@ -29,6 +29,12 @@ const PREEMPTIONS_MAX = 8
 /** Answers kept per queue: a scheduler has few commits on the way at a time. */
 const STORED_MAX = 64
 
+/** A commit's answer: a repeat gets the same. */
+interface Judged {
+  readonly verdicts: readonly Verdict[]
+  readonly at: VirtualTime
+}
+
 export class Commits {
   readonly #context: NodeContext
   readonly #tasks: TaskTable
@@ -38,7 +44,7 @@ export class Commits {
   readonly #watch: SchedulerWatch
   readonly #timers: SchedulerTimers
   /** Per queue, of the current generation: commit number → verdicts, oldest first. */
-  readonly #stored = new Map<string, Map<number, readonly Verdict[]>>()
+  readonly #stored = new Map<string, Map<number, Judged>>()
 
   /** Queue → when its scheduler was last told how things stand because of a void commit. */
   readonly #toldTick = new Map<string, number>()
@@ -81,23 +87,24 @@ export class Commits {
     this.#streams.seen(now, commit.queue, commit.seen)
     const stored = this.#storedOf(commit.queue)
     const before = stored.get(commit.commit)
-    const verdicts = before ?? this.#judgeAll(now, commit, out)
+    const judged = before ?? { verdicts: this.#judgeAll(now, commit, out), at: now }
+    const { verdicts } = judged
     if (before === undefined && commit.decisions.length > 0) {
-      stored.set(commit.commit, verdicts)
+      stored.set(commit.commit, judged)
       if (stored.size > STORED_MAX) stored.delete(stored.keys().next().value as number)
     }
     const isAwaited = commit.decisions.some((decision, index) => decision.type === "REQUEUE" || !isGood(verdicts[index]))
-    if (isAwaited) out.push(send(from, this.#answer(now, commit, verdicts)))
+    if (isAwaited) out.push(send(from, this.#answer(commit, judged)))
   }
 
-  #answer(at: VirtualTime, { epoch, queue, generation, commit }: SchedulerCommit, verdicts: readonly Verdict[]): SchedulerVerdicts {
+  #answer({ epoch, queue, generation, commit }: SchedulerCommit, { verdicts, at }: Judged): SchedulerVerdicts {
     const { node } = this.#context
     return { kind: "SchedulerVerdicts", epoch, queue, generation, commit, node, verdicts: [...verdicts], at }
   }
 
-  #storedOf(queue: string): Map<number, readonly Verdict[]> {
+  #storedOf(queue: string): Map<number, Judged> {
     let stored = this.#stored.get(queue)
-    if (stored === undefined) this.#stored.set(queue, (stored = new Map<number, readonly Verdict[]>()))
+    if (stored === undefined) this.#stored.set(queue, (stored = new Map<number, Judged>()))
     return stored
   }
 

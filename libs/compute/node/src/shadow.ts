@@ -51,7 +51,7 @@ export class Shadow {
   #epoch = 0
   #ledger = new ShadowLedger()
   readonly #claims = new Map<string, Claimed>()
-  readonly #stored = new Map<QueueName, Map<number, readonly Verdict[]>>()
+  readonly #stored = new Map<QueueName, Map<number, { readonly verdicts: readonly Verdict[]; readonly at: VirtualTime }>>()
   #exit: string | null = null
   /** Queues of a shadow that is over. */
   #over: { readonly seat: Seat; tells: number } | null = null
@@ -251,14 +251,13 @@ export class Shadow {
     this.streams.seen(now, queue, commit.seen)
     let stored = this.#stored.get(queue)
     if (stored === undefined) this.#stored.set(queue, (stored = new Map()))
-    const verdicts = stored.get(commit.commit) ?? commit.decisions.map((decision) => this.#judge(now, queue, decision))
-    if (commit.decisions.length > 0) stored.set(commit.commit, verdicts)
+    const judged = stored.get(commit.commit) ?? { verdicts: commit.decisions.map((one) => this.#judge(now, queue, one)), at: now }
+    if (commit.decisions.length > 0) stored.set(commit.commit, judged)
+    const { verdicts, at } = judged
     if (stored.size > STORED_MAX) stored.delete(stored.keys().next().value as number)
     if (!commit.decisions.some((decision, index) => decision.type === "REQUEUE" || verdicts[index] !== "OK")) return
     const { node } = this.#context
-    out.push(
-      send(from, { kind: "SchedulerVerdicts", epoch, queue, generation, commit: commit.commit, node, verdicts: [...verdicts], at: now }),
-    )
+    out.push(send(from, { kind: "SchedulerVerdicts", epoch, queue, generation, commit: commit.commit, node, verdicts: [...verdicts], at }))
   }
 
   #judge(now: VirtualTime, queue: QueueName, decision: Decision): Verdict {
