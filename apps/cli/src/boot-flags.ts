@@ -18,6 +18,7 @@ export interface BootFlags {
   readonly mode: string
   readonly mmu?: string
   readonly trapPath: string
+  readonly polling?: string
   readonly maxInstructions?: number
   readonly timeout?: number
   readonly stdin?: string
@@ -66,6 +67,7 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
     .option("--mode <mode>", "native, trap, assist, or para (assist with hypercalls)", "trap")
     .option("--mmu <mmu>", "native: walk or softtlb; else shadow, nested, softtlb or softtlb,l2 (with the VMM's second level)")
     .option("--trap-path <path>", "resident: exits are handled in this process", "resident")
+    .option("--polling <how>", "vCPUs that go round in their kernel: `run` on, or `give-way` to their siblings (not natively)")
     .option("--max-instructions <n>", "stop exactly there", count)
     .option("--timeout <seconds>", "stop after this much wall clock", seconds)
     .option("--stdin <file>", "what the guest reads from its console, from the start")
@@ -99,6 +101,10 @@ export function planOf(flags: BootFlags): BootPlan {
   const mmus = mode === "native" ? NATIVE_MMUS : VIRTUAL_MMUS
   const mmu = flags.mmu === undefined ? mmus[0] : mmus.find((name) => name === flags.mmu)
   if (mmu === undefined) throw refuse("--mmu", `${flags.mmu} is not for mode ${mode}`, `give ${mmus.join(", ")}, or leave it out`)
+  if (flags.polling !== undefined && !["run", "give-way"].includes(flags.polling))
+    throw refuse("--polling", `there is no ${flags.polling}`, "give run or give-way, or leave it out")
+  if (flags.polling === "give-way" && mode === "native")
+    throw refuse("--polling", "native CPUs are given no turns by a VMM", "leave it out")
   return { mode, mmu }
 }
 

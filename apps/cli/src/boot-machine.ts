@@ -70,7 +70,8 @@ export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
     return { ...facade(board), state: () => architectureOfBoard(board), virtual: null, exits, disk, timing: timing(exits) }
   }
   const vmm = new Vmm(engine)
-  const vm = vmm.create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...options })
+  const polling = flags.polling === "give-way" ? ({ idleLoops: "give-way" } as const) : {}
+  const vm = vmm.create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...polling, ...options })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
   const { ledger, systemCalls, tlbMisses, para } = vm
   const exits = (): ReadonlyMap<string, number> => ledger.exits()

@@ -7,6 +7,7 @@ import { BULK_LAWS } from "@backplane/compute-engine/suite/bulk-laws"
 import { EXECUTION_LAWS } from "@backplane/compute-engine/suite/execution-laws"
 import { FENCE_LAWS } from "@backplane/compute-engine/suite/fence-laws"
 import { FRAME_RIGHTS_LAWS } from "@backplane/compute-engine/suite/frame-rights-laws"
+import { KERNEL_ROUND_LAWS } from "@backplane/compute-engine/suite/kernel-round-laws"
 import { ROUND_LAWS } from "@backplane/compute-engine/suite/round-laws"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "@backplane/compute-engine/suite/setting"
 import { SECOND_STAGE_LAWS } from "@backplane/compute-engine/suite/second-stage-laws"
@@ -30,6 +31,7 @@ const LAWS = [
   ...FRAME_RIGHTS_LAWS,
   ...FENCE_LAWS,
   ...ROUND_LAWS,
+  ...KERNEL_ROUND_LAWS,
   ...BULK_LAWS,
 ]
 

@@ -29,6 +29,10 @@ export const PLANTED_PRIVILEGED_BUGS: readonly PlantedBug[] = [
   rather("accessed and dirty bits count as a write of a table", "memory.ts", "  if (flags & FRAME_CODE) forgetCode", "  if (PLANTED && flags & FRAME_TABLE) tableWritten(host)\n  if (flags & FRAME_CODE) forgetCode"),
   rather("a loop that stores is taken for an idle one", "round.ts", "opcode == 0x23 ||", "(!PLANTED && opcode == 0x23) ||"),
   rather("a loop that stores in 16 bits is taken for an idle one", "round.ts", ">>> 13) & 7) >= 5", ">>> 13) & 7) >= (PLANTED ? 8 : 5)"),
-  rather("a loop that swaps is taken for an idle one", "round.ts", "opcode == 0x2f ||", "(!PLANTED && opcode == 0x2f) ||"),
+  rather("a loop that swaps is taken for an idle one", "round.ts", "load<u64>(word) != before", "!PLANTED && load<u64>(word) != before"),
+  rather("a loop that reserves is taken for an idle one", "round.ts", "operation == LR ||", "(!PLANTED && operation == LR) ||"),
+  rather("a kernel comes round through a user program", "kernel-rounds.ts", "store<u64>(cpu, 0, LAYOUT_ROUND_MARK)", "if (!PLANTED) store<u64>(cpu, 0, LAYOUT_ROUND_MARK)"),
+  rather("a kernel that counts comes round", "kernel-rounds.ts", "register < REGISTERS", "register < (PLANTED ? 31 : REGISTERS)"),
+  rather("only rounds with one place are found", "kernel-rounds.ts", "limit << 1", "PLANTED ? 2 : limit << 1"),
   rather("an idle loop may count", "round.ts", "memory.compare(KEPT, cpu, REGISTERS_BYTES) == 0", "(PLANTED || memory.compare(KEPT, cpu, REGISTERS_BYTES) == 0)"),
 ] // prettier-ignore

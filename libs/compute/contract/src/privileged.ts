@@ -21,6 +21,11 @@ export interface ServingHow {
   readonly supervisorCalls: "trap" | "leave"
   /** What the host counts as if it had left (`Served.calls`): all of it, satp and sfence.vma, or none. */
   readonly exits: "all" | "spaces" | "none"
+  /**
+   * `told`: a run ends where the CPU turns supervisor interrupts on at a place and with registers as it did before, with no user mode between (`Served.cameBack`):
+   * it has gone round in its kernel and found nothing to do. A guess, since memory may be another; `none`: nobody looks.
+   */
+  readonly rounds: "told" | "none"
   /** Tables that walks read are noted, so that a fence with no change between forgets nothing (`fence`). */
   readonly tables: "noted" | "unknown"
 }
@@ -41,6 +46,8 @@ export interface Served extends ServedCounts {
   readonly trapsNested: number
   /** The last thing was a trap, and nothing has retired since. */
   readonly trappedLast: boolean
+  /** The run has ended because it came round (`ServingHow.rounds`). */
+  readonly cameBack: boolean
   /** The CPU's translation is another than was set. */
   readonly moved: boolean
   readonly calls: ServedCalls

@@ -10,8 +10,9 @@ import {
   LAYOUT_CALLS, LAYOUT_CALLS_EXITS, LAYOUT_CALLS_FEWEST, LAYOUT_CALLS_MOST, LAYOUT_CALL_BASE, LAYOUT_CALL_CLOSED, LAYOUT_CALL_CLOSED_EXITS, LAYOUT_CALL_INSIDE, LAYOUT_CALL_STATE, LAYOUT_CONTEXTS, LAYOUT_DATA_PRIVILEGE, LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_INSTRUCTION, LAYOUT_EXIT_VALUE,
   LAYOUT_FENCES_LEAVE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_INSTRET, LAYOUT_MODE, LAYOUT_MOVED, LAYOUT_PC, LAYOUT_PENDING, LAYOUT_ROOT, LAYOUT_SERVE, LAYOUT_SERVED_CSRS, LAYOUT_SERVED_FENCES,
   LAYOUT_SERVED_RETURNS, LAYOUT_SERVED_SATPS, LAYOUT_SERVED_TRAPS, LAYOUT_TRANSLATION_FLAGS, LAYOUT_TRAPPED_LAST, LAYOUT_TRAPS_NESTED, LAYOUT_VIRTUAL_CSRS, MODE_BARE, MODE_SV39,
-  SERVED_CAUSES, SERVED_FIELDS, SERVE_CALLS_LEAVE, SERVE_CONTEXTS, SERVE_EXITS_ALL, SERVE_EXITS_SPACES, SERVE_SPACES, TRAPS_NESTED_SERVED_MAX,
+  SERVED_CAUSES, SERVED_FIELDS, SERVE_CALLS_LEAVE, SERVE_CONTEXTS, SERVE_EXITS_ALL, SERVE_EXITS_SPACES, SERVE_ROUNDS, SERVE_SPACES, TRAPS_NESTED_SERVED_MAX,
 } from "./layout" // prettier-ignore
+import { cameRound, forgetRound } from "./kernel-rounds"
 import { selectTranslation } from "./look-up"
 import { fence } from "./tables"
 
@@ -163,6 +164,7 @@ function trap(cpu: u32, cause: u32, value: u64, retired: u32): u32 {
   setCsr(cpu, CSR_SLOT_PRIVILEGE, delegated ? 1 : 3)
   setCsr(cpu, CSR_SLOT_MSTATUS, status)
   trappedAt = retired
+  if (from == 0) forgetRound(cpu)
   count(cpu, LAYOUT_TRAPS_NESTED)
   if (cause == ECALL_FROM_USER) openCall(cpu)
   count(cpu, LAYOUT_SERVED_TRAPS + (cause << 2))
@@ -177,7 +179,10 @@ function returnTo(cpu: u32, to: u32, popped: u64, from: u32): u32 {
   retire(cpu)
   store<u64>(cpu, csr(cpu, from), LAYOUT_PC)
   store<u32>(cpu, 0, LAYOUT_TRAPS_NESTED)
-  if (to == 0) closeCall(cpu)
+  if (to == 0) {
+    forgetRound(cpu)
+    closeCall(cpu)
+  }
   count(cpu, LAYOUT_SERVED_RETURNS)
   return SERVED | RETIRED | look(cpu)
 }
@@ -349,7 +354,8 @@ function serveStatus(cpu: u32, raw: u32, operation: u32, operand: u64, writes: b
   const after = supervisor ? (before & ~SSTATUS) | (value & SSTATUS) : legal(before, value)
   if ((before ^ after) & REACH && !move(cpu, u32(csr(cpu, CSR_SLOT_PRIVILEGE)), after, csr(cpu, CSR_SLOT_SATP))) return LEFT
   setCsr(cpu, CSR_SLOT_MSTATUS, after)
-  return done(cpu, raw, shown) | look(cpu)
+  const answer = done(cpu, raw, shown) | look(cpu)
+  return after & SIE && load<u32>(cpu, LAYOUT_SERVE) & SERVE_ROUNDS && cameRound(cpu) ? answer | LOOK : answer
 }
 
 /** WARL: the reserved level 2 leaves MPP as it was. */

@@ -4,6 +4,7 @@ import { EXECUTION_LAWS } from "./suite/execution-laws.ts"
 import { FENCE_LAWS } from "./suite/fence-laws.ts"
 import { FRAME_RIGHTS_LAWS } from "./suite/frame-rights-laws.ts"
 import { BULK_LAWS } from "./suite/bulk-laws.ts"
+import { KERNEL_ROUND_LAWS } from "./suite/kernel-round-laws.ts"
 import { ROUND_LAWS } from "./suite/round-laws.ts"
 import { STAGE_CPUS, STAGE_MEMORY_BYTES, Setting } from "./suite/setting.ts"
 import { SECOND_STAGE_LAWS } from "./suite/second-stage-laws.ts"
@@ -17,6 +18,7 @@ describe.each(ENGINE_VARIANTS)("$build", ({ make }) => {
     { of: "rights to frames", laws: FRAME_RIGHTS_LAWS },
     { of: "fences", laws: FENCE_LAWS },
     { of: "idle loops", laws: ROUND_LAWS },
+    { of: "rounds of a kernel", laws: KERNEL_ROUND_LAWS },
     { of: "loops that fill and copy", laws: BULK_LAWS },
     { of: "execution", laws: EXECUTION_LAWS },
   ])("$of", ({ laws }) => {

@@ -95,6 +95,11 @@ export const LAYOUT = {
   CALLS_EXITS: 3236,
   CALLS_FEWEST: 3240,
   CALLS_MOST: 3244,
+  /** Of rounds in the kernel: what is looked for, how many places were passed since it was noted and after how many another is noted; came back. u64, then u32 each. */
+  ROUND_MARK: 3248,
+  ROUND_PASSED: 3256,
+  ROUND_LIMIT: 3260,
+  CAME_BACK: 3264,
   /** The look-up TLB: BANKS × BANK_BYTES. */
   BANKS: 4096,
 } as const
@@ -132,8 +137,8 @@ export const FRAME_READ_ONLY = 16
 /** A walk of a CPU that serves its own fences has read a table there: stores are noted, or a fence would have to forget everything. */
 export const FRAME_TABLE = 32
 
-/** Bits of `SERVE`. TRAPS: CSRs, the CPU's own traps and returns. SPACES: satp and sfence.vma. CONTEXTS: translations come from the table, page faults leave. CALLS_LEAVE: environment calls of S-mode leave. TABLES: tables are noted. EXITS_ALL, EXITS_SPACES: what counts as an exit inside calls. */
-export const SERVE = { TRAPS: 1, SPACES: 2, CONTEXTS: 4, CALLS_LEAVE: 8, TABLES: 16, EXITS_ALL: 32, EXITS_SPACES: 64 } as const
+/** Bits of `SERVE`. TRAPS: CSRs, the CPU's own traps and returns. SPACES: satp and sfence.vma. CONTEXTS: translations come from the table, page faults leave. CALLS_LEAVE: environment calls of S-mode leave. TABLES: tables are noted. EXITS_ALL, EXITS_SPACES: what counts as an exit inside calls. ROUNDS: coming round in the kernel ends the run. */
+export const SERVE = { TRAPS: 1, SPACES: 2, CONTEXTS: 4, CALLS_LEAVE: 8, TABLES: 16, EXITS_ALL: 32, EXITS_SPACES: 64, ROUNDS: 128 } as const
 export const CONTEXT_COUNT = 8
 export const CONTEXT_BYTES = 24
 /** Causes that are counted one by one. */

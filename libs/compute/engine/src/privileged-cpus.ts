@@ -35,6 +35,7 @@ export class PrivilegedState implements PrivilegedCpus {
     const at = this.#place.at(cpu)
     view.setUint32(at + LAYOUT.SERVE, how === null ? 0 : bitsOf(how), LITTLE)
     view.setUint32(at + LAYOUT.CALL_STATE, 0, LITTLE)
+    view.setBigUint64(at + LAYOUT.ROUND_MARK, 0n, LITTLE)
     this.forgetSpaces(cpu)
     this.#clear(at)
     functions.flushAll(at)
@@ -58,6 +59,7 @@ export class PrivilegedState implements PrivilegedCpus {
       ...counts,
       trapsNested: word(LAYOUT.TRAPS_NESTED),
       trappedLast: word(LAYOUT.TRAPPED_LAST) === 1,
+      cameBack: word(LAYOUT.CAME_BACK) === 1,
       moved: word(LAYOUT.MOVED) === 1,
       calls: {
         closedFirst: word(LAYOUT.CALL_CLOSED) === 1,
@@ -138,19 +140,21 @@ export class PrivilegedState implements PrivilegedCpus {
       zero(LAYOUT.CALL_INSIDE, SERVED_FIELDS)
       zero(LAYOUT.CALL_CLOSED_EXITS, CALL_EXIT_FIELDS)
     }
+    view.setUint32(at + LAYOUT.CAME_BACK, 0, LITTLE)
     view.setUint32(at + LAYOUT.MOVED, 0, LITTLE)
     view.setUint32(at + LAYOUT.CALL_CLOSED, 0, LITTLE)
     view.setUint32(at + LAYOUT.CALLS, 0, LITTLE)
   }
 }
 
-function bitsOf({ traps, spaces, translations, supervisorCalls, exits, tables }: ServingHow): number {
+function bitsOf({ traps, spaces, translations, supervisorCalls, exits, rounds, tables }: ServingHow): number {
   const tablesBit = tables === "noted" ? SERVE.TABLES : 0
   if (traps === "leave") return tablesBit
   const toldBit = translations === "told" ? SERVE.CONTEXTS : 0
   const callsBit = supervisorCalls === "leave" ? SERVE.CALLS_LEAVE : 0
   const exitsBit = exits === "all" ? SERVE.EXITS_ALL : exits === "spaces" ? SERVE.EXITS_SPACES : 0
-  return SERVE.TRAPS | exitsBit | (spaces ? SERVE.SPACES : 0) | toldBit | callsBit | tablesBit
+  const roundsBit = rounds === "told" ? SERVE.ROUNDS : 0
+  return SERVE.TRAPS | exitsBit | roundsBit | (spaces ? SERVE.SPACES : 0) | toldBit | callsBit | tablesBit
 }
 
 /** As assembly/privileged.ts packs it. */

@@ -1,14 +1,14 @@
 /**
  * The information gap, closed without the guest's help: finds out that a vCPU polls in a loop which nothing but the outside can end.
  *
- * A guest that waits without wfi looks busy. But if its registers and pc come back to what they were, and no instruction between wrote
+ * A guest that waits without wfi looks busy. But if its registers and pc come back to what they were, and no instruction between changed
  * memory or left the engine, then every further round is the same until somebody else writes memory, time makes an interrupt due or a
  * device raises one. That is a proof, not a guess: whole rounds can be counted as executed without being executed, and nobody could tell.
  * OSTEP, appendix B, "the information gap"; Disco's answer was a changed guest, hardware's (pause-loop exiting) is a count of `pause`.
  * I6: what is skipped is whole rounds, and ends before the next timer, window and budget.
  *
  * Not found: loops that count (a time-out), read the clock or poll a device; they change a register or leave the engine each time. Those
- * that read RAM at a fixed place are: spin locks, flags, run queues that are empty.
+ * that read RAM at a fixed place are: spin locks, flags, run queues that are empty. A spin lock that is taken is written with what it holds already, which is no change.
  */
 import type { Engine, FoundRound } from "@backplane/compute-contract/engine"
 

@@ -52,7 +52,7 @@ interface Asked {
 }
 
 /** How it is run as a guest. */
-type Machine = Pick<VmOptions, "mode" | "mmu" | "secondLevelTlb">
+type Machine = Pick<VmOptions, "mode" | "mmu" | "secondLevelTlb" | "idleLoops">
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).replaceAll("\r\n", "\n")
 const isSoft = (kernel: string): boolean => kernel === "kernel-softtlb"
@@ -121,6 +121,7 @@ describe("the teaching kernel", () => {
       ["kernel-softtlb", "", { mode: "para", mmu: "softtlb" }],
       ["kernel-softtlb", "", { mode: "trap", mmu: "softtlb", secondLevelTlb: true }],
       ["kernel-biglock", "idle=poll hz=1000 ", { mode: "assist", mmu: "shadow" }],
+      ["kernel", "idle=poll ", { mode: "trap", mmu: "nested", idleLoops: "give-way" }],
     ]
     for (const [kernel, words, machine] of kept) {
       const { console, stop, vm } = machineOf({ kernel, cpus: 2, run }, machine, words)

@@ -18,7 +18,7 @@ import type { VmOptions } from "./vm-types.ts"
  */
 export function servingOf(
   engine: Engine,
-  { mode, mmu, image, served, exits }: VmOptions,
+  { mode, mmu, image, served, exits, idleLoops, turns, vcpus }: VmOptions,
   { isRecorded }: { readonly isRecorded: boolean },
 ): ServingHow | null {
   if (engine.privileged === null || mmu === "softtlb" || served === "outside") return null
@@ -31,6 +31,7 @@ export function servingOf(
     translations: nested ? "own" : "told",
     supervisorCalls: mode === "para" || image.start === "supervisor" ? "leave" : "trap",
     exits: mode === "trap" ? "all" : nested ? "none" : "spaces",
+    rounds: idleLoops === "give-way" && turns !== "scheduled" && vcpus > 1 ? "told" : "none",
     tables: nested ? "noted" : "unknown",
   }
 }

@@ -38,9 +38,11 @@ export interface VmOptions extends Omit<BoardOptions, "softwareTlb"> {
   readonly weight?: number
   /**
    * Polling loops that only the outside can end (idle-loop.ts). `skip`: their rounds count as executed, and cost the host nothing; a run that
-   * may give the CPU away does so. `yield`: runs of single vCPUs do so, too (`polling`). `run`: nobody looks. Absent: `skip`.
+   * may give the CPU away does so. `yield`: runs of single vCPUs do so, too (`polling`). `run`: nobody looks. `give-way`: as `skip`, and a vCPU whose CPU says that it came
+   * round in its kernel leaves the rest of its window to its siblings, as if it had waited: the turns are others than on the native board, and so may be the end of
+   * a guest of several vCPUs. Absent: `skip`.
    */
-  readonly idleLoops?: "skip" | "yield" | "run"
+  readonly idleLoops?: "skip" | "yield" | "run" | "give-way"
   /** For the ledger's virtual cycles; absent: the modern preset. */
   readonly costs?: CostTable
 }

@@ -390,6 +390,7 @@ export class Vm {
     )
     this.#ran(vcpu, exit.retired)
     if (served !== null) this.#books.served(vcpu, served)
+    if (served?.cameBack === true) this.#leaveWindow()
     if (served !== null || exit.kind !== "budget") idle?.disturbed()
     if (exit.kind !== "budget") this.#onExit(vcpu, { exit, cpu })
     else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired })) {
@@ -463,11 +464,14 @@ export class Vm {
     else this.#end ??= answer.wanted
   }
 
-  /** The rest of its window passes as if the vCPU had waited. */
   #giveWay(to: number | null): void {
     this.#preferred = to
     this.#yielded = true
-    if (this.#options.turns === "scheduled") return
+    if (this.#options.turns !== "scheduled") this.#leaveWindow()
+  }
+
+  /** The rest of its window passes as if the vCPU had waited. */
+  #leaveWindow(): void {
     this.#clock.pass(this.#windowLeft)
     this.#windowLeft = 0
   }

@@ -39,6 +39,7 @@ function stage(setting: Setting): Stage {
       translations: "own",
       supervisorCalls: "trap",
       exits: "none",
+      rounds: "none",
       tables: "noted",
     })
     setting.paging(1, {}, cpu)

@@ -61,7 +61,7 @@ export function checkServed(
   for (let number = 0; number < cases; number += 1) {
     const supervisorCalls = random.chance(0.5) ? "trap" : "leave"
     const spaces = random.chance(0.7)
-    privileged.serve(0, { traps: "served", spaces, translations: "own", supervisorCalls, exits: "none", tables: "noted" })
+    privileged.serve(0, { traps: "served", spaces, translations: "own", supervisorCalls, exits: "none", rounds: "none", tables: "noted" })
     const result = check({ engine, privileged, random, supervisorCalls })
     if (result.wrong !== null) return { wrong: `case ${number} of seed ${seed}: ${result.wrong}`, cases: number, served }
     if (result.served) served += 1

@@ -1,0 +1,103 @@
+/** Laws of CPUs that tell when they came round in their kernel (assembly/kernel-rounds.ts): found in its third time at the latest, not where anything was different. */
+import { RAM_BASE } from "@backplane/compute-contract/engine"
+import { encode } from "@backplane/compute-riscv/encode"
+import { expectSame, firstWrong } from "./setting.ts"
+import type { EngineLaw } from "./setting.ts"
+
+/** csrsi sstatus, 2; sret */
+const [ON, SRET] = [0x1001_6073, 0x1020_0073]
+const NOP = encode("addi", {})
+const MOST = 10_000
+/** Words of the privileged state (PrivilegedCpus.words): privilege, mstatus, sepc. */
+const [PRIVILEGE, STATUS, SEPC] = [0, 1, 18]
+const SUPERVISOR = 1n
+const SPP = 1n << 8n
+
+interface Loop {
+  readonly name: string
+  readonly body: readonly number[]
+  /** Instructions of a round; null: it never comes round. */
+  readonly round: number | null
+}
+
+const LOOPS: readonly Loop[] = [
+  { name: "that turns interrupts on in each round", body: [ON, NOP, NOP], round: 4 },
+  { name: "that passes several such places in a round", body: [ON, NOP, ON, ON, NOP, ON, NOP, ON], round: 9 },
+  { name: "that counts in a register", body: [ON, encode("addi", { rd: 31, rs1: 31, immediate: 1 })], round: null },
+  { name: "that turns none on", body: [NOP, NOP], round: null },
+]
+const back = (body: readonly number[]): number => encode("jal", { rd: 0, immediate: -4 * body.length })
+
+const throughUser: EngineLaw = {
+  law: "a kernel that comes back through a user program has not come round",
+  check: (setting) => {
+    const { engine } = setting
+    const { privileged } = engine
+    if (privileged === null) return undefined // the timed build serves nothing
+    // Supervisor: interrupts on, back to the program; the program calls; the handler is the beginning.
+    setting.code([ON, SRET, 0x73])
+    privileged.serve(0, {
+      traps: "served",
+      spaces: true,
+      translations: "own",
+      supervisorCalls: "trap",
+      exits: "none",
+      rounds: "told",
+      tables: "noted",
+    })
+    const words = privileged.words(0)
+    const [MEDELEG, STVEC] = [2, 15]
+    words[PRIVILEGE] = SUPERVISOR
+    words[STATUS] = (words[STATUS] ?? 0n) & ~SPP
+    words[MEDELEG] = 1n << 8n
+    words[STVEC] = RAM_BASE
+    words[SEPC] = RAM_BASE + 8n
+    engine.writePc(0, RAM_BASE)
+    privileged.begin(0, { pending: 0n, trapsNested: 0, callOpen: false, fencesLeave: false })
+    const { retired, kind } = engine.run(0, 999)
+    const served = privileged.take(0)
+    return firstWrong(
+      expectSame("kind", kind, "budget"),
+      expectSame("retired", retired, 999),
+      expectSame("it went to and fro", (served?.returns ?? 0) > 100, true),
+      expectSame("came back", served?.cameBack, false),
+    )
+  },
+}
+
+export const KERNEL_ROUND_LAWS: readonly EngineLaw[] = [
+  ...LOOPS.map(({ name, body, round }): EngineLaw => ({
+    law: `a kernel's loop ${name} ${round === null ? "never comes round" : "comes round, again and again"}`,
+    check: (setting) => {
+      const { engine } = setting
+      const { privileged } = engine
+      if (privileged === null) return undefined // the timed build serves nothing
+      setting.code([...body, back(body)])
+      privileged.serve(0, {
+        traps: "served",
+        spaces: true,
+        translations: "own",
+        supervisorCalls: "trap",
+        exits: "none",
+        rounds: "told",
+        tables: "noted",
+      })
+      privileged.words(0)[PRIVILEGE] = SUPERVISOR
+      engine.writePc(0, RAM_BASE)
+      const run = (): { readonly retired: number; readonly cameBack: boolean } => {
+        privileged.begin(0, { pending: 0n, trapsNested: 0, callOpen: false, fencesLeave: false })
+        const { retired } = engine.run(0, MOST)
+        return { retired, cameBack: privileged.take(0)?.cameBack ?? false }
+      }
+      const [first, second] = [run(), run()]
+      if (round === null) return firstWrong(expectSame("came back", first.cameBack, false), expectSame("retired", first.retired, MOST))
+      return firstWrong(
+        expectSame("came back", first.cameBack, true),
+        expectSame("within three rounds", first.retired <= 3 * round + 1, true),
+        expectSame("after one round", second.retired, round),
+        expectSame("came back again", second.cameBack, true),
+      )
+    },
+  })),
+  throughUser,
+]
