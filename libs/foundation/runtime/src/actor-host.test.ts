@@ -200,4 +200,25 @@ describe("actor host in free mode", () => {
     await until(() => fatal.length > 0)
     expect(fatal).toEqual(["node.0: ENOSPC"])
   })
+
+  it("lets I/O have its turn between long inputs, however many of them are due", async () => {
+    const { host } = makeHost()
+    const steps: number[] = []
+    let done = 0
+    const machine = new Scripted((now) => {
+      if (done >= 40) return []
+      // Always due again; each takes longer than a turn may.
+      for (const end = performance.now() + 1; performance.now() < end; ) steps.length
+      done += 1
+      return [timer("again", after(now, 1))]
+    })
+    await host.add({ actor: A, epoch: 1, machine })
+    for (let before = -1; before < done; ) {
+      before = done
+      await new Promise((resolve) => setImmediate(resolve))
+      steps.push(done - before)
+    }
+    expect(done).toBe(40)
+    expect(Math.max(...steps)).toBeLessThanOrEqual(2)
+  })
 })

@@ -1,8 +1,8 @@
 /**
  * Runs the actors of one machine in `free` mode: inputs as they come, virtual time by the paced wall clock.
  *
- * A turn handles what is due and what has arrived, at most TURN_INPUTS_MAX inputs, then lets I/O have its turn. The first turn
- * after a silence runs in the microtask after the arrival, so a lone message waits for nothing and all answers to what arrived
+ * A turn handles what is due and what has arrived, at most TURN_INPUTS_MAX inputs or for TURN_MILLISECONDS_MAX, then lets I/O have its turn:
+ * an actor that always has something to do (a CPU that spins) must not keep from others what they wait for. The first turn after a silence runs in the microtask after the arrival, so a lone message waits for nothing and all answers to what arrived
  * together leave together.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
@@ -21,6 +21,7 @@ import type { ActorStore, Store } from "./store.ts"
 
 const INBOX_MAX = 8192
 const TURN_INPUTS_MAX = 256
+const TURN_MILLISECONDS_MAX = 0.5
 /** setTimeout takes 31 bits. */
 const SLEEP_MAX_MILLISECONDS = 2_000_000_000
 
@@ -63,6 +64,8 @@ export class ActorHost implements MachineHost {
   #turnPending = false
   /** Inputs handled since I/O last had its turn. */
   #sinceYield = 0
+  /** When the first of them began, by the wall clock. */
+  #workingSince = 0
   #yieldPending = false
   #sleep: NodeJS.Timeout | null = null
   /** What `#sleep` waits for. */
@@ -188,7 +191,7 @@ export class ActorHost implements MachineHost {
   #wake(): void {
     if (this.#turnPending) return
     this.#turnPending = true
-    if (this.#sinceYield >= TURN_INPUTS_MAX) {
+    if (this.#isLong()) {
       setImmediate(this.#turn)
     } else {
       queueMicrotask(this.#turn)
@@ -199,7 +202,7 @@ export class ActorHost implements MachineHost {
     this.#turnPending = false
     this.#noteYield()
     const { clock } = this.#options
-    while (this.#sinceYield < TURN_INPUTS_MAX && !this.#failed) {
+    while (!this.#isLong() && !this.#failed) {
       const due = this.#timers.take(clock.now())
       if (due === null) break
       this.#handle(due.owner, { kind: "timer", key: due.key }, undefined)
@@ -216,7 +219,7 @@ export class ActorHost implements MachineHost {
       this.#next++
       if (arrived.input.kind === "message") arrived.hosted.inboxLength--
       if (arrived.hosted.open) this.#handle(arrived.hosted, arrived.input, arrived.trace)
-    } while (this.#sinceYield < TURN_INPUTS_MAX)
+    } while (!this.#isLong())
     this.#queue.splice(0, this.#next)
     this.#next = 0
     this.#rest()
@@ -242,10 +245,15 @@ export class ActorHost implements MachineHost {
     if (hosted.open) this.#guard(hosted, () => hosted.runner.stepAll(this.#options.clock.now(), inputs))
   }
 
+  #isLong(): boolean {
+    return this.#sinceYield >= TURN_INPUTS_MAX || (this.#yieldPending && performance.now() - this.#workingSince >= TURN_MILLISECONDS_MAX)
+  }
+
   /** A turn of the event loop later the count begins anew: it is what keeps microtasks from starving I/O. */
   #noteYield(): void {
     if (this.#yieldPending) return
     this.#yieldPending = true
+    this.#workingSince = performance.now()
     setImmediate(() => {
       this.#yieldPending = false
       this.#sinceYield = 0
