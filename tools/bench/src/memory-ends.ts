@@ -20,6 +20,7 @@ export const PAGES = 4000
 /** So many are known when the home of all is killed. */
 export const REBUILT_PAGES = 32_768
 export const HARTS = 64
+const WALK_PAGES = 64
 export const BARE_PAGE = "bare.page"
 const NODES = 2
 /** Cycles are nanoseconds here: nothing is asked twice within a second. */
@@ -77,7 +78,12 @@ function busOver(connection: NatsConnection): NatsBus {
 /** Each round has a space of its own, in which nobody has touched anything. */
 function node(
   index: number,
-  { space, driver, engine }: { readonly space: string; readonly driver: HartDriver; readonly engine: Engine },
+  {
+    space,
+    driver,
+    engine,
+    walks,
+  }: { readonly space: string; readonly driver: HartDriver; readonly engine: Engine; readonly walks?: boolean },
 ): Machine {
   return new BareNodeMachine({
     space,
@@ -92,6 +98,7 @@ function node(
     pinCycles: RETRY_CYCLES,
     pace: "at-once",
     text: RAW_BYTES,
+    ...(walks === true && { walkPages: { ahead: WALK_PAGES, pages: engine.options.memoryBytes / PAGE_BYTES } }),
   }) as Machine
 }
 
@@ -130,7 +137,12 @@ export async function hostPart(connection: NatsConnection, part: Part, { round, 
 /** Seconds for all pages, `harts` at a time. The node with its copies stays until it is ended. */
 export async function readPages(
   connection: NatsConnection,
-  { round, harts, pages }: { readonly round: number; readonly harts: number; readonly pages: number },
+  {
+    round,
+    harts,
+    pages,
+    walks = false,
+  }: { readonly round: number; readonly harts: number; readonly pages: number; readonly walks?: boolean },
 ): Promise<{ readonly seconds: number; readonly end: () => void }> {
   const host = hostOver(busOver(connection))
   const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: harts })
@@ -142,7 +154,7 @@ export async function readPages(
   const done = (): void => {
     finish()
   }
-  const machine = node(0, { space: `round-${round}`, driver: new PageReader(engine, { harts, pages, done }), engine })
+  const machine = node(0, { space: `round-${round}`, driver: new PageReader(engine, { harts, pages, done }), engine, walks })
   const started = performance.now()
   await host.add({ actor: nodeActor(0), epoch: 1, machine })
   await finished

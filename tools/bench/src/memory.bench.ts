@@ -3,7 +3,8 @@
  *
  * A page that is clean at home comes in three messages (node → memory controller → node where it lies → node), with the whole protocol, the
  * engine's exit and its re-entry. The bare request has two messages, and an answer of 4096 bytes that nobody makes or reads. One page at a
- * time for `fetch_ratio`, 64 harts that each wait for a page for `pages_per_second`. Resident loads: with rights that the host gave, against
+ * time for `fetch_ratio`, 64 harts that each wait for a page for `pages_per_second`, one hart that goes through them one after the other, pages
+ * asked for ahead, for `walk_pages_per_second`. Resident loads: with rights that the host gave, against
  * an engine where nobody ever set any. At last the home of 32,768 pages begins a new life: until it knows again who has what.
  */
 import { fork, type ChildProcess } from "node:child_process"
@@ -56,15 +57,21 @@ interface Ends {
   readonly owner: ChildProcess
 }
 
+interface Reading {
+  readonly harts: number
+  /** Pages of a walk are asked for ahead. */
+  readonly walks?: boolean
+}
+
 /** Reads all pages of a space that nobody has touched. */
-async function read({ connection, controller, owner }: Ends, round: Round, harts: number): ReturnType<typeof readPages> {
+async function read({ connection, controller, owner }: Ends, round: Round, reading: Reading): ReturnType<typeof readPages> {
   await begin([controller, owner], round)
-  return readPages(connection, { ...round, harts })
+  return readPages(connection, { ...round, ...reading })
 }
 
 /** Milliseconds from the beginning of a new life of the home until it knows again what the nodes hold and store. */
 async function rebuild(ends: Ends, round: Round): Promise<number> {
-  const { end } = await read(ends, round, REBUILD_HARTS)
+  const { end } = await read(ends, round, { harts: REBUILD_HARTS })
   const started = performance.now()
   await begin([ends.controller], { ...round, incarnation: 2 })
   const milliseconds = performance.now() - started
@@ -75,16 +82,17 @@ async function rebuild(ends: Ends, round: Round): Promise<number> {
 async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figure[]> {
   const { connection } = ends
   let round = 0
-  const seconds = async (harts: number): Promise<number> => {
-    const { seconds: taken, end } = await read(ends, { round: ++round, pages: PAGES, incarnation: 1 }, harts)
+  const seconds = async (reading: Reading): Promise<number> => {
+    const { seconds: taken, end } = await read(ends, { round: ++round, pages: PAGES, incarnation: 1 }, reading)
     end()
     return taken
   }
   const rounds = await interleaved(
     {
-      fetch: async () => ((await seconds(1)) / (PAGES - 1)) * 1e6,
+      fetch: async () => ((await seconds({ harts: 1 })) / (PAGES - 1)) * 1e6,
       bareFetch: async () => ((await barePages(connection, 1)) / PAGES) * 1e6,
-      pages: async () => (PAGES - 1) / (await seconds(HARTS)),
+      pages: async () => (PAGES - 1) / (await seconds({ harts: HARTS })),
+      walked: async () => (PAGES - 1) / (await seconds({ harts: 1, walks: true })),
       barePagesPerSecond: async () => PAGES / (await barePages(connection, HARTS)),
       resident: () => residentLoads("given"),
       untouched: () => residentLoads("never set"),
@@ -93,7 +101,7 @@ async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figu
     options,
   )
   const ratio = (ours: readonly number[], bare: readonly number[]): number[] => ours.map((value, index) => value / (bare[index] ?? NaN))
-  const { fetch, bareFetch, pages, barePagesPerSecond, resident, untouched, rebuilt } = rounds
+  const { fetch, bareFetch, pages, walked, barePagesPerSecond, resident, untouched, rebuilt } = rounds
   const one = (baselineName: string): { baseline: number[]; baselineName: string } => ({ baseline: fetch.map(() => 1), baselineName })
   return [
     figureOf({ name: "fetch_ratio", unit: "×", better: "lower" }, { ours: ratio(fetch, bareFetch), ...one("bare NATS request of a page") }),
@@ -104,6 +112,10 @@ async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figu
     figureOf(
       { name: "pages_per_second", unit: "pages/s", better: "higher" },
       { ours: pages, baseline: barePagesPerSecond, baselineName: "bare NATS request of a page" },
+    ),
+    figureOf(
+      { name: "walk_pages_per_second", unit: "pages/s", better: "higher" },
+      { ours: walked, baseline: barePagesPerSecond, baselineName: "bare NATS request of a page" },
     ),
     figureOf(
       { name: "resident_ratio", unit: "×", better: "higher" },

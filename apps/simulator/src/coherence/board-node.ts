@@ -35,6 +35,8 @@ import type { BoardMessage, BoardNodeConfig, Hears, Out, Says, SharedEnd } from 
 /** Cycles of one tick of the 10 MHz timebase: one instruction a cycle at 1 GHz. */
 const CYCLES_PER_TICK = 100
 const QUANTUM_INSTRUCTIONS = 5_000
+/** A kernel goes through all its memory when it starts. */
+const WALK_PAGES = 64
 const DEVICES = 0
 const TURN = "turn"
 const A0 = 10
@@ -105,6 +107,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
       nodeActor,
       retryCycles: config.retryCycles,
       pinCycles: config.pinCycles,
+      walkPages: { ahead: WALK_PAGES, pages: engine.options.memoryBytes / PAGE_BYTES },
       onChange: (page) => {
         this.#blocked.forEach((blocked, hart) => {
           if (blocked?.kind === "page" && blocked.page === page) this.#blocked[hart] = null

@@ -48,6 +48,8 @@ export interface AgentOptions {
   readonly onRefused?: (page: number, reason: string) => void
   /** Copies of pages whose frames lie elsewhere that this node keeps: the oldest goes first, those that were pushed stay. Absent: any. */
   readonly copiesMax?: number
+  /** Where a CPU goes through the pages one after the other, at most `ahead` are asked for together, of the `pages` there are. Absent: none. */
+  readonly walkPages?: { readonly ahead: number; readonly pages: number }
   /** How often this node missed on pages is told after so many cycles, where it has changed; absent: never. */
   readonly countCycles?: number
   /** A message that no correct run shows ends the run instead of being refused: for tests of the protocol. */

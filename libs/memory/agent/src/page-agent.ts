@@ -33,6 +33,7 @@ import type { AgentCounts, AgentOptions, AgentOut, PageText } from "./agent-opti
 import { bytesOf, FrameHost, OWN_FRAME } from "./frame-host.ts"
 import { MissCounts } from "./miss-counts.ts"
 import { hashOfPage } from "./page-hash.ts"
+import { WalkAhead } from "./walk-ahead.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 
 const CONTENDED_LOSSES_DEFAULT = 8
@@ -65,6 +66,9 @@ export class PageAgent {
   /** Pages of other nodes of which there is a copy here, the oldest first; and those that were pushed here. */
   readonly #copies = new Set<number>()
   readonly #pushed = new Set<number>()
+  readonly #walks: WalkAhead | null
+  /** Pages that were asked for before anybody wanted them, and have not come: nobody holds on to them. */
+  readonly #ahead = new Set<number>()
   /** By home: pages that the guest had better do without. */
   readonly #balloons = new Map<ActorId, number>()
   #timerSet = false
@@ -75,7 +79,8 @@ export class PageAgent {
     this.#options = options
     this.#protocol = options.protocol ?? PROTOCOL
     this.#text = options.text ?? { encode: encodeBase64, decode: decodeBase64 }
-    const { space, node, nodes, memory, onOperated } = options
+    const { space, node, nodes, memory, onOperated, walkPages } = options
+    this.#walks = walkPages === undefined ? null : new WalkAhead(walkPages.ahead)
     this.#frames = new FrameHost({
       space,
       place: node,
@@ -109,9 +114,26 @@ export class PageAgent {
     const isFar = operation !== null && this.#isContended(now, local)
     const kind = isFar ? "Operate" : write ? "Store" : "Load"
     if (isFar && (local.record.state === "I" || local.record.state === "R")) local.operation = operation
+    // Asked for ahead, and now somebody waits for it: it will be held for them.
+    this.#ahead.delete(page)
+    const asked = local.record.txn
     const { ready, effects } = access(this.#context(page), local.record, kind)
     this.#carryOut(now, { page, flow: null, effects }, out)
+    if (!ready && local.record.txn !== asked && !isFar) this.#askAhead(now, { page, kind }, out)
     return ready
+  }
+
+  /** Pages that a walk comes to next are asked for with the one that it waits for. */
+  #askAhead(now: VirtualTime, { page, kind }: { readonly page: number; readonly kind: "Load" | "Store" | "Operate" }, out: AgentOut): void {
+    const { walkPages } = this.#options
+    if (this.#walks === null || walkPages === undefined) return
+    for (const next of this.#walks.missed(page)) {
+      if (next < 0 || next >= walkPages.pages) continue
+      const { record } = this.#local(next)
+      if (record.state !== "I") continue
+      this.#ahead.add(next)
+      this.#carryOut(now, { page: next, flow: null, effects: access(this.#context(next), record, kind).effects }, out)
+    }
   }
 
   /** An instruction of a CPU that waited for these pages has completed: they may go. */
@@ -238,6 +260,7 @@ export class PageAgent {
       this.#options.memory.setRights(page, "none")
       this.#pages.delete(page)
       this.#misses.forget(page)
+      this.#ahead.delete(page)
       this.#watched.delete(page)
       this.#frames.drop(page)
       this.#options.onChange(page)
@@ -333,6 +356,11 @@ export class PageAgent {
           out.push(closeSpan(this.#spanKey(page)))
           this.#options.onResult(page, BigInt(flow.value))
       }
+    }
+    if (this.#ahead.has(page) && !local.record.state.includes("_")) {
+      this.#ahead.delete(page)
+      // No instruction waits for it (but in its own right, with a pin of its own).
+      if (local.record.pinned) return this.#carryOut(now, { page, flow: null, effects: retire(this.#context(page), local.record) }, out)
     }
     // Frame and copy are the same bytes here: what the copy has seen, the frame has.
     if (local.record.hasBytes) this.#frames.keepFresh(page, local.record.version)

@@ -56,6 +56,7 @@ export interface BareNodeConfig extends Pick<
   | "onOperated"
   | "countCycles"
   | "copiesMax"
+  | "walkPages"
   | "text"
   | "strict"
 > {
