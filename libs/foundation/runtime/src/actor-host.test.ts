@@ -208,12 +208,12 @@ describe("actor host in free mode", () => {
     const machine = new Scripted((now) => {
       if (done >= 40) return []
       // Always due again; each takes longer than a turn may.
-      for (const end = performance.now() + 1; performance.now() < end; ) steps.length
+      for (const end = performance.now() + 1; performance.now() < end;) steps.length
       done += 1
       return [timer("again", after(now, 1))]
     })
     await host.add({ actor: A, epoch: 1, machine })
-    for (let before = -1; before < done; ) {
+    for (let before = -1; before < done;) {
       before = done
       await new Promise((resolve) => setImmediate(resolve))
       steps.push(done - before)
