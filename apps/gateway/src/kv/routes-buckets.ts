@@ -18,6 +18,11 @@ const SCAN_DEFAULT = 100
 const SCAN_MAX = 10_000
 const SETTLE_MILLISECONDS = 2_000
 
+/** The answer as the server of the host has it, which none is where the routes are called by themselves. */
+function outgoingOf(context: Context): { destroy(): unknown } | undefined {
+  return (context.env as { readonly outgoing?: { destroy(): unknown } } | undefined)?.outgoing
+}
+
 export function bucketRoutes(door: StoreDoor): Hono {
   const routes = new Hono()
   routes.get("/v1/kv", needs(door.access, "read"), async (context) => {
@@ -38,7 +43,8 @@ export function bucketRoutes(door: StoreDoor): Hono {
     const { prefix = "", after } = context.req.query()
     if (context.req.header("accept")?.includes("text/event-stream") === true || context.req.query("watch") !== undefined) {
       const store = door.store()
-      return streamSSE(context, (stream) => watchBucket(stream, { store, bucket, prefix }))
+      const cut = (): void => void outgoingOf(context)?.destroy()
+      return streamSSE(context, (stream) => watchBucket(stream, { store, bucket, prefix, cut }))
     }
     const limit = limitOf(context)
     const page = await scanBucket(door.store(), {

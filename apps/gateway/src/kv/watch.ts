@@ -1,4 +1,7 @@
-/** A watch as server-sent events: each change once, though every replica tells it; a reader that is too slow is told so and let go. */
+/**
+ * A watch as server-sent events: each change once, though every replica tells it. A reader that is too slow is told so and let go; one that stops reading
+ * cannot be told anything and is cut off, so that it holds neither a connection nor a lease at the replicas.
+ */
 import type { SSEStreamingApi } from "hono/streaming"
 import { randomUUID } from "node:crypto"
 import type { Vector } from "@backplane/kv-contract/versions"
@@ -11,10 +14,23 @@ const WAITING_MAX = 1024
 /** Keys whose last context is remembered, to know what was told already. */
 const KNOWN_MAX = 8192
 const HEARTBEAT_MILLISECONDS = 5_000
+/** A reader that takes nothing for so long has stopped. */
+const STALLED_MILLISECONDS = 30_000
+
+export interface WatchOptions {
+  readonly store: Pick<StoreAccess, "watch">
+  readonly bucket: string
+  readonly prefix: string
+  /** Ends the connection, whatever of it was not read. */
+  readonly cut: () => void
+  readonly stalledMilliseconds?: number
+}
+
+class ReaderStopped extends Error {}
 
 export async function watchBucket(
-  stream: SSEStreamingApi,
-  { store, bucket, prefix }: { readonly store: StoreAccess; readonly bucket: string; readonly prefix: string },
+  stream: Pick<SSEStreamingApi, "writeSSE" | "onAbort" | "aborted" | "closed">,
+  { store, bucket, prefix, cut, stalledMilliseconds = STALLED_MILLISECONDS }: WatchOptions,
 ): Promise<void> {
   const known = new Map<string, Vector>()
   const waiting: KvChanged[] = []
@@ -42,25 +58,25 @@ export async function watchBucket(
     leave()
     wake()
   })
+  const say = async (event: string, data: string): Promise<void> => {
+    const written = stream.writeSSE({ event, data })
+    if (!(await changedWithin(stalledMilliseconds, (done) => void written.then(done, done)))) throw new ReaderStopped()
+  }
   try {
-    await stream.writeSSE({ event: "open", data: JSON.stringify({ bucket, prefix }) })
+    await say("open", JSON.stringify({ bucket, prefix }))
     while (!stream.aborted && !stream.closed) {
       const change = waiting.shift()
       if (change !== undefined) {
         const { key, values, result, context } = change
-        await stream.writeSSE({
-          event: "change",
-          data: JSON.stringify({ key, values, context, ...(result === undefined ? {} : { result }) }),
-        })
+        await say("change", JSON.stringify({ key, values, context, ...(result === undefined ? {} : { result }) }))
       } else if (overflow) {
-        await stream.writeSSE({
-          event: "overflow",
-          data: JSON.stringify({ waiting: WAITING_MAX, remedy: "read faster; scan, then watch again" }),
-        })
+        await say("overflow", JSON.stringify({ waiting: WAITING_MAX, remedy: "read faster; scan, then watch again" }))
         return
-      } else if (!(await changedWithin(HEARTBEAT_MILLISECONDS, (done) => (wake = done))))
-        await stream.writeSSE({ event: "alive", data: "" })
+      } else if (!(await changedWithin(HEARTBEAT_MILLISECONDS, (done) => (wake = done)))) await say("alive", "")
     }
+  } catch (error) {
+    if (!(error instanceof ReaderStopped)) throw error
+    cut()
   } finally {
     leave()
   }
