@@ -18,7 +18,7 @@ let kept: Entries[] = []
 const newActor = (): ComputeActor => new ComputeActor(({ partition }) => kept[partition] ?? null)
 let actor = newActor()
 afterEach(() => {
-  // Threads that nobody needs end when the actor looks long after their last work.
+  // Threads that nobody needs, and the one that stands ready, end when the actor looks long after their last work.
   actor.step(virtualTime(Number.MAX_SAFE_INTEGER), { kind: "timer", key: "look" })
   actor = newActor()
   kept = []
@@ -54,9 +54,28 @@ describe("the worker beside a replica", () => {
     expect(await computed([{ source: null, partials: [10, 3] }])).toEqual([{ kind: "KvComputed", job: "j1", result: 13, keys: 0 }])
   })
 
+  it("functions by name come to the same here and in a thread", async () => {
+    const entries: Entries = [
+      ["a", ["12"]],
+      ["b", ["5", "6"]],
+      ["c", ["none"]],
+    ]
+    for (const [map, reduce, text] of [
+      ["count", "sum", "() => 1"],
+      ["bytes", "max", "(key, values) => values.join('').length"],
+      ["number", "min", "(key, values) => Number(values[0])"],
+    ] as const) {
+      const [here] = await computed([{ map, reduce, entries }])
+      const [there] = await computed([{ map: text, reduce, entries }])
+      expect(here, `${map} ${reduce}`).toEqual(there)
+    }
+    // Only what is ours is taken for it, whatever every object has by that name.
+    expect(await computed([{ map: "isPrototypeOf", entries: [["a", ["1"]]] }])).toMatchObject([{ result: false }])
+  })
+
   it("more than one message holds comes to the same", async () => {
     const entries: Entries = Array.from({ length: 5 }, (_, index) => [`k${index}`, ["v".repeat(900_000), "w"]])
-    expect(await computed([{ map: "bytes", entries }])).toMatchObject([{ result: 5 * 900_001, keys: 5 }])
+    expect(await computed([{ map: "(key, values) => values.join('').length", entries }])).toMatchObject([{ result: 5 * 900_001, keys: 5 }])
   })
 
   it("a partition that the replica does not vouch for is refused", async () => {

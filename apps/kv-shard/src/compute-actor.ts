@@ -2,8 +2,10 @@
  * The worker beside a replica, as an actor: functions run in a thread with a limit of memory and of time; what exceeds it ends with its thread.
  *
  * A device, not a pure machine: threads answer when they do, and this looks for answers every few milliseconds while there are jobs. Jobs of one pair
- * of functions (the partitions of one request) share a thread, one after the other, and a few lie before it so that it need not wait; a thread that
- * nobody needs any more is ended. It reads the keys in the replica, which is in the same process: values are copied once, into the thread.
+ * of functions (the partitions of one request) share a thread, one after the other, and some lie before it so that it need not wait; a thread that
+ * nobody needs any more is ended. It reads the keys in the replica, which is in the same process: values are copied once, into the thread. From the
+ * first job on a thread stands ready for the next pair of functions, for to start one takes longer than most jobs. Functions of ours that everybody
+ * needs (named-functions.ts) need no thread at all.
  */
 import { join } from "node:path"
 import { Worker } from "node:worker_threads"
@@ -13,6 +15,7 @@ import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
 import type { KeyValues } from "@backplane/kv-replica/computer"
+import { functionText, namedResult } from "./named-functions.ts"
 import type { KeySource, KvCompute, KvComputed } from "@backplane/kv-contract/compute-messages"
 
 const LOOK_CYCLES = 2_000
@@ -21,8 +24,11 @@ const THREADS_MAX = 4
 /** A thread that is being started is not yet the caller's fault. */
 const START_CYCLES = 20_000_000
 
-/** Jobs that lie before a thread. */
-const AHEAD_MAX = 3
+/** Jobs that lie before a thread, and how much: beyond the first of them no more than so many characters. */
+const AHEAD_MAX = 16
+const AHEAD_CHARACTERS_MAX = 8_000_000
+/** A thread that stands ready and is not needed for so long is ended. */
+const SPARE_CYCLES = 60_000_000
 /** Characters of one message to a thread: so many are copied at a time. */
 const CHARACTERS_MAX = 2_000_000
 
@@ -34,6 +40,7 @@ interface Job {
   readonly to: ActorId
   readonly work: KvCompute
   readonly entries: readonly KeyValues[]
+  readonly characters: number
 }
 
 interface Outcome {
@@ -59,6 +66,8 @@ export class ComputeActor implements Machine<KvCompute, KvComputed> {
   readonly #waiting: Job[] = []
   /** By functions and limits. */
   readonly #threads = new Map<string, Thread>()
+  /** Started, and not told yet what for. */
+  #spare: { readonly thread: Thread; readonly megabytes: number; readonly until: number } | null = null
 
   constructor(read: ReadKeys) {
     this.#read = read
@@ -72,7 +81,8 @@ export class ComputeActor implements Machine<KvCompute, KvComputed> {
     const effects = input.kind === "message" && input.body.kind === "KvCompute" ? this.#take(input.from, input.body) : []
     for (const [name, thread] of this.#threads) effects.push(...this.#look(now, name, thread))
     while (this.#waiting.length > 0 && this.#place(now));
-    if (this.#threads.size > 0 || this.#waiting.length > 0) effects.push(timer("look", after(now, LOOK_CYCLES)))
+    if (this.#spare !== null && now >= this.#spare.until) this.#endSpare()
+    if (this.#threads.size > 0 || this.#spare !== null || this.#waiting.length > 0) effects.push(timer("look", after(now, LOOK_CYCLES)))
     return effects
   }
 
@@ -80,7 +90,9 @@ export class ComputeActor implements Machine<KvCompute, KvComputed> {
     const entries = work.source === null ? [] : this.#read(work.source)
     if (entries === null)
       return [send(from, { kind: "KvComputed", job: work.job, error: "the partition is being moved or repaired: ask again" })]
-    this.#waiting.push({ name: work.job, to: from, work, entries })
+    const named = namedResult(work, entries)
+    if (named !== null) return [send(from, { kind: "KvComputed", job: work.job, keys: entries.length, ...named })]
+    this.#waiting.push({ name: work.job, to: from, work, entries, characters: charactersOf(entries) })
     return []
   }
 
@@ -91,11 +103,27 @@ export class ComputeActor implements Machine<KvCompute, KvComputed> {
     const { map, reduce, milliseconds, megabytes } = job.work
     const name = JSON.stringify([map, reduce, milliseconds, megabytes])
     if (!this.#threads.has(name) && this.#threads.size >= THREADS_MAX) return false
-    const thread = this.#threads.get(name) ?? launch(job.work, now)
+    const thread = this.#threads.get(name) ?? this.#begun(job.work, now)
     this.#threads.set(name, thread)
     thread.waiting.push(job)
     this.#waiting.shift()
     return true
+  }
+
+  /** The thread that stands ready, where it has the memory that is asked for; another one stands ready then. */
+  #begun({ map, reduce, megabytes }: KvCompute, now: VirtualTime): Thread {
+    const spare = this.#spare?.megabytes === megabytes ? this.#spare.thread : null
+    if (spare === null) this.#endSpare()
+    const thread = spare === null || spare.ended || spare.outcomes.length > 0 ? launch(megabytes, now) : spare
+    thread.idleSince = now
+    thread.worker.postMessage({ map: functionText(map), reduce: functionText(reduce) })
+    this.#spare = { thread: launch(megabytes, now), megabytes, until: now + SPARE_CYCLES }
+    return thread
+  }
+
+  #endSpare(): void {
+    void this.#spare?.thread.worker.terminate()
+    this.#spare = null
   }
 
   #look(now: VirtualTime, name: string, thread: Thread): Effect<KvComputed>[] {
@@ -105,9 +133,11 @@ export class ComputeActor implements Machine<KvCompute, KvComputed> {
     if (current !== undefined && outcomes.length === 0 && now > thread.deadline)
       outcomes.push({ error: `not done after ${current.work.milliseconds} ms: give it more, or let it do less` })
     let failure: string | undefined
-    for (let outcome = outcomes.shift(); outcome !== undefined && failure === undefined; outcome = outcomes.shift()) {
-      const job = posted.shift()
-      if (job === undefined) break
+    // What came before there was a job, such as that the functions are none, is the first job's.
+    while (posted.length > 0 && failure === undefined) {
+      const outcome = outcomes.shift()
+      const job = outcome === undefined ? undefined : posted.shift()
+      if (outcome === undefined || job === undefined) break
       effects.push(send(job.to, { kind: "KvComputed", job: job.name, keys: job.entries.length, ...outcome }))
       // A thread that did not come to its end in good order is not used again.
       failure = outcome.error
@@ -124,10 +154,21 @@ export class ComputeActor implements Machine<KvCompute, KvComputed> {
         effects.push(send(to, { kind: "KvComputed", job, error: failure ?? "the worker ended" }))
       return effects
     }
-    while (posted.length < AHEAD_MAX && thread.waiting.length > 0) post(thread, thread.waiting.shift(), now)
+    while (hasRoom(thread)) post(thread, thread.waiting.shift(), now)
     if (thread.started && posted.length > 0) thread.deadline = Math.min(thread.deadline, now + limitOf(posted[0]))
     return effects
   }
+}
+
+function hasRoom({ posted, waiting: [next] }: Thread): boolean {
+  if (next === undefined || posted.length >= AHEAD_MAX) return false
+  return posted.length === 0 || posted.reduce((sum, { characters }) => sum + characters, next.characters) <= AHEAD_CHARACTERS_MAX
+}
+
+function charactersOf(entries: readonly KeyValues[]): number {
+  let characters = 0
+  for (const [, values] of entries) for (const value of values) characters += value.length
+  return characters
 }
 
 function limitOf(job: Job | undefined): number {
@@ -161,9 +202,8 @@ function post(thread: Thread, job: Job | undefined, now: VirtualTime): void {
   thread.worker.postMessage({ keys, counts, values, partials, last: true })
 }
 
-function launch({ map, reduce, megabytes }: KvCompute, now: VirtualTime): Thread {
+function launch(megabytes: number, now: VirtualTime): Thread {
   const worker = new Worker(join(import.meta.dirname, "compute-worker.ts"), {
-    workerData: { map, reduce },
     resourceLimits: { maxOldGenerationSizeMb: megabytes, maxYoungGenerationSizeMb: Math.ceil(megabytes / 4) },
     env: {},
   })

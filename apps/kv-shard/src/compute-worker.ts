@@ -1,5 +1,5 @@
 /** The inside of a worker: functions given as text, run over keys that come in batches, in a context that has nothing but the language. */
-import { parentPort, workerData } from "node:worker_threads"
+import { parentPort } from "node:worker_threads"
 import { createContext, Script } from "node:vm"
 
 interface Batch {
@@ -19,21 +19,19 @@ interface Inside {
   tell(): string
 }
 
-const { map, reduce } = workerData as { readonly map: string; readonly reduce: string }
-/** By name, for those that everybody needs. */
-const NAMED: Readonly<Record<string, string>> = {
-  count: "() => 1",
-  bytes: "(_key, values) => values.reduce((sum, value) => sum + value.length, 0)",
-  number: "(_key, values) => Number(values[0])",
-  sum: "(a, b) => a + b",
-  max: "(a, b) => Math.max(a, b)",
-  min: "(a, b) => Math.min(a, b)",
+/** What a thread is for, told once, before the first batch: it may have been started before anybody knew. */
+interface Functions {
+  readonly map: string
+  readonly reduce: string
 }
+
 const context = createContext(Object.create(null) as object)
-const compiled = (text: string): string => `(${NAMED[text] ?? text})`
+let inside: Inside | null = null
+
 // Everything happens inside the context; only texts go in and out, so nothing of this side can be reached from there.
-const inside = new Script(`"use strict"; (() => {
-  const map = ${compiled(map)}, reduce = ${compiled(reduce)}
+function compiled({ map, reduce }: Functions): Inside {
+  return new Script(`"use strict"; (() => {
+  const map = (${map}), reduce = (${reduce})
   let result, values = []
   const add = (value) => { if (value !== undefined) result = result === undefined ? value : reduce(result, value) }
   return {
@@ -43,9 +41,16 @@ const inside = new Script(`"use strict"; (() => {
     tell: () => { const told = JSON.stringify(result ?? null); result = undefined; values = []; return told },
   }
 })()`).runInContext(context) as Inside
+}
 
-parentPort?.on("message", ({ keys, counts, values, partials, last }: Batch) => {
+parentPort?.on("message", (told: Functions | Batch) => {
   try {
+    if ("map" in told) {
+      inside = compiled(told)
+      return
+    }
+    if (inside === null) return
+    const { keys, counts, values, partials, last } = told
     let next = 0
     for (const [index, key] of keys.entries()) {
       for (let left = counts[index] ?? 0; left > 0; left--) inside.value(values[next++] ?? "")
