@@ -36,9 +36,12 @@ export function drawFault(random: Random, faults: readonly Fault[]): Fault {
 
 export async function torment({ store, random, faults, say, enough }: NemesisOptions): Promise<Done> {
   const done: Done = { kills: 0, gatewayKills: 0, pauses: 0, partitions: 0 }
+  const began = performance.now()
   while (!enough(done)) {
     const index = random.below(store.shards.length)
-    switch (drawFault(random, faults)) {
+    const at = ((performance.now() - began) / 1000).toFixed(1)
+    const fault = drawFault(random, faults)
+    switch (fault) {
       case "kill":
         await kill(store, index, done)
         break
@@ -49,7 +52,8 @@ export async function torment({ store, random, faults, say, enough }: NemesisOpt
         await partition(store, index, done, random)
         break
     }
-    say(`${done.kills} kills, ${done.pauses} pauses, ${done.partitions} partitions`)
+    const who = fault === "kill" && done.kills % GATEWAY_EVERY === 0 ? "a gateway" : `shard ${index}`
+    say(`${at} s: ${fault} of ${who}; ${done.kills} kills, ${done.pauses} pauses, ${done.partitions} partitions`)
     await sleep(BETWEEN_MILLISECONDS)
   }
   return done

@@ -4,6 +4,7 @@ import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import { PARTITIONS } from "@backplane/kv-contract/limits"
 import { IN_FLIGHT_MAX, KvRequester, OUTSTANDING_MAX, REQUESTER_TIMINGS } from "./requester.ts"
 
 const MEMBERS = [0, 1, 2].map((index) => actorId(`replica.${index}`))
@@ -67,6 +68,21 @@ describe("a requester of keys", () => {
     expect(said(requester.settle(at(0)))).toEqual(["replica.0: 1/0"])
     requester.step(at(1), { kind: "message", from: actorId("replica.0"), body: { kind: "KvGone" } })
     expect(said(requester.settle(at(1)))).toEqual(["replica.1: 1/1"])
+  })
+
+  it("asks who answered for a partition's registers last, reads too where the configuration names the bucket as one of registers", () => {
+    const requester = new KvRequester({ members: MEMBERS, favourite: 0 })
+    const members = MEMBERS.map((id) => ({ id, zone: "a" }))
+    const holders = Array.from({ length: PARTITIONS }, () => [...MEMBERS])
+    const buckets = [{ name: "registers", policy: "linear" as const }]
+    requester.configure({ epoch: 1, members, buckets, holders, next: {}, changed: [] })
+    const place = { bucket: "registers", key: "k" }
+    const done = (): void => undefined
+    requester.ask(at(0), { operation: { type: "cas", ...place, expect: null, value: "v" }, done })
+    requester.settle(at(0))
+    requester.step(at(1), tell(2, success(1)))
+    requester.ask(at(2), { operation: { type: "get", ...place }, done })
+    expect(said(requester.settle(at(2)))).toEqual(["replica.2: 2/0"])
   })
 
   it("repeats at another replica with the same sequence, updates too", () => {

@@ -137,6 +137,8 @@ export class KvRequester {
   /** Replicas that broke off or were silent, until when nothing is asked of them first. */
   readonly #away = new Map<ActorId, number>()
   readonly #replicas = new Map<ActorId, Replica>()
+  /** Buckets of registers, as far as the configuration that is known names them. */
+  #linear: ReadonlySet<string> = new Set()
   #sequence = 0
   #ticking = false
 
@@ -155,6 +157,7 @@ export class KvRequester {
     if (config.epoch <= this.#epoch) return
     this.#epoch = config.epoch
     this.#members = this.#inOrder(config.members.map(({ id }) => actorId(id)))
+    this.#linear = new Set(config.buckets.flatMap(({ name, policy }) => (policy === "linear" ? [name] : [])))
     this.#holders = config.holders.map((holders) => {
       const own = new Set(holders)
       return this.#favourite === null ? holders.map((id) => actorId(id)) : this.#members.filter((member) => own.has(member))
@@ -262,7 +265,7 @@ export class KvRequester {
     }
     this.#take(open)
     this.#outstanding.delete(answer.sequence)
-    if (isLinear(open.request.operation)) this.#leaders.set(open.partition, from)
+    if (this.#isLinear(open.request.operation)) this.#leaders.set(open.partition, from)
     open.done(answer, open.attempt + 1)
   }
 
@@ -286,7 +289,7 @@ export class KvRequester {
     if (sentAt === null) return false
     const age = now - sentAt
     // A replica that believes that it leads, and is cut off, may still answer what needs no majority.
-    if (isLinear(open.request.operation)) return age >= patience.cycles
+    if (this.#isLinear(open.request.operation)) return age >= patience.cycles
     // It answers, but this it has lost, perhaps: seldom, and more seldom each time.
     return age >= this.#timings.repeatMax * 2 ** attempt
   }
@@ -358,15 +361,20 @@ export class KvRequester {
   #target(now: VirtualTime, { request, partition, turn }: Outstanding): ActorId {
     const holders = this.#holders[partition] ?? this.#members
     const { operation, sequence } = request
-    const leader = isLinear(operation) ? this.#leaders.get(partition) : undefined
+    const leader = this.#isLinear(operation) ? this.#leaders.get(partition) : undefined
     if (leader !== undefined) return leader
     // One partition, one first choice: what is asked together is batched together, and partitions spread over the replicas.
     // What is done partition by partition is work for all holders.
     const isSpread = this.#favourite === null || "partition" in operation
-    const home = isLinear(operation) ? sequence : isSpread ? partition : 0
+    const home = this.#isLinear(operation) ? sequence : isSpread ? partition : 0
     const inTurn = holders.map((_, index) => holders[(home + turn + index) % holders.length] as ActorId)
     if (this.#away.size === 0) return inTurn[0] as ActorId
     return inTurn.find((holder) => this.#isThere(now, holder)) ?? (inTurn[0] as ActorId)
+  }
+
+  /** Without a configuration a get may be of a register too, and is not known for one. */
+  #isLinear(operation: Operation): boolean {
+    return operation.type === "cas" || (operation.type === "get" && this.#linear.has(operation.bucket))
   }
 
   /** Whether the replica may be asked first. Who was away for a while is tried with one request, the others wait for what comes of that. */
@@ -385,11 +393,6 @@ function asSent({ request, attempt }: Outstanding): KvRequest {
 
 function charactersOf(operation: Operation): number {
   return "value" in operation ? (operation.value?.length ?? 0) : 0
-}
-
-/** A get may be of a register too; only an answer shows it, so only a cas counts as one here. */
-function isLinear({ type }: Operation): boolean {
-  return type === "cas"
 }
 
 function refused(sequence: number, reason: RejectionReason, remedy: string, unknown: boolean): KvRejection {
