@@ -7,11 +7,13 @@
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Body } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { decodeFrame, isFrame } from "@backplane/foundation-runtime/batch-frame"
 import { hostSubject, subjectOf } from "@backplane/foundation-runtime/subjects"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import type { NatsConnection, Subscription } from "@nats-io/nats-core"
 import type { Edge, Said, Subject } from "./subject.ts"
 
+const TEXT = new TextDecoder()
 const REQUEST_MILLISECONDS = 3_000
 const ANSWER_MILLISECONDS = 500
 const QUIET_MILLISECONDS = 2
@@ -58,7 +60,7 @@ export class NatsSubject implements Subject {
       callback: (error, message) => {
         if (error !== null) return
         const [, , kind = "", index = ""] = message.subject.split(".")
-        this.#said.push({ to: `${kind}.${index}` as ActorId, body: this.#bodyOf(message.string()) })
+        for (const body of this.#bodiesOf(message.data)) this.#said.push({ to: `${kind}.${index}` as ActorId, body })
       },
     })
     await connection.flush()
@@ -71,11 +73,17 @@ export class NatsSubject implements Subject {
     return this.#take()
   }
 
-  #bodyOf(text: string): Body {
+  /** JSON; or a frame of several, which services of ours send to nodes, who all read them. */
+  #bodiesOf(bytes: Uint8Array): readonly Body[] {
+    const garbage: Body = { kind: "garbage" }
+    if (isFrame(bytes[0])) {
+      const framed = decodeFrame(bytes)
+      return typeof framed === "string" ? [garbage] : framed.map(({ value }) => this.#edge(value as unknown as Body) ?? garbage)
+    }
     try {
-      return this.#edge(JSON.parse(text) as Body) ?? { kind: "garbage" }
+      return [this.#edge(JSON.parse(TEXT.decode(bytes)) as Body) ?? garbage]
     } catch {
-      return { kind: "garbage" }
+      return [garbage]
     }
   }
 
