@@ -1,5 +1,6 @@
 /** Both ends of the bus bench: actors over NatsBus and ActorHost, and the same over the bare client. */
 import { actorId } from "@backplane/foundation-actor/actor-id"
+import type { Bus } from "@backplane/foundation-actor/bus"
 import { send } from "@backplane/foundation-actor/effects"
 import type { Body, Machine } from "@backplane/foundation-actor/machine"
 import { ActorHost } from "@backplane/foundation-runtime/actor-host"
@@ -35,7 +36,7 @@ export function busOver(connection: NatsConnection): NatsBus {
   return new NatsBus({ connection, events: new MemorySink() })
 }
 
-export function hostOver(bus: NatsBus): ActorHost {
+export function hostOver(bus: Bus): ActorHost {
   const sink = new MemorySink()
   return new ActorHost({
     machineName: MACHINE,

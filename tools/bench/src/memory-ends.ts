@@ -1,4 +1,5 @@
 /** The actors of the memory bench: a node that reads pages, their home, and the node where they lie; each in a process of its own. */
+import type { Bus } from "@backplane/foundation-actor/bus"
 import type { Machine } from "@backplane/foundation-actor/machine"
 import { RAW_BYTES } from "@backplane/foundation-runtime/raw-bytes"
 import { WasmEngine } from "@backplane/compute-engine/engine"
@@ -8,6 +9,8 @@ import { BareNodeMachine, type HartDriver } from "@backplane/memory-bare/bare-no
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
+import { plainCodec } from "@backplane/foundation-runtime/body-codec"
+import { linkedNatsBus } from "@backplane/foundation-runtime/link/linked-nats-bus"
 import { NatsBus } from "@backplane/foundation-runtime/nats-bus"
 import { MemorySink } from "@backplane/foundation-runtime/sinks"
 import { hostOver } from "./bus-ends.ts"
@@ -71,8 +74,34 @@ class PageReader implements HartDriver {
 const IDLE: HartDriver = { budget: () => null, left: () => true }
 
 /** As services of the machine have it. */
-function busOver(connection: NatsConnection): NatsBus {
-  return new NatsBus({ connection, events: new MemorySink(), readsFrames: () => true })
+function busOver(connection: NatsConnection, links: boolean): { readonly bus: Bus; readonly close: () => void } {
+  const options = { connection, events: new MemorySink(), codec: plainCodec, readsFrames: () => true }
+  if (!links) return { bus: new NatsBus(options), close: () => undefined }
+  const bus = linkedNatsBus(options)
+  return {
+    bus,
+    close: () => {
+      bus.close()
+    },
+  }
+}
+
+/** Parts that a process hosts for a round, until they are ended. */
+export interface Hosted {
+  end(): void
+}
+
+/** An actor of its own, on a bus of its own. */
+async function hosted(connection: NatsConnection, links: boolean, actor: Parameters<ActorHost["add"]>[0]): Promise<Hosted> {
+  const { bus, close } = busOver(connection, links)
+  const host = hostOver(bus)
+  await host.add(actor)
+  return {
+    end: () => {
+      host.stop("the round is over")
+      close()
+    },
+  }
 }
 
 /** Each round has a space of its own, in which nobody has touched anything. */
@@ -113,11 +142,16 @@ export interface Round {
   readonly round: number
   readonly pages: number
   readonly incarnation: number
+  /** Those who speak much have sockets of their own beside the bus. */
+  readonly links?: boolean
 }
 
 /** What a far process hosts for one round. */
-export async function hostPart(connection: NatsConnection, part: Part, { round, pages, incarnation }: Round): Promise<ActorHost> {
-  const host = hostOver(busOver(connection))
+export async function hostPart(
+  connection: NatsConnection,
+  part: Part,
+  { round, pages, incarnation, links = false }: Round,
+): Promise<Hosted> {
   const spec = resolveMachineSpec({
     topology: { nodes: NODES, cpus: NODES, framesPerNode: pages },
     clock: { tickCycles: TICK_CYCLES },
@@ -125,26 +159,19 @@ export async function hostPart(connection: NatsConnection, part: Part, { round, 
   })
   if (part === "controller") {
     const machine = new MemoryControllerMachine({ spec, incarnation, place: ({ page }) => (page === 0 ? 0 : 1) })
-    await host.add({ actor: MEMORY_CONTROLLER, epoch: incarnation, machine: machine as Machine })
+    const home = await hosted(connection, links, { actor: MEMORY_CONTROLLER, epoch: incarnation, machine: machine as Machine })
     while (machine.directory().unknown().length > 0) await new Promise((resolve) => setImmediate(resolve))
-  } else {
-    const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: 1 })
-    await host.add({ actor: nodeActor(1), epoch: 1, machine: node(1, { space: `round-${round}`, driver: IDLE, engine }) })
+    return home
   }
-  return host
+  const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: 1 })
+  return hosted(connection, links, { actor: nodeActor(1), epoch: 1, machine: node(1, { space: `round-${round}`, driver: IDLE, engine }) })
 }
 
 /** Seconds for all pages, `harts` at a time. The node with its copies stays until it is ended. */
 export async function readPages(
   connection: NatsConnection,
-  {
-    round,
-    harts,
-    pages,
-    walks = false,
-  }: { readonly round: number; readonly harts: number; readonly pages: number; readonly walks?: boolean },
-): Promise<{ readonly seconds: number; readonly end: () => void }> {
-  const host = hostOver(busOver(connection))
+  { round, harts, pages, walks = false, links = false }: Round & { readonly harts: number; readonly walks?: boolean },
+): Promise<{ readonly seconds: number } & Hosted> {
   const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: harts })
   image(engine)
   let finish: () => void = () => undefined
@@ -156,15 +183,9 @@ export async function readPages(
   }
   const machine = node(0, { space: `round-${round}`, driver: new PageReader(engine, { harts, pages, done }), engine, walks })
   const started = performance.now()
-  await host.add({ actor: nodeActor(0), epoch: 1, machine })
+  const { end } = await hosted(connection, links, { actor: nodeActor(0), epoch: 1, machine })
   await finished
-  const seconds = (performance.now() - started) / 1000
-  return {
-    seconds,
-    end: () => {
-      host.stop("the round is over")
-    },
-  }
+  return { seconds: (performance.now() - started) / 1000, end }
 }
 
 /** Million loads a second of pages that are here: with rights given by the host, or where nobody ever set any. */

@@ -1,7 +1,6 @@
 /** A far process of the memory bench: hosts the home of the pages, or the node where they lie; anew for each round. Ends with its parent. */
 import { connect } from "@nats-io/transport-node"
-import type { ActorHost } from "@backplane/foundation-runtime/actor-host"
-import { BARE_PAGE, hostPart, PARTS, type Part, type Round } from "./memory-ends.ts"
+import { BARE_PAGE, hostPart, PARTS, type Hosted, type Part, type Round } from "./memory-ends.ts"
 
 const [url = "", user = "", password = "", name = ""] = process.argv.slice(2)
 const part: Part | undefined = PARTS.find((each) => each === name)
@@ -13,9 +12,9 @@ if (part === "owner") {
   const page = new Uint8Array(4096)
   connection.subscribe(BARE_PAGE, { callback: (_, message) => void message.respond(page) })
 }
-let host: ActorHost | null = null
+let host: Hosted | null = null
 process.on("message", (round: Round) => {
-  host?.stop("the round is over")
+  host?.end()
   void hostPart(connection, part, round).then(async (next) => {
     host = next
     await connection.flush()

@@ -4,7 +4,8 @@
  * A page that is clean at home comes in three messages (node → memory controller → node where it lies → node), with the whole protocol, the
  * engine's exit and its re-entry. The bare request has two messages, and an answer of 4096 bytes that nobody makes or reads. One page at a
  * time for `fetch_ratio`, 64 harts that each wait for a page for `pages_per_second`, one hart that goes through them one after the other, pages
- * asked for ahead, for `walk_pages_per_second`. Resident loads: with rights that the host gave, against
+ * asked for ahead, for `walk_pages_per_second`. The `linked_` figures: nodes and controller have sockets of their own beside the bus, as those who
+ * speak much have between the services of the store. Resident loads: with rights that the host gave, against
  * an engine where nobody ever set any. At last the home of 32,768 pages begins a new life: until it knows again who has what.
  */
 import { fork, type ChildProcess } from "node:child_process"
@@ -61,12 +62,14 @@ interface Reading {
   readonly harts: number
   /** Pages of a walk are asked for ahead. */
   readonly walks?: boolean
+  readonly links?: boolean
 }
 
 /** Reads all pages of a space that nobody has touched. */
 async function read({ connection, controller, owner }: Ends, round: Round, reading: Reading): ReturnType<typeof readPages> {
-  await begin([controller, owner], round)
-  return readPages(connection, { ...round, ...reading })
+  const told = { ...round, links: reading.links === true }
+  await begin([controller, owner], told)
+  return readPages(connection, { ...told, ...reading })
 }
 
 /** Milliseconds from the beginning of a new life of the home until it knows again what the nodes hold and store. */
@@ -93,6 +96,8 @@ async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figu
       bareFetch: async () => ((await barePages(connection, 1)) / PAGES) * 1e6,
       pages: async () => (PAGES - 1) / (await seconds({ harts: HARTS })),
       walked: async () => (PAGES - 1) / (await seconds({ harts: 1, walks: true })),
+      linkedFetch: async () => ((await seconds({ harts: 1, links: true })) / (PAGES - 1)) * 1e6,
+      linkedPages: async () => (PAGES - 1) / (await seconds({ harts: HARTS, links: true })),
       barePagesPerSecond: async () => PAGES / (await barePages(connection, HARTS)),
       resident: () => residentLoads("given"),
       untouched: () => residentLoads("never set"),
@@ -101,7 +106,7 @@ async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figu
     options,
   )
   const ratio = (ours: readonly number[], bare: readonly number[]): number[] => ours.map((value, index) => value / (bare[index] ?? NaN))
-  const { fetch, bareFetch, pages, walked, barePagesPerSecond, resident, untouched, rebuilt } = rounds
+  const { fetch, bareFetch, pages, walked, linkedFetch, linkedPages, barePagesPerSecond, resident, untouched, rebuilt } = rounds
   const one = (baselineName: string): { baseline: number[]; baselineName: string } => ({ baseline: fetch.map(() => 1), baselineName })
   return [
     figureOf({ name: "fetch_ratio", unit: "×", better: "lower" }, { ours: ratio(fetch, bareFetch), ...one("bare NATS request of a page") }),
@@ -116,6 +121,14 @@ async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figu
     figureOf(
       { name: "walk_pages_per_second", unit: "pages/s", better: "higher" },
       { ours: walked, baseline: barePagesPerSecond, baselineName: "bare NATS request of a page" },
+    ),
+    figureOf(
+      { name: "linked_fetch_ratio", unit: "×", better: "lower" },
+      { ours: ratio(linkedFetch, bareFetch), ...one("bare NATS request of a page") },
+    ),
+    figureOf(
+      { name: "linked_pages_per_second", unit: "pages/s", better: "higher" },
+      { ours: linkedPages, baseline: barePagesPerSecond, baselineName: "bare NATS request of a page" },
     ),
     figureOf(
       { name: "resident_ratio", unit: "×", better: "higher" },
