@@ -5,7 +5,7 @@ import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { FaultPlan } from "@backplane/foundation-simulation/fault-plan"
 import { SpanRecorder } from "@backplane/foundation-simulation/span-recorder"
 import type { SpaceRules, SpaceView } from "@backplane/memory-contract/memory-operator-messages"
-import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
+import { HYPERVISOR, MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
 import { SpaceWorld, type SpaceRun } from "./space-world.ts"
 
 const RULES: SpaceRules = { placement: { kind: "local", node: 0 }, byToucher: [], migrate: false, replicate: false, hotMisses: 8 }
@@ -64,9 +64,12 @@ describe.each([{ network: "whole" }, { network: "lossy", faults: FAULTS }])(
     it("a counter that all nodes write stays where it is, and those nodes are named as belonging together", () => {
       const spaces = new SpaceWorld({ seed: 3, nodes: 3, ...(faults !== undefined && { world: { faults } }) })
       const rules = { ...RULES, migrate: true, replicate: true }
+      const hints: unknown[] = []
+      spaces.world.onMessage(({ to, body }) => void (to === HYPERVISOR && hints.push(body)))
       spaces.open({ space: "counter", program: "count", pages: 1, rounds: 30_000, harts: [0, 1, 2], copiesMax: 0, rules })
       spaces.world.run({ until: virtualTime(45_000) })
       expect(spaces.map("counter").spaces[0]?.together).toEqual([{ page: 1, nodes: [0, 1, 2] }])
+      expect(hints.at(-1)).toEqual({ kind: "SpaceShared", space: "counter", nodes: [0, 1, 2] })
       const harts = spaces.finish("counter", 400_000_000)
       expect(spaces.map("counter").spaces[0]?.byHome).toEqual([2, 0, 0])
       expect(Math.max(...harts.map(({ result }) => Number(result)))).toBe(90_000)

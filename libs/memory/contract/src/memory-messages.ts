@@ -61,6 +61,20 @@ export const NodeGoneSeen = Type.Object(
   { ...closed, description: "memory controller → hypervisor: noted" },
 )
 
+export const SpaceShared = Type.Object(
+  {
+    kind: Type.Literal("SpaceShared"),
+    space: Type.String({ minLength: 1, maxLength: 64, description: "a memory of several nodes; tasks say which they run in" }),
+    nodes: Type.Array(Node, { maxItems: 64 }),
+  },
+  {
+    ...closed,
+    description:
+      "memory controller → hypervisor: CPUs of these nodes write the same pages of this memory in turn, so its tasks there had better run near by; none: not any more. A hint, said again while it is so",
+  },
+)
+export type SpaceShared = Static<typeof SpaceShared>
+
 export type FrameLeaseAsk = Static<typeof FrameLeaseAsk>
 export type FrameLeaseGrant = Static<typeof FrameLeaseGrant>
 export type FrameLeaseRefusal = Static<typeof FrameLeaseRefusal>
@@ -82,4 +96,5 @@ export const memoryMessages = {
   LeaseReport,
   NodeGone,
   NodeGoneSeen,
+  SpaceShared,
 } as const

@@ -19,6 +19,7 @@ import type {
   MemoryUp,
   NodeGone,
   NodeGoneSeen,
+  SpaceShared,
 } from "@backplane/memory-contract/memory-messages"
 import type {
   MemoryAnswer,
@@ -53,7 +54,16 @@ type PagesHears = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHas
 export type MemoryHears =
   FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | NodeGoneSeen | PagesHears | MemoryOperatorAsk | SpaceAnswer
 export type MemorySays =
-  FrameLeaseGrant | FrameLeaseRefusal | FrameReleased | MemoryUp | NodeGone | NodeGoneSeen | CoherenceMessage | MemoryAnswer | SpaceClose
+  | FrameLeaseGrant
+  | FrameLeaseRefusal
+  | FrameReleased
+  | MemoryUp
+  | NodeGone
+  | NodeGoneSeen
+  | SpaceShared
+  | CoherenceMessage
+  | MemoryAnswer
+  | SpaceClose
 type Out = Effect<MemorySays>[]
 
 /** Nodes that have not reported are asked again after so many ticks … */

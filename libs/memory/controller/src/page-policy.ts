@@ -2,19 +2,20 @@
  * Carries out what memory/placement decides: where a new page's frame goes, and which pages move or are copied, from the misses that the
  * nodes tell. One look at all pages of a space in each interval; the moves are the directory's.
  */
-import { event } from "@backplane/foundation-actor/effects"
+import { event, send } from "@backplane/foundation-actor/effects"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type { CoherenceMessage, PageCounts } from "@backplane/memory-contract/coherence-messages"
+import type { SpaceShared } from "@backplane/memory-contract/memory-messages"
 import type { SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
 import { nodesOf } from "@backplane/memory-coherence/flow"
 import { decideMoves, PLACEMENT_RULES, remoteMisses, type PageUse } from "@backplane/memory-placement/decide-moves"
 import { placePage } from "@backplane/memory-placement/place-page"
-import { partOf } from "@backplane/scenario-machine/topology"
+import { HYPERVISOR, partOf } from "@backplane/scenario-machine/topology"
 import type { Directory } from "./directory.ts"
 import type { DirectoryPage, Pages } from "./directory-page.ts"
 
 interface Out {
-  push(...effects: readonly Effect<CoherenceMessage>[]): unknown
+  push(...effects: readonly Effect<CoherenceMessage | SpaceShared>[]): unknown
 }
 
 export const DEFAULT_SPACE_RULES: SpaceRules = {
@@ -146,10 +147,12 @@ export class PagePolicy {
     }
   }
 
-  /** The hint to whoever places vCPUs, when it has changed. */
+  /** The hint to whoever places tasks: again while it is so, and once when it is over. */
   #sayTogether(space: string, together: { page: number; nodes: number[] }[], out: Out): void {
     const before = this.togetherOf(space)
     this.#together.set(space, together)
+    const nodes = [...new Set(together.flatMap(({ nodes: writers }) => writers))].sort((a, b) => a - b)
+    if (nodes.length > 0 || before.length > 0) out.push(send(HYPERVISOR, { kind: "SpaceShared", space, nodes }))
     for (const { page, nodes } of together)
       if (!before.some((each) => each.page === page))
         out.push(event("pages-written-in-turn", { "backplane.space": space, "backplane.page": page, "backplane.nodes": nodes.join(" ") }))

@@ -24,7 +24,7 @@ import type {
   TaskRevoke,
   TaskSubmit,
 } from "@backplane/compute-contract/task-messages"
-import type { FrameRelease, FrameReleased, NodeGone, NodeGoneSeen } from "@backplane/memory-contract/memory-messages"
+import type { FrameRelease, FrameReleased, NodeGone, NodeGoneSeen, SpaceShared } from "@backplane/memory-contract/memory-messages"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import { ownSeat, type Seat } from "@backplane/scenario-machine/topology"
@@ -43,6 +43,7 @@ export type HypervisorHears =
   | SchedulePage
   | FrameReleased
   | NodeGoneSeen
+  | SpaceShared
   | SchedulerFailure
   | SchedulerFault
   | SwapAsk

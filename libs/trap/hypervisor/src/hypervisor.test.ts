@@ -5,7 +5,7 @@ import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtu
 import type { Json } from "@backplane/foundation-base/json"
 import type { NodeReport } from "@backplane/compute-contract/task-messages"
 import { resolveMachineSpec, type MachineInput } from "@backplane/scenario-machine/resolve"
-import { nodeActor } from "@backplane/scenario-machine/topology"
+import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
 import type { HypervisorHears, HypervisorSays } from "./hypervisor-context.ts"
 import { HypervisorMachine } from "./hypervisor.ts"
 import { percent } from "./run-result.ts"
@@ -81,6 +81,34 @@ const finished = (task: string, node: number, attempt = 1): HypervisorHears => (
   node,
   tick: 20,
   runtime: 10,
+})
+
+describe("a memory whose pages are written in turn", () => {
+  const told = (effects: Out): unknown[] =>
+    effects.flatMap((effect) => (effect.kind === "send" && effect.body.kind === "TaskTune" ? [[effect.body.task, effect.body.shares]] : []))
+
+  it("is said of its tasks on those nodes, once, and taken back; what others said stands", () => {
+    const own = { space: "m" }
+    const hypervisor = new Hypervisor({ jobs: [job("a", own), job("b", own), job("c", { shares: ["a"] }), job("d", own)] })
+    hypervisor.ready()
+    for (const [task, node] of [["a", 0], ["b", 1], ["c", 0], ["d", 1]] as const) hypervisor.hear(nodeActor(node), accepted(task, node)) // prettier-ignore
+    hypervisor.written()
+    const share = (...nodes: number[]): unknown[] => {
+      hypervisor.hear(MEMORY_CONTROLLER, { kind: "SpaceShared", space: "m", nodes })
+      return told(hypervisor.writtenEffects())
+    }
+    expect(share(0, 1)).toEqual([
+      ["a", ["b", "d"]],
+      ["b", ["a", "d"]],
+      ["d", ["a", "b"]],
+    ])
+    expect(share(0, 1)).toEqual([])
+    expect(share()).toEqual([
+      ["a", []],
+      ["b", []],
+      ["d", []],
+    ])
+  })
 })
 
 describe("a job is started", () => {

@@ -123,6 +123,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
         return this.#lines.onAsk(from, body, out)
       case "TuneAsk":
         return this.#tunings.onAsk(from, body, out)
+      case "SpaceShared":
+        return this.#tunings.onShared(body, out)
       case "PolicySwapped":
         return this.#swaps.onSwapped(body, out)
       case "SchedulePage":

@@ -2,12 +2,16 @@
 import { send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { TaskTuned } from "@backplane/compute-contract/machine-messages"
+import type { SpaceShared } from "@backplane/memory-contract/memory-messages"
 import { cpusOfNode, nodeActor } from "@backplane/scenario-machine/topology"
 import { WEIGHT_DEFAULT } from "@backplane/schedule-contract/task-view"
 import type { TuneAsk } from "@backplane/trap-contract/operator-messages"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 import { RECORD_PREFIX, type JobStarts } from "./job-starts.ts"
 import type { Job, JobTable } from "./job-table.ts"
+
+/** Tasks in one hint. */
+const SHARES_MAX = 16
 
 export interface Tuning {
   readonly affinity?: readonly number[] | undefined
@@ -21,6 +25,8 @@ export class Tunings {
   readonly #starts: JobStarts
   /** Tasks whose node has not confirmed. */
   readonly #waiting = new Set<string>()
+  /** Tasks whose hint comes from the memory that they run in. */
+  readonly #hinted = new Set<string>()
 
   constructor(parts: { readonly context: HypervisorContext; readonly jobs: JobTable; readonly starts: JobStarts }) {
     this.#context = parts.context
@@ -40,6 +46,21 @@ export class Tunings {
   onAsk(from: ActorId, { request, task, affinity, weight, shares }: TuneAsk, out: Out): void {
     const reason = this.tune(task, { affinity, weight, shares }, out)
     out.push(send(from, { kind: "MachineAnswer", request, state: reason === null ? "done" : "refused", reason: reason ?? "" }))
+  }
+
+  /** Tasks that run in this memory on nodes that write the same pages of it in turn had better run near by. */
+  onShared({ space, nodes }: SpaceShared, out: Out): void {
+    const own = this.#jobs.inState("submitted", "live").filter(({ spec }) => spec.space === space)
+    const sharing = own.filter(({ node }) => nodes.includes(node)).map(({ spec }) => spec.name)
+    for (const { spec } of own) {
+      const { name, shares: known = [] } = spec
+      const shares = sharing.includes(name) ? sharing.filter((other) => other !== name).slice(0, SHARES_MAX) : []
+      // What an operator or the scenario said of a task that memory knows nothing of stands.
+      if ((shares.length === 0 && !this.#hinted.has(name)) || known.join() === shares.join()) continue
+      if (shares.length > 0) this.#hinted.add(name)
+      else this.#hinted.delete(name)
+      this.tune(name, { shares }, out)
+    }
   }
 
   /** Null, or why not. */
