@@ -53,6 +53,7 @@ export const Fetched = Type.Object(
     id: Id,
     state: Type.Optional(KeyState),
     unsure: Type.Boolean({ description: "the replica lost data and is being repaired: its answer helps but does not count" }),
+    trace: Type.Optional(TraceName),
   },
   { ...closed, description: "without a state: as the one whose hash came with the question" },
 )

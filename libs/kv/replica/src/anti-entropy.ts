@@ -20,7 +20,7 @@ import { placeName, type Hash64 } from "@backplane/kv-replication/hash"
 import { differing, LEAVES_PER_NODE } from "@backplane/kv-replication/merkle-tree"
 import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
 import { highestCount } from "@backplane/kv-versioning/vector"
-import { sizeOf as bytesOf } from "./write-traces.ts"
+import { reconcileAttributes } from "./reconcile-attributes.ts"
 import type { ReplicaCore } from "./core.ts"
 
 /** Leaves whose keys travel in one message, and what one message of states holds at most. */
@@ -122,7 +122,8 @@ export class AntiEntropy {
     if (shown.length === 0 && wanted.length === 0) return
     const span = `sync/${core.freshId()}`
     const sent = shown.map(([, , state]) => state)
-    const attributes = { "backplane.count": shown.length, "backplane.bytes": bytesOf(sent), "backplane.replicas": to }
+    const told = shown.map(([bucket, key, state]) => ({ bucket, key, state }))
+    const attributes = { ...reconcileAttributes(core, told), "backplane.replicas": `${core.id} ${to}` }
     core.outbox.effect(openSpan(span, "kv.reconcile anti-entropy", attributes, { root: true, links: core.traces.linksOf(sent) }))
     for (const some of inMessages(shown)) core.outbox.send(to, { type: "sync-states", partition, states: some, wanted: [] }, span)
     for (let first = 0; first < wanted.length; first += STATES_PER_MESSAGE)

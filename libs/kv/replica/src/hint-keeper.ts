@@ -3,7 +3,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { Hint } from "@backplane/kv-replication/hint-shelf"
-import { sizeOf } from "./write-traces.ts"
+import { reconcileAttributes } from "./reconcile-attributes.ts"
 import type { ReplicaCore } from "./core.ts"
 
 /** Hints that one round offers each absent replica. */
@@ -28,11 +28,7 @@ export class HintKeeper {
     this.#offered = new Map()
     if (hints.length === 0) return
     const replicas = [...new Set(hints.map(({ target }) => target))].join(" ")
-    const attributes = {
-      "backplane.count": hints.length,
-      "backplane.replicas": replicas,
-      "backplane.bytes": sizeOf(hints.map(({ state }) => state)),
-    }
+    const attributes = { ...reconcileAttributes(core, hints), "backplane.replicas": replicas }
     const span = `hint/${core.freshId()}`
     core.outbox.effect(
       openSpan(span, "kv.reconcile hint", attributes, { root: true, links: core.traces.linksOf(hints.map(({ state }) => state)) }),

@@ -92,7 +92,11 @@ export class ReadCoordinator {
     }
     const unsure = core.isUnsure({ bucket, key })
     if (hash !== undefined && hash === core.table.hashOf({ bucket, key })) core.outbox.send(from, { type: "fetched", id, unsure })
-    else core.outbox.send(from, { type: "fetched", id, state: core.table.stateOf({ bucket, key }), unsure })
+    else {
+      const state = core.table.stateOf({ bucket, key })
+      const trace = core.traces.isEmpty ? undefined : core.traces.nameOf(state)
+      core.outbox.send(from, { type: "fetched", id, state, unsure, ...(trace === undefined ? {} : { trace }) })
+    }
   }
 
   /** What this replica knows of a key that one of its own reads asks for is on disk now. */
@@ -103,10 +107,12 @@ export class ReadCoordinator {
     this.#progress(read)
   }
 
-  onFetched(from: ActorId, { id, state, unsure }: PeerItemOf<"fetched">): void {
+  onFetched(from: ActorId, { id, state, unsure, trace }: PeerItemOf<"fetched">): void {
     const read = this.#pending.get(id)
     if (read === undefined) return
     this.#core.pace.answered(from, read.sent, { now: this.#core.now, isFirst: read.retries === 0 })
+    // So that a repair can point to the writes that it joins, wherever they were made.
+    if (trace !== undefined && state !== undefined) this.#core.traces.remember(state, trace)
     const told = state ?? read.asked.get(from)
     if (told === undefined) return
     read.states.set(from, { state: told, unsure })

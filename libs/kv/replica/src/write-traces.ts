@@ -23,6 +23,16 @@ export class WriteTraces {
     }
   }
 
+  /** As requests carry it: where the newest version of the state was written, if that is remembered. */
+  nameOf(state: KeyState): string | undefined {
+    const trace = this.#traces.get(state.versions.at(-1)?.dot.join("#") ?? "")
+    return trace === undefined ? undefined : `${trace.traceId}-${trace.spanId}`
+  }
+
+  get isEmpty(): boolean {
+    return this.#traces.size === 0
+  }
+
   /** The traces of the versions of `states`, each once. */
   linksOf(states: readonly KeyState[]): readonly TraceContext[] {
     if (this.#traces.size === 0) return []

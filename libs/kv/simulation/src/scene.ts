@@ -6,6 +6,7 @@ import { canonicalJson, type Json } from "@backplane/foundation-base/json"
 import { Random } from "@backplane/foundation-base/random"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { after } from "@backplane/foundation-actor/virtual-time"
+import type { SpanRecorder } from "@backplane/foundation-simulation/span-recorder"
 import { World } from "@backplane/foundation-simulation/world"
 import type { Bucket } from "@backplane/kv-contract/bucket"
 import type { KvAnswer, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
@@ -37,8 +38,16 @@ export interface SceneOptions {
   readonly buckets?: readonly Bucket[]
   /** Cycles from a write to its sync. Default: 4 ms. */
   readonly syncCycles?: number
+  /** Where spans go; then each request is followed. */
+  readonly spans?: SpanRecorder
   /** Of what little chance there is: how much of what was not synced a crash leaves. */
   readonly seed?: number
+}
+
+/** The trace that a followed request is in, and its first span. */
+export function traceName(sequence: number): string {
+  const hex = sequence.toString(16)
+  return `${hex.padStart(32, "0")}-${hex.padStart(16, "0")}`
 }
 
 export class Scene {
@@ -51,10 +60,13 @@ export class Scene {
   readonly #answers = new Map<number, KvAnswer>()
   readonly #zones: readonly string[]
   readonly #first: StoreConfig
+  readonly #isFollowed: boolean
   #sequence = 0
 
-  constructor({ members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1 }: SceneOptions = {}) {
-    this.world = new World({ seed, latency: MS, persistLatency: syncCycles, stepsMax: 1_000_000, fingerprint: "off" })
+  constructor({ members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1, spans }: SceneOptions = {}) {
+    const recorded = spans === undefined ? {} : { spans }
+    this.world = new World({ seed, latency: MS, persistLatency: syncCycles, stepsMax: 1_000_000, fingerprint: "off", ...recorded })
+    this.#isFollowed = spans !== undefined
     this.replicas = Array.from({ length: members + 1 }, (_, index) => actorId(`kv-shard.${index}`))
     this.spare = defined(this.replicas[members], "the last one is the spare")
     this.#zones = this.replicas.map((_, index) => `zone-${index % 3}`)
@@ -90,7 +102,8 @@ export class Scene {
 
   /** Asks, and gives the sequence: the same for a repeat. */
   ask(to: ActorId, operation: Operation, { sequence = ++this.#sequence, attempt = 0, from = CLIENT } = {}): number {
-    const body: KvMessage = { kind: "KvAsk", requests: [{ sequence, attempt, operation }] }
+    const followed = this.#isFollowed ? { trace: traceName(sequence) } : {}
+    const body: KvMessage = { kind: "KvAsk", requests: [{ sequence, attempt, operation, ...followed }] }
     this.world.inject({ from, to, body })
     return sequence
   }

@@ -1,9 +1,9 @@
-/** The seeds of CI, in two halves so that two cores share them: `KV_SEEDS` in all (60), each sixty simulated seconds and at least twenty faults. */
+/** The seeds of CI, in two halves so that two cores share them: `KV_SEEDS` in all (120), each sixty simulated seconds and at least twenty faults. */
 import { assert } from "@backplane/foundation-base/assert"
 import { runSeeds } from "@backplane/foundation-simulation/replay"
 import { CYCLES_DEFAULT, faultsPlayed, runKvWorld } from "./kv-world.ts"
 
-export const SEEDS = Number(process.env["KV_SEEDS"] ?? 60)
+export const SEEDS = Number(process.env["KV_SEEDS"] ?? 120)
 export const SEEDS_PATIENCE = 3_600_000
 const FAULTS_MIN = 20
 /** So many seeds run twice, with fingerprints. */
