@@ -1,7 +1,7 @@
 /** Which devices a guest finds, and which hart hears of them: by flags. */
 import { describe, expect, it } from "vitest"
 import { affinityOf, devicesOf } from "./boot-devices.ts"
-import type { BootFlags } from "./boot-flags.ts"
+import { planOf, type BootFlags } from "./boot-flags.ts"
 
 const flags = (change: Partial<BootFlags>): BootFlags => ({
   kernel: "not read",
@@ -18,6 +18,18 @@ describe("boot's devices", () => {
     expect(one).toEqual(again)
     expect(one).not.toEqual(other)
     expect(devicesOf(flags({ virtioRng: "random" })).options.virtio!.entropy!(5)).toHaveLength(5)
+  })
+
+  it("a disk in the store needs a machine with one", () => {
+    expect(() => devicesOf(flags({ disk: "kv:data" }))).toThrow(
+      "--disk: kv:data is in a store, and there is none in this process; give --live or --sim",
+    )
+  })
+
+  it("polling is run or give-way, and nobody gives turns natively", () => {
+    expect(planOf(flags({ polling: "give-way", mmu: "nested" }))).toEqual({ mode: "trap", mmu: "nested" })
+    expect(() => planOf(flags({ polling: "nicely" }))).toThrow("--polling: there is no nicely; give run or give-way")
+    expect(() => planOf(flags({ polling: "give-way", mode: "native" }))).toThrow("--polling: native CPUs are given no turns")
   })
 
   it("an affinity names sources and harts that exist", () => {

@@ -1,6 +1,7 @@
 /** What flags say of a guest's machine beside CPUs and memory: disks, consoles, chance, the way of interrupts, what the kernel is told. */
 import { randomBytes } from "node:crypto"
 import { Random } from "@backplane/foundation-base/random"
+import { VOLUME_PREFIX } from "@backplane/scenario-machine/vm-spec"
 import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import { PLIC_SOURCES } from "@backplane/trap-devices/plic/plic"
 import { readFile } from "./guest-file.ts"
@@ -13,6 +14,8 @@ export interface BootDevices {
 }
 
 export function devicesOf(flags: BootFlags): BootDevices {
+  if (flags.disk?.startsWith(VOLUME_PREFIX) === true)
+    throw refuse("--disk", `${flags.disk} is in a store, and there is none in this process`, "give --live or --sim, too, or a file")
   const disk = flags.disk === undefined ? null : new MemoryDisk(readFile(flags.disk))
   if (disk?.sectors === 0) throw refuse("--disk", `${flags.disk} is empty`, "give an image of at least one sector")
   const initialRamDisk = flags.initrd === undefined ? undefined : readFile(flags.initrd)

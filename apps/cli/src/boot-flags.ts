@@ -53,7 +53,10 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
   const image = "ELF64 executable (starts in M-mode) or Linux Image (starts in S-mode over SBI)"
   const started = kernel === "required" ? command.requiredOption("--kernel <file>", image) : command.option("--kernel <file>", image)
   return started
-    .option("--disk <file>", "a disk image behind virtio-blk; writes go to memory, the file stays as it is")
+    .option(
+      "--disk <file>",
+      "a disk image behind virtio-blk; writes go to memory, the file stays as it is. kv:<name> is a disk in the store: with --live yours, with --sim an empty one",
+    )
     .option("--save-disk <file>", "write the disk as the guest left it")
     .option("--append <text>", "the kernel's command line")
     .option("--virtio-console", "a virtio-console beside the UART; input goes there once the guest drives it (Linux: console=hvc0)")

@@ -4,6 +4,7 @@
  */
 import { Conversation, type ConversationStep } from "@backplane/trap-board/conversation"
 import { TICKS_MAX, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { volumeNamed } from "@backplane/scenario-machine/resolve-vms"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { PAGE_BYTES, VOLUME_PREFIX, type VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { machineBytesFor } from "@backplane/trap-vmm/vmm"
@@ -54,6 +55,8 @@ export async function bootOnMachine(flags: BootFlags, steps: readonly Conversati
   if (flags.sim === true && flags.live === true) throw refuse("--live", "--sim and --live exclude each other", "give one")
   if (flags.saveDisk !== undefined)
     throw refuse("--save-disk", "the disk stays on its node", "leave it out, or boot without --sim and --live")
+  if (flags.polling !== undefined)
+    throw refuse("--polling", "a machine's scheduler says which vCPU runs", "leave it out, or boot without --sim and --live")
   if (flags.nodes !== undefined && flags.nodes !== "1") throw refuse("--nodes", "a guest over several nodes is not built", "leave it out")
   if ((flags.fidelity ?? "functional") !== "functional")
     throw refuse("--fidelity", `${flags.fidelity} is not built for a machine of services`, "boot without --sim and --live")
@@ -178,12 +181,14 @@ function outcomeOf({ reason, waitsFor }: Talk, { outcome }: VmView): Pick<Machin
 }
 
 async function bootSimulated(flags: BootFlags, steps: readonly ConversationStep[]): Promise<MachineBootReport> {
-  if (flags.disk?.startsWith(VOLUME_PREFIX) === true)
-    throw refuse("--disk", "the simulator has no store of yours", "give a file, which `backplane disk read` makes of one, or --live")
-  const files = [flags.kernel, ...(flags.disk === undefined ? [] : [flags.disk]), ...(flags.initrd === undefined ? [] : [flags.initrd])]
+  // A disk in the store is an empty one there: the simulated machine has a store of its own.
+  const diskFile = flags.disk?.startsWith(VOLUME_PREFIX) === true ? undefined : flags.disk
+  const files = [flags.kernel, ...(diskFile === undefined ? [] : [diskFile]), ...(flags.initrd === undefined ? [] : [flags.initrd])]
   const [kernel, ...others] = files.map((path) => imageRef(path).ref)
   if (kernel === undefined) throw refuse("--kernel", "it is missing", "give one")
-  const disk = flags.disk === undefined ? undefined : others.shift()
+  const volume =
+    flags.disk === undefined || diskFile !== undefined ? undefined : volumeNamed(flags.disk.slice(VOLUME_PREFIX.length), "--disk")
+  const disk = diskFile === undefined ? volume : others.shift()
   const initrd = flags.initrd === undefined ? undefined : others.shift()
   const vm = describe(flags, { kernel, ...(disk && { disk }), ...(initrd && { initrd }) })
   const machine = machineAround("boot", vm, "free")

@@ -12,6 +12,7 @@ import { Conversation, type ConversationStep } from "@backplane/trap-board/conve
 import { actorsWith } from "./machine-actors.ts"
 import { imagesOf } from "./memory-images.ts"
 import { machineWorld } from "./simulate.ts"
+import { addStore, StoreAsker } from "./store-actors.ts"
 import { VmOperator } from "./vm-operator.ts"
 
 interface BootInput {
@@ -21,6 +22,9 @@ interface BootInput {
   readonly steps: readonly ConversationStep[]
   readonly timeoutSeconds?: number
 }
+
+/** A disk in the simulated store begins empty, with so many bytes: the store is as old as the machine. */
+const VOLUME_BYTES = 16 << 20
 
 export interface SimulatedBoot {
   readonly ok: boolean
@@ -54,6 +58,10 @@ export function bootSimulated({ machine, vm, files, steps, timeoutSeconds }: Boo
   const started = performance.now()
   const world = machineWorld(machine, { fingerprint: "off" }, actorsWith(imagesOf(files)))
   const operator = new VmOperator(world, machine.clock.tickCycles)
+  if (vm.disk !== undefined && "volume" in vm.disk) {
+    addStore(world, machine)
+    new StoreAsker(world, (ticks) => operator.ticks(ticks)).makeVolume(vm.disk.volume, VOLUME_BYTES)
+  }
   const node = (): NodeVms | null =>
     (world.inspect(actorId("node.0"), NodeMachine)?.inspect() as { vms: NodeVms | null } | undefined)?.vms ?? null
   const created = operator.create(vm)

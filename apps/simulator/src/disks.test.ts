@@ -4,17 +4,16 @@ import { join } from "node:path"
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import { encodeRoot, newRoot, ROOT_BUCKET, rootKey } from "@backplane/trap-contract/disk-layout"
-import type { BlockOperation, BlockTold } from "@backplane/trap-contract/disk-messages"
+import { decodeRoot, encodeRoot, ROOT_BUCKET, rootKey } from "@backplane/trap-contract/disk-layout"
 import { describe, expect, it } from "vitest"
+import { bootSimulated } from "./boot-command.ts"
 import { actorsWith } from "./machine-actors.ts"
 import { MemoryImages } from "./memory-images.ts"
 import { machineWorld } from "./simulate.ts"
-import { addStore, REPLICAS } from "./store-actors.ts"
+import { addStore, REPLICAS, StoreAsker } from "./store-actors.ts"
 import { VmOperator } from "./vm-operator.ts"
 
 const KERNEL = join(import.meta.dirname, "../../../tools/guests/images/kernel.bin")
-const OPERATOR = actorId("operator.disks")
 const NODE = actorId("node.0")
 const DOOR = actorId("node.door-0")
 const DISK_BYTES = 1 << 20
@@ -37,20 +36,7 @@ function machine(faults: object = {}) {
       clock: { mode: "free" },
       vms: [{ name, kernel, memoryBytes: 8 << 20, instructionsPerTick: 2_000_000, ...more }],
     }).vms![0]!
-  let asked = 0
-  const answers = new Map<string, BlockTold>()
-  world.onMessage(({ to, body }) => {
-    if (to === OPERATOR && body.kind === "BlockTold") answers.set((body as BlockTold).request, body as BlockTold)
-  })
-  /** Asks the store as a node does, through the door of node 0. */
-  const ask = (operation: BlockOperation): BlockTold => {
-    const request = `test.${asked++}`
-    for (let tries = 0; tries < 100 && !(answers.get(request)?.outcome === "done"); tries++) {
-      world.inject({ from: OPERATOR, to: DOOR, body: { kind: "BlockAsk", request, operation } as never })
-      operator.ticks(20)
-    }
-    return answers.get(request)!
-  }
+  const store = new StoreAsker(world, (ticks) => operator.ticks(ticks))
   /** Types a line at the shell and waits for what must come. */
   let typed = 0
   const heard = (vm: string): string => {
@@ -73,20 +59,13 @@ function machine(faults: object = {}) {
     )
   }
   const boot = (vm: string): void => operator.until("it asks", () => heard(vm).endsWith("$ "))
-  return { world, spec, operator, described, ask, shell, boot, heard, blank }
-}
-
-const makeDisk = (ask: (operation: BlockOperation) => BlockTold, name: string): void => {
-  const root = { ...newRoot({ bytes: DISK_BYTES, uid: "disk01" }) }
-  expect(ask({ type: "cas", bucket: ROOT_BUCKET, key: rootKey(name), expect: null, value: encodeRoot(root) })).toMatchObject({
-    swapped: true,
-  })
+  return { world, spec, operator, described, store, shell, boot, heard, blank }
 }
 
 describe("a disk in the store", () => {
   it("keeps what was written while replicas are killed one after another, and over the death of every process", () => {
-    const { world, operator, described, ask, shell, boot } = machine()
-    makeDisk(ask, "data")
+    const { world, operator, described, store, shell, boot } = machine()
+    store.makeVolume("data", DISK_BYTES)
     operator.create(described("guest", { disk: { volume: "data" }, restartable: true }))
     boot("guest")
     for (const [round, replica] of REPLICAS.entries()) {
@@ -102,6 +81,44 @@ describe("a disk in the store", () => {
     operator.until("it runs again", () => operator.stateOf("guest") === "running")
     boot("guest")
     for (const round of REPLICAS.keys()) shell("guest", `disk read ${round}`, `round-${round}`)
+  })
+})
+
+describe("a disk in the store of a guest that is booted in simulation", () => {
+  it("begins empty, and the same run is the same to the last byte", () => {
+    const { spec, described } = machine()
+    const vm = described("guest", { disk: { volume: "data" } })
+    const steps = [
+      { kind: "expect", text: "$ " },
+      { kind: "type", text: "format\nsave a kept in the store\ncat a; exit" },
+      { kind: "expect", text: "\nkept in the store" },
+    ] as const
+    const [first, second] = [1, 2].map(() =>
+      bootSimulated({ machine: spec, vm, files: [KERNEL], steps: steps.map((step) => ({ ...step })) }),
+    )
+    expect(first).toMatchObject({ ok: true, reason: "steps-done" })
+    expect({ ...second, seconds: 0 }).toEqual({ ...first, seconds: 0 })
+  })
+})
+
+describe("a disk that was taken from its VM", () => {
+  it("answers each request with an error from then on, and the guest goes on", () => {
+    const { operator, described, store, shell, boot, heard } = machine()
+    store.makeVolume("data", DISK_BYTES)
+    operator.create(described("guest", { disk: { volume: "data" } }))
+    boot("guest")
+    shell("guest", "disk write 1 mine", "sector=1 bytes=")
+    const [text] = store.ask({ type: "get", bucket: ROOT_BUCKET, key: rootKey("data") }).values
+    const value = encodeRoot({ ...decodeRoot(text!)!, owner: null })
+    expect(store.ask({ type: "cas", bucket: ROOT_BUCKET, key: rootKey("data"), expect: text!, value }).swapped).toBe(true)
+    for (const line of ["disk write 2 lost", "disk read 1"]) {
+      const before = heard("guest").length
+      shell("guest", line, "$ ")
+      expect(heard("guest").slice(before)).not.toContain("sector=")
+      expect(heard("guest").slice(before)).toContain("disk:")
+    }
+    shell("guest", "echo alive", "alive")
+    expect(operator.stateOf("guest")).toBe("running")
   })
 })
 

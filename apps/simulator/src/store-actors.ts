@@ -11,6 +11,8 @@ import { partitionMap } from "@backplane/kv-replication/partition-map"
 import { firstConfig } from "@backplane/kv-replication/placement"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { doorActor } from "@backplane/scenario-machine/topology"
+import { encodeRoot, newRoot, ROOT_BUCKET, rootKey } from "@backplane/trap-contract/disk-layout"
+import type { BlockOperation, BlockTold } from "@backplane/trap-contract/disk-messages"
 
 const SHARDS = 3
 /** Timings of the store are in microseconds. */
@@ -32,3 +34,42 @@ export function addStore(world: World, { clock, topology }: MachineSpec): void {
       return new BlockDoorMachine(requester) as Machine
     })
 }
+
+/** Asks the store as a node does, through the door of node 0. */
+export class StoreAsker {
+  readonly #world: World
+  /** Lets so many ticks of machine time go by. */
+  readonly #pass: (ticks: number) => void
+  readonly #answers = new Map<string, BlockTold>()
+  #asked = 0
+
+  constructor(world: World, pass: (ticks: number) => void) {
+    this.#world = world
+    this.#pass = pass
+    world.onMessage(({ to, body }) => {
+      if (to === ASKER && body.kind === "BlockTold") this.#answers.set((body as BlockTold).request, body as BlockTold)
+    })
+  }
+
+  ask(operation: BlockOperation): BlockTold {
+    const request = `asker.${this.#asked++}`
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      this.#world.inject({ from: ASKER, to: doorActor(0), body: { kind: "BlockAsk", request, operation } as never })
+      this.#pass(TICKS_BETWEEN_TRIES)
+      const told = this.#answers.get(request)
+      if (told?.outcome === "done") return told
+    }
+    throw new Error(`the store does not answer: ${operation.type} of ${operation.bucket}/${operation.key}`)
+  }
+
+  /** An empty disk. */
+  makeVolume(name: string, bytes: number): void {
+    const value = encodeRoot(newRoot({ bytes, uid: "disk01" }))
+    const { swapped } = this.ask({ type: "cas", bucket: ROOT_BUCKET, key: rootKey(name), expect: null, value })
+    if (swapped !== true) throw new Error(`there is a disk ${name} already`)
+  }
+}
+
+const ASKER = actorId("operator.store")
+const TRIES_MAX = 100
+const TICKS_BETWEEN_TRIES = 20
