@@ -90,7 +90,9 @@ describe("a disk in the store of a guest that is booted in simulation", () => {
     const vm = described("guest", { disk: { volume: "data" } })
     const steps = [
       { kind: "expect", text: "$ " },
-      { kind: "type", text: "format\nsave a kept in the store\ncat a; exit" },
+      { kind: "type", text: "format; save a kept in the store" },
+      { kind: "expect", text: "store\r\n$ " },
+      { kind: "type", text: "cat a" },
       { kind: "expect", text: "\nkept in the store" },
     ] as const
     const [first, second] = [1, 2].map(() =>
