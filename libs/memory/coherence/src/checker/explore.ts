@@ -34,7 +34,7 @@ export interface Exploration {
 /** A run in which everything arrives ends within so many steps. */
 const PROGRESS_STEPS_MAX = 2000
 /** It is tried from each of the first states, and from a sample of the others: what is wrong shows early, in few steps. */
-const PROGRESS_ALWAYS = 2_000
+const PROGRESS_ALWAYS = 500
 
 export function explore(protocol: Protocol, options: ExploreOptions): Exploration {
   return new Explorer(protocol, options).run()
