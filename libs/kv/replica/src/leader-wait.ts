@@ -1,6 +1,6 @@
 /**
- * Requests for registers that wait until their partition has a leader, and those that were passed on to one a moment ago: if that is known to be
- * gone, they wait for the next instead of being missed by whoever asked. Bounded in number and in time.
+ * Requests for registers that wait until their partition has a leader, and those that were passed on to one a moment ago: if that leads no more, they
+ * wait for the next instead of being missed by whoever asked. Bounded in number and in time.
  *
  * What is passed on twice is done once: registers remember who asked (kv/replication/consensus/register-machine.ts).
  */
@@ -58,7 +58,7 @@ export class LeaderWait {
     this.#passedOn.set(partition, [...lately, { asked, since: now, to }].slice(-PASSED_ON_MAX))
   }
 
-  /** `leader` is gone: what it was given lately waits again. */
+  /** `leader` leads no more: what it was given lately waits again. */
   again(partition: number, leader: ActorId, now: number): void {
     const lately = this.#passedOn.get(partition) ?? []
     this.#passedOn.delete(partition)

@@ -31,6 +31,8 @@ export class LinearHost {
   readonly #restored = new Map<number, Map<string, Json>>()
   readonly #pending = new Map<string, PendingLinear>()
   readonly #waiting: LeaderWait
+  /** Who led each partition at the end of the last step, as far as this replica knew. */
+  readonly #leaders = new Map<number, ActorId>()
 
   readonly #onConfig: (text: string) => void
 
@@ -108,6 +110,15 @@ export class LinearHost {
     this.#waiting.passedOn(partition, leader, asked, now)
   }
 
+  /** Another leads, or nobody: what was passed on to the one before a moment ago may be lost with it, and waits for the next. */
+  #noteLeader(partition: number, leader: ActorId | null): void {
+    const before = this.#leaders.get(partition) ?? null
+    if (leader === before) return
+    if (before !== null) this.#waiting.again(partition, before, this.#core.now)
+    if (leader === null) this.#leaders.delete(partition)
+    else this.#leaders.set(partition, leader)
+  }
+
   /** Somebody leads: what waited for that is begun. */
   #letGo(partition: number, group: ConsensusGroup): void {
     if (group.leader === null) return
@@ -119,12 +130,9 @@ export class LinearHost {
     this.#carry(partition, this.#wake(partition).hear(this.#core.now, from, message))
   }
 
-  /** The replica is gone: groups that it led choose another leader, and what was passed on to it a moment ago waits for that one. */
+  /** The replica is gone: groups that it led choose another leader. */
   gone(peer: ActorId): void {
-    for (const [partition, group] of this.#groups) {
-      this.#waiting.again(partition, peer, this.#core.now)
-      this.#carry(partition, group.gone(this.#core.now, peer))
-    }
+    for (const [partition, group] of this.#groups) this.#carry(partition, group.gone(this.#core.now, peer))
   }
 
   onDurable(partition: number, ticket: number): void {
@@ -151,6 +159,7 @@ export class LinearHost {
   /** What was proposed and read in this step leaves together. */
   flush(): void {
     for (const [partition, group] of this.#groups) {
+      this.#noteLeader(partition, group.leader)
       if (this.#waiting.has(partition)) this.#letGo(partition, group)
       this.#carry(partition, group.flush(this.#core.now))
     }
@@ -195,6 +204,7 @@ export class LinearHost {
     const group = this.#groups.get(partition)
     if (group === undefined) return
     this.#groups.delete(partition)
+    this.#leaders.delete(partition)
     for (const { requester, request } of this.#waiting.take(partition)) this.#core.book.forget(requester, request.sequence)
     this.#restored.delete(partition)
     for (const key of group.keysOnDisk()) this.#core.durable.write(`r/${partition}/${key}`, null, null)

@@ -85,6 +85,21 @@ export const forgottenVote: DirectedHunt = (rules, seed) => {
   assert(others.includes(voter), "one of the others voted")
 }
 
+/** A request is done, another takes that back, the leader that remembers the answer dies, and the request comes once more. */
+export const repeatedCommand: DirectedHunt = (rules, seed) => {
+  const { scene, leader, others } = led({ rules, seed })
+  const sequence = scene.ask(leader, cas("0", "1"))
+  scene.run(100 * MS)
+  scene.success([leader], cas("1", "0"))
+  scene.crash(leader)
+  for (let attempt = 1; attempt < 8; attempt++) {
+    scene.ask(others[attempt % 2] as ActorId, cas("0", "1"), { sequence, attempt })
+    scene.run(500 * MS)
+  }
+  const { values } = scene.success(others, { type: "get", ...REGISTER })
+  assert(values[0] === "0", "a request that was sent again was done again")
+}
+
 /** A write is acknowledged, and all lose power before the disk is done. */
 export const lostEntry: DirectedHunt = (rules, seed) => {
   const { scene, leader } = led({ rules, seed, syncCycles: 200 * MS })

@@ -58,7 +58,6 @@ describe("planted bugs", () => {
     "session token ignored",
     "disk that is told done without a sync",
     "damaged voter that goes on voting",
-    "repeated command applied again",
     "majority that is none",
   ]
   it.each(PLANTED_BUGS.filter(({ name, directed }) => directed !== undefined || QUICK.includes(name)))("$name: is caught", (bug) => {

@@ -18,6 +18,7 @@ import {
   missedDelete,
   missedPut,
   readTooEarly,
+  repeatedCommand,
   restoredBackup,
   staleLeader,
   votersWithoutData,
@@ -214,6 +215,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "repeated command applied again",
     hunt: { ...consensus({ remembersCommands: false }), ...register, ...classes("loss", "duplication", "partition") },
+    directed: repeatedCommand,
   },
   {
     name: "majority that is none",

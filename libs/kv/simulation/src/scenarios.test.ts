@@ -127,6 +127,24 @@ describe("a register whose leader is killed", () => {
   })
 })
 
+describe("a register whose leader is killed, as only one of the others is told", () => {
+  it("is answered by the other too, once it hears of the next leader: what it passed on to the dead is passed on again", () => {
+    for (let key = 0; key < 6; key++) {
+      const scene = new Scene({ timings: { election: 2 * SECOND, heartbeat: 200 * MS } })
+      const place = { bucket: "register", key: `r${key}` }
+      const members = scene.replicas.slice(0, 3)
+      scene.success(members, { type: "cas", ...place, expect: null, value: "0" })
+      const leader = scene.leader("register", place.key) as ActorId
+      const [told, untold] = members.filter((id) => id !== leader) as [ActorId, ActorId]
+      scene.crash(leader)
+      scene.world.inject({ from: linkTo(leader), to: told, body: { kind: "KvGone" } })
+      const asked = scene.ask(untold, { type: "cas", ...place, expect: "0", value: "1" })
+      scene.run(1500 * MS)
+      expect(scene.answer(asked)).toMatchObject({ ok: true, swapped: true })
+    }
+  })
+})
+
 describe("a store in three zones", () => {
   it("goes on without one of them, for keys, counters and registers, and is whole again when it comes back", () => {
     const scene = new Scene({ members: 6 })

@@ -38,8 +38,19 @@ export function joinDone(a: Done | undefined, b: Done | undefined): Done | undef
   if (a === undefined || a.every((text) => b.includes(text))) return b
   const news = b.filter((text) => !a.includes(text))
   if (news.length === 0) return a
-  const joined = latest([...a, ...news].sort(compareDone))
+  const joined = latest(inOrder(a, news))
   return joined.length === a.length && joined.every((text, at) => text === a[at]) ? a : joined
+}
+
+/** `sorted`, as lists of requests are, with `news` among it: mostly one that is later than all. */
+function inOrder(sorted: Done, news: readonly string[]): string[] {
+  const all = [...sorted]
+  for (const text of news) {
+    let at = all.length
+    while (at > 0 && compareDone(all[at - 1] as string, text) > 0) at--
+    all.splice(at, 0, text)
+  }
+  return all
 }
 
 function latest(sorted: string[]): string[] {
@@ -52,6 +63,8 @@ function latest(sorted: string[]): string[] {
 
 /** The requests in the list that made more than one event. */
 export function doubledIn(done: Done): readonly Doubled[] {
+  // Nearly always none: each write of a key asks.
+  if (new Set(done.map(nameIn)).size === done.length) return []
   const events = new Map<string, { dot: Dot; amount: number }[]>()
   for (const text of done) {
     const [time, writer = "", amount] = text.split(" ", 3)

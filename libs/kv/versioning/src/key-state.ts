@@ -37,6 +37,8 @@ export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): Ke
 
 /** Where a request made several events: as if it had made one. */
 function withoutDoubles(reconciler: Reconciler, state: KeyState, done: Done): KeyState {
+  // The later of two events wins as of any two writes: nothing is to be mended.
+  if (reconciler.crdt === null && !reconciler.endsTogether) return state
   let mended = state
   for (const { events } of doubledIn(done)) {
     const { crdt, versions } = mended
