@@ -33,6 +33,11 @@ export interface TesterOptions {
   /** Between two deaths of the controller, at most; how long it is down, at most. */
   readonly lifeCycles?: number
   readonly downCycles?: number
+  /** Between two evictions of a page; between two moves of a frame, at most. */
+  readonly evictEveryCycles?: number
+  readonly moveCycles?: number
+  /** From then on no page is evicted and no frame moved by anybody but the protocol: what was left undone before is not made good by chance. */
+  readonly calmAfterCycles?: number
   readonly protocol?: Protocol
   /** How the rights of CPUs are set, for planted bugs: what to do in the place of the right thing. */
   readonly wrongRights?: (rights: Rights) => Rights
@@ -120,10 +125,10 @@ export function runRandomTester(options: TesterOptions): TesterResult {
         )
       : { count: 0 }
   shared.world.onMessage(({ body }) => void (migrations += body.kind === "PageMoved" ? 1 : 0))
-  if (moves) planMoves(shared, seed)
+  if (moves) planMoves(shared, options)
   let difference: string | null = null
   try {
-    runToEnd(shared, operations)
+    runToEnd(shared, options)
     compareAll(shared, flat)
   } catch (error) {
     difference = error instanceof Error ? error.message : String(error)
@@ -175,33 +180,36 @@ function planRestarts(
 }
 
 /** An operator has frames moved and copies pushed at random. */
-function planMoves({ world, machines }: SharedWorld, seed: number): void {
+function planMoves({ world, machines }: SharedWorld, { seed, moveCycles = MOVE_CYCLES, calmAfterCycles = Infinity }: TesterOptions): void {
   const random = new Random(`${seed}/moves`)
   const operator = actorId("operator.0")
   const move = (at: number): void => {
     world.at(virtualTime(at), () => {
-      if (machines.every(({ done }) => done)) return
+      if (at >= calmAfterCycles || machines.every(({ done }) => done)) return
       const page = random.below(TESTER_PAGES)
       const node = random.below(machines.length)
       const about = { request: `at-${at}`, space: SPACE, page }
       const body = random.chance(0.8) ? { kind: "MemoryMoveAsk", ...about, to: node } : { kind: "MemoryReplicateAsk", ...about, on: [node] }
       world.inject({ from: operator, to: MEMORY_CONTROLLER, body: body as Body })
-      move(at + random.between(1, MOVE_CYCLES))
+      move(at + random.between(1, moveCycles))
     })
   }
-  move(MOVE_CYCLES)
+  move(moveCycles)
 }
 
-function runToEnd({ world, machines }: SharedWorld, operations: number): void {
+function runToEnd(
+  { world, machines }: SharedWorld,
+  { operations, evictEveryCycles = EVICT_EVERY_CYCLES, calmAfterCycles = Infinity }: TesterOptions,
+): void {
   const random = new Random(`${world.settings.seed}/evictions`)
   const done = (): boolean => machines.every((machine) => machine.done)
   let before = -1
   let still = 0
   while (!done()) {
-    const until = virtualTime(world.now + EVICT_EVERY_CYCLES)
+    const until = virtualTime(world.now + (world.now < calmAfterCycles ? evictEveryCycles : EVICT_EVERY_CYCLES))
     world.run({ until, stop: done })
     // A page now and then goes, as if its memory were wanted for something else.
-    random.pick(machines).evictSoon(random.below(TESTER_PAGES))
+    if (world.now < calmAfterCycles) random.pick(machines).evictSoon(random.below(TESTER_PAGES))
     // While the controller is down and all wait for it, only retries are heard, and those are farther apart than two looks.
     still = world.steps === before ? still + 1 : 0
     if (world.now > LATENCY_CYCLES * CYCLES_PER_OPERATION && still >= STILL_LOOKS_MAX) throw new IncoherenceError("nothing moves any more")
