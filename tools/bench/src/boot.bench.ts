@@ -32,9 +32,11 @@ interface Way {
 /** Every way to run the kernel as a guest. The software TLB is another build of it: what it pays over the native machine is the refills, too. */
 const VIRTUAL: readonly Way[] = [
   { name: "trap_shadow", flags: ["--mode", "trap", "--mmu", "shadow"] },
+  { name: "trap_nested", flags: ["--mode", "trap", "--mmu", "nested"] },
   { name: "assist_shadow", flags: ["--mode", "assist", "--mmu", "shadow"] },
   { name: "assist_nested", flags: ["--mode", "assist", "--mmu", "nested"] },
   { name: "para_shadow", flags: ["--mode", "para", "--mmu", "shadow"] },
+  { name: "para_nested", flags: ["--mode", "para", "--mmu", "nested"] },
   { name: "assist_softtlb", flags: ["--mode", "assist", "--mmu", "softtlb"], kernel: image("kernel-softtlb") },
 ]
 const NATIVE: Way = { name: "native_walk", flags: ["--mode", "native", "--mmu", "walk"] }
