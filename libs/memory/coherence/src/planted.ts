@@ -51,6 +51,7 @@ export const PLANTED_PROTOCOLS: readonly PlantedProtocol[] = [
   rule("an operation that is asked for again is done again", { operationIsRepeated: () => false }),
   rule("a new home serves before all have reported", { rebuildComplete: (reported) => (reported & (reported - 1)) !== 0 }, "crashes"),
   rule("a new home does not look for bytes that were on their way", { copyIsNewer: () => false }, "crashes"),
+  rule("a new home believes whoever says that it owns a page", { ownerStands: () => true }, "crashes"),
   rule("a new home begins its serials anew", { rebuiltSerial: () => 0 }, "crashes"),
   rule("the home's serial stands still", { nextSerial: (last) => Math.max(1, last) }),
   rule("who gives a page back to a frame that has gone is not answered", { passesOnPut: false }, "moves"),

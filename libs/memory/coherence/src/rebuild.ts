@@ -24,8 +24,10 @@ export interface PageReports {
 export function rebuiltEntry({ rules }: Protocol, { nodes, stored, since = 0, held }: PageReports): HomeEntry {
   const entry = newHomeEntry(nodes)
   entry.serial = rules.rebuiltSerial([stored, since, ...held.flatMap(({ serial, version }) => [serial, version])])
-  for (const { node, holds } of held) {
-    if (holds === "owner") entry.owner = node
+  // A node may still give a page back that others were granted since, as it was not told that the home has it: its grant is the older one.
+  const granted = held.filter(({ holds }) => holds !== "retained").map(({ serial }) => serial)
+  for (const { node, holds, serial } of held) {
+    if (holds === "owner" && rules.ownerStands(serial, granted)) entry.owner = node
     if (holds === "shared") entry.sharers |= bit(node)
   }
   const newest = held.reduce((best, { version }) => Math.max(best, version), 0)

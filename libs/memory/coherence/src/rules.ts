@@ -44,6 +44,8 @@ export interface Rules {
   readonly nextSerial: (last: number) => number
   /** The serial that a rebuilt entry goes on from, of all that were reported. */
   readonly rebuiltSerial: (reported: readonly number[]) => number
+  /** Who says that it owns a page does so where nobody was granted it later. */
+  readonly ownerStands: (serial: number, granted: readonly number[]) => boolean
   /** Is a node's copy newer than what the frame store has? */
   readonly copyIsNewer: (copy: number, stored: number) => boolean
 }
@@ -65,6 +67,7 @@ export const RULES: Rules = {
   nextTxn: (last) => last + 1,
   nextSerial: (last) => last + 1,
   rebuiltSerial: (reported) => Math.max(0, ...reported),
+  ownerStands: (serial, granted) => granted.every((other) => other <= serial),
   copyIsNewer: (copy, stored) => copy > stored,
 }
 

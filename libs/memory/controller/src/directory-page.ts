@@ -9,8 +9,8 @@ export interface DirectoryPage {
   readonly entry: HomeEntry
   /** The node where its frame lies. */
   home: number
-  /** The operation of the request under way or waiting, by node. */
-  readonly operations: Map<number, PageOperation>
+  /** The operation of the request under way or waiting, by node, and the number of that request: a late copy of an earlier one has another. */
+  readonly operations: Map<number, { readonly txn: number; readonly operation: PageOperation }>
   /** Misses by node, as the nodes tell them: what placement goes by. */
   readonly reads: number[]
   readonly writes: number[]

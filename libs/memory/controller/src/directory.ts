@@ -11,13 +11,13 @@
 import { closeSpan, event, noteSpan, openSpan, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect } from "@backplane/foundation-actor/machine"
-import { assert, defined } from "@backplane/foundation-base/assert"
+import { assert } from "@backplane/foundation-base/assert"
 import { bit, COHERENT_NODES_MAX, has, nodesOf, type Flow } from "@backplane/memory-coherence/flow"
 import { hearHome, type HomeSend } from "@backplane/memory-coherence/home-entry"
 import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
-import type { CoherenceMessage, PageMessage, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type { CoherenceMessage, PageMessage, PageOperation, PagesReport } from "@backplane/memory-contract/coherence-messages"
 import { newPage, pagesOf, type DirectoryPage, type Spaces, type StoredFor } from "./directory-page.ts"
 import { FrameCounts } from "./frame-counts.ts"
 import { HeldDones } from "./held-dones.ts"
@@ -123,7 +123,8 @@ export class Directory {
       page.users |= bit(body.node)
       page.usedAt = ++this.#requests
     }
-    if (body.kind === "PageOperate") page.operations.set(body.node, body.operation)
+    if (body.kind === "PageOperate" && body.txn >= (page.operations.get(body.node)?.txn ?? 0))
+      page.operations.set(body.node, { txn: body.txn, operation: body.operation })
     if ("txn" in body && body.kind !== "PageUnblock")
       out.push(noteSpan("mem.home", { "backplane.page": body.page, "backplane.state": page.entry.state, "backplane.node": page.home }))
     try {
@@ -169,7 +170,7 @@ export class Directory {
       if (this.#dones.hold(node, { space, page: number, txn })) this.tellDone(out)
       return
     }
-    const operation = flow.kind === "OperateAtHome" ? defined(page.operations.get(flow.node), "an operation was asked for") : undefined
+    const operation = flow.kind === "OperateAtHome" ? operationOf(page, flow) : undefined
     const body = pageMessage(flow, { space, page: number, home: page.home, ...(operation !== undefined && { operation }) })
     // What is said for a move belongs to its trace; what is said for a request, to the request's.
     const ofMove = moving && page.entry.transaction?.kind === "Move" && !("txn" in flow && flow.txn > 0)
@@ -483,4 +484,10 @@ export class Directory {
 
 function spanOf(space: string, page: number): string {
   return `page/${space}/${page}`
+}
+
+function operationOf({ operations }: DirectoryPage, { node, txn }: { readonly node: number; readonly txn: number }): PageOperation {
+  const asked = operations.get(node)
+  assert(asked?.txn === txn, "the operation of this request was asked for")
+  return asked.operation
 }

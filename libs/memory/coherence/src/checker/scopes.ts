@@ -47,6 +47,7 @@ export const SCOPES: readonly Scope[] = [
     moves: 1,
     keeper: true,
   },
+  { ...none, name: "two stores, an eviction and a new home", operations: 2, kinds: ["store"], evictions: 1, crashes: 1 },
   { ...none, name: "three operations", operations: 3, kinds: ALL },
   { ...none, name: "three loads and stores and an eviction", operations: 3, kinds: ["load", "store"], evictions: 1 },
   { ...none, name: "two operations and a new home", operations: 2, kinds: ALL, crashes: 1 },
