@@ -107,6 +107,31 @@ describe("three replicas of one register", () => {
     }
   })
 
+  it("two that stand at the same moment do not split the vote: the one behind in the order leaves it to the other", () => {
+    for (let partition = 0; partition < 20; partition++) {
+      const options = { partition, voters: VOTERS, rules: SOUND_CONSENSUS, election: 100, heartbeat: 10, restored: new Map<string, Json>() }
+      const groups = new Map([B, C].map((id) => [id, new ConsensusGroup({ ...options, id })]))
+      const of = (id: ActorId): ConsensusGroup => groups.get(id) as ConsensusGroup
+      // In the order in which it was sent; disks are instant; A is away.
+      const queue: { readonly from: ActorId; readonly actions: readonly GroupAction[] }[] = [B, C].map((from) => ({
+        from,
+        actions: of(from).hurry(0),
+      }))
+      for (let turn = 0; turn < 100; turn++) {
+        const next = queue.shift()
+        for (const action of next?.actions ?? []) {
+          const from = (next as { readonly from: ActorId }).from
+          if (action.do === "send" && action.to !== A) queue.push({ from: action.to, actions: of(action.to).hear(0, from, action.message) })
+          if (action.do === "write" && action.ticket !== null) queue.push({ from, actions: of(from).durable(action.ticket, 0) })
+        }
+      }
+      expect(
+        [B, C].filter((id) => of(id).role === "leader"),
+        `partition ${partition}`,
+      ).toHaveLength(1)
+    }
+  })
+
   it("elect one leader, swap where the register holds what is expected, and read what was swapped", () => {
     const cluster = new Cluster()
     const leader = cluster.elect(0)

@@ -261,6 +261,11 @@ export class ConsensusGroup {
   #promise(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone, gone }: AnyVote): void {
     const isLed = this.#role === "leader" || (this.#elections.trustsLeader(now) && gone !== true)
     const granted = this.#mayVote(everyone) && !isLed && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
+    // Two that stand at once would each vote for themselves: the one behind in the order leaves it to the other.
+    if (granted && this.#role === "pre-candidate" && this.#elections.isBefore(from, this.#term)) {
+      this.#become("follower")
+      this.#elections.restart(now, this.#term)
+    }
     this.#send(from, { step: "pre-vote-answer", term: granted ? term : this.#term, granted })
   }
 

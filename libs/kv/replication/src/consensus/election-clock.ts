@@ -47,13 +47,17 @@ export class ElectionClock {
    */
   leaderGone(now: number, term: number, others: readonly ActorId[]): number {
     this.#heardLeaderAt = Number.NEGATIVE_INFINITY
-    const { id, partition, election } = this.#options
-    const drawn = new Map(others.map((each) => [each, hashOf(`${each}/${partition}/${term}`).high]))
-    const place = others
-      .toSorted((a, b) => (drawn.get(a) ?? 0) - (drawn.get(b) ?? 0) || compareActors(a, b))
-      .findIndex((each) => each === id)
+    const { id, election } = this.#options
+    const place = others.filter((each) => each !== id && this.isBefore(each, term)).length
     this.#at = now + place * Math.ceil(election / GONE_SHARE)
     return place
+  }
+
+  /** Whether the other is before this one in the order of the partition and term. */
+  isBefore(other: ActorId, term: number): boolean {
+    const { id, partition } = this.#options
+    const drawn = (each: ActorId): number => hashOf(`${each}/${partition}/${term}`).high
+    return (drawn(other) - drawn(id) || compareActors(other, id)) < 0
   }
 
   /** Between one and two election times, a different point for each replica and term. */
