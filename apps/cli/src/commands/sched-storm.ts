@@ -28,6 +28,8 @@ interface StormFlags {
  */
 const LIVE = { machines: 4, cpus: 4, perMachineMost: 25, sliceMs: 100, killEvery: 10 } as const
 const SIMULATED_KILL_EVERY = 5
+/** A stack has 64 at most, and others may have some. */
+const MACHINES_MOST = 60
 
 export function registerStorm(sched: Command): void {
   sched
@@ -38,7 +40,7 @@ export function registerStorm(sched: Command): void {
     .option("--kill-every <n>", "one swap in so many loses a scheduler; 0: none; default: 5, live 10", whole)
     .option("--from <seed>", "first seed", whole, 1)
     .option("--live", "over NATS: on the running stack, else on one of its own")
-    .option("--machines <n>", `live: so many at a time; default: ${LIVE.machines}`, count)
+    .option("--machines <n>", `live: so many at a time, at most ${MACHINES_MOST}; default: ${LIVE.machines}`, count)
     .option("--per-machine <n>", `live: swaps of one machine; default: ${LIVE.perMachineMost} at most`, count)
     .option("--slice-ms <n>", `live: how long a slice is; default: ${LIVE.sliceMs}`, count)
     .option("--cpus <n>", `live: CPUs of a machine, over two nodes; default: ${LIVE.cpus}`, count)
@@ -67,6 +69,8 @@ function stormInSimulator({ swaps, every, from, killEvery = SIMULATED_KILL_EVERY
 async function stormLive(flags: StormFlags, home: string): Promise<number> {
   const { swaps, every, from, json, minutes = null, service = SERVICE_COMMAND } = flags
   const { killEvery = LIVE.killEvery, machines = LIVE.machines, sliceMs = LIVE.sliceMs, cpus = LIVE.cpus } = flags
+  if (machines > MACHINES_MOST)
+    throw new CommandFailure("flags", `--machines ${machines}: a stack has not so many; give at most ${MACHINES_MOST}`)
   const { perMachine = Math.min(LIVE.perMachineMost, Math.ceil(swaps / machines)) } = flags
   if (json !== true) console.error(`backplane: ${estimate({ swaps, every, machines, perMachine, sliceMs })}`)
   const report = await liveStorm({
