@@ -1,13 +1,16 @@
 /** `backplane trace`: what the stack's collector knows, as a tree in the terminal. */
+import { setTimeout as sleep } from "node:timers/promises"
 import type { Command } from "commander"
 import { runProgram } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
-import { count } from "../number-flags.ts"
+import { count, seconds } from "../number-flags.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { VmClient } from "../vm-client.ts"
 import { readScenario } from "./run.ts"
 
 const TIMEOUT_MILLISECONDS = 5_000
+const WAIT_SECONDS = 10
+const LOOK_AGAIN_MILLISECONDS = 500
 const SCENARIO = "apps/hypervisor/scenarios/a-job-moves.yaml"
 
 interface TraceSummary {
@@ -24,10 +27,14 @@ export function register(program: Command): void {
     .command("last")
     .description("the newest trace of a flow: decision, migration, steal, lease, restart, swap, trap, boot, …")
     .argument("<flow>")
-    .option("--json", "print the spans as JSON")
-    .action((flow: string, flags: { json?: true }, command: Command) =>
-      show(command, `/api/traces/last/${encodeURIComponent(flow)}`, flags.json === true),
+    .option(
+      "--wait <s>",
+      "how long to wait for the first of its kind: a machine that has just begun has not done everything",
+      seconds,
+      WAIT_SECONDS,
     )
+    .option("--json", "print the spans as JSON")
+    .action(showLast)
   registerSim(trace)
   trace
     .command("next")
@@ -73,6 +80,24 @@ export function register(program: Command): void {
           `${traceId}  ${(name ?? root ?? "").padEnd(18)} ${String(spans ?? "").padStart(4)} spans  ${(services ?? []).join(", ")}`,
         )
     })
+}
+
+async function showLast(flow: string, flags: { wait: number; json?: true }, command: Command): Promise<void> {
+  const until = Date.now() + flags.wait * 1000
+  for (let tries = 0; ; tries++) {
+    try {
+      return await show(command, `/api/traces/last/${encodeURIComponent(flow)}`, flags.json === true)
+    } catch (error) {
+      if (!isNoneYet(error, flow) || Date.now() >= until) throw error
+      if (tries === 0) console.error(`no ${flow} yet: waiting for one, ${flags.wait} s at most`)
+      await sleep(LOOK_AGAIN_MILLISECONDS)
+    }
+  }
+}
+
+/** A flow that there is, and that nothing has told of so far. */
+function isNoneYet(error: unknown, flow: string): boolean {
+  return error instanceof CommandFailure && error.message.startsWith(`no ${flow} among`)
 }
 
 function registerSim(trace: Command): void {
