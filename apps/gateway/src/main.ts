@@ -1,6 +1,7 @@
 /** The gateway as a process: `node apps/gateway/src/main.ts`. Settings: config.ts; the bus: foundation/runtime's service-environment. */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { readSettings } from "@backplane/foundation-telemetry/settings"
 import { wallMilliseconds } from "@backplane/foundation-runtime/paced-clock"
 import { EnvironmentError } from "@backplane/foundation-runtime/service-environment"
 import { joinBus } from "./bus.ts"
@@ -19,6 +20,9 @@ const DRAIN_MILLISECONDS = 1_000
 
 async function main(): Promise<void> {
   const config = readConfig(process.env)
+  // It takes a third of a second to load, during which nobody is answered: whoever comes to a gateway that begins again would wait for it, where a
+  // connection that is refused goes to another gateway at once. So it is there before the port is open.
+  if (readSettings(process.env).destination.kind !== "off") await import("@backplane/foundation-telemetry/exporters")
   const bus = joinBus(process.env, config.visitors)
   let gateway: Gateway | null = null
   const door = new StoreDoor({ access: config.access, store: bus.store, telemetry: () => gateway?.telemetry ?? null })
