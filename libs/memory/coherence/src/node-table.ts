@@ -140,6 +140,8 @@ export const NODE_TABLE: NodeTable = {
     Evict: to("I"),
     Timeout: to("I", "resend"),
     NewHome: to("I"),
+    // A late copy: it was carried out before the page was given back.
+    Flush: to("I"),
     Done: to("I"),
     Refused: to("I"),
   },
