@@ -265,3 +265,76 @@ export const emptyJoiner: DirectedHunt = (rules, seed) => {
   const answer = scene.answer(sequence)
   assert(answer?.ok !== true || answer.values.includes("v"), "a read after a move does not see an acknowledged write")
 }
+
+/** A key of which the spare takes over the copy of one of three: who leaves, and the two that stay. */
+function aMove(scene: Scene): { readonly key: string; readonly left: ActorId; readonly near: ActorId; readonly far: ActorId } {
+  let stays: readonly string[] = []
+  const key = scene.keyThatMoves("plain", scene.replicas, (next, holders) => {
+    stays = holders.filter((id) => next.includes(id))
+    return next.includes(scene.spare) && stays.length === 2
+  })
+  const holders = scene.holders("plain", key)
+  const left = defined(
+    holders.find((id) => !stays.includes(id)),
+    "one of three leaves",
+  )
+  const [near, far] = holders.filter((id) => stays.includes(id)) as [ActorId, ActorId]
+  return { key, left, near, far }
+}
+
+function untilMoved(scene: Scene, key: string): void {
+  for (let second = 0; second < 30 && !scene.holders("plain", key).includes(scene.spare); second++) scene.run(SECOND)
+  assert(scene.holders("plain", key).includes(scene.spare), "the partition has moved")
+}
+
+/** Who held a partition before it moved, and has not heard of that, writes with one that holds it still. */
+export const leftHolder: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed, timings: { hintRound: 3600 * SECOND, syncRound: 3600 * SECOND } })
+  const { key, left, near, far } = aMove(scene)
+  scene.world.partition([[left], scene.replicas.filter((id) => id !== left)])
+  scene.change(scene.replicas)
+  untilMoved(scene, key)
+  scene.world.partition([
+    [left, near],
+    [far, scene.spare],
+  ])
+  const written = scene.ask(left, plain(key, "v"))
+  scene.run(20 * MS)
+  if (scene.answer(written)?.ok !== true) return
+  const sequence = scene.ask(far, read(key))
+  scene.run(800 * MS)
+  const answer = scene.answer(sequence)
+  assert(answer?.ok !== true || answer.values.includes("v"), "a read after a move does not see what the old holder had acknowledged")
+}
+
+/** A write is acknowledged by two of the old holders after they were copied: the new ones would have a majority that never heard of it. */
+export const oldHoldersAlone: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed, timings: { hintRound: 3600 * SECOND, syncRound: 3600 * SECOND } })
+  const { key, left, near, far } = aMove(scene)
+  const partition = partitionOf("plain", key)
+  const copied = new Set<ActorId>()
+  let written: number | null = null
+  scene.world.onMessage(({ at, from, to, body }) => {
+    const message = body as KvMessage
+    if (written !== null || message.kind !== "KvPeer" || to !== scene.spare) return
+    if (message.items.some((item) => item.type === "move-page" && item.partition === partition)) copied.add(from)
+    if (!copied.has(near) || !copied.has(left)) return
+    written = 0
+    scene.world.at((at + 10) as typeof at, () => {
+      scene.world.partition([
+        [near, left],
+        [far, scene.spare],
+      ])
+      written = scene.ask(near, plain(key, "v"))
+    })
+  })
+  scene.change(scene.replicas)
+  scene.run(300 * MS)
+  if (written === null || scene.answer(written)?.ok !== true) return
+  scene.world.partition([[far, scene.spare, left], [near]])
+  untilMoved(scene, key)
+  const sequence = scene.ask(far, read(key))
+  scene.run(800 * MS)
+  const answer = scene.answer(sequence)
+  assert(answer?.ok !== true || answer.values.includes("v"), "a read after a move does not see what two old holders had acknowledged")
+}

@@ -14,9 +14,11 @@ import {
   emptyJoiner,
   forgottenVote,
   hintUnderCertificate,
+  leftHolder,
   lostEntry,
   missedDelete,
   missedPut,
+  oldHoldersAlone,
   readTooEarly,
   repeatedCommand,
   restoredBackup,
@@ -239,6 +241,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       pace: 3,
       ...classes("move", "partition", "loss", "pause"),
     },
+    directed: leftHolder,
   },
   {
     name: "moved partition taken over before it is copied",
@@ -248,6 +251,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: "quorum of the old holders alone while a partition moves",
     hunt: { ...rules({ needsBothSets: false }), ...only("plain", "last"), ...BUSY, pace: 3, ...classes("move", "partition", "loss") },
+    directed: oldHoldersAlone,
   },
   {
     name: "CRDT join that keeps the longer state",
