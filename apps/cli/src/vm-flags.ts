@@ -93,13 +93,28 @@ export function vmSpecOf(name: string, flags: VmFlags, images: VmImages): VmSpec
     instructionsPerTick: speed ?? VM_DEFAULTS.instructionsPerTick,
   }
   const [wrong] = Value.Errors(VmSpec, spec)
-  if (wrong !== undefined) throw bad(wrong.instancePath === "" ? "vm" : wrong.instancePath.slice(1).replaceAll("/", "."), wrong.message)
+  if (wrong !== undefined) throw bad(flagOf(wrong.instancePath.slice(1)), wrong.message)
   const problem = vmModeProblem(spec as VmSpec)
   if (problem !== null) throw bad(`--${problem.slice(0, problem.indexOf(":"))}`, problem.slice(problem.indexOf(":") + 2))
   return spec as VmSpec
 }
 
 const SEED_BYTES = 16
+
+/** Fields of the description that have another name than the flag that gives them. */
+const FLAGS: Readonly<Record<string, string>> = {
+  memoryBytes: "memory",
+  instructionsPerTick: "speed",
+  virtioRng: "virtio-rng",
+  virtioConsole: "virtio-console",
+  irqAffinity: "irq-affinity",
+}
+
+/** Whoever typed a flag is told of that, not of the field that it fills. */
+function flagOf(path: string): string {
+  const [field = ""] = path.split("/")
+  return field === "" || field === "name" ? "name" : `--${FLAGS[field] ?? field}`
+}
 
 function listed(affinity: ReadonlyMap<number, number>, cpus: number): { readonly source: number; readonly vcpus: number[] }[] {
   const all = Array.from({ length: cpus }, (_, vcpu) => vcpu)
