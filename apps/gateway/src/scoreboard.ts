@@ -39,7 +39,7 @@ export const simulate: Simulate = (args) =>
     child.once("error", (error) => reject(new ScoreboardFailure(`the simulator cannot be started: ${error.message}`, false)))
     child.once("close", (code, signal) => {
       if (code === 0) return resolve(JSON.parse(output.stdout) as Json)
-      const said = output.stderr.trim().split("\n")[0] ?? ""
+      const said = (output.stderr.trim().split("\n")[0] ?? "").replace(/^backplane: /, "")
       // Its words about a flag begin with the flag.
       reject(new ScoreboardFailure(signal === null ? said : "it took too long, or said too much", said.startsWith("--")))
     })
