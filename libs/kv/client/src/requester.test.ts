@@ -70,6 +70,28 @@ describe("a requester of keys", () => {
     expect(said(requester.settle(at(1)))).toEqual(["replica.1: 1/1"])
   })
 
+  it("one that was away is tried with one request, which does not wait long for it", () => {
+    const { repeat } = REQUESTER_TIMINGS
+    const requester = new KvRequester({ members: MEMBERS, favourite: 0 })
+    const ask = (now: number): void => void requester.ask(at(now), { operation: get("a"), done: () => undefined })
+    requester.step(at(0), { kind: "message", from: actorId("replica.0"), body: { kind: "KvGone" } })
+    ask(250_000)
+    ask(250_000)
+    expect(said(requester.settle(at(250_000)))).toEqual(["replica.0: 1/0", "replica.1: 2/0"])
+    requester.step(at(250_000 + repeat / 4), { kind: "timer", key: "tick" })
+    expect(said(requester.settle(at(250_000 + repeat / 4)))).toEqual(["replica.1: 1/1"])
+  })
+
+  it("where all are away nothing is asked sooner again than of one that is busy", () => {
+    const { repeat } = REQUESTER_TIMINGS
+    const requester = new KvRequester({ members: MEMBERS, favourite: 0 })
+    for (const from of MEMBERS) requester.step(at(0), { kind: "message", from, body: { kind: "KvGone" } })
+    requester.ask(at(1), { operation: get("a"), done: () => undefined })
+    expect(said(requester.settle(at(1)))).toEqual(["replica.0: 1/0"])
+    requester.step(at(repeat / 2), { kind: "timer", key: "tick" })
+    expect(said(requester.settle(at(repeat / 2)))).toEqual([])
+  })
+
   it("asks who answered for a partition's registers last, reads too where the configuration names the bucket as one of registers", () => {
     const requester = new KvRequester({ members: MEMBERS, favourite: 0 })
     const members = MEMBERS.map((id) => ({ id, zone: "a" }))

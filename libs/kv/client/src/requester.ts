@@ -40,6 +40,8 @@ const IN_FLIGHT_FIRST = 64
 const IN_FLIGHT_LEAST = 8
 const IN_FLIGHT_GROWTH = 1 / 2
 const IN_FLIGHT_CHARACTERS_MAX = 1_048_576
+/** What is asked of one that may still be away is asked of another so many times sooner. */
+const TRIAL_SHARE = 4
 
 export interface RequesterOptions {
   /** Replicas to ask before a configuration is known. */
@@ -95,6 +97,8 @@ interface Outstanding {
   sentAt: number | null
   /** What it went with. */
   batch: Batch | null
+  /** It goes to one that was away, to see whether it is back. */
+  isTrial: boolean
 }
 
 /** One replica as this requester sees it. */
@@ -185,6 +189,7 @@ export class KvRequester {
       to: null,
       sentAt: null,
       batch: null,
+      isTrial: false,
     }
     this.#outstanding.set(sequence, open)
     this.#queue(now, open)
@@ -284,6 +289,8 @@ export class KvRequester {
     const { againAt, to, sentAt, attempt } = open
     if (againAt !== null) return now >= againAt
     if (to === null) return false
+    // It is not to wait for a process that begins again as long as for one that has much to do.
+    if (open.isTrial) return sentAt !== null && now - sentAt >= this.#timings.repeat / TRIAL_SHARE
     const { patience } = this.#replica(to)
     if (silent.has(to)) return sentAt === null || now - sentAt >= patience.cycles
     if (sentAt === null) return false
@@ -358,7 +365,9 @@ export class KvRequester {
     return [...members.slice(first), ...members.slice(0, first)]
   }
 
-  #target(now: VirtualTime, { request, partition, turn }: Outstanding): ActorId {
+  #target(now: VirtualTime, open: Outstanding): ActorId {
+    const { request, partition, turn } = open
+    open.isTrial = false
     const holders = this.#holders[partition] ?? this.#members
     const { operation, sequence } = request
     const leader = this.#isLinear(operation) ? this.#leaders.get(partition) : undefined
@@ -369,7 +378,10 @@ export class KvRequester {
     const home = this.#isLinear(operation) ? sequence : isSpread ? partition : 0
     const inTurn = holders.map((_, index) => holders[(home + turn + index) % holders.length] as ActorId)
     if (this.#away.size === 0) return inTurn[0] as ActorId
-    return inTurn.find((holder) => this.#isThere(now, holder)) ?? (inTurn[0] as ActorId)
+    const target = inTurn.find((holder) => this.#mayBeAsked(now, holder))
+    // Where all are away nothing is a trial: they may have too much to do, and more of it would not help.
+    open.isTrial = target !== undefined && this.#away.has(target)
+    return target ?? (inTurn[0] as ActorId)
   }
 
   /** Without a configuration a get may be of a register too, and is not known for one. */
@@ -378,7 +390,7 @@ export class KvRequester {
   }
 
   /** Whether the replica may be asked first. Who was away for a while is tried with one request, the others wait for what comes of that. */
-  #isThere(now: VirtualTime, replica: ActorId): boolean {
+  #mayBeAsked(now: VirtualTime, replica: ActorId): boolean {
     const until = this.#away.get(replica)
     if (until === undefined) return true
     if (now < until) return false
