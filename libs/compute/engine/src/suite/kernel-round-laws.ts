@@ -28,6 +28,17 @@ const LOOPS: readonly Loop[] = [
 ]
 const back = (body: readonly number[]): number => encode("jal", { rd: 0, immediate: -4 * body.length })
 
+/** All that the CPU may serve by itself, and is to say when it has come round. */
+const SERVING = {
+  traps: "served",
+  spaces: true,
+  translations: "own",
+  supervisorCalls: "trap",
+  exits: "none",
+  rounds: "told",
+  tables: "noted",
+} as const
+
 const throughUser: EngineLaw = {
   law: "a kernel that comes back through a user program has not come round",
   check: (setting) => {
@@ -36,15 +47,7 @@ const throughUser: EngineLaw = {
     if (privileged === null) return undefined // the timed build serves nothing
     // Supervisor: interrupts on, back to the program; the program calls; the handler is the beginning.
     setting.code([ON, SRET, 0x73])
-    privileged.serve(0, {
-      traps: "served",
-      spaces: true,
-      translations: "own",
-      supervisorCalls: "trap",
-      exits: "none",
-      rounds: "told",
-      tables: "noted",
-    })
+    privileged.serve(0, SERVING)
     const words = privileged.words(0)
     const [MEDELEG, STVEC] = [2, 15]
     words[PRIVILEGE] = SUPERVISOR
@@ -73,15 +76,7 @@ export const KERNEL_ROUND_LAWS: readonly EngineLaw[] = [
       const { privileged } = engine
       if (privileged === null) return undefined // the timed build serves nothing
       setting.code([...body, back(body)])
-      privileged.serve(0, {
-        traps: "served",
-        spaces: true,
-        translations: "own",
-        supervisorCalls: "trap",
-        exits: "none",
-        rounds: "told",
-        tables: "noted",
-      })
+      privileged.serve(0, SERVING)
       privileged.words(0)[PRIVILEGE] = SUPERVISOR
       engine.writePc(0, RAM_BASE)
       const run = (): { readonly retired: number; readonly cameBack: boolean } => {
