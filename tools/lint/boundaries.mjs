@@ -28,9 +28,6 @@ const COMMON = ["type:base", "type:actor", "type:contract"]
 /** What a test may import beyond its package's own list: anything of the libraries and tools, never an app. */
 const TEST_TYPES = [...Object.keys(LEVELS).filter((type) => type !== "app" && type !== "simulator"), "tool"]
 
-/** The couplings across subsystems that are allowed by name. The reason stands in the root README under "Known couplings". */
-export const KNOWN_COUPLINGS = [{ from: "libs/compute/node", to: "@backplane/trap-vmm" }]
-
 const tag = (type) => `type:${type}`
 
 /** @param {Iterable<string>} scopes */

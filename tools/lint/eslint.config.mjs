@@ -9,7 +9,7 @@ process.env.NX_DAEMON = "false"
 const { createProjectGraphAsync } = await import("@nx/devkit")
 const nx = (await import("@nx/eslint-plugin")).default
 const tseslint = (await import("typescript-eslint")).default
-const { KNOWN_COUPLINGS, PURE_TYPES, TEST_CONSTRAINTS, sourceConstraints } = await import("./boundaries.mjs")
+const { PURE_TYPES, TEST_CONSTRAINTS, sourceConstraints } = await import("./boundaries.mjs")
 const { pureRules, sourceSyntax, testSyntax } = await import("./restrictions.mjs")
 const { workspacePackages } = await import("./packages.mjs")
 
@@ -21,16 +21,11 @@ const TESTS = ["**/*.test.ts"]
 /** Suites are tests that other packages' tests call: long functions of `describe` are their nature. */
 const SUITES = ["**/suite.ts", "**/*-suite.ts", "**/suite/**/*.ts", "**/conformance/src/**/*.ts"]
 
-const boundaries = (depConstraints, allow) => ({
-  "@nx/enforce-module-boundaries": ["error", { allow, depConstraints, enforceBuildableLibDependency: false }],
+const boundaries = (depConstraints) => ({
+  "@nx/enforce-module-boundaries": ["error", { depConstraints, enforceBuildableLibDependency: false }],
 })
 const constraints = sourceConstraints(new Set(packages.map((each) => each.scope)))
 const pureSources = packages.filter((each) => PURE_TYPES.has(each.type)).map((each) => `${each.folder}/src/**/*.ts`)
-
-const couplings = KNOWN_COUPLINGS.map(({ from, to }) => ({
-  files: [`${from}/src/**/*.ts`],
-  rules: boundaries(constraints, [`${to}/*`]),
-}))
 
 export default [
   {
@@ -42,7 +37,7 @@ export default [
     languageOptions: { parser: tseslint.parser },
     plugins: { "@typescript-eslint": tseslint.plugin, "@nx": nx },
     rules: {
-      ...boundaries(constraints, []),
+      ...boundaries(constraints),
       "@typescript-eslint/no-explicit-any": "error",
       "@typescript-eslint/no-non-null-assertion": "error",
       "@typescript-eslint/ban-ts-comment": ["error", { "ts-expect-error": true }],
@@ -56,13 +51,12 @@ export default [
       "no-restricted-syntax": ["error", ...sourceSyntax],
     },
   },
-  ...couplings,
   { files: pureSources, ignores: TESTS, rules: pureRules },
   { files: SUITES, rules: { "max-lines-per-function": "off" } },
   {
     files: TESTS,
     rules: {
-      ...boundaries(TEST_CONSTRAINTS, []),
+      ...boundaries(TEST_CONSTRAINTS),
       "@typescript-eslint/no-non-null-assertion": "off",
       "@typescript-eslint/explicit-module-boundary-types": "off",
       // A test that plants a type error must say so, with the reason.

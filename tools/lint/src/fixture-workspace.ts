@@ -11,7 +11,7 @@ import { dirname, join } from "node:path"
 /** The checkout this file belongs to. */
 export const CHECKOUT = join(import.meta.dirname, "../../..")
 
-/** Every kind of package; `libs/compute/node` and `libs/trap/vmm` are there under their real names for the coupling allowed by name. */
+/** Every kind of package. */
 const PACKAGES: readonly (readonly [folder: string, type: string, scope: string])[] = [
   ["libs/foundation/base", "base", "shared"],
   ["libs/foundation/actor", "actor", "shared"],
