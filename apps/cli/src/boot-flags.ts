@@ -83,7 +83,10 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
       return text
     })
     .option("--initrd <file>", "an initial RAM disk (for Linux: a cpio archive), put into RAM and told in the device tree")
-    .option("--nodes <n>", "in a timed run: NUMA nodes that the CPUs and memory are spread over")
+    .option(
+      "--nodes <n>",
+      "NUMA nodes that the CPUs and memory are spread over, by `--mode native`: hart h lies on node h modulo their number",
+    )
     .option("--sim", "as a VM of a simulated machine, its actors in one process; slower than without, which has neither scheduler nor bus")
     .option("--live", "as a VM of a machine of its own over NATS: on the running stack, else on one of its own")
     .option("--fidelity <f>", "functional, or timed: caches, TLB and memory cost virtual time", "functional")
@@ -94,9 +97,9 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
 
 /** Refuses what is not built, by name and with what to use instead. */
 export function planOf(flags: BootFlags): BootPlan {
-  // A timed run has nodes in its account of memory; boot-timing.ts looks at them.
+  // A timed run has nodes in its account of memory; boot-timing.ts looks at them. A guest over several is boot-over-nodes.ts's.
   if (flags.nodes !== undefined && flags.nodes !== "1" && flags.fidelity !== "timed")
-    throw refuse("--nodes", "a guest over several nodes is not built", "leave it out, or add --fidelity timed")
+    throw refuse("--nodes", "a VMM over several nodes is not built", "leave it out, or boot with --mode native or --fidelity timed")
   if (flags.trapPath !== "resident")
     throw refuse("--trap-path", "exits are handled in this process, there is no bus", "give --sim or --live, too, or resident")
   const mode = MODES.find((name) => name === flags.mode)

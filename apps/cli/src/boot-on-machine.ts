@@ -57,7 +57,6 @@ export async function bootOnMachine(flags: BootFlags, steps: readonly Conversati
     throw refuse("--save-disk", "the disk stays on its node", "leave it out, or boot without --sim and --live")
   if (flags.polling !== undefined)
     throw refuse("--polling", "a machine's scheduler says which vCPU runs", "leave it out, or boot without --sim and --live")
-  if (flags.nodes !== undefined && flags.nodes !== "1") throw refuse("--nodes", "a guest over several nodes is not built", "leave it out")
   if ((flags.fidelity ?? "functional") !== "functional")
     throw refuse("--fidelity", `${flags.fidelity} is not built for a machine of services`, "boot without --sim and --live")
   const all = [...typed(flags), ...steps]

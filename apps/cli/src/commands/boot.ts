@@ -1,5 +1,6 @@
 /** `backplane boot`: one guest operating system under the VMM (or natively), without the stack. */
 import type { Command } from "commander"
+import { bootOverNodes, isOverNodes } from "../boot-over-nodes.ts"
 import { addBootFlags, type BootFlags, type BootStep } from "../boot-flags.ts"
 
 export function register(program: Command): void {
@@ -10,6 +11,10 @@ export function register(program: Command): void {
       "boot a guest operating system deprivileged: every privileged instruction exits to the VMM; exits as the guest does, 124 at a limit",
     )
   addBootFlags(command, steps).action(async (flags: BootFlags) => {
+    if (isOverNodes(flags)) {
+      process.exitCode = await bootOverNodes(flags, steps)
+      return
+    }
     if (flags.sim === true || flags.live === true) {
       const { bootOnMachine } = await import("../boot-on-machine.ts")
       const { homeFolder } = await import("../stack-client.ts")

@@ -15,6 +15,8 @@ interface GuestRequest {
   readonly memoryBytes: number
   readonly seed: number
   readonly cyclesMax: number
+  /** In simulation: of the wall clock. */
+  readonly secondsMax?: number
   readonly killEveryCycles?: number
   readonly steps: readonly ConversationStep[]
   readonly json: boolean
@@ -72,10 +74,12 @@ function exitCode({ end, done }: Outcome, steps: number): number {
   return done && steps > 0 ? 0 : 1
 }
 
-function simulatedCommand({ kernel, disk, cpus, json, live: _live, ...rest }: GuestRequest): number {
+function simulatedCommand({ kernel, disk, cpus, json, live: _live, secondsMax = Infinity, ...rest }: GuestRequest): number {
+  const deadline = performance.now() + secondsMax * 1000
   const result = runSharedGuest({
     ...rest,
     harts: cpus,
+    isLate: () => performance.now() >= deadline,
     kernel: readFileSync(kernel),
     ...(disk !== undefined && { disk: readFileSync(disk) }),
     ...(rest.steps.length === 0 && { until: "end" as const }),

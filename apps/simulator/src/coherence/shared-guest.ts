@@ -34,6 +34,8 @@ export interface SharedGuestOptions {
   /** Goes on after the last step until the guest ends. */
   readonly until?: "steps-done" | "end"
   readonly onOutput?: (text: string) => void
+  /** Asked between two looks at the console: whoever waits has waited long enough. */
+  readonly isLate?: () => boolean
 }
 
 export interface SharedGuestResult {
@@ -119,7 +121,7 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
   planDeath(world, options)
   const over = (): boolean => first.end !== null || (conversation.done() && options.until !== "end")
   let nextKill = options.killEveryCycles ?? Infinity
-  while (!over() && world.now < cyclesMax) {
+  while (!over() && world.now < cyclesMax && options.isLate?.() !== true) {
     world.run({ until: virtualTime(world.now + LOOK_CYCLES), stop: () => first.end !== null })
     const text = decoder.decode(first.console.takeOutput(), { stream: true })
     output += text
