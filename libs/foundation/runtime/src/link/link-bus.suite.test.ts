@@ -10,6 +10,7 @@ import { MemorySink } from "../sinks.ts"
 import { subjectOf } from "../subjects.ts"
 import { busSuite, type BusWorld } from "../suite/bus-suite.ts"
 import { LinkBus } from "./link-bus.ts"
+import { abstractPath } from "./link-place.ts"
 import { withLinks } from "./link-protocol.ts"
 
 const LEFT = actorId("node.0")
@@ -31,9 +32,12 @@ interface LinkedWorld extends BusWorld {
   readonly right: LinkBus
 }
 
-async function linked(): Promise<LinkedWorld> {
+async function linked(said: (body: Body) => Body = (body) => body): Promise<LinkedWorld> {
   const connections = [await connection(), await connection()] as const
-  const far = connections.map((each) => new NatsBus({ connection: each, events: new MemorySink(), codec: withLinks(plainCodec) }))
+  const codec = withLinks(plainCodec)
+  const far = connections.map(
+    (each) => new NatsBus({ connection: each, events: new MemorySink(), codec: { ...codec, encode: (body) => codec.encode(said(body)) } }),
+  )
   const [left, right] = far.map((each) => new LinkBus({ far: each, codec: plainCodec, events: new MemorySink() })) as [LinkBus, LinkBus]
   const all = (pick: "sent" | "received" | "malformed" | "rejected"): number => left.counts[pick] + right.counts[pick]
   const settle = async (): Promise<void> => {
@@ -68,7 +72,7 @@ async function untilLinked({ left, right, settle }: LinkedWorld): Promise<void> 
   expect([left.links, right.links]).toEqual([1, 1])
 }
 
-busSuite("links that come up", linked)
+busSuite("links that come up", () => linked())
 // One law a run that begins with a link between the two actors that the laws use; the suite subscribes after that, so the pair is made anew.
 describe("links", () => {
   it("a pair that talks gets a link, both ways; what it says then goes over no bus", async () => {
@@ -89,6 +93,21 @@ describe("links", () => {
     )
     expect(heard).toContainEqual({ kind: "Back" })
     expect(world.right.counts.received - before).toBe(100)
+    await world.close()
+  })
+
+  it("where the socket with a name cannot be reached, the port is taken", async () => {
+    const world = await linked((body) => (body.kind === "LinkPlace" ? ({ ...body, path: "nobody-there" } as Body) : body))
+    const heard: Body[] = []
+    world.left.subscribe("m", LEFT, ({ body }) => heard.push(body))
+    world.right.subscribe("m", RIGHT, ({ body }) => heard.push(body))
+    await world.settle()
+    await untilLinked(world)
+    const before = world.right.counts.received
+    world.left.publish({ machine: "m", from: LEFT, to: RIGHT, body: { kind: "OverThePort" } })
+    await world.settle()
+    expect(heard).toContainEqual({ kind: "OverThePort" })
+    expect(world.right.counts.received - before).toBe(1)
     await world.close()
   })
 
@@ -126,32 +145,35 @@ describe("links", () => {
 
   it("who does not show the token of an offer is cut off, and a peer that sends no frame too", async () => {
     const world = await linked()
-    const places: { readonly port: number }[] = []
+    const places: { readonly port: number; readonly path?: string }[] = []
     world.left.subscribe("m", LEFT, () => undefined)
     const spy = await connection()
     spy.subscribe(`bp.m.${RIGHT}.>`, {
       callback: (_, message) => {
         const text = message.string().trim()
-        if (text.includes("LinkPlace")) places.push(JSON.parse(text) as { port: number })
+        if (text.includes("LinkPlace")) places.push(JSON.parse(text) as { port: number; path?: string })
       },
     })
     await spy.flush()
     // An offer in RIGHT's name, which only RIGHT may publish: here the test may.
     spy.publish(subjectOf("m", LEFT, RIGHT), JSON.stringify({ kind: "LinkOffer", token: "a".repeat(32) }))
     for (let tries = 0; tries < TRIES_MAX && places.length === 0; tries++) await world.settle()
-    const port = places[0]?.port ?? 0
-    expect(await closedAfter(port, "b".repeat(32))).toBe(true)
-    expect(world.left.links).toBe(0)
-    expect(await closedAfter(port, "a".repeat(32), Buffer.from([255, 255, 255, 255, 1]))).toBe(true)
+    const { port = 0, path } = places[0] ?? {}
+    expect(path === undefined).toBe(process.platform !== "linux")
+    for (const way of path === undefined ? [{ port }] : [{ port }, { path: abstractPath(path) }]) {
+      expect(await closedAfter(way, "b".repeat(32))).toBe(true)
+      expect(world.left.links).toBe(0)
+    }
+    expect(await closedAfter({ port }, "a".repeat(32), Buffer.from([255, 255, 255, 255, 1]))).toBe(true)
     expect(world.left.links).toBe(0)
     await spy.close()
     await world.close()
   })
 })
 
-async function closedAfter(port: number, ...said: readonly (string | Buffer)[]): Promise<boolean> {
+async function closedAfter(way: { readonly port: number } | { readonly path: string }, ...said: readonly (string | Buffer)[]): Promise<boolean> {
   const { connect: dial } = await import("node:net")
-  const socket = dial({ host: "127.0.0.1", port })
+  const socket = dial({ host: "127.0.0.1", ...way })
   socket.on("error", () => undefined)
   for (const each of said) socket.write(each)
   return new Promise((resolve) => {

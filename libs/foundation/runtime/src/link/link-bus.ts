@@ -24,8 +24,8 @@ import type { BodyCodec } from "../body-codec.ts"
 import { decodeBody, encodeBody, type Encoded } from "../body-text.ts"
 import { BusLedger, type BusCounts } from "../bus-ledger.ts"
 import type { EventSink } from "../sinks.ts"
-import { LinkPlaceServer } from "./link-place.ts"
-import { isLinkBody, type LinkBody } from "./link-protocol.ts"
+import { abstractPath, LinkPlaceServer } from "./link-place.ts"
+import { isLinkBody, type LinkBody, type LinkPlace } from "./link-protocol.ts"
 import { LENGTH_BYTES, LinkSocket } from "./link-socket.ts"
 
 const LOOPBACK = "127.0.0.1"
@@ -237,17 +237,24 @@ export class LinkBus implements Bus {
 
   async #invite(pair: Pair, token: string): Promise<void> {
     try {
-      const port = await this.#place.expect(token, (socket) => this.#linked(pair, socket, token))
-      if (this.#open) this.#tell(pair, { kind: "LinkPlace", token, host: this.#options.host ?? LOOPBACK, port })
+      const { port, path } = await this.#place.expect(token, (socket) => this.#linked(pair, socket, token))
+      const host = this.#options.host ?? LOOPBACK
+      if (this.#open) this.#tell(pair, { kind: "LinkPlace", token, host, port, ...(path === null ? {} : { path }) })
     } catch (error) {
       this.#ledger.problem("refused", { machine: pair.machine, from: pair.far, to: pair.own }, "link", String(error))
     }
   }
 
-  #dial(pair: Pair, { token, host, port }: Extract<LinkBody, { kind: "LinkPlace" }>): void {
-    const socket = connect({ host, port, noDelay: true })
+  #dial(pair: Pair, place: LinkPlace): void {
+    const { token, host, port, path } = place
+    const isPath = path !== undefined && process.platform === "linux"
+    const socket = isPath ? connect({ path: abstractPath(path) }) : connect({ host, port, noDelay: true })
     socket.setTimeout(SWITCH_MILLISECONDS, () => socket.destroy())
-    socket.once("error", () => socket.destroy())
+    socket.once("error", () => {
+      socket.destroy()
+      // The name cannot be reached from here, because of who may use it or where it counts: the port may.
+      if (isPath && pair.token === token && pair.link === null) this.#dial(pair, { kind: "LinkPlace", token, host, port })
+    })
     socket.once("connect", () => {
       socket.setTimeout(0)
       if (pair.token !== token || pair.link !== null || !this.#open) return void socket.destroy()

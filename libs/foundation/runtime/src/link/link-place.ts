@@ -1,5 +1,10 @@
-/** Where links come in: one listening socket, opened when it is first needed. Who connects says its token, or is cut off. */
-import { createServer, type Server, type Socket } from "node:net"
+/**
+ * Where links come in: listening sockets, opened when they are first needed. Who connects says its token, or is cut off.
+ *
+ * Two lead to the same place where that can be: a port, and on Linux, beside a port of the loopback, an abstract socket (link-protocol.ts).
+ */
+import { randomBytes } from "node:crypto"
+import { createServer, type ListenOptions, type Server, type Socket } from "node:net"
 import { TOKEN_LENGTH } from "./link-protocol.ts"
 
 const TOKEN_MILLISECONDS = 3_000
@@ -8,41 +13,59 @@ const TOKENS_MAX = 1024
 /** `socket`'s first bytes were the token; those behind it are put back to be read. */
 export type OnLinked = (socket: Socket) => void
 
+const LOOPBACK = "127.0.0.1"
+
+export interface Place {
+  readonly port: number
+  /** Null where there are only ports. */
+  readonly path: string | null
+}
+
 export class LinkPlaceServer {
   readonly #host: string
   readonly #tokens = new Map<string, { readonly until: number; readonly onLinked: OnLinked }>()
   readonly #sockets = new Set<Socket>()
-  #server: Server | null = null
-  #port: Promise<number> | null = null
+  readonly #servers: Server[] = []
+  #place: Promise<Place> | null = null
 
   constructor(host: string) {
     this.#host = host
   }
 
-  /** From now on, and for three seconds, who shows `token` is let in. The port. Rejects where nothing can be listened on. */
-  expect(token: string, onLinked: OnLinked): Promise<number> {
+  /** From now on, and for three seconds, who shows `token` is let in. Rejects where nothing can be listened on. */
+  expect(token: string, onLinked: OnLinked): Promise<Place> {
     const now = performance.now()
     for (const [old, { until }] of this.#tokens) if (until < now || this.#tokens.size >= TOKENS_MAX) this.#tokens.delete(old)
     this.#tokens.set(token, { until: now + TOKEN_MILLISECONDS, onLinked })
-    this.#port ??= this.#listen()
-    return this.#port
+    this.#place ??= this.#open()
+    return this.#place
   }
 
   close(): void {
     this.#tokens.clear()
-    this.#server?.close()
+    for (const server of this.#servers) server.close()
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  #listen(): Promise<number> {
+  async #open(): Promise<Place> {
+    const port = await this.#listen({ port: 0, host: this.#host })
+    if (process.platform !== "linux" || this.#host !== LOOPBACK) return { port, path: null }
+    const path = `backplane-link-${process.pid}-${randomBytes(6).toString("hex")}`
+    return this.#listen({ path: abstractPath(path) }).then(
+      () => ({ port, path }),
+      () => ({ port, path: null }),
+    )
+  }
+
+  /** The port, 0 for a path. */
+  #listen(where: ListenOptions): Promise<number> {
     return new Promise((resolve, reject) => {
       const server = createServer((socket) => this.#onConnection(socket))
-      this.#server = server
+      this.#servers.push(server)
       server.once("error", reject)
-      server.listen(0, this.#host, () => {
+      server.listen(where, () => {
         const address = server.address()
-        if (address === null || typeof address === "string") reject(new Error("a TCP server has a port"))
-        else resolve(address.port)
+        resolve(address === null || typeof address === "string" ? 0 : address.port)
       })
       // It must not keep a process alive that has nothing else to do.
       server.unref()
@@ -67,4 +90,9 @@ export class LinkPlaceServer {
     }
     socket.on("readable", onReadable)
   }
+}
+
+/** As `node:net` takes the name of a socket of Linux' abstract namespace. */
+export function abstractPath(path: string): string {
+  return `\0${path}`
 }

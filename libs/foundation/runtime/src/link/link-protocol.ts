@@ -3,7 +3,7 @@
  *
  * ```
  * X → Y  LinkOffer   { token }              I would rather talk to you directly
- * Y → X  LinkPlace   { token, host, port }  connect there, and say the token first
+ * Y → X  LinkPlace   { token, host, port, path? }  connect there, and say the token first
  * both   LinkSwitch  { token }              my last word over the bus: what follows comes over the link
  * ```
  * The bus lets nobody speak in another's name, so who shows the token is who offered it. A token is good once and for three seconds.
@@ -25,6 +25,11 @@ export interface LinkPlace extends Body {
   /** An IP address. */
   readonly host: string
   readonly port: number
+  /**
+   * On Linux, where `host` is loopback: name of an abstract socket of the same process, without its leading zero byte. Who can reach the one
+   * can reach the other (both belong to the network namespace), and a message over it costs half as much. Who does not know it takes the port.
+   */
+  readonly path?: string
 }
 
 export interface LinkSwitch extends Body {
@@ -36,6 +41,7 @@ export type LinkBody = LinkOffer | LinkPlace | LinkSwitch
 
 export const TOKEN_LENGTH = 32
 const TOKEN = /^[0-9a-f]{32}$/
+const PATH = /^[0-9a-z-]{1,80}$/
 const KINDS: ReadonlySet<string> = new Set(["LinkOffer", "LinkPlace", "LinkSwitch"])
 
 export function isLinkBody(body: Body): body is LinkBody {
@@ -61,6 +67,8 @@ function wrongField(value: Json): string | null {
   if (fieldOf(value, "kind") !== "LinkPlace") return null
   const host = fieldOf(value, "host")
   if (typeof host !== "string" || isIP(host) === 0) return "/host"
+  const path = fieldOf(value, "path")
+  if (path !== undefined && (typeof path !== "string" || !PATH.test(path))) return "/path"
   const port = fieldOf(value, "port")
   return Number.isInteger(port) && Number(port) > 0 && Number(port) < 65_536 ? null : "/port"
 }
