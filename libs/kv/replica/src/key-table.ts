@@ -60,6 +60,8 @@ export class KeyTable {
   readonly #partitions: readonly Partition[]
   /** All entries once more, by bucket and key: found without making a name of both. */
   readonly #entries = new Map<string, Map<string, Entry>>()
+  /** The entry that was asked for last: a request asks for its own a dozen times. Null: to be looked for. */
+  #last: Entry | null = null
 
   constructor(rules: ReplicaRules) {
     this.#rules = rules
@@ -123,10 +125,15 @@ export class KeyTable {
     partition.keys.delete(entry.name)
     partition.leaves.get(entry.leaf)?.delete(entry.name)
     this.#entries.get(place.bucket)?.delete(place.key)
+    this.#last = null
   }
 
   #entry({ bucket, key }: Place): Entry | undefined {
-    return this.#entries.get(bucket)?.get(key)
+    const last = this.#last
+    if (last !== null && last.record.key === key && last.record.bucket === bucket) return last
+    const entry = this.#entries.get(bucket)?.get(key)
+    if (entry !== undefined) this.#last = entry
+    return entry
   }
 
   #open(record: KeyRecord): Entry {

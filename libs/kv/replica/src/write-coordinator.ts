@@ -4,7 +4,8 @@
  * Invariants:
  * W1 A version is minted on top of all that its writer counted before for the key: by a holder on its own state, by a stand-in on its shelf.
  * W2 A write is answered only after W holders (with sloppy: or stand-ins) told that it is on disk.
- * W3 A version leaves its coordinator when it is on its disk.
+ * W3 A version leaves its coordinator at once: the disks of all holders work at the same time, and W2 waits for any W of them. A version that
+ *    only others have when the coordinator crashes is told in its next life, which counts under another name.
  * W4 What a holder did not acknowledge in time lies on a shelf, here or at a stand-in, or is left to anti-entropy if the shelf is full.
  * W5 A request that is repeated, here or elsewhere, makes no second event where the first is known; else the join that learns of both mends it.
  */
@@ -53,8 +54,6 @@ interface PendingWrite {
   /** Stand-ins that were asked. */
   readonly asked: Map<ActorId, ActorId>
   handedOff: boolean
-  /** On this replica's disk. */
-  isDurable: boolean
   answered: boolean
 }
 
@@ -86,6 +85,7 @@ export class WriteCoordinator {
     if (!core.isHolder(place)) this.#standIn(write)
     else if (state === before) core.absorb(place, state, { kind: "write", id: write.id })
     else core.keep(place, state, { kind: "write", id: write.id })
+    this.#replicate(write)
   }
 
   onDurable(id: string): void {
@@ -93,8 +93,6 @@ export class WriteCoordinator {
     if (write === undefined) return
     if (this.#core.isHolder(write.place)) write.acknowledged.add(this.#core.id)
     else write.held.set(this.#core.id, this.#core.id)
-    write.isDurable = true
-    this.#replicate(write)
     this.#progress(write)
   }
 
@@ -114,10 +112,10 @@ export class WriteCoordinator {
     const asked = new Set<ActorId>()
     for (const write of [...this.#pending.values()]) {
       const age = now - write.startedAt
-      if (!write.handedOff && write.isDurable && this.#isToBeHandedOff(write)) this.#handOff(write)
+      if (!write.handedOff && this.#isToBeHandedOff(write)) this.#handOff(write)
       if (age >= timings.deadline) this.#giveUp(write)
       else if (write.answered && write.handedOff) this.#end(write, "handed off")
-      else if (write.isDurable) {
+      else {
         const overdue = this.#open(write).filter((peer) => pace.isOverdue(peer, write.sent, now))
         if (overdue.length > 0) this.#replicateAgain(write, overdue)
         for (const peer of overdue) asked.add(peer)
@@ -203,7 +201,6 @@ export class WriteCoordinator {
       held: new Map(),
       asked: new Map(),
       handedOff: false,
-      isDurable: false,
       answered: false,
     }
     this.#pending.set(write.id, write)
@@ -296,7 +293,7 @@ export class WriteCoordinator {
 
   /** Somebody has just learned of a later configuration: what it refused is sent again at once. */
   hurry(): void {
-    for (const write of this.#pending.values()) if (write.isDurable) this.#replicateAgain(write, this.#open(write))
+    for (const write of this.#pending.values()) this.#replicateAgain(write, this.#open(write))
   }
 
   /** Whether a write to the partition is not finished. */

@@ -14,7 +14,14 @@ export interface Hash64 {
 export const ZERO_HASH: Hash64 = { high: 0, low: 0 }
 
 export function hashOf(text: string): Hash64 {
-  return { high: lane(text, 0x9747b28c), low: lane(text, 0x3c6ef372) }
+  let high = 0x9747b28c
+  let low = 0x3c6ef372
+  for (let index = 0; index < text.length; index++) {
+    const unit = scrambled(text.charCodeAt(index))
+    high = stirred(high, unit)
+    low = stirred(low, unit)
+  }
+  return { high: finished(high ^ text.length), low: finished(low ^ text.length) }
 }
 
 export function hexOf(hash: Hash64): string {
@@ -48,8 +55,16 @@ function lane(text: string, seed: number): number {
 }
 
 function mixed(hash: number, value: number): number {
-  let unit = Math.imul(value, 0xcc9e2d51)
-  unit = Math.imul((unit << 15) | (unit >>> 17), 0x1b873593)
+  return stirred(hash, scrambled(value))
+}
+
+/** What a value is mixed in as; the same for every lane. */
+function scrambled(value: number): number {
+  const unit = Math.imul(value, 0xcc9e2d51)
+  return Math.imul((unit << 15) | (unit >>> 17), 0x1b873593)
+}
+
+function stirred(hash: number, unit: number): number {
   const next = hash ^ unit
   return (Math.imul((next << 13) | (next >>> 19), 5) + 0xe6546b64) | 0
 }

@@ -55,10 +55,11 @@ function inOrder(sorted: Done, news: readonly string[]): string[] {
 
 function latest(sorted: string[]): string[] {
   if (sorted.length <= DONE_SEQUENCES_MAX) return sorted
-  const isNamed = (text: string): boolean => nameIn(text).includes(" ~")
+  const isNamed = (text: string): boolean => text.includes(" ~") && nameIn(text).includes(" ~")
   const named = sorted.filter(isNamed).slice(-DONE_NAMES_MAX)
+  if (named.length === 0) return sorted.slice(-DONE_SEQUENCES_MAX)
   const numbered = sorted.filter((text) => !isNamed(text)).slice(-DONE_SEQUENCES_MAX)
-  return named.length === 0 ? numbered : [...named, ...numbered].sort(compareDone)
+  return [...named, ...numbered].sort(compareDone)
 }
 
 /** The requests in the list that made more than one event. */
