@@ -171,7 +171,10 @@ describe("links", () => {
   })
 })
 
-async function closedAfter(way: { readonly port: number } | { readonly path: string }, ...said: readonly (string | Buffer)[]): Promise<boolean> {
+async function closedAfter(
+  way: { readonly port: number } | { readonly path: string },
+  ...said: readonly (string | Buffer)[]
+): Promise<boolean> {
   const { connect: dial } = await import("node:net")
   const socket = dial({ host: "127.0.0.1", ...way })
   socket.on("error", () => undefined)
