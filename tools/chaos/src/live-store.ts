@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { startNatsServer, type RunningServer } from "@backplane/nats/start-server"
+import { nodeArguments } from "@backplane/stack/service-manifest"
 
 const ROOT = join(import.meta.dirname, "../../..")
 const OPERATOR = "chaos"
@@ -92,9 +93,10 @@ export class LiveStore {
       BACKPLANE_ANONYMOUS: "read+write+operate",
       NODE_COMPILE_CACHE: join(tmpdir(), "backplane-chaos-compile-cache"),
     })
+    const shardArguments = nodeArguments("kv-shard").map((each) => (each.startsWith("-") ? each : join(ROOT, each)))
     this.shards = Array.from(
       { length: options.shards },
-      (_, index) => new LiveProcess(`kv-shard-${index}`, [join(ROOT, "apps/kv-shard/src/main.ts")], shared("kv-shard", index)),
+      (_, index) => new LiveProcess(`kv-shard-${index}`, shardArguments, shared("kv-shard", index)),
     )
     this.gatewayUrls = options.ports.map((port) => `http://127.0.0.1:${port}`)
     this.gateways = options.ports.map(

@@ -103,10 +103,9 @@ class ActorLog implements ActorStore {
   }
 
   async #drain(): Promise<void> {
+    // What the same turn still writes belongs to the first sync.
+    await Promise.resolve()
     while (this.#waiting.length > 0) {
-      // What the same turn still writes belongs to this sync; what it says to others leaves before the disk holds the turn up.
-      await Promise.resolve()
-      await new Promise(setImmediate)
       const operations = this.#operations
       const waiting = this.#waiting
       this.#operations = []

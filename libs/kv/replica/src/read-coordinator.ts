@@ -212,11 +212,12 @@ export class ReadCoordinator {
       const answer = read.states.get(id)
       return answer !== undefined && (!answer.unsure || rules.countsUnsure)
     }
-    const joined = this.#joined(read)
-    if (!read.answered && this.#core.isQuorum(read.place, counts, read.needed) && rules.meetsFloor(joined.context, read.floor)) {
-      read.answered = true
-      const answer = this.#success(read, joined)
-      outbox.answer(read.requester, answer)
+    if (!read.answered && this.#core.isQuorum(read.place, counts, read.needed)) {
+      const joined = this.#joined(read)
+      if (rules.meetsFloor(joined.context, read.floor)) {
+        read.answered = true
+        outbox.answer(read.requester, this.#success(read, joined))
+      }
     }
     if (read.answered && [...read.asked.keys()].every((asked) => read.states.has(asked))) this.#finish(read)
   }

@@ -10,6 +10,7 @@ import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { startNatsServer } from "@backplane/nats/start-server"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
+import { nodeArguments } from "@backplane/stack/service-manifest"
 import { connect } from "@nats-io/transport-node"
 import { launch, until } from "./programs.ts"
 import type { KvConnection, RunningStore, StoreUnderTest } from "./store-under-test.ts"
@@ -59,8 +60,9 @@ interface RunningBackplane extends RunningStore {
 export async function startBackplane(folder: string): Promise<RunningBackplane> {
   const server = await startNatsServer({ unrestrictedUsers: [USER] })
   const password = server.credentials.get(USER) ?? ""
+  const shardArguments = nodeArguments("kv-shard").map((each) => (each.startsWith("-") ? each : join(ROOT, each)))
   const shards = Array.from({ length: SHARDS }, (_, index) =>
-    launch([process.execPath, ...profilerFlags(index), join(ROOT, "apps/kv-shard/src/main.ts")], {
+    launch([process.execPath, ...profilerFlags(index), ...shardArguments], {
       BACKPLANE_NATS_URL: server.url,
       BACKPLANE_NATS_USER: "kv-shard",
       BACKPLANE_NATS_PASSWORD: server.credentials.get("kv-shard"),
