@@ -22,6 +22,11 @@ import type { ActorStore, Store } from "./store.ts"
 const INBOX_MAX = 8192
 const TURN_INPUTS_MAX = 256
 const TURN_MILLISECONDS_MAX = 0.5
+/**
+ * A timer of the event loop counts whole milliseconds from when the loop last woke, so it comes up to one early. A wait as long as this may
+ * end one late instead: else each wait would end in half a millisecond of polling, a tenth of a core for each process of machines that tick.
+ */
+const LONG_WAIT_MILLISECONDS = 10
 /** setTimeout takes 31 bits. */
 const SLEEP_MAX_MILLISECONDS = 2_000_000_000
 
@@ -274,7 +279,8 @@ export class ActorHost implements MachineHost {
       setImmediate(this.#turn)
     } else {
       this.#sleepUntil = next
-      this.#sleep = setTimeout(this.#onAlarm, Math.min(SLEEP_MAX_MILLISECONDS, Math.ceil(milliseconds)))
+      const slack = milliseconds < LONG_WAIT_MILLISECONDS ? 0 : 1
+      this.#sleep = setTimeout(this.#onAlarm, Math.min(SLEEP_MAX_MILLISECONDS, Math.ceil(milliseconds) + slack))
     }
   }
 
