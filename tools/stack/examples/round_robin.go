@@ -344,6 +344,8 @@ func (p *process) control(r request) map[string]any {
 			send := func(node int, body map[string]any) {
 				p.publish(fmt.Sprintf("bp.%s.node.%d.%s", r.Machine, node, id), body)
 			}
+			// What is for others would cost time; saying it twice is no harm.
+			fmt.Fprintf(p.out, "SUB bp.%s.%s.> %s.%s\r\n", r.Machine, id, r.Machine, id)
 			p.hosted[r.Machine][id] = newScheduler(strings.TrimPrefix(id, "scheduler."), r.Epoch, actor.Config, send)
 			done = append(done, id)
 		}
@@ -354,6 +356,7 @@ func (p *process) control(r request) map[string]any {
 		for id := range p.hosted[r.Machine] {
 			if isAll || strings.Contains(" "+strings.Join(named, " ")+" ", " "+id+" ") {
 				delete(p.hosted[r.Machine], id)
+				fmt.Fprintf(p.out, "UNSUB %s.%s\r\n", r.Machine, id)
 				done = append(done, id)
 			}
 		}
@@ -432,7 +435,7 @@ func main() {
 	p.instance = env("BACKPLANE_INSTANCE", fmt.Sprintf("%s-%d", service, os.Getpid()))
 	p.incarnation = fmt.Sprintf("%d-%d", time.Now().UnixNano(), os.Getpid())
 	hello, _ := json.Marshal(map[string]any{"verbose": false, "headers": true, "name": p.instance, "user": os.Getenv("BACKPLANE_NATS_USER"), "pass": os.Getenv("BACKPLANE_NATS_PASSWORD")})
-	fmt.Fprintf(socket, "CONNECT %s\r\nSUB $SRV.> 1\r\nSUB bp.ctl.host.%s 2\r\nSUB bp.*.scheduler.> 3\r\n", hello, p.instance)
+	fmt.Fprintf(socket, "CONNECT %s\r\nSUB $SRV.> 1\r\nSUB bp.ctl.host.%s 2\r\n", hello, p.instance)
 	go func() {
 		for ; ; time.Sleep(time.Second) {
 			p.sayAlive()

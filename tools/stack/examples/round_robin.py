@@ -2,7 +2,6 @@
     npm start -- --replace cpu-scheduler='python3 tools/stack/examples/round_robin.py'     (machines in free mode only)"""
 import asyncio, json, os, re, urllib.parse, uuid
 from types import SimpleNamespace as Record
-
 SERVICE, INSTANCE = "cpu-scheduler", os.environ.get("BACKPLANE_INSTANCE", f"cpu-scheduler-{os.getpid()}")
 ME = {"service": SERVICE, "instance": INSTANCE, "incarnation": str(uuid.uuid4())}
 
@@ -90,15 +89,16 @@ async def serve():
         if op == "host" and mode["kind"] != "free":
             return {"ok": False, "field": "/mode/kind", "reason": "this scheduler keeps to the wall clock: free machines only"}
         gone = [key for key in hosted if op == "unhost" and key[0] == machine and (actors == "all" or key[1] in actors)]
-        for id, spec in [(actor["id"], actor["config"]) for actor in actors if op == "host"]:
+        new = [one for one in actors if op == "host" and getattr(hosted.get((machine, one["id"])), "life", 0) != epoch]
+        for id, spec in [(one["id"], one["config"]) for one in new]:
+            writer.write(f"SUB bp.{machine}.{id}.> {machine}.{id}\r\n".encode())  # no more than is for us: the rest would cost time
             send = lambda node, id=id, **body: publish(f"bp.{machine}.node.{node}.{id}", {"queue": id.split(".")[1], **body})
-            if getattr(hosted.get((machine, id)), "life", 0) != epoch:
-                hosted[machine, id] = Scheduler(send, epoch, spec)
-        started, stopped = [id for at, id in hosted if at == machine], [hosted.pop(key).life and key[1] for key in gone]
-        return {"ok": True, "op": op, **ME, "started": started, "already": [], "stopped": stopped}
-    user, password = os.environ.get("BACKPLANE_NATS_USER"), os.environ.get("BACKPLANE_NATS_PASSWORD")
-    hello = json.dumps({"verbose": False, "headers": True, "name": INSTANCE, "user": user, "pass": password})
-    writer.write(f"CONNECT {hello}\r\nSUB bp.ctl.host.{INSTANCE} 1\r\nSUB $SRV.> 2\r\nSUB bp.*.scheduler.> 3\r\n".encode())
+            hosted[machine, id] = Scheduler(send, epoch, spec)
+        [hosted.pop(key) and writer.write(f"UNSUB {'.'.join(key)}\r\n".encode()) for key in gone]
+        return {"ok": True, "op": op, **ME, "started": [one["id"] for one in new], "already": [], "stopped": [id for _, id in gone]}
+    login = {"user": os.environ.get("BACKPLANE_NATS_USER"), "pass": os.environ.get("BACKPLANE_NATS_PASSWORD")}
+    hello = json.dumps({"verbose": False, "headers": True, "name": INSTANCE, **login})
+    writer.write(f"CONNECT {hello}\r\nSUB bp.ctl.host.{INSTANCE} 1\r\nSUB $SRV.> 2\r\n".encode())
     task = asyncio.create_task(say_alive())
     while words := (await reader.readline()).decode().split():  # MSG subject sid [reply] bytes; HMSG subject sid [reply] head-bytes bytes
         writer.write(b"PONG\r\n" if words[0] == "PING" else b"")
@@ -112,8 +112,8 @@ async def serve():
         elif sid == "2" and subject[2:] in ([], [SERVICE], [SERVICE, INSTANCE]):  # $SRV.PING, $SRV.INFO: ready
             me = {"name": SERVICE, "id": INSTANCE, "version": "0.1.0", "metadata": ME, "description": "in Python", "endpoints": []}
             publish(reply, {"type": f"io.nats.micro.v1.{subject[1].lower()}_response", **me})
-        elif sid == "3" and (actor := hosted.get((subject[1], f"scheduler.{subject[3]}"))):
-            actor.hear(**json.loads(payload))  # what is for others may be no JSON: ours speak in frames among themselves
+        elif actor := hosted.get(tuple(sid.split(".", 1))):
+            actor.hear(**json.loads(payload))
         trace = ""
 
 asyncio.run(serve())
