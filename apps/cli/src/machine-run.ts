@@ -9,7 +9,8 @@ import { withStack } from "./live-stack.ts"
 import { spansOf } from "./live-spans.ts"
 import type { StackClient } from "./stack-client.ts"
 
-const POLL_MILLISECONDS = 50
+/** The longer a run has taken, the longer until it is asked again: a tenth of that, within these. Many machines are waited for at once. */
+const POLL_MILLISECONDS = { least: 50, most: 500, share: 0.1 } as const
 /** A live run of which nothing is heard for so long has failed. */
 const SILENCE_MILLISECONDS = 60_000
 
@@ -69,7 +70,8 @@ interface HypervisorState {
 
 export async function waitForEnd(client: StackClient, machine: string): Promise<RunOutput> {
   let progress = ""
-  let movedAt = Date.now()
+  const begun = Date.now()
+  let movedAt = begun
   for (;;) {
     const state = await client.inspect(machine, "hypervisor.0").catch((error: unknown) => {
       // A hypervisor that is just being hosted does not answer yet; one whose process died has taken a machine in lock-step with it.
@@ -90,7 +92,8 @@ export async function waitForEnd(client: StackClient, machine: string): Promise<
         "stalled",
         `the machine ${machine} has not moved for ${SILENCE_MILLISECONDS / 1000} s: see the logs (npx nx run stack:logs)`,
       )
-    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS))
+    const { least, most, share } = POLL_MILLISECONDS
+    await new Promise((resolve) => setTimeout(resolve, Math.min(most, Math.max(least, (Date.now() - begun) * share))))
   }
 }
 
