@@ -1,10 +1,10 @@
 /** A Prometheus of our own for the length of a check: scrapes one gateway each second, keeps its data in a folder that goes with it. */
 import { spawn, type ChildProcess } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { freePort } from "@backplane/foundation-process/free-ports"
 import type { AskPrometheus } from "./prometheus-check.ts"
 
 /** As long as the range of a rate: both ends of it are then scraped. */
@@ -84,16 +84,5 @@ function stop(child: ChildProcess): Promise<void> {
     child.once("exit", () => resolve())
     child.kill("SIGTERM")
     setTimeout(() => child.kill("SIGKILL"), 5_000).unref()
-  })
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => (address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))))
-    })
   })
 }

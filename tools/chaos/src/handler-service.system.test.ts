@@ -1,7 +1,7 @@
 /** A bucket whose handler is a service on the bus, here forty lines that speak plain JSON, as any language could. */
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { freePorts } from "./free-ports.ts"
+import { freePorts } from "@backplane/foundation-process/free-ports"
 import { LiveStore } from "./live-store.ts"
 
 const TRIES_MAX = 200

@@ -12,7 +12,7 @@ import { historyLine, type HistoryEntry } from "@backplane/kv-history/history"
 import { lastWriterViolation, siblingViolation } from "@backplane/kv-history/history-checkers"
 import { linearizabilityViolation } from "@backplane/kv-history/linearizability"
 import { HttpClient, KEYS } from "./http-client.ts"
-import { freePorts } from "./free-ports.ts"
+import { freePorts } from "@backplane/foundation-process/free-ports"
 import { LiveStore } from "./live-store.ts"
 import { FAULTS, torment, type Done, type Fault } from "./nemesis.ts"
 

@@ -1,7 +1,8 @@
 /** A nats-server without passwords on a free port, for programs that know nothing of the stack's. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { createServer, Socket } from "node:net"
+import { Socket } from "node:net"
+import { freePort } from "@backplane/foundation-process/free-ports"
 
 const START_MILLISECONDS = 10_000
 const POLL_MILLISECONDS = 20
@@ -27,15 +28,6 @@ export async function openServer(program: string): Promise<OpenServer> {
       await ended
     },
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -1,9 +1,10 @@
 /** The stack with real processes and a real nats-server: order, restart, crash loop, and an end that leaves nothing behind. */
 import { createServer } from "node:net"
+import { freePort } from "@backplane/foundation-process/free-ports"
 import { afterEach, describe, expect, it } from "vitest"
 import { findNatsServer } from "../nats-server-lookup.mjs"
 import { isAlive } from "./stack-state.ts"
-import { finished, freePort, StackUnderTest, until } from "./fake/stack-under-test.ts"
+import { finished, StackUnderTest, until } from "./fake/stack-under-test.ts"
 
 const { NATS_URL: _, ...environment } = process.env
 const kind = findNatsServer(environment).kind

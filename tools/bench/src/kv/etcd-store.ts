@@ -1,7 +1,7 @@
 /** etcd, three members, as Debian packages it; asked over gRPC (`etcdserverpb.KV`), reads linearizable as by default. */
 import { join } from "node:path"
 import { credentials, Client, type ServiceError } from "@grpc/grpc-js"
-import { freePorts } from "@backplane/chaos/free-ports"
+import { freePorts } from "@backplane/foundation-process/free-ports"
 import { findProgram, launch, until } from "./programs.ts"
 import type { KvConnection, RunningStore, StoreUnderTest } from "./store-under-test.ts"
 

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { StorageType } from "@nats-io/jetstream"
 import { Kvm } from "@nats-io/kv"
 import { connect } from "@nats-io/transport-node"
-import { freePorts } from "@backplane/chaos/free-ports"
+import { freePorts } from "@backplane/foundation-process/free-ports"
 import { findProgram, launch, until } from "./programs.ts"
 import type { KvConnection, RunningStore, StoreUnderTest } from "./store-under-test.ts"
 

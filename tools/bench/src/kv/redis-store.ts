@@ -1,7 +1,7 @@
 /** Redis, one process, every write synced before it is answered (`appendfsync always`): as durable as one disk is. RESP, pipelined. */
 import { mkdirSync } from "node:fs"
 import { connect as connectSocket, type Socket } from "node:net"
-import { freePorts } from "@backplane/chaos/free-ports"
+import { freePorts } from "@backplane/foundation-process/free-ports"
 import { findProgram, launch, until } from "./programs.ts"
 import type { KvConnection, RunningStore, StoreUnderTest } from "./store-under-test.ts"
 

@@ -1,12 +1,11 @@
 /** A real stack of fake services in a folder of its own, started by the real command line. For tests. */
 import { spawn, type ChildProcess } from "node:child_process"
-import { randomInt } from "node:crypto"
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { freePort } from "@backplane/foundation-process/free-ports"
 import { inboxPrefix } from "@backplane/nats/permissions"
 import { connect } from "@nats-io/transport-node"
-import { isFree } from "../ports.ts"
 import { POWER_SUBJECT } from "../power-switch.ts"
 import { isAlive, readLiveState, type StackState } from "../stack-state.ts"
 
@@ -134,13 +133,4 @@ export async function until(condition: () => boolean, triesMax = 1_000): Promise
     await new Promise((done) => setTimeout(done, POLL_MS))
   }
   throw new Error(`waited in vain: ${condition.toString()}`)
-}
-
-/** Below the range from which the system takes ports for outgoing connections: nobody gets it between the look and the use. */
-export async function freePort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const port = 20_000 + randomInt(12_000)
-    if (await isFree(port)) return port
-  }
-  throw new Error("no free port from 20000 to 31999")
 }
