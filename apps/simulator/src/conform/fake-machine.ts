@@ -11,6 +11,7 @@ import { defined } from "@backplane/foundation-base/assert"
 import { NodeMachine } from "@backplane/compute-node/node"
 import type { NodeHears, NodeSays } from "@backplane/compute-node/node-context"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import type { SchedulerCommit } from "@backplane/schedule-contract/scheduler-messages"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import {
   HYPERVISOR,
@@ -39,6 +40,8 @@ export interface Prank {
     | { readonly kind: "swap"; readonly epoch: number; readonly seats?: readonly Seat[] }
     | { readonly kind: "repeat-events" }
     | { readonly kind: "refuse-run" }
+    /** The next choice for what is left of a slice comes when that is over. */
+    | { readonly kind: "late-run" }
     /** CPUs go and come: in the middle of a tick, when nothing is on its way. */
     | { readonly kind: "offline"; readonly cpus: readonly number[] }
     | { readonly kind: "tune"; readonly task: string; readonly affinity: readonly number[]; readonly weight?: number }
@@ -70,7 +73,12 @@ export class FakeMachine {
   readonly events: { readonly at: VirtualTime; readonly name: string; readonly fields: Readonly<Record<string, unknown>> }[] = []
   /** Refusals of the kit's own, of decisions that were good. */
   readonly madeUp = new Set<Body>()
+  /** `from to generation commit` of those that came late through the kit: what they say holds no longer. */
+  readonly late = new Set<string>()
   #refusing = 0
+  #delaying = 0
+  /** By `from to`: until when what is said comes no sooner, since a bus keeps order. */
+  readonly #heldUntil = new Map<string, VirtualTime>()
   #topology = 0
   #tuned = 0
 
@@ -217,8 +225,27 @@ export class FakeMachine {
       this.passed.push({ at: this.#now, from, to, body })
       if (body.kind === "garbage") continue
       if (actorKind(to) === "scheduler") this.#at(this.#later(), () => this.#tell(to, from, body))
-      else if (actorKind(to) === "node") this.#at(this.#later(), () => this.#toNode(Number(actorIndex(to)), from, body))
+      else if (actorKind(to) === "node") this.#at(this.#arrival(from, to, body), () => this.#toNode(Number(actorIndex(to)), from, body))
     }
+  }
+
+  #arrival(from: ActorId, to: ActorId, body: Body): VirtualTime {
+    const way = `${from} ${to}`
+    if (this.#delaying > 0 && body.kind === "SchedulerCommit") {
+      const { decisions } = body as unknown as SchedulerCommit
+      const run = decisions.find((one) => one.type === "RUN" && one.next !== true)
+      const left = run?.type === "RUN" ? this.#ticks.tickAt(virtualTime(run.until)) - this.tick : 0
+      // Of the last tick: of more the node would ask again meanwhile, of a whole slice the CPU would help itself.
+      if (run?.type === "RUN" && left === 1) {
+        this.#delaying--
+        this.#heldUntil.set(way, virtualTime(run.until))
+      }
+    }
+    const held = this.#heldUntil.get(way) ?? 0
+    if (held <= this.#later()) return this.#later()
+    const { generation, commit } = body as unknown as SchedulerCommit
+    this.late.add(`${way} ${generation} ${commit}`)
+    return virtualTime(held)
   }
 
   #toNode(node: number, from: ActorId, body: Body): void {
@@ -285,6 +312,9 @@ export class FakeMachine {
       }
       case "refuse-run":
         this.#refusing++
+        return
+      case "late-run":
+        this.#delaying++
         return
       case "repeat-events":
         return this.#repeatEvents()

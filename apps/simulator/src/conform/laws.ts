@@ -3,7 +3,9 @@
  * The rules themselves are in the README of schedule/contract; the numbers here are those of `backplane sched conform`.
  */
 import { actorKind } from "@backplane/foundation-actor/actor-id"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import type {
   SchedulerAttach,
   SchedulerCommit,
@@ -133,6 +135,21 @@ export const LAWS = {
     const decision = JSON.stringify(first.commit?.decisions[first.index] ?? null)
     return `${refused.length} decisions were refused in a machine where nothing goes wrong (${spec.jobs.length} tasks); the first: ${first.verdict} for ${decision}`
   },
+  "gives no slice again that is over": ({ machine, spec }) => {
+    const ticks = new TickClock(spec.clock)
+    /** By `scheduler node`: the time that the node's verdicts told last. */
+    const told = new Map<string, number>()
+    for (const { from, to, body } of machine.passed) {
+      if (body.kind === "SchedulerVerdicts") told.set(`${to} ${from}`, (body as unknown as SchedulerVerdicts).at ?? 0)
+      if (!isCommit(body)) continue
+      const at = told.get(`${from} ${to}`) ?? 0
+      const run = body.decisions.find(
+        (one) => one.type === "RUN" && one.next !== true && ticks.tickAt(virtualTime(one.until)) <= ticks.tickAt(virtualTime(at)),
+      )
+      if (run?.type === "RUN") return `${from} gives ${run.task} a slice until ${run.until}; ${to} has said with its verdicts that it is ${at}`
+    }
+    return null
+  },
   ...CHANGE_LAWS,
   "speaks only of its own epoch": ({ machine }) => {
     let epoch = 1
@@ -217,14 +234,16 @@ export interface Refusal {
   readonly commit: SchedulerCommit | undefined
 }
 
-/** Verdicts that the nodes themselves gave: those that the kit made up have no refused decision in the node's own record. */
+/** Verdicts that the nodes themselves gave, of what came in time: those that the kit made up have no refused decision in the node's own record. */
 export function refusals(machine: FakeMachine): readonly Refusal[] {
   const commits = new Map<string, SchedulerCommit>()
   for (const { from, to, body } of machine.passed) if (isCommit(body)) commits.set(`${from} ${to} ${body.generation} ${body.commit}`, body)
   return machine.passed.flatMap(({ from, to, body }) => {
     if (body.kind !== "SchedulerVerdicts" || machine.madeUp.has(body)) return []
     const said = body as unknown as SchedulerVerdicts
-    const commit = commits.get(`${to} ${from} ${said.generation} ${said.commit}`)
+    const key = `${to} ${from} ${said.generation} ${said.commit}`
+    const commit = commits.get(key)
+    if (machine.late.has(key)) return []
     return said.verdicts.flatMap((verdict, index) => (verdict === "OK" ? [] : [{ verdict, index, commit }]))
   })
 }

@@ -183,6 +183,18 @@ export const MUTANTS = {
     breaks: "gives slices of use",
     make: deciding((run) => [{ ...run, until: virtualTime(Number.MAX_SAFE_INTEGER - 1) }]),
   },
+  "says a refused slice again": {
+    breaks: "gives no slice again that is over",
+    make: () => {
+      const ends = new Map<string, Run["until"]>()
+      return deciding((run) => {
+        const key = `${run.cpu} ${run.idleSeq} ${run.task} ${run.taskSeq}`
+        const until = ends.get(key) ?? run.until
+        ends.set(key, until)
+        return [{ ...run, until }]
+      })()
+    },
+  },
   "speaks of an epoch that is over": {
     breaks: "speaks only of its own epoch",
     make: committing((commit) => [{ ...commit, epoch: 1 }]),

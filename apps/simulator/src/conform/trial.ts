@@ -113,6 +113,10 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
     input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS },
     pranks: changes(...[4, 13, 26, 39].map((tick): Prank => ({ tick, what: { kind: "refuse-run" } }))),
   },
+  "choices that come late": {
+    input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS },
+    pranks: changes(...[6, 18, 31, 47].map((tick): Prank => ({ tick, what: { kind: "late-run" } }))),
+  },
   "a swap": {
     input: { topology: { cpus: 4, nodes: 2 }, jobs: JOBS },
     pranks: changes({ tick: 12, what: { kind: "swap", epoch: 2 } }, { tick: 44, what: { kind: "swap", epoch: 3 } }),
