@@ -107,13 +107,16 @@ export class SchedulerContext {
     return compat === "ostep" && layoutOfQueue(this.queue) !== "all" && peekTicks > 0 && this.policy.steal === "peek"
   }
 
-  /** With `fallback` no scheduler is wanted: the nodes schedule by themselves for now. A policy that is not ours is a service's. */
-  adopt({ epoch, policy, fallback, seat = "", cpus }: NodeUp): void {
+  /**
+   * With `fallback` no scheduler is wanted: the nodes schedule by themselves for now. A policy that is not ours is a service's: who has a policy
+   * of its own may be that service, in the queues of its seat.
+   */
+  adopt({ epoch, policy, layout, fallback, seat = "", cpus }: NodeUp): void {
     const known = POLICY_NAMES.find((name) => name === policy)
     this.epoch = epoch
     this.policyName = known ?? this.policyName
-    this.seat = { ...ownSeat(this.policyName), seat, cpus: cpus ?? null }
-    this.active = known !== undefined && fallback !== true && this.#holdsQueue()
+    this.seat = { ...ownSeat(this.policyName), ...(known === undefined && layout && { layout }), seat, cpus: cpus ?? null }
+    this.active = (known !== undefined || this.#own !== null) && fallback !== true && this.#holdsQueue()
     const total = this.spec.topology.cpus
     const own = cpusOfSeat(this.seat, total)
     this.cpus = cpusOfQueue(this.queue, total).filter((cpu) => own.includes(cpu))

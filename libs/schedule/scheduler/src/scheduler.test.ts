@@ -6,6 +6,8 @@ import type { PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { nodeActor, schedulerActor } from "@backplane/scenario-machine/topology"
 import type { Decision, SchedulerCommit, SchedulerEvent, Verdict } from "@backplane/schedule-contract/scheduler-messages"
+import { QUEUE_POLICY } from "@backplane/schedule-policies/queue-policies"
+import type { QueuePolicyKind } from "@backplane/schedule-policies/queue-policy"
 import type { TaskView } from "@backplane/schedule-contract/task-view"
 import type { SchedulerHears, SchedulerSays } from "./scheduler-context.ts"
 import { SchedulerMachine } from "./scheduler.ts"
@@ -316,5 +318,25 @@ describe("a stream", () => {
     expect(scheduler.machine.inspect()).toMatchObject({ epoch: 2, policy: "mqms-warm", active: true })
     scheduler.hear(nodeActor(0), { kind: "NodeUp", epoch: 3, node: 0, incarnation: 1, policy: "sqms" })
     expect(scheduler.machine.inspect()).toMatchObject({ epoch: 3, active: false })
+  })
+})
+
+describe("a policy of one's own, attached as a service", () => {
+  const attachesTo = (own: QueuePolicyKind | undefined, seat: { readonly policy: string; readonly layout?: "all" | "cpu" }): string[] => {
+    const spec = resolveMachineSpec({ topology: { nodes: 2, cpus: 2 }, schedule: { policy: "mqms" }, jobs: [] })
+    const scheduler = new SchedulerMachine({ spec, queue: "mine-all", generation: 1, ...(own && { own }) })
+    const started = scheduler.start(virtualTime(0))
+    const up = { kind: "NodeUp", epoch: 2, node: 0, incarnation: 1, seat: "mine", ...seat } as const
+    const said = scheduler.step(NOW, { kind: "message", from: nodeActor(0), body: up })
+    return [...started, ...said].flatMap((effect) => (effect.kind === "send" && effect.body.kind === "SchedulerAttach" ? [effect.to] : []))
+  }
+
+  it("takes the queues of its seat, however many queues the machine's own policy has", () => {
+    expect(attachesTo(QUEUE_POLICY.rr, { policy: "my-sched", layout: "all" })).toEqual([nodeActor(0), nodeActor(1)])
+  })
+
+  it("is nobody's business who has none", () => {
+    expect(attachesTo(undefined, { policy: "my-sched", layout: "all" })).toEqual([])
+    expect(attachesTo(undefined, { policy: "rr" })).toEqual([nodeActor(0), nodeActor(1)])
   })
 })
