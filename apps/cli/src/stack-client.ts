@@ -38,7 +38,8 @@ export interface StackState {
 }
 
 export function homeFolder(given: string | undefined): string {
-  return resolve(ROOT, given ?? process.env["BACKPLANE_HOME"] ?? ".backplane")
+  const set = process.env["BACKPLANE_HOME"]
+  return resolve(ROOT, given ?? (set === undefined || set === "" ? ".backplane" : set))
 }
 
 /** The stack that runs from `home`, or null. */

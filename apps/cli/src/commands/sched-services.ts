@@ -13,6 +13,9 @@ import { homeFolder, mustReadStack, StackClient, type StackState } from "../stac
 
 const SAY_AGAIN_MILLISECONDS = 2_000
 const STOP_MILLISECONDS = 2_000
+/** Processes say once a second that they are there. */
+const START_MILLISECONDS = 30_000
+const POLL_MILLISECONDS = 200
 
 interface AttachFlags {
   readonly run?: string
@@ -71,16 +74,37 @@ async function attach(client: StackClient, state: StackState, name: string, flag
   const { layout, contract, version, language, feature } = flags
   const instance = flags.instance ?? `${name}-${process.pid}`
   const request = { op: "attach", instance, manifest: { name, version, contract, language, layout, features: [...feature] } }
-  await client.office(request)
-  console.log(`${name} has attached as ${instance}; \`backplane sched swap ${name}\` lets it take over, Ctrl-C ends it`)
-  const again = setInterval(() => void client.office(request).catch(() => undefined), SAY_AGAIN_MILLISECONDS)
+  await client.office(request) // whether the manifest is good is known before anything is started
+  const program = flags.run === undefined ? null : runProgram(flags.run, environmentOf(state, instance))
+  const ended = program?.ended ?? interrupted()
+  let again: NodeJS.Timeout | undefined
   try {
-    if (flags.run === undefined) await interrupted()
-    else await runProgram(flags.run, environmentOf(state, instance))
+    const isThere = await Promise.race([heard(client, instance), ended.then(() => false)])
+    if (!isThere) return
+    again = setInterval(() => void client.office(request).catch(() => undefined), SAY_AGAIN_MILLISECONDS)
+    await client.office(request)
+    console.log(`${name} has attached as ${instance}; \`backplane sched swap ${name}\` lets it take over, Ctrl-C ends it`)
+    await ended
   } finally {
     clearInterval(again)
+    program?.stop()
     await client.office({ op: "detach", service: name }).catch(() => undefined)
   }
+}
+
+/** Until the hypervisor has heard of the process. */
+async function heard(client: StackClient, instance: string): Promise<true> {
+  for (const deadline = Date.now() + START_MILLISECONDS; Date.now() < deadline;) {
+    const { instances } = (await client.office({ op: "list" })) as unknown as {
+      readonly instances: readonly { readonly instance: string }[]
+    }
+    if (instances.some((one) => one.instance === instance)) return true
+    await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS))
+  }
+  throw new CommandFailure(
+    "silent",
+    `${instance} is not on the bus after ${START_MILLISECONDS / 1000} s: it must say each second on bp.ctl.alive.cpu-scheduler that it is there (apps/cli/swap-a-scheduler.md)`,
+  )
 }
 
 /** What a program needs to be a scheduler service of this stack. */
@@ -96,17 +120,26 @@ function interrupted(): Promise<void> {
   })
 }
 
-/** Until it ends, or is told to. */
-async function runProgram(command: string, env: NodeJS.ProcessEnv): Promise<void> {
+interface RunningProgram {
+  /** Settles when it has ended as it was told to; rejects where it ended by itself. */
+  readonly ended: Promise<void>
+  readonly stop: () => void
+}
+
+function runProgram(command: string, env: NodeJS.ProcessEnv): RunningProgram {
   const child = spawn("exec " + command, { shell: true, env, stdio: ["ignore", "inherit", "inherit"] })
-  const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
   let isStopping = false
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => {
-      isStopping = true
-      child.kill("SIGTERM")
-      setTimeout(() => child.kill("SIGKILL"), STOP_MILLISECONDS).unref()
+  const stop = (): void => {
+    isStopping = true
+    child.kill("SIGTERM")
+    setTimeout(() => child.kill("SIGKILL"), STOP_MILLISECONDS).unref()
+  }
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop)
+  const ended = new Promise<void>((resolve, reject) => {
+    child.once("exit", (code) => {
+      if (isStopping) resolve()
+      else reject(new CommandFailure("ended", `the program has ended with ${code ?? "a signal"}`))
     })
-  const code = await ended
-  if (!isStopping) throw new CommandFailure("ended", `the program has ended with ${code ?? "a signal"}`)
+  })
+  return { ended, stop }
 }
