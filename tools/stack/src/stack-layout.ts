@@ -48,7 +48,8 @@ const GATEWAY = "gateway"
 const TOKEN_BYTES = 24
 
 export function homeOf(invocation: Invocation): string {
-  return resolve(ROOT, invocation.home ?? ".backplane")
+  const set = process.env["BACKPLANE_HOME"]
+  return resolve(ROOT, invocation.home ?? (set === undefined || set === "" ? ".backplane" : set))
 }
 
 /** Checks what can be checked without starting or taking anything. */
