@@ -3,6 +3,7 @@ import { cancel, closeSpan, event, noteSpan, openSpan, persist, send, timer } fr
 import type { Body, Effect, Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { AssertionError } from "@backplane/foundation-base/assert"
+import { performance } from "node:perf_hooks"
 import { afterEach, describe, expect, it } from "vitest"
 import { ActorHost } from "./actor-host.ts"
 import { LocalBus } from "./local-bus.ts"
