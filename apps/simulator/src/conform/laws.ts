@@ -146,7 +146,8 @@ export const LAWS = {
       const run = body.decisions.find(
         (one) => one.type === "RUN" && one.next !== true && ticks.tickAt(virtualTime(one.until)) <= ticks.tickAt(virtualTime(at)),
       )
-      if (run?.type === "RUN") return `${from} gives ${run.task} a slice until ${run.until}; ${to} has said with its verdicts that it is ${at}`
+      if (run?.type === "RUN")
+        return `${from} gives ${run.task} a slice until ${run.until}; ${to} has said with its verdicts that it is ${at}`
     }
     return null
   },
