@@ -16,6 +16,16 @@ function states(text: string): number {
   return value
 }
 
+/** A tenth of a second: longer, and who waits would ask again and again. */
+const PATIENCE_MAX = 100_000_000
+
+function patience(text: string): number {
+  if (text === "0") return 0
+  const value = count(text)
+  if (value > PATIENCE_MAX) throw new InvalidArgumentError(`give 0 to ${PATIENCE_MAX} cycles: other nodes wait meanwhile`)
+  return value
+}
+
 interface Flags {
   readonly states: number
   readonly planted?: true
@@ -101,6 +111,9 @@ interface GuestFlags {
   readonly seed: number
   readonly maxCycles: number
   readonly killEvery?: number
+  readonly hold?: number
+  readonly rest?: number
+  readonly farAmos?: true
   readonly live?: true
   readonly json?: true
 }
@@ -125,11 +138,28 @@ function registerGuest(check: Command): void {
     .option("--seed <n>", "how long messages take is drawn from it", count, 1)
     .option("--max-cycles <n>", "give up after so many cycles", count, 100_000_000_000)
     .option("--kill-every <cycles>", "kill the memory controller again and again", count)
+    .option("--hold <cycles>", "how long a node keeps a page that has come, while its harts get on (0: for one instruction)", patience)
+    .option("--rest <cycles>", "how long a hart that only goes round rests at most (0: never)", patience)
+    .option("--far-amos", "AMOs on pages that are taken again and again are done where the page lies")
     .option("--live", "over a nats-server of its own, each node and the memory controller a process; a cycle is a nanosecond")
     .option("--json", "print JSON")
     .action(async ({ memory: memoryBytes, maxCycles: cyclesMax, killEvery: killEveryCycles, json, ...flags }: GuestFlags) => {
-      const { kernel, disk, cpus, nodes, seed, live } = flags
-      const request = { kernel, disk, cpus, nodes, seed, memoryBytes, cyclesMax, killEveryCycles, steps, json: json === true, live }
+      const { kernel, disk, cpus, nodes, seed, live, hold, rest, farAmos } = flags
+      const giveWay = { holdCycles: hold, restCycles: rest, farOperations: farAmos }
+      const request = {
+        kernel,
+        disk,
+        cpus,
+        nodes,
+        seed,
+        memoryBytes,
+        cyclesMax,
+        killEveryCycles,
+        giveWay,
+        steps,
+        json: json === true,
+        live,
+      }
       const [script, ...args] = ["apps/simulator/src/main.ts", "shared-guest", JSON.stringify(request)] as const
       process.exitCode =
         live === true ? await passThrough("tools/stack/src/with-nats-server.ts", [script, ...args]) : await passThrough(script, args)

@@ -45,7 +45,17 @@ export type Hears = PageMessage | PagesAsk | PagesGone | MemoryUp | BoardMessage
 export type Says = AgentSays | LeaseReport | BoardMessage
 export type Out = Effect<Says>[]
 
-export interface BoardNodeConfig {
+/** How much a node gives way to the others of its guest. */
+export interface GiveWay {
+  /** A page that has come is kept for so long, while harts of the node get on. Zero: until the instruction that it was brought for has retired. */
+  readonly holdCycles: number
+  /** A hart that only goes round rests for so long at most. Zero: harts never rest. */
+  readonly restCycles: number
+  /** AMOs on pages that are taken again and again are done where the page lies. */
+  readonly farOperations: boolean
+}
+
+export interface BoardNodeConfig extends GiveWay {
   readonly node: number
   readonly nodes: number
   /** With as many CPUs as the guest has harts; those of other nodes are never run here. */
@@ -55,5 +65,6 @@ export interface BoardNodeConfig {
   /** At node 0. */
   readonly disks: readonly Disk[]
   readonly retryCycles: number
+  /** At least twice `holdCycles`, or holds would be cut short. */
   readonly pinCycles: number
 }

@@ -1,35 +1,36 @@
 /**
  * One guest whose harts lie on several nodes: each node runs its harts on an engine of its own, memory is shared by pages under the coherence
- * protocol, and the devices are at node 0. In simulation, without a VMM: what the native board (trap/board) is on one node.
+ * protocol, and the devices are at node 0 (board-devices.ts). Without a VMM: what the native board (trap/board) is on one node.
  *
  * An access to a device at another node, and an SBI call, is a message to node 0 and waits for the answer (class B); interrupt lines are told
- * as levels when they change. A device that reads or writes the guest's memory first gets the pages it needs, as a hart would. Time is the
- * world's: the same on all nodes. Not here: loss of the messages between these nodes (linked-node.ts), remote fences.
+ * as levels when they change. Time is the world's: the same on all nodes. A page that has come is kept for a moment (page-holds.ts), a hart that
+ * only polls rests (hart-rests.ts), an AMO on a page that is taken again and again goes to the page (`farOperations`).
+ * Not here: loss of the messages between these nodes (linked-node.ts), remote fences.
  */
 import { send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Effect, Input, Machine } from "@backplane/foundation-actor/machine"
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
-import { PAGE_BYTES, RAM_BASE, type EngineExit } from "@backplane/compute-contract/engine"
+import { PAGE_BYTES, type EngineExit } from "@backplane/compute-contract/engine"
 import type { AgentCounts } from "@backplane/memory-agent/agent-options"
 import { PageAgent } from "@backplane/memory-agent/page-agent"
-import { isLoadReserved } from "@backplane/memory-agent/operation"
+import { amoOf, isLoadReserved, operationOf } from "@backplane/memory-agent/operation"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
 import { boot } from "@backplane/trap-board/boot"
 import { Console } from "@backplane/trap-board/console"
 import { Hart } from "@backplane/trap-board/hart"
-import { Wiring } from "@backplane/trap-board/wiring"
+import { servingOf } from "@backplane/trap-board/serving"
 import { Exception, SSIP } from "@backplane/trap-csr/causes"
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { EBREAK, ECALL, executeSystem } from "@backplane/trap-csr/execute-system"
-import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
+import { interruptToTake, pendingBits, wakes } from "@backplane/trap-csr/interrupts"
 import type { Moment } from "@backplane/trap-csr/moment"
-import { callSbi } from "@backplane/trap-sbi/sbi"
-import type { SbiAnswer, SbiEffect } from "@backplane/trap-sbi/sbi-types"
 import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
-import { DmaPages } from "./dma-pages.ts"
-import { addressOf, guestMemory, pageOf, pagesOf } from "./guest-pages.ts"
+import { BoardDevices } from "./board-devices.ts"
+import { addressOf, pageOf } from "./guest-pages.ts"
+import { HartRests } from "./hart-rests.ts"
+import { PageHolds } from "./page-holds.ts"
 import type { BoardMessage, BoardNodeConfig, Hears, Out, Says, SharedEnd } from "./board-messages.ts"
 
 /** Cycles of one tick of the 10 MHz timebase: one instruction a cycle at 1 GHz. */
@@ -37,14 +38,19 @@ const CYCLES_PER_TICK = 100
 const QUANTUM_INSTRUCTIONS = 5_000
 /** A kernel goes through all its memory when it starts. */
 const WALK_PAGES = 64
+/** Instructions of one round of a spin lock, at most. */
+const ROUND_MAX = 48
 const DEVICES = 0
+const USER = 0n
 const TURN = "turn"
 const A0 = 10
 const A7 = 17
 const EXTENSION_TIME = 0x54494d45n
 const NOTHING_PENDING = 0n
 
-type Blocked = { readonly kind: "page"; readonly page: number } | { readonly kind: "answer" } | null
+type Blocked =
+  /** Waits for a page; with `resultTo`, for an AMO done where the page lies, whose result goes to that register. */
+  { readonly kind: "page"; readonly page: number; readonly resultTo: number | null } | { readonly kind: "answer" } | null
 
 export class BoardNodeMachine implements Machine<Hears, Says> {
   readonly agent: PageAgent
@@ -54,43 +60,43 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
   /** Retired by the harts of this node. */
   instructions = 0
   readonly #config: BoardNodeConfig
-  readonly #wiring: Wiring
-  readonly #dma: DmaPages
+  readonly #devices: BoardDevices | null
   readonly #local: readonly number[]
+  readonly #moments: readonly Moment[]
   readonly #blocked: Blocked[]
   readonly #brought: Set<number>[]
+  readonly #holds: PageHolds
+  readonly #rests: HartRests
   readonly #states: HartState[]
-  /** Lines as last told: here of the harts of this node, at node 0 of all. */
+  /** Lines of the harts of this node, as node 0 last told. */
   readonly #lines: bigint[]
-  /** What waits for the pages of a device, in order. */
-  readonly #waitingDma: { readonly pages: () => readonly number[]; readonly go: (out: Out) => void }[] = []
-  readonly #dmaBrought = new Set<number>()
   #cycles = 0
   #turnAt = -1
   #next = 0
-  #uartUsed = false
 
   constructor(config: BoardNodeConfig) {
-    const { engine, node, nodes, image } = config
+    const { engine, node, image } = config
     this.#config = config
     const total = engine.options.cpus
-    this.harts = Array.from({ length: total }, (_, index) => new Hart(engine, { index }))
+    const serving = { ...servingOf(image.start), rounds: config.restCycles > 0 ? ("told" as const) : ("none" as const) }
+    this.harts = Array.from({ length: total }, (_, index) => new Hart(engine, { index, serving }))
     this.#local = this.harts.map(({ index }) => index).filter((hart) => config.nodeOfHart(hart) === node)
+    this.#moments = this.harts.map(({ index }) => this.#momentOf(index))
     this.#blocked = new Array<Blocked>(total).fill(null)
     this.#brought = this.harts.map(() => new Set<number>())
     this.#lines = new Array<bigint>(total).fill(NOTHING_PENDING)
-    this.#dma = new DmaPages(engine)
-    this.#wiring = new Wiring({
-      harts: total,
-      clock: () => this.#ticks(),
-      console: this.console,
-      memory: guestMemory(engine),
-      disks: node === DEVICES ? config.disks : [],
-    })
+    this.#holds = new PageHolds(config.holdCycles)
+    this.#rests = new HartRests(total, { restCycles: config.restCycles, backOffCycles: config.holdCycles })
     boot(engine, image, { harts: this.harts, memoryBytes: engine.options.memoryBytes })
     this.#states = this.harts.map(({ state }) => state)
     for (let page = 0; page < engine.options.memoryBytes / PAGE_BYTES; page++) engine.setFrameRights(addressOf(page), "none")
-    this.agent = new PageAgent({
+    this.agent = this.#newAgent()
+    this.#devices = node === DEVICES ? this.#newDevices() : null
+  }
+
+  #newAgent(): PageAgent {
+    const { engine, node, nodes, retryCycles, pinCycles } = this.#config
+    return new PageAgent({
       space: "guest",
       node,
       nodes,
@@ -101,21 +107,45 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
         },
         setRights: (page, rights) => {
           engine.setFrameRights(addressOf(page), rights)
+          if (rights === "none") this.#rests.left(this.#cycles)
         },
       },
       homeOf: () => MEMORY_CONTROLLER,
       nodeActor,
-      retryCycles: config.retryCycles,
-      pinCycles: config.pinCycles,
+      retryCycles,
+      pinCycles,
       walkPages: { ahead: WALK_PAGES, pages: engine.options.memoryBytes / PAGE_BYTES },
       onChange: (page) => {
-        this.#blocked.forEach((blocked, hart) => {
-          if (blocked?.kind === "page" && blocked.page === page) this.#blocked[hart] = null
-        })
+        this.#wake(page)
       },
-      onResult: () => undefined,
+      onResult: (page, value) => {
+        this.#completeOperation(page, value)
+      },
       onRefused: () => {
         this.peerLost()
+      },
+    })
+  }
+
+  #newDevices(): BoardDevices {
+    return new BoardDevices({
+      config: this.#config,
+      console: this.console,
+      states: this.#states,
+      ticks: () => this.#ticks(),
+      access: (now, page, out) => this.agent.access(now, { page, write: true }, out),
+      used: (now, pages, out) => {
+        this.agent.retired(now, pages, out)
+        this.#rests.written(null)
+      },
+      begin: (hart, from) => {
+        this.#hart(hart).begin(from)
+      },
+      setSoftware: (hart, pending) => {
+        this.#setSoftware(hart, pending)
+      },
+      end: (end) => {
+        this.end ??= end
       },
     })
   }
@@ -142,8 +172,9 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
       this.#turnAt = -1
       this.#turn(now, out)
     } else if (input.kind === "timer") this.agent.onTimer(now, out)
-    this.#goOnWithDma(now, out)
-    this.#tellLines(out)
+    if (this.#devices?.goOn(now, out) === true) this.#rests.written(null)
+    this.#devices?.tellLines(out)
+    this.#letGo(now, out)
     this.#planTurn(now, out)
     return out
   }
@@ -155,14 +186,14 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
         return void out.push(send(from, { kind: "LeaseReport", node: this.#config.node, incarnation: 1, memoryIncarnation, leases: [] }))
       }
       case "IoAsk":
-        return this.#atDevice(body, (answer, to) => void to.push(send(from, answer)), out)
+        return this.#devices?.io(body, (answer, to) => void to.push(send(from, answer)), out)
       case "IoAnswer":
         return this.#onIoAnswer(body)
       case "HartLines":
         this.#lines[body.hart] = body.lines
         return
       case "SbiAsk":
-        return this.#atSbi(body, (answer, to) => void to.push(send(from, answer)), out)
+        return this.#devices?.sbi(body, (answer, to) => void to.push(send(from, answer)), out)
       case "SbiAnswered":
         return this.#onSbiAnswered(body)
       case "HartBegin":
@@ -185,7 +216,8 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     return BigInt(Math.floor(this.#cycles / CYCLES_PER_TICK))
   }
 
-  #moment(hart: number): Moment {
+  /** Read when it is asked: most runs look neither at the count nor at the clock. */
+  #momentOf(hart: number): Moment {
     const instret = (): bigint => this.#config.engine.readInstret(hart)
     const time = (): bigint => this.#ticks()
     return {
@@ -198,29 +230,22 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     }
   }
 
-  #linesOf(hart: number): bigint {
-    return this.#config.node === DEVICES ? this.#wiring.lines(hart) : (this.#lines[hart] ?? NOTHING_PENDING)
+  #moment(hart: Hart): Moment {
+    return defined(this.#moments[hart.index], "the hart exists")
   }
 
-  /** Node 0 tells the other nodes how the lines of their harts stand, when they changed. */
-  #tellLines(out: Out): void {
-    if (this.#config.node !== DEVICES) return
-    this.#wiring.deliverInput({ uartUsed: this.#uartUsed })
-    for (const { index } of this.harts) {
-      const node = this.#config.nodeOfHart(index)
-      const lines = this.#wiring.lines(index)
-      if (node === DEVICES || lines === this.#lines[index]) continue
-      this.#lines[index] = lines
-      out.push(send(nodeActor(node), { kind: "HartLines", hart: index, lines }))
-    }
+  #readLines(hart: Hart): void {
+    hart.file.set(Slot.lines, this.#devices?.lines(hart.index) ?? this.#lines[hart.index] ?? NOTHING_PENDING)
   }
 
   #ready(index: number): boolean {
     const hart = this.#hart(index)
     if (this.#blocked[index] !== null || hart.state === "stopped" || hart.stuck()) return false
-    hart.file.set(Slot.lines, this.#linesOf(index))
+    this.#readLines(hart)
+    const interrupted = (): boolean => interruptToTake(hart.file, this.#moment(hart)) !== null
+    if (this.#rests.rests(index, { now: this.#cycles, interrupted })) return false
     if (!hart.waiting) return true
-    if (!wakes(hart.file, this.#moment(index))) return false
+    if (!wakes(hart.file, this.#moment(hart))) return false
     hart.waiting = false
     return true
   }
@@ -228,11 +253,17 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
   #planTurn(now: VirtualTime, out: Out): void {
     if (this.end !== null) return
     if (this.#local.some((hart) => this.#ready(hart))) return this.#setTurn(now, Math.max(now + 1, this.#cycles), out)
-    const deadlines = this.#local.flatMap((index) => {
-      const deadline = this.#blocked[index] === null ? this.#hart(index).deadline(NEVER) : null
-      return deadline === null || deadline >= NEVER ? [] : [Number(deadline) * CYCLES_PER_TICK]
+    const moments = this.#local.flatMap((index) => {
+      if (this.#blocked[index] !== null) return []
+      const deadline = this.#hart(index).deadline(NEVER)
+      const rest = this.#rests.until(index)
+      // A timer that has rung and is masked (a lock is waited for) says nothing about when to look again.
+      const rings = deadline === null || deadline >= NEVER || deadline <= this.#ticks() ? [] : [Number(deadline) * CYCLES_PER_TICK]
+      return rest === null ? rings : [...rings, rest]
     })
-    if (deadlines.length > 0) this.#setTurn(now, Math.max(now + 1, Math.min(...deadlines)), out)
+    const timerRings = this.#devices?.timer(this.#ticks()) ?? null
+    if (timerRings !== null) moments.push(Number(timerRings) * CYCLES_PER_TICK)
+    if (moments.length > 0) this.#setTurn(now, Math.max(now + 1, Math.min(...moments)), out)
   }
 
   #setTurn(now: VirtualTime, at: number, out: Out): void {
@@ -253,30 +284,60 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
 
   #runHart(now: VirtualTime, hart: Hart, out: Out): void {
     const { engine } = this.#config
-    for (let left = QUANTUM_INSTRUCTIONS; left > 0 && this.#blocked[hart.index] === null && !hart.waiting && this.end === null;) {
-      hart.file.set(Slot.lines, this.#linesOf(hart.index))
-      const moment = this.#moment(hart.index)
-      const interrupt = interruptToTake(hart.file, moment)
-      if (interrupt !== null) hart.trap({ cause: interrupt, interrupt: true, value: 0n, pc: engine.readPc(hart.index) })
+    const { index, file } = hart
+    const moment = this.#moment(hart)
+    let rested = false
+    let left = QUANTUM_INSTRUCTIONS
+    while (left > 0 && !rested && this.#blocked[index] === null && !hart.waiting && this.end === null) {
+      this.#readLines(hart)
+      const interrupt = interruptToTake(file, moment)
+      if (interrupt !== null) hart.trap({ cause: interrupt, interrupt: true, value: 0n, pc: engine.readPc(index) })
       const deadline = hart.deadline(NEVER)
       const until = deadline !== null && deadline > moment.time ? Number(deadline - moment.time) * CYCLES_PER_TICK : left
-      const exit = engine.run(hart.index, Math.max(1, Math.min(left, until)))
+      const { exit, served } = hart.run(Math.max(1, Math.min(left, until)), () => pendingBits(file, moment))
       left -= Math.max(1, exit.retired)
-      this.#retired(now, hart, exit.retired, out)
+      this.#retired(hart, exit.retired)
       this.#handle(now, hart, exit, out)
+      if (served?.cameBack === true) {
+        this.#rests.cameBack(index, this.#cycles)
+        rested = true
+      }
     }
+    if (left < QUANTUM_INSTRUCTIONS) this.#rests.written(index)
+    if (!rested && left <= 0 && this.#blocked[index] === null && !hart.waiting) this.#lookForRound(now, hart, out)
   }
 
-  #retired(now: VirtualTime, hart: Hart, count: number, out: Out): void {
+  /** It has run for a quantum: does it only poll? Locks are waited for in kernels. */
+  #lookForRound(now: VirtualTime, hart: Hart, out: Out): void {
+    if (hart.file.get(Slot.privilege) === USER || !this.#rests.isTimeToLook(hart.index)) return
+    const { steps, round, exit } = this.#config.engine.findRound(hart.index, ROUND_MAX)
+    this.#retired(hart, steps)
+    this.#rests.looked(hart.index, round !== null, this.#cycles)
+    if (exit !== null) this.#handle(now, hart, exit, out)
+  }
+
+  #retired(hart: Hart, count: number): void {
     this.#cycles += count
     this.instructions += count
     if (count === 0) return
-    hart.retired()
     const brought = defined(this.#brought[hart.index], "the hart exists")
     if (brought.size === 0 || this.#config.engine.readReservation(hart.index) !== null) return
-    const pages = [...brought]
+    this.#holds.hold(brought, this.#cycles)
     brought.clear()
-    this.agent.retired(now, pages, out)
+  }
+
+  /** The host completed the instruction of an exit: it counts like any other. */
+  #completed(hart: Hart): void {
+    hart.retired()
+    this.#retired(hart, 1)
+  }
+
+  #letGo(now: VirtualTime, out: Out): void {
+    const pages = this.#holds.due(
+      this.#cycles,
+      this.#local.some((hart) => this.#ready(hart)),
+    )
+    if (pages.length > 0) this.agent.retired(now, pages, out)
   }
 
   #handle(now: VirtualTime, hart: Hart, exit: EngineExit, out: Out): void {
@@ -288,14 +349,14 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
       case "exception":
         return hart.trap({ cause: exit.cause, interrupt: false, value: exit.value, pc: exit.pc })
       case "system":
-        return this.#onSystem(now, hart, exit, out)
+        return this.#onSystem(hart, exit, out)
       case "io-load":
       case "io-store": {
         const { address, width } = exit
         const ask: BoardMessage = { kind: "IoAsk", hart: hart.index, address, width, value: exit.kind === "io-store" ? exit.value : null }
         this.#blocked[hart.index] = { kind: "answer" }
-        if (this.#config.node !== DEVICES) return void out.push(send(nodeActor(DEVICES), ask))
-        return this.#atDevice(ask, (answer) => this.#onIoAnswer(answer), out)
+        if (this.#devices === null) return void out.push(send(nodeActor(DEVICES), ask))
+        return this.#devices.io(ask, (answer) => this.#onIoAnswer(answer), out)
       }
       case "watch":
       case "tlb-miss":
@@ -308,21 +369,52 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
   }
 
   #onFrame(now: VirtualTime, hart: Hart, exit: Extract<EngineExit, { kind: "frame" }>, out: Out): void {
+    const { engine, farOperations } = this.#config
     const page = pageOf(exit.address)
+    // A load-reserved is the first half of a store: the page comes as it will be needed, and stays until the SC.
     const write = exit.write || (exit.access === "load" && isLoadReserved(exit.instruction))
+    const operation = farOperations ? operationOf(exit, (register) => engine.readRegister(hart.index, register)) : null
     defined(this.#brought[hart.index], "the hart exists").add(page)
-    this.#blocked[hart.index] = { kind: "page", page }
-    if (this.agent.access(now, { page, write }, out)) this.#blocked[hart.index] = null
+    this.#rests.disturbed(hart.index)
+    // Set before: where home and frame are here, the answer may come at once.
+    this.#blocked[hart.index] = { kind: "page", page, resultTo: null }
+    if (this.agent.access(now, { page, write, operation }, out)) this.#blocked[hart.index] = null
+    else if (operation !== null && this.agent.inspect(page).state === "IO_D" && !this.#isOperating(page))
+      this.#blocked[hart.index] = { kind: "page", page, resultTo: amoOf(exit.instruction)?.rd ?? 0 }
   }
 
-  #onSystem(now: VirtualTime, hart: Hart, exit: Extract<EngineExit, { kind: "system" }>, out: Out): void {
+  #isOperating(page: number): boolean {
+    return this.#blocked.some((blocked) => blocked?.kind === "page" && blocked.page === page && blocked.resultTo !== null)
+  }
+
+  #wake(page: number): void {
+    this.#blocked.forEach((blocked, hart) => {
+      if (blocked?.kind === "page" && blocked.page === page) this.#blocked[hart] = null
+    })
+  }
+
+  /** The AMO was done where the page lies: this hart goes on behind it. */
+  #completeOperation(page: number, value: bigint): void {
+    const index = this.#blocked.findIndex((blocked) => blocked?.kind === "page" && blocked.page === page && blocked.resultTo !== null)
+    const blocked = this.#blocked[index]
+    assert(blocked?.kind === "page" && blocked.resultTo !== null, "a hart waits for the operation")
+    const { engine } = this.#config
+    engine.writeRegister(index, blocked.resultTo, value)
+    engine.writePc(index, engine.readPc(index) + 4n)
+    engine.writeInstret(index, engine.readInstret(index) + 1n)
+    defined(this.#brought[index], "the hart exists").delete(page)
+    this.#completed(this.#hart(index))
+    this.#wake(page)
+  }
+
+  #onSystem(hart: Hart, exit: Extract<EngineExit, { kind: "system" }>, out: Out): void {
     const { engine, image } = this.#config
     const cpu = hart.index
     const word = exit.length === 2 ? EBREAK : exit.instruction
     if (word === ECALL && image.start === "supervisor" && hart.file.get(Slot.privilege) === 1n) return this.#onSbi(hart, out)
     const rs1 = engine.readRegister(cpu, (word >>> 15) & 31)
     const rs2 = engine.readRegister(cpu, (word >>> 20) & 31)
-    const outcome = executeSystem(hart.file, { word, pc: exit.pc, rs1, rs2 }, this.#moment(cpu))
+    const outcome = executeSystem(hart.file, { word, pc: exit.pc, rs1, rs2 }, this.#moment(hart))
     switch (outcome.kind) {
       case "exception":
         return hart.trap({ cause: outcome.cause, interrupt: false, value: outcome.value, pc: exit.pc })
@@ -343,13 +435,13 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
         hart.waiting = true
         break
       case "fence":
-        engine.flushTranslations(cpu, outcome.scope.address ?? undefined)
+        hart.fence(outcome.scope.address)
         engine.completeSystem(cpu)
         break
       default:
         unreachable(outcome)
     }
-    this.#retired(now, hart, 1, out)
+    this.#completed(hart)
   }
 
   #onIoAnswer({ hart: index, value, absent }: Extract<BoardMessage, { kind: "IoAnswer" }>): void {
@@ -360,50 +452,11 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     if (absent) return hart.trap({ cause: value === null ? Exception.storeAccess : Exception.loadAccess, interrupt: false, value: 0n, pc })
     if (value === null) engine.completeStore(index)
     else engine.completeLoad(index, value)
-    hart.retired()
-    this.instructions += 1
-  }
-
-  /** At node 0: a load (`value` null) or a store of any hart. What needs the guest's memory waits for its pages. */
-  #atDevice(
-    { hart, address, width, value }: Extract<BoardMessage, { kind: "IoAsk" }>,
-    answer: (answer: Extract<BoardMessage, { kind: "IoAnswer" }>, out: Out) => void,
-    out: Out,
-  ): void {
-    this.#uartUsed ||= address >> 8n === UART_BASE >> 8n
-    if (value === null) {
-      const found = this.#wiring.map.load(address, width)
-      return answer({ kind: "IoAnswer", hart, value: found.kind === "absent" ? 0n : found.value, absent: found.kind === "absent" }, out)
-    }
-    const store = (to: Out): void => {
-      const absent = this.#wiring.map.store(address, width, value).kind === "absent"
-      const finish = this.#wiring.finisher.finish()
-      if (finish !== null)
-        this.end ??= { kind: "end", reason: finish.kind === "reset" ? "reset" : "finisher", code: finish.kind === "fail" ? finish.code : 0 }
-      answer({ kind: "IoAnswer", hart, value: null, absent }, to)
-    }
-    if (!this.#dma.stored(address, value)) return store(out)
-    this.#waitingDma.push({ pages: () => this.#dma.pages(address), go: store })
-  }
-
-  /** The first that waits goes on when the node may write all its pages; else they are asked for. */
-  #goOnWithDma(now: VirtualTime, out: Out): void {
-    for (let first = this.#waitingDma[0]; first !== undefined; first = this.#waitingDma[0]) {
-      const missing = first.pages().filter((page) => {
-        this.#dmaBrought.add(page)
-        return !this.agent.access(now, { page, write: true }, out)
-      })
-      if (missing.length > 0) return
-      this.#waitingDma.shift()
-      first.go(out)
-      const pages = [...this.#dmaBrought]
-      this.#dmaBrought.clear()
-      this.agent.retired(now, pages, out)
-    }
+    this.#completed(hart)
   }
 
   #onSbi(hart: Hart, out: Out): void {
-    const { engine, node } = this.#config
+    const { engine } = this.#config
     const registers = Array.from({ length: A7 - A0 + 1 }, (_, index) => engine.readRegister(hart.index, A0 + index))
     // The timer is the hart's own; everything else is a matter of all harts or of a device.
     if (registers[A7 - A0] === EXTENSION_TIME || registers[A7 - A0] === 0n) {
@@ -412,8 +465,8 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     }
     this.#blocked[hart.index] = { kind: "answer" }
     const ask: BoardMessage = { kind: "SbiAsk", hart: hart.index, registers }
-    if (node !== DEVICES) return void out.push(send(nodeActor(DEVICES), ask))
-    this.#atSbi(ask, (answer) => this.#onSbiAnswered(answer), out)
+    if (this.#devices === null) return void out.push(send(nodeActor(DEVICES), ask))
+    this.#devices.sbi(ask, (answer) => this.#onSbiAnswered(answer), out)
   }
 
   #onSbiAnswered({ hart: index, error, value }: Extract<BoardMessage, { kind: "SbiAnswered" }>): void {
@@ -422,70 +475,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     engine.writeRegister(index, A0, error)
     if (value !== null) engine.writeRegister(index, A0 + 1, value)
     engine.completeSystem(index)
-    this.#hart(index).retired()
-    this.instructions += 1
-  }
-
-  #atSbi(
-    { hart, registers }: Extract<BoardMessage, { kind: "SbiAsk" }>,
-    reply: (answer: Extract<BoardMessage, { kind: "SbiAnswered" }>, out: Out) => void,
-    out: Out,
-  ): void {
-    const answer: SbiAnswer = callSbi(
-      { hart, extension: registers[7] ?? 0n, function: registers[6] ?? 0n, arguments: registers.slice(0, 6) },
-      {
-        harts: this.#states,
-        memory: { from: RAM_BASE, bytes: BigInt(this.#config.engine.options.memoryBytes) },
-        input: this.console.waiting(),
-      },
-    )
-    const go = (to: Out): void => {
-      for (const effect of answer.effects) this.#carryOut(effect, to)
-      reply({ kind: "SbiAnswered", hart, error: answer.error, value: answer.value }, to)
-    }
-    const pages = answer.effects.flatMap((effect) => pagesOf(effect))
-    if (pages.length === 0) go(out)
-    else this.#waitingDma.push({ pages: () => pages, go })
-  }
-
-  #carryOut(effect: SbiEffect, out: Out): void {
-    const { engine, nodeOfHart, node } = this.#config
-    switch (effect.kind) {
-      case "raise-software":
-      case "clear-software":
-        for (const hart of effect.kind === "raise-software" ? effect.harts : [effect.hart]) {
-          const pending = effect.kind === "raise-software"
-          if (nodeOfHart(hart) === node) this.#setSoftware(hart, pending)
-          else out.push(send(nodeActor(nodeOfHart(hart)), { kind: "HartSoftware", hart, pending }))
-        }
-        return
-      case "start":
-        this.#states[effect.hart] = "started"
-        if (nodeOfHart(effect.hart) === node) this.#hart(effect.hart).begin(effect)
-        else
-          out.push(send(nodeActor(nodeOfHart(effect.hart)), { kind: "HartBegin", hart: effect.hart, pc: effect.pc, opaque: effect.opaque }))
-        return
-      case "shutdown":
-        this.end ??= { kind: "end", reason: "shutdown", code: effect.outcome === "success" ? 0 : 1 }
-        return
-      case "reset":
-        this.end ??= { kind: "end", reason: "reset", code: 0 }
-        return
-      case "console-byte":
-        return this.console.write(effect.byte)
-      case "console-write":
-        for (const byte of engine.readMemory(effect.address, effect.bytes)) this.console.write(byte)
-        return
-      case "consume-input":
-        this.console.take(effect.bytes)
-        return
-      case "write-memory":
-        return engine.writeMemory(effect.address, Uint8Array.from(effect.data))
-      case "fence-instructions":
-        return
-      default:
-        throw new Error(`a guest over several nodes has no SBI effect ${effect.kind}`)
-    }
+    this.#completed(this.#hart(index))
   }
 
   #setSoftware(index: number, pending: boolean): void {
@@ -497,4 +487,3 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
 
 /** `mtimecmp` and `stimecmp` after reset. */
 const NEVER = 2n ** 64n - 1n
-const UART_BASE = 0x1000_0000n

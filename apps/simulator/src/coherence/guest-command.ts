@@ -1,7 +1,7 @@
 /** `shared-guest`: boots a guest with its harts on several nodes, in simulation or over NATS, and holds a conversation with it. */
 import { readFileSync } from "node:fs"
 import type { ConversationStep } from "@backplane/trap-board/conversation"
-import type { SharedEnd } from "./board-messages.ts"
+import type { GiveWay, SharedEnd } from "./board-messages.ts"
 import type { LiveServer } from "./live-guest.ts"
 import { runLiveGuest } from "./live-guest-run.ts"
 import { runSharedGuest } from "./shared-guest.ts"
@@ -21,6 +21,7 @@ interface GuestRequest {
   readonly steps: readonly ConversationStep[]
   readonly json: boolean
   readonly live?: boolean
+  readonly giveWay?: Partial<GiveWay>
 }
 
 /** Address, user and password of the nats-server, as JSON: from whoever starts this with one (tools/stack, with-nats-server). */
@@ -34,13 +35,14 @@ export async function guestCommand([request = "{}"]: readonly string[]): Promise
 }
 
 async function liveCommand({ kernel, disk, cpus, nodes, memoryBytes, steps, json, ...limits }: GuestRequest): Promise<number> {
-  const { cyclesMax, killEveryCycles } = limits
+  const { cyclesMax, killEveryCycles, giveWay } = limits
   const server = process.env[SERVER_VARIABLE]
   if (server === undefined) throw new Error(`${SERVER_VARIABLE} names no nats-server; \`backplane check guest --live\` starts one`)
   const result = await runLiveGuest({
     server: JSON.parse(server) as LiveServer,
     ...{ kernel, nodes, memoryBytes, steps, harts: cpus, secondsMax: cyclesMax / CYCLES_PER_SECOND },
     ...(disk !== undefined && { disk }),
+    ...(giveWay && { giveWay }),
     ...(killEveryCycles !== undefined && { killEverySeconds: killEveryCycles / CYCLES_PER_SECOND }),
     ...(steps.length === 0 && { until: "end" as const }),
     onOutput: (text) => {

@@ -66,8 +66,8 @@ class Controller {
 }
 
 export async function runLiveGuest(options: LiveRunOptions): Promise<LiveRunResult> {
-  const { kernel, disk, harts, nodes, memoryBytes, server } = options
-  const files: GuestFiles = { kernel, ...(disk !== undefined && { disk }), harts, nodes, memoryBytes }
+  const { kernel, disk, harts, nodes, memoryBytes, giveWay, server } = options
+  const files: GuestFiles = { kernel, ...(disk !== undefined && { disk }), harts, nodes, memoryBytes, ...(giveWay && { giveWay }) }
   const controller = new Controller(server, files)
   const others: ChildProcess[] = []
   try {

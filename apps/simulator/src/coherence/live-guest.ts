@@ -18,6 +18,7 @@ import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
 import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
 import type { NatsConnection } from "@nats-io/nats-core"
+import type { GiveWay } from "./board-messages.ts"
 import { BoardNodeMachine } from "./board-node.ts"
 import { LinkedNode } from "./linked-node.ts"
 
@@ -26,6 +27,8 @@ const CYCLES_PER_SECOND = 1_000_000_000
 /** Cycles are nanoseconds here. */
 const RETRY_CYCLES = 1_000_000_000
 const PIN_CYCLES = 100_000_000
+/** A page takes about a millisecond from node to node. */
+const GIVE_WAY: GiveWay = { holdCycles: 2_000_000, restCycles: 5_000_000, farOperations: false }
 const LINK_RETRY_CYCLES = 500_000_000
 const LINK_DEADLINE_CYCLES = 20_000_000_000
 
@@ -36,6 +39,8 @@ interface GuestShape {
   readonly harts: number
   readonly nodes: number
   readonly memoryBytes: number
+  /** What is absent is as `GIVE_WAY` says. */
+  readonly giveWay?: Partial<GiveWay>
 }
 
 export interface LiveGuest extends GuestShape {
@@ -61,8 +66,8 @@ export type LivePart = { readonly server: LiveServer; readonly guest: GuestFiles
   { readonly role: "controller"; readonly epoch: number } | { readonly role: "node"; readonly node: number }
 )
 
-export function readGuest({ kernel, disk, harts, nodes, memoryBytes }: GuestFiles): LiveGuest {
-  return { kernel: readFileSync(kernel), ...(disk !== undefined && { disk: readFileSync(disk) }), harts, nodes, memoryBytes }
+export function readGuest({ kernel, disk, ...shape }: GuestFiles): LiveGuest {
+  return { ...shape, kernel: readFileSync(kernel), ...(disk !== undefined && { disk: readFileSync(disk) }) }
 }
 
 /** Starts a process with a part; settles when it takes part. */
@@ -126,7 +131,7 @@ export function liveController(
 }
 
 export function liveNode(
-  { kernel, disk, harts, nodes, memoryBytes }: LiveGuest,
+  { kernel, disk, harts, nodes, memoryBytes, giveWay }: LiveGuest,
   node: number,
 ): { readonly actor: ActorId; readonly epoch: number; readonly machine: Machine; readonly board: BoardNodeMachine } {
   const image = readGuestImage(kernel, memoryBytes)
@@ -140,6 +145,8 @@ export function liveNode(
     disks: disk === undefined ? [] : [new MemoryDisk(disk)],
     retryCycles: RETRY_CYCLES,
     pinCycles: PIN_CYCLES,
+    ...GIVE_WAY,
+    ...giveWay,
   })
   const peers = Array.from({ length: nodes }, (_, other) => nodeActor(other)).filter((other) => other !== nodeActor(node))
   const links = { retryCycles: LINK_RETRY_CYCLES, deadlineCycles: LINK_DEADLINE_CYCLES, peers }

@@ -10,9 +10,10 @@ import { MemoryControllerMachine } from "@backplane/memory-controller/memory-con
 import type { AgentCounts } from "@backplane/memory-agent/agent-options"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
+import type { BootImage } from "@backplane/trap-board/board-types"
 import { Conversation, type ConversationStep } from "@backplane/trap-board/conversation"
 import { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
-import type { SharedEnd } from "./board-messages.ts"
+import type { GiveWay, SharedEnd } from "./board-messages.ts"
 import { BoardNodeMachine } from "./board-node.ts"
 import { LinkedNode } from "./linked-node.ts"
 
@@ -33,6 +34,8 @@ export interface SharedGuestOptions {
   readonly killNode?: { readonly node: number; readonly atCycles: number }
   /** Goes on after the last step until the guest ends. */
   readonly until?: "steps-done" | "end"
+  /** What is absent is as `GIVE_WAY` says. */
+  readonly giveWay?: Partial<GiveWay>
   readonly onOutput?: (text: string) => void
   /** Asked between two looks at the console: whoever waits has waited long enough. */
   readonly isLate?: () => boolean
@@ -54,7 +57,9 @@ export interface SharedGuestResult {
 const OPERATOR = actorId("operator.0")
 const LATENCY_CYCLES = 200
 const RETRY_CYCLES = 20_000
+/** A pin with nothing to hold for; a page that is held may stay twice as long as the hold. */
 const PIN_CYCLES = 20_000
+export const GIVE_WAY: GiveWay = { holdCycles: 50_000, restCycles: 400_000, farOperations: false }
 /** Between two looks at the console. */
 const LOOK_CYCLES = 20_000
 const DOWN_CYCLES = 2_000
@@ -75,9 +80,29 @@ function planDeath(world: World, { killNode }: SharedGuestOptions): void {
   })
 }
 
+function boardsOf({ nodes, harts, memoryBytes, disk, giveWay: given }: SharedGuestOptions, image: BootImage): readonly BoardNodeMachine[] {
+  const giveWay = { ...GIVE_WAY, ...given }
+  return Array.from(
+    { length: nodes },
+    (_, node) =>
+      new BoardNodeMachine({
+        node,
+        nodes,
+        image,
+        engine: new WasmEngine({ memoryBytes, cpus: harts }),
+        nodeOfHart: (hart) => hart % nodes,
+        disks: disk === undefined ? [] : [new MemoryDisk(disk)],
+        // Who asks again while the page is held asks in vain.
+        retryCycles: Math.max(RETRY_CYCLES, 2 * giveWay.holdCycles),
+        ...giveWay,
+        pinCycles: Math.max(PIN_CYCLES, 2 * giveWay.holdCycles),
+      }),
+  )
+}
+
 /** Hart h lies on node h modulo the number of nodes. */
 export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
-  const { seed, kernel, disk, harts, nodes, memoryBytes, steps, cyclesMax } = options
+  const { seed, kernel, harts, nodes, memoryBytes, steps, cyclesMax } = options
   const image = readGuestImage(kernel, memoryBytes)
   if ("refusal" in image) throw new Error(image.refusal)
   const world = new World({
@@ -90,20 +115,7 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
   })
   const spec = resolveMachineSpec({ topology: { nodes, cpus: Math.max(nodes, harts), framesPerNode: memoryBytes / 4096 }, jobs: [] })
   world.add(MEMORY_CONTROLLER, (incarnation) => new MemoryControllerMachine({ spec, incarnation }) as Machine)
-  const machines = Array.from(
-    { length: nodes },
-    (_, node) =>
-      new BoardNodeMachine({
-        node,
-        nodes,
-        image,
-        engine: new WasmEngine({ memoryBytes, cpus: harts }),
-        nodeOfHart: (hart) => hart % nodes,
-        disks: disk === undefined ? [] : [new MemoryDisk(disk)],
-        retryCycles: RETRY_CYCLES,
-        pinCycles: PIN_CYCLES,
-      }),
-  )
+  const machines = boardsOf(options, image)
   machines.forEach((machine, node) => {
     const peers = machines.flatMap((_, other) => (other === node ? [] : [actorId(`node.${other}`)]))
     const links = { retryCycles: LINK_RETRY_CYCLES, deadlineCycles: LINK_DEADLINE_CYCLES, peers }

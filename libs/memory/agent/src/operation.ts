@@ -31,6 +31,17 @@ export function amoOf(
   return { name, width: funct3 === 2 ? 4 : 8, rd: (instruction >>> 7) & 31, rs2: (instruction >>> 20) & 31 }
 }
 
+/** The AMO that an instruction would do in its page when it left for want of the page; null for anything else. */
+export function operationOf(
+  { instruction, address, access }: { readonly instruction: number; readonly address: bigint; readonly access: string },
+  readRegister: (register: number) => bigint,
+): PageOperation | null {
+  const amo = access === "store" ? amoOf(instruction) : null
+  if (amo === null) return null
+  const { name, width, rs2 } = amo
+  return { name, width, offset: Number(address & 0xfffn), operand: `0x${readRegister(rs2).toString(16)}` }
+}
+
 /** Is it a load-reserved? It will be followed by a store to the same page. */
 export function isLoadReserved(instruction: number): boolean {
   return (instruction & 0x7f) === AMO && instruction >>> 27 === 0b00010

@@ -13,12 +13,11 @@ import { Random } from "@backplane/foundation-base/random"
 import { PAGE_BYTES, RAM_BASE, type Engine, type EngineExit } from "@backplane/compute-contract/engine"
 import type { AgentMemory, AgentOptions } from "@backplane/memory-agent/agent-options"
 import { PageAgent } from "@backplane/memory-agent/page-agent"
-import { amoOf, isLoadReserved } from "@backplane/memory-agent/operation"
+import { amoOf, isLoadReserved, operationOf } from "@backplane/memory-agent/operation"
 import type { LeaseReport, MemoryUp } from "@backplane/memory-contract/memory-messages"
 import type {
   PageCounts,
   PageMessage,
-  PageOperation,
   PagesAdvice,
   PagesAsk,
   PagesGone,
@@ -249,7 +248,7 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
 
   #onFrame(now: VirtualTime, cpu: number, exit: Extract<EngineExit, { kind: "frame" }>, out: Out): void {
     const page = Number((exit.address - RAM_BASE) >> PAGE_SHIFT)
-    const operation = exit.access === "store" ? this.#operationOf(cpu, exit) : null
+    const operation = operationOf(exit, (register) => this.#config.engine.readRegister(cpu, register))
     // A load-reserved is the first half of a store: the page comes as it will be needed.
     const write = exit.write || (exit.access === "load" && isLoadReserved(exit.instruction))
     defined(this.#brought[cpu], "the hart exists").add(page)
@@ -262,13 +261,6 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
 
   #isOperating(page: number): boolean {
     return this.#harts.some((hart) => hart.kind === "waiting" && hart.page === page && hart.resultTo !== null)
-  }
-
-  #operationOf(cpu: number, { instruction, address }: Extract<EngineExit, { kind: "frame" }>): PageOperation | null {
-    const amo = amoOf(instruction)
-    if (amo === null) return null
-    const operand = `0x${this.#config.engine.readRegister(cpu, amo.rs2).toString(16)}`
-    return { name: amo.name, width: amo.width, offset: Number(address & 0xfffn), operand }
   }
 
   #wake(page: number): void {
