@@ -39,10 +39,11 @@ function spaceText(view: SpaceView): string {
 }
 
 function spaceLine({ space, pages, byHome, rules, lost, hurt }: SpaceView): string {
-  const { placement, migrate, replicate, share, framesMax } = rules
+  const { placement, migrate, replicate, follow, share, framesMax } = rules
   const where = placement.kind === "local" ? ` ${placement.node}` : placement.kind === "bind" ? ` ${placement.nodes.join(",")}` : ""
   const moves = [
     ...(migrate ? ["migrate"] : []),
+    ...(follow === true ? ["follow"] : []),
     ...(replicate ? ["replicate"] : []),
     ...(share === true ? ["share"] : []),
     ...(framesMax === undefined ? [] : [`at most ${framesMax} frames`]),

@@ -4,6 +4,7 @@ import { cacheAffinity, threads } from "./core-figures.ts"
 import { figureText, type VirtualFigure } from "./figure.ts"
 import { teachingKernel } from "./kernel-figures.ts"
 import { falseSharing, kernelLocks, spinLocks } from "./lock-figures.ts"
+import { vcpuMigration } from "./migration-figure.ts"
 import { dataOrComputation, discoPolicies, placement } from "./numa-figures.ts"
 
 const value = ({ values }: VirtualFigure, name: string): number => {
@@ -126,5 +127,23 @@ describe("two threads of one core", () => {
     }
     expect(value(figure, "mixture_6")).toBeGreaterThan(1.8)
     expect(value(figure, "mixture_6")).toBeLessThan(2.01)
+  })
+})
+
+describe("a vCPU that moves to another node", () => {
+  const figure = vcpuMigration("short")
+  const at = (name: string): number => value(figure, name)
+
+  it("finds its pages beside it where they go along, later where counters bring them, never where they stay", () => {
+    expect(at("follow_0_local")).toBeGreaterThan(at("counters_0_local"))
+    expect(at("counters_0_local")).toBeGreaterThan(at("stay_0_local") + 0.3)
+    expect(at("follow_0_cycles")).toBeLessThan(at("counters_0_cycles"))
+    expect(at("counters_0_cycles")).toBeLessThan(0.8 * at("stay_0_cycles"))
+  })
+
+  it("pays for it each time: who moves all the while carries its pages about more often than counters would", () => {
+    expect(at("follow_2_moves")).toBeGreaterThan(3)
+    expect(at("follow_2_moved")).toBeGreaterThan(1.5 * at("counters_2_moved"))
+    expect(at("follow_0_cycles") / at("stay_0_cycles")).toBeLessThan(at("follow_1_cycles") / at("stay_1_cycles"))
   })
 })

@@ -20,7 +20,7 @@ export interface Multiprocessor {
   readonly harts?: readonly number[]
   /** Bytes of RAM; left out: 16 MiB. */
   readonly memoryBytes?: number
-  readonly interval?: (timing: TimingSpec) => Interval
+  readonly interval?: (timing: TimingSpec, engine: TimedEngine) => Interval
 }
 
 export interface Measured extends TimedRun {
@@ -44,7 +44,7 @@ export function measure({
   const engine = makeTimedEngine({ memoryBytes, cpus }, timingParameters(spec, { nodes }))
   const all = Array.from({ length: cpus }, (_, cpu) => cpu)
   const start = { image: loadWorkload(workload, memoryBytes), cpus: harts ?? all, parameters }
-  const run = new TimedMachine(engine).run(start, interval === undefined ? {} : { interval: interval(spec) })
+  const run = new TimedMachine(engine).run(start, interval === undefined ? {} : { interval: interval(spec, engine) })
   const failed = run.results.findIndex((result) => result <= 0)
   if (failed >= 0) throw new Error(`hart ${failed} of ${workload} found its own result wrong`)
   return { ...run, engine, spec }

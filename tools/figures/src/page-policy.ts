@@ -21,25 +21,43 @@ export interface PolicyOptions {
 }
 
 export function pagePolicy({ events }: TimingSpec, { cpus, intervalCycles, rules, record }: PolicyOptions): Interval {
-  const moved = new Map<number, { moves: number; at: number }>()
+  const moved: MovedPages = new Map()
   const whole = { ...PLACEMENT_RULES, ...rules }
   const each = (timing: EngineTiming, interval: number): void => {
     const moves = decideMoves(usesOf(timing, moved), whole, { interval })
-    for (const move of moves) {
-      carryOut(timing, move, record)
-      const before = moved.get(move.page)
-      moved.set(move.page, { moves: (before?.moves ?? 0) + 1, at: interval })
-      for (const node of move.kind === "migrate" ? [move.to] : move.kind === "replicate" ? move.on : [])
-        timing.charge(firstCpuOf(timing, node, cpus), events.pageCopy)
-    }
-    // One round of interrupts for all moves of the interval.
-    if (moves.length > 0) for (let cpu = 0; cpu < cpus; cpu++) timing.charge(cpu, events.shootdown)
+    carryOutMoves(timing, moves, { events, cpus, record, moved, interval })
     timing.clearPageMisses()
   }
   return { cycles: intervalCycles, each }
 }
 
-function usesOf(timing: EngineTiming, moved: ReadonlyMap<number, { readonly moves: number; readonly at: number }>): PageUse[] {
+/** How often pages were moved, and in which interval last. */
+export type MovedPages = Map<number, { moves: number; at: number }>
+
+/** Moves of one moment, and what they cost. */
+export function carryOutMoves(
+  timing: EngineTiming,
+  moves: readonly PageMove[],
+  {
+    events,
+    cpus,
+    record,
+    moved,
+    interval,
+  }: Pick<TimingSpec, "events"> & Pick<PolicyOptions, "cpus" | "record"> & { readonly moved: MovedPages; readonly interval: number },
+): void {
+  for (const move of moves) {
+    carryOut(timing, move, record)
+    const before = moved.get(move.page)
+    moved.set(move.page, { moves: (before?.moves ?? 0) + 1, at: interval })
+    for (const node of move.kind === "migrate" ? [move.to] : move.kind === "replicate" ? move.on : [])
+      timing.charge(firstCpuOf(timing, node, cpus), events.pageCopy)
+  }
+  // One round of interrupts for all of them.
+  if (moves.length > 0) for (let cpu = 0; cpu < cpus; cpu++) timing.charge(cpu, events.shootdown)
+}
+
+export function usesOf(timing: EngineTiming, moved: ReadonlyMap<number, { readonly moves: number; readonly at: number }>): PageUse[] {
   return timing.usedFrames().flatMap((page) => {
     const home = timing.home(page)
     if (home === null) return []

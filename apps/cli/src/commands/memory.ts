@@ -18,6 +18,7 @@ interface RulesFlags extends Common {
   readonly placement: PagePlacement
   readonly migrate?: true
   readonly replicate?: true
+  readonly follow?: true
   readonly hot: number
   readonly share?: true
   readonly limit?: number
@@ -61,6 +62,7 @@ export function register(program: Command): void {
       .option("--placement <where>", "first-touch, interleave, local:<node>, bind:<node>,<node>…", placement, { kind: "first-touch" })
       .option("--migrate", "a page that one node misses on most goes there")
       .option("--replicate", "a page that is read, or nearly, is copied to the nodes that read it")
+      .option("--follow", "a node's hottest pages go along when the last task of this memory that ran there moves")
       .option("--hot <misses>", "in an interval, from which a page is hot", count, 8)
       .option("--share", "pages that are equal to others share one frame (needs a machine with a page store)")
       .option("--limit <frames>", "that the space may have; the rest of its pages lies in the page store", count)
@@ -185,11 +187,12 @@ function registerRun(memory: Command, ruled: (command: Command) => Command): voi
     })
 }
 
-function rulesOf({ placement: where, migrate, replicate, hot, share, limit }: RulesFlags): SpaceRules {
+function rulesOf({ placement: where, migrate, replicate, follow, hot, share, limit }: RulesFlags): SpaceRules {
   return {
     placement: where,
     byToucher: [],
     migrate: migrate === true,
+    ...(follow === true && { follow }),
     replicate: replicate === true,
     hotMisses: hot,
     ...(share === true && { share }),

@@ -75,6 +75,21 @@ export const SpaceShared = Type.Object(
 )
 export type SpaceShared = Static<typeof SpaceShared>
 
+export const SpaceMoved = Type.Object(
+  {
+    kind: Type.Literal("SpaceMoved"),
+    space: Type.String({ minLength: 1, maxLength: 64, description: "a memory of several nodes; tasks say which they run in" }),
+    from: Node,
+    to: Node,
+  },
+  {
+    ...closed,
+    description:
+      "hypervisor → memory controller: the last task of this memory that ran on one node runs on another now. A hint, said once: where it is lost, counters find out",
+  },
+)
+export type SpaceMoved = Static<typeof SpaceMoved>
+
 export type FrameLeaseAsk = Static<typeof FrameLeaseAsk>
 export type FrameLeaseGrant = Static<typeof FrameLeaseGrant>
 export type FrameLeaseRefusal = Static<typeof FrameLeaseRefusal>
@@ -97,4 +112,5 @@ export const memoryMessages = {
   NodeGone,
   NodeGoneSeen,
   SpaceShared,
+  SpaceMoved,
 } as const

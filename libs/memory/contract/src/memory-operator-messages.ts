@@ -34,6 +34,11 @@ export const SpaceRules = Type.Object(
     migrate: Type.Boolean({ description: "a page that one node misses on most goes there" }),
     replicate: Type.Boolean({ description: "a page that is read, or nearly, is copied to the nodes that read it" }),
     hotMisses: Type.Integer({ minimum: 1, maximum: 1_000_000, description: "misses in an interval from which a page is hot" }),
+    follow: Type.Optional(
+      Type.Boolean({
+        description: "the hottest pages of a node go along when the last task of this memory that ran there moves; not given: no",
+      }),
+    ),
     share: Type.Optional(
       Type.Boolean({ description: "pages that are equal to others of this or another space share one frame; not given: no" }),
     ),

@@ -33,6 +33,9 @@ export interface DirectoryPage {
   /** Interval in which the policy last looked, and the misses until then. */
   seenReads: readonly number[]
   seenWrites: readonly number[]
+  /** As they were at the look before that one. */
+  olderReads: readonly number[]
+  olderWrites: readonly number[]
 }
 
 export type Pages = Map<number, DirectoryPage>
@@ -43,7 +46,7 @@ export function newPage(nodes: number, home: number, entry: HomeEntry = newHomeE
   const none = (): number[] => new Array<number>(nodes).fill(0)
   return {
     entry, home, operations: new Map(), reads: none(), writes: none(), lost: null, users: 0, replicas: [], moves: 0, movedAt: null,
-    seenReads: none(), seenWrites: none(), usedAt: 0, stored: null, hash: null, unshared: 0,
+    seenReads: none(), seenWrites: none(), olderReads: none(), olderWrites: none(), usedAt: 0, stored: null, hash: null, unshared: 0,
   } // prettier-ignore
 }
 

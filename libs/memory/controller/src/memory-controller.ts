@@ -19,6 +19,7 @@ import type {
   MemoryUp,
   NodeGone,
   NodeGoneSeen,
+  SpaceMoved,
   SpaceShared,
 } from "@backplane/memory-contract/memory-messages"
 import type {
@@ -52,7 +53,7 @@ import { storePages as pagesOfStore } from "./store-options.ts"
 
 type PagesHears = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHashes | PagesStored
 export type MemoryHears =
-  FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | NodeGoneSeen | PagesHears | MemoryOperatorAsk | SpaceAnswer
+  FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | NodeGoneSeen | SpaceMoved | PagesHears | MemoryOperatorAsk | SpaceAnswer
 export type MemorySays =
   | FrameLeaseGrant
   | FrameLeaseRefusal
@@ -261,6 +262,8 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
       case "PageCounts":
         if (body.epoch === this.#directory.epoch) noteCounts(this.#directory.spaces().get(body.space), body)
         return
+      case "SpaceMoved":
+        return void this.#policy.follow(this.#directory, { ...body, framesFree: this.#open()[body.to] ?? 0 }, out)
       case "PagesSpare":
         for (const page of body.epoch === this.#directory.epoch ? body.pages : [])
           this.#directory.moveOut({ space: body.space, page, why: "given" }, out)

@@ -5,10 +5,11 @@
 import { event, send } from "@backplane/foundation-actor/effects"
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type { CoherenceMessage, PageCounts } from "@backplane/memory-contract/coherence-messages"
-import type { SpaceShared } from "@backplane/memory-contract/memory-messages"
+import type { SpaceMoved, SpaceShared } from "@backplane/memory-contract/memory-messages"
 import type { SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
 import { nodesOf } from "@backplane/memory-coherence/flow"
 import { decideMoves, PLACEMENT_RULES, remoteMisses, type PageUse } from "@backplane/memory-placement/decide-moves"
+import { FOLLOW_RULES, followMoves } from "@backplane/memory-placement/follow"
 import { placePage } from "@backplane/memory-placement/place-page"
 import { HYPERVISOR, partOf } from "@backplane/scenario-machine/topology"
 import type { Directory } from "./directory.ts"
@@ -35,6 +36,8 @@ export interface SpaceCounts {
 /** Nodes that each write a page so often in an interval (a share of what makes it hot) share it for certain: their vCPUs belong together. */
 const TOGETHER_SHARE = 4
 const TOGETHER_MAX = 16
+/** Pages that go along with one vCPU: the hottest. A move is a few messages each, all at once. */
+const FOLLOW_PAGES_MAX = 128
 
 export class PagePolicy {
   readonly #rules = new Map<string, SpaceRules>()
@@ -83,7 +86,7 @@ export class PagePolicy {
 
   /** Is there a space whose pages move? */
   get isActive(): boolean {
-    return [...this.#rules.values()].some(({ migrate, replicate }) => migrate || replicate)
+    return [...this.#rules.values()].some(({ migrate, replicate, follow }) => migrate || replicate || follow === true)
   }
 
   /** Where pages go that CPUs of this node touch first. */
@@ -120,6 +123,8 @@ export class PagePolicy {
       const use = useOf(number, page)
       const writers = use.writes.flatMap((count, node) => (count >= Math.max(2, rules.hotMisses / TOGETHER_SHARE) ? [node] : []))
       if (writers.length > 1 && together.length < TOGETHER_MAX) together.push({ page: number, nodes: writers })
+      page.olderReads = page.seenReads
+      page.olderWrites = page.seenWrites
       page.seenReads = [...page.reads]
       page.seenWrites = [...page.writes]
       if (page.lost === null && page.stored === null) uses.push(use)
@@ -147,6 +152,31 @@ export class PagePolicy {
     }
   }
 
+  /** The vCPU that used these pages runs elsewhere: what was its own goes along, where the rules say so. How many pages that is. */
+  follow(
+    directory: Directory,
+    { space, from, to, framesFree }: Pick<SpaceMoved, "space" | "from" | "to"> & { readonly framesFree: number },
+    out: Out,
+  ): number {
+    const pages = directory.spaces().get(space)
+    if (pages === undefined || this.rulesOf(space).follow !== true) return 0
+    const uses = [...pages].flatMap(([number, page]) =>
+      page.lost === null && page.stored === null ? [useOf(number, page, { reads: page.olderReads, writes: page.olderWrites })] : [],
+    )
+    const rules = { ...FOLLOW_RULES, pagesMax: FOLLOW_PAGES_MAX }
+    let moved = 0
+    for (const { page: number } of followMoves(uses, { from, to }, { rules, framesFree })) {
+      const page = pages.get(number)
+      if (page === undefined || directory.move({ space, page: number, to }, out) !== null) continue
+      page.moves += 1
+      page.movedAt = this.#interval
+      moved += 1
+    }
+    this.countsOf(space).migrations += moved
+    out.push(event("pages-followed", { "backplane.space": space, "backplane.node": to, "backplane.count": moved }))
+    return moved
+  }
+
   /** The hint to whoever places tasks: again while it is so, and once when it is over. */
   #sayTogether(space: string, together: { page: number; nodes: number[] }[], out: Out): void {
     const before = this.togetherOf(space)
@@ -170,8 +200,12 @@ export function noteCounts(pages: ReadonlyMap<number, DirectoryPage> | undefined
   }
 }
 
-/** Since the last look. */
-function useOf(number: number, page: DirectoryPage): PageUse {
+/** Since the last look, or an earlier one. */
+function useOf(
+  number: number,
+  page: DirectoryPage,
+  before: { readonly reads: readonly number[]; readonly writes: readonly number[] } = { reads: page.seenReads, writes: page.seenWrites },
+): PageUse {
   const since = (now: readonly number[], seen: readonly number[]): number[] =>
     now.map((count, node) => (count >= (seen[node] ?? 0) ? count - (seen[node] ?? 0) : count))
   const { home, moves, movedAt, entry } = page
@@ -179,8 +213,8 @@ function useOf(number: number, page: DirectoryPage): PageUse {
     page: number,
     home,
     replicas: nodesOf(entry.sharers).filter((node) => node !== home && page.replicas.includes(node)),
-    reads: since(page.reads, page.seenReads),
-    writes: since(page.writes, page.seenWrites),
+    reads: since(page.reads, before.reads),
+    writes: since(page.writes, before.writes),
     moves,
     movedAt,
   }

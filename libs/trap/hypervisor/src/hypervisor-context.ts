@@ -24,7 +24,14 @@ import type {
   TaskRevoke,
   TaskSubmit,
 } from "@backplane/compute-contract/task-messages"
-import type { FrameRelease, FrameReleased, NodeGone, NodeGoneSeen, SpaceShared } from "@backplane/memory-contract/memory-messages"
+import type {
+  FrameRelease,
+  FrameReleased,
+  NodeGone,
+  NodeGoneSeen,
+  SpaceMoved,
+  SpaceShared,
+} from "@backplane/memory-contract/memory-messages"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import { ownSeat, type Seat } from "@backplane/scenario-machine/topology"
@@ -66,6 +73,7 @@ export type HypervisorSays =
   | ScheduleAsk
   | FrameRelease
   | NodeGone
+  | SpaceMoved
   | SwapAnswer
   | MachineAnswer
   | VmToNode

@@ -193,6 +193,32 @@ describe("a task is lost", () => {
   })
 })
 
+describe("a task of a memory of several nodes that moves", () => {
+  const told = (effects: Out): unknown[] =>
+    effects.flatMap((effect) => (effect.kind === "send" && effect.body.kind === "SpaceMoved" ? [[effect.to, effect.body]] : []))
+  const moved = (jobs: NonNullable<MachineInput["jobs"]>): unknown[] => {
+    const hypervisor = new Hypervisor({ jobs, memory: { controllers: 2, swapPages: 64 } })
+    hypervisor.ready()
+    for (const [index, { name }] of jobs.entries()) hypervisor.hear(nodeActor(index % 2), accepted(name, index % 2))
+    hypervisor.written()
+    const heard = hypervisor.hear(nodeActor(1), { kind: "TaskMoved", task: "a", attempt: 1, node: 1 })
+    return told([...heard, ...hypervisor.hear(nodeActor(1), { kind: "TaskMoved", task: "a", attempt: 1, node: 1 })])
+  }
+
+  it("is told to every memory controller, once", () => {
+    const body = { kind: "SpaceMoved", space: "m", from: 0, to: 1 }
+    expect(moved([job("a", { space: "m" }), job("b", { space: "m" }), job("c", { space: "other" })])).toEqual([
+      ["memory.0", body],
+      ["memory.1", body],
+    ])
+  })
+
+  it("is not told while another of that memory runs where it was, nor where it has none", () => {
+    expect(moved([job("a", { space: "m" }), job("b"), job("c", { space: "m" })])).toEqual([])
+    expect(moved([job("a")])).toEqual([])
+  })
+})
+
 describe("a machine in which nothing moves", () => {
   const still = (hypervisor: Hypervisor, tickNumber: number): Out => {
     hypervisor.report(0, { tick: tickNumber, holds: holds("a") })

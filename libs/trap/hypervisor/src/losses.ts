@@ -9,7 +9,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { NodeReport, TaskMoved } from "@backplane/compute-contract/task-messages"
 import type { FrameReleased, NodeGoneSeen } from "@backplane/memory-contract/memory-messages"
-import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
+import { MEMORY_CONTROLLER, memoryController, memoryControllersOf } from "@backplane/scenario-machine/topology"
 import { CHECK_TICKS, type HypervisorContext, type Out } from "./hypervisor-context.ts"
 import type { JobStarts } from "./job-starts.ts"
 import type { Job, JobTable } from "./job-table.ts"
@@ -87,7 +87,18 @@ export class Losses {
     const job = this.#jobs.get(task)
     if (job?.attempt !== attempt) return void out.push(send(from, { kind: "TaskRevoke", task, attempt }))
     this.#begun(job, out)
-    if (job.state === "live") Object.assign(job, { node, unseen: 0 })
+    if (job.state !== "live") return
+    const { node: before } = job
+    Object.assign(job, { node, unseen: 0 })
+    if (before !== node) this.#tellMemory(job, { from: before, to: node }, out)
+  }
+
+  /** Its pages may go along. Not while others of its memory run where it was; a VM's memory goes with it. */
+  #tellMemory({ spec: { space, vcpu } }: Job, { from, to }: { readonly from: number; readonly to: number }, out: Out): void {
+    if (space === undefined || vcpu !== undefined) return
+    if (this.#jobs.inState("live").some(({ spec, node }) => spec.space === space && node === from)) return
+    const controllers = memoryControllersOf(this.#context.spec)
+    for (let index = 0; index < controllers; index++) out.push(send(memoryController(index), { kind: "SpaceMoved", space, from, to }))
   }
 
   onReport(now: VirtualTime, from: ActorId, report: NodeReport, out: Out): void {

@@ -193,6 +193,11 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { nodes: "nodes, apart by spaces", space: "whose memory", page: "page" },
     metrics: [],
   },
+  "pages-followed": {
+    meaning: "a task moved to another node, and the pages that were its own were sent along",
+    fields: { node: "node that they go to", space: "whose memory", count: "how many" },
+    metrics: [],
+  },
   frames: {
     meaning: "how many frames are in a state, told as a level",
     fields: { node: "home node", state: "free, leased …", count: "how many" },
