@@ -4,6 +4,7 @@ import type { Machine } from "@backplane/foundation-actor/machine"
 import type { World } from "@backplane/foundation-simulation/world"
 import { BlockDoorMachine } from "@backplane/kv-client/block-door"
 import { KvRequester, REQUESTER_TIMINGS } from "@backplane/kv-client/requester"
+import { WIRE_VERSION } from "@backplane/kv-contract/forms"
 import { FIRST_BUCKETS } from "@backplane/kv-contract/first-buckets"
 import { ReplicaMachine } from "@backplane/kv-replica/replica"
 import { TIMINGS_DEFAULT } from "@backplane/kv-replica/replica-options"
@@ -26,7 +27,16 @@ export function addStore(world: World, { clock, topology }: MachineSpec): void {
     Object.fromEntries(Object.entries(timings).map(([name, value]) => [name, Number(value) * scale])) as Timings
   const map = partitionMap(REPLICAS.map((id, index) => ({ id, zone: `zone-${index}` })))
   for (const id of REPLICAS)
-    world.add(id, () => new ReplicaMachine({ id, map, buckets: FIRST_BUCKETS, timings: scaled(TIMINGS_DEFAULT) }) as Machine)
+    world.add(id, () => {
+      const timings = scaled(TIMINGS_DEFAULT)
+      return new ReplicaMachine({
+        id,
+        map,
+        buckets: FIRST_BUCKETS,
+        timings,
+        storeVersion: WIRE_VERSION,
+      }) as Machine
+    })
   for (let node = 0; node < topology.nodes; node++)
     world.add(doorActor(node), () => {
       const requester = new KvRequester({ members: REPLICAS, timings: scaled(REQUESTER_TIMINGS) })

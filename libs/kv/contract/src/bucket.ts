@@ -1,8 +1,7 @@
 /** A bucket: how its concurrent writes are reconciled, and how many replicas a request waits for. */
 import { Type, type Static } from "typebox"
+import { closed } from "./forms.ts"
 import { BucketName, CRDT_NAMES } from "./versions.ts"
-
-const closed = { additionalProperties: false } as const
 
 export const POLICIES = ["lww", "siblings", "handler", "crdt", "linear"] as const
 export type Policy = (typeof POLICIES)[number]

@@ -5,9 +5,9 @@
 import { Type, type Static } from "typebox"
 import { BATCH_ITEMS_MAX, KEY_LENGTH_MAX, PARTITIONS, VALUE_LENGTH_MAX } from "./limits.ts"
 import { Functions } from "./compute-messages.ts"
+import { closed, open } from "./forms.ts"
 import { AnyJson, BucketName, Key, SessionToken, TraceName, Vector } from "./versions.ts"
 
-const closed = { additionalProperties: false } as const
 const Count = Type.Integer({ minimum: 1, maximum: 7 })
 const Value = Type.String({ maxLength: VALUE_LENGTH_MAX })
 const common = { bucket: BucketName, key: Key }
@@ -102,13 +102,13 @@ export const KvRequest = Type.Object(
       }),
     ),
   },
-  closed,
+  open,
 )
 export type KvRequest = Static<typeof KvRequest>
 
 export const KvAsk = Type.Object(
   { kind: Type.Literal("KvAsk"), requests: Type.Array(KvRequest, { minItems: 1, maxItems: BATCH_ITEMS_MAX }) },
-  { ...closed, description: "gateway → replica: requests that were waiting" },
+  { ...open, description: "gateway → replica: requests that were waiting" },
 )
 export type KvAsk = Static<typeof KvAsk>
 
@@ -138,7 +138,7 @@ export const Staleness = Type.Object(
       description: "when all replicas of the partition were last known equal",
     }),
   },
-  { ...closed, description: "what is known of how old the answer may be" },
+  { ...open, description: "what is known of how old the answer may be" },
 )
 export type Staleness = Static<typeof Staleness>
 
@@ -153,7 +153,7 @@ export const KvSuccess = Type.Object(
     session: Type.Optional(SessionToken),
     staleness: Type.Optional(Staleness),
   },
-  closed,
+  open,
 )
 export const KvRejection = Type.Object(
   {
@@ -164,7 +164,7 @@ export const KvRejection = Type.Object(
     remedy: Type.String({ description: "what the asker can do" }),
     unknown: Type.Boolean({ description: "true: the write may still take effect" }),
   },
-  closed,
+  open,
 )
 export type KvSuccess = Static<typeof KvSuccess>
 export type KvRejection = Static<typeof KvRejection>
@@ -173,14 +173,14 @@ export type KvAnswer = Static<typeof KvAnswer>
 
 export const KvTell = Type.Object(
   { kind: Type.Literal("KvTell"), answers: Type.Array(KvAnswer, { minItems: 1, maxItems: BATCH_ITEMS_MAX }) },
-  { ...closed, description: "replica → gateway: answers, in any order" },
+  { ...open, description: "replica → gateway: answers, in any order" },
 )
 export type KvTell = Static<typeof KvTell>
 
 export const KvGone = Type.Object(
   { kind: Type.Literal("KvGone") },
   {
-    ...closed,
+    ...open,
     description:
       "replica → gateway: its sender is gone, or the link to it broke: wait for nothing from it (also to replicas; the link says so)",
   },

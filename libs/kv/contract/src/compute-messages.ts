@@ -1,9 +1,9 @@
 /** Work on the data where it lies: what a replica hands to the worker beside it, and what comes back. Both are in one process. */
 import { Type, type Static } from "typebox"
+import { closed } from "./forms.ts"
 import { KEY_LENGTH_MAX, PARTITIONS } from "./limits.ts"
 import { AnyJson, BucketName } from "./versions.ts"
 
-const closed = { additionalProperties: false } as const
 const Job = Type.String({ minLength: 1, maxLength: 96 })
 
 /** Longest text of a function. */

@@ -1,9 +1,9 @@
 /** What the replicas of one partition say to each other about its linear registers (see kv/replication/consensus). */
 import { Type, type Static } from "typebox"
+import { closed, open } from "./forms.ts"
 import { BATCH_ITEMS_MAX, PARTITIONS, VALUE_LENGTH_MAX } from "./limits.ts"
 import { BucketName, Key } from "./versions.ts"
 
-const closed = { additionalProperties: false } as const
 const Term = Type.Integer({ minimum: 0 })
 const Index = Type.Integer({ minimum: 0 })
 const Value = Type.Union([Type.String({ maxLength: VALUE_LENGTH_MAX }), Type.Null()])
@@ -46,10 +46,10 @@ const Everyone = Type.Optional(
 const Gone = Type.Optional(Type.Boolean({ description: "the leader's link broke: do not wait for its silence" }))
 
 export const ConsensusMessage = Type.Union([
-  Type.Object({ step: Type.Literal("pre-vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone, gone: Gone }, closed),
-  Type.Object({ step: Type.Literal("pre-vote-answer"), term: Term, granted: Type.Boolean() }, closed),
-  Type.Object({ step: Type.Literal("vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone, gone: Gone }, closed),
-  Type.Object({ step: Type.Literal("vote-answer"), term: Term, granted: Type.Boolean() }, closed),
+  Type.Object({ step: Type.Literal("pre-vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone, gone: Gone }, open),
+  Type.Object({ step: Type.Literal("pre-vote-answer"), term: Term, granted: Type.Boolean() }, open),
+  Type.Object({ step: Type.Literal("vote"), term: Term, lastIndex: Index, lastTerm: Term, everyone: Everyone, gone: Gone }, open),
+  Type.Object({ step: Type.Literal("vote-answer"), term: Term, granted: Type.Boolean() }, open),
   Type.Object(
     {
       step: Type.Literal("append"),
@@ -61,7 +61,7 @@ export const ConsensusMessage = Type.Union([
       round: Type.Integer({ minimum: 0, description: "the leader's read round that this confirms" }),
       snapshot: Type.Optional(Snapshot),
     },
-    closed,
+    open,
   ),
   Type.Object(
     {
@@ -72,13 +72,13 @@ export const ConsensusMessage = Type.Union([
       round: Type.Integer({ minimum: 0 }),
       voter: Type.Boolean({ description: "false: I lost data and only learn; do not count me" }),
     },
-    closed,
+    open,
   ),
 ])
 export type ConsensusMessage = Static<typeof ConsensusMessage>
 
 export const ConsensusItem = Type.Object(
   { type: Type.Literal("consensus"), partition: Type.Integer({ minimum: 0, maximum: PARTITIONS - 1 }), message: ConsensusMessage },
-  closed,
+  open,
 )
 export type ConsensusItem = Static<typeof ConsensusItem>

@@ -1,9 +1,9 @@
 /** A handler outside the store: a service in any language that makes one value of concurrent ones (`handler: "service:<name>"` in a bucket). */
 import { Type, type Static } from "typebox"
+import { open } from "./forms.ts"
 import { SIBLINGS_MAX, VALUE_LENGTH_MAX } from "./limits.ts"
 import { BucketName, Key } from "./versions.ts"
 
-const closed = { additionalProperties: false } as const
 const Id = Type.String({ minLength: 1, maxLength: 96, description: "of the question; the answer bears the same" })
 const Value = Type.String({ maxLength: VALUE_LENGTH_MAX })
 
@@ -20,7 +20,7 @@ export const KvReconcile = Type.Object(
     key: Key,
     values: Type.Array(Value, { minItems: 2, maxItems: SIBLINGS_MAX, description: "concurrent, in the order of their events" }),
   },
-  { ...closed, description: "replica → handler: make one value of these; asked again, with another id, while they stay" },
+  { ...open, description: "replica → handler: make one value of these; asked again, with another id, while they stay" },
 )
 export type KvReconcile = Static<typeof KvReconcile>
 
@@ -30,6 +30,6 @@ export const KvReconciled = Type.Object(
     id: Id,
     value: Type.Union([Value, Type.Null()], { description: "null: delete the key" }),
   },
-  { ...closed, description: "handler → replica: what takes their place; of no use once the key has changed" },
+  { ...open, description: "handler → replica: what takes their place; of no use once the key has changed" },
 )
 export type KvReconciled = Static<typeof KvReconciled>

@@ -2,9 +2,22 @@
 import { KvAsk, KvGone, KvTell } from "./client-messages.ts"
 import { KvCompute, KvComputed } from "./compute-messages.ts"
 import { KvReconcile, KvReconciled } from "./handler-messages.ts"
-import { KvPeer } from "./peer-items.ts"
+import { KvHello, KvPeer } from "./peer-items.ts"
 import { KvChanged, KvWatch } from "./watch-messages.ts"
 
-export const kvMessages = { KvAsk, KvTell, KvGone, KvPeer, KvWatch, KvChanged, KvCompute, KvComputed, KvReconcile, KvReconciled } as const
+export const kvMessages = {
+  KvAsk,
+  KvTell,
+  KvGone,
+  KvHello,
+  KvPeer,
+  KvWatch,
+  KvChanged,
+  KvCompute,
+  KvComputed,
+  KvReconcile,
+  KvReconciled,
+} as const
 
-export type KvMessage = KvAsk | KvTell | KvGone | KvPeer | KvWatch | KvChanged | KvCompute | KvComputed | KvReconcile | KvReconciled
+export type KvMessage =
+  KvAsk | KvTell | KvGone | KvHello | KvPeer | KvWatch | KvChanged | KvCompute | KvComputed | KvReconcile | KvReconciled

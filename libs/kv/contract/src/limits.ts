@@ -18,6 +18,10 @@ export const SIBLINGS_MAX = 64
 /** Requests remembered with a key, so that a repeat makes no second event: of those with a sequence, and of those that their callers named. */
 export const DONE_SEQUENCES_MAX = 8
 export const DONE_NAMES_MAX = 24
+/** Of a counter inside a map: the names on the way to it, together. */
+export const COUNTER_PLACE_LENGTH_MAX = 512
+/** An event and such a place. */
+export const COUNTED_LENGTH_MAX = COUNTER_PLACE_LENGTH_MAX + 128
 /** Keys that a session token remembers; the oldest gives way, and its guarantee with it. */
 export const SESSION_KEYS_MAX = 64
 /** States held for one replica that is away; a full shelf refuses and does not acknowledge. */

@@ -5,11 +5,11 @@
 import { Type, type Static } from "typebox"
 import { KvRequest } from "./client-messages.ts"
 import { ConsensusItem } from "./consensus-items.ts"
+import { open } from "./forms.ts"
 import { BATCH_ITEMS_MAX, PARTITIONS } from "./limits.ts"
 import { StoreConfig } from "./store-config.ts"
 import { BucketName, Key, KeyState, TraceName, Vector } from "./versions.ts"
 
-const closed = { additionalProperties: false } as const
 const Id = Type.String({ maxLength: 96, description: "of the coordinator's life: unique, so that late answers find nothing" })
 const Partition = Type.Integer({ minimum: 0, maximum: PARTITIONS - 1 })
 const Hash = Type.String({ pattern: "^[0-9a-f]{16}$" })
@@ -18,7 +18,7 @@ const Place = { bucket: BucketName, key: Key }
 
 export const Forward = Type.Object(
   { type: Type.Literal("forward"), requester: Actor, request: KvRequest },
-  { ...closed, description: "a request for the replica that may coordinate it; the answer goes to the requester" },
+  { ...open, description: "a request for the replica that may coordinate it; the answer goes to the requester" },
 )
 export const REPLICATION_REASONS = ["write", "read-repair", "write-repair", "hint", "anti-entropy"] as const
 export type ReplicationReason = (typeof REPLICATION_REASONS)[number]
@@ -32,7 +32,7 @@ export const Replicate = Type.Object(
     holdFor: Type.Optional(Actor),
     trace: Type.Optional(TraceName),
   },
-  { ...closed, description: "join this into your state (or, with holdFor, keep it until that replica is back); answered when on disk" },
+  { ...open, description: "join this into your state (or, with holdFor, keep it until that replica is back); answered when on disk" },
 )
 export const Replicated = Type.Object(
   {
@@ -41,11 +41,11 @@ export const Replicated = Type.Object(
     ok: Type.Boolean({ description: "false: refused (full); nothing was kept" }),
     held: Type.Optional(Type.Boolean({ description: "kept as a hint, for the replica of the question" })),
   },
-  closed,
+  open,
 )
 export const Fetch = Type.Object(
   { type: Type.Literal("fetch"), id: Id, ...Place, hash: Type.Optional(Hash) },
-  { ...closed, description: "what do you know of the key? `hash`: what I know of it; the same need not be told" },
+  { ...open, description: "what do you know of the key? `hash`: what I know of it; the same need not be told" },
 )
 export const Fetched = Type.Object(
   {
@@ -55,7 +55,7 @@ export const Fetched = Type.Object(
     unsure: Type.Boolean({ description: "the replica lost data and is being repaired: its answer helps but does not count" }),
     trace: Type.Optional(TraceName),
   },
-  { ...closed, description: "without a state: as the one whose hash came with the question" },
+  { ...open, description: "without a state: as the one whose hash came with the question" },
 )
 export const SyncRoots = Type.Object(
   {
@@ -63,11 +63,11 @@ export const SyncRoots = Type.Object(
     roots: Type.Array(Type.Tuple([Partition, Hash]), { maxItems: PARTITIONS }),
     answer: Type.Boolean({ description: "false: the question. true: the equal ones, told back" }),
   },
-  { ...closed, description: "roots of the Merkle trees of the partitions that both hold" },
+  { ...open, description: "roots of the Merkle trees of the partitions that both hold" },
 )
 export const SyncNodes = Type.Object(
   { type: Type.Literal("sync-nodes"), partition: Partition, hashes: Type.Array(Hash, { maxItems: 64 }) },
-  { ...closed, description: "the roots differ: these are the hashes below mine" },
+  { ...open, description: "the roots differ: these are the hashes below mine" },
 )
 export const SyncLeaves = Type.Object(
   {
@@ -75,7 +75,7 @@ export const SyncLeaves = Type.Object(
     partition: Partition,
     nodes: Type.Array(Type.Tuple([Type.Integer({ minimum: 0, maximum: 63 }), Type.Array(Hash, { maxItems: 64 })]), { maxItems: 64 }),
   },
-  { ...closed, description: "of the nodes that differ, the hashes of the leaves" },
+  { ...open, description: "of the nodes that differ, the hashes of the leaves" },
 )
 export const SyncKeys = Type.Object(
   {
@@ -84,7 +84,7 @@ export const SyncKeys = Type.Object(
     leaves: Type.Array(Type.Integer({ minimum: 0, maximum: 4095 }), { maxItems: 4096 }),
     entries: Type.Array(Type.Tuple([BucketName, Key, Hash, Type.Integer({ minimum: 0 })]), { maxItems: BATCH_ITEMS_MAX }),
   },
-  { ...closed, description: "of the leaves that differ, my keys, the hash of each and the time of its latest event" },
+  { ...open, description: "of the leaves that differ, my keys, the hash of each and the time of its latest event" },
 )
 export const SyncStates = Type.Object(
   {
@@ -94,13 +94,13 @@ export const SyncStates = Type.Object(
     wanted: Type.Array(Type.Tuple([BucketName, Key]), { maxItems: BATCH_ITEMS_MAX }),
   },
   {
-    ...closed,
+    ...open,
     description: "states that you lack or have otherwise, to be answered where a join makes more of them; and those I want of you",
   },
 )
 export const CertificateAsk = Type.Object(
   { type: Type.Literal("certificate-ask"), partition: Partition, round: Id },
-  { ...closed, description: "to every member: what is your root of this partition, and do you hold hints for it?" },
+  { ...open, description: "to every member: what is your root of this partition, and do you hold hints for it?" },
 )
 export const CertificateVote = Type.Object(
   {
@@ -111,7 +111,7 @@ export const CertificateVote = Type.Object(
     hints: Type.Integer({ minimum: 0 }),
     unsure: Type.Boolean(),
   },
-  closed,
+  open,
 )
 export const Certified = Type.Object(
   {
@@ -122,19 +122,19 @@ export const Certified = Type.Object(
     cut: Vector,
     at: Type.Integer({ minimum: 0 }),
   },
-  { ...closed, description: "all replicas were equal up to this causal cut: tombstones below it may go" },
+  { ...open, description: "all replicas were equal up to this causal cut: tombstones below it may go" },
 )
 export const ConfigAsk = Type.Object(
   { type: Type.Literal("config-ask") },
-  { ...closed, description: "you speak under a later configuration than I know: tell me" },
+  { ...open, description: "you speak under a later configuration than I know: tell me" },
 )
 export const ConfigTell = Type.Object(
   { type: Type.Literal("config-tell"), config: StoreConfig },
-  { ...closed, description: "the configuration that I know, for one who knows an older" },
+  { ...open, description: "the configuration that I know, for one who knows an older" },
 )
 export const MoveAsk = Type.Object(
   { type: Type.Literal("move-ask"), partition: Partition, leaf: Type.Integer({ minimum: 0, maximum: 4095 }) },
-  { ...closed, description: "I am to hold this partition: what do you have in it, from this leaf on?" },
+  { ...open, description: "I am to hold this partition: what do you have in it, from this leaf on?" },
 )
 export const MovePage = Type.Object(
   {
@@ -147,7 +147,7 @@ export const MovePage = Type.Object(
     certifiedAt: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
     hasGroup: Type.Boolean({ description: "the replica could take part in a commit of linear registers of the partition" }),
   },
-  { ...closed, description: "the keys of some leaves with their hashes; states are then wanted as in any reconciliation" },
+  { ...open, description: "the keys of some leaves with their hashes; states are then wanted as in any reconciliation" },
 )
 export const PeerItem = Type.Union([
   Forward,
@@ -177,8 +177,25 @@ export const KvPeer = Type.Object(
   {
     kind: Type.Literal("KvPeer"),
     epoch: Type.Integer({ minimum: 0, description: "of the configuration that the sender goes by" }),
+    version: Type.Optional(
+      Type.Integer({ minimum: 1, description: "that the sender speaks; only while the store has members of an earlier one", since: 2 }),
+    ),
     items: Type.Array(PeerItem, { minItems: 1, maxItems: BATCH_ITEMS_MAX }),
   },
-  { ...closed, description: "replica → replica: all that one step has for the peer" },
+  { ...open, description: "replica → replica: all that one step has for the peer" },
 )
 export type KvPeer = Static<typeof KvPeer>
+
+export const KvHello = Type.Object(
+  {
+    kind: Type.Literal("KvHello"),
+    version: Type.Integer({ minimum: 2, description: "of the messages among replicas, that the sender speaks" }),
+    answer: Type.Boolean({ description: "false: tell me yours" }),
+  },
+  {
+    ...open,
+    description: "replica → replica: I speak this; a message of its own, so that a program that does not know it loses nothing else",
+    since: 2,
+  },
+)
+export type KvHello = Static<typeof KvHello>

@@ -6,9 +6,9 @@
  */
 import { Type, type Static } from "typebox"
 import { Bucket } from "./bucket.ts"
+import { closed } from "./forms.ts"
 import { PARTITIONS } from "./limits.ts"
 
-const closed = { additionalProperties: false } as const
 /** The name of the store's own linear bucket; there in every store. */
 export const SYSTEM_BUCKET = "system"
 export const CONFIG_KEY = "store"
@@ -37,6 +37,13 @@ export const StoreConfig = Type.Object(
     }),
     target: Type.Optional(Type.Array(StoreMember, { maxItems: MEMBERS_MAX, description: "the members once all moves are done" })),
     buckets: Type.Array(Bucket, { maxItems: BUCKETS_MAX }),
+    version: Type.Optional(
+      Type.Integer({
+        minimum: 2,
+        description: "every member speaks it, and who does not cannot become one: what is kept may have its fields; absent: 1",
+        since: 2,
+      }),
+    ),
   },
   { ...closed, description: "members, placement and buckets of a store, as of an epoch" },
 )

@@ -5,8 +5,10 @@
  */
 import { Type, type Static } from "typebox"
 import type { Json } from "@backplane/foundation-base/json"
+import { closed } from "./forms.ts"
 import {
   BUCKET_NAME_LENGTH_MAX,
+  COUNTED_LENGTH_MAX,
   DONE_NAMES_MAX,
   DONE_SEQUENCES_MAX,
   KEY_LENGTH_MAX,
@@ -14,8 +16,6 @@ import {
   VALUE_LENGTH_MAX,
   VECTOR_ENTRIES_MAX,
 } from "./limits.ts"
-
-const closed = { additionalProperties: false } as const
 
 /** Any JSON value; checked by who reads it. */
 export const AnyJson = Type.Unsafe<Json>({})
@@ -62,12 +62,20 @@ export const Done = Type.Array(Type.String({ maxLength: 256 }), {
 })
 export type Done = Static<typeof Done>
 
+export const Counted = Type.Array(Type.String({ maxLength: COUNTED_LENGTH_MAX }), {
+  maxItems: DONE_SEQUENCES_MAX + DONE_NAMES_MAX,
+  description: "of events in `done` that counted in a counter inside a map, which one: `time writer place`, in the order of their events",
+  since: 2,
+})
+export type Counted = Static<typeof Counted>
+
 export const KeyState = Type.Object(
   {
     context: Vector,
     versions: Type.Array(Version, { maxItems: SIBLINGS_MAX, description: "concurrent, in the order of their dots" }),
     crdt: Type.Optional(AnyJson),
     done: Type.Optional(Done),
+    counted: Type.Optional(Counted),
   },
   { ...closed, description: "all that a replica knows of one key: events seen, and what they left" },
 )

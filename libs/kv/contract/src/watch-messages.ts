@@ -3,10 +3,9 @@
  * from each replica that keeps the key; whoever watches drops what it has seen, so a replica that is killed is not missed.
  */
 import { Type, type Static } from "typebox"
+import { open } from "./forms.ts"
 import { VALUE_LENGTH_MAX } from "./limits.ts"
 import { AnyJson, BucketName, Key, Vector } from "./versions.ts"
-
-const closed = { additionalProperties: false } as const
 
 /** A watch that is not renewed for so long is over. In cycles. */
 export const WATCH_LEASE_CYCLES = 10_000_000
@@ -21,7 +20,7 @@ export const KvWatch = Type.Object(
     prefix: Type.String({ maxLength: 512 }),
     open: Type.Boolean({ description: "false: the watch is over" }),
   },
-  { ...closed, description: "gateway → replica: tell me what changes below this prefix; said again before the lease ends" },
+  { ...open, description: "gateway → replica: tell me what changes below this prefix; said again before the lease ends" },
 )
 export type KvWatch = Static<typeof KvWatch>
 
@@ -35,6 +34,6 @@ export const KvChanged = Type.Object(
     result: Type.Optional(AnyJson),
     context: Vector,
   },
-  { ...closed, description: "replica → gateway: the key is so now, here" },
+  { ...open, description: "replica → gateway: the key is so now, here" },
 )
 export type KvChanged = Static<typeof KvChanged>

@@ -13,7 +13,7 @@ import type { KvAnswer, KvRequest, Operation } from "@backplane/kv-contract/clie
 import type { PeerItem } from "@backplane/kv-contract/peer-items"
 import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
 import { partitionOf } from "@backplane/kv-replication/hash"
-import { nextIn, withMoved } from "@backplane/kv-replication/placement"
+import { nextIn, withMoved, withVersion } from "@backplane/kv-replication/placement"
 import type { ReplicaCore } from "./core.ts"
 
 const PLACE = { bucket: SYSTEM_BUCKET, key: CONFIG_KEY } as const
@@ -44,7 +44,7 @@ export class ConfigKeeper {
   }
 
   get isIdle(): boolean {
-    return this.#proposal === null && this.#ready.size === 0
+    return this.#proposal === null && this.#ready.size === 0 && !this.#mayRaise()
   }
 
   /** Whether an item that was said under `epoch` may be worked on (K1); brings both sides to the same epoch where not. */
@@ -67,6 +67,22 @@ export class ConfigKeeper {
     const others = this.#core.config.members.map(({ id }) => id as ActorId).filter((id) => id !== this.#core.id)
     const peer = others[this.#rounds++ % Math.max(1, others.length)]
     if (peer !== undefined) this.#core.outbox.send(peer, { type: "config-ask" })
+    this.greet()
+  }
+
+  /** While the store has members of an earlier version: says to the others what this one speaks. */
+  greet(): void {
+    const { versions, outbox, config, id } = this.#core
+    const members = [...config.members, ...(config.target ?? [])].map((member) => member.id as ActorId)
+    outbox.effect(...versions.hellos([...new Set(members)], id))
+  }
+
+  /** The first member says it, when it has heard of all that they speak its version: from then on what is kept may have its fields. */
+  #mayRaise(): boolean {
+    const { versions, config, id, rules } = this.#core
+    if (!versions.isMixed || config.members[0]?.id !== id) return false
+    const all = [...config.members, ...(config.target ?? [])]
+    return rules.raisesAlone || all.every((member) => member.id === id || versions.knows(member.id as ActorId, versions.own))
   }
 
   onAsk(from: ActorId): void {
@@ -103,7 +119,7 @@ export class ConfigKeeper {
   tick(): void {
     const open = this.#proposal
     if (open === null) {
-      if (this.#ready.size > 0) this.#begin({ type: "get", ...PLACE })
+      if (!this.isIdle) this.#begin({ type: "get", ...PLACE })
       return
     }
     if (this.#core.now - open.sentAt < REPEAT_CYCLES) return
@@ -119,11 +135,21 @@ export class ConfigKeeper {
     this.#proposal = null
     const [text] = answer.values
     if (text !== undefined) this.onText(text)
-    if (open.request.operation.type !== "get" || this.#ready.size === 0) return
+    const next = this.#next()
+    if (open.request.operation.type !== "get" || next === null) return
     // On top of what the register holds: a change that came between makes the comparison fail, and this begins again.
-    const { config } = this.#core
-    const value = canonicalJson(withMoved(config, [...this.#ready]) as unknown as Json)
-    this.#begin({ type: "cas", ...PLACE, expect: text ?? null, value })
+    this.#begin({
+      type: "cas",
+      ...PLACE,
+      expect: text ?? null,
+      value: canonicalJson(next as unknown as Json),
+    })
+  }
+
+  #next(): StoreConfig | null {
+    const { config, versions } = this.#core
+    if (this.#ready.size > 0) return withMoved(config, [...this.#ready])
+    return this.#mayRaise() ? withVersion(config, versions.own) : null
   }
 
   #begin(operation: Operation): void {

@@ -8,6 +8,7 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Bucket } from "@backplane/kv-contract/bucket"
+import { WIRE_VERSION } from "@backplane/kv-contract/forms"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { placeName } from "@backplane/kv-replication/hash"
@@ -22,6 +23,7 @@ import { DurableWrites, type Waiter } from "./durable-writes.ts"
 import { KeyTable, type KeyRecord, type Place } from "./key-table.ts"
 import { Outbox } from "./outbox.ts"
 import { PeerPace } from "./peer-pace.ts"
+import { PeerVersions } from "./peer-versions.ts"
 import { WriteTraces } from "./write-traces.ts"
 import { TIMINGS_DEFAULT, type ReplicaOptions, type ReplicaTimings } from "./replica-options.ts"
 import { SOUND_RULES, type ReplicaRules } from "./rules.ts"
@@ -48,6 +50,7 @@ export class ReplicaCore {
   readonly onKept: ((record: KeyRecord) => void)[] = []
   readonly traces = new WriteTraces()
   readonly pace: PeerPace
+  readonly versions: PeerVersions
   /** Reads coordinated in this life, and how many of them found replicas apart. */
   readonly reads = { count: 0, apart: 0 }
   /** Members that did not answer when they were asked last; whoever speaks is taken off. */
@@ -78,9 +81,10 @@ export class ReplicaCore {
       const reconciler = reconcilerOf(bucket, options.handlers ?? new Map())
       if (typeof reconciler === "string") throw new Error(reconciler)
     }
-    this.#config = firstConfig(options.map, options.buckets)
+    this.versions = new PeerVersions(options.version ?? WIRE_VERSION, this.rules)
+    this.#config = firstConfig(options.map, options.buckets, options.storeVersion)
     this.#buckets = this.#bucketsOf(this.#config)
-    this.outbox.epoch = this.#config.epoch
+    this.#configured()
   }
 
   /** Members, placement and buckets as far as this replica knows. Only ever replaced by one of a higher epoch. */
@@ -93,8 +97,15 @@ export class ReplicaCore {
     if (config.epoch <= this.#config.epoch) return false
     this.#config = config
     this.#buckets = this.#bucketsOf(config)
-    this.outbox.epoch = config.epoch
+    this.#configured()
     return true
+  }
+
+  #configured(): void {
+    const { versions, outbox } = this
+    outbox.epoch = this.#config.epoch
+    versions.configured(this.#config)
+    outbox.mixed = versions.isMixed ? { version: versions.own, isTold: (to) => versions.knows(to, 2) } : null
   }
 
   /** A bucket whose handler is not registered here is not there: its requests are refused. */
@@ -264,11 +275,12 @@ export function hintKey({ target, bucket, key }: Pick<Hint, "target" | "bucket" 
   return `h/${target}/${placeName(bucket, key)}`
 }
 
-export function stateJson({ context, versions, crdt, done }: KeyState): Json {
+export function stateJson({ context, versions, crdt, done, counted }: KeyState): Json {
   return {
     context,
     versions: versions.map(({ dot, value }): Json => ({ dot: [dot[0], dot[1]], value })),
     ...(crdt === undefined ? {} : { crdt }),
     ...(done === undefined ? {} : { done }),
+    ...(counted === undefined ? {} : { counted }),
   }
 }

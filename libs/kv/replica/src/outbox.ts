@@ -17,6 +17,11 @@ export type KvEffect = Effect<KvMessage>
 export class Outbox {
   /** Of the configuration that the replica goes by: stands in all that it says to others. */
   epoch = 0
+  /** Where the store has members of an earlier version: what this replica speaks, and whom it may tell so (peer-versions.ts). */
+  mixed: {
+    readonly version: number
+    readonly isTold: (to: ActorId) => boolean
+  } | null = null
   #effects: KvEffect[] = []
   #items = new Map<ActorId, PeerItem[]>()
   /** By receiver and span: what belongs to a trace travels in a message of its own. */
@@ -57,7 +62,9 @@ export class Outbox {
     const effects = [
       ...this.#effects,
       ...this.#peerMessages(),
-      ...[...this.#traced.values()].flatMap(({ to, span, items }) => this.#bodies(items).map((body) => send<KvMessage>(to, body, span))),
+      ...[...this.#traced.values()].flatMap(({ to, span, items }) =>
+        this.#bodies(to, items).map((body) => send<KvMessage>(to, body, span)),
+      ),
       ...[...this.#answers].flatMap(([to, answers]) =>
         inBatches(answers).map((batch) => send<KvMessage>(to, { kind: "KvTell", answers: batch })),
       ),
@@ -73,17 +80,31 @@ export class Outbox {
 
   /** Peers that are told the same share one body, so that it is made into text once (foundation/runtime's buses see to that). */
   #peerMessages(): KvEffect[] {
-    let last: { readonly items: readonly PeerItem[]; readonly bodies: readonly KvPeer[] } | null = null
+    let last: {
+      readonly items: readonly PeerItem[]
+      readonly isTold: boolean
+      readonly bodies: readonly KvPeer[]
+    } | null = null
     const effects: KvEffect[] = []
     for (const [to, items] of this.#items) {
-      if (last === null || !isSameList(last.items, items)) last = { items, bodies: this.#bodies(items) }
+      const isTold = this.#isTold(to)
+      if (last === null || last.isTold !== isTold || !isSameList(last.items, items))
+        last = { items, isTold, bodies: this.#bodies(to, items) }
       for (const body of last.bodies) effects.push(send<KvMessage>(to, body))
     }
     return effects
   }
 
-  #bodies(items: readonly PeerItem[]): KvPeer[] {
-    return inBatches(items).map((batch) => ({ kind: "KvPeer", epoch: this.epoch, items: batch }))
+  #bodies(to: ActorId, items: readonly PeerItem[]): KvPeer[] {
+    const version = this.mixed !== null && this.#isTold(to) ? { version: this.mixed.version } : null
+    return inBatches(items).map((batch): KvPeer => {
+      const body = { kind: "KvPeer", epoch: this.epoch, items: batch } as const
+      return version === null ? body : { ...body, ...version }
+    })
+  }
+
+  #isTold(to: ActorId): boolean {
+    return this.mixed?.isTold(to) === true
   }
 }
 

@@ -38,6 +38,10 @@ export interface ReplicaOptions {
   /** The worker beside this replica, for map and reduce; without one they are refused. */
   readonly worker?: ActorId
   readonly hintsPerReplicaMax?: number
+  /** Of the messages among replicas, that this one speaks: the present one; an earlier one only to try a rolling upgrade. */
+  readonly version?: number
+  /** That every first member speaks. Default: the first, for a program cannot know what the others are. */
+  readonly storeVersion?: number
 }
 
 /** At a cycle a microsecond: 50 ms, 1 s, 100 ms, 0.5 s, 1 s, 5 s, 300 ms, 100 ms, 20 ms, 20 ms. */

@@ -107,6 +107,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     core.outbox.effect(persist("lives", lives))
     this.#linear.wakeRestored()
     this.#mover.reconfigured()
+    this.#configs.greet()
     this.#arm("sync", core.timings.syncRound)
     this.#arm("certify", core.timings.certifyRound)
     return this.#end()
@@ -148,6 +149,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         break
       case "KvPeer":
         this.#core.silent.delete(from)
+        this.#core.versions.onPeer(from, body)
         for (const item of body.items) if (this.#configs.admits(from, item, body.epoch)) this.#onItem(from, item)
         break
       case "KvWatch":
@@ -155,6 +157,9 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         break
       case "KvComputed":
         this.#computer.onComputed(body)
+        break
+      case "KvHello":
+        this.#core.outbox.effect(...this.#core.versions.onHello(from, body))
         break
       case "KvGone":
         this.#onGone(from)

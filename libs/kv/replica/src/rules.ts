@@ -39,6 +39,12 @@ export interface ReplicaRules {
   readonly collectsUncertified: boolean
   /** Whether a hint goes as soon as it is sent. */
   readonly forgetsHintsEarly: boolean
+  /** Whether a peer of whom nothing is known is spoken to in the present version. */
+  readonly speaksUnasked: boolean
+  /** Whether a peer that speaks an earlier version than it did is still spoken to in the later one. */
+  readonly keepsOldVersions: boolean
+  /** Whether the version of the store rises before every member speaks it. */
+  readonly raisesAlone: boolean
   writesNeeded(quorum: Quorum): number
   readsNeeded(quorum: Quorum): number
   nextTime(last: number, physical: number): number
@@ -69,6 +75,9 @@ export const SOUND_RULES: ReplicaRules = {
   asksAllForReads: false,
   collectsUncertified: false,
   forgetsHintsEarly: false,
+  speaksUnasked: false,
+  keepsOldVersions: false,
+  raisesAlone: false,
   writesNeeded: ({ w }) => w,
   readsNeeded: ({ r }) => r,
   nextTime: nextTick,

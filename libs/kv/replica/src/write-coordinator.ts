@@ -19,7 +19,7 @@ import { preferenceList } from "@backplane/kv-replication/partition-map"
 import { mapOf } from "@backplane/kv-replication/placement"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
-import { doneText, isDone, joinDone, type RequestName } from "@backplane/kv-versioning/done"
+import { countedText, doneText, isDone, joinCounted, joinDone, type RequestName } from "@backplane/kv-versioning/done"
 import { NOTHING_KNOWN, shownVersions, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
@@ -159,8 +159,13 @@ export class WriteCoordinator {
       const result = reconciler.crdt.delta(before.crdt ?? reconciler.crdt.empty, operation.operation, { writer, time })
       if ("bad" in result) return { reason: "bad-operation", field: "operation", remedy: result.bad }
       const amount = reconciler.crdt.twice?.amount(operation.operation) ?? 0
-      const next = writeDelta(reconciler.crdt.merge, before, { dot: [writer, time], delta: result.delta })
-      return this.#named(next, before, doneText(name, [writer, time], amount))
+      const next = writeDelta(reconciler.crdt.merge, before, {
+        dot: [writer, time],
+        delta: result.delta,
+      })
+      const counter = core.versions.keeps(2) ? (reconciler.crdt.twice?.place(operation.operation) ?? null) : null
+      const counted = counter === null ? [] : [countedText([writer, time], counter)]
+      return this.#named(next, before, doneText(name, [writer, time], amount), counted)
     }
     const value = operation.type === "put" ? operation.value : null
     const state = writeVersion(reconciler, before, { dot: [writer, time], value, seen })
@@ -168,9 +173,11 @@ export class WriteCoordinator {
   }
 
   /** The request that made the event stands in the state (W5). */
-  #named(state: KeyState, before: KeyState, text: string): KeyState {
+  #named(state: KeyState, before: KeyState, text: string, added: readonly string[] = []): KeyState {
     if (!this.#core.rules.remembersDone) return state
-    return { ...state, done: joinDone(before.done, [text]) ?? [] }
+    const done = joinDone(before.done, [text]) ?? []
+    const counted = joinCounted(before.counted, [...added], done)
+    return counted === undefined ? { ...state, done } : { ...state, done, counted }
   }
 
   #opened(

@@ -20,7 +20,8 @@ import { partitionMap, type Member, type PartitionMap } from "./partition-map.ts
 /** There in every store: the configuration lies in it. */
 const SYSTEM: Bucket = { name: SYSTEM_BUCKET, policy: "linear" }
 
-export function firstConfig(map: PartitionMap, buckets: readonly Bucket[]): StoreConfig {
+/** `version`: that every member is known to speak. */
+export function firstConfig(map: PartitionMap, buckets: readonly Bucket[], version = 1): StoreConfig {
   return {
     epoch: map.epoch,
     members: map.members.map(({ id, zone }) => ({ id, zone })),
@@ -28,6 +29,7 @@ export function firstConfig(map: PartitionMap, buckets: readonly Bucket[]): Stor
     next: {},
     changed: new Array<number>(PARTITIONS).fill(0),
     buckets: [SYSTEM, ...buckets.filter(({ name }) => name !== SYSTEM_BUCKET)],
+    ...(version > 1 ? { version } : {}),
   }
 }
 
@@ -108,6 +110,11 @@ export function withMoved(config: StoreConfig, partitions: readonly number[]): S
     members: isLast && target !== undefined ? target : config.members,
     ...(isLast || target === undefined ? {} : { target }),
   }
+}
+
+/** Every member speaks `version`. */
+export function withVersion(config: StoreConfig, version: number): StoreConfig {
+  return { ...config, epoch: config.epoch + 1, version }
 }
 
 /** With another bucket; one of the name must not be there. */

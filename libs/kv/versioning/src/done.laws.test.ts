@@ -1,9 +1,9 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { canonicalJson } from "@backplane/foundation-base/json"
+import { canonicalJson, type Json } from "@backplane/foundation-base/json"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { crdtType } from "./crdt/crdt-types.ts"
-import { doneText, isDone, joinDone } from "./done.ts"
+import { countedText, doneText, isDone, joinCounted, joinDone } from "./done.ts"
 import { nextTick } from "./hybrid-clock.ts"
 import { joinStates, NOTHING_KNOWN, shownVersions, writeDelta, writeVersion } from "./key-state.ts"
 import { reconcilerOf, type Reconciler } from "./reconcile/reconciler.ts"
@@ -12,6 +12,11 @@ import { highestCount } from "./vector.ts"
 
 const RUNS = { numRuns: Number(process.env["KV_LAW_RUNS"] ?? 300) }
 const counter = reconcilerOf({ name: "count", policy: "crdt", crdt: "pn-counter" }, new Map()) as Reconciler
+const map = reconcilerOf({ name: "map", policy: "crdt", crdt: "or-map" }, new Map()) as Reconciler
+const update = (name: string, type: string, operation: Json): Json => ({ op: "update", name, type, operation })
+/** Every third request changes a counter deeper down. */
+const inMap = (operation: Json, request: number): Json =>
+  request % 3 === 0 ? update("m", "or-map", update("n", "counter", operation)) : update("n", "counter", operation)
 
 /** Six requests that may each be done at several of three replicas, which join now and then; a put covers what another replica has. */
 const steps = fc.array(
@@ -54,7 +59,8 @@ function written(
 ): KeyState {
   const dot: Dot = [`r${replica}`, nextTick(Math.max(highestCount(local.context), highestCount(seen)), skew)]
   const amount = amountOf(request)
-  const operation = { op: amount < 0 ? "decrement" : "increment", by: Math.abs(amount) }
+  const change = { op: amount < 0 ? "decrement" : "increment", by: Math.abs(amount) }
+  const operation = reconciler === map ? inMap(change, request) : change
   const { crdt } = reconciler
   const made = crdt?.delta(local.crdt ?? crdt.empty, operation, { writer: dot[0], time: dot[1] })
   if (made !== undefined && "bad" in made) throw new Error(made.bad)
@@ -62,14 +68,19 @@ function written(
     crdt === null || made === undefined
       ? writeVersion(reconciler, local, { dot, value: `v${request}`, seen })
       : writeDelta(crdt.merge, local, { dot, delta: made.delta })
-  return { ...next, done: joinDone(local.done, [doneText(["client.0", request], dot, crdt === null ? 0 : amount)]) ?? [] }
+  const done = joinDone(local.done, [doneText(["client.0", request], dot, crdt?.twice?.amount(operation) ?? 0)]) ?? []
+  const place = crdt?.twice?.place(operation) ?? null
+  const counted = joinCounted(local.counted, place === null ? [] : [countedText(dot, place)], done)
+  return { ...next, done, ...(counted === undefined ? {} : { counted }) }
 }
 
-const text = (state: KeyState): string => canonicalJson({ ...state, crdt: state.crdt ?? null, done: [...(state.done ?? [])] })
+const text = (state: KeyState): string =>
+  canonicalJson({ ...state, crdt: state.crdt ?? null, done: [...(state.done ?? [])], counted: [...(state.counted ?? [])] })
 
 describe.each([
   ["siblings", allSiblings],
   ["counter", counter],
+  ["map", map],
 ] as const)("requests that are done several times, in a bucket of kind %s", (_name, reconciler) => {
   it("join in any order to one state", () => {
     fc.assert(
@@ -85,6 +96,19 @@ describe.each([
   })
 })
 
+function inAll(reconciler: Reconciler, states: readonly KeyState[]): Json {
+  const all = states.reduce((joined, state) => joinStates(reconciler, joined, state))
+  const { value, empty } = crdtType("or-map")
+  return value(all.crdt ?? empty)
+}
+
+/** What the map shows where each request counts once. */
+function once(requests: ReadonlySet<number>): Json {
+  const sum = (some: readonly number[]): number => some.reduce((total, request) => total + amountOf(request), 0)
+  const [deep, flat] = [[...requests].filter((each) => each % 3 === 0), [...requests].filter((each) => each % 3 !== 0)]
+  return { ...(deep.length > 0 ? { "m:or-map": { "n:counter": sum(deep) } } : {}), ...(flat.length > 0 ? { "n:counter": sum(flat) } : {}) }
+}
+
 describe("what is left when all is joined", () => {
   it("a counter has each request once", () => {
     fc.assert(
@@ -96,6 +120,40 @@ describe("what is left when all is joined", () => {
       }),
       RUNS,
     )
+  })
+
+  it("a counter in a map has each request once, wherever in the map it lies", () => {
+    fc.assert(
+      fc.property(steps, (script) => {
+        const { states, requests } = play(map, script)
+        expect(inAll(map, states)).toEqual(once(requests))
+      }),
+      RUNS,
+    )
+  })
+
+  it("holds for every history of three replicas and four operations, of two requests that may each be done everywhere", () => {
+    const choices = [0, 1, 2].flatMap((replica) =>
+      [0, 1, 2].flatMap((from) => [2, 3].map((request) => ({ replica, from, request, skew: 0, joins: from !== replica, blind: true }))),
+    )
+    let histories = 0
+    let twice = 0
+    for (const first of choices.filter(({ replica, from }) => replica === 0 && from === 0))
+      for (const second of choices)
+        for (const third of choices)
+          for (const fourth of choices) {
+            histories++
+            const { states, requests } = play(map, [first, second, third, fourth])
+            const [a, b, c] = states as [KeyState, KeyState, KeyState]
+            const [shown, other, expected] = [inAll(map, [a, b, c]), inAll(map, [c, a, b]), once(requests)].map(canonicalJson)
+            if (shown !== expected || other !== expected)
+              throw new Error(`${shown}, not ${expected}: ${JSON.stringify([second, third, fourth])}`)
+            const bare = [a, b, c].map(({ counted: _counted, ...state }): KeyState => state)
+            if (canonicalJson(inAll(map, bare)) !== expected) twice++
+          }
+    expect(histories).toBe(2 * 18 ** 3)
+    // The law sees what it is there for: where nobody tells the place, what was done twice counts twice.
+    expect(twice).toBeGreaterThan(histories / 10)
   })
 
   it("siblings show a request once, or not at all where somebody replaced it", () => {

@@ -5,11 +5,11 @@
  * key carries its last requests with the event that each made, and they are joined as the rest is, so they go wherever the state goes: with writes,
  * hints, repairs, moves. A coordinator that finds the request there makes no second event. Where two coordinators each made one, not knowing of the
  * other, the join that learns of both mends it: what replaced one of them replaced all of them (siblings, handlers); of counters all but the
- * earliest are taken back. Limits: the last few requests of a key (`DONE_…_MAX`), those that their callers named longer; `lww` lets the later of two events win, as of any two writes.
+ * earliest are taken back, of one inside a map at the place that `counted` tells. Limits: the last few requests of a key (`DONE_…_MAX`), those that their callers named longer; `lww` lets the later of two events win, as of any two writes.
  */
 import { compareText } from "@backplane/foundation-base/json"
 import { DONE_NAMES_MAX, DONE_SEQUENCES_MAX } from "@backplane/kv-contract/limits"
-import type { Done, Dot } from "@backplane/kv-contract/versions"
+import type { Counted, Done, Dot } from "@backplane/kv-contract/versions"
 
 /** The name of a request: the same for all its attempts. Behind a `~`: the caller's own, which anybody may repeat. */
 export type RequestName = readonly [requester: string, sequence: number]
@@ -22,6 +22,32 @@ export interface Doubled {
 /** `amount`: what a counter was changed by, 0 for all else. */
 export function doneText([requester, sequence]: RequestName, [writer, time]: Dot, amount: number): string {
   return `${time} ${writer} ${amount} ${sequence} ${requester}`
+}
+
+/** Which counter of a value with many the event changed. */
+export function countedText([writer, time]: Dot, place: string): string {
+  return `${time} ${writer} ${place}`
+}
+
+/** Both lists as one, of the events in `done` alone: one of the two itself where it is that already. */
+export function joinCounted(a: Counted | undefined, b: Counted | undefined, done: Done): Counted | undefined {
+  if (a === undefined && b === undefined) return undefined
+  const events = new Set(done.map(eventIn))
+  const all = [...(a ?? []), ...(b ?? []).filter((text) => a?.includes(text) !== true)].filter((text) => events.has(eventIn(text)))
+  const joined = all.sort(compareDone)
+  const isSame = (list: Counted | undefined): boolean => list?.length === joined.length && list.every((text, at) => text === joined[at])
+  return joined.length === 0 ? undefined : isSame(a) ? a : isSame(b) ? b : joined
+}
+
+/** The place that one of these events counted at; null where none told. */
+export function placeIn(counted: Counted | undefined, dots: readonly Dot[]): string | null {
+  const text = counted?.find((each) => dots.some(([writer, time]) => each.startsWith(`${time} ${writer} `)))
+  return text === undefined ? null : text.slice(eventIn(text).length + 1)
+}
+
+/** `time writer`: what a text of either list begins with. */
+function eventIn(text: string): string {
+  return text.slice(0, text.indexOf(" ", text.indexOf(" ") + 1))
 }
 
 /** Whether the request made an event of the key, as far as is remembered. */

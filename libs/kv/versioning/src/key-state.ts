@@ -9,7 +9,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import type { Done, Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
-import { doubledIn, joinDone } from "./done.ts"
+import { doubledIn, joinCounted, joinDone, placeIn } from "./done.ts"
 import { compareDots, covers, descends, isSameDot, joinVectors, NO_EVENTS, withDot } from "./vector.ts"
 import type { Reconciler } from "./reconcile/reconciler.ts"
 
@@ -30,7 +30,10 @@ export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): Ke
   const joined = reconciler.crdt === null ? joinVersions(reconciler, a, b) : joinCrdts(reconciler.crdt.merge, a, b)
   const done = joinDone(a.done, b.done)
   if (done === undefined) return joined
-  const state = joined.done === done ? joined : { ...joined, done }
+  const counted = joinCounted(a.counted, b.counted, done)
+  const { counted: _counted, ...rest } = joined
+  const isWhole = joined.done === done && joined.counted === counted
+  const state: KeyState = isWhole ? joined : { ...rest, done, ...(counted === undefined ? {} : { counted }) }
   // Who knew all of the requests has mended what they did twice.
   return done === a.done || done === b.done ? state : withoutDoubles(reconciler, state, done)
 }
@@ -41,12 +44,17 @@ function withoutDoubles(reconciler: Reconciler, state: KeyState, done: Done): Ke
   if (reconciler.crdt === null && !reconciler.endsTogether) return state
   let mended = state
   for (const { events } of doubledIn(done)) {
-    const { crdt, versions } = mended
+    const { crdt, versions, counted } = mended
     const isLeft = ({ dot }: { readonly dot: Dot }): boolean => versions.some((version) => isSameDot(version.dot, dot))
     if (reconciler.crdt !== null) {
       const { twice, merge } = reconciler.crdt
       if (twice === undefined || crdt === undefined) continue
-      const back = events.slice(1).map(({ dot, amount }) => twice.takeBack(dot, amount))
+      // Whichever of the events told: it was one request.
+      const place = placeIn(
+        counted,
+        events.map(({ dot }) => dot),
+      )
+      const back = events.slice(1).map(({ dot, amount }) => twice.takeBack(dot, amount, place))
       mended = { ...mended, crdt: back.reduce(merge, crdt) }
     } else if (reconciler.endsTogether && !events.every(isLeft))
       mended = { ...mended, versions: versions.filter((version) => !events.some(({ dot }) => isSameDot(version.dot, dot))) }

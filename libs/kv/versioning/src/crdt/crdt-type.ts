@@ -28,7 +28,7 @@ export interface CrdtType {
   merge(a: Json, b: Json): Json
   /**
    * Of types for which an operation done twice is not the operation: by how much it changes the value, and the delta that takes back what the event
-   * `dot` changed by `amount`. The same for the same event, so it may be joined in by many.
+   * `dot` changed by `amount` at `place`. The same for the same event, so it may be joined in by many.
    */
   readonly twice?: Twice
   /** What a reader sees. */
@@ -37,7 +37,10 @@ export interface CrdtType {
 
 export interface Twice {
   amount(operation: Json): number
-  takeBack(dot: Dot, amount: number): Json
+  /** Of types with many counters in one value: which one the operation changes. Null where it changes none, or the type is one counter. */
+  place(operation: Json): string | null
+  /** `place`: null where none was told; the delta changes nothing then, if the type has many. */
+  takeBack(dot: Dot, amount: number, place: string | null): Json
 }
 
 /** A type written with its own form of state. The cast is the codec: states come only from `empty`, `delta` and `merge` of the type. */

@@ -5,7 +5,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import type { CrdtName } from "@backplane/kv-contract/versions"
-import { asCrdtType, type BadOperation, type CrdtType } from "../crdt-type.ts"
+import { asCrdtType, type BadOperation, type CrdtType, type Twice } from "../crdt-type.ts"
 import { contextOf, EMPTY_CONTEXT, nextEvent, type CausalContext, type Event } from "./causal-context.ts"
 import { joinCausal, type DotStore } from "./dot-store.ts"
 
@@ -21,10 +21,14 @@ export interface CausalKind {
   value(store: DotStore): Json
 }
 
-type State = { readonly store: DotStore; readonly context: CausalContext }
+export type CausalState = {
+  readonly store: DotStore
+  readonly context: CausalContext
+}
 
-export function causalCrdt(name: CrdtName, kind: CausalKind): CrdtType {
-  return asCrdtType<State>({
+export function causalCrdt(name: CrdtName, kind: CausalKind, twice?: Twice): CrdtType {
+  return asCrdtType<CausalState>({
+    ...(twice === undefined ? {} : { twice }),
     name,
     empty: { store: kind.empty, context: EMPTY_CONTEXT },
     delta(state, operation, { writer }) {

@@ -15,7 +15,11 @@ const typed: TypedCrdt<Counts> = {
     return { delta: { [writer]: (state[writer] ?? 0) + by } }
   },
   merge: joinCounts,
-  twice: { amount: (operation) => amountField(operation) ?? 0, takeBack: takenBack },
+  twice: {
+    amount: (operation) => amountField(operation) ?? 0,
+    place: () => null,
+    takeBack: takenBack,
+  },
   value: sumOf,
 }
 

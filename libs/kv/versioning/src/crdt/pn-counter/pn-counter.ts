@@ -22,6 +22,7 @@ const typed: TypedCrdt<State> = {
   merge: (a, b) => ({ up: joinCounts(a.up, b.up), down: joinCounts(a.down, b.down) }),
   twice: {
     amount: (operation) => (textField(operation, "op") === "decrement" ? -1 : 1) * (amountField(operation) ?? 0),
+    place: () => null,
     takeBack: (dot, amount) => (amount > 0 ? { up: takenBack(dot, amount), down: {} } : { up: {}, down: takenBack(dot, -amount) }),
   },
   value: ({ up, down }) => sumOf(up) - sumOf(down),
