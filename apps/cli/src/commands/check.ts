@@ -70,9 +70,11 @@ export function register(program: Command): void {
     .option("--from <seed>", "the first seed", count, 1)
     .option("--planted", "break the store in each of the known ways instead, and demand that 95 % be found")
     .option("--bug <text>", "with --planted: only bugs with this in their name")
-    .action(async ({ seeds, from, planted: hunts, bug }: StoreFlags) => {
+    .option("--pairs", "each class of fault alone and each two of them, a seed each, instead of what the seeds draw")
+    .action(async ({ seeds, from, planted: hunts, bug, pairs }: StoreFlags) => {
       const args = hunts === true ? ["--seeds", String(seeds ?? 200)] : ["--from", String(from), "--count", String(seeds ?? 100)]
       if (bug !== undefined && hunts === true) args.push("--bug", bug)
+      if (pairs === true && hunts !== true) args.push("--pairs")
       process.exitCode = await passThrough(`libs/kv/simulation/src/${hunts === true ? "score" : "main"}.ts`, args)
     })
   check
@@ -100,6 +102,7 @@ interface StoreFlags {
   readonly from: number
   readonly planted?: true
   readonly bug?: string
+  readonly pairs?: true
 }
 
 interface GuestFlags {

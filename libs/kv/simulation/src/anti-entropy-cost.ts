@@ -2,6 +2,7 @@
  * `node libs/kv/simulation/src/anti-entropy-cost.ts [--keys N] [--apart N] [--bytes N]`: two replicas with N keys of which some differ; how many
  * bytes, messages and seconds until they are equal, against the bytes of what differs. Prints JSON.
  */
+import { WIRE_VERSION } from "@backplane/kv-contract/forms"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
@@ -34,7 +35,12 @@ export function antiEntropyCost(options: { readonly keys: number; readonly apart
   const isNew = (key: number): boolean => key % every === 0 && key / every < apart
   const replicas = new Map(
     IDS.map((id, index) => {
-      const machine = new ReplicaMachine({ id, map, buckets: [{ name: "b", policy: "lww" }] })
+      const machine = new ReplicaMachine({
+        id,
+        map,
+        buckets: [{ name: "b", policy: "lww" }],
+        storeVersion: WIRE_VERSION,
+      })
       const restored = new Map<string, Json>()
       for (let key = 0; key < keys; key++) restored.set(`k/b/key-${key}`, record(key, index === 1 && isNew(key) ? 2 : 1))
       machine.start(virtualTime(0), restored)

@@ -12,6 +12,7 @@ import type { Effect, Input } from "@backplane/foundation-actor/machine"
 import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { KvRequester } from "@backplane/kv-client/requester"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
+import { WIRE_VERSION } from "@backplane/kv-contract/forms"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { firstConfig } from "@backplane/kv-replication/placement"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
@@ -72,7 +73,13 @@ export class BusyStore {
     const members = this.replicas.map((id, index) => ({ id, zone: `zone-${index}` }))
     const map = partitionMap(members)
     for (const id of this.replicas) {
-      const machine = new ReplicaMachine({ id, map, buckets: BUCKETS, timings })
+      const machine = new ReplicaMachine({
+        id,
+        map,
+        buckets: BUCKETS,
+        timings,
+        storeVersion: WIRE_VERSION,
+      })
       this.#machines.set(id, machine)
       const cost = (input: Input<KvMessage>): number =>
         input.kind === "message"

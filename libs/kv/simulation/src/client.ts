@@ -4,6 +4,7 @@
  * A repeat goes to the next replica: whoever does it, it is one request. The client sends the
  * context of its last answer for the key with seven writes in ten, and session tokens if it is told to.
  */
+import type { Json } from "@backplane/foundation-base/json"
 import type { Random } from "@backplane/foundation-base/random"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { send, timer } from "@backplane/foundation-actor/effects"
@@ -24,6 +25,8 @@ export interface ClientOptions {
   readonly pauseMax: number
   /** The network may: of two events of one request the later wins in lww. */
   readonly duplicates: boolean
+  /** Whether replicas keep what only the present version promises: not while one may speak an earlier one. */
+  readonly presentPromises: () => boolean
   /** No new request after this. */
   readonly until: number
   readonly history: HistoryEntry[]
@@ -41,6 +44,8 @@ interface Outstanding {
   readonly saw: readonly string[]
   readonly start: number
   readonly home: number
+  /** What the present version promises held when it began. */
+  readonly isPresent: boolean
   attempt: number
 }
 
@@ -87,7 +92,11 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
     const sequence = ++this.#sequence
     const wish = this.#wish
     const value =
-      wish.op === "get" || wish.op === "delete" ? null : wish.bucket === "count" ? String(random.between(-5, 5) || 1) : `${id}-${sequence}`
+      wish.op === "get" || wish.op === "delete"
+        ? null
+        : wish.bucket === "count" || wish.bucket === "map"
+          ? String(random.between(-5, 5) || 1)
+          : `${id}-${sequence}`
     const known = this.#known.get(`${wish.bucket}/${wish.key}`)
     const uses = known !== undefined && (wish.op === "delete" || random.chance(0.7)) ? known : undefined
     this.#outstanding = {
@@ -97,6 +106,7 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
       saw: uses === undefined || wish.op === "get" ? [] : uses.values,
       start: now,
       home: random.below(replicas.length),
+      isPresent: this.#options.presentPromises(),
       attempt: 0,
     }
     return this.#send(now, this.#outstanding)
@@ -157,6 +167,7 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
 
   #write(open: Outstanding, ok: boolean | null, answer: KvSuccess | null, now: VirtualTime): void {
     const { operation, value, saw, start, attempt } = open
+    const isTwiceIn = operation.bucket === "last" || (operation.bucket === "map" && !open.isPresent)
     const expect = operation.type === "cas" ? operation.expect : null
     this.#options.history.push({
       client: this.#options.id,
@@ -171,13 +182,14 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
       ok,
       result: answer?.values ?? [],
       swapped: answer?.swapped ?? null,
-      maybeTwice: operation.bucket === "last" && (attempt >= 1 || this.#options.duplicates),
+      maybeTwice: isTwiceIn && (attempt >= 1 || this.#options.duplicates),
     })
   }
 }
 
-function updateOf(bucket: string, value: string): { readonly [field: string]: string | number } {
+function updateOf(bucket: string, value: string): { readonly [field: string]: Json } {
   if (bucket === "set") return { op: "add", element: value }
   const by = Number(value)
-  return by < 0 ? { op: "decrement", by: -by } : { op: "increment", by }
+  const change = by < 0 ? { op: "decrement", by: -by } : { op: "increment", by }
+  return bucket === "map" ? { op: "update", name: "n", type: "counter", operation: change } : change
 }

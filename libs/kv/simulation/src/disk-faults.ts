@@ -1,37 +1,29 @@
 /** Plays the faults of power and disks onto a run: all damage to the victim's disk, power loss to everybody. */
 import { defined } from "@backplane/foundation-base/assert"
 import type { Random } from "@backplane/foundation-base/random"
-import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import { after, virtualTime } from "@backplane/foundation-actor/virtual-time"
+import { after } from "@backplane/foundation-actor/virtual-time"
+import { crashFor, strike, type BlowTimes } from "./blows.ts"
 import type { FaultClass } from "./kv-faults.ts"
 import type { KvRun } from "./kv-world.ts"
 
 const SECOND = 1_000_000
 
-export function armDiskFaults(run: KvRun, random: Random, { until, pace }: { readonly until: number; readonly pace: number }): void {
+export function armDiskFaults(run: KvRun, random: Random, times: BlowTimes): void {
   const { faults, disks, world } = run
   const place = defined(disks.get(faults.victim), "the victim has a disk")
   const own = random.fork("damage")
-  const repeat = (name: FaultClass, every: number, fault: (random: Random) => void): void => {
-    if (!faults.classes.has(name)) return
-    const draws = random.fork(name)
-    const next = (): number => Math.ceil(draws.between(SECOND, every) / pace)
-    for (let at = next(); at < until - 5 * SECOND; at += next())
-      world.at(virtualTime(at), () => {
-        run.blows.count++
-        fault(draws)
-      })
-  }
+  const repeat = (name: FaultClass, every: number, fault: (random: Random) => void): void =>
+    strike(run, random, { name, every, ...times }, fault)
   repeat("power", 20 * SECOND, (draws) => {
-    for (const id of run.replicas) crash(run, id, draws.between(1000, SECOND))
+    for (const id of run.replicas) crashFor(run, id, draws.between(1000, SECOND))
   })
   repeat("flip", 20 * SECOND, (draws) => {
     for (let bits = own.between(1, 8); bits > 0; bits--) place.disk.flipBit(own)
-    crash(run, faults.victim, draws.between(1000, SECOND))
+    crashFor(run, faults.victim, draws.between(1000, SECOND))
   })
   repeat("misdirect", 20 * SECOND, (draws) => {
     place.disk.misdirect(own)
-    crash(run, faults.victim, draws.between(1000, SECOND))
+    crashFor(run, faults.victim, draws.between(1000, SECOND))
   })
   repeat("full", 20 * SECOND, (draws) => {
     place.disk.bytesMax = place.disk.bytes + draws.below(200)
@@ -40,7 +32,7 @@ export function armDiskFaults(run: KvRun, random: Random, { until, pace }: { rea
   repeat("lie", 20 * SECOND, (draws) => {
     place.disk.lies = true
     world.at(after(world.now, draws.between(SECOND, 3 * SECOND)), () => {
-      crash(run, faults.victim, draws.between(1000, SECOND))
+      crashFor(run, faults.victim, draws.between(1000, SECOND))
       place.disk.lies = false
     })
   })
@@ -48,15 +40,7 @@ export function armDiskFaults(run: KvRun, random: Random, { until, pace }: { rea
     const copy = place.disk.backup()
     world.at(after(world.now, draws.between(SECOND, 10 * SECOND)), () => {
       place.restoreFrom = copy
-      crash(run, faults.victim, draws.between(1000, SECOND))
+      crashFor(run, faults.victim, draws.between(1000, SECOND))
     })
-  })
-}
-
-function crash({ world }: KvRun, id: ActorId, down: number): void {
-  if (world.stateOf(id) !== "running" && world.stateOf(id) !== "paused") return
-  world.crash(id, { loseUnsynced: true })
-  world.at(after(world.now, down), () => {
-    if (world.stateOf(id) === "crashed") world.restart(id)
   })
 }

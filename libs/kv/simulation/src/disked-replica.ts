@@ -15,7 +15,9 @@ import { BrokenDisk } from "@backplane/kv-store/broken-disk"
 import { DAMAGE_KEY, LogStore, type DiskOperation } from "@backplane/kv-store/log-store"
 import type { Segments } from "@backplane/kv-store/recovery"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
+import { WIRE_VERSION } from "@backplane/kv-contract/forms"
 import { peerBehind } from "./link-faults.ts"
+import { throughEdge, type OldEdge } from "./mixed-versions.ts"
 import type { ReplicaMachine } from "@backplane/kv-replica/replica"
 
 const SYNC = "disk/sync"
@@ -40,6 +42,14 @@ export interface DiskBugs {
   readonly hidesDamage: boolean
 }
 
+/** The version of its program, and what that makes of later ones. */
+export interface Program {
+  readonly version: number
+  readonly edge: OldEdge
+}
+
+const PRESENT: Program = { version: WIRE_VERSION, edge: "refuses" }
+
 export const NO_DISK_BUGS: DiskBugs = { skipsSync: false, hidesDamage: false }
 
 interface Sync {
@@ -53,14 +63,27 @@ export class DiskedReplica implements Machine<KvMessage, KvMessage> {
   readonly #random: Random
   readonly #bugs: DiskBugs
   readonly #id: ActorId
+  readonly #program: Program
   #store: LogStore | null = null
   /** Operations that found no room, and all after them. */
   #blocked: DiskOperation[] = []
   #unsynced: (readonly [string, Json])[] = []
   readonly #syncs: Sync[] = []
 
-  constructor(inner: ReplicaMachine, place: SimulatedDisk, random: Random, bugs: DiskBugs = NO_DISK_BUGS) {
+  constructor(
+    inner: ReplicaMachine,
+    place: SimulatedDisk,
+    random: Random,
+    {
+      bugs = NO_DISK_BUGS,
+      program = PRESENT,
+    }: {
+      readonly bugs?: DiskBugs | undefined
+      readonly program?: Program
+    } = {},
+  ) {
     this.#bugs = bugs
+    this.#program = program
     this.#id = inner.view.id
     this.inner = inner
     this.#place = place
@@ -88,7 +111,10 @@ export class DiskedReplica implements Machine<KvMessage, KvMessage> {
   step(now: VirtualTime, input: Input<KvMessage>): readonly Effect<KvMessage>[] {
     if (input.kind === "persisted" && input.key === SYNC) return this.#onSynced(now)
     if (input.kind === "timer" && input.key === RETRY) return this.#carried(now, [], "always")
-    const heard = input.kind === "message" ? { ...input, from: peerBehind(input.from, this.#id) } : input
+    if (input.kind !== "message") return this.#carried(now, this.inner.step(now, input), "if written")
+    const body = throughEdge(input.body, this.#program.version, this.#program.edge)
+    if (body === null) return []
+    const heard = { ...input, body, from: peerBehind(input.from, this.#id) }
     return this.#carried(now, this.inner.step(now, heard), "if written")
   }
 

@@ -28,6 +28,9 @@ export const FAULT_CLASSES = [
   "backup",
   "move",
   "told",
+  "zone",
+  "bus",
+  "mixed",
 ] as const
 export type FaultClass = (typeof FAULT_CLASSES)[number]
 
@@ -44,12 +47,31 @@ export interface KvFaults {
   readonly victim: ActorId
   /** Cycles from a write to its sync. */
   readonly syncCycles: number
-  /** Microseconds by which each replica's clock is wrong, and when that changes. */
-  readonly clocks: ReadonlyMap<ActorId, readonly { readonly from: number; readonly offset: number }[]>
+  /** How each replica's clock is wrong, and when that changes. */
+  readonly clocks: ReadonlyMap<ActorId, readonly ClockFault[]>
 }
 
+/** From then on the clock is `offset` microseconds ahead, and goes by `drift` a microsecond too fast. */
+export interface ClockFault {
+  readonly from: number
+  readonly offset: number
+  readonly drift: number
+}
+
+const RIGHT: readonly ClockFault[] = [{ from: 0, offset: 0, drift: 0 }]
+/** Half a per cent: a minute's run is a third of a second off by it. */
+const DRIFT_MAX = 0.005
+const SELDOM: Partial<Record<FaultClass, number>> = {
+  lie: 0.12,
+  backup: 0.12,
+  zone: 0.25,
+  bus: 0.25,
+  mixed: 0.25,
+}
+const CHANCE = 0.45
+
 export function drawClasses(random: Random): ReadonlySet<FaultClass> {
-  const drawn = FAULT_CLASSES.filter((name) => random.chance(name === "lie" || name === "backup" ? 0.12 : 0.45))
+  const drawn = FAULT_CLASSES.filter((name) => random.chance(SELDOM[name] ?? CHANCE))
   // A run of rare faults alone would have only a handful.
   return new Set(drawn.some((name) => FREQUENT.includes(name)) ? drawn : [...drawn, random.pick(FREQUENT)])
 }
@@ -83,15 +105,25 @@ export function drawKvFaults(
     ...(has("crash") ? { crash: { every: paced(SECOND, 5 * SECOND), down: paced(50 * MS, 3 * SECOND), loseUnsynced: 1, downMax: 1 } } : {}),
     ...(has("pause") ? { pause: { every: paced(SECOND, 5 * SECOND), lasting: paced(50 * MS, 2500 * MS) } } : {}),
   }
-  const clocks = new Map(replicas.map((id) => [id, has("clock") ? drawClock(random.fork(`clock/${id}`), until) : [{ from: 0, offset: 0 }]]))
+  const clocks = new Map(replicas.map((id) => [id, has("clock") ? drawClock(random.fork(`clock/${id}`), until) : RIGHT]))
   const syncCycles = has("slow") ? Math.ceil(random.between(10 * MS, 300 * MS) / pace) : 4 * MS
   return { classes, plan, victim: random.pick(replicas), syncCycles, clocks }
 }
 
-/** Jumps of up to ten seconds, forward and back. */
-function drawClock(random: Random, until: number): readonly { readonly from: number; readonly offset: number }[] {
-  const changes = [{ from: 0, offset: random.between(0, 10 * SECOND) }]
-  for (let from = random.between(0, until / 2); from < until; from += random.between(SECOND, until / 2))
-    changes.push({ from, offset: random.between(0, 10 * SECOND) })
+/** Jumps of up to ten seconds, forward and back, and between them too fast or too slow. */
+function drawClock(random: Random, until: number): readonly ClockFault[] {
+  const fault = (from: number): ClockFault => ({
+    from,
+    offset: random.between(0, 10 * SECOND),
+    drift: (2 * random.unit() - 1) * DRIFT_MAX,
+  })
+  const changes = [fault(0)]
+  for (let from = random.between(0, until / 2); from < until; from += random.between(SECOND, until / 2)) changes.push(fault(from))
   return changes
+}
+
+/** By how much the clock is wrong at `now`. */
+export function clockError(faults: readonly ClockFault[], now: number): number {
+  const fault = faults.findLast(({ from }) => from <= now)
+  return fault === undefined ? 0 : Math.round(fault.offset + (now - fault.from) * fault.drift)
 }

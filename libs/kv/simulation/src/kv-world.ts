@@ -10,9 +10,10 @@ import { Random } from "@backplane/foundation-base/random"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { after, virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { World } from "@backplane/foundation-simulation/world"
+import { WIRE_VERSION, WIRE_VERSION_FIRST } from "@backplane/kv-contract/forms"
 import type { KeyState } from "@backplane/kv-contract/versions"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
-import { partitionMap, type PartitionMap } from "@backplane/kv-replication/partition-map"
+import { partitionMap, type Member, type PartitionMap } from "@backplane/kv-replication/partition-map"
 import { firstConfig, holdersIn, isMoving } from "@backplane/kv-replication/placement"
 import { stateJson } from "@backplane/kv-replica/core"
 import type { KeyRecord } from "@backplane/kv-replica/key-table"
@@ -23,9 +24,11 @@ import { KvClient } from "./client.ts"
 import { MemberChanger } from "./member-changer.ts"
 import { DiskedReplica, SimulatedDisk, type DiskBugs } from "./disked-replica.ts"
 import type { HistoryEntry } from "@backplane/kv-history/history"
-import { drawClasses, drawKvFaults, type FaultClass, type KvFaults } from "./kv-faults.ts"
+import { clockError, drawClasses, drawKvFaults, type FaultClass, type KvFaults } from "./kv-faults.ts"
 import { armDiskFaults } from "./disk-faults.ts"
 import { armLinkFaults } from "./link-faults.ts"
+import { armVersions, finishUpgrade, presentPromises, type OldEdge } from "./mixed-versions.ts"
+import { armSiteFaults } from "./site-faults.ts"
 import { watchAcknowledgements } from "./acknowledgement-checker.ts"
 import { watchLastWriter } from "./last-writer-checker.ts"
 import { watchConsensus } from "./consensus-checker.ts"
@@ -40,6 +43,8 @@ export interface KvWorldOptions {
   readonly tokens?: "with" | "without"
   readonly rules?: ReplicaRules
   readonly diskBugs?: DiskBugs
+  /** What replicas of the previous version make of fields that they do not know. Default: they refuse the message. */
+  readonly oldEdge?: OldEdge
   readonly hintsPerReplicaMax?: number
   readonly pauseMax?: number
   /** How many times faster than usual faults come and registers elect. */
@@ -61,11 +66,21 @@ export interface KvRun {
   readonly tokens: "with" | "without"
   /** Faults of disks and power that were played. */
   readonly blows: { count: number }
+  /** The message version of each replica's program; of who is not there the present one. */
+  readonly versions: Map<ActorId, number>
+  /** What a replica knows; undefined while it is down. */
+  viewOf(id: ActorId): ReplicaMachine["view"] | undefined
 }
 
 export const CYCLES_DEFAULT = 60_000_000
 const CLOCK_BASE = 1_000_000_000_000
 const OPERATOR = actorId("operator.0")
+const ZONES = 3
+
+export function zoneOf(index: number): string {
+  return `zone-${index % ZONES}`
+}
+
 const SETTLE_SECONDS = 180
 
 /** Runs one seed to its end; throws where something is wrong. */
@@ -96,7 +111,7 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
     spared: [...clients, OPERATOR],
     pace: options.pace ?? 1,
   })
-  const everybody = replicas.map((id, index) => ({ id, zone: `zone-${index % 3}` }))
+  const everybody = replicas.map((id, index) => ({ id, zone: zoneOf(index) }))
   // Where members change, the last one begins as a spare.
   const map = partitionMap(everybody.slice(0, count))
   const world = new World({
@@ -111,56 +126,90 @@ export function makeKvWorld(seed: number, options: KvWorldOptions = {}): KvRun {
   })
   const disks = new Map(replicas.map((id) => [id, new SimulatedDisk()]))
   const history: HistoryEntry[] = []
-  const run: KvRun = { world, map, replicas, clients, disks, history, faults, tokens: options.tokens ?? "with", blows: { count: 0 } }
+  const run: KvRun = {
+    world,
+    map,
+    replicas,
+    clients,
+    disks,
+    history,
+    faults,
+    tokens: options.tokens ?? "with",
+    blows: { count: 0 },
+    versions: new Map(),
+    viewOf: (id) => (world.stateOf(id) === "crashed" ? undefined : world.inspect(id, DiskedReplica)?.inner.view),
+  }
   for (const id of replicas) addReplica(run, id, options, random)
   const amnesia = classes.has("lie") || classes.has("backup")
-  const buckets = (options.buckets ?? BUCKETS.map(({ name }) => name)).filter((name) => !(amnesia && name === "register"))
-  for (const id of clients)
-    world.add(id, () => {
-      const pauseMax = options.pauseMax ?? 1_000_000
-      return new KvClient({
-        id,
-        replicas,
-        random: random.fork(id),
-        buckets,
-        tokens: run.tokens,
-        pauseMax,
-        until: cycles,
-        history,
-        duplicates: classes.has("duplication"),
-      })
-    })
-  if (classes.has("move")) {
-    const first = firstConfig(map, BUCKETS)
-    const everyMax = Math.ceil(12_000_000 / (options.pace ?? 1))
-    const moves = { first, replicas: everybody, random: random.fork("moves"), until: cycles - 5_000_000, everyMax }
-    world.add(OPERATOR, () => new MemberChanger(moves))
-  }
-  armDiskFaults(run, random.fork("disks"), { until: cycles, pace: options.pace ?? 1 })
-  armLinkFaults(run, random.fork("links"), { until: cycles, pace: options.pace ?? 1 })
+  addClients(run, options, random)
+  if (classes.has("move")) addOperator(run, everybody, options, random)
+  const times = { until: cycles, pace: options.pace ?? 1 }
+  armDiskFaults(run, random.fork("disks"), times)
+  armLinkFaults(run, random.fork("links"), times)
+  armSiteFaults(run, random.fork("sites"), times)
+  armVersions(run, random.fork("versions"), times)
   if (!amnesia) watchAcknowledgements(run)
   watchConsensus(run)
   watchLastWriter(run)
   return run
 }
 
-function addReplica({ world, disks, faults, map }: KvRun, id: ActorId, options: KvWorldOptions, random: Random): void {
+function addReplica({ world, disks, faults, map, versions }: KvRun, id: ActorId, options: KvWorldOptions, random: Random): void {
   const place = defined(disks.get(id), "each replica has a disk")
   const clock = faults.clocks.get(id) ?? []
   const pace = options.pace ?? 1
-  const wall = (now: VirtualTime): number => CLOCK_BASE + now + (clock.findLast(({ from }) => from <= now)?.offset ?? 0)
+  const wall = (now: VirtualTime): number => CLOCK_BASE + now + clockError(clock, now)
   world.add(id, (incarnation) => {
+    const version = versions.get(id) ?? WIRE_VERSION
     const replica = new ReplicaMachine({
       id,
       map,
       buckets: BUCKETS,
       wall,
       rules: options.rules ?? SOUND_RULES,
-      timings: { certifyRound: 3_000_000 / pace, heartbeat: 400_000 / pace, election: 1_200_000 / pace },
+      version,
+      storeVersion: firstVersion(faults),
+      timings: {
+        certifyRound: 3_000_000 / pace,
+        heartbeat: 400_000 / pace,
+        election: 1_200_000 / pace,
+      },
       ...(options.hintsPerReplicaMax === undefined ? {} : { hintsPerReplicaMax: options.hintsPerReplicaMax }),
     })
-    return new DiskedReplica(replica, place, random.fork(`disk/${id}/${incarnation}`), options.diskBugs)
+    const program = { version, edge: options.oldEdge ?? "refuses" }
+    return new DiskedReplica(replica, place, random.fork(`disk/${id}/${incarnation}`), { bugs: options.diskBugs, program })
   })
+}
+
+function addClients(run: KvRun, options: KvWorldOptions, random: Random): void {
+  const { world, clients, replicas, history, tokens, faults } = run
+  const { classes } = faults
+  const amnesia = classes.has("lie") || classes.has("backup")
+  const buckets = (options.buckets ?? BUCKETS.map(({ name }) => name)).filter((name) => !(amnesia && name === "register"))
+  const shared = {
+    replicas,
+    buckets,
+    tokens,
+    history,
+    pauseMax: options.pauseMax ?? 1_000_000,
+    until: options.cycles ?? CYCLES_DEFAULT,
+    duplicates: classes.has("duplication"),
+    presentPromises: presentPromises(run),
+  }
+  for (const id of clients) world.add(id, () => new KvClient({ ...shared, id, random: random.fork(id) }))
+}
+
+function addOperator({ world, map, faults }: KvRun, everybody: readonly Member[], options: KvWorldOptions, random: Random): void {
+  const first = firstConfig(map, BUCKETS, firstVersion(faults))
+  const everyMax = Math.ceil(12_000_000 / (options.pace ?? 1))
+  const until = (options.cycles ?? CYCLES_DEFAULT) - 5_000_000
+  const moves = { first, replicas: everybody, random: random.fork("moves"), until, everyMax }
+  world.add(OPERATOR, () => new MemberChanger(moves))
+}
+
+/** Where versions are mixed nobody knows at first that all speak one. */
+function firstVersion({ classes }: KvFaults): number {
+  return classes.has("mixed") ? WIRE_VERSION_FIRST : WIRE_VERSION
 }
 
 /** Lets repairs run until everybody is equal; fails where that does not come. */
@@ -168,6 +217,7 @@ function settle(run: KvRun): void {
   const { world } = run
   let apart: string | null = null
   for (let second = 0; second < SETTLE_SECONDS; second++) {
+    finishUpgrade(run)
     world.run({ until: after(world.now, 1_000_000) })
     apart = whatIsApart(run)
     if (apart === null) return
@@ -178,7 +228,9 @@ function settle(run: KvRun): void {
 /** Null where all holders of each partition are equal, sure, and no hint is left. */
 function whatIsApart(run: KvRun): string | null {
   const { replicas, world } = run
-  const views = new Map(replicas.map((id) => [id, defined(world.inspect(id, DiskedReplica)?.inner.view, `${id} is up`)]))
+  const down = replicas.find((id) => world.stateOf(id) === "crashed")
+  if (down !== undefined) return `${down} is down`
+  const views = new Map(replicas.map((id) => [id, defined(run.viewOf(id), `${id} is up`)]))
   for (const [id, view] of views) {
     if (view.shelf.count > 0) return `${id} holds ${view.shelf.count} hints`
     if (view.unsure.size > 0) return `${id} is unsure of ${view.unsure.size} partitions`
@@ -187,6 +239,8 @@ function whatIsApart(run: KvRun): string | null {
   if (isMoving(config)) return `${Object.keys(config.next).length} partitions are still moved`
   for (const [id, view] of views)
     if (view.config.epoch !== config.epoch) return `${id} goes by configuration ${view.config.epoch}, not ${config.epoch}`
+  const texts = new Set([...views.values()].map((view) => canonicalJson(view.config as unknown as Json)))
+  if (texts.size > 1) return `configuration ${config.epoch} is not the same everywhere`
   const [partition] = partitionsApart(run)
   return partition === undefined ? null : `the holders of partition ${partition} differ`
 }
@@ -208,15 +262,15 @@ export function faultsPlayed({ world, faults, blows }: KvRun): number {
 }
 
 /** The configuration of the highest epoch that any replica knows. */
-export function latestConfig({ replicas, world, map }: Pick<KvRun, "replicas" | "world" | "map">): StoreConfig {
+export function latestConfig({ replicas, world, map, faults }: KvRun): StoreConfig {
   const known = replicas.flatMap((id) =>
     world.stateOf(id) === "crashed" ? [] : (world.inspect(id, DiskedReplica)?.inner.view.config ?? []),
   )
-  return known.reduce((latest, config) => (config.epoch > latest.epoch ? config : latest), firstConfig(map, BUCKETS))
+  return known.reduce((latest, config) => (config.epoch > latest.epoch ? config : latest), firstConfig(map, BUCKETS, firstVersion(faults)))
 }
 
 /** What replicas must agree in: not which requests of a key they remember. */
-function shownOf({ done: _done, ...state }: KeyState): KeyState {
+function shownOf({ done: _done, counted: _counted, ...state }: KeyState): KeyState {
   return state
 }
 

@@ -26,6 +26,7 @@ import {
   votersWithoutData,
   type DirectedHunt,
 } from "./directed-hunts.ts"
+import { droppedField, oldAmongNew, putBack, raisedEarly } from "./mixed-hunts.ts"
 import type { FaultClass } from "./kv-faults.ts"
 import type { KvWorldOptions } from "./kv-world.ts"
 
@@ -287,5 +288,25 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       ...classes("power", "crash", "loss", "partition"),
     },
     directed: missedDelete,
+  },
+  {
+    name: "later field sent to who may not know it",
+    hunt: { ...rules({ speaksUnasked: true }), ...only("plain"), ...BUSY, ...classes("mixed") },
+    directed: oldAmongNew,
+  },
+  {
+    name: "program that was put back spoken to as before",
+    hunt: { ...rules({ keepsOldVersions: true }), ...only("plain"), ...BUSY, pace: 2, ...classes("mixed", "partition") },
+    directed: putBack,
+  },
+  {
+    name: "version of the store raised before all speak it",
+    hunt: { ...rules({ raisesAlone: true }), ...only("plain", "map"), ...BUSY, ...classes("mixed", "crash") },
+    directed: raisedEarly,
+  },
+  {
+    name: "old program that drops a field it does not know, in a store that was raised too early",
+    hunt: { ...rules({ raisesAlone: true }), oldEdge: "strips", ...only("map"), ...BUSY, ...classes("mixed", "partition", "loss") },
+    directed: droppedField,
   },
 ]

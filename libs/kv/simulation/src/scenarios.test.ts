@@ -62,6 +62,27 @@ describe("a request that is sent again", () => {
     expect(scene.success([third], increment("k", 2)).result).toBe(7)
   })
 
+  it("counts once in a counter inside a map too, however deep", () => {
+    for (const deep of [false, true]) {
+      const scene = new Scene()
+      const change = { op: "update", name: "n", type: "counter", operation: { op: "increment", by: 5 } }
+      const operation = deep ? { op: "update", name: "m", type: "or-map", operation: change } : change
+      const add: Operation = { type: "update", bucket: "map", key: "k", operation }
+      const [first, second, third] = scene.holders("map", "k") as [ActorId, ActorId, ActorId]
+      scene.world.partition([[first], [second, third]])
+      const sequence = scene.ask(first, add)
+      scene.run(100 * MS)
+      scene.ask(second, add, { sequence, attempt: 1 })
+      scene.run(SECOND)
+      expect(scene.answer(sequence)).toMatchObject({ ok: true })
+      scene.world.healNetwork()
+      scene.run(10 * SECOND)
+      const [five, ten] = [5, 10].map((count) => (deep ? { "m:or-map": { "n:counter": count } } : { "n:counter": count }))
+      expect(scene.success([third], { type: "get", bucket: "map", key: "k" }).result).toEqual(five)
+      expect(scene.success([first], add).result).toEqual(ten)
+    }
+  })
+
   it("is replaced as one, though a coordinator that died had made a version of it that nobody saw", () => {
     const scene = new Scene()
     const [first, second, third] = scene.holders("plain", "k") as [ActorId, ActorId, ActorId]
@@ -241,5 +262,53 @@ describe("a partition that moves", () => {
     expect(leads(scene.spare)).toBe(true)
     for (const [turn, id] of everybody.entries())
       expect(scene.success([id], { type: "cas", ...place, expect: String(turn), value: String(turn + 1) }).swapped).toBe(true)
+  })
+})
+
+describe("a rolling upgrade", () => {
+  const add: Operation = {
+    type: "update",
+    bucket: "map",
+    key: "k",
+    operation: { op: "update", name: "n", type: "counter", operation: { op: "increment" } },
+  }
+
+  it("one after another: writes go on, what is kept stays of the old form until all are new, and then is of the new one", () => {
+    const scene = new Scene({ versions: [1, 1, 1, 1] })
+    const members = scene.replicas.slice(0, 3)
+    const forms: (number | undefined)[] = []
+    for (const id of members) {
+      scene.success(members, add)
+      scene.crash(id)
+      scene.versions.set(id, 2)
+      scene.success(
+        members.filter((other) => other !== id),
+        add,
+      )
+      scene.world.restart(id)
+      forms.push(scene.config.version)
+      expect(scene.states("map", "k").map(({ counted }) => counted)).toEqual([undefined, undefined, undefined])
+      scene.run(5 * SECOND)
+    }
+    expect(forms).toEqual([undefined, undefined, undefined])
+    expect(scene.config.version).toBe(2)
+    expect(scene.success(members, add).result).toEqual({ "n:counter": 7 })
+    scene.run(SECOND)
+    for (const { counted } of scene.states("map", "k")) expect(counted?.length).toBe(1)
+  })
+
+  it("one that stays old goes on with the others, and a store that was raised takes none in", () => {
+    const scene = new Scene({ versions: [2, 2, 1, 1] })
+    const members = scene.replicas.slice(0, 3)
+    scene.run(5 * SECOND)
+    expect(scene.config.version).toBeUndefined()
+    for (const id of members) scene.success([id], add)
+    const raised = new Scene({ versions: [2, 2, 2, 1] })
+    raised.run(5 * SECOND)
+    expect(raised.config.version).toBe(2)
+    raised.change(raised.replicas)
+    raised.run(10 * SECOND)
+    expect(raised.view(raised.spare)?.config.version).toBeUndefined()
+    expect(raised.success(members, add).result).toEqual({ "n:counter": 1 })
   })
 })

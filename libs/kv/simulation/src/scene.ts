@@ -20,7 +20,9 @@ import { ReplicaMachine } from "@backplane/kv-replica/replica"
 import type { ReplicaTimings } from "@backplane/kv-replica/replica-options"
 import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
 import { NOTHING_KNOWN } from "@backplane/kv-versioning/key-state"
+import { WIRE_VERSION, WIRE_VERSION_FIRST } from "@backplane/kv-contract/forms"
 import { DiskedReplica, SimulatedDisk } from "./disked-replica.ts"
+import type { OldEdge } from "./mixed-versions.ts"
 import { BUCKETS } from "./workload.ts"
 
 export const CLIENT = actorId("client.0")
@@ -36,6 +38,9 @@ export interface SceneOptions {
   readonly timings?: Partial<ReplicaTimings>
   /** Beside those of the workload. */
   readonly buckets?: readonly Bucket[]
+  /** Message versions of the replicas' programs, in their order. Default: all speak the present one, and know it. */
+  readonly versions?: readonly number[]
+  readonly oldEdge?: OldEdge
   /** Cycles from a write to its sync. Default: 4 ms. */
   readonly syncCycles?: number
   /** Where spans go; then each request is followed. */
@@ -63,7 +68,11 @@ export class Scene {
   readonly #isFollowed: boolean
   #sequence = 0
 
-  constructor({ members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1, spans }: SceneOptions = {}) {
+  /** By replica: the version of the program that its next life runs. */
+  readonly versions = new Map<ActorId, number>()
+
+  constructor(options: SceneOptions = {}) {
+    const { members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1, spans, versions, oldEdge } = options
     const recorded = spans === undefined ? {} : { spans }
     this.world = new World({ seed, latency: MS, persistLatency: syncCycles, stepsMax: 1_000_000, fingerprint: "off", ...recorded })
     this.#isFollowed = spans !== undefined
@@ -71,11 +80,13 @@ export class Scene {
     this.spare = defined(this.replicas[members], "the last one is the spare")
     this.#zones = this.replicas.map((_, index) => `zone-${index % 3}`)
     const map = partitionMap(this.#members(this.replicas.slice(0, members)))
-    this.#first = firstConfig(map, [...BUCKETS, ...buckets])
+    this.#first = firstConfig(map, [...BUCKETS, ...buckets], versions === undefined ? WIRE_VERSION : WIRE_VERSION_FIRST)
     for (const id of this.replicas) {
       const place = new SimulatedDisk()
       this.disks.set(id, place)
+      this.versions.set(id, versions?.[this.replicas.indexOf(id)] ?? WIRE_VERSION)
       this.world.add(id, (incarnation) => {
+        const version = this.versions.get(id) ?? WIRE_VERSION
         const machine = new ReplicaMachine({
           id,
           map,
@@ -83,8 +94,11 @@ export class Scene {
           wall: (now) => WALL + now,
           rules: { ...SOUND_RULES, ...rules },
           timings,
+          version,
+          storeVersion: versions === undefined ? WIRE_VERSION : WIRE_VERSION_FIRST,
         })
-        return new DiskedReplica(machine, place, new Random(`${seed}/${id}/${incarnation}`))
+        const program = { version, edge: oldEdge ?? "refuses" }
+        return new DiskedReplica(machine, place, new Random(`${seed}/${id}/${incarnation}`), { program })
       })
     }
     this.world.onMessage(({ to, body }) => {

@@ -17,14 +17,14 @@ import {
 } from "@backplane/kv-history/history-checkers"
 import { latestConfig, type KvRun } from "./kv-world.ts"
 import { linearizabilityViolation } from "@backplane/kv-history/linearizability"
-import { SESSION_BUCKETS } from "./workload.ts"
+import { MAP_COUNTER, SESSION_BUCKETS } from "./workload.ts"
 
 /** The first thing that is wrong, or null. */
 export function judge(run: KvRun): string | null {
   const { history, faults, tokens } = run
   const of = (...buckets: readonly string[]): HistoryEntry[] => history.filter(({ bucket }) => buckets.includes(bucket))
   const values = (bucket: string, key: string): readonly string[] => liveValues(finalState(run, bucket, key).versions)
-  const shown = (type: "or-set" | "pn-counter", bucket: string, key: string): unknown => {
+  const shown = (type: "or-set" | "pn-counter" | "or-map", bucket: string, key: string): unknown => {
     const crdt = crdtType(type)
     return crdt.value(finalState(run, bucket, key).crdt ?? crdt.empty)
   }
@@ -36,10 +36,21 @@ export function judge(run: KvRun): string | null {
     siblingViolation(durable, values) ??
     lastWriterViolation(of("last"), values) ??
     counterViolation(of("count"), (bucket, key) => Number(shown("pn-counter", bucket, key))) ??
+    counterViolation(asOftenAs(run, of("map")), (bucket, key) => mapCounter(shown("or-map", bucket, key))) ??
     setViolation(of("set"), (bucket, key) => shown("or-set", bucket, key) as readonly string[]) ??
     (tokens === "with" || !amnesia ? sessions(run, damaged) : null) ??
     linearizabilityViolation(of("register"))
   )
+}
+
+/** In a store with replicas of an earlier version a request may have counted once at each of its coordinators. */
+function asOftenAs({ replicas }: KvRun, history: readonly HistoryEntry[]): readonly HistoryEntry[] {
+  const again = (entry: HistoryEntry): HistoryEntry[] => replicas.slice(1).map(() => ({ ...entry, ok: null, end: null, maybeTwice: false }))
+  return history.flatMap((entry) => (entry.maybeTwice ? [{ ...entry, maybeTwice: false }, ...again(entry)] : [entry]))
+}
+
+function mapCounter(value: unknown): number {
+  return Number((value as { readonly [name: string]: unknown })[MAP_COUNTER] ?? 0)
 }
 
 function sessions({ history }: KvRun, damaged: boolean): string | null {

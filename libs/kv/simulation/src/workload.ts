@@ -9,6 +9,7 @@ export const BUCKETS: readonly Bucket[] = [
   { name: "far", policy: "siblings", sloppy: true },
   { name: "set", policy: "crdt", crdt: "or-set" },
   { name: "count", policy: "crdt", crdt: "pn-counter" },
+  { name: "map", policy: "crdt", crdt: "or-map" },
   { name: "register", policy: "linear" },
 ]
 
@@ -25,6 +26,9 @@ export interface Wish {
 
 const KEYS = 3
 
+/** The counter in a map that clients change, as a value of the map names it. */
+export const MAP_COUNTER = "n:counter"
+
 /** `only` narrows the buckets. */
 export function drawWish(random: Random, options: { readonly only: readonly string[]; readonly pauseMax: number }): Wish {
   const bucket = random.pick(options.only)
@@ -36,7 +40,7 @@ export function drawWish(random: Random, options: { readonly only: readonly stri
       ? chance < 0.35
         ? "get"
         : "cas"
-      : bucket === "set" || bucket === "count"
+      : bucket === "set" || bucket === "count" || bucket === "map"
         ? chance < 0.3
           ? "get"
           : "update"
