@@ -51,7 +51,7 @@ export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
     throw refuse("--memory", `${memoryBytes} bytes cannot be`, "give whole pages of 4K, at least 1M")
   const machineBytes = mode === "native" ? memoryBytes : machineBytesFor({ memoryBytes, vcpus: cpus, ...mmuOf(plan) })
   if (machineBytes > MEMORY_BYTES_MAX) throw refuse("--memory", `the machine would need ${machineBytes} bytes`, "give less: 2G is possible")
-  const image = readGuest(flags.kernel, memoryBytes)
+  const image = readGuest(flags.kernel, memoryBytes, "--kernel")
   const { options, disk } = devicesOf(flags)
   if (!leavesRoomForDeviceTree(image, { ...options, memoryBytes, cpus })) {
     const what = options.initialRamDisk === undefined ? "the device tree" : "the device tree and the RAM disk"
@@ -63,15 +63,20 @@ export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
   const engine = timed ?? new WasmEngine(shape)
   const timing = (exits: () => ReadonlyMap<string, number>): BootMachine["timing"] =>
     timed === null || timedPlan === null ? null : () => timingReport(timed, timedPlan, { mode, exits: exits() })
+  const givesWay = flags.polling === "give-way"
   if (mode === "native") {
     const turns = timed !== null && cpus > 1 ? { order: virtualTimeOrder(timed.timing) } : {}
-    const board = new Board(engine, image, { ...options, ...turns, softwareTlb: plan.mmu === "softtlb" })
+    const board = new Board(engine, image, {
+      ...options,
+      ...turns,
+      ...(givesWay && { idleRounds: "give-way" }),
+      softwareTlb: plan.mmu === "softtlb",
+    })
     const exits = (): ReadonlyMap<string, number> => board.exits()
     return { ...facade(board), state: () => architectureOfBoard(board), virtual: null, exits, disk, timing: timing(exits) }
   }
   const vmm = new Vmm(engine)
-  const polling = flags.polling === "give-way" ? ({ idleLoops: "give-way" } as const) : {}
-  const vm = vmm.create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...polling, ...options })
+  const vm = vmm.create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...(givesWay && { idleLoops: "give-way" }), ...options })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
   const { ledger, systemCalls, tlbMisses, para } = vm
   const exits = (): ReadonlyMap<string, number> => ledger.exits()

@@ -32,6 +32,11 @@ export interface VirtioExtras {
 export interface BoardOptions {
   /** Who comes next; left out: by number, in windows of WINDOW_INSTRUCTIONS. Not for a board that is captured. */
   readonly order?: TurnOrder
+  /**
+   * Harts that go round in their kernel and find nothing to do: `run` on, or `give-way`, which leaves the rest of the window to the others and passes some by
+   * (idle-rounds.ts). A guess: the turns are others then. Absent: `run`. Not beside `order`, and not for a board that is captured.
+   */
+  readonly idleRounds?: "run" | "give-way"
   /** By virtio slot. */
   readonly disks?: readonly (Disk | LaterDisk)[]
   /** The kernel's command line, told in the device tree. */

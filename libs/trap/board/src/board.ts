@@ -17,6 +17,7 @@ import { exceptionName, interruptName } from "./exit-names.ts"
 import { servedCauses, servingOf } from "./serving.ts"
 import { Hart } from "./hart.ts"
 import { HartWaits } from "./hart-waits.ts"
+import { IdleRounds } from "./idle-rounds.ts"
 import { HtifService, type HtifState } from "./htif-service.ts"
 import { MachineClock } from "./machine-clock.ts"
 import { SbiService } from "./sbi-service.ts"
@@ -51,6 +52,8 @@ export class Board {
   #windowLeft = WINDOW_INSTRUCTIONS
   readonly #windowInstructions: number
   readonly #order: TurnOrder | null
+  /** Null: harts that go round have their windows like any other. */
+  readonly #idleRounds: IdleRounds | null
   /** Instructions of the run under way. */
   #spent = 0
   #instructions = 0
@@ -85,7 +88,10 @@ export class Board {
       disks,
       ...(state && { devices: state.devices }),
     })
-    const serving = served === "outside" ? null : servingOf(from.start)
+    const givesWay = options.idleRounds === "give-way" && cpus > 1
+    assert(!givesWay || options.order === undefined, "turns go by an order, or harts give way")
+    this.#idleRounds = givesWay ? new IdleRounds(cpus) : null
+    const serving = served === "outside" ? null : servingOf(from.start, givesWay ? "told" : "none")
     this.harts = Array.from({ length: cpus }, (_, index) => new Hart(engine, { index, softwareTlb, serving }))
     this.#moments = this.harts.map((hart) => this.#momentOf(hart.index))
     this.#waits = new HartWaits({
@@ -116,6 +122,7 @@ export class Board {
 
   /** All that the machine is now, as plain data. Of a board that has ended too, but there is nothing to go on with. */
   capture(): BoardCapture {
+    assert(this.#idleRounds === null, "a board whose harts give way is not captured: who passes windows by would be lost")
     assert(this.#order === null, "a board whose turns go by another clock is not captured: that clock would be lost")
     assert(this.#virtioDevices === 0, "a board with virtio devices is not captured: what they have under way would be lost")
     assert(
@@ -152,7 +159,7 @@ export class Board {
     assert(Number.isSafeInteger(budgetInstructions) && budgetInstructions >= 1, "a budget is at least one instruction")
     this.#spent = 0
     while (this.#end === null && this.#spent < budgetInstructions) {
-      if (this.#windowLeft === 0) this.#nextTurn()
+      while (this.#windowLeft === 0) this.#nextTurn()
       const hart = this.current()
       this.#deliverInput()
       this.#waits.readLines(hart)
@@ -195,6 +202,16 @@ export class Board {
     const ready = this.#order === null ? [] : this.harts.map((hart) => this.#waits.couldRun(hart))
     const chosen = ready.includes(true) ? this.#order?.next(this.#turn, ready) : undefined
     this.#turn = chosen ?? (this.#turn + 1) % this.harts.length
+    if (this.#idleRounds === null) return
+    const hart = this.current()
+    this.#waits.readLines(hart)
+    if (this.#idleRounds.passes(hart.index, () => interruptToTake(hart.file, this.#moment(hart)) !== null)) this.#leaveWindow()
+  }
+
+  /** The rest of it passes as if the hart had waited. */
+  #leaveWindow(): void {
+    this.#clock.pass(this.#windowLeft)
+    this.#windowLeft = 0
   }
 
   /** Read when it is asked: most instructions look neither at the count nor at the clock, and both are costly 64-bit numbers. */
@@ -219,8 +236,7 @@ export class Board {
   #passBy(): BoardStop | null {
     const others = this.harts.some((hart) => this.#waits.couldRun(hart))
     if (others) {
-      this.#clock.pass(this.#windowLeft)
-      this.#windowLeft = 0
+      this.#leaveWindow()
       return null
     }
     const next = this.#waits.firstDeadline()
@@ -251,6 +267,10 @@ export class Board {
     const { exit, served } = hart.run(Math.min(budget, this.#windowLeft, untilTimer), () => pendingBits(hart.file, moment))
     this.#account(exit.retired)
     if (served !== null) for (const [cause, count] of servedCauses(served)) this.#count(cause, count)
+    if (served?.cameBack === true) {
+      this.#idleRounds?.cameRound(hart.index)
+      this.#leaveWindow()
+    }
     this.#handle(hart, exit)
   }
 

@@ -4,9 +4,9 @@ import type { ServedCounts, ServingHow } from "@backplane/compute-contract/privi
 import type { BootImage } from "./board-types.ts"
 
 /** All that a CPU can: the board has no say in its privileged state. An image that starts in S-mode calls the board's SBI. */
-export function servingOf(start: BootImage["start"]): ServingHow {
+export function servingOf(start: BootImage["start"], rounds: ServingHow["rounds"]): ServingHow {
   const supervisorCalls = start === "supervisor" ? "leave" : "trap"
-  return { traps: "served", spaces: true, translations: "own", supervisorCalls, exits: "none", rounds: "none", tables: "noted" }
+  return { traps: "served", spaces: true, translations: "own", supervisorCalls, exits: "none", rounds, tables: "noted" }
 }
 
 /** The names that the same operations have where the host serves them; `satp`: what that CSR among others is called. */

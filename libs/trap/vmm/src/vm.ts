@@ -9,6 +9,7 @@ import { assert, defined } from "@backplane/foundation-base/assert"
 import { boot } from "@backplane/trap-board/boot"
 import { Console } from "@backplane/trap-board/console"
 import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
+import { IdleRounds } from "@backplane/trap-board/idle-rounds"
 import { HartWaits } from "@backplane/trap-board/hart-waits"
 import { MachineClock } from "@backplane/trap-board/machine-clock"
 import { Slot } from "@backplane/trap-csr/csr-file"
@@ -65,6 +66,7 @@ export class Vm {
   readonly #addressSpaces: AddressSpaces
   readonly #waits: HartWaits<Vcpu>
   readonly #idleLoops: readonly IdleLoop[]
+  readonly #idleRounds: IdleRounds
   /** Units that the present run may skip of a loop, before it gives the CPU away; null: it does not give it away. */
   #skippable: number | null = null
   /** The present run has found that only loops are left. */
@@ -130,6 +132,7 @@ export class Vm {
       timer: (index) => this.#devices.timer(index),
     })
     this.#idleLoops = this.vcpus.map(() => new IdleLoop(engine))
+    this.#idleRounds = new IdleRounds(options.vcpus)
     this.#handleExit = handler(this.#devices)
     this.heldExits = new HeldExits({
       ...{ engine, machineSwitch, vcpus, handleExit: this.#handleExit, state: () => this.#state },
@@ -155,7 +158,7 @@ export class Vm {
     this.#spent = 0
     this.#skippable = onWait === "yield" ? this.#waited : null
     while (this.#end === null && this.#spent < budgetInstructions) {
-      if (this.#windowLeft === 0) this.#nextTurn()
+      while (this.#windowLeft === 0) this.#nextTurn()
       const vcpu = defined(this.vcpus[this.#turn], "the turn is a vCPU's")
       this.#devices.deliverInput()
       this.#waits.readLines(vcpu)
@@ -306,6 +309,10 @@ export class Vm {
   #nextTurn(): void {
     this.#turn = this.#takePreferred() ?? (this.#turn + 1) % this.vcpus.length
     this.#windowLeft = WINDOW_INSTRUCTIONS
+    const vcpu = defined(this.vcpus[this.#turn], "the turn is a vCPU's")
+    this.#waits.readLines(vcpu)
+    const isInterrupted = (): boolean => interruptToTake(vcpu.file, this.#moment(vcpu)) !== null
+    if (this.#idleRounds.passes(vcpu.index, isInterrupted)) this.#leaveWindow()
   }
 
   #takePreferred(): number | null {
@@ -337,8 +344,7 @@ export class Vm {
   /** The present vCPU waits: the VM's time passes. An answer if nothing but the outside can go on. */
   #passBy(onWait: OnWait): VmStop | null {
     if (this.vcpus.some((vcpu) => this.#waits.couldRun(vcpu))) {
-      this.#clock.pass(this.#windowLeft)
-      this.#windowLeft = 0
+      this.#leaveWindow()
       return null
     }
     const next = this.#waits.firstDeadline()
@@ -390,7 +396,10 @@ export class Vm {
     )
     this.#ran(vcpu, exit.retired)
     if (served !== null) this.#books.served(vcpu, served)
-    if (served?.cameBack === true) this.#leaveWindow()
+    if (served?.cameBack === true) {
+      this.#idleRounds.cameRound(vcpu.index)
+      this.#leaveWindow()
+    }
     if (served !== null || exit.kind !== "budget") idle?.disturbed()
     if (exit.kind !== "budget") this.#onExit(vcpu, { exit, cpu })
     else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired })) {
