@@ -16,9 +16,9 @@ export interface BootDevices {
 export function devicesOf(flags: BootFlags): BootDevices {
   if (flags.disk?.startsWith(VOLUME_PREFIX) === true)
     throw refuse("--disk", `${flags.disk} is in a store, and there is none in this process`, "give --live or --sim, too, or a file")
-  const disk = flags.disk === undefined ? null : new MemoryDisk(readFile(flags.disk))
+  const disk = flags.disk === undefined ? null : new MemoryDisk(readFile(flags.disk, "--disk"))
   if (disk?.sectors === 0) throw refuse("--disk", `${flags.disk} is empty`, "give an image of at least one sector")
-  const initialRamDisk = flags.initrd === undefined ? undefined : readFile(flags.initrd)
+  const initialRamDisk = flags.initrd === undefined ? undefined : readFile(flags.initrd, "--initrd")
   if (initialRamDisk?.length === 0) throw refuse("--initrd", `${flags.initrd} is empty`, "give a cpio archive, or leave it out")
   const virtio = {
     ...(flags.virtioConsole === true && { console: true }),

@@ -1,6 +1,5 @@
 /** The flags of `backplane boot` and `backplane ledger`: what can be asked, and what of it is refused because it is not built. */
-import { CommandFailure } from "./failure.ts"
-import { BAD_INPUT } from "./guest-file.ts"
+import { bad, type CommandFailure } from "./failure.ts"
 import { bytes, count, seconds } from "./number-flags.ts"
 import type { ConversationStep } from "@backplane/trap-board/conversation"
 import type { Command } from "commander"
@@ -70,7 +69,7 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
     .option("--mode <mode>", "native, trap, assist, or para (assist with hypercalls)", "trap")
     .option("--mmu <mmu>", "native: walk or softtlb; else shadow, nested, softtlb or softtlb,l2 (with the VMM's second level)")
     .option("--trap-path <path>", "resident: exits are handled in this process", "resident")
-    .option("--polling <how>", "vCPUs that go round in their kernel: `run` on, or `give-way` to their siblings (not natively)")
+    .option("--polling <how>", "CPUs that go round in their kernel: `run` on, or `give-way` to their siblings")
     .option("--max-instructions <n>", "stop exactly there", count)
     .option("--timeout <seconds>", "stop after this much wall clock", seconds)
     .option("--stdin <file>", "what the guest reads from its console, from the start")
@@ -109,11 +108,11 @@ export function planOf(flags: BootFlags): BootPlan {
   if (mmu === undefined) throw refuse("--mmu", `${flags.mmu} is not for mode ${mode}`, `give ${mmus.join(", ")}, or leave it out`)
   if (flags.polling !== undefined && !["run", "give-way"].includes(flags.polling))
     throw refuse("--polling", `there is no ${flags.polling}`, "give run or give-way, or leave it out")
-  if (flags.polling === "give-way" && mode === "native")
-    throw refuse("--polling", "native CPUs are given no turns by a VMM", "leave it out")
+  if (flags.polling === "give-way" && flags.fidelity === "timed")
+    throw refuse("--polling", "in a timed run the CPUs go by their clocks", "leave it out")
   return { mode, mmu }
 }
 
 export function refuse(field: string, reason: string, remedy: string): CommandFailure {
-  return new CommandFailure("bad-input", `${field}: ${reason}; ${remedy}`, { exitCode: BAD_INPUT, details: { field } })
+  return bad(field, `${reason}; ${remedy}`)
 }

@@ -85,7 +85,7 @@ export function machineAround(name: string, vm: Pick<VmSpec, "cpus" | "memoryByt
 
 /** `--stdin` is typed first. */
 function typed({ stdin }: BootFlags): readonly ConversationStep[] {
-  return stdin === undefined ? [] : [{ kind: "type", text: Buffer.from(readFile(stdin)).toString("latin1").replace(/\n$/, "") }]
+  return stdin === undefined ? [] : [{ kind: "type", text: Buffer.from(readFile(stdin, "--stdin")).toString("latin1").replace(/\n$/, "") }]
 }
 
 function describe(flags: BootFlags, images: Parameters<typeof vmSpecOf>[2]): VmSpec {
@@ -182,8 +182,13 @@ function outcomeOf({ reason, waitsFor }: Talk, { outcome }: VmView): Pick<Machin
 async function bootSimulated(flags: BootFlags, steps: readonly ConversationStep[]): Promise<MachineBootReport> {
   // A disk in the store is an empty one there: the simulated machine has a store of its own.
   const diskFile = flags.disk?.startsWith(VOLUME_PREFIX) === true ? undefined : flags.disk
-  const files = [flags.kernel, ...(diskFile === undefined ? [] : [diskFile]), ...(flags.initrd === undefined ? [] : [flags.initrd])]
-  const [kernel, ...others] = files.map((path) => imageRef(path).ref)
+  const given = [
+    { path: flags.kernel, flag: "--kernel" },
+    ...(diskFile === undefined ? [] : [{ path: diskFile, flag: "--disk" }]),
+    ...(flags.initrd === undefined ? [] : [{ path: flags.initrd, flag: "--initrd" }]),
+  ]
+  const files = given.map(({ path }) => path)
+  const [kernel, ...others] = given.map(({ path, flag }) => imageRef(path, { flag }).ref)
   if (kernel === undefined) throw refuse("--kernel", "it is missing", "give one")
   const volume =
     flags.disk === undefined || diskFile !== undefined ? undefined : volumeNamed(flags.disk.slice(VOLUME_PREFIX.length), "--disk")

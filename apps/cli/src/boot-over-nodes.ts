@@ -73,7 +73,7 @@ export function checkOverNodes(flags: BootFlags): number {
 
 export async function bootOverNodes(flags: BootFlags, steps: readonly BootStep[]): Promise<number> {
   const nodes = checkOverNodes(flags)
-  readFile(flags.kernel)
+  readFile(flags.kernel, "--kernel")
   const { kernel, disk, cpus, memory: memoryBytes, timeout } = flags
   const live = flags.live === true
   const request = {
@@ -97,7 +97,7 @@ export async function bootOverNodes(flags: BootFlags, steps: readonly BootStep[]
 }
 
 function typed({ stdin }: BootFlags): readonly BootStep[] {
-  return stdin === undefined ? [] : [{ kind: "type", text: Buffer.from(readFile(stdin)).toString("latin1").replace(/\n$/, "") }]
+  return stdin === undefined ? [] : [{ kind: "type", text: Buffer.from(readFile(stdin, "--stdin")).toString("latin1").replace(/\n$/, "") }]
 }
 
 interface Ran {

@@ -62,7 +62,7 @@ export function runBoot(
   const plan = planOf(flags)
   const machine = makeBootMachine(flags, plan)
   if (flags.saveDisk !== undefined && machine.disk === null) throw refuse("--save-disk", "there is no disk", "give --disk, too")
-  if (flags.stdin !== undefined) feed(machine, { data: readFile(flags.stdin), field: "--stdin" })
+  if (flags.stdin !== undefined) feed(machine, { data: readFile(flags.stdin, "--stdin"), field: "--stdin" })
   const type = (text: string): void => feed(machine, { data: Buffer.from(text), field: "--type" })
   const started = performance.now()
   const cpuStarted = process.cpuUsage()

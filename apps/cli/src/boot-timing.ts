@@ -80,7 +80,7 @@ function costsOf(name: string): TimingInput {
 const checkTimingInput = Compile(TimingInput)
 
 function parsedFile(path: string): unknown {
-  const text = new TextDecoder().decode(readFile(path))
+  const text = new TextDecoder().decode(readFile(path, "--timing"))
   try {
     return parse(text)
   } catch (error) {

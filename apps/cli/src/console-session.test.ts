@@ -74,6 +74,37 @@ describe("a console session", () => {
     expect(Buffer.from(guest.written).toString()).toBe("before")
   })
 
+  it("input from a pipe: typed to its end by a slow guest, heard out, and then it is over", async () => {
+    const guest = new SlowGuest(10, "shell\n")
+    const { made, text } = session(guest)
+    const end = made.run()
+    const input = "a line of a script\n".repeat(50)
+    made.input(bytes(input))
+    void made.inputEnded()
+    expect([await end, made.untyped]).toEqual([{ kind: "input-ended" }, 0])
+    expect(text()).toBe(`shell\n${input}`)
+  })
+
+  it("input from a pipe: a guest that never stops talking is left, and one that takes nothing is named", async () => {
+    class Chatty extends SlowGuest {
+      override async read(vm: string, from: number) {
+        this.written = Uint8Array.from([...this.written, 0x2e])
+        return super.read(vm, from)
+      }
+    }
+    const chatty = session(new Chatty(100))
+    const end = chatty.made.run()
+    chatty.made.input(bytes("hush\n"))
+    void chatty.made.inputEnded()
+    expect([await end, chatty.text()]).toEqual([{ kind: "input-ended" }, expect.stringContaining("hush")])
+
+    const deaf = session(new SlowGuest(0, "zz"))
+    const stalled = deaf.made.run()
+    deaf.made.input(bytes("hello"))
+    void deaf.made.inputEnded()
+    expect([await stalled, deaf.made.untyped]).toEqual([{ kind: "stalled", state: "running" }, 5])
+  })
+
   it("ends when the VM is over, with all that it wrote", async () => {
     const guest = new SlowGuest(10, "last words")
     guest.state = "ended"

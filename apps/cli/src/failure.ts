@@ -1,6 +1,9 @@
 /** How a command fails: one clear line on standard error, the same as JSON on standard output with `--json`, and an exit code. */
 import { Rejection } from "@backplane/scenario-machine/rejection"
 
+/** Exit code of a command that was asked for something impossible: guests have the codes up to 1 for themselves. */
+export const BAD_INPUT = 2
+
 /** A failure with a kind that programs can look at. */
 export class CommandFailure extends Error {
   override readonly name = "CommandFailure"
@@ -18,6 +21,11 @@ export class CommandFailure extends Error {
     this.exitCode = options.exitCode ?? 1
     this.details = options.details ?? {}
   }
+}
+
+/** Whoever typed a flag is told of that; `field`: what of it is wrong. */
+export function bad(flag: string, what: string, field = flag): CommandFailure {
+  return new CommandFailure("bad-input", `${flag}: ${what}`, { exitCode: BAD_INPUT, details: { field } })
 }
 
 /** Prints the failure and returns the exit code. What is not foreseen shows its stack: it is a bug of ours. */

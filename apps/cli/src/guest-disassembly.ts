@@ -13,7 +13,7 @@ export function disassembleImage(path: string, { json }: { readonly json: boolea
     if (lines.length > 0) process.stdout.write(`${lines.join("\n")}\n`)
     lines = []
   }
-  for (const { address, data } of readGuest(path, MEMORY_BYTES).segments) {
+  for (const { address, data } of readGuest(path, MEMORY_BYTES, "elf").segments) {
     for (const line of listing(address, data, json)) {
       lines.push(line)
       if (lines.length >= CHUNK_LINES) flush()

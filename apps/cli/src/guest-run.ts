@@ -1,10 +1,9 @@
 /** One guest on the native machine, from file to exit code. Time and limits of the person are here; the machine knows instructions only. */
-import { readFileSync } from "node:fs"
 import { Board } from "@backplane/trap-board/board"
 import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
 import { CPUS_MAX, MEMORY_BYTES_MAX, WasmEngine } from "@backplane/compute-engine/engine"
-import { CommandFailure } from "./failure.ts"
-import { BAD_INPUT, readGuest } from "./guest-file.ts"
+import { bad, type CommandFailure } from "./failure.ts"
+import { readFile, readGuest } from "./guest-file.ts"
 import { traceEngine } from "./traced-engine.ts"
 import type { BoardStop } from "@backplane/trap-board/board-types"
 
@@ -76,7 +75,7 @@ function makeBoard(path: string, flags: GuestFlags): Board {
   if (memoryBytes % PAGE_BYTES !== 0 || memoryBytes < 2 ** 20 || memoryBytes > MEMORY_BYTES_MAX) {
     throw refuse("--memory", `${memoryBytes} bytes cannot be`, "give whole pages of 4K from 1M to 3G")
   }
-  const image = readGuest(path, memoryBytes)
+  const image = readGuest(path, memoryBytes, "image")
   if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus }))
     throw refuse("--memory", "the image leaves no room for the device tree at the end of RAM", "give more")
   const engine = new WasmEngine({ memoryBytes, cpus })
@@ -90,21 +89,13 @@ function makeBoard(path: string, flags: GuestFlags): Board {
 }
 
 function feed(board: Board, path: string): void {
-  const bytes = readInput(path)
+  const bytes = readFile(path, "--stdin")
   const taken = board.console.feed(bytes)
   if (taken < bytes.length) throw refuse("--stdin", `${path} has ${bytes.length} bytes`, `give at most ${taken}`)
 }
 
-function readInput(path: string): Uint8Array {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    throw refuse("--stdin", error instanceof Error ? error.message : String(error), "give a readable file")
-  }
-}
-
 function refuse(field: string, reason: string, remedy: string): CommandFailure {
-  return new CommandFailure("bad-input", `${field}: ${reason}; ${remedy}`, { exitCode: BAD_INPUT, details: { field } })
+  return bad(field, `${reason}; ${remedy}`)
 }
 
 function drive(board: Board, flags: GuestFlags, emit: (bytes: Uint8Array) => void): Outcome {

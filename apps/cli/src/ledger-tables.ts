@@ -41,7 +41,7 @@ interface Table {
 export function showTables(flags: LedgerFlags, machines: "every" | "asked"): number {
   const preset = PRESETS.find((name) => name === (flags.costs ?? "modern"))
   if (preset === undefined) throw refuse("--costs", `there is no ${flags.costs ?? ""}`, `give ${PRESETS.join(" or ")}`)
-  const image = readGuest(KERNEL, MICRO_BYTES)
+  const image = readGuest(KERNEL, MICRO_BYTES, "kernel")
   const engineOf = (options: ConstructorParameters<typeof WasmEngine>[0]): WasmEngine => new WasmEngine(options)
   const plan = planOf({ ...flags, kernel: KERNEL, mode: flags.mode })
   const machine: LedgerMachine = plan

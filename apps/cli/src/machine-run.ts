@@ -36,7 +36,7 @@ export function runLive(
   { images = [], withSpans = false }: { readonly images?: readonly string[]; readonly withSpans?: boolean } = {},
 ): Promise<RunOutput> {
   return withStack(home, async (client) => {
-    for (const path of images) await bringImage(client, path, home)
+    for (const path of images) await bringImage(client, { path, flag: "image" }, home)
     return await withMachine(client, spec, async (machine) => {
       const output = await waitForEnd(client, machine)
       return withSpans ? { ...output, spans: await spansOf(client.state.http.url, machine) } : output

@@ -5,7 +5,7 @@ import { connectToBus } from "@backplane/foundation-runtime/connection"
 import type { Json } from "@backplane/foundation-base/json"
 import type { NatsConnection } from "@nats-io/nats-core"
 import { ROOT } from "./checkout.ts"
-import { CommandFailure } from "./failure.ts"
+import { bad, CommandFailure } from "./failure.ts"
 
 const REQUEST_MILLISECONDS = 5_000
 const MACHINES_SUBJECT = "bp.ctl.machines"
@@ -37,7 +37,9 @@ export interface StackState {
   readonly processes: readonly StackProcess[]
 }
 
+/** `--home`, else BACKPLANE_HOME, else `.backplane` in the checkout. A variable that is empty is none, as in the services. */
 export function homeFolder(given: string | undefined): string {
+  if (given === "") throw bad("--home", "the folder has no name; give one, or leave the flag out")
   const set = process.env["BACKPLANE_HOME"]
   return resolve(ROOT, given ?? (set === undefined || set === "" ? ".backplane" : set))
 }

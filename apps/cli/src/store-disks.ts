@@ -25,8 +25,7 @@ import {
   type DiskRoot,
 } from "@backplane/trap-contract/disk-layout"
 import { VOLUME_NAME } from "@backplane/scenario-machine/vm-spec"
-import { CommandFailure } from "./failure.ts"
-import { BAD_INPUT } from "./guest-file.ts"
+import { bad, CommandFailure } from "./failure.ts"
 import { keyPath, type StoreClient } from "./store-client.ts"
 
 /** Requests under way at a time. */
@@ -260,10 +259,6 @@ interface ScanPage {
 
 function named(name: string): void {
   if (!new RegExp(VOLUME_NAME).test(name)) throw bad("name", `${JSON.stringify(name)} is no name of a disk; names are a-z, 0-9, ., @ and -`)
-}
-
-function bad(field: string, what: string): CommandFailure {
-  return new CommandFailure("bad-input", `${field}: ${what}`, { exitCode: BAD_INPUT, details: { field } })
 }
 
 function exists(name: string): CommandFailure {

@@ -14,8 +14,7 @@ import {
 import { Value } from "typebox/value"
 import type { Command } from "commander"
 import { affinityOf } from "./boot-devices.ts"
-import { CommandFailure } from "./failure.ts"
-import { BAD_INPUT } from "./guest-file.ts"
+import { bad } from "./failure.ts"
 import { bytes, count } from "./number-flags.ts"
 
 /** Without the files, which become images. */
@@ -124,8 +123,4 @@ function listed(affinity: ReadonlyMap<number, number>, cpus: number): { readonly
 function wholeNumber(flag: string, text: string): number {
   if (!/^\d{1,4}$/.test(text.trim())) throw bad(flag, `${text} is not a whole number`)
   return Number(text)
-}
-
-function bad(field: string, what: string): CommandFailure {
-  return new CommandFailure("bad-input", `${field}: ${what}`, { exitCode: BAD_INPUT, details: { field } })
 }

@@ -88,6 +88,13 @@ describe.skipIf(kind !== "program")("virtual machines on the real stack (needs t
       expect(output).toContain(lines.toUpperCase())
       await untilSo("it ended", async () => (await vm("talk"))?.state === "ended")
       expect((await cli(["vm", "create", "talk", "--kernel", ECHO])).code).toBe(1)
+      // What is no kernel never runs, and leaves no name behind.
+      const refused = await cli(["vm", "create", "none", "--kernel", disk, "--json"])
+      expect([refused.code, refused.output]).toEqual([1, expect.stringContaining("none is refused: ")])
+      expect(await vm("none")).toBeUndefined()
+      // A pipe into a VM that is over: said plainly, with what was not taken.
+      const late = await cli(["console", "talk", "--json"], "too late\n")
+      expect([late.code, late.output]).toEqual([1, expect.stringContaining("talk is ended; the last 9 bytes of the input were not taken")])
     },
     DEADLINE_MS,
   )

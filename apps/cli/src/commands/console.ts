@@ -1,6 +1,6 @@
 /** `backplane console <vm>`: a terminal at a VM of the running stack. */
 import type { Command } from "commander"
-import { attachTerminal } from "../console-terminal.ts"
+import { attachTerminal, type TerminalEnd } from "../console-terminal.ts"
 import { CommandFailure } from "../failure.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { VmClient } from "../vm-client.ts"
@@ -18,11 +18,25 @@ export function register(program: Command): void {
         const view = await vms.find(vm)
         if (view === null) throw new CommandFailure("unknown-vm", `${flags.machine} has no VM ${vm}; \`backplane vm list\` shows them`)
         if (process.stdin.isTTY) console.error(`backplane: ${vm} is ${view.state}; Ctrl-] leaves`)
-        const end = await attachTerminal(vms, vm)
-        if (end.kind === "over") console.error(`\nbackplane: ${vm} is ${end.state === "unknown" ? "gone" : end.state}`)
+        sayEnd(vm, await attachTerminal(vms, vm))
       } finally {
         vms.close()
         await client.close()
       }
     })
+}
+
+/** On standard error, so that what the guest said stays as it is. Input that nobody took is a failure. */
+function sayEnd(vm: string, { untyped, ...end }: TerminalEnd): void {
+  const rest = untyped === 0 ? "" : `; the last ${untyped} bytes of the input were not taken`
+  if (end.kind === "stalled")
+    throw new CommandFailure(
+      "stalled",
+      `${vm} is ${end.state}${rest}${end.state === "paused" ? `; \`backplane vm resume ${vm}\` lets it go on` : ""}`,
+    )
+  if (end.kind === "left") return console.error(`\nbackplane: left ${vm}`)
+  if (end.kind === "input-ended") return console.error(`\nbackplane: the input is typed; left ${vm}`)
+  const over = `${vm} is ${end.state === "unknown" ? "gone" : end.state}`
+  if (untyped > 0) throw new CommandFailure("not-typed", `${over}${rest}`)
+  console.error(`\nbackplane: ${over}`)
 }

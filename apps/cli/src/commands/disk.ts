@@ -19,7 +19,7 @@ export function register(program: Command): void {
     .option("--from <file>", "what is on it at first")
     .option("--size <bytes>", "such as 64M; left out: as large as the file", bytes)
     .action(async (name: string, flags: Flags & { readonly from?: string; readonly size?: number }, command: Command) => {
-      const data = flags.from === undefined ? new Uint8Array(0) : readFile(flags.from)
+      const data = flags.from === undefined ? new Uint8Array(0) : readFile(flags.from, "--from")
       const size = flags.size ?? data.length
       await disksOf(command).create(name, { bytes: size, data })
       tell(flags, { disk: name, bytes: size }, `kv:${name} has ${size} bytes`)

@@ -70,7 +70,7 @@ describe("exec", { timeout: COMMAND_MS }, () => {
     writeFileSync(notAnImage, "no image at all")
     for (const { args, field } of [
       { args: [notAnImage], field: "magic" },
-      { args: [join(folder, "missing")], field: join(folder, "missing") },
+      { args: [join(folder, "missing")], field: "image" },
       { args: [guest("arith.elf"), "--memory", "1000"], field: "--memory" },
       { args: [guest("arith.elf"), "--cpus", "65"], field: "--cpus" },
       { args: [guest("echo.elf"), "--stdin", join(folder, "missing")], field: "--stdin" },

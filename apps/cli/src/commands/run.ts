@@ -73,7 +73,7 @@ export function readScenario(file: string, seed: string | undefined, files: stri
   const readImage = (name: string): ImageRef => {
     const path = resolve(dirname(file), name)
     files.push(path)
-    return imageRef(path).ref
+    return imageRef(path, { flag: "image" }).ref
   }
   if (seed === undefined) return resolveMachineSpec(content, readGuest, readImage)
   if (!/^\d+$/.test(seed)) throw new Rejection("--seed", `${seed} is not a whole number`)

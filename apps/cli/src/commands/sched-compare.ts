@@ -63,7 +63,7 @@ async function compareLive({ json, ...flags }: Readonly<Record<string, string | 
   if (drawn.code !== 0) return drawn.code
   const { runs, images } = JSON.parse(drawn.stdout) as { readonly runs: readonly LiveRun[]; readonly images: readonly string[] }
   const outcomes = await withStack(home, async (client) => {
-    for (const path of images) await bringImage(client, path, home)
+    for (const path of images) await bringImage(client, { path, flag: "image" }, home)
     const ended: object[] = []
     for (const run of runs) {
       process.stderr.write(`${ended.length + 1} of ${runs.length}: ${run.workload}, ${run.contender}, set ${run.set}\n`)

@@ -95,12 +95,22 @@ async function create({ client, vms }: Ends, name: string, flags: CreateFlags, h
   // Its images travel to the node piece by piece first.
   const patience = PATIENCE_MILLISECONDS + (imageBytes(spec) / MIB) * PATIENCE_MILLISECONDS_PER_MIB
   const isThere = (seen: VmView | null): boolean => (flags.start ? seen?.state === "running" || seen?.state === "ended" : seen !== null)
-  const view = await vms.waitFor(name, isThere, patience)
+  const view = await vms.waitFor(name, isThere, patience).catch(async (error: unknown) => {
+    if (error instanceof CommandFailure && error.kind === "refused") throw await forgotten(vms, name, error)
+    throw error
+  })
   console.log(
     flags.json === true
       ? JSON.stringify({ vm: name, state: view?.state, node: view?.node ?? null })
       : `${name} is ${view?.state ?? "there"}${view === null || view.node === null ? "" : ` on node ${view.node}`}; \`backplane console ${name}\` talks with it`,
   )
+}
+
+/** What never ran leaves no name behind: the next try may have it. */
+async function forgotten(vms: VmClient, name: string, refusal: CommandFailure): Promise<CommandFailure> {
+  await vms.control(name, "destroy")
+  await vms.waitFor(name, (seen) => seen === null)
+  return new CommandFailure("refused", `${refusal.message}; it is not kept`)
 }
 
 export async function bringImages(
@@ -110,9 +120,9 @@ export async function bringImages(
 ): Promise<VmImages> {
   const { kernel, disk, initrd } = files
   return {
-    kernel: await bringImage(client, kernel, home),
+    kernel: await bringImage(client, { path: kernel, flag: "--kernel" }, home),
     ...(disk !== undefined && { disk: await bringDisk(client, disk, home) }),
-    ...(initrd !== undefined && { initrd: await bringImage(client, initrd, home) }),
+    ...(initrd !== undefined && { initrd: await bringImage(client, { path: initrd, flag: "--initrd" }, home) }),
   }
 }
 

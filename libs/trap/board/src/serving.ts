@@ -4,7 +4,7 @@ import type { ServedCounts, ServingHow } from "@backplane/compute-contract/privi
 import type { BootImage } from "./board-types.ts"
 
 /** All that a CPU can: the board has no say in its privileged state. An image that starts in S-mode calls the board's SBI. */
-export function servingOf(start: BootImage["start"], rounds: ServingHow["rounds"]): ServingHow {
+export function servingOf(start: BootImage["start"], rounds: ServingHow["rounds"] = "none"): ServingHow {
   const supervisorCalls = start === "supervisor" ? "leave" : "trap"
   return { traps: "served", spaces: true, translations: "own", supervisorCalls, exits: "none", rounds, tables: "noted" }
 }
