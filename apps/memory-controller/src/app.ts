@@ -1,6 +1,6 @@
 /** Hosts memory controllers (machine frames and who has them) and page stores (pages that have no frame in a node). */
 import { join } from "node:path"
-import { startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
+import { LINKS_OF_MEMORY, startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
 import { actorIndex } from "@backplane/foundation-actor/actor-id"
 import type { Machine } from "@backplane/foundation-actor/machine"
 import { RAW_BYTES } from "@backplane/foundation-runtime/raw-bytes"
@@ -21,6 +21,7 @@ export function start(environment: Environment): Promise<ActorService> {
     service: SERVICE,
     environment,
     codec: new MessageCodec(),
+    links: LINKS_OF_MEMORY,
     actorFactory: (actor, config, { epoch, machine }) => {
       const spec = machineSpecOf(config)
       const index = storeIndexOf(actorIndex(actor))

@@ -1,5 +1,5 @@
 /** Hosts nodes: CPUs, caches and local memory, and the tasks that run there; beside each a door to the store, for disks of VMs. */
-import { startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
+import { LINKS_OF_MEMORY, startActorService, type ActorService, type Environment } from "@backplane/foundation-process/actor-service"
 import { actorIndex } from "@backplane/foundation-actor/actor-id"
 import type { Machine } from "@backplane/foundation-actor/machine"
 import { AppendLogStore } from "@backplane/foundation-runtime/append-log-store"
@@ -21,6 +21,7 @@ export async function start(environment: Environment): Promise<ActorService> {
     service: "numa-node",
     environment,
     codec: new MessageCodec(),
+    links: LINKS_OF_MEMORY,
     // What guests write to their disks is many small values: a log, not a file for each.
     store: ({ dataFolder }) =>
       dataFolder === null

@@ -9,7 +9,7 @@ import { startService } from "@backplane/foundation-runtime/service"
 import { ActorConfigError, type ActorFactory, type LinkSettings, type RunningService } from "@backplane/foundation-runtime/service-options"
 import type { Store } from "@backplane/foundation-runtime/store"
 import type { BodyCodec } from "@backplane/foundation-runtime/body-codec"
-import { actorKind } from "@backplane/foundation-actor/actor-id"
+import { actorIndex, actorKind, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { recordBus, recordInbox, type BusCounts } from "@backplane/foundation-telemetry/bus-metrics"
 import { startTelemetry, type Telemetry } from "@backplane/foundation-telemetry/telemetry"
 
@@ -37,6 +37,13 @@ export interface ActorService extends RunningService {
 /** Kinds of actor of which there are none in other languages: who has a lot for one that it never heard sends it as frames. */
 const ONLY_OURS: ReadonlySet<string> = new Set(["node", "memory"])
 
+/** For those who move pages: links between nodes, memory controllers and page stores; all else (a node's door, schedulers) hears them over the bus. */
+export const LINKS_OF_MEMORY: LinkSettings = { between: (own, far) => hasPages(own) && hasPages(far) }
+
+function hasPages(actor: ActorId): boolean {
+  return ONLY_OURS.has(actorKind(actor)) && !actorIndex(actor).startsWith("door-")
+}
+
 /** How often what the host has counted becomes metrics. */
 const METRICS_EVERY_MILLISECONDS = 5_000
 
@@ -44,15 +51,17 @@ const METRICS_EVERY_MILLISECONDS = 5_000
 function tellMetrics(running: RunningService, telemetry: Telemetry): void {
   const { actors, bus } = running.report()
   const count = (name: keyof BusCounts): number => bus[name] ?? 0
+  // What went over links has been sent and received as much as what went over the bus.
+  const linked = (name: "linkSent" | "linkReceived" | "linkFrames" | "linkDropped"): number => bus[name] ?? 0
   const { service } = running
   recordBus(telemetry.metrics, service, {
-    sent: count("sent"),
-    received: count("received"),
-    frames: count("frames"),
+    sent: count("sent") + linked("linkSent"),
+    received: count("received") + linked("linkReceived"),
+    frames: count("frames") + linked("linkFrames"),
     malformed: count("malformed"),
     rejected: count("rejected"),
     oversize: count("oversize"),
-    dropped: count("dropped"),
+    dropped: count("dropped") + linked("linkDropped"),
     refused: count("refused"),
     bytesSent: count("bytesSent"),
     bytesReceived: count("bytesReceived"),

@@ -42,6 +42,8 @@ export interface ActorContext {
 export interface LinkSettings {
   /** What an actor hears in the name of a peer whose link broke. */
   readonly lost?: Body
+  /** May these two have a link? Who may not never sees an offer: services in other languages know the bus alone. Default: any two. */
+  readonly between?: (own: ActorId, far: ActorId) => boolean
 }
 
 export interface ServiceOptions {

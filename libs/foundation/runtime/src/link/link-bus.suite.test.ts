@@ -32,13 +32,22 @@ interface LinkedWorld extends BusWorld {
   readonly right: LinkBus
 }
 
-async function linked(said: (body: Body) => Body = (body) => body): Promise<LinkedWorld> {
+interface LinkedOptions {
+  /** What one of the two says instead, over the bus. */
+  readonly said?: (body: Body) => Body
+  readonly between?: () => boolean
+}
+
+async function linked({ said = (body) => body, between = () => true }: LinkedOptions = {}): Promise<LinkedWorld> {
   const connections = [await connection(), await connection()] as const
   const codec = withLinks(plainCodec)
   const far = connections.map(
     (each) => new NatsBus({ connection: each, events: new MemorySink(), codec: { ...codec, encode: (body) => codec.encode(said(body)) } }),
   )
-  const [left, right] = far.map((each) => new LinkBus({ far: each, codec: plainCodec, events: new MemorySink() })) as [LinkBus, LinkBus]
+  const [left, right] = far.map((each) => new LinkBus({ far: each, codec: plainCodec, events: new MemorySink(), between })) as [
+    LinkBus,
+    LinkBus,
+  ]
   const all = (pick: "sent" | "received" | "malformed" | "rejected"): number => left.counts[pick] + right.counts[pick]
   const settle = async (): Promise<void> => {
     for (let round = 0; round < 3; round++) {
@@ -97,7 +106,7 @@ describe("links", () => {
   })
 
   it("where the socket with a name cannot be reached, the port is taken", async () => {
-    const world = await linked((body) => (body.kind === "LinkPlace" ? ({ ...body, path: "nobody-there" } as Body) : body))
+    const world = await linked({ said: (body) => (body.kind === "LinkPlace" ? ({ ...body, path: "nobody-there" } as Body) : body) })
     const heard: Body[] = []
     world.left.subscribe("m", LEFT, ({ body }) => heard.push(body))
     world.right.subscribe("m", RIGHT, ({ body }) => heard.push(body))
@@ -108,6 +117,24 @@ describe("links", () => {
     await world.settle()
     expect(heard).toContainEqual({ kind: "OverThePort" })
     expect(world.right.counts.received - before).toBe(1)
+    await world.close()
+  })
+
+  it("a pair that may have none talks over the bus alone, and takes no offer", async () => {
+    const world = await linked({ between: () => false })
+    const heard: Body[] = []
+    world.right.subscribe("m", RIGHT, ({ body }) => heard.push(body))
+    world.left.subscribe("m", LEFT, () => undefined)
+    await world.settle()
+    for (let number = 0; number < 20; number++) {
+      world.left.publish({ machine: "m", from: LEFT, to: RIGHT, body: { kind: "Numbered", number } as Body })
+      await world.settle()
+    }
+    // As one who has links would.
+    world.inject("m", RIGHT, LEFT, Buffer.from(JSON.stringify({ kind: "LinkOffer", token: "a".repeat(32) })))
+    await world.settle()
+    expect(heard).toEqual(Array.from({ length: 20 }, (_, number) => ({ kind: "Numbered", number })))
+    expect([world.left.links, world.right.links]).toEqual([0, 0])
     await world.close()
   })
 

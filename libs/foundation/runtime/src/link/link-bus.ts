@@ -47,6 +47,8 @@ export interface LinkBusOptions {
   readonly events: EventSink
   /** What an actor hears in the name of a peer whose link broke from the other side. Default: nothing. */
   readonly lost?: Body
+  /** May these two have a link? Who may not never sees an offer. Default: any two. */
+  readonly between?: (own: ActorId, far: ActorId) => boolean
   /** Address on which links come in. Default: loopback. */
   readonly host?: string
 }
@@ -164,6 +166,7 @@ export class LinkBus implements Bus {
     if (known !== undefined) return known
     const handler = this.#handlers.get(`${machine} ${own}`)
     if (handler === undefined || own === far || !this.#open) return null
+    if (this.#options.between?.(own, far) === false) return null
     if (this.#pairs.size >= PEERS_MAX) this.#forgetIdle()
     if (this.#pairs.size >= PEERS_MAX) return null
     const pair: Pair = {

@@ -14,6 +14,8 @@ export interface LinkedNatsBusOptions {
   readonly codec: BodyCodec
   /** What an actor hears in the name of a peer whose link broke. */
   readonly lost?: Body
+  /** See `LinkBusOptions`. */
+  readonly between?: (own: ActorId, far: ActorId) => boolean
   /** See `NatsBusOptions`. */
   readonly readsFrames?: (to: ActorId) => boolean
 }
