@@ -1,10 +1,11 @@
 /** `backplane memory map | stats | migrate | replicate | rules | run | harts | stop`: memory that the nodes of a running machine share. */
-import { readFileSync } from "node:fs"
 import { SHARED_PROGRAMS, sharedProgram, sharedProgramPages, type SharedProgram } from "@backplane/compute-riscv/shared-programs"
 import type { PagePlacement, SpaceAnswer, SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
-import { InvalidArgumentError, Option, type Command } from "commander"
+import { Option, type Command } from "commander"
 import { passThrough } from "../checkout.ts"
+import { CommandFailure } from "../failure.ts"
 import { MemoryClient } from "../memory-client.ts"
+import { checkNodes, checkSize, placement, readImage, spaceName, spacePages, wholeNumber, wholeNumbers } from "../memory-flags.ts"
 import { hartLine, mapText, pageLine, statsText } from "../memory-text.ts"
 import { count } from "../number-flags.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
@@ -36,24 +37,6 @@ interface RunFlags extends RulesFlags {
   readonly seed: number
 }
 
-function number(text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError("give a whole number")
-  return value
-}
-
-function numbers(text: string): readonly number[] {
-  return text.split(",").map(number)
-}
-
-function placement(text: string): PagePlacement {
-  const [kind = "", nodes = ""] = text.split(":")
-  if (kind === "first-touch" || kind === "interleave") return { kind }
-  if (kind === "local" && nodes !== "") return { kind, node: number(nodes) }
-  if (kind === "bind" && nodes !== "") return { kind, nodes: [...numbers(nodes)] }
-  throw new InvalidArgumentError("give first-touch, interleave, local:<node> or bind:<node>,<node>…")
-}
-
 export function register(program: Command): void {
   const memory = program.command("memory").description("memory that the nodes of a running machine share")
   const common = (command: Command): Command => command.option("--machine <name>", "which machine", "demo").option("--json", "print JSON")
@@ -66,9 +49,13 @@ export function register(program: Command): void {
       .option("--hot <misses>", "in an interval, from which a page is hot", count, 8)
       .option("--share", "pages that are equal to others share one frame (needs a machine with a page store)")
       .option("--limit <frames>", "that the space may have; the rest of its pages lies in the page store", count)
-  common(memory.command("map").description("frames of the nodes; with a space, where each of its pages lies").argument("[space]")).action(
-    (space: string | undefined, flags: Common, command: Command) =>
-      withMemory(command, flags, async (client) => print(flags, await client.map(space), mapText)),
+  common(
+    memory
+      .command("map")
+      .description("frames of the nodes; with a space, where each of its pages lies")
+      .argument("[space]", "its name", spaceName),
+  ).action((space: string | undefined, flags: Common, command: Command) =>
+    withMemory(command, flags, async (client) => print(flags, await client.map(space), mapText)),
   )
   common(memory.command("stats").description("misses by node, local and remote; moves, refusals, losses")).action(
     (flags: Common, command: Command) => withMemory(command, flags, async (client) => print(flags, await client.map(), statsText)),
@@ -77,9 +64,9 @@ export function register(program: Command): void {
     memory
       .command("migrate")
       .description("have the frame of a page lie on another node")
-      .argument("<space>")
-      .argument("<page>", "its number", number)
-      .argument("<node>", "where to", number),
+      .argument("<space>", "its name", spaceName)
+      .argument("<page>", "its number", wholeNumber)
+      .argument("<node>", "where to", wholeNumber),
   ).action((space: string, page: number, to: number, flags: Common, command: Command) =>
     withMemory(command, flags, async (client) =>
       print(flags, await client.homeOf({ kind: "MemoryMoveAsk", space, page, to }), ({ pages, nodes }) =>
@@ -91,9 +78,9 @@ export function register(program: Command): void {
     memory
       .command("replicate")
       .description("have nodes fetch a readable copy")
-      .argument("<space>")
-      .argument("<page>", "its number", number)
-      .argument("<nodes>", "such as 0,1", numbers),
+      .argument("<space>", "its name", spaceName)
+      .argument("<page>", "its number", wholeNumber)
+      .argument("<nodes>", "such as 0,1", wholeNumbers),
   ).action((space: string, page: number, on: readonly number[], flags: Common, command: Command) =>
     withMemory(command, flags, async (client) =>
       print(flags, await client.homeOf({ kind: "MemoryReplicateAsk", space, page, on }), ({ pages, nodes }) =>
@@ -101,12 +88,17 @@ export function register(program: Command): void {
       ),
     ),
   )
-  ruled(memory.command("rules").description("how the pages of a space are placed and moved from now on").argument("<space>")).action(
-    (space: string, flags: RulesFlags, command: Command) =>
-      withMemory(command, flags, async (client) => {
-        await client.everyController({ kind: "SpaceRulesAsk", space, rules: rulesOf(flags) })
-        print(flags, await client.map(space), mapText)
-      }),
+  ruled(
+    memory
+      .command("rules")
+      .description("how the pages of a space are placed and moved from now on")
+      .argument("<space>", "its name", spaceName),
+  ).action((space: string, flags: RulesFlags, command: Command) =>
+    withMemory(command, flags, async (client) => {
+      checkNodes(await client.map(space), flags)
+      await client.everyController({ kind: "SpaceRulesAsk", space, rules: rulesOf(flags) })
+      print(flags, await client.map(space), mapText)
+    }),
   )
   registerRun(memory, ruled)
   registerEnds(memory, common)
@@ -114,7 +106,7 @@ export function register(program: Command): void {
 
 /** What the harts of a space are at, and its end. */
 function registerEnds(memory: Command, common: (command: Command) => Command): void {
-  common(memory.command("harts").description("what the harts of a shared memory are at").argument("<space>")).action(
+  common(memory.command("harts").description("what the harts of a shared memory are at").argument("<space>", "its name", spaceName)).action(
     (space: string, flags: Common, command: Command) =>
       withMemory(command, flags, async (client) => {
         const harts: SpaceAnswer["harts"] = []
@@ -124,14 +116,34 @@ function registerEnds(memory: Command, common: (command: Command) => Command): v
         print(flags, harts, () => harts.map(hartLine).join("\n"))
       }),
   )
-  common(memory.command("stop").description("end a shared memory and its harts").argument("<space>")).action(
+  common(memory.command("stop").description("end a shared memory and its harts").argument("<space>", "its name", spaceName)).action(
     (space: string, flags: Common, command: Command) =>
       withMemory(command, flags, async (client) => {
         const { nodes } = await client.map()
+        if (!(await isKnown(client, space, nodes)))
+          throw new CommandFailure("not-found", `there is no space ${space}; \`memory map\` lists them`)
         for (const { node, dead } of nodes) if (!dead) await client.node(node, { kind: "SpaceClose", space })
         print(flags, (await client.everyController({ kind: "SpaceClose", space }))[0], () => `${space} is gone`)
       }),
   )
+}
+
+/** To a node that has part in it, or to a memory controller: a stop that broke off has ended it at some only. */
+async function isKnown(
+  client: MemoryClient,
+  space: string,
+  nodes: readonly { readonly node: number; readonly dead: boolean }[],
+): Promise<boolean> {
+  const has = (asked: Promise<unknown>): Promise<boolean> =>
+    asked.then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof CommandFailure && error.kind === "refused") return false
+        throw error
+      },
+    )
+  for (const { node, dead } of nodes) if (!dead && (await has(client.node(node, { kind: "SpaceAsk", space })))) return true
+  return has(client.map(space))
 }
 
 function registerRun(memory: Command, ruled: (command: Command) => Command): void {
@@ -143,16 +155,16 @@ function registerRun(memory: Command, ruled: (command: Command) => Command): voi
           .map(([name, what]) => `${name} (${what})`)
           .join("; ")}`,
       )
-      .argument("<space>", "its name"),
+      .argument("<space>", "its name", spaceName),
   )
     .addOption(new Option("--program <program>", "what they do").choices(Object.keys(SHARED_PROGRAMS)).default("own"))
     .option("--image <file>", "flat RV64 code instead, at the start of the memory; an ecall ends a hart")
-    .option("--harts <nodes>", "the node of each hart", numbers, [0, 1])
-    .option("--pages <n>", "that a hart goes over; with --image, of the memory", count, 8)
+    .option("--harts <nodes>", "the node of each hart", wholeNumbers, [0, 1])
+    .option("--pages <n>", "that a hart goes over; with --image, of the memory", spacePages, 8)
     .option("--rounds <n>", "how often", count, 10_000)
-    .option("--copies <n>", "of pages of other nodes that a node keeps; 0: any", number, 4)
+    .option("--copies <n>", "of pages of other nodes that a node keeps; 0: any", wholeNumber, 4)
     .option("--frames <n>", "with --sim: of each node", count, 4096)
-    .option("--swap <n>", "with --sim: pages of the page store; 0: there is none", number, 0)
+    .option("--swap <n>", "with --sim: pages of the page store; 0: there is none", wholeNumber, 0)
     .option("--sim", "in simulation, to the end, instead of on the running machine")
     .option("--seed <n>", "of the simulation", count, 1)
     .action(async (space: string, flags: RunFlags & { readonly program: SharedProgram }, command: Command) => {
@@ -175,9 +187,11 @@ function registerRun(memory: Command, ruled: (command: Command) => Command): voi
         process.exitCode = await passThrough("apps/simulator/src/main.ts", ["spaces", JSON.stringify(request)])
         return
       }
-      const code = image === undefined ? sharedProgram(program, { pages, rounds }) : readFileSync(image)
+      const code = image === undefined ? sharedProgram(program, { pages, rounds }) : readImage(image)
       const all = image === undefined ? sharedProgramPages(program, { pages, harts: harts.length }) : pages
+      checkSize({ pages: all, harts })
       await withMemory(command, flags, async (client) => {
+        checkNodes(await client.map(), flags)
         await client.everyController({ kind: "SpaceRulesAsk", space, rules })
         const open = { kind: "SpaceOpen", space, pages: all, program: Buffer.from(code).toString("base64"), harts, copiesMax }
         // Every node has part in it: any may be given a frame.

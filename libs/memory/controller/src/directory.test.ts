@@ -89,7 +89,7 @@ describe("the directory", () => {
   })
 
   it.each([
-    { want: { space: "b", page: 1, to: 1 }, reason: "nobody has touched page 1 of b" },
+    { want: { space: "b", page: 1, to: 1 }, reason: "there is no space b; `memory map` lists them" },
     { want: { space: "a", page: 1, to: 5 }, reason: "there is no live node 5" },
     { want: { space: "a", page: 1, to: 0 }, reason: "the frame of page 1 of a lies on node 0 already" },
   ])("a move that cannot be is refused: $reason", ({ want, reason }) => {

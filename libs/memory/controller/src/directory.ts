@@ -249,6 +249,10 @@ export class Directory {
     for (const { node, body } of this.#dones.take(this.#epoch)) out.push(send(this.#options.nodeActor(node), body))
   }
 
+  #untouched(space: string, page: number): string {
+    return this.#spaces.has(space) ? `nobody has touched page ${page} of ${space}` : `there is no space ${space}; \`memory map\` lists them`
+  }
+
   #refuse({ space, page, epoch, node, txn }: PageRequest, cause: "lost" | "no-memory", reason: string, out: Out): null {
     out.push(
       event(
@@ -384,7 +388,7 @@ export class Directory {
     const { space, page: number, to } = want
     const page = this.#spaces.get(space)?.get(number)
     if (this.#known !== this.#all) return "the directory is being rebuilt; ask again"
-    if (page === undefined) return `nobody has touched page ${number} of ${space}`
+    if (page === undefined) return this.#untouched(space, number)
     if (page.lost !== null) return `page ${number} of ${space} was lost with node ${page.lost}`
     if (to >= this.#options.nodes || has(this.#gone, to)) return `there is no live node ${to}`
     if (this.#isStored(page)) return `page ${number} of ${space} lies in the page store; it comes in when it is used`
@@ -454,7 +458,7 @@ export class Directory {
     out: Out,
   ): string | null {
     const page = this.#spaces.get(space)?.get(number)
-    if (page === undefined) return `nobody has touched page ${number} of ${space}`
+    if (page === undefined) return this.#untouched(space, number)
     if (page.lost !== null) return `page ${number} of ${space} was lost with node ${page.lost}`
     const dead = on.find((node) => node >= this.#options.nodes || has(this.#gone, node))
     if (dead !== undefined) return `there is no live node ${dead}`
