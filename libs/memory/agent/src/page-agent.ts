@@ -27,12 +27,21 @@ import {
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
 import { has, type Flow } from "@backplane/memory-coherence/flow"
 import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
-import type { PageBytes, PageMessage, PageOperation, PagesAdvice, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
+import type {
+  PageBytes,
+  PageMessage,
+  PageOperation,
+  PagesAdvice,
+  PagesAsk,
+  PagesGone,
+  PagesRun,
+} from "@backplane/memory-contract/coherence-messages"
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
 import type { AgentCounts, AgentOptions, AgentOut, PageText } from "./agent-options.ts"
 import { bytesOf, FrameHost, OWN_FRAME } from "./frame-host.ts"
 import { MissCounts } from "./miss-counts.ts"
 import { hashOfPage } from "./page-hash.ts"
+import { messagesOf } from "./page-runs.ts"
 import { WalkAhead } from "./walk-ahead.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 
@@ -69,6 +78,8 @@ export class PageAgent {
   readonly #walks: WalkAhead | null
   /** Pages that were asked for before anybody wanted them, and have not come: nobody holds on to them. */
   readonly #ahead = new Set<number>()
+  /** While pages are asked for ahead: the span of the miss that they are asked for with. */
+  #walkSpan: string | null = null
   /** By home: pages that the guest had better do without. */
   readonly #balloons = new Map<ActorId, number>()
   #timerSet = false
@@ -127,6 +138,8 @@ export class PageAgent {
   #askAhead(now: VirtualTime, { page, kind }: { readonly page: number; readonly kind: "Load" | "Store" | "Operate" }, out: AgentOut): void {
     const { walkPages } = this.#options
     if (this.#walks === null || walkPages === undefined) return
+    // One trace for all of them, and so few messages.
+    this.#walkSpan = this.#spanKey(page)
     for (const next of this.#walks.missed(page)) {
       if (next < 0 || next >= walkPages.pages) continue
       const { record } = this.#local(next)
@@ -134,6 +147,7 @@ export class PageAgent {
       this.#ahead.add(next)
       this.#carryOut(now, { page: next, flow: null, effects: access(this.#context(next), record, kind).effects }, out)
     }
+    this.#walkSpan = null
   }
 
   /** An instruction of a CPU that waited for these pages has completed: they may go. */
@@ -154,7 +168,11 @@ export class PageAgent {
   }
 
   /** Any message of the contract to a node with this one space. */
-  hearAny(now: VirtualTime, from: ActorId, body: PageMessage | PagesAsk | PagesGone | PagesAdvice, out: AgentOut): void {
+  hearAny(now: VirtualTime, from: ActorId, body: PageMessage | PagesRun | PagesAsk | PagesGone | PagesAdvice, out: AgentOut): void {
+    if (body.kind === "PagesRun") {
+      for (const each of messagesOf(body, this.#text)) this.hear(now, each, out)
+      return
+    }
     if (body.kind === "PagesGone") return this.gone(from, body.epoch)
     if (body.kind === "PagesHashAsk") return this.#tellHashes(from, body, out)
     if (body.kind === "PagesDone") return this.#done(now, body, out)
@@ -430,6 +448,7 @@ export class PageAgent {
     if (isLocal) return this.hear(now, body, out)
     if (flow.kind === "GetS" || flow.kind === "GetM" || flow.kind === "Operate") {
       const name = flow.kind === "GetS" ? "mem.GetS" : "mem.GetM"
+      if (this.#walkSpan !== null) return void out.push(send(homeOf(page), body, this.#walkSpan))
       out.push(openSpan(this.#spanKey(page), name, this.#about(page), { root: true }))
       out.push(send(homeOf(page), body, this.#spanKey(page)))
       return

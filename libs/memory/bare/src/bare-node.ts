@@ -13,6 +13,7 @@ import { Random } from "@backplane/foundation-base/random"
 import { PAGE_BYTES, RAM_BASE, type Engine, type EngineExit } from "@backplane/compute-contract/engine"
 import type { AgentMemory, AgentOptions } from "@backplane/memory-agent/agent-options"
 import { PageAgent } from "@backplane/memory-agent/page-agent"
+import { gathered } from "@backplane/memory-agent/page-runs"
 import { amoOf, isLoadReserved, operationOf } from "@backplane/memory-agent/operation"
 import type { LeaseReport, MemoryUp } from "@backplane/memory-contract/memory-messages"
 import type {
@@ -23,11 +24,12 @@ import type {
   PagesGone,
   PagesHashes,
   PagesReport,
+  PagesRun,
   PagesSpare,
 } from "@backplane/memory-contract/coherence-messages"
 
-export type BareNodeHears = PageMessage | PagesAsk | PagesGone | PagesAdvice | MemoryUp
-export type BareNodeSays = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHashes | LeaseReport
+export type BareNodeHears = PageMessage | PagesRun | PagesAsk | PagesGone | PagesAdvice | MemoryUp
+export type BareNodeSays = PageMessage | PagesRun | PagesReport | PageCounts | PagesSpare | PagesHashes | LeaseReport
 type Out = Effect<BareNodeSays>[]
 
 /** Decides what a hart does next, and sees what it did. */
@@ -179,7 +181,7 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     for (const page of this.#spared.splice(0)) this.agent.spare(page, out)
     if (this.#config.pace === "at-once") this.#goOn(now, out)
     else if (!this.#turning) this.#setTurn(now, 1, out)
-    return out
+    return gathered(out)
   }
 
   #goOn(now: VirtualTime, out: Out): void {

@@ -206,6 +206,35 @@ export const PagesStored = say(
   { node: Node, epoch: Count, pages: Count, slots: Count, slotsMax: Count },
   "memory controller (page store) → memory controller: pages that lie here, frames that they take (equal ones share one, zeros take none), and that there are; a level",
 )
+/** Pages in one `PagesRun`: of a run with bytes, and of one without. */
+export const RUN_PAGES_MAX = { bytes: 16, plain: 512 } as const
+/** What may be said of many pages at once, and the numbers that each page has there: its own and those of its message, in this order. */
+export const RUN_FIELDS = {
+  PageGetS: ["page", "txn", "has"],
+  PageGetM: ["page", "txn", "has"],
+  PageUnblock: ["page", "txn"],
+  PageFetch: ["page", "txn", "serial", "want", "acks"],
+  PageData: ["page", "txn", "serial", "want", "acks", "version", "home"],
+} as const
+const runKinds = Type.Union([
+  Type.Literal("PageGetS"), Type.Literal("PageGetM"), Type.Literal("PageUnblock"), Type.Literal("PageFetch"), Type.Literal("PageData"),
+]) // prettier-ignore
+export const PagesRun = say(
+  "PagesRun",
+  {
+    space: page.space,
+    epoch: Count,
+    node: Node,
+    of: runKinds,
+    numbers: Type.Array(Count, { maxItems: 4_096, description: "by page, as RUN_FIELDS has them; has: 0 or 1, want: 0 S, 1 E, 2 M" }),
+    bytes: Type.Optional(
+      Type.Unsafe<PageBytes>(
+        Type.String({ minLength: 5464, maxLength: 87_384, description: "of PageData: the bytes of the pages one behind the other" }),
+      ),
+    ),
+  },
+  "node (or memory controller) → memory controller (or node): the same of several pages of a space for the same node, said in one step, in one message",
+)
 const Numbers = Type.Array(Count, { maxItems: 40_000 })
 export const PagesReport = say(
   "PagesReport",
@@ -232,7 +261,7 @@ export const coherenceMessages = {
   PageGetS, PageGetM, PageOperate, PagePut, PageFetch, PageOperateAtHome, PageFwdS, PageFwdM, PageInv, PageRecall, PageFlush, PageReleased,
   PageData, PageGrant, PageInvAck, PageWriteBack, PageStored, PageRecallAck, PageResult, PageUnblock, PageDone, PagesAsk, PagesReport,
   PageHandOver, PageFrame, PageMoved, PageFrameFree, PageFrameAsk, PageRefused, PageBring, PagesGone, PageCounts, PagesSpare, PagesBalloon,
-  PagesHashAsk, PagesHashes, PagesStored, PagesDone,
+  PagesHashAsk, PagesHashes, PagesStored, PagesDone, PagesRun,
 } as const // prettier-ignore
 
 type OfMany =
@@ -246,6 +275,7 @@ type OfMany =
   | "PagesHashes"
   | "PagesStored"
   | "PagesDone"
+  | "PagesRun"
 /** Every message about one page. */
 export type PageMessage = {
   [Kind in Exclude<keyof typeof coherenceMessages, OfMany>]: Static<(typeof coherenceMessages)[Kind]>
@@ -260,7 +290,8 @@ export type PagesHashAsk = Static<typeof PagesHashAsk>
 export type PagesHashes = Static<typeof PagesHashes>
 export type PagesStored = Static<typeof PagesStored>
 export type PagesDone = Static<typeof PagesDone>
+export type PagesRun = Static<typeof PagesRun>
 /** What a home says to nodes about many pages, besides `PagesAsk` and `PagesGone`. */
 export type PagesAdvice = PagesBalloon | PagesHashAsk | PagesDone
 export type CoherenceMessage =
-  PageMessage | PagesAsk | PagesReport | PagesGone | PageCounts | PagesSpare | PagesAdvice | PagesHashes | PagesStored
+  PageMessage | PagesRun | PagesAsk | PagesReport | PagesGone | PageCounts | PagesSpare | PagesAdvice | PagesHashes | PagesStored

@@ -38,7 +38,9 @@ import type {
   PagesReport,
   PagesSpare,
   PagesStored,
+  PagesRun,
 } from "@backplane/memory-contract/coherence-messages"
+import { gathered, messagesOf } from "@backplane/memory-agent/page-runs"
 import type { Protocol } from "@backplane/memory-coherence/rules"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { memoryControllersOf, nodeActor, pageStoreActor, partOf } from "@backplane/scenario-machine/topology"
@@ -51,7 +53,7 @@ import { Reclaimer } from "./reclaimer.ts"
 import { Sharing } from "./sharing.ts"
 import { storePages as pagesOfStore } from "./store-options.ts"
 
-type PagesHears = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHashes | PagesStored
+type PagesHears = PageMessage | PagesRun | PagesReport | PageCounts | PagesSpare | PagesHashes | PagesStored
 export type MemoryHears =
   FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | NodeGoneSeen | SpaceMoved | PagesHears | MemoryOperatorAsk | SpaceAnswer
 export type MemorySays =
@@ -220,7 +222,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     this.#directory.retryWaiting(out)
     this.#desk.settle(out)
     this.#setTimers(now, out)
-    return out
+    return gathered(out)
   }
 
   #onTimer(now: VirtualTime, key: string, out: Out): void {
@@ -297,14 +299,21 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
         return this.#onReport(body, out)
       case "PagesReport":
         return this.#directory.onReport(body, out)
+      case "PagesRun": {
+        const messages = messagesOf(body)
+        // Of another life all of them are: one answer says so.
+        for (const each of body.epoch === this.#directory.epoch ? messages : messages.slice(0, 1)) this.#directory.hear(from, each, out)
+        return this.#noteAlive(from)
+      }
       default:
         this.#directory.hear(from, body, out)
-        if (this.#index > 0) this.#noteAlive(from)
+        return this.#noteAlive(from)
     }
   }
 
   /** Leases tell the first controller that a node is there again; the others, that it speaks of this life of the directory. */
   #noteAlive(from: ActorId): void {
+    if (this.#index === 0) return
     const node = this.#directory.nodeOf(from)
     if (node >= 0 && node < this.#spec.topology.nodes && !this.#directory.isGone(node)) this.#ledger.setGone(node, "alive")
   }

@@ -1,0 +1,106 @@
+/**
+ * What one step says of several pages, as few messages: `gathered` puts it together, `messagesOf` takes it apart again.
+ *
+ * A message costs more than a page (a turn of the receiver, a write of the sender, JSON): who goes through memory asks for many pages at once,
+ * and each hop handles them at once. To the protocol nothing changes: a run that is lost or doubled is its messages lost or doubled together.
+ * What belongs to different spans is not put together. Pure.
+ */
+import { actorIndex, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { send } from "@backplane/foundation-actor/effects"
+import type { Body, Effect, SendEffect } from "@backplane/foundation-actor/machine"
+import { RUN_FIELDS, RUN_PAGES_MAX, type PageBytes, type PageMessage, type PagesRun } from "@backplane/memory-contract/coherence-messages"
+import type { PageText } from "./agent-options.ts"
+
+type RunKind = PagesRun["of"]
+type Single = Extract<PageMessage, { kind: RunKind }>
+
+const PAGE_BYTES = 4096
+const WANTS = ["S", "E", "M"] as const
+
+/** The same effects, with sends that fit together as one, where the first of them stood. */
+export function gathered<Says extends Body>(effects: readonly Effect<Says>[]): readonly Effect<Says | PagesRun>[] {
+  const first = effects.findIndex(isSingle)
+  // Nearly always: one page, or none.
+  if (first < 0 || !effects.some((effect, index) => index > first && isSingle(effect))) return effects
+  const groups = new Map<string, SendEffect<Says>[]>()
+  const order: (Effect<Says> | SendEffect<Says>[])[] = []
+  for (const effect of effects) {
+    const key = isSingle(effect) && takesRuns(effect.to) ? keyOf(effect) : null
+    if (key === null) {
+      order.push(effect)
+      continue
+    }
+    const group = groups.get(key)
+    if (group !== undefined && group.length < roomOf(effect)) {
+      group.push(effect as SendEffect<Says>)
+      continue
+    }
+    const begun = [effect as SendEffect<Says>]
+    groups.set(key, begun)
+    order.push(begun)
+  }
+  return order.map((each) => (Array.isArray(each) ? together(each) : each))
+}
+
+/** Nodes and homes; page stores read one message at a time. */
+function takesRuns(to: ActorId): boolean {
+  return !actorIndex(to).startsWith("store-")
+}
+
+function isSingle(effect: Effect<Body>): effect is SendEffect<Single> {
+  return effect.kind === "send" && effect.body.kind in RUN_FIELDS
+}
+
+function roomOf({ body }: SendEffect<Single>): number {
+  return body.kind === "PageData" ? RUN_PAGES_MAX.bytes : RUN_PAGES_MAX.plain
+}
+
+/** Null: it stays alone (bytes as text, or the empty text of a frame that lies where the copy does). */
+function keyOf({ to, span, body }: SendEffect<Single>): string | null {
+  if (body.kind === "PageData" && typeof body.bytes === "string") return null
+  return `${to} ${body.kind} ${body.epoch} ${body.node} ${span ?? ""} ${body.space}`
+}
+
+function together<Says extends Body>(group: readonly SendEffect<Says>[]): SendEffect<Says | PagesRun> {
+  const [first] = group
+  if (first === undefined || group.length === 1) return first as SendEffect<Says>
+  const bodies = group.map(({ body }) => body as unknown as Single)
+  const { space, epoch, node, kind } = bodies[0] as Single
+  const numbers = bodies.flatMap((body) => RUN_FIELDS[kind].map((field) => numberOf(Reflect.get(body, field))))
+  const run: PagesRun = { kind: "PagesRun", space, epoch, node, of: kind, numbers, ...(kind === "PageData" && { bytes: joined(bodies) }) }
+  return send<Says | PagesRun>(first.to, run, first.span)
+}
+
+function numberOf(value: unknown): number {
+  if (typeof value === "string") return WANTS.indexOf(value as (typeof WANTS)[number])
+  return Number(value)
+}
+
+function joined(bodies: readonly Single[]): Uint8Array {
+  const bytes = new Uint8Array(bodies.length * PAGE_BYTES)
+  bodies.forEach((body, index) => {
+    if (body.kind === "PageData" && typeof body.bytes !== "string") bytes.set(body.bytes, index * PAGE_BYTES)
+  })
+  return bytes
+}
+
+/** The messages that a run stands for, in their order; none where it is damaged: its numbers, or its bytes, are too few. `text`: for who takes bytes. */
+export function messagesOf({ space, epoch, node, of, numbers, bytes }: PagesRun, text?: PageText): readonly Single[] {
+  const fields = RUN_FIELDS[of]
+  const pages = numbers.length / fields.length
+  const raw = bytes === undefined ? null : rawOf(bytes, text)
+  if (!Number.isInteger(pages) || (raw?.length ?? 0) !== (of === "PageData" ? pages * PAGE_BYTES : 0)) return []
+  return Array.from({ length: pages }, (_, index) => {
+    const body: Record<string, unknown> = { kind: of, space, epoch, node }
+    fields.forEach((field, at) => {
+      const value = numbers[index * fields.length + at] ?? 0
+      body[field] = field === "has" ? value !== 0 : field === "want" ? (WANTS[value] ?? "S") : value
+    })
+    if (raw !== null) body["bytes"] = raw.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES)
+    return body as unknown as Single
+  })
+}
+
+function rawOf(bytes: PageBytes, text: PageText | undefined): Uint8Array | null {
+  return typeof bytes === "string" ? (text?.decode(bytes) ?? null) : bytes
+}
