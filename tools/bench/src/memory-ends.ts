@@ -6,10 +6,11 @@ import { WasmEngine } from "@backplane/compute-engine/engine"
 import { RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
 import { encode } from "@backplane/compute-riscv/encode"
 import { BareNodeMachine, type HartDriver } from "@backplane/memory-bare/bare-node"
+import { WALK_PAGES } from "@backplane/memory-bare/space-host"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
-import { plainCodec } from "@backplane/foundation-runtime/body-codec"
+import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { linkedNatsBus } from "@backplane/foundation-runtime/link/linked-nats-bus"
 import { NatsBus } from "@backplane/foundation-runtime/nats-bus"
 import { MemorySink } from "@backplane/foundation-runtime/sinks"
@@ -23,7 +24,6 @@ export const PAGES = 4000
 /** So many are known when the home of all is killed. */
 export const REBUILT_PAGES = 32_768
 export const HARTS = 64
-const WALK_PAGES = 64
 export const BARE_PAGE = "bare.page"
 const NODES = 2
 /** Cycles are nanoseconds here: nothing is asked twice within a second. */
@@ -75,7 +75,7 @@ const IDLE: HartDriver = { budget: () => null, left: () => true }
 
 /** As services of the machine have it. */
 function busOver(connection: NatsConnection, links: boolean): { readonly bus: Bus; readonly close: () => void } {
-  const options = { connection, events: new MemorySink(), codec: plainCodec, readsFrames: () => true }
+  const options = { connection, events: new MemorySink(), codec: new MessageCodec(), readsFrames: () => true }
   if (!links) return { bus: new NatsBus(options), close: () => undefined }
   const bus = linkedNatsBus(options)
   return {
@@ -127,7 +127,7 @@ function node(
     pinCycles: RETRY_CYCLES,
     pace: "at-once",
     text: RAW_BYTES,
-    ...(walks === true && { walkPages: { ahead: WALK_PAGES, pages: engine.options.memoryBytes / PAGE_BYTES } }),
+    ...(walks === true && { walkPages: { ahead: WALK_PAGES, pages: engine.options.memoryBytes / PAGE_BYTES, when: "if-free" as const } }),
   }) as Machine
 }
 
@@ -170,7 +170,14 @@ export async function hostPart(
 /** Seconds for all pages, `harts` at a time. The node with its copies stays until it is ended. */
 export async function readPages(
   connection: NatsConnection,
-  { round, harts, pages, walks = false, links = false }: Round & { readonly harts: number; readonly walks?: boolean },
+  {
+    round,
+    harts,
+    pages,
+    walks = false,
+    links = false,
+    onStart = () => undefined,
+  }: Round & { readonly harts: number; readonly walks?: boolean; readonly onStart?: () => void },
 ): Promise<{ readonly seconds: number } & Hosted> {
   const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: harts })
   image(engine)
@@ -182,6 +189,7 @@ export async function readPages(
     finish()
   }
   const machine = node(0, { space: `round-${round}`, driver: new PageReader(engine, { harts, pages, done }), engine, walks })
+  onStart()
   const started = performance.now()
   const { end } = await hosted(connection, links, { actor: nodeActor(0), epoch: 1, machine })
   await finished

@@ -2,10 +2,12 @@
  * Shared memory between nodes against a bare NATS request of a page, in the same run: three processes, one nats-server of our own.
  *
  * A page that is clean at home comes in three messages (node → memory controller → node where it lies → node), with the whole protocol, the
- * engine's exit and its re-entry. The bare request has two messages, and an answer of 4096 bytes that nobody makes or reads. One page at a
- * time for `fetch_ratio`, 64 harts that each wait for a page for `pages_per_second`, one hart that goes through them one after the other, pages
- * asked for ahead, for `walk_pages_per_second`. The `linked_` figures: nodes and controller have sockets of their own beside the bus, as those who
- * speak much have between the services of the store. Resident loads: with rights that the host gave, against
+ * engine's exit and its re-entry. The bare request has two messages, and an answer of 4096 bytes that nobody makes or reads. Bus, links, codec and
+ * read-ahead are those of the services (apps/numa-node, apps/memory-controller): nodes and controller have sockets of their own beside the bus,
+ * and pages that a walk comes to are read ahead. One page at a time, none ahead, for `fetch_ratio`; 64 harts that go through the pages together
+ * for `pages_per_second`, and `page_cpu_us` is what that costs all processes, the server included; one hart for `walk_pages_per_second`.
+ * `apart_`: nothing is read ahead, so each of the 64 harts waits for a page of its own: what harts reach that miss anywhere. `bus_`: no links, as
+ * between those that have none yet. Resident loads: with rights that the host gave, against
  * an engine where nobody ever set any. At last the home of 32,768 pages begins a new life: until it knows again who has what.
  */
 import { fork, type ChildProcess } from "node:child_process"
@@ -14,11 +16,14 @@ import { startNatsServer, type RunningServer } from "@backplane/nats/start-serve
 import type { NatsConnection } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
-import { BARE_PAGE, HARTS, PAGES, readPages, REBUILT_PAGES, residentLoads, type Part, type Round } from "./memory-ends.ts"
+import { BARE_PAGE, HARTS, PAGES, readPages, REBUILT_PAGES, residentLoads, type Hosted, type Part, type Round } from "./memory-ends.ts"
+import { sampleCpu, type CpuSample } from "./others-cpu.ts"
 import { figureOf, interleaved } from "./rounds.ts"
 
 const USER = "bench"
 const REBUILD_HARTS = 16
+/** Linux counts CPU time in hundredths of a second. */
+const TICK_MICROSECONDS = 10_000
 const REBUILD_MILLISECONDS_AIM = 1_000
 
 async function barePages(connection: NatsConnection, window: number): Promise<number> {
@@ -58,18 +63,38 @@ interface Ends {
   readonly owner: ChildProcess
 }
 
+/** As services of a machine have it, unless it says otherwise. */
 interface Reading {
   readonly harts: number
-  /** Pages of a walk are asked for ahead. */
+  /** Pages of a walk are read ahead. */
   readonly walks?: boolean
+  /** Nodes and controller have links beside the bus. */
   readonly links?: boolean
 }
 
+interface Taken {
+  readonly seconds: number
+  /** CPU time of all processes, the bus included, a page; NaN where it is not told. */
+  readonly cpuMicroseconds: number
+}
+
 /** Reads all pages of a space that nobody has touched. */
-async function read({ connection, controller, owner }: Ends, round: Round, reading: Reading): ReturnType<typeof readPages> {
-  const told = { ...round, links: reading.links === true }
+async function read({ connection, controller, owner }: Ends, round: Round, reading: Reading): Promise<Taken & Hosted> {
+  const { harts, walks = true, links = true } = reading
+  const told = { ...round, links }
   await begin([controller, owner], told)
-  return readPages(connection, { ...told, ...reading })
+  let before: CpuSample | null = null
+  const onStart = (): void => {
+    before = sampleCpu()
+  }
+  const { seconds, end } = await readPages(connection, { ...told, harts, walks, onStart })
+  return { seconds, end, cpuMicroseconds: cpuMicroseconds(before, round.pages - 1) }
+}
+
+/** Of this process and its children since then, by each of so many. */
+function cpuMicroseconds(before: CpuSample | null, count: number): number {
+  const afterwards = sampleCpu()
+  return before === null || afterwards === null ? NaN : ((afterwards.oursTicks - before.oursTicks) * TICK_MICROSECONDS) / count
 }
 
 /** Milliseconds from the beginning of a new life of the home until it knows again what the nodes hold and store. */
@@ -82,62 +107,92 @@ async function rebuild(ends: Ends, round: Round): Promise<number> {
   return milliseconds
 }
 
+/** What CPU time the rounds of a contender took; the warm-ups come first. */
+class CpuRounds {
+  readonly #rounds: number[] = []
+
+  note(cpu: number): void {
+    this.#rounds.push(cpu)
+  }
+
+  last(rounds: number): readonly number[] {
+    return this.#rounds.slice(-rounds)
+  }
+}
+
 async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figure[]> {
   const { connection } = ends
   let round = 0
-  const seconds = async (reading: Reading): Promise<number> => {
-    const { seconds: taken, end } = await read(ends, { round: ++round, pages: PAGES, incarnation: 1 }, reading)
-    end()
-    return taken
+  const cpu = { pages: new CpuRounds(), bare: new CpuRounds() }
+  const seconds = async (reading: Reading, costs?: CpuRounds): Promise<number> => {
+    const taken = await read(ends, { round: ++round, pages: PAGES, incarnation: 1 }, reading)
+    taken.end()
+    costs?.note(taken.cpuMicroseconds)
+    return taken.seconds
   }
+  const fetch = async (reading: Reading): Promise<number> => ((await seconds(reading)) / (PAGES - 1)) * 1e6
+  const perSecond = async (reading: Reading, costs?: CpuRounds): Promise<number> => (PAGES - 1) / (await seconds(reading, costs))
+  const bus = { links: false } as const
+  const apart = { walks: false } as const
   const rounds = await interleaved(
     {
-      fetch: async () => ((await seconds({ harts: 1 })) / (PAGES - 1)) * 1e6,
+      fetch: () => fetch({ harts: 1, ...apart }),
+      busFetch: () => fetch({ harts: 1, ...apart, ...bus }),
       bareFetch: async () => ((await barePages(connection, 1)) / PAGES) * 1e6,
-      pages: async () => (PAGES - 1) / (await seconds({ harts: HARTS })),
-      walked: async () => (PAGES - 1) / (await seconds({ harts: 1, walks: true })),
-      linkedFetch: async () => ((await seconds({ harts: 1, links: true })) / (PAGES - 1)) * 1e6,
-      linkedPages: async () => (PAGES - 1) / (await seconds({ harts: HARTS, links: true })),
-      barePagesPerSecond: async () => PAGES / (await barePages(connection, HARTS)),
+      pages: () => perSecond({ harts: HARTS }, cpu.pages),
+      apartPages: () => perSecond({ harts: HARTS, ...apart }),
+      walked: () => perSecond({ harts: 1 }),
+      busPages: () => perSecond({ harts: HARTS, ...bus }),
+      busApartPages: () => perSecond({ harts: HARTS, ...apart, ...bus }),
+      barePagesPerSecond: async () => {
+        const before = sampleCpu()
+        const taken = await barePages(connection, HARTS)
+        cpu.bare.note(cpuMicroseconds(before, PAGES))
+        return PAGES / taken
+      },
       resident: () => residentLoads("given"),
       untouched: () => residentLoads("never set"),
       rebuilt: () => rebuild(ends, { round: ++round, pages: REBUILT_PAGES, incarnation: 1 }),
     },
     options,
   )
+  return figuresOf(rounds, { pages: cpu.pages.last(options.rounds), bare: cpu.bare.last(options.rounds) })
+}
+
+type Contender =
+  | "fetch" | "busFetch" | "bareFetch" | "pages" | "apartPages" | "walked" | "busPages" | "busApartPages" | "barePagesPerSecond"
+  | "resident" | "untouched" | "rebuilt" // prettier-ignore
+
+function figuresOf(
+  rounds: Readonly<Record<Contender, readonly number[]>>,
+  cpu: { readonly pages: readonly number[]; readonly bare: readonly number[] },
+): readonly Figure[] {
   const ratio = (ours: readonly number[], bare: readonly number[]): number[] => ours.map((value, index) => value / (bare[index] ?? NaN))
-  const { fetch, bareFetch, pages, walked, linkedFetch, linkedPages, barePagesPerSecond, resident, untouched, rebuilt } = rounds
+  const { fetch, busFetch, bareFetch, barePagesPerSecond, resident, untouched, rebuilt } = rounds
+  const bare = "bare NATS request of a page"
   const one = (baselineName: string): { baseline: number[]; baselineName: string } => ({ baseline: fetch.map(() => 1), baselineName })
+  const lower = (name: string, unit: string): Pick<Figure, "name" | "unit" | "better"> => ({ name, unit, better: "lower" })
+  const perSecond = (name: string, ours: readonly number[]): Figure =>
+    figureOf({ name, unit: "pages/s", better: "higher" }, { ours, baseline: barePagesPerSecond, baselineName: bare })
   return [
-    figureOf({ name: "fetch_ratio", unit: "×", better: "lower" }, { ours: ratio(fetch, bareFetch), ...one("bare NATS request of a page") }),
-    figureOf(
-      { name: "fetch_us", unit: "µs", better: "lower" },
-      { ours: fetch, baseline: bareFetch, baselineName: "bare NATS request of a page" },
-    ),
-    figureOf(
-      { name: "pages_per_second", unit: "pages/s", better: "higher" },
-      { ours: pages, baseline: barePagesPerSecond, baselineName: "bare NATS request of a page" },
-    ),
-    figureOf(
-      { name: "walk_pages_per_second", unit: "pages/s", better: "higher" },
-      { ours: walked, baseline: barePagesPerSecond, baselineName: "bare NATS request of a page" },
-    ),
-    figureOf(
-      { name: "linked_fetch_ratio", unit: "×", better: "lower" },
-      { ours: ratio(linkedFetch, bareFetch), ...one("bare NATS request of a page") },
-    ),
-    figureOf(
-      { name: "linked_pages_per_second", unit: "pages/s", better: "higher" },
-      { ours: linkedPages, baseline: barePagesPerSecond, baselineName: "bare NATS request of a page" },
-    ),
+    figureOf(lower("fetch_ratio", "×"), { ours: ratio(fetch, bareFetch), ...one(bare) }),
+    figureOf(lower("fetch_us", "µs"), { ours: fetch, baseline: bareFetch, baselineName: bare }),
+    figureOf(lower("bus_fetch_ratio", "×"), { ours: ratio(busFetch, bareFetch), ...one(bare) }),
+    perSecond("pages_per_second", rounds.pages),
+    figureOf(lower("page_cpu_us", "µs"), { ours: cpu.pages, baseline: cpu.bare, baselineName: bare }),
+    perSecond("apart_pages_per_second", rounds.apartPages),
+    perSecond("walk_pages_per_second", rounds.walked),
+    perSecond("bus_pages_per_second", rounds.busPages),
+    perSecond("bus_apart_pages_per_second", rounds.busApartPages),
     figureOf(
       { name: "resident_ratio", unit: "×", better: "higher" },
       { ours: ratio(resident, untouched), ...one("an engine where no rights were ever set") },
     ),
-    figureOf(
-      { name: "rebuild_ms", unit: "ms", better: "lower" },
-      { ours: rebuilt, baseline: rebuilt.map(() => REBUILD_MILLISECONDS_AIM), baselineName: `aim, for ${REBUILT_PAGES} pages` },
-    ),
+    figureOf(lower("rebuild_ms", "ms"), {
+      ours: rebuilt,
+      baseline: rebuilt.map(() => REBUILD_MILLISECONDS_AIM),
+      baselineName: `aim, for ${REBUILT_PAGES} pages`,
+    }),
   ]
 }
 

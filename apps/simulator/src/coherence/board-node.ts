@@ -114,7 +114,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
       nodeActor,
       retryCycles,
       pinCycles,
-      walkPages: { ahead: WALK_PAGES, pages: engine.options.memoryBytes / PAGE_BYTES },
+      walkPages: { ahead: WALK_PAGES, pages: engine.options.memoryBytes / PAGE_BYTES, when: "at-once" },
       onChange: (page) => {
         this.#wake(page)
       },

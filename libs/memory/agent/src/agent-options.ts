@@ -11,9 +11,10 @@ import type {
   PagesHashes,
   PagesReport,
   PagesSpare,
+  PagesWanted,
 } from "@backplane/memory-contract/coherence-messages"
 
-export type AgentSays = PageMessage | PagesReport | PageCounts | PagesSpare | PagesHashes
+export type AgentSays = PageMessage | PagesReport | PageCounts | PagesSpare | PagesWanted | PagesHashes
 /** Where effects go. */
 export interface AgentOut {
   push(...effects: readonly Effect<AgentSays>[]): unknown
@@ -24,6 +25,16 @@ export interface AgentMemory {
   read(page: number): Uint8Array
   write(page: number, bytes: Uint8Array): void
   setRights(page: number, rights: Rights): void
+}
+
+export interface WalkPages {
+  readonly ahead: number
+  readonly pages: number
+  /**
+   * `at-once`: asked for with the page that is missed, whatever others do with them. `if-free`: by those who read, and only what the home says is
+   * no harm to others: nobody writes them, and no frame is taken for them here.
+   */
+  readonly when: "at-once" | "if-free"
 }
 
 export interface AgentOptions {
@@ -48,8 +59,8 @@ export interface AgentOptions {
   readonly onRefused?: (page: number, reason: string) => void
   /** Copies of pages whose frames lie elsewhere that this node keeps: the oldest goes first, those that were pushed stay. Absent: any. */
   readonly copiesMax?: number
-  /** Where a CPU goes through the pages one after the other, at most `ahead` are asked for together, of the `pages` there are. Absent: none. */
-  readonly walkPages?: { readonly ahead: number; readonly pages: number }
+  /** Where a CPU goes through the pages one after the other, at most `ahead` are brought together, of the `pages` there are. Absent: none. */
+  readonly walkPages?: WalkPages
   /** How often this node missed on pages is told after so many cycles, where it has changed; absent: never. */
   readonly countCycles?: number
   /** A message that no correct run shows ends the run instead of being refused: for tests of the protocol. */

@@ -39,14 +39,14 @@ import type {
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
 import type { AgentCounts, AgentOptions, AgentOut, PageText } from "./agent-options.ts"
 import { bytesOf, FrameHost, OWN_FRAME } from "./frame-host.ts"
+import { Losses } from "./losses.ts"
 import { MissCounts } from "./miss-counts.ts"
 import { hashOfPage } from "./page-hash.ts"
 import { messagesOf } from "./page-runs.ts"
+import { askWhichAreFree } from "./pages-wanted.ts"
 import { WalkAhead } from "./walk-ahead.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 
-const CONTENDED_LOSSES_DEFAULT = 8
-const CONTENDED_WINDOW_RETRIES = 4
 const PAGE_BYTES = 4096
 
 interface LocalPage {
@@ -56,9 +56,6 @@ interface LocalPage {
   pinnedAt: number
   /** The operation that an `Operate` is for. */
   operation: PageOperation | null
-  /** Times the page was taken, since `lossesFrom`. */
-  losses: number
-  lossesFrom: number
 }
 
 export class PageAgent {
@@ -72,6 +69,7 @@ export class PageAgent {
   /** Pages with something that a timer must look at. */
   readonly #watched = new Set<number>()
   readonly #misses = new MissCounts()
+  readonly #losses: Losses
   /** Pages of other nodes of which there is a copy here, the oldest first; and those that were pushed here. */
   readonly #copies = new Set<number>()
   readonly #pushed = new Set<number>()
@@ -91,6 +89,7 @@ export class PageAgent {
     this.#protocol = options.protocol ?? PROTOCOL
     this.#text = options.text ?? { encode: encodeBase64, decode: decodeBase64 }
     const { space, node, nodes, memory, onOperated, walkPages } = options
+    this.#losses = new Losses(options)
     this.#walks = walkPages === undefined ? null : new WalkAhead(walkPages.ahead)
     this.#frames = new FrameHost({
       space,
@@ -122,7 +121,7 @@ export class PageAgent {
   ): boolean {
     const { page, write, operation = null } = want
     const local = this.#local(page)
-    const isFar = operation !== null && this.#isContended(now, local)
+    const isFar = operation !== null && this.#losses.isContended(now, page)
     const kind = isFar ? "Operate" : write ? "Store" : "Load"
     if (isFar && (local.record.state === "I" || local.record.state === "R")) local.operation = operation
     // Asked for ahead, and now somebody waits for it: it will be held for them.
@@ -138,14 +137,26 @@ export class PageAgent {
   #askAhead(now: VirtualTime, { page, kind }: { readonly page: number; readonly kind: "Load" | "Store" | "Operate" }, out: AgentOut): void {
     const { walkPages } = this.#options
     if (this.#walks === null || walkPages === undefined) return
-    // One trace for all of them, and so few messages.
-    this.#walkSpan = this.#spanKey(page)
-    for (const next of this.#walks.missed(page)) {
-      if (next < 0 || next >= walkPages.pages) continue
-      const { record } = this.#local(next)
+    if (walkPages.when === "if-free" && kind !== "Load") return
+    const span = this.#spanKey(page)
+    const wanted = this.#walks.missed(page).filter((next) => next >= 0 && next < walkPages.pages && this.#local(next).record.state === "I")
+    if (walkPages.when === "if-free")
+      return askWhichAreFree(this.#options, { pages: wanted, span, epochOf: (home) => this.#epochs.get(home) ?? FIRST_EPOCH }, out)
+    this.#bringAhead(now, { pages: wanted, kind, span }, out)
+  }
+
+  /** Asks for them, though nobody waits for them yet. One trace for all, and so few messages. */
+  #bringAhead(
+    now: VirtualTime,
+    { pages, kind, span }: { readonly pages: readonly number[]; readonly kind: "Load" | "Store" | "Operate"; readonly span: string },
+    out: AgentOut,
+  ): void {
+    this.#walkSpan = span
+    for (const page of pages) {
+      const { record } = this.#local(page)
       if (record.state !== "I") continue
-      this.#ahead.add(next)
-      this.#carryOut(now, { page: next, flow: null, effects: access(this.#context(next), record, kind).effects }, out)
+      this.#ahead.add(page)
+      this.#carryOut(now, { page, flow: null, effects: access(this.#context(page), record, kind).effects }, out)
     }
     this.#walkSpan = null
   }
@@ -176,6 +187,10 @@ export class PageAgent {
     if (body.kind === "PagesGone") return this.gone(from, body.epoch)
     if (body.kind === "PagesHashAsk") return this.#tellHashes(from, body, out)
     if (body.kind === "PagesDone") return this.#done(now, body, out)
+    if (body.kind === "PagesBring") {
+      if (body.epoch === (this.#epochs.get(from) ?? FIRST_EPOCH)) this.#bringAhead(now, { pages: body.pages, kind: "Load", span: "" }, out)
+      return
+    }
     if (body.kind === "PagesBalloon") return void this.#balloons.set(from, body.pages)
     if (body.kind !== "PagesAsk") return this.hear(now, body, out)
     const pages = this.asked(from, body)
@@ -278,6 +293,7 @@ export class PageAgent {
       this.#options.memory.setRights(page, "none")
       this.#pages.delete(page)
       this.#misses.forget(page)
+      this.#losses.forget(page)
       this.#ahead.delete(page)
       this.#watched.delete(page)
       this.#frames.drop(page)
@@ -328,7 +344,7 @@ export class PageAgent {
   #local(page: number): LocalPage {
     const known = this.#pages.get(page)
     if (known !== undefined) return known
-    const local = { record: newPageRecord(), saidAt: 0, pinnedAt: 0, operation: null, losses: 0, lossesFrom: 0 }
+    const local = { record: newPageRecord(), saidAt: 0, pinnedAt: 0, operation: null }
     this.#pages.set(page, local)
     return local
   }
@@ -403,18 +419,7 @@ export class PageAgent {
     this.#copies.delete(page)
     this.#pushed.delete(page)
     if (local.record.pinned) this.#counts.brokenPins += 1
-    if (now - local.lossesFrom > CONTENDED_WINDOW_RETRIES * this.#options.retryCycles) {
-      local.losses = 0
-      local.lossesFrom = now
-    }
-    local.losses += 1
-  }
-
-  #isContended(now: VirtualTime, { losses, lossesFrom }: LocalPage): boolean {
-    return (
-      losses >= (this.#options.contendedLosses ?? CONTENDED_LOSSES_DEFAULT) &&
-      now - lossesFrom <= 2 * CONTENDED_WINDOW_RETRIES * this.#options.retryCycles
-    )
+    this.#losses.note(now, page)
   }
 
   #fill(page: number, bytes: PageBytes): void {

@@ -8,6 +8,7 @@
 import { actorIndex, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { send } from "@backplane/foundation-actor/effects"
 import type { Body, Effect, SendEffect } from "@backplane/foundation-actor/machine"
+import { defined } from "@backplane/foundation-base/assert"
 import { RUN_FIELDS, RUN_PAGES_MAX, type PageBytes, type PageMessage, type PagesRun } from "@backplane/memory-contract/coherence-messages"
 import type { PageText } from "./agent-options.ts"
 
@@ -19,27 +20,32 @@ const WANTS = ["S", "E", "M"] as const
 
 /** The same effects, with sends that fit together as one, where the first of them stood. */
 export function gathered<Says extends Body>(effects: readonly Effect<Says>[]): readonly Effect<Says | PagesRun>[] {
-  const first = effects.findIndex(isSingle)
+  const first = effects.findIndex((effect) => singleOf(effect) !== null)
   // Nearly always: one page, or none.
-  if (first < 0 || !effects.some((effect, index) => index > first && isSingle(effect))) return effects
-  const groups = new Map<string, SendEffect<Says>[]>()
-  const order: (Effect<Says> | SendEffect<Says>[])[] = []
+  if (first < 0 || !effects.some((effect, index) => index > first && singleOf(effect) !== null)) return effects
+  const groups = new Map<string, SendEffect<Single>[]>()
+  const order: (Effect<Says> | SendEffect<Single>[])[] = []
   for (const effect of effects) {
-    const key = isSingle(effect) && takesRuns(effect.to) ? keyOf(effect) : null
-    if (key === null) {
+    const single = singleOf(effect)
+    const key = single === null ? null : keyOf(single)
+    if (single === null || key === null) {
       order.push(effect)
       continue
     }
     const group = groups.get(key)
-    if (group !== undefined && group.length < roomOf(effect)) {
-      group.push(effect as SendEffect<Says>)
+    if (group !== undefined && group.length < roomOf(single)) {
+      group.push(single)
       continue
     }
-    const begun = [effect as SendEffect<Says>]
+    const begun = [single]
     groups.set(key, begun)
     order.push(begun)
   }
-  return order.map((each) => (Array.isArray(each) ? together(each) : each))
+  return order.map((each) => (isGroup(each) ? (together(each) as SendEffect<Says | PagesRun>) : each))
+}
+
+function isGroup(each: object): each is SendEffect<Single>[] {
+  return Array.isArray(each)
 }
 
 /** Nodes and homes; page stores read one message at a time. */
@@ -47,8 +53,8 @@ function takesRuns(to: ActorId): boolean {
   return !actorIndex(to).startsWith("store-")
 }
 
-function isSingle(effect: Effect<Body>): effect is SendEffect<Single> {
-  return effect.kind === "send" && effect.body.kind in RUN_FIELDS
+function singleOf(effect: Effect<Body>): SendEffect<Single> | null {
+  return effect.kind === "send" && effect.body.kind in RUN_FIELDS ? (effect as SendEffect<Single>) : null
 }
 
 function roomOf({ body }: SendEffect<Single>): number {
@@ -57,18 +63,18 @@ function roomOf({ body }: SendEffect<Single>): number {
 
 /** Null: it stays alone (bytes as text, or the empty text of a frame that lies where the copy does). */
 function keyOf({ to, span, body }: SendEffect<Single>): string | null {
-  if (body.kind === "PageData" && typeof body.bytes === "string") return null
+  if (!takesRuns(to) || (body.kind === "PageData" && typeof body.bytes === "string")) return null
   return `${to} ${body.kind} ${body.epoch} ${body.node} ${span ?? ""} ${body.space}`
 }
 
-function together<Says extends Body>(group: readonly SendEffect<Says>[]): SendEffect<Says | PagesRun> {
-  const [first] = group
-  if (first === undefined || group.length === 1) return first as SendEffect<Says>
-  const bodies = group.map(({ body }) => body as unknown as Single)
-  const { space, epoch, node, kind } = bodies[0] as Single
-  const numbers = bodies.flatMap((body) => RUN_FIELDS[kind].map((field) => numberOf(Reflect.get(body, field))))
-  const run: PagesRun = { kind: "PagesRun", space, epoch, node, of: kind, numbers, ...(kind === "PageData" && { bytes: joined(bodies) }) }
-  return send<Says | PagesRun>(first.to, run, first.span)
+function together(group: readonly SendEffect<Single>[]): SendEffect<Single | PagesRun> {
+  const bodies = group.map(({ body }) => body)
+  const first = defined(group[0], "a group has a first")
+  if (group.length === 1) return first
+  const { to, span, body } = first
+  const { space, epoch, node, kind } = body
+  const numbers = bodies.flatMap((each) => RUN_FIELDS[kind].map((field) => numberOf(Reflect.get(each, field))))
+  return send(to, { kind: "PagesRun", space, epoch, node, of: kind, numbers, ...(kind === "PageData" && { bytes: joined(bodies) }) }, span)
 }
 
 function numberOf(value: unknown): number {

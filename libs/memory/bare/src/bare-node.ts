@@ -26,10 +26,11 @@ import type {
   PagesReport,
   PagesRun,
   PagesSpare,
+  PagesWanted,
 } from "@backplane/memory-contract/coherence-messages"
 
 export type BareNodeHears = PageMessage | PagesRun | PagesAsk | PagesGone | PagesAdvice | MemoryUp
-export type BareNodeSays = PageMessage | PagesRun | PagesReport | PageCounts | PagesSpare | PagesHashes | LeaseReport
+export type BareNodeSays = PageMessage | PagesRun | PagesReport | PageCounts | PagesSpare | PagesWanted | PagesHashes | LeaseReport
 type Out = Effect<BareNodeSays>[]
 
 /** Decides what a hart does next, and sees what it did. */

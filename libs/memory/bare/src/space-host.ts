@@ -14,7 +14,7 @@ import type { PageText } from "@backplane/memory-agent/agent-options"
 import { pagesReports } from "@backplane/memory-agent/page-reports"
 import type { PageMessage, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
 import type { SpaceAnswer, SpaceAsk, SpaceClose, SpaceOpen } from "@backplane/memory-contract/memory-operator-messages"
-import { BareNodeMachine, type BareNodeHears, type HartDriver } from "./bare-node.ts"
+import { BareNodeMachine, type BareNodeConfig, type BareNodeHears, type HartDriver } from "./bare-node.ts"
 
 export interface SpaceHostOptions {
   readonly node: number
@@ -42,6 +42,9 @@ interface Space {
 
 /** Memories at once; each has an engine. */
 const SPACES_MAX = 64
+/** Pages that are read ahead at most, and fewer are not worth it. */
+export const WALK_PAGES = 64
+const WALK_PAGES_MIN = 4
 const PREFIX = "space/"
 const A0 = 10
 const A1 = 11
@@ -137,6 +140,7 @@ export class SpaceHost implements Machine {
       countCycles,
       ...(text !== undefined && { text }),
       ...(open.copiesMax > 0 && { copiesMax: open.copiesMax }),
+      ...walksOf(open),
     })
     this.#spaces.set(open.space, { open, machine, engine, harts })
     const began = this.#wrap(open.space, machine.start(now))
@@ -191,6 +195,12 @@ export class SpaceHost implements Machine {
   #wrap(space: string, effects: readonly Effect<Body>[]): readonly Effect<Body>[] {
     return effects.map((effect) => (effect.kind === "timer" ? { ...effect, key: `${PREFIX}${space}/${effect.key}` } : effect))
   }
+}
+
+/** Who keeps only a few copies reads none ahead: they would push each other out. */
+function walksOf({ pages, copiesMax }: SpaceOpen): Pick<BareNodeConfig, "walkPages"> {
+  const ahead = copiesMax === 0 ? WALK_PAGES : Math.min(WALK_PAGES, copiesMax >> 2)
+  return ahead < WALK_PAGES_MIN ? {} : { walkPages: { ahead, pages, when: "if-free" } }
 }
 
 function isOurs(input: Input<Body>): boolean {

@@ -186,6 +186,16 @@ export const PagesSpare = say(
   { space: page.space, node: Node, epoch: Count, pages: PageNumbers },
   "node → memory controller: the guest does without these pages (balloon); their frames may be given to others. A hint",
 )
+export const PagesWanted = say(
+  "PagesWanted",
+  { space: page.space, node: Node, epoch: Count, pages: PageNumbers },
+  "node → memory controller: a CPU here goes through memory and comes to these pages next; which can be had without harm to others? A hint",
+)
+export const PagesBring = say(
+  "PagesBring",
+  { space: page.space, epoch: Count, pages: PageNumbers },
+  "memory controller → node: of the pages that you come to next these can be had: ask for a readable copy; a hint, of which nothing depends",
+)
 export const PagesBalloon = say(
   "PagesBalloon",
   { space: page.space, epoch: Count, pages: Count },
@@ -261,7 +271,7 @@ export const coherenceMessages = {
   PageGetS, PageGetM, PageOperate, PagePut, PageFetch, PageOperateAtHome, PageFwdS, PageFwdM, PageInv, PageRecall, PageFlush, PageReleased,
   PageData, PageGrant, PageInvAck, PageWriteBack, PageStored, PageRecallAck, PageResult, PageUnblock, PageDone, PagesAsk, PagesReport,
   PageHandOver, PageFrame, PageMoved, PageFrameFree, PageFrameAsk, PageRefused, PageBring, PagesGone, PageCounts, PagesSpare, PagesBalloon,
-  PagesHashAsk, PagesHashes, PagesStored, PagesDone, PagesRun,
+  PagesHashAsk, PagesHashes, PagesStored, PagesDone, PagesRun, PagesWanted, PagesBring,
 } as const // prettier-ignore
 
 type OfMany =
@@ -276,6 +286,8 @@ type OfMany =
   | "PagesStored"
   | "PagesDone"
   | "PagesRun"
+  | "PagesWanted"
+  | "PagesBring"
 /** Every message about one page. */
 export type PageMessage = {
   [Kind in Exclude<keyof typeof coherenceMessages, OfMany>]: Static<(typeof coherenceMessages)[Kind]>
@@ -291,7 +303,19 @@ export type PagesHashes = Static<typeof PagesHashes>
 export type PagesStored = Static<typeof PagesStored>
 export type PagesDone = Static<typeof PagesDone>
 export type PagesRun = Static<typeof PagesRun>
+export type PagesWanted = Static<typeof PagesWanted>
+export type PagesBring = Static<typeof PagesBring>
 /** What a home says to nodes about many pages, besides `PagesAsk` and `PagesGone`. */
-export type PagesAdvice = PagesBalloon | PagesHashAsk | PagesDone
+export type PagesAdvice = PagesBalloon | PagesHashAsk | PagesDone | PagesBring
 export type CoherenceMessage =
-  PageMessage | PagesRun | PagesAsk | PagesReport | PagesGone | PageCounts | PagesSpare | PagesAdvice | PagesHashes | PagesStored
+  | PageMessage
+  | PagesRun
+  | PagesAsk
+  | PagesReport
+  | PagesGone
+  | PageCounts
+  | PagesSpare
+  | PagesWanted
+  | PagesAdvice
+  | PagesHashes
+  | PagesStored

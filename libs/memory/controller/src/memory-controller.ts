@@ -39,6 +39,7 @@ import type {
   PagesSpare,
   PagesStored,
   PagesRun,
+  PagesWanted,
 } from "@backplane/memory-contract/coherence-messages"
 import { gathered, messagesOf } from "@backplane/memory-agent/page-runs"
 import type { Protocol } from "@backplane/memory-coherence/rules"
@@ -52,8 +53,9 @@ import { noteCounts, PagePolicy } from "./page-policy.ts"
 import { Reclaimer } from "./reclaimer.ts"
 import { Sharing } from "./sharing.ts"
 import { storePages as pagesOfStore } from "./store-options.ts"
+import { freeForWalk } from "./walk-hints.ts"
 
-type PagesHears = PageMessage | PagesRun | PagesReport | PageCounts | PagesSpare | PagesHashes | PagesStored
+type PagesHears = PageMessage | PagesRun | PagesWanted | PagesReport | PageCounts | PagesSpare | PagesHashes | PagesStored
 export type MemoryHears =
   FrameLeaseAsk | FrameRelease | LeaseReport | NodeGone | NodeGoneSeen | SpaceMoved | PagesHears | MemoryOperatorAsk | SpaceAnswer
 export type MemorySays =
@@ -130,6 +132,8 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   /** Task → its latest life whose frames were given back, oldest first: over for good, as are all before it. */
   readonly #ended = new Map<string, number>()
 
+  /** Where a page gets its frame that is touched for the first time. */
+  readonly #place: DirectoryOptions["place"]
   readonly #policy: PagePolicy
   readonly #desk: MemoryDesk
   readonly #reclaimer: Reclaimer
@@ -157,14 +161,13 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     this.#index = index
     this.#policy = new PagePolicy({ index, of: controllers })
     this.#deaths = new Deaths(controllers)
-    const place: DirectoryOptions["place"] =
-      config.place ?? ((page) => this.#policy.place(page, { free: this.#open(), has: this.#directory.frames().of(page.space) }))
+    this.#place = config.place ?? ((page) => this.#policy.place(page, { free: this.#open(), has: this.#directory.frames().of(page.space) }))
     this.#ledger = new FrameLedger(nodes, framesPerNode)
     this.#directory = new Directory({
       nodes: spec.topology.nodes,
       epoch: (incarnation - 1) * (DEATHS_MAX + 1) + 1,
       nodeActor,
-      place,
+      place: this.#place,
       ...(store !== null && { store: { actor: store, pages: storePages } }),
       short: (want, out) => {
         const reason = this.#reclaimer.short(want, out)
@@ -299,6 +302,8 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
         return this.#onReport(body, out)
       case "PagesReport":
         return this.#directory.onReport(body, out)
+      case "PagesWanted":
+        return this.#onWanted(from, body, out)
       case "PagesRun": {
         const messages = messagesOf(body)
         // Of another life all of them are: one answer says so.
@@ -309,6 +314,18 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
         this.#directory.hear(from, body, out)
         return this.#noteAlive(from)
     }
+  }
+
+  #onWanted(from: ActorId, wanted: PagesWanted, out: Out): void {
+    const { space, node, epoch } = wanted
+    // Of another life: the request that goes with it is answered.
+    if (epoch !== this.#directory.epoch || this.#directory.unknown().length > 0) return
+    const pages = freeForWalk(wanted, {
+      nodes: this.#spec.topology.nodes,
+      pages: this.#directory.spaces().get(space) ?? null,
+      place: (page) => this.#place({ space, page, toucher: node }),
+    })
+    if (pages.length > 0) out.push(send(from, { kind: "PagesBring", space, epoch, pages: [...pages] }))
   }
 
   /** Leases tell the first controller that a node is there again; the others, that it speaks of this life of the directory. */
