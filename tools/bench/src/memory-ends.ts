@@ -71,11 +71,14 @@ class PageReader implements HartDriver {
   }
 }
 
+/** Compiles what it checks when it first meets it: once a process, as services do. */
+const CODEC = new MessageCodec()
+
 const IDLE: HartDriver = { budget: () => null, left: () => true }
 
 /** As services of the machine have it. */
 function busOver(connection: NatsConnection, links: boolean): { readonly bus: Bus; readonly close: () => void } {
-  const options = { connection, events: new MemorySink(), codec: new MessageCodec(), readsFrames: () => true }
+  const options = { connection, events: new MemorySink(), codec: CODEC, readsFrames: () => true }
   if (!links) return { bus: new NatsBus(options), close: () => undefined }
   const bus = linkedNatsBus(options)
   return {
