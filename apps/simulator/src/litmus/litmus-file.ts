@@ -111,7 +111,7 @@ function parseInitial(text: string, line: number): Initial {
       registers.push({ thread: Number(thread), register: number, value: numberOf(value) ?? value })
       continue
     }
-    const variable = /^(?:u?int(\d+)_t\s+)?(?:\*\s*)?\[?([A-Za-z_]\w*)\]?(?:\s*=\s*(-?\w+))?$/.exec(entry)
+    const variable = /^(?:u?int(\d+)_t\s+|int\s+)?(?:\*\s*)?\[?([A-Za-z_]\w*)\]?(?:\s*=\s*(-?\w+))?$/.exec(entry)
     if (variable === null) throw new LitmusError(`not an initial value: ${entry}`, line)
     const [, bits = "32", name = "", value = "0"] = variable
     const bytes = SIZES[bits]

@@ -36,6 +36,16 @@ describe("litmus tests", () => {
     }
   })
 
+  it("initial values are declared as in C: int, int32_t, uint64_t, or not at all", () => {
+    const { variables } = parseLitmus("RISCV t\n{\nint x; int32_t y=2; uint64_t z; w=1;\n}\n P0 ;\n fence ;\nexists (x=1 /\\ y=1)")
+    expect(variables.map(({ name, bytes, value }) => [name, bytes, value])).toEqual([
+      ["w", 4, 1n],
+      ["x", 4, 0n],
+      ["y", 4, 2n],
+      ["z", 8, 0n],
+    ])
+  })
+
   it("the enumerator knows exactly the three outcomes of store buffering", () => {
     expect([...scOutcomes(load("store-buffering.litmus"))].map((outcome) => outcome.slice(0, 19)).sort()).toEqual([
       "0:x8=0x0 1:x8=0x1 x",
