@@ -12,6 +12,7 @@ import type { BodyCodec } from "@backplane/foundation-runtime/body-codec"
 import { actorIndex, actorKind, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { recordBus, recordInbox, type BusCounts } from "@backplane/foundation-telemetry/bus-metrics"
 import { startTelemetry, type Telemetry } from "@backplane/foundation-telemetry/telemetry"
+import { GoneMachines } from "./gone-machines.ts"
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -48,7 +49,7 @@ function hasPages(actor: ActorId): boolean {
 const METRICS_EVERY_MILLISECONDS = 5_000
 
 /** Tells the metrics what the host of the actors counts about itself. */
-function tellMetrics(running: RunningService, telemetry: Telemetry): void {
+function tellMetrics(running: RunningService, telemetry: Telemetry, machines: GoneMachines): void {
   const { actors, bus } = running.report()
   const count = (name: keyof BusCounts): number => bus[name] ?? 0
   // What went over links has been sent and received as much as what went over the bus.
@@ -68,6 +69,8 @@ function tellMetrics(running: RunningService, telemetry: Telemetry): void {
     reconnects: count("reconnects"),
   })
   for (const { machine, actor, inboxLength } of actors) recordInbox(telemetry.metrics, { machine, actor, length: inboxLength })
+  const hosted = new Set(actors.map(({ machine }) => machine))
+  for (const machine of machines.update(hosted, wallMilliseconds())) telemetry.metrics.forget("machine", machine)
 }
 
 export async function startActorService(options: ActorServiceOptions): Promise<ActorService> {
@@ -102,7 +105,8 @@ export async function startActorService(options: ActorServiceOptions): Promise<A
       await telemetry.shutdown()
     },
   })
-  const metrics = setInterval(() => tellMetrics(running, telemetry), METRICS_EVERY_MILLISECONDS)
+  const machines = new GoneMachines()
+  const metrics = setInterval(() => tellMetrics(running, telemetry, machines), METRICS_EVERY_MILLISECONDS)
   metrics.unref()
   return Object.assign(running, { settings, telemetry })
 }

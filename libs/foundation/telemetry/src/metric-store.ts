@@ -65,6 +65,12 @@ export class MetricStore {
     if (exemplar !== undefined) series.exemplars[bucket] = exemplar
   }
 
+  /** Drops all series with that label: what they counted is over. */
+  forget(label: string, value: string): void {
+    for (const families of [this.#numbers, this.#histograms])
+      for (const family of families.values()) for (const [key, { labels }] of family) if (labels[label] === value) family.delete(key)
+  }
+
   /** Everything that has a value, in the registry's order; series in the order of their first value. */
   families(): readonly MetricFamily[] {
     return Object.entries(METRICS).flatMap(([name, entry]): readonly MetricFamily[] => {
