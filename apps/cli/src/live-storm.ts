@@ -25,7 +25,7 @@ import { StormLedgerProgram } from "./storm-ledger-program.ts"
 
 const SIMULATOR = "apps/simulator/src/main.ts"
 export const SERVICE_COMMAND = "python3 tools/stack/examples/round_robin.py"
-const POLL_MILLISECONDS = 20
+const POLL_MILLISECONDS = 100
 /** As the simulator draws its storms, and for how long after a swap it counts gaps. */
 export const SLICE_TICKS = 5
 const WINDOW_SLICES = 2
@@ -159,10 +159,10 @@ interface Outcome {
   readonly result: RunResult
 }
 
-/** Few traces: with all of them the stack would be busier with telling than with scheduling. And no store, which nobody uses here. */
+/** Few traces, and numbers twice a minute: with all of them the stack would be busier with telling than with scheduling. And no store, which nobody uses here. */
 const OWN_STACK: OwnStack = {
   flags: ["--shards", "0"],
-  environment: { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.01" },
+  environment: { OTEL_TRACES_SAMPLER: "parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG: "0.01", OTEL_METRIC_EXPORT_INTERVAL: "30000" },
 }
 
 interface Storm {
@@ -282,7 +282,7 @@ interface Told {
 
 async function swapAll(client: StackClient, machine: string, drawn: Drawn, victims: StormVictims): Promise<Told> {
   const told: Told = { swaps: [], refused: 0, kills: 0 }
-  const origin = await begun(client, machine)
+  const origin = await begun(client, machine, drawn.tickMilliseconds)
   let before: PolicyName | null = drawn.spec.schedule.policy
   for (const { atTick, policy, cpus } of drawn.swaps) {
     await sleep(origin + atTick * drawn.tickMilliseconds - Date.now())
@@ -303,10 +303,11 @@ async function swapAll(client: StackClient, machine: string, drawn: Drawn, victi
 }
 
 /** Waits for the first tick, and says when that was. */
-async function begun(client: StackClient, machine: string): Promise<number> {
+async function begun(client: StackClient, machine: string, tickMilliseconds: number): Promise<number> {
   for (const deadline = Date.now() + START_MILLISECONDS; Date.now() < deadline; await sleep(POLL_MILLISECONDS)) {
     const state = (await client.inspect(machine, HYPERVISOR).catch(() => null)) as { nodes?: readonly { tick: number }[] } | null
-    if (state?.nodes?.some(({ tick }) => tick >= 0) === true) return Date.now()
+    const tick = Math.max(-1, ...(state?.nodes?.map((node) => node.tick) ?? []))
+    if (tick >= 0) return Date.now() - tick * tickMilliseconds
   }
   throw new CommandFailure(
     "stalled",
