@@ -1,4 +1,5 @@
 /** `backplane ledger`: boots a guest and says what left it: by cause and class, and by the numbered steps of OSTEP's tables. */
+import { MODERN } from "@backplane/trap-vmm/costs"
 import { systemCallTable, tlbMissTable, type ObservedStep } from "@backplane/trap-vmm/ostep-tables"
 import { runBoot, type BootReport } from "./boot-run.ts"
 import { refuse, type BootFlags, type BootStep } from "./boot-flags.ts"
@@ -37,14 +38,14 @@ function asJson(report: BootReport, books: VirtualBooks): object {
     tables: {
       "B.3": {
         title: "system call flow with virtualization",
-        steps: systemCallTable(systemCalls),
+        steps: systemCallTable(systemCalls, MODERN),
         calls,
         exitsPerCall: { fewest, mean: calls === 0 ? 0 : Math.round((total / calls) * 100) / 100, most },
         inside: Object.fromEntries(systemCalls.inside()),
       },
       "B.5": {
         title: "TLB miss flow with virtualization",
-        steps: tlbMissTable(tlbMisses.totals()),
+        steps: tlbMissTable(tlbMisses.totals(), MODERN),
         observed: why === null ? tlbMisses.totals() : null,
         ...(why !== null && { reason: why }),
       },
@@ -63,12 +64,12 @@ function print(report: BootReport, books: VirtualBooks): void {
   }
   const { calls, fewest, most } = systemCalls.totals()
   console.log(`\nTable B.3, ${calls} system calls of ${fewest} to ${most} exits`)
-  printSteps(systemCallTable(systemCalls))
+  printSteps(systemCallTable(systemCalls, MODERN))
   const why = missing(report, books)
   const misses = tlbMisses.totals()
   const seen = `${misses.misses} misses of ${misses.fewest} to ${misses.most} exits, ${misses.remembered} served by the second level in one`
   console.log(`\nTable B.5${why === null ? `, ${seen}` : `: not observed: ${why}`}`)
-  printSteps(tlbMissTable(misses))
+  printSteps(tlbMissTable(misses, MODERN))
   if (para !== null) {
     const { zeroingAvoided, zeroed, updates, pagesOut } = para.counts()
     console.log(
@@ -78,7 +79,8 @@ function print(report: BootReport, books: VirtualBooks): void {
 }
 
 export function printSteps(steps: readonly ObservedStep[]): void {
-  for (const { step, who, text, exits } of steps) {
-    console.log(`${String(step).padStart(3)}  ${who.padEnd(16)}  ${(exits === null ? "" : `${exits} exits`).padEnd(14)}  ${text}`)
+  for (const { step, who, text, exits, cycles } of steps) {
+    const seen = exits === null ? "" : `${exits} exits, ${cycles ?? 0} cycles`
+    console.log(`${String(step).padStart(3)}  ${who.padEnd(16)}  ${seen.padEnd(26)}  ${text}`)
   }
 }

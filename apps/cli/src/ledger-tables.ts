@@ -42,11 +42,12 @@ export function showTables(flags: LedgerFlags, machines: "every" | "asked"): num
   const preset = PRESETS.find((name) => name === (flags.costs ?? "modern"))
   if (preset === undefined) throw refuse("--costs", `there is no ${flags.costs ?? ""}`, `give ${PRESETS.join(" or ")}`)
   const image = readGuest(KERNEL, MICRO_BYTES, "kernel")
+  const costs = costTable(preset)
   const engineOf = (options: ConstructorParameters<typeof WasmEngine>[0]): WasmEngine => new WasmEngine(options)
   const plan = planOf({ ...flags, kernel: KERNEL, mode: flags.mode })
   const machine: LedgerMachine = plan
   const asked = machines === "every" ? LEDGER_MACHINES : withAsked(machine)
-  const operations = measureMicro({ image, engineOf, costs: costTable(preset), few: FEW, many: MANY }, asked)
+  const operations = measureMicro({ image, engineOf, costs, few: FEW, many: MANY }, asked)
   const calls: MicroRun = { what: "null call", count: CALLS }
   const misses: MicroRun = { what: "working set", count: 4, soft: true }
   const mode = plan.mode === "native" ? "trap" : plan.mode
@@ -61,26 +62,26 @@ export function showTables(flags: LedgerFlags, machines: "every" | "asked"): num
   const { fewest, most } = called.totals()
   const remembered = `${missed.remembered} served by the VMM's second level in one exit`
   const tables: Readonly<Record<string, Table>> = {
-    "B.1": { title: "executing a system call", observed: `native, ${nativeCalls} calls`, steps: directCallTable(nativeCalls) },
+    "B.1": { title: "executing a system call", observed: `native, ${nativeCalls} calls`, steps: directCallTable(nativeCalls, costs) },
     "B.2": {
       title: "system call flow without virtualization",
       observed: `native, ${nativeCalls} calls`,
-      steps: nativeCallTable(nativeCalls),
+      steps: nativeCallTable(nativeCalls, costs),
     },
     "B.3": {
       title: "system call flow with virtualization",
       observed: `${mode}, ${mmu}: ${called.totals().calls} calls of ${fewest} to ${most} exits`,
-      steps: systemCallTable(called),
+      steps: systemCallTable(called, costs),
     },
     "B.4": {
       title: "TLB miss flow without virtualization",
       observed: `native, softtlb: ${nativeCount} misses`,
-      steps: nativeMissTable(nativeCount),
+      steps: nativeMissTable(nativeCount, costs),
     },
     "B.5": {
       title: "TLB miss flow with virtualization",
       observed: `${mode}, softtlb: ${missed.misses} misses of ${missed.fewest} to ${missed.most} exits, ${remembered}`,
-      steps: tlbMissTable(missed),
+      steps: tlbMissTable(missed, costs),
     },
   }
   if (flags.json === true)

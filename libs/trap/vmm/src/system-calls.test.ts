@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { systemCallTable, SYSTEM_CALL_STEPS, TLB_MISS_STEPS } from "./ostep-tables.ts"
+import { MODERN } from "./costs.ts"
+import { nativeCallTable, nativeMissTable, systemCallTable, SYSTEM_CALL_STEPS, tlbMissTable, TLB_MISS_STEPS } from "./ostep-tables.ts"
 import { SystemCalls } from "./system-calls.ts"
 
 /** A call as a small kernel makes it: saves, reads the cause, works, prepares the return. */
@@ -13,7 +14,7 @@ function seen(causes: readonly string[], { assisted = [] }: { readonly assisted?
 
 describe("the ledger of system calls", () => {
   it("puts every exit into its step of table B.3", () => {
-    const table = systemCallTable(seen([...CALL, "interrupt-supervisor-timer", "csr", "return", ...CALL]))
+    const table = systemCallTable(seen([...CALL, "interrupt-supervisor-timer", "csr", "return", ...CALL]), MODERN)
     expect(table.map(({ step, exits }) => [step, exits])).toEqual([
       [1, null],
       [2, 2],
@@ -21,6 +22,21 @@ describe("the ledger of system calls", () => {
       [4, 2],
       [5, null],
     ])
+    // Per call: an exit and an injection; six exits that emulate, one with a flush, the device's; an exit and the return.
+    const { exit, inject, emulate, shadowFlush, device } = MODERN
+    const inside = 12 * exit + 10 * emulate + 2 * shadowFlush + 2 * device
+    expect(table.map(({ cycles }) => cycles)).toEqual([null, 2 * (exit + inject), inside, 2 * (exit + emulate), null])
+  })
+
+  it("what steps cost: a miss with virtualization three exits, natively a trap, a return nothing", () => {
+    const { exit, inject, emulate, shadowFill, trap } = MODERN
+    const totals = { misses: 2, remembered: 0, pageFaults: 0, entered: 2, updated: 2, inside: 0, returned: 2, fewest: 3, most: 3 }
+    expect(tlbMissTable(totals, MODERN).map(({ cycles }) => cycles)).toEqual([
+      ...[null, 2 * (exit + inject), 0],
+      ...[2 * (exit + emulate + shadowFill), null, 2 * (exit + emulate), null],
+    ])
+    expect(nativeMissTable(3, MODERN).map(({ cycles }) => cycles)).toEqual([3 * trap, 0, null])
+    expect(nativeCallTable(3, MODERN).map(({ cycles }) => cycles)).toEqual([3 * trap, 0, null])
   })
 
   it("in assist leaves only what the VMM must see", () => {
