@@ -107,7 +107,8 @@ async function loadManifest(file: string): Promise<readonly ServiceDeclaration[]
 }
 
 function checkProgram({ command, shell, name }: ProcessPlan): void {
-  const [program, file] = command
+  const [program, ...words] = command
+  const file = words.find((word) => !word.startsWith("-")) // behind what Node itself is told, such as the size of its heap
   if (shell || program !== "node" || file === undefined) return
   if (!existsSync(resolve(ROOT, file)))
     throw new UsageError(`${name}: ${file} is missing; use --replace to run another program in its place`)
