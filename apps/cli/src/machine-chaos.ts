@@ -83,7 +83,10 @@ async function hurtAndJudge(client: StackClient, options: MachineChaosOptions): 
   const spec = machineOf(options)
   const expected = unwrap(await runInSimulator(spec))
   const flags = { cpus: 1, memory: VM_MEMORY_BYTES, mode: "trap", trapPath: "resident", restartable: true } as const
-  const guest = vmSpecOf(GUEST, flags, { kernel: await bringImage(client, KERNEL, home), disk: { volume: DISK } })
+  const guest = vmSpecOf(GUEST, flags, {
+    kernel: await bringImage(client, { path: KERNEL, flag: "--kernel" }, home),
+    disk: { volume: DISK },
+  })
   await command(home, ["disk", "create", DISK, "--size", String(DISK_BYTES)])
   const began = Date.now()
   return withMachine(client, { ...spec, vms: [guest] }, async (machine) => {
