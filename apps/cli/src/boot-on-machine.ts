@@ -94,7 +94,18 @@ function describe(flags: BootFlags, images: Parameters<typeof vmSpecOf>[2]): VmS
   return maxInstructions === undefined ? vm : { ...vm, instructionsMax: maxInstructions }
 }
 
+/** What becomes images, with the flags that name it: kernel, disk, RAM disk, as far as given. */
+function filesOf({ kernel, disk, initrd }: BootFlags): readonly { readonly path: string; readonly flag: string }[] {
+  return [
+    { path: kernel, flag: "--kernel" },
+    ...(disk === undefined || disk.startsWith(VOLUME_PREFIX) ? [] : [{ path: disk, flag: "--disk" }]),
+    ...(initrd === undefined ? [] : [{ path: initrd, flag: "--initrd" }]),
+  ]
+}
+
 async function bootLive(flags: BootFlags, steps: readonly ConversationStep[], home: string): Promise<MachineBootReport> {
+  // Before a stack is started for it.
+  for (const { path, flag } of filesOf(flags)) if (!path.startsWith(VOLUME_PREFIX)) imageRef(path, { flag })
   return withStack(home, async (client) => {
     const started = performance.now()
     const vm = describe(flags, await bringImages(client, flags, home))
@@ -182,11 +193,7 @@ function outcomeOf({ reason, waitsFor }: Talk, { outcome }: VmView): Pick<Machin
 async function bootSimulated(flags: BootFlags, steps: readonly ConversationStep[]): Promise<MachineBootReport> {
   // A disk in the store is an empty one there: the simulated machine has a store of its own.
   const diskFile = flags.disk?.startsWith(VOLUME_PREFIX) === true ? undefined : flags.disk
-  const given = [
-    { path: flags.kernel, flag: "--kernel" },
-    ...(diskFile === undefined ? [] : [{ path: diskFile, flag: "--disk" }]),
-    ...(flags.initrd === undefined ? [] : [{ path: flags.initrd, flag: "--initrd" }]),
-  ]
+  const given = filesOf(flags)
   const files = given.map(({ path }) => path)
   const [kernel, ...others] = given.map(({ path, flag }) => imageRef(path, { flag }).ref)
   if (kernel === undefined) throw refuse("--kernel", "it is missing", "give one")

@@ -89,6 +89,10 @@ describe("boot", () => {
     expect(() => boot({ cpus: 1000 })).toThrow("--cpus: ")
     expect(() => boot({ kernel: image("none") })).toThrow("cannot read")
     expect(() => boot({ saveDisk: "x" })).toThrow("--save-disk: ")
+    // Before the guest runs: what it writes shall not be lost.
+    const disk = import.meta.filename
+    for (const saveDisk of ["/nowhere/at/all/disk.img", import.meta.dirname])
+      expect(() => boot({ kernel: image("spin"), disk, saveDisk, maxInstructions: 1e12 })).toThrow(/^--save-disk: .*; give a file that/)
   })
 })
 

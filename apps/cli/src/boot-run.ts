@@ -1,5 +1,6 @@
 /** `backplane boot`: one guest OS from image to result. Time and limits of the person are here; the machine knows instructions only. */
-import { writeFileSync } from "node:fs"
+import { accessSync, constants, existsSync, statSync, writeFileSync } from "node:fs"
+import { dirname, resolve } from "node:path"
 import { Conversation } from "@backplane/trap-board/conversation"
 import { makeBootMachine, type BootMachine } from "./boot-machine.ts"
 import { timingText, type TimingReport } from "./boot-timing.ts"
@@ -62,6 +63,7 @@ export function runBoot(
   const plan = planOf(flags)
   const machine = makeBootMachine(flags, plan)
   if (flags.saveDisk !== undefined && machine.disk === null) throw refuse("--save-disk", "there is no disk", "give --disk, too")
+  if (flags.saveDisk !== undefined) checkWritable(flags.saveDisk)
   if (flags.stdin !== undefined) feed(machine, { data: readFile(flags.stdin, "--stdin"), field: "--stdin" })
   const type = (text: string): void => feed(machine, { data: Buffer.from(text), field: "--type" })
   const started = performance.now()
@@ -143,6 +145,16 @@ function limit(reason: string, conversation: Conversation): Driven {
 function feed(machine: BootMachine, { data, field }: { readonly data: Uint8Array; readonly field: string }): void {
   const taken = machine.console.feed(data)
   if (taken < data.length) throw refuse(field, `${data.length} bytes do not fit the console`, `give at most ${taken}`)
+}
+
+/** Before the run: what the guest made of its disk shall not be lost for want of a folder. */
+function checkWritable(path: string): void {
+  try {
+    if (existsSync(path) && statSync(path).isDirectory()) throw new Error(`${path} is a folder`)
+    accessSync(existsSync(path) ? path : dirname(resolve(path)), constants.W_OK)
+  } catch (error) {
+    throw refuse("--save-disk", error instanceof Error ? error.message : String(error), "give a file that can be written")
+  }
 }
 
 function save(path: string, data: Uint8Array): void {
