@@ -1,4 +1,6 @@
 /** The terminal at a console, with a guest that reads slowly. */
+import { spawnSync } from "node:child_process"
+import { closeSync, openSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { ConsoleSession } from "./console-session.ts"
 import type { ConsolePort } from "./vm-client.ts"
@@ -103,6 +105,21 @@ describe("a console session", () => {
     deaf.made.input(bytes("hello"))
     void deaf.made.inputEnded()
     expect([await stalled, deaf.made.untyped]).toEqual([{ kind: "stalled", state: "running" }, 5])
+  })
+
+  it("input from a file: a terminal at a VM that is over ends by itself", () => {
+    const module = JSON.stringify(new URL("console-terminal.ts", import.meta.url).href)
+    const port = `{ read: async (_, from) => ({ from, bytes: new Uint8Array(0), state: "ended" }), type: async () => ({ taken: 0, state: "ended" }) }`
+    const program = `const { attachTerminal } = await import(${module}); console.log((await attachTerminal(${port}, "vm")).kind)`
+    for (const input of [import.meta.filename, "/dev/null"]) {
+      const file = openSync(input, "r")
+      const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
+        stdio: [file, "pipe", "pipe"],
+        encoding: "utf8",
+      })
+      closeSync(file)
+      expect({ input, stdout, stderr }).toEqual({ input, stdout: "over\n", stderr: "" })
+    }
   })
 
   it("ends when the VM is over, with all that it wrote", async () => {

@@ -24,6 +24,6 @@ export async function attachTerminal(port: ConsolePort, vm: string, from = 0): P
     stdin.off("data", onData)
     if (stdin.isTTY) stdin.setRawMode(false)
     stdin.pause()
-    stdin.unref()
+    if ("unref" in stdin) stdin.unref() // a file as input has none, and holds nobody up
   }
 }
