@@ -29,7 +29,7 @@ function node(): Node {
     pinCycles: 1_000,
     onChange: () => undefined,
     onResult: () => undefined,
-    walkPages: { ahead: 4, pages: 6 },
+    walkPages: { ahead: 4, pages: 6, when: "at-once" },
   })
   const said: Node["said"] = (act) => {
     const out: Effect<AgentSays>[] = []

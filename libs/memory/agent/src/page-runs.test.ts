@@ -20,7 +20,7 @@ function data(page: number): PageMessage {
 
 /** Sends of an effect list, taken apart again. */
 function said(effects: readonly Effect<PageMessage | PagesRun>[]): readonly PageMessage[] {
-  return effects.flatMap((effect) =>
+  return effects.flatMap((effect): readonly PageMessage[] =>
     effect.kind !== "send" ? [] : effect.body.kind === "PagesRun" ? messagesOf(effect.body, TEXT) : [effect.body],
   )
 }
