@@ -131,7 +131,7 @@ describe("links", () => {
       await world.settle()
     }
     // As one who has links would.
-    world.inject("m", RIGHT, LEFT, Buffer.from(JSON.stringify({ kind: "LinkOffer", token: "a".repeat(32) })))
+    world.inject?.("m", RIGHT, LEFT, Buffer.from(JSON.stringify({ kind: "LinkOffer", token: "a".repeat(32) })))
     await world.settle()
     expect(heard).toEqual(Array.from({ length: 20 }, (_, number) => ({ kind: "Numbered", number })))
     expect([world.left.links, world.right.links]).toEqual([0, 0])
