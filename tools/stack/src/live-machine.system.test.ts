@@ -203,11 +203,16 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
         readonly swaps: number
         readonly kills: number
         readonly gap: { readonly count: number }
+        readonly gapDisturbed: { readonly count: number }
+        readonly gapStopped: { readonly count: number }
         readonly machines: readonly Readonly<Record<string, unknown>>[]
       }
       expect(storm.swaps).toBe(24)
       expect(storm.kills).toBeGreaterThan(0)
-      expect(storm.gap.count).toBeGreaterThan(10)
+      // Which of them count as calm is the computer's business: one that stands still now and then has few.
+      const { gap, gapDisturbed, gapStopped } = storm
+      expect(gap.count + gapDisturbed.count + gapStopped.count).toBeGreaterThan(10)
+      expect(gap.count).toBeGreaterThan(0)
       const none = { lost: 0, restarts: 0, ticksTwice: 0, ticksOutside: 0, ticksWrong: 0, refused: 0 }
       expect(storm.machines).toMatchObject([{ ...none, toService: hasPython ? 1 : 0 }])
     },

@@ -31,8 +31,8 @@ interface Listed {
 describe.skipIf(kind !== "program")("virtual machines on the real stack (needs the nats-server program)", () => {
   const stack = new StackUnderTest({}, PATIENCE)
 
-  const cli = (args: readonly string[], input?: string): Promise<Finished> => {
-    const child = spawn(process.execPath, [CLI, "--home", stack.home, ...args], { stdio: ["pipe", "pipe", "ignore"] })
+  const cli = (args: readonly string[], input?: string, errors: "ignore" | "pipe" = "ignore"): Promise<Finished> => {
+    const child = spawn(process.execPath, [CLI, "--home", stack.home, ...args], { stdio: ["pipe", "pipe", errors] })
     child.stdin.end(input ?? "")
     return finished(child)
   }
@@ -93,7 +93,7 @@ describe.skipIf(kind !== "program")("virtual machines on the real stack (needs t
       expect([refused.code, refused.output]).toEqual([1, expect.stringContaining("none is refused: ")])
       expect(await vm("none")).toBeUndefined()
       // A pipe into a VM that is over: said plainly, with what was not taken.
-      const late = await cli(["console", "talk", "--json"], "too late\n")
+      const late = await cli(["console", "talk"], "too late\n", "pipe")
       expect([late.code, late.output]).toEqual([1, expect.stringContaining("talk is ended; the last 9 bytes of the input were not taken")])
     },
     DEADLINE_MS,

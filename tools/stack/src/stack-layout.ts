@@ -4,8 +4,9 @@
  * Made once from the command line; every mistake of the user shows here, before the first process.
  */
 import { randomBytes } from "node:crypto"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
-import { join, resolve } from "node:path"
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { dirname, join, resolve } from "node:path"
+import { Rejection } from "@backplane/scenario-machine/rejection"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { parse } from "yaml"
 import { pathToFileURL } from "node:url"
@@ -122,8 +123,20 @@ function checkScenario(file: string): void {
   } catch {
     throw new UsageError(`--scenario ${file}: the file cannot be read; give the path of a scenario`)
   }
+  // What is in the files that it names is the hypervisor's to judge; that they are there can be said at once.
+  const sizeOf = (name: string, field: string): number => {
+    try {
+      return statSync(resolve(dirname(file), name)).size
+    } catch {
+      throw new Rejection(field, `${name} cannot be read; give a path from the folder of the scenario`)
+    }
+  }
   try {
-    resolveMachineSpec(parse(text))
+    resolveMachineSpec(
+      parse(text),
+      (guest, field) => (sizeOf(guest.file, field), ""),
+      (name, field) => ({ hash: "0".repeat(64), bytes: sizeOf(name, field) }),
+    )
   } catch (error) {
     throw new UsageError(`--scenario ${file}: ${error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error)}`)
   }
