@@ -62,11 +62,12 @@ export class MachineNemesis {
     const began = Date.now()
     while (Date.now() - began < milliseconds) {
       const process = random.pick(this.victims())
-      const fault = random.pick(this.#plan.faults.flatMap((each) => new Array<MachineFault>(SHARES[each]).fill(each)))
+      const drawn = random.pick(this.#plan.faults.flatMap((each) => new Array<MachineFault>(SHARES[each]).fill(each)))
       const at = Date.now()
-      await this.#hurt(process, process === BUS ? "kill" : fault)
+      const fault = process === BUS ? "kill" : drawn
+      await this.#hurt(process, fault)
       const until = Date.now()
-      this.#hurts.push({ at, until, fault: process === BUS ? "kill" : fault, process })
+      this.#hurts.push({ at, until, fault, process })
       say(`${((at - began) / 1000).toFixed(1)} s: ${fault} of ${process}, back after ${until - at} ms`)
       await sleep(random.between(BETWEEN_MILLISECONDS.least, BETWEEN_MILLISECONDS.most))
     }
