@@ -33,7 +33,7 @@ describe.skipIf(kind !== "program")("virtual machines on the real stack (needs t
 
   const cli = (args: readonly string[], input?: string, errors: "ignore" | "pipe" = "ignore"): Promise<Finished> => {
     const child = spawn(process.execPath, [CLI, "--home", stack.home, ...args], { stdio: ["pipe", "pipe", errors] })
-    child.stdin.end(input ?? "")
+    child.stdin?.end(input ?? "")
     return finished(child)
   }
   const list = async (): Promise<readonly Listed[]> => (JSON.parse((await cli(["vm", "list", "--json"])).output) as { vms: Listed[] }).vms
