@@ -198,21 +198,17 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
     "a storm of swaps through all policies and a program in Python, with processes killed in the middle, loses nothing",
     async () => {
       const service = hasPython ? [] : ["--no-service"]
-      const flags = ["--swaps", "24", "--every", "8", "--machines", "1", "--per-machine", "24", "--kill-every", "8", "--slice-ms", "50"]
+      // Two kills: a process that is away for seconds on a slow computer leaves calm swaps between them.
+      const flags = ["--swaps", "24", "--every", "8", "--machines", "1", "--per-machine", "24", "--kill-every", "12", "--slice-ms", "50"]
       const storm = (await json("sched", "storm", "--live", ...flags, ...service)) as {
         readonly swaps: number
         readonly kills: number
         readonly gap: { readonly count: number }
-        readonly gapDisturbed: { readonly count: number }
-        readonly gapStopped: { readonly count: number }
         readonly machines: readonly Readonly<Record<string, unknown>>[]
       }
       expect(storm.swaps).toBe(24)
       expect(storm.kills).toBeGreaterThan(0)
-      // Which of them count as calm is the computer's business: one that stands still now and then has few.
-      const { gap, gapDisturbed, gapStopped } = storm
-      expect(gap.count + gapDisturbed.count + gapStopped.count).toBeGreaterThan(10)
-      expect(gap.count).toBeGreaterThan(0)
+      expect(storm.gap.count).toBeGreaterThan(10)
       const none = { lost: 0, restarts: 0, ticksTwice: 0, ticksOutside: 0, ticksWrong: 0, refused: 0 }
       expect(storm.machines).toMatchObject([{ ...none, toService: hasPython ? 1 : 0 }])
     },
