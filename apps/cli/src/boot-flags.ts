@@ -1,4 +1,5 @@
 /** The flags of `backplane boot` and `backplane ledger`: what can be asked, and what of it is refused because it is not built. */
+import { readFile } from "./guest-file.ts"
 import { bad, type CommandFailure } from "./failure.ts"
 import { bytes, count, seconds } from "./number-flags.ts"
 import type { ConversationStep } from "@backplane/trap-board/conversation"
@@ -115,4 +116,9 @@ export function planOf(flags: BootFlags): BootPlan {
 
 export function refuse(field: string, reason: string, remedy: string): CommandFailure {
   return bad(field, `${reason}; ${remedy}`)
+}
+
+/** What `--stdin` has, typed before all other steps, where a guest is talked with step by step. */
+export function typedFirst({ stdin }: BootFlags): readonly BootStep[] {
+  return stdin === undefined ? [] : [{ kind: "type", text: Buffer.from(readFile(stdin, "--stdin")).toString("latin1").replace(/\n$/, "") }]
 }

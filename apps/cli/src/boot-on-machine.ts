@@ -10,10 +10,9 @@ import { PAGE_BYTES, VOLUME_PREFIX, type VmSpec } from "@backplane/scenario-mach
 import { machineBytesFor } from "@backplane/trap-vmm/vmm"
 import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
 import { attachTerminal } from "./console-terminal.ts"
-import { refuse, type BootFlags } from "./boot-flags.ts"
+import { refuse, typedFirst, type BootFlags } from "./boot-flags.ts"
 import { runProgram } from "./checkout.ts"
 import { CommandFailure } from "./failure.ts"
-import { readFile } from "./guest-file.ts"
 import { imageRef } from "./image-upload.ts"
 import { withStack } from "./live-stack.ts"
 import type { StackClient } from "./stack-client.ts"
@@ -59,7 +58,7 @@ export async function bootOnMachine(flags: BootFlags, steps: readonly Conversati
     throw refuse("--polling", "a machine's scheduler says which vCPU runs", "leave it out, or boot without --sim and --live")
   if ((flags.fidelity ?? "functional") !== "functional")
     throw refuse("--fidelity", `${flags.fidelity} is not built for a machine of services`, "boot without --sim and --live")
-  const all = [...typed(flags), ...steps]
+  const all = [...typedFirst(flags), ...steps]
   const report = flags.live === true ? await bootLive(flags, all, home) : await bootSimulated(flags, all)
   if (flags.json === true) console.log(JSON.stringify(report))
   else {
@@ -81,11 +80,6 @@ export function machineAround(name: string, vm: Pick<VmSpec, "cpus" | "memoryByt
     jobs: [],
     maxTicks: TICKS_MAX,
   })
-}
-
-/** `--stdin` is typed first. */
-function typed({ stdin }: BootFlags): readonly ConversationStep[] {
-  return stdin === undefined ? [] : [{ kind: "type", text: Buffer.from(readFile(stdin, "--stdin")).toString("latin1").replace(/\n$/, "") }]
 }
 
 function describe(flags: BootFlags, images: Parameters<typeof vmSpecOf>[2]): VmSpec {

@@ -4,7 +4,7 @@
  */
 import { VOLUME_PREFIX } from "@backplane/scenario-machine/vm-spec"
 import { passThrough, runProgram } from "./checkout.ts"
-import { planOf, refuse, type BootFlags, type BootStep } from "./boot-flags.ts"
+import { planOf, refuse, typedFirst, type BootFlags, type BootStep } from "./boot-flags.ts"
 import { CommandFailure } from "./failure.ts"
 import { readFile } from "./guest-file.ts"
 
@@ -77,7 +77,7 @@ export async function bootOverNodes(flags: BootFlags, steps: readonly BootStep[]
   const { kernel, disk, cpus, memory: memoryBytes, timeout } = flags
   const live = flags.live === true
   const request = {
-    ...{ kernel, disk, cpus, nodes, memoryBytes, live, seed: SEED, steps: [...typed(flags), ...steps], json: flags.json === true },
+    ...{ kernel, disk, cpus, nodes, memoryBytes, live, seed: SEED, steps: [...typedFirst(flags), ...steps], json: flags.json === true },
     cyclesMax: live && timeout !== undefined ? timeout * CYCLES_PER_SECOND : CYCLES_MAX,
     ...(!live && timeout !== undefined && { secondsMax: timeout }),
   }
@@ -94,10 +94,6 @@ export async function bootOverNodes(flags: BootFlags, steps: readonly BootStep[]
   })
   console.log(JSON.stringify(report))
   return Math.min(report.exit, BYTE_MAX)
-}
-
-function typed({ stdin }: BootFlags): readonly BootStep[] {
-  return stdin === undefined ? [] : [{ kind: "type", text: Buffer.from(readFile(stdin, "--stdin")).toString("latin1").replace(/\n$/, "") }]
 }
 
 interface Ran {
