@@ -11,6 +11,7 @@ import { ActorConfigError } from "@backplane/foundation-runtime/service-options"
 import { hostSubject } from "@backplane/foundation-runtime/subjects"
 import type { Environment } from "@backplane/foundation-telemetry/settings"
 import type { NatsConnection } from "@nats-io/nats-core"
+import type { GatewayConfig } from "./config.ts"
 import type { Gateway, Readiness } from "./gateway.ts"
 import { operatorOn, type Operator } from "./operator.ts"
 import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
@@ -37,8 +38,8 @@ export interface BusPlace {
   serve(gateway: Gateway, beforeStop?: () => Promise<void>): Promise<number>
 }
 
-/** `visitors`: how many users of the store this process plays, if it is the first gateway of its stack. */
-export function joinBus(environment: Environment, visitors = 0): BusPlace {
+/** Visitors are played by the first gateway of a stack only. */
+export function joinBus(environment: Environment, { visitors, store: size }: Pick<GatewayConfig, "visitors" | "store">): BusPlace {
   const isAlone = (environment["BACKPLANE_NATS_URL"] ?? "") === ""
   let readiness: Readiness = isAlone ? { ready: true, detail: "listening; not on a bus" } : { ready: false, detail: "joining the bus" }
   let sight: Sight | null = null
@@ -79,8 +80,7 @@ export function joinBus(environment: Environment, visitors = 0): BusPlace {
         new StoreAccess({
           connection: asking,
           events: gateway.telemetry,
-          shards: Number(environment["BACKPLANE_KV_SHARDS"] ?? 3),
-          zones: Number(environment["BACKPLANE_KV_ZONES"] ?? 1),
+          size,
           name,
         })
       store = accessOf(number)

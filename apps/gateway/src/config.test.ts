@@ -7,6 +7,7 @@ it("takes loopback and a fixed port where nothing is said", () => {
     port: 4380,
     instance: "gateway.0",
     visitors: 0,
+    store: { shards: 3, zones: 1 },
     forwardTo: null,
     forwardHeaders: {},
     access: { anonymous: ["read"], tokens: new Map() },
@@ -29,6 +30,8 @@ it.each([
   [{ OTEL_EXPORTER_OTLP_HEADERS: "a=%" }, "OTEL_EXPORTER_OTLP_HEADERS"],
   [{ BACKPLANE_TOKENS: "short=read" }, "BACKPLANE_TOKENS"],
   [{ BACKPLANE_STORE_VISITORS: "-1" }, "BACKPLANE_STORE_VISITORS"],
+  [{ BACKPLANE_KV_SHARDS: "many" }, "BACKPLANE_KV_SHARDS"],
+  [{ BACKPLANE_KV_ZONES: "0" }, "BACKPLANE_KV_ZONES"],
   [{ BACKPLANE_ANONYMOUS: "fly" }, "BACKPLANE_ANONYMOUS"],
 ])("names the variable that is wrong: %j", (environment, name) => {
   expect(() => readConfig(environment)).toThrow(name)

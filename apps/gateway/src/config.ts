@@ -1,5 +1,6 @@
 /** What the gateway is told from outside, read once; an error names the variable and what belongs there. */
 import type { Environment } from "@backplane/foundation-telemetry/settings"
+import { storeSizeOf, type StoreSize } from "@backplane/kv-replication/first-store"
 import { AccessError, parseScopes, parseTokens, type Access } from "./access.ts"
 
 export interface GatewayConfig {
@@ -13,6 +14,8 @@ export interface GatewayConfig {
   readonly access: Access
   /** Users of the store that this process plays, for a stack that is to show something. */
   readonly visitors: number
+  /** What the store began with. */
+  readonly store: StoreSize
 }
 
 /** OTLP's own port, 4318, is left to a real collector on the same computer. */
@@ -37,7 +40,14 @@ export function readConfig(environment: Environment): GatewayConfig {
     forwardHeaders: headersOf(text(environment, "OTEL_EXPORTER_OTLP_HEADERS")),
     access: { anonymous: anonymousScopes(environment), tokens: tokensOf(environment) },
     visitors: visitorsOf(environment),
+    store: storeOf(environment),
   }
+}
+
+function storeOf(environment: Environment): StoreSize {
+  const size = storeSizeOf(environment)
+  if ("field" in size) throw new ConfigError(`${size.field} ${size.remedy}`)
+  return size
 }
 
 function visitorsOf(environment: Environment): number {

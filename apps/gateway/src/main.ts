@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   // It takes a third of a second to load, during which nobody is answered: whoever comes to a gateway that begins again would wait for it, where a
   // connection that is refused goes to another gateway at once. So it is there before the port is open.
   if (readSettings(process.env).destination.kind !== "off") await import("@backplane/foundation-telemetry/exporters")
-  const bus = joinBus(process.env, config.visitors)
+  const bus = joinBus(process.env, config)
   let gateway: Gateway | null = null
   const door = new StoreDoor({ access: config.access, store: bus.store, telemetry: () => gateway?.telemetry ?? null })
   gateway = await startGateway({

@@ -5,10 +5,11 @@ import { MemoryStore } from "@backplane/foundation-runtime/store"
 import { FIRST_BUCKETS } from "@backplane/kv-contract/first-buckets"
 import type { KvGone } from "@backplane/kv-contract/client-messages"
 import { ReplicaMachine } from "@backplane/kv-replica/replica"
+import { STORE, STORE_CYCLES_PER_SECOND } from "@backplane/kv-replication/first-store"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { ComputeActor } from "./compute-actor.ts"
-import { CYCLES_PER_SECOND, LIVE_TIMINGS, readShardConfig, STORE, workerOf } from "./config.ts"
+import { LIVE_TIMINGS, readShardConfig, workerOf } from "./config.ts"
 import { storeOf } from "./stores.ts"
 
 /** A peer whose link breaks has ended, most likely: who waits for it hears of it at once. */
@@ -32,7 +33,7 @@ export async function start(environment: Environment): Promise<ActorService> {
     },
   })
   const actors = [workerOf(service.instance), readShardConfig(service.instance, environment).replica].map((id) => ({ id, config: null }))
-  const mode = { kind: "free", cyclesPerSecond: CYCLES_PER_SECOND, originMilliseconds: 0 } as const
+  const mode = { kind: "free", cyclesPerSecond: STORE_CYCLES_PER_SECOND, originMilliseconds: 0 } as const
   const reply = await service.control({ op: "host", machine: STORE, epoch: 1, mode, actors })
   if (!reply.ok) throw new Error(`the replica cannot be hosted: ${reply.field} ${reply.reason}`)
   return service

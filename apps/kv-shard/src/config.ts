@@ -10,12 +10,8 @@
  */
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { EnvironmentError } from "@backplane/foundation-runtime/service-environment"
+import { firstMembers, storeSizeOf } from "@backplane/kv-replication/first-store"
 import type { Member } from "@backplane/kv-replication/partition-map"
-
-/** The multiprocessor-wide name under which replicas speak: one store a stack. */
-export const STORE = "store"
-/** Virtual time of the store: microseconds since 1970, so that every host's clock agrees with it by itself. */
-export const CYCLES_PER_SECOND = 1_000_000
 
 export const BACKENDS = ["log", "lmdb"] as const
 export type Backend = (typeof BACKENDS)[number]
@@ -30,10 +26,9 @@ export function readShardConfig(instance: string, environment: Readonly<Record<s
   const index = /-(\d+)$/.exec(instance)?.[1]
   if (index === undefined)
     throw new EnvironmentError(`BACKPLANE_INSTANCE is "${instance}": a shard's ends with its number, for example kv-shard-0`)
-  const shards = wholeNumber("BACKPLANE_KV_SHARDS", environment["BACKPLANE_KV_SHARDS"], 3)
-  const zones = wholeNumber("BACKPLANE_KV_ZONES", environment["BACKPLANE_KV_ZONES"], 1)
-  const members = Array.from({ length: shards }, (_, member) => ({ id: actorId(`replica.${member}`), zone: `zone-${member % zones}` }))
-  return { replica: actorId(`replica.${Number(index)}`), members, backend: backendOf(environment["BACKPLANE_KV_STORE"] ?? "log") }
+  const size = storeSizeOf(environment)
+  if ("field" in size) throw new EnvironmentError(`${size.field} ${size.remedy}`)
+  return { replica: actorId(`replica.${Number(index)}`), members: firstMembers(size), backend: backendOf(environment["BACKPLANE_KV_STORE"] ?? "log") }
 }
 
 /** The actor that computes beside the replica of this process. */
@@ -45,14 +40,6 @@ function backendOf(text: string): Backend {
   const backend = BACKENDS.find((name) => name === text)
   if (backend === undefined) throw new EnvironmentError(`BACKPLANE_KV_STORE is "${text}": give ${BACKENDS.join(" or ")}`)
   return backend
-}
-
-function wholeNumber(name: string, text: string | undefined, otherwise: number): number {
-  if (text === undefined || text === "") return otherwise
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > 64)
-    throw new EnvironmentError(`${name} is "${text}": give a whole number from 1 to 64`)
-  return value
 }
 
 /** A log is written anew when it has grown by this much and to twice what it holds. */

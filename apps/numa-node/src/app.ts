@@ -16,8 +16,8 @@ import { taskEngines } from "./task-engines.ts"
 const SEGMENT_BYTES = 16 * 1024 * 1024
 
 export async function start(environment: Environment): Promise<ActorService> {
-  const doors = new StoreDoors(environment)
-  return startActorService({
+  const doors = new StoreDoors(environment, { event: (record) => service.telemetry.event(record) })
+  const service = await startActorService({
     service: "numa-node",
     environment,
     codec: new MessageCodec(),
@@ -35,4 +35,5 @@ export async function start(environment: Environment): Promise<ActorService> {
     },
     onStop: () => doors.close(),
   })
+  return service
 }

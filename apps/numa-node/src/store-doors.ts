@@ -9,20 +9,21 @@ import { ActorPort } from "@backplane/foundation-runtime/actor-port"
 import { connectToBus } from "@backplane/foundation-runtime/connection"
 import { NatsBus } from "@backplane/foundation-runtime/nats-bus"
 import { PacedClock } from "@backplane/foundation-runtime/paced-clock"
-import { readServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
+import { EnvironmentError, readServiceEnvironment } from "@backplane/foundation-runtime/service-environment"
+import type { EventSink } from "@backplane/foundation-runtime/sinks"
 import type { Environment } from "@backplane/foundation-process/actor-service"
 import { BlockDoor } from "@backplane/kv-client/block-door"
 import { KvRequester } from "@backplane/kv-client/requester"
 import { FIRST_BUCKETS } from "@backplane/kv-contract/first-buckets"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
+import { firstMembers, STORE, STORE_CYCLES_PER_SECOND, storeSizeOf, type StoreSize } from "@backplane/kv-replication/first-store"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
 import { firstConfig } from "@backplane/kv-replication/placement"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { doorActor } from "@backplane/scenario-machine/topology"
 import type { BlockAsk } from "@backplane/trap-contract/disk-messages"
 
-const STORE = "store"
 /** How often a door that is used looks whether the store has other members. */
 const CONFIG_MILLISECONDS = 5_000
 
@@ -35,12 +36,19 @@ interface Joined {
 
 export class StoreDoors {
   readonly #environment: Environment
+  readonly #size: StoreSize
+  readonly #events: EventSink
   readonly #doors = new Map<string, Promise<() => void>>()
   #joined: Promise<Joined> | null = null
   #configuredAt = 0
 
-  constructor(environment: Environment) {
+  /** Throws an `EnvironmentError` where the environment says no store. */
+  constructor(environment: Environment, events: EventSink) {
+    const size = storeSizeOf(environment)
+    if ("field" in size) throw new EnvironmentError(`${size.field} ${size.remedy}`)
     this.#environment = environment
+    this.#size = size
+    this.#events = events
   }
 
   /** Once for each node of a machine. */
@@ -49,8 +57,14 @@ export class StoreDoors {
     if (this.#doors.has(name)) return
     this.#joined ??= this.#join()
     const opened = this.#joined.then((joined) => this.#openDoor(joined, machine, node))
-    opened.catch(() => undefined) // told where it is closed; a disk that nobody answers for says so by waiting
     this.#doors.set(name, opened)
+    // Disks behind this door wait, and their VMs with them: so it is told, and the next node that is hosted here tries again.
+    opened.catch((error: unknown) => {
+      this.#doors.delete(name)
+      this.#joined = null
+      const detail = `no door to the store for ${machine}/node.${node}: ${error instanceof Error ? error.message : String(error)}`
+      this.#events.event({ name: "bus.error", level: "error", fields: { detail } })
+    })
   }
 
   async close(): Promise<void> {
@@ -74,18 +88,16 @@ export class StoreDoors {
   async #join(): Promise<Joined> {
     const settings = readServiceEnvironment("numa-node", this.#environment, process.argv.slice(2), process.pid)
     const connection = await connectToBus("numa-node", settings)
-    const shards = Number(this.#environment["BACKPLANE_KV_SHARDS"] ?? 3)
-    const zones = Number(this.#environment["BACKPLANE_KV_ZONES"] ?? 1)
-    const members = Array.from({ length: shards }, (_, index) => ({ id: actorId(`replica.${index}`), zone: `zone-${index % zones}` }))
+    const members = firstMembers(this.#size)
     const requester = new KvRequester({ members: members.map(({ id }) => id) })
     requester.configure(firstConfig(partitionMap(members), FIRST_BUCKETS))
-    const bus = new NatsBus({ connection, events: { event: () => undefined }, codec: new MessageCodec() })
+    const bus = new NatsBus({ connection, events: this.#events, codec: new MessageCodec() })
     const port = new ActorPort<KvMessage, KvMessage>({
       bus,
       machineName: STORE,
       actor: actorId(`node.door-${process.pid}-${Date.now().toString(36)}`),
       machine: requester,
-      clock: new PacedClock({ cyclesPerSecond: 1_000_000, originMilliseconds: 0 }),
+      clock: new PacedClock({ cyclesPerSecond: STORE_CYCLES_PER_SECOND, originMilliseconds: 0 }),
     })
     const close = async (): Promise<void> => {
       port.close()

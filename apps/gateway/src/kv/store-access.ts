@@ -15,22 +15,21 @@ import type { KvAnswer, KvSuccess, Operation } from "@backplane/kv-contract/clie
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
 import { WATCH_LEASE_CYCLES, type KvChanged } from "@backplane/kv-contract/watch-messages"
+import { firstMembers, STORE, STORE_CYCLES_PER_SECOND, type StoreSize } from "@backplane/kv-replication/first-store"
 import { firstConfig } from "@backplane/kv-replication/placement"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
 import { FIRST_BUCKETS } from "@backplane/kv-contract/first-buckets"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import type { NatsConnection } from "@nats-io/nats-core"
 
-const STORE = "store"
 const RENEW = "renew"
 const CHANGES_TRIES = 5
 
 export interface StoreAccessOptions {
   readonly connection: NatsConnection
   readonly events: EventSink
-  /** How many shards the store began with, and their zones: what its configuration is until somebody changes it. */
-  readonly shards: number
-  readonly zones: number
+  /** What the store began with: its configuration until somebody changes it. */
+  readonly size: StoreSize
   /** Names this process; a time is added, so that each life is a requester of its own. */
   readonly name: string
 }
@@ -86,11 +85,8 @@ export class StoreAccess {
   readonly #first: StoreConfig
   #config: StoreConfig
 
-  constructor({ connection, events, shards, zones, name }: StoreAccessOptions) {
-    const members = Array.from({ length: Math.max(1, shards) }, (_, index) => ({
-      id: actorId(`replica.${index}`),
-      zone: `zone-${index % zones}`,
-    }))
+  constructor({ connection, events, size, name }: StoreAccessOptions) {
+    const members = firstMembers(size)
     this.#first = firstConfig(partitionMap(members), FIRST_BUCKETS)
     this.#config = this.#first
     this.#machine = new AccessMachine(
@@ -105,7 +101,7 @@ export class StoreAccess {
       machineName: STORE,
       actor: actorId(`gateway.${name}-${Date.now().toString(36)}`),
       machine: this.#machine,
-      clock: new PacedClock({ cyclesPerSecond: 1_000_000, originMilliseconds: 0 }),
+      clock: new PacedClock({ cyclesPerSecond: STORE_CYCLES_PER_SECOND, originMilliseconds: 0 }),
     })
   }
 

@@ -59,7 +59,7 @@ async function replicaHost(): Promise<ActorHost> {
 }
 
 async function gateway(name: string, who: Access = EVERYBODY): Promise<{ url: string; access: StoreAccess; door: StoreDoor }> {
-  const store = new StoreAccess({ connection: await connection(), events: new MemorySink(), shards: 3, zones: 1, name })
+  const store = new StoreAccess({ connection: await connection(), events: new MemorySink(), size: { shards: 3, zones: 1 }, name })
   const door = new StoreDoor({ access: who, store: () => store, telemetry: () => null })
   const app = new Hono().route("/", storeRoutes(door))
   app.onError((error) => (error instanceof Problem ? problemResponse(error) : new Response(String(error.stack), { status: 500 })))
