@@ -24,6 +24,9 @@ const USES: readonly Use[] = [
   },
   { what: "span", pattern: /\bnoteSpan\(\s*["`]([^"`]+)["`]/g, isKnown: (name) => spanEntry(asPattern(name)) !== undefined },
   { what: "event", pattern: /(?<![.\w])event\(\s*["`]([^"`]+)["`]/g, isKnown: (name) => eventEntry(name) !== undefined },
+  // As a host or an app tells it. A name with `${…}` is put together at run time.
+  { what: "event", pattern: /\bevent\(\{\s*name:\s*["`]([^"`$]+)["`]/g, isKnown: (name) => eventEntry(name) !== undefined },
+  { what: "event", pattern: /\bsay\(\s*"([^"]+)",\s*"(?:debug|info|warn|error)"/g, isKnown: (name) => eventEntry(name) !== undefined },
   { what: "attribute", pattern: /["'`](backplane\.[a-z0-9_.]+)["'`]\s*(?:\]|:)/g, isKnown: isRegisteredAttribute },
   { what: "attribute", pattern: /\b(?:span|resource)\.(backplane\.[a-z0-9_.]+)/g, isKnown: isRegisteredAttribute },
   { what: "metric", pattern: /\b(backplane_[a-z0-9_]*[a-z0-9])\b/g, isKnown: (name) => metricOfSeries(name) !== undefined },

@@ -52,6 +52,8 @@ describe("names of spans, attributes, metrics and events", () => {
     ['noteSpan("tarp ecall")', 'span "tarp ecall"'],
     ["noteSpan(`trip ${cause}`)", 'span "trip ${cause}"'],
     ['\n\nevent("dispatched", {})', 'a.ts:3: event "dispatched"'],
+    ['events.event({ name: "service.began", level: "info" })', 'event "service.began"'],
+    ['this.#say("machine-made", "info", {})', 'event "machine-made"'],
     ['{ "backplane.cpus": 1 }', 'attribute "backplane.cpus"'],
     ['attributes["backplane.jobs"]', 'attribute "backplane.jobs"'],
     ["{ span.backplane.jobb = 1 }", 'attribute "backplane.jobb"'],
@@ -70,6 +72,9 @@ describe("names of spans, attributes, metrics and events", () => {
     "histogram_quantile(0.9, rate(backplane_slice_ticks_bucket[5m]))",
     'subject("backplane.m1.node.0.>")',
     'sink.event("anything")',
+    'events.event({ name: "service.started", level: "info" })',
+    "events.event({ name: `bus.${problem}`, level: 'warn' })",
+    'say("every process is back")',
   ])("are let through where they are: %s", (text) => {
     expect(unregisteredNames("a.ts", text)).toEqual([])
   })

@@ -12,6 +12,7 @@ function countBy(metric: string, field: string, fixed?: Readonly<Record<string, 
 const WHERE = { node: "NUMA node", cpu: "CPU", queue: "run queue by name" } as const
 const TASK = { task: "task" } as const
 const VM = { vm: "virtual machine" } as const
+const SERVICE = { service: "kind of service", instance: "name of the process" } as const
 const WHY = { reason: "why, in one small word" } as const
 
 /** Told at most some dozens of times a second, so they count nothing: the bus's own counts go to metrics by bus-metrics.ts. */
@@ -331,6 +332,22 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     metrics: [count("backplane_messages_dropped_total", { reason: "inbox-full" })],
   },
   "host.fatal": { meaning: "an assertion failed in an actor; its process stops", fields: { ...WHY, error: "the assertion" }, metrics: [] },
+  "service.started": { meaning: "a process is on the bus", fields: { ...SERVICE, pid: "its process id" }, metrics: [] },
+  "service.stopping": { meaning: "a process ends in good order", fields: { ...SERVICE, ...WHY }, metrics: [] },
+  "service.control-error": {
+    meaning: "the bus refused the control requests of a process",
+    fields: { message: "what it says" },
+    metrics: [],
+  },
+  "service.control-refused": {
+    meaning: "a process refused a control request",
+    fields: { instance: SERVICE.instance, field: "field that is wrong", ...WHY },
+    metrics: [],
+  },
+  "machine-created": { meaning: "a machine was made", fields: { machine: "its name", policy: "its policy" }, metrics: [] },
+  "machine-refused": { meaning: "the machine of the stack's start was refused", fields: { machine: "its name", ...WHY }, metrics: [] },
+  "machine-destroyed": { meaning: "a machine was ended", fields: { machine: "its name" }, metrics: [] },
+  "host-refused": { meaning: "a process would not take an actor; it is asked again", fields: { machine: "its name", ...WHY }, metrics: [] },
   "kv.state": {
     meaning: "what a replica of the store knows of itself, told with each round of certificates",
     fields: {
@@ -362,6 +379,13 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
   },
   "bus.linked": { meaning: "two actors talk over a socket of their own from now on", fields: { from: "here", to: "there" }, metrics: [] },
   "bus.unlinked": { meaning: "their link broke, they talk over the bus", fields: { from: "here", to: "there" }, metrics: [] },
+  "bus.disconnected": {
+    meaning: "a process lost its connection to the bus; it tries again for ever",
+    fields: { detail: "server" },
+    metrics: [],
+  },
+  "bus.reconnected": { meaning: "a process has its connection to the bus again", fields: { detail: "server" }, metrics: [] },
+  "bus.error": { meaning: "something on the bus failed", fields: { detail: "what, and why" }, metrics: [] },
   ...BUS_PROBLEMS,
   "stream-closed": {
     meaning: "a stream of messages to a peer was given up; what it held is told again or lost by name",
