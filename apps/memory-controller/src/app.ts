@@ -31,7 +31,7 @@ export function start(environment: Environment): Promise<ActorService> {
       const device: PageDevice =
         dataFolder === null
           ? new MemoryPageDevice(slots)
-          : new PageFile({ folder: join(dataFolder, "pages", machine, actorIndex(actor)), slots, fresh: epoch === 1 })
+          : new PageFile({ folder: join(dataFolder, machine, `${actor}.pages`), slots, fresh: epoch === 1 })
       return new PageStoreMachine({ ...storeOptions(spec, index), device, text: RAW_BYTES }) as Machine
     },
   })

@@ -50,6 +50,14 @@ class Processes {
 }
 
 describe("hosting", () => {
+  it("makes no machine of the store's name: one's folder would be the other's", () => {
+    const { hosting } = new Processes()
+    expect(hosting.create({ ...spec, name: "store" })).toEqual({
+      refused: "store is the name of the key-value store; take another for the machine",
+    })
+    expect(hosting.machines.size).toBe(0)
+  })
+
   it("places every actor once, with the service of its kind, neighbours together", () => {
     const processes = new Processes()
     processes.create()
