@@ -3,7 +3,7 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { Command } from "commander"
 import { passThrough } from "./checkout.ts"
 import { CommandFailure } from "./failure.ts"
-import { homeFolder, mustReadStack, StackClient } from "./stack-client.ts"
+import { onRunningStack } from "./running-stack.ts"
 import { storeOf } from "./store-client.ts"
 
 const WAIT_MILLISECONDS = 60_000
@@ -136,11 +136,11 @@ function registerShards(kv: Command): void {
         const others = before.members.filter(({ id }) => id !== replica)
         const members = name === "add" ? [...others, { id: replica, zone: flags.zone }] : others
         const process = `kv-shard-${replica.slice("replica.".length)}`
-        if (name === "add") await withStack(command, (client) => client.power(process, "on"))
+        if (name === "add") await onRunningStack(command, (client) => client.power(process, "on"))
         const started = Date.now()
         const { copies } = await store.json<Placement>("/v1/store/members", { method: "PUT", body: JSON.stringify({ members }) })
         const after = await moved(command)
-        if (name === "remove") await withStack(command, (client) => client.power(process, "off"))
+        if (name === "remove") await onRunningStack(command, (client) => client.power(process, "off"))
         const seconds = (Date.now() - started) / 1000
         const { replicas } = await look(command)
         const keys = replicas.reduce((sum, { keysCopied }) => sum + keysCopied, 0)
@@ -175,18 +175,9 @@ interface Look {
   readonly replicas: readonly ReplicaState[]
 }
 
-async function withStack<T>(command: Command, action: (client: StackClient) => Promise<T>): Promise<T> {
-  const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-  try {
-    return await action(client)
-  } finally {
-    await client.close()
-  }
-}
-
 async function look(command: Command): Promise<Look> {
   const placement = await storeOf(command).json<Placement>("/v1/store")
-  return await withStack(command, async (client) => {
+  return await onRunningStack(command, async (client) => {
     const ask = async (id: string): Promise<ReplicaState | null> => {
       try {
         return (await client.inspectAt(`kv-shard-${id.slice("replica.".length)}`, "store", id)) as unknown as ReplicaState | null

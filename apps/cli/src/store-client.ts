@@ -1,7 +1,8 @@
 /** The store of the running stack over its gateway's HTTP API, as the `kv` commands use it. */
 import type { Command } from "commander"
 import { CommandFailure } from "./failure.ts"
-import { homeFolder, mustReadStack } from "./stack-client.ts"
+import { homeOf } from "./running-stack.ts"
+import { mustReadStack } from "./stack-client.ts"
 
 const TIMEOUT_MILLISECONDS = 15_000
 
@@ -74,7 +75,7 @@ export class StoreClient {
 }
 
 export function storeOf(command: Command): StoreClient {
-  return new StoreClient(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
+  return new StoreClient(homeOf(command))
 }
 
 export function keyPath(bucket: string, key: string): string {

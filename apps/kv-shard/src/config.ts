@@ -28,7 +28,11 @@ export function readShardConfig(instance: string, environment: Readonly<Record<s
     throw new EnvironmentError(`BACKPLANE_INSTANCE is "${instance}": a shard's ends with its number, for example kv-shard-0`)
   const size = storeSizeOf(environment)
   if ("field" in size) throw new EnvironmentError(`${size.field} ${size.remedy}`)
-  return { replica: actorId(`replica.${Number(index)}`), members: firstMembers(size), backend: backendOf(environment["BACKPLANE_KV_STORE"] ?? "log") }
+  return {
+    replica: actorId(`replica.${Number(index)}`),
+    members: firstMembers(size),
+    backend: backendOf(environment["BACKPLANE_KV_STORE"] ?? "log"),
+  }
 }
 
 /** The actor that computes beside the replica of this process. */

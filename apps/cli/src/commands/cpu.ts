@@ -2,7 +2,8 @@
 import type { Command } from "commander"
 import { askHypervisor } from "../ask-hypervisor.ts"
 import { CommandFailure } from "../failure.ts"
-import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { onRunningStack } from "../running-stack.ts"
+import type { StackClient } from "../stack-client.ts"
 
 const WAIT_MILLISECONDS = 10_000
 const POLL_MILLISECONDS = 100
@@ -20,7 +21,7 @@ export function register(program: Command): void {
     .option("--machine <name>", "which machine", "demo")
     .option("--json", "print JSON")
     .action(async (flags: { machine: string; json?: true }, command: Command) => {
-      await withStack(command, async (client) => {
+      await onRunningStack(command, async (client) => {
         const nodes = await nodesOf(client, flags.machine)
         if (flags.json === true)
           return console.log(JSON.stringify({ machine: flags.machine, nodes: nodes.map(({ node, cpus }) => ({ node, cpus })) }))
@@ -39,7 +40,7 @@ export function register(program: Command): void {
       .option("--machine <name>", "which machine", "demo")
     if (!online) change.option("--force", "although tasks may run nowhere else: they wait until it is back")
     change.action(async (index: number, flags: { machine: string; force?: true }, command: Command) => {
-      await withStack(command, async (client) => {
+      await onRunningStack(command, async (client) => {
         const { machine, force } = flags
         await askHypervisor(client, machine, { kind: "CpuAsk", cpu: index, online, ...(force === true && { force }) })
         await waitFor(client, { machine, cpu: index, online })
@@ -75,13 +76,4 @@ async function waitFor(
     await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS))
   }
   throw new CommandFailure("stalled", `CPU ${want.cpu} is not ${want.online ? "on" : "off"} line after ${WAIT_MILLISECONDS / 1000} s`)
-}
-
-async function withStack(command: Command, act: (client: StackClient) => Promise<void>): Promise<void> {
-  const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-  try {
-    await act(client)
-  } finally {
-    await client.close()
-  }
 }

@@ -6,7 +6,7 @@ import { CommandFailure } from "../failure.ts"
 import { scenarioOf, type JobFlags } from "../job-flags.ts"
 import { runInSimulator, runLive, unwrap } from "../machine-run.ts"
 import { printRun } from "../run-report.ts"
-import { homeFolder } from "../stack-client.ts"
+import { homeOf } from "../running-stack.ts"
 
 interface Flags extends JobFlags {
   readonly sim?: true
@@ -44,7 +44,7 @@ export function register(program: Command): void {
     .option("--svg <file>", "also write a picture of the schedule")
     .option("--perfetto <file>", "also write the schedule for ui.perfetto.dev (.json or .pftrace)")
     .option("--json", "print JSON")
-    .action((flags: Flags, command: Command) => runJobs(flags, homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
+    .action((flags: Flags, command: Command) => runJobs(flags, homeOf(command)))
 }
 
 async function runJobs(flags: Flags, home: string): Promise<void> {

@@ -8,7 +8,7 @@ import { MemoryClient } from "../memory-client.ts"
 import { checkNodes, checkSize, placement, readImage, spaceName, spacePages, wholeNumber, wholeNumbers } from "../memory-flags.ts"
 import { hartLine, mapText, pageLine, statsText } from "../memory-text.ts"
 import { count } from "../number-flags.ts"
-import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { onRunningStack } from "../running-stack.ts"
 
 interface Common {
   readonly machine: string
@@ -219,10 +219,5 @@ function print<Answer>(flags: Common, answer: Answer, text: (answer: Answer) => 
 }
 
 async function withMemory(command: Command, { machine }: Common, use: (client: MemoryClient) => Promise<void>): Promise<void> {
-  const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-  try {
-    await use(new MemoryClient(client, machine))
-  } finally {
-    await client.close()
-  }
+  await onRunningStack(command, (client) => use(new MemoryClient(client, machine)))
 }

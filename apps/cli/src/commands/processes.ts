@@ -2,7 +2,8 @@
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
 import { withStack } from "../live-stack.ts"
-import { homeFolder, mustReadStack, type StackProcess } from "../stack-client.ts"
+import { homeOf, runningStack } from "../running-stack.ts"
+import { mustReadStack, type StackProcess } from "../stack-client.ts"
 
 const SIGNALS = { pause: "SIGSTOP", resume: "SIGCONT", kill: "SIGKILL" } as const
 const MEANINGS = {
@@ -21,7 +22,7 @@ export function register(program: Command): void {
     .description("processes of the running stack")
     .option("--json", "print JSON")
     .action((flags: { json?: true }, command: Command) => {
-      const { processes } = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
+      const { processes } = runningStack(command)
       if (flags.json === true) return console.log(JSON.stringify({ processes }))
       for (const { name, phase, pid, restarts, lastExit, cutOff } of processes)
         console.log(
@@ -32,7 +33,7 @@ export function register(program: Command): void {
     .command("token")
     .description("the operator's token of the running stack: what the console and the HTTP API ask for before they act")
     .action((_: object, command: Command) => {
-      const { http } = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
+      const { http } = runningStack(command)
       if (http.token === null)
         throw new CommandFailure("no-token", "BACKPLANE_TOKENS was set when the stack was started: the tokens in it are the ones to use")
       console.log(http.token)
@@ -44,7 +45,7 @@ export function register(program: Command): void {
       .argument("<process>", "as `backplane ps` names it, for example numa-node-1")
       .option("--json", "print JSON")
       .action((name: string, flags: { json?: true }, command: Command) => {
-        const found = find(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)).processes, name)
+        const found = find(runningStack(command).processes, name)
         process.kill(found.pid, SIGNALS[action])
         console.log(
           flags.json === true
@@ -61,7 +62,7 @@ export function register(program: Command): void {
       .argument("<process>", "as `backplane ps` names it, for example numa-node-1")
       .option("--json", "print JSON")
       .action(async (name: string, flags: { json?: true }, command: Command) => {
-        const home = homeFolder(command.optsWithGlobals<{ home?: string }>().home)
+        const home = homeOf(command)
         find(mustReadStack(home).processes, name)
         await withStack(home, (client) => client.power(name, action))
         if (flags.json === true) return console.log(JSON.stringify({ process: name, cutOff: action === "partition" }))

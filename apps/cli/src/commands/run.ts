@@ -13,7 +13,7 @@ import { runInSimulator, runLive, unwrap } from "../machine-run.ts"
 import { printRun, type ReportFlags } from "../run-report.ts"
 import type { ImageRef } from "@backplane/scenario-machine/vm-spec"
 import { imageRef } from "../image-upload.ts"
-import { homeFolder } from "../stack-client.ts"
+import { homeOf } from "../running-stack.ts"
 
 interface Flags extends ReportFlags {
   readonly sim?: true
@@ -32,9 +32,7 @@ export function register(program: Command): void {
     .option("--svg <file>", "also write a picture of the schedule")
     .option("--perfetto <file>", "also write schedule and spans for ui.perfetto.dev (.json or .pftrace)")
     .option("--json", "print JSON")
-    .action((file: string, flags: Flags, command: Command) =>
-      runScenario(file, flags, homeFolder(command.optsWithGlobals<{ home?: string }>().home)),
-    )
+    .action((file: string, flags: Flags, command: Command) => runScenario(file, flags, homeOf(command)))
 }
 
 async function runScenario(file: string, flags: Flags, home: string): Promise<void> {

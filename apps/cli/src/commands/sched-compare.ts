@@ -6,7 +6,7 @@ import { CommandFailure } from "../failure.ts"
 import { bringImage } from "../image-upload.ts"
 import { withStack } from "../live-stack.ts"
 import { runOn } from "../machine-run.ts"
-import { homeFolder } from "../stack-client.ts"
+import { homeOf } from "../running-stack.ts"
 
 /** Belongs under `sched`, which is registered before. */
 export function register(program: Command): void {
@@ -26,8 +26,7 @@ export function register(program: Command): void {
     .option("--json", "print JSON")
     .action(async (given: Readonly<Record<string, string | true>>, command: Command) => {
       const { live, ...flags } = given
-      if (live === true)
-        return void (process.exitCode = await compareLive(flags, homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
+      if (live === true) return void (process.exitCode = await compareLive(flags, homeOf(command)))
       const args = Object.entries(flags).flatMap(([name, value]) => (value === true ? [`--${name}`] : [`--${name}`, value]))
       process.exitCode = await passThrough("apps/simulator/src/main.ts", ["sched-compare", ...args])
     })

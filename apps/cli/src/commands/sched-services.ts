@@ -9,7 +9,8 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
 import { count } from "../number-flags.ts"
-import { homeFolder, mustReadStack, StackClient, type StackState } from "../stack-client.ts"
+import { onRunningStack } from "../running-stack.ts"
+import type { StackClient, StackState } from "../stack-client.ts"
 
 const SAY_AGAIN_MILLISECONDS = 2_000
 const STOP_MILLISECONDS = 2_000
@@ -42,21 +43,16 @@ export function registerServices(sched: Command): void {
     .action(async (name: string, flags: AttachFlags, command: Command) => {
       if ((flags.run === undefined) === (flags.instance === undefined))
         throw new CommandFailure("flags", "--run or --instance: say which program it is, or which process")
-      const state = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
-      const client = await StackClient.connect(state)
-      try {
+      await onRunningStack(command, async (client, state) => {
         await attach(client, state, name, flags)
-      } finally {
-        await client.close()
-      }
+      })
     })
   sched
     .command("services")
     .description("scheduler services that have attached")
     .option("--json", "print JSON")
     .action(async (flags: { json?: true }, command: Command) => {
-      const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-      try {
+      await onRunningStack(command, async (client) => {
         const services = (await client.office({ op: "services" }))["services"] as readonly Readonly<Record<string, Json>>[]
         if (flags.json === true) return console.log(JSON.stringify({ services }))
         if (services.length === 0) console.log("no scheduler service has attached; `sched attach` makes one known")
@@ -64,9 +60,7 @@ export function registerServices(sched: Command): void {
           console.log(
             `${String(name).padEnd(20)} ${String(version)}  contract ${String(contract)}  queues ${String(layout)}  ${String(language)}  ${String(instance)}`,
           )
-      } finally {
-        await client.close()
-      }
+      })
     })
 }
 

@@ -5,7 +5,7 @@ import { CommandFailure } from "../failure.ts"
 import { liveStorm, SERVICE_COMMAND } from "../live-storm.ts"
 import { stormLine, stormVerdict } from "../live-storm-text.ts"
 import { count } from "../number-flags.ts"
-import { homeFolder } from "../stack-client.ts"
+import { homeOf } from "../running-stack.ts"
 
 interface StormFlags {
   readonly swaps: number
@@ -49,7 +49,7 @@ export function registerStorm(sched: Command): void {
     .option("--no-service", "live: only policies of ours")
     .option("--json", "print JSON")
     .action(async (flags: StormFlags, command: Command) => {
-      const home = homeFolder(command.optsWithGlobals<{ home?: string }>().home)
+      const home = homeOf(command)
       process.exitCode = await (flags.live === true ? stormLive(flags, home) : stormInSimulator(flags))
     })
 }

@@ -7,7 +7,8 @@ import { askHypervisor } from "../ask-hypervisor.ts"
 import { CommandFailure } from "../failure.ts"
 import { count, cpuList } from "../number-flags.ts"
 import { shadowText, type Shadow } from "../shadow-report.ts"
-import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { onRunningStack } from "../running-stack.ts"
+import type { StackClient } from "../stack-client.ts"
 
 const WAIT_MILLISECONDS = 10_000
 const POLL_MILLISECONDS = 100
@@ -39,7 +40,7 @@ export function registerSwap(sched: Command): void {
     .action(async (policy: string, flags: SwapFlags, command: Command) => {
       if (flags.now === true && (flags.shadowOnly === true || flags.for !== undefined))
         throw new CommandFailure("flags", "--now: takes over without shadow; leave out --shadow-only and --for")
-      await withStack(command, (client) => swap(client, policy, flags))
+      await onRunningStack(command, (client) => swap(client, policy, flags))
     })
 }
 
@@ -51,7 +52,7 @@ export function registerTuning(sched: Command): void {
     .argument("<cpus>", "as 0-3 or 0,2; any: all of them", (text) => (text === "any" ? [] : cpuList(text)))
     .option("--machine <name>", "which machine", "demo")
     .action(async (task: string, affinity: readonly number[], flags: { machine: string }, command: Command) => {
-      await withStack(command, async (client) => {
+      await onRunningStack(command, async (client) => {
         await askHypervisor(client, flags.machine, { kind: "TuneAsk", task, affinity })
         console.log(`${task} may run on ${affinity.length === 0 ? "any CPU" : `CPU ${affinity.join(", ")}`}`)
       })
@@ -63,7 +64,7 @@ export function registerTuning(sched: Command): void {
     .argument("<weight>", "1 to 10000", weightOf)
     .option("--machine <name>", "which machine", "demo")
     .action(async (task: string, weight: number, flags: { machine: string }, command: Command) => {
-      await withStack(command, async (client) => {
+      await onRunningStack(command, async (client) => {
         await askHypervisor(client, flags.machine, { kind: "TuneAsk", task, weight })
         console.log(`${task} has weight ${weight}; policies that know weights heed it`)
       })
@@ -75,7 +76,7 @@ export function registerTuning(sched: Command): void {
     .argument("<others>", "tasks, comma-separated; none: nobody any more", (text) => (text === "none" ? [] : text.split(",")))
     .option("--machine <name>", "which machine", "demo")
     .action(async (task: string, shares: readonly string[], flags: { machine: string }, command: Command) => {
-      await withStack(command, async (client) => {
+      await onRunningStack(command, async (client) => {
         await askHypervisor(client, flags.machine, { kind: "TuneAsk", task, shares })
         console.log(
           `${task} ${shares.length === 0 ? "shares with nobody" : `shares with ${shares.join(", ")}`}; policies that know of it heed it`,
@@ -88,15 +89,6 @@ function weightOf(text: string): number {
   const value = count(text)
   if (value > 10_000) throw new InvalidArgumentError("give a weight of at most 10000")
   return value
-}
-
-async function withStack(command: Command, act: (client: StackClient) => Promise<void>): Promise<void> {
-  const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-  try {
-    await act(client)
-  } finally {
-    await client.close()
-  }
 }
 
 async function swap(client: StackClient, policy: string, flags: SwapFlags): Promise<void> {

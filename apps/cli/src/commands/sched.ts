@@ -6,7 +6,7 @@ import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Command } from "commander"
 import type { ExitRecord } from "../exit-record.ts"
 import { passThrough, ROOT } from "../checkout.ts"
-import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { onRunningStack } from "../running-stack.ts"
 import { registerServices } from "./sched-services.ts"
 import { registerStorm } from "./sched-storm.ts"
 import { registerSwap, registerTuning } from "./sched-swap.ts"
@@ -67,8 +67,7 @@ function registerExits(sched: Command): void {
     .option("--long", "with the last events and the tasks")
     .option("--json", "print JSON")
     .action(async (flags: { machine: string; long?: true; json?: true }, command: Command) => {
-      const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-      try {
+      await onRunningStack(command, async (client) => {
         const state = (await client.inspect(flags.machine, HYPERVISOR)) as {
           exits?: readonly ExitRecord[]
           quarantined?: readonly string[]
@@ -78,9 +77,7 @@ function registerExits(sched: Command): void {
         if (exits.length === 0) console.log(`${flags.machine}: no scheduler was ejected`)
         for (const exit of exits) printExit(exit, flags.long === true)
         if (quarantined.length > 0) console.log(`in quarantine: ${quarantined.join(", ")}; \`sched swap\` brings one back`)
-      } finally {
-        await client.close()
-      }
+      })
     })
 }
 

@@ -1,7 +1,8 @@
 /** `backplane status`: processes, machines and what runs on every CPU. */
 import type { Json } from "@backplane/foundation-base/json"
 import type { Command } from "commander"
-import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { onRunningStack } from "../running-stack.ts"
+import type { StackClient } from "../stack-client.ts"
 
 interface Listed {
   readonly machine: string
@@ -19,9 +20,7 @@ export function register(program: Command): void {
     .description("what the running stack does: processes, machines, CPUs, jobs")
     .option("--json", "print JSON")
     .action(async (flags: { json?: true }, command: Command) => {
-      const state = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home))
-      const client = await StackClient.connect(state)
-      try {
+      await onRunningStack(command, async (client, state) => {
         const machines = (await client.office({ op: "list" }))["machines"] as unknown as Listed[]
         const details = await Promise.all(machines.map((machine) => detailsOf(client, machine)))
         const services = state.processes.map(({ name, phase, pid, restarts, lastExit, cutOff }) => ({
@@ -34,9 +33,7 @@ export function register(program: Command): void {
         }))
         if (flags.json === true) console.log(JSON.stringify({ phase: state.phase, services, machines: details }))
         else console.log(statusText(services, details))
-      } finally {
-        await client.close()
-      }
+      })
     })
 }
 

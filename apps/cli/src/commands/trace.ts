@@ -4,7 +4,7 @@ import type { Command } from "commander"
 import { runProgram } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
 import { count, seconds } from "../number-flags.ts"
-import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { onRunningStack, runningStack } from "../running-stack.ts"
 import { VmClient } from "../vm-client.ts"
 import { readScenario } from "./run.ts"
 
@@ -46,16 +46,16 @@ export function register(program: Command): void {
     .option("--json", "print JSON")
     .action(async (traps: number, what: string, flags: { vm: string; machine: string; json?: true }, command: Command) => {
       if (what !== "traps") throw new CommandFailure("bad-input", `${what} cannot be awaited; give traps`)
-      const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-      const vms = new VmClient(client, flags.machine)
-      try {
-        await vms.trace(flags.vm, traps)
-        const how = `the next ${traps} traps of each vCPU of ${flags.vm} are traced; \`backplane trace last trap\` shows the newest`
-        console.log(flags.json === true ? JSON.stringify({ vm: flags.vm, traps }) : how)
-      } finally {
-        vms.close()
-        await client.close()
-      }
+      await onRunningStack(command, async (client) => {
+        const vms = new VmClient(client, flags.machine)
+        try {
+          await vms.trace(flags.vm, traps)
+          const how = `the next ${traps} traps of each vCPU of ${flags.vm} are traced; \`backplane trace last trap\` shows the newest`
+          console.log(flags.json === true ? JSON.stringify({ vm: flags.vm, traps }) : how)
+        } finally {
+          vms.close()
+        }
+      })
     })
   trace
     .command("show")
@@ -127,7 +127,7 @@ async function show(command: Command, path: string, json: boolean): Promise<void
 }
 
 async function get(command: Command, path: string, accept: string): Promise<string> {
-  const { url } = mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)).http
+  const { url } = runningStack(command).http
   let response: Response
   try {
     response = await fetch(url + path, { headers: { accept }, signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS) })
