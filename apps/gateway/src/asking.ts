@@ -1,9 +1,9 @@
 /** What every route that asks the bus has in common: there may be no bus, and there may be no answer. */
-import { NoAnswer, type Operator, type OperatorAnswer } from "./operator.ts"
+import { NoAnswer, type OperatorAnswer } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
-export function hand(operator: () => Operator | null): Operator {
-  const found = operator()
+export function hand<Part>(part: () => Part | null): Part {
+  const found = part()
   if (found !== null) return found
   throw new Problem({
     status: 503,

@@ -8,6 +8,7 @@ import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
 import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
 import { Hono } from "hono"
 import { streamSSE } from "hono/streaming"
+import { hand } from "./asking.ts"
 import { MachineFeed } from "./machine-feed.ts"
 import { Problem } from "./problem.ts"
 
@@ -60,7 +61,7 @@ export function consoleRoutes(sight: () => Sight | null): Hono {
       ...SECURITY,
     })
   })
-  const look = async (): Promise<Json> => machinesNow(mustSee(sight))
+  const look = async (): Promise<Json> => machinesNow(hand(sight))
   const feed = new MachineFeed({ look, everyMilliseconds: FEED_MILLISECONDS, watchersMax: WATCHERS_MAX })
   routes.get("/api/machine", async (context) => context.json(await look()))
   routes.get("/api/policies", (context) =>
@@ -75,17 +76,6 @@ export function consoleRoutes(sight: () => Sight | null): Hono {
     }),
   )
   return routes
-}
-
-function mustSee(sight: () => Sight | null): Sight {
-  const found = sight()
-  if (found !== null) return found
-  throw new Problem({
-    status: 503,
-    title: "Not ready",
-    detail: "the gateway is not on the bus",
-    remedy: "start the stack with `npm start`",
-  })
 }
 
 function source(name: string): string {
