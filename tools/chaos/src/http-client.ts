@@ -102,7 +102,7 @@ export class HttpClient {
       // Of two events of one request the later wins there.
       maybeTwice: bucket === "last" && (tries > 1 || (answer?.attempts ?? 2) > 1),
     })
-    if (answer !== null && answer.status < 500) this.#known.set(place, { etag: answer.etag, values: answer.body.values })
+    if (answer !== null) this.#known.set(place, { etag: answer.etag, values: answer.body.values })
   }
 
   async #until(
@@ -115,10 +115,11 @@ export class HttpClient {
     const deadline = performance.now() + GIVE_UP_MILLISECONDS
     for (let tries = 0; performance.now() < deadline; tries++) {
       const answer = await this.#try(urls[(first + tries) % urls.length] ?? "", op, path, what).catch(() => null)
-      if (answer !== null && answer.status !== 503) return { answer, tries: tries + 1 }
+      // A gateway that is at fault, or in doubt, has promised nothing: the same request at the next one.
+      if (answer !== null && answer.status < 500) return { answer, tries: tries + 1 }
       await new Promise((resolve) => setTimeout(resolve, Math.min(50, 2 ** tries)))
     }
-    return { answer: null, tries: 2 }
+    return { answer: null, tries: Infinity }
   }
 
   #try(

@@ -1,7 +1,7 @@
 /** The judge and the draws of `backplane chaos kv`, and a short run on real processes. */
 import { describe, expect, it } from "vitest"
 import { Random } from "@backplane/foundation-base/random"
-import { faultsOf, isSound, runChaos, type ChaosReport } from "./kv-chaos.ts"
+import { faultsOf, FlagError, isSound, optionsOf, runChaos, type ChaosReport } from "./kv-chaos.ts"
 import { drawFault, FAULTS } from "./nemesis.ts"
 
 const GOOD: ChaosReport = {
@@ -28,6 +28,21 @@ describe("chaos on real processes", () => {
   it("names a fault that there is not, and what there is", () => {
     expect(faultsOf("kill,pause")).toEqual(["kill", "pause"])
     expect(() => faultsOf("kil")).toThrow('--faults has "kil": give some of kill,pause,partition')
+  })
+
+  it.each([
+    [["--faults", "pause"], "--faults pause has no kill, and the run ends after --kills: give --duration"],
+    [["--kills", "none"], "--kills is none: give a whole number, at least 1"],
+    [["--history", "/no/such/folder/history"], "--history /no/such/folder/history cannot be written"],
+    [["--kill", "3"], "--kill"],
+  ])("refuses %j before anything is started", (args, reason) => {
+    expect(() => optionsOf(args)).toThrow(FlagError)
+    expect(() => optionsOf(args)).toThrow(reason)
+  })
+
+  it("ends after kills or after a time, as it is told", () => {
+    expect(optionsOf([])).toMatchObject({ seed: 1, kills: 100, seconds: null, clients: 24, faults: FAULTS, history: null })
+    expect(optionsOf(["--faults", "pause", "--duration", "5"])).toMatchObject({ seconds: 5, faults: ["pause"] })
   })
 
   it("replicas are killed under load: nothing fails, nothing is lost, all become equal", { timeout: 180_000 }, async () => {

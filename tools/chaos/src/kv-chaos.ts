@@ -5,7 +5,7 @@
  * The judges are those of the simulator (kv/simulation): no acknowledged write lost, nothing replaced or deleted comes back, one order for each
  * register. Ends with 1 where a judge says no, a write failed for good, or the replicas do not become equal.
  */
-import { createWriteStream } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { Random } from "@backplane/foundation-base/random"
 import { historyLine, type HistoryEntry } from "@backplane/kv-history/history"
@@ -25,6 +25,7 @@ export interface ChaosReport extends Done {
   readonly seconds: number
   readonly operations: number
   readonly failed: number
+  /** Checkers that found one: each stops at the first, so it is no number of writes. */
   readonly acknowledged_lost: number
   readonly p50_ms: number
   readonly p99_ms: number
@@ -84,7 +85,7 @@ async function hurtAndJudge(store: LiveStore, options: ChaosOptions): Promise<Ch
   const took = seconds()
   const equal = await becomesEqual(store)
   const final = await finalValues(store)
-  if (options.history !== null) await writeHistory(options.history, history)
+  if (options.history !== null) writeFileSync(options.history, history.map((entry) => `${historyLine(entry, 1)}\n`).join(""))
   return {
     seed: options.seed,
     ...done,
@@ -156,46 +157,83 @@ function slowestOf(history: readonly HistoryEntry[]): readonly string[] {
     .map((entry) => `${took(entry).toFixed(0)} ms: ${entry.op} ${entry.bucket}/${entry.key} at ${(entry.start / 1e9).toFixed(1)} s`)
 }
 
-async function writeHistory(path: string, history: readonly HistoryEntry[]): Promise<void> {
-  const file = createWriteStream(path)
-  for (const entry of history) file.write(`${historyLine(entry, 1)}\n`)
-  await new Promise<void>((resolve) => file.end(() => resolve()))
-}
-
 export function isSound({ failed, acknowledged_lost: lost, equal, checkers }: ChaosReport): boolean {
   return failed === 0 && lost === 0 && equal && Object.values(checkers).every((found) => found === null)
 }
 
+/** What was asked for makes no sense: names the flag and the remedy. */
+export class FlagError extends Error {
+  override readonly name = "FlagError"
+}
+
 function whole(name: string, value: string): number {
   const number = Number(value)
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`${name} is ${value}: give a whole number, at least 1`)
+  if (!Number.isSafeInteger(number) || number < 1) throw new FlagError(`${name} is ${value}: give a whole number, at least 1`)
   return number
 }
 
 export function faultsOf(text: string): readonly Fault[] {
   return text.split(",").map((name) => {
     const fault = FAULTS.find((each) => each === name)
-    if (fault === undefined) throw new Error(`--faults has "${name}": give some of ${FAULTS.join(",")}`)
+    if (fault === undefined) throw new FlagError(`--faults has "${name}": give some of ${FAULTS.join(",")}`)
     return fault
   })
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const text = { type: "string" } as const
-  const { values } = parseArgs({
-    args: [...args],
-    options: { seed: text, kills: text, duration: text, clients: text, faults: text, history: text, json: { type: "boolean" } },
-  })
-  const asJson = values.json === true
-  const report = await runChaos({
+/** Reads the flags, and tries what could only fail after the run: it would be lost. Throws a `FlagError`. */
+export function optionsOf(args: readonly string[]): ChaosOptions & { readonly json: boolean } {
+  const values = flagsOf(args)
+  const json = values.json === true
+  const seconds = values.duration === undefined ? null : whole("--duration", values.duration)
+  const faults = faultsOf(values.faults ?? FAULTS.join(","))
+  if (seconds === null && !faults.includes("kill"))
+    throw new FlagError(`--faults ${faults.join(",")} has no kill, and the run ends after --kills: give --duration`)
+  return {
     seed: whole("--seed", values.seed ?? "1"),
     kills: whole("--kills", values.kills ?? "100"),
-    seconds: values.duration === undefined ? null : whole("--duration", values.duration),
+    seconds,
     clients: whole("--clients", values.clients ?? "24"),
-    faults: faultsOf(values.faults ?? FAULTS.join(",")),
-    history: values.history ?? null,
-    say: (line) => asJson || console.error(line),
-  })
+    faults,
+    history: values.history === undefined ? null : writable(values.history),
+    say: (line) => json || console.error(line),
+    json,
+  }
+}
+
+function flagsOf(args: readonly string[]): Readonly<
+  Partial<Record<"seed" | "kills" | "duration" | "clients" | "faults" | "history", string>>
+> & {
+  readonly json?: boolean
+} {
+  const text = { type: "string" } as const
+  const options = {
+    seed: text,
+    kills: text,
+    duration: text,
+    clients: text,
+    faults: text,
+    history: text,
+    json: { type: "boolean" },
+  } as const
+  try {
+    return parseArgs({ args: [...args], options }).values
+  } catch (error) {
+    throw new FlagError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function writable(path: string): string {
+  try {
+    writeFileSync(path, "")
+    return path
+  } catch (error) {
+    throw new FlagError(`--history ${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`)
+  }
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const { json: asJson, ...options } = optionsOf(args)
+  const report = await runChaos(options)
   if (asJson) console.log(JSON.stringify(report))
   else {
     const { kills, gatewayKills, pauses, partitions, operations, seconds } = report
@@ -210,4 +248,8 @@ async function main(args: readonly string[]): Promise<number> {
   return isSound(report) ? 0 : 1
 }
 
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2))
+if (import.meta.main)
+  process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
+    console.error(error instanceof FlagError ? error.message : error)
+    return error instanceof FlagError ? 2 : 1
+  })

@@ -146,9 +146,14 @@ export class LiveStore {
     return (answer?.["state"] as unknown as ShardState | undefined) ?? null
   }
 
-  /** Makes replicas unreachable for each other, both ways; an empty list heals. */
+  /** Makes replicas unreachable for each other, both ways; an empty list heals. Asked until it is done: a heal that is lost would be a partition for good. */
   async cut(index: number, peers: readonly number[]): Promise<void> {
-    await this.#ask(index, { op: "cut", peers: peers.map((peer) => `replica.${peer}`) })
+    const request = { op: "cut", peers: peers.map((peer) => `replica.${peer}`) }
+    await until(
+      `the cut of kv-shard-${index}`,
+      () => this.shards[index]?.said ?? "",
+      async () => (await this.#ask(index, request))?.["ok"] === true,
+    )
   }
 
   async stop(): Promise<void> {
@@ -176,5 +181,5 @@ async function until(what: string, said: () => string, attempt: () => Promise<bo
     if (await attempt().catch(() => false)) return
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-  throw new Error(`${what} is not ready after ${READY_MILLISECONDS / 1000} s: ${said().slice(-1500)}`)
+  throw new Error(`${what} is not ready or done after ${READY_MILLISECONDS / 1000} s: ${said().slice(-1500)}`)
 }
