@@ -46,7 +46,8 @@ export function status(home: string, json: boolean): number {
 /** Powers off one process: no warning, no clean-up, as a host that lost its current. The supervisor starts it again. */
 export function kill(home: string, target: string): number {
   const state = readLiveState(home)
-  if (state === null) return (console.error("no stack is running: start one with npx nx run stack:up"), 3)
+  // Without its supervisor the numbers in the state file may be other programs' by now.
+  if (state === null || !isSupervisor(state.pid)) return (console.error("no stack is running: start one with npx nx run stack:up"), 3)
   const found = state.processes.find((each) => each.name === target)
   if (found === undefined)
     throw new UsageError(`"${target}" is no process: there are ${state.processes.map((each) => each.name).join(", ")}`)

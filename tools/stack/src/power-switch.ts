@@ -64,7 +64,11 @@ export function servePower(connection: NatsConnection, powered: Powered): Subscr
   }
   return connection.subscribe(POWER_SUBJECT, {
     callback: (error, message) => {
-      if (error === null) void answer(message.string()).then((reply) => message.respond(JSON.stringify(reply)))
+      if (error !== null) return
+      // Whatever goes wrong with one process must not take the supervisor of all with it.
+      void answer(message.string())
+        .catch((reason: unknown) => no("/action", reason instanceof Error ? reason.message : String(reason)))
+        .then((reply) => message.respond(JSON.stringify(reply)))
     },
   })
 }
