@@ -2,8 +2,8 @@
  * Runs the actors of one machine in `free` mode: inputs as they come, virtual time by the paced wall clock.
  *
  * A turn handles what is due and what has arrived, at most TURN_INPUTS_MAX inputs or for TURN_MILLISECONDS_MAX, then lets I/O have its turn:
- * an actor that always has something to do (a CPU that spins) must not keep from others what they wait for. The first turn after a silence runs in the microtask after the arrival, so a lone message waits for nothing and all answers to what arrived
- * together leave together.
+ * an actor that always has something to do (a CPU that spins) must not keep from others what they wait for. The first turn after a silence runs
+ * in the microtask after the arrival, so a lone message waits for nothing and all answers to what arrived together leave together.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Bus } from "@backplane/foundation-actor/bus"
@@ -182,7 +182,9 @@ export class ActorHost implements MachineHost {
     // The first, the second, the fourth, the eighth …: a flood must not flood the log.
     if ((hosted.inboxDropped & (hosted.inboxDropped - 1)) !== 0) return
     const { events, machineName, clock } = this.#options
-    const fields = { from, body: body.kind, dropped: hosted.inboxDropped, limit: this.#inboxMax }
+    const dropped = hosted.inboxDropped
+    // `more`: how many this event stands for, so that they add up to what was dropped.
+    const fields = { from, body: body.kind, dropped, more: Math.ceil(dropped / 2), limit: this.#inboxMax }
     events.event({ name: "host.inbox-full", level: "warn", machine: machineName, actor: hosted.actor, at: clock.now(), fields })
   }
 

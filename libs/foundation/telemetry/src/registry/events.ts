@@ -327,11 +327,15 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     metrics: [],
   },
   "host.inbox-full": {
-    meaning: "an actor's inbox was full and a message was dropped",
-    fields: { from: "sender", kind: "kind of message", length: "limit" },
-    metrics: [count("backplane_messages_dropped_total", { reason: "inbox-full" })],
+    meaning: "an actor's inbox was full and messages were dropped; told at the first, second, fourth, eighth …",
+    fields: { from: "sender", body: "kind of message", dropped: "so far", more: "since it was told last", limit: "of the inbox" },
+    metrics: [countBy("backplane_messages_dropped_total", "more", { reason: "inbox-full" })],
   },
-  "host.fatal": { meaning: "an assertion failed in an actor; its process stops", fields: { ...WHY, error: "the assertion" }, metrics: [] },
+  "host.fatal": {
+    meaning: "an assertion failed in an actor; its process stops",
+    fields: { error: "name of the error", message: "the assertion", stack: "where" },
+    metrics: [],
+  },
   "service.started": { meaning: "a process is on the bus", fields: { ...SERVICE, pid: "its process id" }, metrics: [] },
   "service.stopping": { meaning: "a process ends in good order", fields: { ...SERVICE, ...WHY }, metrics: [] },
   "service.control-error": {
