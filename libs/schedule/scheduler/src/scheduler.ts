@@ -15,19 +15,19 @@ import type { TaskView } from "@backplane/schedule-contract/task-view"
 import { mayRun } from "@backplane/schedule-policies/policy"
 import type { WastedCoresBug } from "@backplane/schedule-policies/domains/domains"
 import type { QueuePolicyKind } from "@backplane/schedule-policies/queue-policy"
+import { ChoicesAhead } from "./choices-ahead.ts"
 import { chooseStealing } from "./choose-stealing.ts"
 import { CpuClaims, type Run } from "./cpu-claims.ts"
 import { CpuOrder } from "./cpu-order.ts"
 import { Giving } from "./giving.ts"
 import { groupNumbers, type Pick } from "./grouping.ts"
 import { HANDOVER_TIMER } from "./handovers.ts"
-import { KEEP_TIMER, Keeping } from "./keeping.ts"
+import { KEEP_TIMER } from "./keeping.ts"
 import { NO_STEALING } from "./no-stealing.ts"
 import { ATTACH_SPAN, NodeLinks, pickSpan } from "./node-links.ts"
 import { RunQueue } from "./run-queue.ts"
 import { SchedulerContext, type Out, type SchedulerHears, type SchedulerSays } from "./scheduler-context.ts"
 import { STEAL_TIMER, type StealHost, type Stealing } from "./stealing.ts"
-import { TokenStealing } from "./token-stealing.ts"
 
 /** What a scheduler shows of itself to people and checkers. */
 export type SchedulerInspection = {
@@ -69,14 +69,12 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #stealing: Stealing = NO_STEALING
   readonly #giving: Giving
   readonly #order: CpuOrder
-  readonly #keeping: Keeping
+  readonly #ahead: ChoicesAhead
   #deciding = false
   /** Tasks that woke in this instant: a busy CPU may have to give way to them. */
   #woken: string[] = []
   /** Groups numbered so far. */
   #groups = 0
-  /** The depth that an idle CPU was told last. */
-  readonly #sleeps = new Map<number, { readonly idleSeq: number; readonly depth: number }>()
 
   constructor({ spec, queue, generation, planted, own }: SchedulerConfig) {
     this.#context = new SchedulerContext(spec, queue, generation, { planted, own })
@@ -84,7 +82,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     this.#links = new NodeLinks(this.#context)
     this.#giving = new Giving({ context: this.#context, queue: this.#queue, links: this.#links, running: () => this.#claims.given() })
     this.#order = new CpuOrder(this.#context)
-    this.#keeping = new Keeping(this.#context)
+    this.#ahead = new ChoicesAhead({ context: this.#context, queue: this.#queue, claims: this.#claims, links: this.#links })
   }
 
   start(now: VirtualTime): readonly Effect<SchedulerSays>[] {
@@ -162,7 +160,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #onTimer(now: VirtualTime, key: string, out: Out): void {
     if (key === "attach") this.#attach(now, out)
     else if (key === "decide") this.#decide(now, out)
-    else if (key.startsWith(KEEP_TIMER)) this.#keep(key, out)
+    else if (key.startsWith(KEEP_TIMER)) this.#ahead.onKeepTimer(key, out)
     else if (key === HANDOVER_TIMER) this.#giving.repeat(now, out)
     else if (key.startsWith(STEAL_TIMER) && this.#context.active) this.#stealing.onTimer(now, key, out)
   }
@@ -179,7 +177,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
       this.#claims.forget()
       this.#queue.beginAnew(this.#context.newQueue())
       this.#giving.forgetAll()
-      this.#keeping.forget()
+      this.#ahead.forget()
       this.#woken = []
       return this.#begin(now, out)
     }
@@ -191,11 +189,10 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   }
 
   #forgetNode(now: VirtualTime, node: number): void {
-    const { from, to } = cpusOfNode(this.#context.spec.topology, node)
     this.#links.reset(node)
     this.#giving.forgetNode(node)
     this.#queue.removeIf((task) => task.node === node)
-    const unused = this.#claims.forget(new Set(Array.from({ length: to - from }, (_, index) => from + index)))
+    const unused = this.#claims.forget(this.#cpusOn(node))
     for (const task of unused) if (task.node !== node) this.#putBack(now, task)
   }
 
@@ -226,9 +223,12 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
 
   /** The node repeats itself: our last commit may be lost, and the decisions in it. */
   #sayAgain(node: number): void {
+    for (const run of this.#claims.sentTo(this.#cpusOn(node))) this.#links.decide(node, run)
+  }
+
+  #cpusOn(node: number): ReadonlySet<number> {
     const { from, to } = cpusOfNode(this.#context.spec.topology, node)
-    const cpus = new Set(Array.from({ length: to - from }, (_, index) => from + index))
-    for (const run of this.#claims.sentTo(cpus)) this.#links.decide(node, run)
+    return new Set(Array.from({ length: to - from }, (_, index) => from + index))
   }
 
   #onEvent(now: VirtualTime, event: SchedulerEvent, out: Out): void {
@@ -355,7 +355,7 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
   #decide(now: VirtualTime, out: Out): void {
     this.#deciding = false
     if (!this.#context.active) return
-    if (!this.#stealing.mayDecide(now)) return void (this.#stealing instanceof TokenStealing && this.#stealing.hold(now, out))
+    if (!this.#stealing.mayDecide(now, out)) return
     const tick = this.#tick(now)
     const idle = this.#order.of(this.#claims.idleCpus(), tick)
     if (idle.length > 0) this.#queue.offer(idle, tick)
@@ -368,68 +368,12 @@ export class SchedulerMachine implements Machine<SchedulerHears, SchedulerSays> 
     this.#groups = Math.max(this.#groups, ...groups.values())
     for (const pick of picks) this.#run(now, { ...pick, group: groups.get(pick) })
     this.#preemptForWoken(now, tick, out)
-    this.#prefetch(tick)
-    this.#lookToKeep(now, out)
-    this.#putToSleep(tick)
+    this.#ahead.decide(now, tick, out)
     // A policy that holds a CPU back may think better of it by time alone.
     const isHeldBack = this.#context.policy.leavesIdle !== undefined && this.#queue.length > 0 && this.#claims.idleCpus().length > 0
     if (isHeldBack) out.push(timer("decide", this.#context.laterTicks(now, 1)))
     this.#links.flush(out)
     this.#stealing.afterDecide(now, this.#claims.idleCpus(), out)
-  }
-
-  /** While CPUs run: what each takes when it is free. Gangs, and policies that hold CPUs back, choose when they must. */
-  #prefetch(tick: number): void {
-    const { policy, spec } = this.#context
-    if (!this.#context.mayPrefetch || policy.leavesIdle !== undefined) return
-    for (const cpu of this.#claims.withoutNext()) {
-      if (this.#queue.length === 0 || this.#claims.idleCpus().length > 0) return
-      const task = this.#queue.pick(cpu, tick)
-      if (task === undefined) continue
-      const { task: name, taskSeq } = task
-      const node = nodeOfCpu(spec.topology, cpu)
-      const idleSeq = this.#claims.idleSeq(cpu)
-      const until = this.#context.sliceTicksOf(this.#queue.sliceTicks(name)) * spec.clock.tickCycles
-      const run: Run = { type: "RUN", cpu, task: name, taskSeq, at: task.node, until, idleSeq, next: true }
-      if (task.node !== node || this.#queue.groupOf(name) !== undefined) {
-        this.#queue.putBack(task, tick)
-        continue
-      }
-      this.#claims.sentNext(run, task)
-      this.#links.decide(node, run)
-    }
-  }
-
-  /** Gangs end together, a VM's engine has begun its slice: they are not kept. */
-  #lookToKeep(now: VirtualTime, out: Out): void {
-    const { policy, cpus } = this.#context
-    if (!this.#context.mayPrefetch || policy.leavesIdle !== undefined) return
-    for (const cpu of cpus) this.#keeping.onRun(now, cpu, this.#claims.runOf(cpu), out)
-  }
-
-  #keep(key: string, out: Out): void {
-    const { active, spec } = this.#context
-    if (!active || this.#queue.length > 0 || this.#claims.hasNext || this.#claims.idleCpus().length > 0) return
-    const mayGoOn = (cpu: number): Run | null => {
-      const run = this.#claims.runOf(cpu)
-      return run === null || this.#queue.groupOf(run.task) !== undefined ? null : run
-    }
-    const decision = this.#keeping.onTimer(key, mayGoOn, (task) => this.#queue.sliceTicks(task), out)
-    if (decision?.type !== "KEEP") return
-    this.#links.decide(nodeOfCpu(spec.topology, decision.cpu), decision)
-    this.#links.flush(out)
-  }
-
-  /** What idles may do so as deep as the policy says. */
-  #putToSleep(tick: number): void {
-    for (const cpu of this.#claims.idleCpus()) {
-      const depth = this.#queue.idleDepth(cpu, tick)
-      const idleSeq = this.#claims.idleSeq(cpu)
-      const said = this.#sleeps.get(cpu)
-      if (depth === (said?.idleSeq === idleSeq ? said.depth : 0)) continue
-      this.#sleeps.set(cpu, { idleSeq, depth })
-      this.#links.decide(nodeOfCpu(this.#context.spec.topology, cpu), { type: "IDLE", cpu, idleSeq, depth })
-    }
   }
 
   /** Who woke and still waits may be worth more than what a CPU runs. */

@@ -9,8 +9,8 @@ export type StealReply = StealNone | OfferAnswer | StealToken | StealDone
 export interface Stealing {
   /** Sets the timers that looking needs; called at start and when the policy begins. */
   begin(now: VirtualTime, out: Out): void
-  /** False while CPUs must not be assigned yet. */
-  mayDecide(now: VirtualTime): boolean
+  /** False while CPUs must not be assigned yet; then it asks for another look by itself. */
+  mayDecide(now: VirtualTime, out: Out): boolean
   /** All idle CPUs that could be served from the own queue have been. */
   afterDecide(now: VirtualTime, idleCpus: readonly number[], out: Out): void
   onTimer(now: VirtualTime, key: string, out: Out): void

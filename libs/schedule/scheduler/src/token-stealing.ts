@@ -56,9 +56,12 @@ export class TokenStealing implements Stealing {
     return tick - (tick % this.#context.spec.schedule.peekTicks)
   }
 
-  mayDecide(now: VirtualTime): boolean {
+  /** While a round is under way CPUs are not assigned; they are when its tick is over all the same: a token may be lost with its holder. */
+  mayDecide(now: VirtualTime, out: Out): boolean {
     const tick = this.#context.ticks.tickAt(now)
-    return tick !== this.#peekTickAt(tick) || this.#doneTick >= tick
+    const isOver = tick !== this.#peekTickAt(tick) || this.#doneTick >= tick
+    if (!isOver) out.push(timer(HOLD_TIMER, this.#context.laterTicks(now, 1)))
+    return isOver
   }
 
   afterDecide(): void {
@@ -126,10 +129,5 @@ export class TokenStealing implements Stealing {
     this.#doneTick = done.tick
     if (done.draws > this.#twister.draws) this.#twister.advanceTo(done.draws)
     this.#host.decideSoon(now, out)
-  }
-
-  /** While assignment is held back for a round, look again when the tick is over: a token may be lost with its holder. */
-  hold(now: VirtualTime, out: Out): void {
-    out.push(timer(HOLD_TIMER, this.#context.laterTicks(now, 1)))
   }
 }
