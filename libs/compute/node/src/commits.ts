@@ -151,7 +151,7 @@ export class Commits {
       case "REQUEUE":
         return this.#requeue(now, queue, decision, out)
       case "IDLE":
-        return this.#idle(now, queue, decision, out)
+        return this.#idle(queue, decision, out)
       case "KEEP":
         return this.#keep(now, queue, decision, out)
       case "TIMER":
@@ -194,11 +194,11 @@ export class Commits {
     return "OK"
   }
 
-  #idle(now: VirtualTime, queue: string, { cpu: index, idleSeq, depth }: Idle, out: Out): Verdict {
+  #idle(queue: string, { cpu: index, idleSeq, depth }: Idle, out: Out): Verdict {
     const cpu = this.#dispatcher.cpu(index)
     if (cpu === undefined || this.#context.queueOf(index) !== queue) return "NOT_OWNED"
     if (cpu.state.kind !== "idle" || cpu.idleSeq !== idleSeq) return "CPU_BUSY"
-    return this.#dispatcher.sleep(now, cpu, depth, out) ? "OK" : "UNSUPPORTED"
+    return this.#dispatcher.sleep(cpu, depth, out) ? "OK" : "UNSUPPORTED"
   }
 
   /** Whether the decision holds now. Changes nothing. */

@@ -134,7 +134,9 @@ export class Dispatcher {
     const cpu = defined(this.#cpus.get(index), "the CPU is ours")
     const queue = this.#context.queueOf(index)
     const isHot = ({ state, queue: own, spec }: Task): boolean => state === "waiting" && own === queue && cpu.isWarmFor(spec)
-    return cpu.isCold ? [] : this.#tasks.all().filter(isHot).slice(0, HOT_MAX).map(({ spec }) => spec.task) // prettier-ignore
+    if (cpu.isCold) return []
+    const hot = this.#tasks.all().filter(isHot)
+    return hot.slice(0, HOT_MAX).map(({ spec }) => spec.task)
   }
 
   /** What a scheduler is told of an idle CPU. */
@@ -198,7 +200,7 @@ export class Dispatcher {
   }
 
   /** The idle CPU goes to sleep so deep. False: there is no such depth. */
-  sleep(_now: VirtualTime, cpu: Cpu, depth: number, out: Out): boolean {
+  sleep(cpu: Cpu, depth: number, out: Out): boolean {
     if (!hasDepth(this.#context.spec, cpu, depth)) return false
     cpu.idleDepth = depth
     this.#notePower(cpu, out)
@@ -327,15 +329,18 @@ export class Dispatcher {
   }
 
   /** What became of a task that has left its CPU. */
-  #settle(now: VirtualTime, left: { readonly cpu: Cpu; readonly left: Left; readonly reason: LeaveReason }, out: Out): void {
-    const { task, outcome, endTick } = left.left
-    const cpu = left.cpu.index
+  #settle(
+    now: VirtualTime,
+    { cpu: its, left, reason }: { readonly cpu: Cpu; readonly left: Left; readonly reason: LeaveReason },
+    out: Out,
+  ): void {
+    const { task, outcome, endTick, ranTicks, warmTicks } = left
+    const cpu = its.index
     const { node } = this.#context
-    const policy = this.#context.policyOf(this.#context.queueOf(cpu))
-    const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu }
-    const { ranTicks, warmTicks } = left.left
-    out.push(event("slice", { ...where, "backplane.policy": policy, "backplane.ran": ranTicks, "backplane.warm": warmTicks }))
     const queue = this.#context.queueOf(cpu)
+    const policy = this.#context.policyOf(queue)
+    const where = { "backplane.task": task.spec.task, "backplane.cpu": cpu }
+    out.push(event("slice", { ...where, "backplane.policy": policy, "backplane.ran": ranTicks, "backplane.warm": warmTicks }))
     const pause = this.#pauseOf(outcome)
     const spin = spinOf(pause)
     if (spin !== null) task.spin = spin
@@ -350,14 +355,14 @@ export class Dispatcher {
       out.push(event("task-blocked", where))
     } else {
       this.#tasks.setState(task, "waiting", endTick)
-      const view = viewOf(task, node, left.cpu.isWarmFor(task.spec))
+      const view = viewOf(task, node, its.isWarmFor(task.spec))
       const isYield = pause?.kind === "yield"
       const to = isYield && pause.to !== undefined ? { to: pause.to } : {}
       if (isYield) this.#streams.add(queue, { type: "TASK_YIELD", task: view, cpu, ranTicks, ...to })
-      else this.#streams.add(queue, { type: "TASK_PREEMPTED", task: view, cpu, reason: left.reason, ranTicks })
-      out.push(event("preempt", { ...where, "backplane.reason": isYield ? "yield" : left.reason }))
+      else this.#streams.add(queue, { type: "TASK_PREEMPTED", task: view, cpu, reason, ranTicks })
+      out.push(event("preempt", { ...where, "backplane.reason": isYield ? "yield" : reason }))
     }
-    this.#replanSiblings(now, left.cpu, out)
+    this.#replanSiblings(now, its, out)
     this.#hooks.onRan(now, task, outcome, out)
   }
 
