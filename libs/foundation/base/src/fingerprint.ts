@@ -39,8 +39,3 @@ export class Fingerprint {
     this.#a = first & 0xffff
   }
 }
-
-/** Fingerprint of one text. */
-export function fingerprintOf(text: string): string {
-  return new Fingerprint().add(text).hex()
-}

@@ -20,8 +20,7 @@ export const Forward = Type.Object(
   { type: Type.Literal("forward"), requester: Actor, request: KvRequest },
   { ...open, description: "a request for the replica that may coordinate it; the answer goes to the requester" },
 )
-export const REPLICATION_REASONS = ["write", "read-repair", "write-repair", "hint", "anti-entropy"] as const
-export type ReplicationReason = (typeof REPLICATION_REASONS)[number]
+const REPLICATION_REASONS = ["write", "read-repair", "write-repair", "hint", "anti-entropy"] as const
 export const Replicate = Type.Object(
   {
     type: Type.Literal("replicate"),

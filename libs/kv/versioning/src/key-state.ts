@@ -113,13 +113,6 @@ export function writeDelta(
   return { context: withDot(state.context, write.dot), versions: [], crdt }
 }
 
-/** True where the two are the same, order of writers apart. */
-export function isSameState(a: KeyState, b: KeyState, sameCrdt: (a: Json | undefined, b: Json | undefined) => boolean): boolean {
-  return (
-    descends(a.context, b.context) && descends(b.context, a.context) && sameVersions(a.versions, b.versions) && sameCrdt(a.crdt, b.crdt)
-  )
-}
-
 function joinCrdts(merge: (a: Json, b: Json) => Json, a: KeyState, b: KeyState): KeyState {
   const context = joinVectors(a.context, b.context)
   if (b.crdt === undefined) return context === a.context ? a : { ...a, context }

@@ -19,10 +19,6 @@ export function descends(a: Vector, b: Vector): boolean {
   return Object.keys(b).every((writer) => (a[writer] ?? 0) >= (b[writer] ?? 0))
 }
 
-export function isConcurrent(a: Vector, b: Vector): boolean {
-  return !descends(a, b) && !descends(b, a)
-}
-
 /** The least vector that descends both: one of them itself where that does. */
 export function joinVectors(a: Vector, b: Vector): Vector {
   if (a === b || descends(a, b)) return a

@@ -189,8 +189,6 @@ export type Flow =
   | ResultFlow
   | EndFlow
 
-export type FlowKind = Flow["kind"]
-
 export function bit(node: number): NodeMask {
   return 1 << node
 }

@@ -235,10 +235,6 @@ export class Directory {
     for (const { from, body } of this.#waiting.takeAll()) this.hear(from, body, out)
   }
 
-  get isWaitedFor(): boolean {
-    return this.#waiting.any
-  }
-
   /** Nodes have not been told yet that requests of theirs are over. */
   get owesDone(): boolean {
     return this.#dones.any

@@ -15,10 +15,6 @@ const WAITING_MAX = 4_096
 export class WaitingRequests {
   readonly #waiting = new Map<string, Waiting>()
 
-  get any(): boolean {
-    return this.#waiting.size > 0
-  }
-
   /** Past the limit nothing is kept: the node asks again. */
   keep(from: ActorId, body: PageRequest): void {
     const key = keyOf(body)

@@ -22,9 +22,4 @@ export class TickClock {
   tickAt(time: VirtualTime): Tick {
     return (Math.floor(time / this.#cycles) - 1) as Tick
   }
-
-  /** True at the very first cycle of a tick. */
-  isBoundary(time: VirtualTime): boolean {
-    return time % this.#cycles === 0 && time >= this.#cycles
-  }
 }

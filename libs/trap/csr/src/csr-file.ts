@@ -50,7 +50,6 @@ export const Slot = {
 export type SlotNumber = number
 
 export const SLOTS = 64
-export const CSR_FILE_BYTES = SLOTS * 8
 
 export interface CsrFile {
   /** The slot as an unsigned 64-bit value. */

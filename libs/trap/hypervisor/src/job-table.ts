@@ -21,8 +21,6 @@ export type JobState =
   /** No node could take it. */
   | "rejected"
 
-export const JOB_STATES: readonly JobState[] = ["due", "submitted", "live", "finished", "lost", "rejected"]
-
 /** A vCPU is a job that its VM made: it lives and ends with it (vm-lives.ts). */
 export type TaskOfJob = JobSpec & { readonly vcpu?: VcpuRef }
 
