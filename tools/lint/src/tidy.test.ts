@@ -22,6 +22,12 @@ const LAWFUL: Package = {
   manifest: { dependencies: { typebox: "1.0.0" } },
 }
 
+/** The first declares the second, which declares a package of others. */
+const NEIGHBOURS: readonly Package[] = [
+  { ...LAWFUL, manifest: { dependencies: { "@backplane/c-d": "0.1.0" } } },
+  { ...LAWFUL, folder: "libs/c/d", name: "@backplane/c-d" },
+]
+
 function treeOf(files: readonly SourceFile[], packages: readonly Package[] = []): Tree {
   return { files, packages, rootDependencies: new Set(["vitest"]) }
 }
@@ -51,6 +57,17 @@ const PLANTED: Record<keyof typeof CHECKS, { readonly bad: Tree; readonly good: 
   "a package declares what it imports": {
     bad: treeOf([{ path: "libs/a/b/src/x.ts", text: 'import { y } from "@backplane/c-d/y"\n' }], [LAWFUL]),
     good: treeOf([{ path: "libs/a/b/src/x.ts", text: 'import { T } from "typebox"\nimport { fs } from "node:fs"\n' }], [LAWFUL]),
+  },
+  "a package imports what it declares of the workspace": {
+    bad: treeOf([{ path: "libs/a/b/src/x.ts", text: '// "@backplane/c-d/y"\n' }], [...NEIGHBOURS]),
+    good: treeOf([{ path: "libs/a/b/src/x.test.ts", text: 'import { y } from "@backplane/c-d/y"\n' }], [...NEIGHBOURS]),
+  },
+  "what is exported is used": {
+    bad: treeOf([{ path: "a.ts", text: "export function lonely(): void {}\nexport const used = 1\nvoid used\n" }]),
+    good: treeOf([
+      { path: "a.ts", text: "export function met(): void {}\nexport type Own = 1\nexport const its: Own = 1\n" },
+      { path: "a.test.ts", text: "met(its)\n" },
+    ]),
   },
   "every version is pinned exactly": {
     bad: treeOf([], [{ ...LAWFUL, manifest: { dependencies: { typebox: "^1.0.0" } } }]),

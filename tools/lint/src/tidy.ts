@@ -155,6 +155,33 @@ export function declarationFindings(tree: Tree): readonly string[] {
   })
 }
 
+/** What a package declares of the workspace it imports, in code or in a test: else its manifest says more than is true, and is built for more. */
+export function idleDeclarationFindings(tree: Tree): readonly string[] {
+  const workspace = new Set(tree.packages.map(({ name }) => name))
+  return tree.packages.flatMap(({ folder, manifest }) => {
+    const { dependencies, devDependencies, optionalDependencies } = manifest
+    const declared = Object.keys({ ...dependencies, ...devDependencies, ...optionalDependencies }).filter((name) => workspace.has(name))
+    const sources = tree.files.filter(({ path }) => path.startsWith(`${folder}/`) && CODE.test(path))
+    const imported = new Set(sources.flatMap(({ text }) => importedModules(text).flatMap((module) => packageOf(module) ?? [])))
+    return declared.filter((name) => !imported.has(name)).map((name) => `${folder}/package.json: declares ${name}, and nothing imports it`)
+  })
+}
+
+const CODE = /\.(ts|mts|mjs|js)$/
+const EXPORTED = /^export (?:async )?(?:abstract )?(?:const|let|function\*?|class|interface|type) ([A-Za-z_$][\w$]*)/gm
+
+/** An exported name that stands nowhere else, not even in its own file, is dead. By its text alone: one that is mentioned by chance gets away. */
+export function deadExportFindings(tree: Tree): readonly string[] {
+  const code = tree.files.filter(({ path }) => CODE.test(path))
+  const times = new Map<string, number>()
+  for (const { text } of code) for (const [word] of text.matchAll(/[A-Za-z_$][\w$]*/g)) times.set(word, (times.get(word) ?? 0) + 1)
+  return code.flatMap(({ path, text }) =>
+    [...text.matchAll(EXPORTED)]
+      .filter(([, name]) => name !== undefined && times.get(name) === 1)
+      .map(([, name]) => `${path}: exports ${name}, and nobody uses it`),
+  )
+}
+
 /** A range would let two installations differ. */
 export function versionFindings(tree: Tree): readonly string[] {
   return tree.packages.flatMap(({ folder, manifest }) =>
@@ -171,5 +198,7 @@ export const CHECKS = {
   "there are no barrels": barrelFindings,
   "an open task has owner and condition, a silenced rule its reason": loneNoteFindings,
   "a package declares what it imports": declarationFindings,
+  "a package imports what it declares of the workspace": idleDeclarationFindings,
+  "what is exported is used": deadExportFindings,
   "every version is pinned exactly": versionFindings,
 } as const
