@@ -99,6 +99,19 @@ describe("the worker beside a replica", () => {
     expect(await computed([{ job: "j2", map }])).toMatchObject([{ job: "j2", result: null }])
   })
 
+  it.each(["() => '{'", "() => ({})", "() => { throw 1 }"])(
+    "functions that put %s in the place of JSON.stringify change their own result alone",
+    async (bad) => {
+      const map = `(key, values) => { JSON.stringify = ${bad}; JSON.parse = ${bad}; return values.length }`
+      expect(await computed([{ map, partials: [4], entries: [["a", ["1", "2"]]] }])).toMatchObject([{ result: 6, keys: 1 }])
+    },
+  )
+
+  it("a result that no JSON can hold is told as such", async () => {
+    const map = "() => ({ toJSON: () => 1n })"
+    expect((await computed([{ map, entries: [["a", ["1"]]] }]))[0]?.error).toContain("BigInt")
+  })
+
   it("jobs of the same functions share a thread and are each answered", async () => {
     const jobs = ["j1", "j2", "j3", "j4", "j5"].map((job) => ({ job, entries: [[job, ["1"]]] as Entries }))
     expect((await computed(jobs, 5)).map(({ job, result }) => [job, result])).toEqual([

@@ -202,6 +202,15 @@ function post(thread: Thread, job: Job | undefined, now: VirtualTime): void {
   thread.worker.postMessage({ keys, counts, values, partials, last: true })
 }
 
+/** What a thread says is its functions' work: it may be anything, and must not end the replica's process. */
+function outcomeOf(result: unknown): Outcome {
+  try {
+    return { result: JSON.parse(String(result)) as Json }
+  } catch {
+    return { error: "the functions gave what is no JSON" }
+  }
+}
+
 function launch(megabytes: number, now: VirtualTime): Thread {
   const worker = new Worker(join(import.meta.dirname, "compute-worker.ts"), {
     resourceLimits: { maxOldGenerationSizeMb: megabytes, maxYoungGenerationSizeMb: Math.ceil(megabytes / 4) },
@@ -212,10 +221,9 @@ function launch(megabytes: number, now: VirtualTime): Thread {
     thread.outcomes.push({ error: error.slice(0, 900) })
   }
   worker.on("online", () => (thread.started = true))
-  worker.on("message", (told: { result?: string; error?: string }) => {
-    thread.outcomes.push(
-      told.error === undefined ? { result: JSON.parse(told.result ?? "null") as Json } : { error: told.error.slice(0, 900) },
-    )
+  worker.on("message", (told: { result?: unknown; error?: unknown }) => {
+    if (told.error === undefined) thread.outcomes.push(outcomeOf(told.result))
+    else failed(String(told.error))
   })
   worker.on("error", (error) => failed(String(error)))
   worker.on("exit", () => failed("the worker ended: more memory than it may have?"))

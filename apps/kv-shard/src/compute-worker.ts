@@ -31,14 +31,15 @@ let inside: Inside | null = null
 // Everything happens inside the context; only texts go in and out, so nothing of this side can be reached from there.
 function compiled({ map, reduce }: Functions): Inside {
   return new Script(`"use strict"; (() => {
+  const { parse, stringify } = JSON // before the functions can put others in their place
   const map = (${map}), reduce = (${reduce})
   let result, values = []
   const add = (value) => { if (value !== undefined) result = result === undefined ? value : reduce(result, value) }
   return {
     value: (text) => { values[values.length] = text },
     key: (text) => { const own = values; values = []; add(map(text, own)) },
-    partial: (json) => add(JSON.parse(json)),
-    tell: () => { const told = JSON.stringify(result ?? null); result = undefined; values = []; return told },
+    partial: (json) => add(parse(json)),
+    tell: () => { const told = stringify(result ?? null); result = undefined; values = []; return told },
   }
 })()`).runInContext(context) as Inside
 }
