@@ -24,6 +24,15 @@ export class ScoreboardFailure extends Error {
   }
 }
 
+/** In the callback of a process an exception would end the gateway. */
+function settleWith(text: string, resolve: (value: Json) => void, reject: (failure: ScoreboardFailure) => void): void {
+  try {
+    resolve(JSON.parse(text) as Json)
+  } catch {
+    reject(new ScoreboardFailure("the simulator printed no JSON", false))
+  }
+}
+
 /** Runs a command of the simulator that prints JSON. Throws a `ScoreboardFailure`. */
 export type Simulate = (args: readonly string[]) => Promise<Json>
 
@@ -38,7 +47,7 @@ export const simulate: Simulate = (args) =>
       })
     child.once("error", (error) => reject(new ScoreboardFailure(`the simulator cannot be started: ${error.message}`, false)))
     child.once("close", (code, signal) => {
-      if (code === 0) return resolve(JSON.parse(output.stdout) as Json)
+      if (code === 0) return settleWith(output.stdout, resolve, reject)
       const said = (output.stderr.trim().split("\n")[0] ?? "").replace(/^backplane: /, "")
       // Its words about a flag begin with the flag.
       reject(new ScoreboardFailure(signal === null ? said : "it took too long, or said too much", said.startsWith("--")))
