@@ -205,7 +205,7 @@ function post(thread: Thread, job: Job | undefined, now: VirtualTime): void {
 /** What a thread says is its functions' work: it may be anything, and must not end the replica's process. */
 function outcomeOf(result: unknown): Outcome {
   try {
-    return { result: JSON.parse(String(result)) as Json }
+    return { result: JSON.parse(String(result ?? "null")) as Json }
   } catch {
     return { error: "the functions gave what is no JSON" }
   }
