@@ -1,7 +1,7 @@
 /** Talks to a running stack as its operator: reads where it is from the stack's state file, asks over the bus. */
 import { existsSync, readFileSync } from "node:fs"
 import { join, resolve } from "node:path"
-import { connectToBus } from "@backplane/foundation-runtime/connection"
+import { BusUnreachableError, connectToBus } from "@backplane/foundation-runtime/connection"
 import type { Json } from "@backplane/foundation-base/json"
 import type { NatsConnection } from "@nats-io/nats-core"
 import { ROOT } from "./checkout.ts"
@@ -82,13 +82,16 @@ export class StackClient {
       dataFolder: null,
       parentPid: null,
       cyclesPerSecond: 1,
+    }).catch((error: unknown) => {
+      // Its words name the address and the remedy.
+      throw error instanceof BusUnreachableError ? new CommandFailure("no-answer", error.message) : error
     })
     return new StackClient(state, connection)
   }
 
   /** Asks the office of machines. Throws where it refuses or is silent. */
   async office(request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, Json>>> {
-    const reply = await this.#ask(MACHINES_SUBJECT, request)
+    const reply = await this.#ask("the hypervisor", MACHINES_SUBJECT, request)
     if (reply["ok"] === true) return reply
     throw new CommandFailure("refused", `${String(reply["field"])}: ${String(reply["reason"])}`)
   }
@@ -106,34 +109,24 @@ export class StackClient {
 
   /** What an actor that a process hosts by itself knows: asked of that process, no office knows it. */
   async inspectAt(instance: string, machine: string, actor: string): Promise<Json> {
-    const request = JSON.stringify({ op: "inspect", machine, actor })
-    const reply = (await this.connection.request(`bp.ctl.host.${instance}`, request, { timeout: REQUEST_MILLISECONDS })).json<{
-      state?: Json
-    }>()
-    return reply.state ?? null
+    const reply = await this.#ask(instance, `bp.ctl.host.${instance}`, { op: "inspect", machine, actor })
+    return reply["state"] ?? null
   }
 
   /**
    * Switches a process of the stack on or off, or its network; "on" of a service that may grow starts one more; "cycle": killed and started.
    */
   async power(process: string, action: "on" | "off" | "cycle" | "partition" | "heal"): Promise<void> {
-    const request = JSON.stringify({ op: "power", process, action })
-    const reply = (await this.connection.request("bp.ctl.host.stack", request, { timeout: REQUEST_MILLISECONDS })).json<{
-      ok: boolean
-      reason?: string
-    }>()
-    if (!reply.ok) throw new CommandFailure("refused", `${process}: ${reply.reason ?? "refused"}`)
+    const reply = await this.#ask("the stack's supervisor", "bp.ctl.host.stack", { op: "power", process, action })
+    if (reply["ok"] !== true) throw new CommandFailure("refused", `${process}: ${String(reply["reason"] ?? "refused")}`)
   }
 
-  async #ask(subject: string, request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, Json>>> {
+  async #ask(who: string, subject: string, request: Readonly<Record<string, unknown>>): Promise<Readonly<Record<string, Json>>> {
     try {
       const reply = await this.connection.request(subject, JSON.stringify(request), { timeout: REQUEST_MILLISECONDS })
       return reply.json()
     } catch (error) {
-      throw new CommandFailure(
-        "no-answer",
-        `the hypervisor does not answer on ${subject} (${String(error)}): see \`npx nx run stack:status\``,
-      )
+      throw new CommandFailure("no-answer", `${who} does not answer on ${subject} (${String(error)}): see \`npx nx run stack:status\``)
     }
   }
 
