@@ -2,7 +2,7 @@
 import { Rejection } from "@backplane/scenario-machine/rejection"
 
 /** Exit code of a command that was asked for something impossible: guests have the codes up to 1 for themselves. */
-export const BAD_INPUT = 2
+const BAD_INPUT = 2
 
 /** A failure with a kind that programs can look at. */
 export class CommandFailure extends Error {

@@ -138,7 +138,7 @@ export function isSound({ lost, restarts, ticksTwice, ticksOutside, ticksWrong }
 }
 
 /** `counts`: by ticks. By the nearest rank. */
-export function gapOf(counts: readonly GapCounts[], sliceTicks: number): Gap {
+function gapOf(counts: readonly GapCounts[], sliceTicks: number): Gap {
   const all = new Map<number, number>()
   for (const one of counts) for (const [ticks, count] of Object.entries(one)) all.set(Number(ticks), (all.get(Number(ticks)) ?? 0) + count)
   const sorted = [...all].sort(([a], [b]) => a - b)

@@ -18,7 +18,7 @@ import type { SavedQuery } from "./flows.ts"
 
 /** The data sources of grafana/otel-lgtm, by the uids that it gives them. */
 export const PROMETHEUS: DataSourceRef = { type: "prometheus", uid: "prometheus" }
-export const TEMPO: DataSourceRef = { type: "tempo", uid: "tempo" }
+const TEMPO: DataSourceRef = { type: "tempo", uid: "tempo" }
 
 const TRACES_MAX = 20
 
@@ -89,7 +89,7 @@ function promQuery(index: number, [expression, legend]: readonly [string, string
 export const OF_CHOSEN_MACHINES = ' && span.backplane.machine =~ "$machine"'
 
 /** Opens Grafana's Explore with the traces behind a panel; of all machines, since Explore knows no variables of a dashboard. */
-export function tracesLink(traces: string): DashboardLinkBuilder {
+function tracesLink(traces: string): DashboardLinkBuilder {
   return exploreLink({ title: "Traces", tooltip: "the traces behind this panel", traceql: traces.replaceAll(OF_CHOSEN_MACHINES, "") })
 }
 

@@ -20,7 +20,7 @@ export interface ServiceRule {
 }
 
 /** The lock-step port of a service has the service's name in its kind: a port cannot speak for another service's. */
-export function portKind(user: string): string {
+function portKind(user: string): string {
   return `port-${user}`
 }
 

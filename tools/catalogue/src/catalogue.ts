@@ -87,7 +87,7 @@ function control(kind: string, schema: TSchema): ControlMessage {
   return { kind, schema, says: descriptionOf(schema) }
 }
 
-export function descriptionOf(schema: TSchema): string {
+function descriptionOf(schema: TSchema): string {
   const text: unknown = Reflect.get(schema, "description")
   return typeof text === "string" ? text : ""
 }

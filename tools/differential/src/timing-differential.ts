@@ -14,7 +14,7 @@ import { TimingReference } from "@backplane/memory-timing/timing-reference"
 import { decode } from "@backplane/compute-riscv/decode"
 import { generateProgram, randomValue } from "@backplane/compute-riscv/generate"
 
-export const TIMING_MEMORY_BYTES = 512 * 1024
+const TIMING_MEMORY_BYTES = 512 * 1024
 const PAGE = 4096
 const CODE_PAGE = 1
 const DATA_PAGE = 32

@@ -2,7 +2,7 @@
 import { round, type FigureSize, type VirtualFigure } from "./figure.ts"
 import { measure, slowest } from "./multiprocessor.ts"
 
-export const SPIN_LOCKS = ["test-and-set", "test-and-test-and-set", "with backoff", "ticket", "queue (MCS)", "array"] as const
+const SPIN_LOCKS = ["test-and-set", "test-and-test-and-set", "with backoff", "ticket", "queue (MCS)", "array"] as const
 /** Cycles under the lock and between two acquisitions. */
 const INSIDE = 60
 /** A bus that is busy for a good part of each transaction, as those of bus-based multiprocessors were. */

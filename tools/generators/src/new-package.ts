@@ -11,7 +11,7 @@ const TYPES = ["base", "actor", "contract", "model", "machine", "runtime", "simu
 const WITH_NODE = new Set(["runtime", "telemetry", "app", "simulator", "tool"])
 
 /** `libs/schedule/contract` → `@backplane/schedule-contract`; `apps/cli` → `@backplane/app-cli` (an app may bear a library's name). */
-export function packageName(folder: string): string {
+function packageName(folder: string): string {
   const [top, ...rest] = folder.split("/")
   return `@backplane/${(top === "apps" ? ["app", ...rest] : rest).join("-")}`
 }

@@ -47,7 +47,7 @@ const TOP_LEVEL = new Set([
 ])
 
 /** Only what the architecture names, and dot-files, lie at the top. */
-export function topLevelFindings(tree: Tree): readonly string[] {
+function topLevelFindings(tree: Tree): readonly string[] {
   const names = new Set(tree.files.map((file) => file.path.split("/")[0] ?? file.path))
   return [...names]
     .filter((name) => !name.startsWith(".") && !TOP_LEVEL.has(name))
@@ -68,7 +68,7 @@ const FOREIGN = [
 ]
 
 /** No tracked file knows on which machine it was written. */
-export function foreignPathFindings(tree: Tree): readonly string[] {
+function foreignPathFindings(tree: Tree): readonly string[] {
   return tree.files.flatMap(({ path, text }) =>
     FOREIGN.flatMap(({ what, pattern }) => {
       const line = text.split("\n").findIndex((each) => pattern.test(each))
@@ -83,7 +83,7 @@ const DOES_NOT_OWN = /^[\s*_-]*Does not own[*_]*:[*_ ]*\w/im
 const MAY_IMPORT = /^[\s*_-]*May import[*_]*:[*_ ]*\w/im
 
 /** Every package says in its README what it owns, what not and what it may import, and carries both tags. */
-export function packageFrameFindings(tree: Tree): readonly string[] {
+function packageFrameFindings(tree: Tree): readonly string[] {
   const texts = new Map(tree.files.map((file) => [file.path, file.text]))
   return tree.packages.flatMap(({ folder, type, scope }) => {
     const readme = (texts.get(`${folder}/README.md`) ?? "").replaceAll("`", "")
@@ -98,14 +98,14 @@ export function packageFrameFindings(tree: Tree): readonly string[] {
 }
 
 /** A name is imported from the file that owns it: no index.ts. */
-export function barrelFindings(tree: Tree): readonly string[] {
+function barrelFindings(tree: Tree): readonly string[] {
   return tree.files
     .filter(({ path }) => /(^|\/)index\.ts$/.test(path))
     .map(({ path }) => `${path}: no barrels; name the file for its one idea`)
 }
 
 /** A task left open has an owner and a condition; a silenced rule has a reason. */
-export function loneNoteFindings(tree: Tree): readonly string[] {
+function loneNoteFindings(tree: Tree): readonly string[] {
   const task = new RegExp(`\\b(?:${"TO" + "DO"}|${"FIX" + "ME"})\\b(?!\\([a-z-]+\\): .* when )`)
   const silenced = new RegExp(`${"eslint-" + "disable"}(?!.* -- \\S)`)
   return tree.files
@@ -136,7 +136,7 @@ export function packageOf(module: string): string | null {
 }
 
 /** What a package imports it declares: with its name in its own package.json. Tests may use what the root offers. */
-export function declarationFindings(tree: Tree): readonly string[] {
+function declarationFindings(tree: Tree): readonly string[] {
   return tree.packages.flatMap((owner) => {
     const { dependencies, devDependencies, optionalDependencies } = owner.manifest
     const declared = new Set(Object.keys({ ...dependencies, ...optionalDependencies }))
@@ -156,7 +156,7 @@ export function declarationFindings(tree: Tree): readonly string[] {
 }
 
 /** What a package declares of the workspace it imports, in code or in a test: else its manifest says more than is true, and is built for more. */
-export function idleDeclarationFindings(tree: Tree): readonly string[] {
+function idleDeclarationFindings(tree: Tree): readonly string[] {
   const workspace = new Set(tree.packages.map(({ name }) => name))
   return tree.packages.flatMap(({ folder, manifest }) => {
     const { dependencies, devDependencies, optionalDependencies } = manifest
@@ -171,7 +171,7 @@ const CODE = /\.(ts|mts|mjs|js)$/
 const EXPORTED = /^export (?:async )?(?:abstract )?(?:const|let|function\*?|class|interface|type) ([A-Za-z_$][\w$]*)/gm
 
 /** An exported name that stands nowhere else, not even in its own file, is dead. By its text alone: one that is mentioned by chance gets away. */
-export function deadExportFindings(tree: Tree): readonly string[] {
+function deadExportFindings(tree: Tree): readonly string[] {
   const code = tree.files.filter(({ path }) => CODE.test(path))
   const times = new Map<string, number>()
   for (const { text } of code) for (const [word] of text.matchAll(/[A-Za-z_$][\w$]*/g)) times.set(word, (times.get(word) ?? 0) + 1)
@@ -183,7 +183,7 @@ export function deadExportFindings(tree: Tree): readonly string[] {
 }
 
 /** A range would let two installations differ. */
-export function versionFindings(tree: Tree): readonly string[] {
+function versionFindings(tree: Tree): readonly string[] {
   return tree.packages.flatMap(({ folder, manifest }) =>
     Object.entries({ ...manifest.dependencies, ...manifest.devDependencies, ...manifest.optionalDependencies })
       .filter(([, version]) => !/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))

@@ -106,7 +106,7 @@ function printLine(path: string, line: string, filesCount: number): void {
 }
 
 /** True when the process is our supervisor and not one that got its number later. */
-export function isSupervisor(pid: number): boolean {
+function isSupervisor(pid: number): boolean {
   if (process.platform === "win32") return true
   const run = spawnSync("ps", ["-ww", "-o", "args=", "-p", String(pid)], { encoding: "utf8" })
   // Without ps there is no way to tell: trust the state file.

@@ -1,7 +1,7 @@
 /** A log that cannot fill the disk: when it is full it becomes `<name>.1` and starts anew. Synchronous: nothing is lost in a crash. */
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, renameSync, writeSync } from "node:fs"
 
-export const LOG_BYTES_MAX = 8 * 1024 * 1024
+const LOG_BYTES_MAX = 8 * 1024 * 1024
 
 export class LogFile {
   readonly path: string

@@ -6,7 +6,7 @@
 
 export type StepName = "typecheck" | "lint" | "format" | "vitest"
 
-export const STEP_NAMES: readonly StepName[] = ["typecheck", "lint", "format", "vitest"]
+const STEP_NAMES: readonly StepName[] = ["typecheck", "lint", "format", "vitest"]
 
 export interface Plan {
   readonly steps: readonly StepName[]

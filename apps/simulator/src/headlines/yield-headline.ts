@@ -51,7 +51,7 @@ function lockVm(policy: PolicyName, waiting: Waiting, set: number): MachineInput
 }
 
 /** Ticks until the last vCPU was done, and what the hogs had of the CPU by then, of what is due to them. */
-export function lockVmRun(policy: PolicyName, waiting: Waiting, set: number): { readonly ticks: number; readonly hogsShare: number } {
+function lockVmRun(policy: PolicyName, waiting: Waiting, set: number): { readonly ticks: number; readonly hogsShare: number } {
   const spec = resolveMachineSpec(lockVm(policy, waiting, set))
   const { result } = measuredRun(spec)
   const ticks = Math.max(...spec.jobs.filter(({ space }) => space === "vm").map(({ name }) => result.jobs[name] ?? Infinity))

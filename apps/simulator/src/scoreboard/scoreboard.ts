@@ -116,7 +116,7 @@ export function specFor(
 }
 
 /** Latencies are those of the tasks that the workload is about; all else is of the whole machine. */
-export function focused(record: RunRecord, { focus }: Workload): Metrics {
+function focused(record: RunRecord, { focus }: Workload): Metrics {
   const metrics = metricsOf(record)
   if (focus === undefined) return metrics
   const about = { tasks: record.tasks.filter(({ name }) => name.startsWith(focus)) }

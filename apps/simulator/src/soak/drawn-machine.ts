@@ -21,7 +21,7 @@ import { TickClock } from "@backplane/scenario-machine/tick-clock"
 
 export const TICK_CYCLES = 1_000_000
 /** Jobs arrive for so long after the last fault: a machine that has healed must do new work as if nothing had been. */
-export const CALM_TICKS = 150
+const CALM_TICKS = 150
 
 export interface SoakCase {
   readonly spec: MachineSpec

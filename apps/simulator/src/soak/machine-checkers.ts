@@ -31,7 +31,7 @@ export function liveNodes(world: World, spec: MachineSpec): NodeInspection[] {
 }
 
 /** Every task of every living node. */
-export function placedTasks(nodes: readonly NodeInspection[]): Placed[] {
+function placedTasks(nodes: readonly NodeInspection[]): Placed[] {
   return nodes.flatMap(({ node, tasks }) => tasks.map((task) => ({ node, task })))
 }
 

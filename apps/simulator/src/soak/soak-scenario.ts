@@ -47,7 +47,7 @@ export function soak(options: SoakOptions): (seed: number) => World {
   }
 }
 
-export function runSoakCase({ spec, faults, calmTick }: SoakCase, options: SoakOptions): World {
+function runSoakCase({ spec, faults, calmTick }: SoakCase, options: SoakOptions): World {
   const { make = machineActor, replayCommand } = options
   const world = machineWorld(
     spec,

@@ -14,7 +14,7 @@ import { simulate } from "../simulate.ts"
 
 const CASES = join(import.meta.dirname, "../../../../libs/schedule/conformance/cases")
 /** An oracle run that is not over by then has lost a job: no drawn set of jobs takes a quarter as long. */
-export const ORACLE_TICKS_MAX = 20_000
+const ORACLE_TICKS_MAX = 20_000
 
 export type Parameters = Omit<OracleParameters, "drawsBefore" | "ticksMax">
 

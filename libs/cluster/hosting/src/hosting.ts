@@ -12,7 +12,7 @@ import { SERVICE_OF_KIND, planHosting, type Instance } from "./hosting-plan.ts"
 
 /** A process that has not been heard of for so long is gone; its actors are begun again elsewhere. */
 export const GONE_MILLISECONDS = 5_000
-export const MACHINES_MAX = 64
+const MACHINES_MAX = 64
 /** On the bus and in the data folder the key-value store stands where a machine of this name would. */
 const NAME_OF_THE_STORE = "store"
 

@@ -18,7 +18,7 @@ export interface SchedulerManifest {
   readonly features: readonly string[]
 }
 
-export const CONTRACT_NEWEST = 2
+const CONTRACT_NEWEST = 2
 const SERVICES_MAX = 16
 const FEATURES_MAX = 32
 const NAME = /^[a-z][a-z0-9-]{0,31}$/

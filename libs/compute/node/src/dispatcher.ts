@@ -423,11 +423,11 @@ function spinOf(pause: SlicePause | undefined): Spin | null {
 }
 
 /** Timer keys sort by CPU, so that what is due at one instant is handled in the order of CPUs. */
-export function cpuTimer(cpu: number): string {
+function cpuTimer(cpu: number): string {
   return `cpu/${String(cpu).padStart(4, "0")}`
 }
 
-export function idleTimer(cpu: number): string {
+function idleTimer(cpu: number): string {
   return `idle/${String(cpu).padStart(4, "0")}`
 }
 
@@ -436,6 +436,6 @@ export function wakeSpan(task: string): string {
   return `wake/${task}`
 }
 
-export function decideSpan(cpu: Cpu): string {
+function decideSpan(cpu: Cpu): string {
   return `decide/${cpu.index}`
 }

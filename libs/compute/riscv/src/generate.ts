@@ -16,7 +16,7 @@ import type { Fields } from "./format.ts"
 export const DATA_BYTES = 8192
 export const DATA_POINTERS: readonly number[] = [8, 2]
 /** Registers that a program may write. */
-export const FREE_REGISTERS: readonly number[] = Array.from({ length: 32 }, (_, register) => register).filter(
+const FREE_REGISTERS: readonly number[] = Array.from({ length: 32 }, (_, register) => register).filter(
   (register) => !DATA_POINTERS.includes(register),
 )
 

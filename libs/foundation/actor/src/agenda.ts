@@ -33,7 +33,7 @@ export type Due = DueMessage | DueKey
 const CLASS_ORDER = { persisted: 0, message: 1, timer: 2 } as const
 
 /** The total order above. */
-export function compareDue(a: Due, b: Due): number {
+function compareDue(a: Due, b: Due): number {
   if (a.at !== b.at) return a.at - b.at
   if (a.class !== b.class) return CLASS_ORDER[a.class] - CLASS_ORDER[b.class]
   if (a.class === "message" && b.class === "message") return compareActors(a.from, b.from) || a.sequence - b.sequence

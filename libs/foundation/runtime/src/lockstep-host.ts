@@ -42,7 +42,7 @@ interface Hosted {
 }
 
 /** The name under which a process takes part in lock-step. */
-export function portIdOf(service: string, instance: string): PortId {
+function portIdOf(service: string, instance: string): PortId {
   return actorId(`port-${service}.${instance}`)
 }
 

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url"
 import process from "node:process"
 
 /** Vitest shows `actual` against `expected` as a diff. */
-export class ScenarioMismatch extends Error {
+class ScenarioMismatch extends Error {
   override readonly name = "ScenarioMismatch"
   readonly actual: string
   readonly expected: string

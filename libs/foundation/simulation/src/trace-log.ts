@@ -42,16 +42,16 @@ export class TraceLog {
   }
 }
 
-export function traceLine(record: TraceRecord): string {
+function traceLine(record: TraceRecord): string {
   return `${record.at} ${record.who} ${typeof record.what === "string" ? record.what : whatText(record.what)}`
 }
 
 /** The text of an input or effect: of trace lines, and what the fingerprint of a run is taken over. */
-export function whatText(what: Due | Effect<Body>): string {
+function whatText(what: Due | Effect<Body>): string {
   return "class" in what ? dueText(what) : effectText(what)
 }
 
-export function dueText(due: Due): string {
+function dueText(due: Due): string {
   switch (due.class) {
     case "message":
       return `< ${due.from} #${due.sequence} ${due.body.kind} ${fieldsText(due.body)}`

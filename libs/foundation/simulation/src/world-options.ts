@@ -47,7 +47,7 @@ export interface WorldSettings {
 }
 
 export const LATENCY_CYCLES_DEFAULT = 100
-export const PERSIST_LATENCY_CYCLES_DEFAULT = 1000
+const PERSIST_LATENCY_CYCLES_DEFAULT = 1000
 
 /** Fills in the defaults and refuses what cannot be meant. */
 export function worldSettings(options: WorldOptions): WorldSettings {

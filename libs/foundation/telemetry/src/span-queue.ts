@@ -23,7 +23,7 @@ export interface SpanQueueOptions {
   readonly onCount?: (outcome: "exported" | DropReason, spans: number) => void
 }
 
-export const SPAN_QUEUE_DEFAULTS: SpanQueueOptions = { queueMax: 16_384, batchMax: 512, delayMs: 1_000, timeoutMs: 5_000 }
+const SPAN_QUEUE_DEFAULTS: SpanQueueOptions = { queueMax: 16_384, batchMax: 512, delayMs: 1_000, timeoutMs: 5_000 }
 
 export class SpanQueue implements SpanProcessor {
   readonly #options: SpanQueueOptions

@@ -29,7 +29,7 @@ export const smtPairs: Workload = {
  * Two fast CPUs and two slow ones. A fast one at its fastest does twice the work of a slow one for over five times the power; the slowest
  * speed of a slow one is past its tipping point. Figures of the kind that the energy model of Linux has for such chips.
  */
-export const BIG_LITTLE: NonNullable<DrawnMachine["power"]> = {
+const BIG_LITTLE: NonNullable<DrawnMachine["power"]> = {
   kinds: [
     {
       cpus: [0, 1],

@@ -84,7 +84,7 @@ class OracleCache {
 }
 
 /** Whether a thief on `cpu` takes this job: the membership quirk compares the CPU with run time and working set. */
-export function stealable(job: OracleJob, cpu: number): boolean {
+function stealable(job: OracleJob, cpu: number): boolean {
   return job.affinity.length === 0 || job.run === cpu || job.workingSet === cpu
 }
 

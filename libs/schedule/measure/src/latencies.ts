@@ -3,7 +3,7 @@ import { distributionOf, type Distribution } from "./percentiles.ts"
 import type { RecordedTask, RunRecord } from "./run-record.ts"
 
 /** A task that has waited for so many slices in one piece counts as starved (the limit of the ladder of fallback). */
-export const STARVED_SLICES = 20
+const STARVED_SLICES = 20
 
 export interface Starvation {
   /** The longest wait in one piece, ticks. */

@@ -7,7 +7,7 @@ import { placement, runsOf } from "./placement.ts"
 import type { RunRecord } from "./run-record.ts"
 
 /** An idle CPU beside work for so many slices is no longer a decision that takes its time. */
-export const IDLE_BOUND_SLICES = 2
+const IDLE_BOUND_SLICES = 2
 
 export interface Metrics {
   /** First tick after the last task's last. */

@@ -2,7 +2,7 @@
 import { Random } from "@backplane/foundation-base/random"
 import { cpuMicroseconds, type KvConnection, type RunningStore } from "./store-under-test.ts"
 
-export const CLIENTS = 64
+const CLIENTS = 64
 const KEYS = 2_000
 
 export interface Cell {

@@ -7,7 +7,7 @@ import type { Socket } from "node:net"
 
 export const LENGTH_BYTES = 4
 /** Longer frames are not sent, so a length above it is damage. */
-export const LINK_FRAME_BYTES_MAX = 16 * 1_048_576
+const LINK_FRAME_BYTES_MAX = 16 * 1_048_576
 /** May wait for a peer that does not read. */
 const WAITING_BYTES_MAX = 64 * 1_048_576
 const KEEP_ALIVE_MILLISECONDS = 5_000

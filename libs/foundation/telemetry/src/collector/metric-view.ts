@@ -13,7 +13,7 @@ export interface MetricLimits {
   readonly ageMaxMs: number
 }
 
-export const METRIC_LIMITS: MetricLimits = { seriesMax: 50_000, ageMaxMs: 5 * 60_000 }
+const METRIC_LIMITS: MetricLimits = { seriesMax: 50_000, ageMaxMs: 5 * 60_000 }
 
 interface Series {
   readonly family: string

@@ -17,7 +17,7 @@ export interface TraceLimits {
   readonly spansPerTraceMax: number
 }
 
-export const TRACE_LIMITS: TraceLimits = { spansMax: 100_000, bytesMax: 64 * 1024 * 1024, ageMaxMs: 15 * 60_000, spansPerTraceMax: 10_000 }
+const TRACE_LIMITS: TraceLimits = { spansMax: 100_000, bytesMax: 64 * 1024 * 1024, ageMaxMs: 15 * 60_000, spansPerTraceMax: 10_000 }
 
 /** So many traces of each flow outlive those that nobody looks for, */
 const KEPT_PER_FLOW = 4

@@ -26,7 +26,7 @@ export interface CfsState {
 
 type CfsAccount = Account<CfsState>
 
-export class CfsDiscipline implements Discipline<CfsState> {
+class CfsDiscipline implements Discipline<CfsState> {
   readonly isWeighted = true
   readonly #latencyTicks: number
   /** The waiting, by vruntime. */

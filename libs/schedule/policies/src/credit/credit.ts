@@ -8,7 +8,7 @@ import { LevelLists } from "../structures/level-lists.ts"
 import { weightOf } from "../weights.ts"
 
 /** Credits that a tick on a CPU costs. Many, so that shares of small weights do not round to nothing. */
-export const CREDITS_PER_TICK = 65_536
+const CREDITS_PER_TICK = 65_536
 
 const BOOST = 0
 const UNDER = 1
@@ -26,7 +26,7 @@ export interface CreditState {
 
 type CreditAccount = Account<CreditState>
 
-export class CreditDiscipline implements Discipline<CreditState> {
+class CreditDiscipline implements Discipline<CreditState> {
   readonly #sliceTicks: number
   readonly #cpus: number
   readonly #lists = new LevelLists<CreditAccount>(OVER + 1)

@@ -5,7 +5,7 @@
  */
 
 /** Lozi and others, EuroSys 2016, section 3. */
-export const WASTED_CORES_BUGS = ["group-imbalance", "group-construction", "overload-on-wakeup", "missing-domains"] as const
+const WASTED_CORES_BUGS = ["group-imbalance", "group-construction", "overload-on-wakeup", "missing-domains"] as const
 export type WastedCoresBug = (typeof WASTED_CORES_BUGS)[number]
 
 export interface DomainTopology {

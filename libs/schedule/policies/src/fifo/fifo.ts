@@ -7,7 +7,7 @@ import type { EnqueueReason, QueuePolicyKind } from "../queue-policy.ts"
 import { TaskList } from "../structures/task-list.ts"
 
 /** As good as no end: longer than any run of a machine. */
-export const SLICE_UNBOUNDED_TICKS = 100_000_000
+const SLICE_UNBOUNDED_TICKS = 100_000_000
 
 class FifoDiscipline implements Discipline<null> {
   readonly #list = new TaskList<Account<null>>()

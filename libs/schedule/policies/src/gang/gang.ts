@@ -7,7 +7,7 @@ import type { QueueSettings } from "../queue-settings.ts"
 import { TaskList } from "../structures/task-list.ts"
 
 /** A gang that has waited so long for enough CPUs has nothing begun before it any more. */
-export const GANG_PATIENCE_SLICES = 4
+const GANG_PATIENCE_SLICES = 4
 
 interface GangState {
   waitingSince: number

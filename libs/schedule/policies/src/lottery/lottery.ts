@@ -9,7 +9,7 @@ import { TaskTree } from "../structures/task-tree.ts"
 import { weightOf } from "../weights.ts"
 
 /** Tickets are worth at most so many times their number to a task that stopped early. Keeps the sum within 32 bits. */
-export const COMPENSATION_MAX = 16
+const COMPENSATION_MAX = 16
 /** Draws that hit a task which may not run here, before the draw is made among the others only. Either way the odds are exact. */
 const REDRAWS_MAX = 8
 

@@ -20,7 +20,7 @@ export interface MlfqState {
 
 type MlfqAccount = Account<MlfqState>
 
-export class MlfqDiscipline implements Discipline<MlfqState> {
+class MlfqDiscipline implements Discipline<MlfqState> {
   readonly #sliceTicks: number
   #lists = new LevelLists<MlfqAccount>(MLFQ_LEVELS)
   #boosts = 0

@@ -16,7 +16,7 @@ interface PatientState {
 
 type PatientAccount = Account<PatientState>
 
-export class PatientDiscipline implements Discipline<PatientState> {
+class PatientDiscipline implements Discipline<PatientState> {
   readonly #sliceTicks: number
   readonly #list = new TaskList<PatientAccount>()
   /** Tasks whose sets are in each CPU's cache, as the nodes said when it was idle. */

@@ -61,7 +61,7 @@ export function drive(policy: QueuePolicy, workload: Workload, options: DriveOpt
 }
 
 /** With no CPU idle beside work, all is done by then, however many CPUs may do it. */
-export function ticksMost({ tasks, thefts }: Workload): number {
+function ticksMost({ tasks, thefts }: Workload): number {
   const work = tasks
     .flatMap(({ bursts }) => bursts.map(({ runTicks, sleepTicks }) => runTicks + sleepTicks))
     .reduce((sum, some) => sum + some, 0)
