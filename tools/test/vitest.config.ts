@@ -2,6 +2,7 @@
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
 import { CountReporter } from "./src/count-reporter.ts"
+import { SlowFirstSequencer } from "./src/slow-first.ts"
 
 const ROOT = join(import.meta.dirname, "../..")
 const IGNORED = ["**/node_modules/**", "**/dist/**", "**/.nx/**", "**/.backplane/**", "**/tmp/**"]
@@ -18,6 +19,7 @@ export default defineConfig({
     watch: false,
     pool: "forks",
     maxWorkers: 2,
+    sequence: { sequencer: SlowFirstSequencer },
     // Generous: the limit is there to end a hang, not to measure. Many tests start real processes on a busy machine.
     testTimeout: 60_000,
     hookTimeout: 120_000,

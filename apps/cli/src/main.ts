@@ -5,8 +5,11 @@
  * pictures take. The code cache of Node.js keeps what was compiled from one start to the next.
  */
 import { enableCompileCache } from "node:module"
+import { dirname } from "node:path"
 
-enableCompileCache()
+const { directory } = enableCompileCache()
+// The programs that a command starts (simulator, stack, benches) keep theirs in the same place; Node.js itself adds a folder for its version.
+if (directory !== undefined) process.env["NODE_COMPILE_CACHE"] ??= dirname(directory)
 
 const { Command } = await import("commander")
 const { reportFailure } = await import("./failure.ts")

@@ -4,26 +4,17 @@
  */
 import { parseArgs } from "node:util"
 import { readFileSync } from "node:fs"
-import { machineSpecOf } from "@backplane/scenario-machine/resolve"
-import { testerCommand } from "./coherence/tester-command.ts"
-import { bootCommand } from "./boot-command.ts"
-import { actorsWith } from "./machine-actors.ts"
-import { imagesOf } from "./memory-images.ts"
-import { compareCommand } from "./compare-command.ts"
-import { guestCommand } from "./coherence/guest-command.ts"
-import { spaceCommand } from "./coherence/space-command.ts"
-import { litmusCommand } from "./litmus/litmus-command.ts"
-import { runTraced } from "./perfetto-run.ts"
-import { headlineCommand } from "./headlines/headline-command.ts"
-import { liveSpecsCommand, liveTableCommand } from "./scoreboard/live-board.ts"
-import { scoreboardCommand } from "./scoreboard/scoreboard-command.ts"
-import { simulate } from "./simulate.ts"
-import { soakCommand } from "./soak-command.ts"
-import { liveStormLedgerCommand, liveStormMachinesCommand } from "./storm/live-storm.ts"
-import { stormCommand } from "./storm/storm-command.ts"
-import { traceCommand } from "./trace-command.ts"
 
-function runCommand(args: readonly string[]): number {
+type Command = (args: readonly string[]) => number | Promise<number>
+
+async function runCommand(args: readonly string[]): Promise<number> {
+  const [{ machineSpecOf }, { actorsWith }, { imagesOf }, { runTraced }, { simulate }] = await Promise.all([
+    import("@backplane/scenario-machine/resolve"),
+    import("./machine-actors.ts"),
+    import("./memory-images.ts"),
+    import("./perfetto-run.ts"),
+    import("./simulate.ts"),
+  ])
   const { values } = parseArgs({ args: [...args], options: { perfetto: { type: "string" }, image: { type: "string", multiple: true } } })
   const spec = machineSpecOf(JSON.parse(readFileSync(0, "utf8")))
   const make = actorsWith(imagesOf(values.image ?? []))
@@ -32,30 +23,32 @@ function runCommand(args: readonly string[]): number {
   return 0
 }
 
-const COMMANDS: Readonly<Record<string, (args: readonly string[]) => number | Promise<number>>> = {
-  run: runCommand,
-  compare: compareCommand,
-  "sched-compare": scoreboardCommand,
-  "sched-live-specs": liveSpecsCommand,
-  "sched-live-table": liveTableCommand,
-  "sched-headline": headlineCommand,
-  soak: soakCommand,
-  "memory-tester": testerCommand,
-  litmus: litmusCommand,
-  "shared-guest": guestCommand,
-  spaces: spaceCommand,
-  boot: bootCommand,
-  trace: traceCommand,
-  storm: stormCommand,
-  "storm-live-machines": liveStormMachinesCommand,
-  "storm-live-ledger": liveStormLedgerCommand,
-  conform: async (args) => (await import("./conform-command.ts")).conformCommand(args),
+/** Loaded when asked for: no command pays for the start of all the others. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => runCommand,
+  compare: async () => (await import("./compare-command.ts")).compareCommand,
+  "sched-compare": async () => (await import("./scoreboard/scoreboard-command.ts")).scoreboardCommand,
+  "sched-live-specs": async () => (await import("./scoreboard/live-board.ts")).liveSpecsCommand,
+  "sched-live-table": async () => (await import("./scoreboard/live-board.ts")).liveTableCommand,
+  "sched-headline": async () => (await import("./headlines/headline-command.ts")).headlineCommand,
+  soak: async () => (await import("./soak-command.ts")).soakCommand,
+  "memory-tester": async () => (await import("./coherence/tester-command.ts")).testerCommand,
+  litmus: async () => (await import("./litmus/litmus-command.ts")).litmusCommand,
+  "shared-guest": async () => (await import("./coherence/guest-command.ts")).guestCommand,
+  spaces: async () => (await import("./coherence/space-command.ts")).spaceCommand,
+  boot: async () => (await import("./boot-command.ts")).bootCommand,
+  trace: async () => (await import("./trace-command.ts")).traceCommand,
+  storm: async () => (await import("./storm/storm-command.ts")).stormCommand,
+  "storm-live-machines": async () => (await import("./storm/live-storm.ts")).liveStormMachinesCommand,
+  "storm-live-ledger": async () => (await import("./storm/live-storm.ts")).liveStormLedgerCommand,
+  conform: async () => (await import("./conform-command.ts")).conformCommand,
 }
 
 const [name = "", ...args] = process.argv.slice(2)
-const command = COMMANDS[name]
+const load = COMMANDS[name]
 try {
-  if (command === undefined) throw new Error(`there is no command ${name}; there are ${Object.keys(COMMANDS).join(", ")}`)
+  if (load === undefined) throw new Error(`there is no command ${name}; there are ${Object.keys(COMMANDS).join(", ")}`)
+  const command = await load()
   process.exitCode = await command(args)
 } catch (error) {
   console.error(`backplane: ${error instanceof Error ? error.message : String(error)}`)
