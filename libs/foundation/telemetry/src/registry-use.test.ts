@@ -22,7 +22,7 @@ function sources(folder: string): readonly string[] {
 
 /** Registered for dashboards to come, and who will count them. */
 const AWAITED: Readonly<Record<string, string>> = {
-  backplane_trap_ring_dropped_total: "the node, once hot traps go to the ring",
+  backplane_trap_ring_dropped_total: "the node, once somebody reads its ring of hot traps",
 }
 
 describe("registered metrics", () => {
