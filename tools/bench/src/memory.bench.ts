@@ -5,10 +5,10 @@
  * engine's exit and its re-entry. The bare request has two messages, and an answer of 4096 bytes that nobody makes or reads. Bus, links, codec and
  * read-ahead are those of the services (apps/numa-node, apps/memory-controller): nodes and controller have sockets of their own beside the bus,
  * and pages that a walk comes to are read ahead. One page at a time, none ahead, for `fetch_ratio`; 64 harts that go through the pages together
- * for `pages_per_second`, and `page_cpu_us` is what that costs all processes, the server included; one hart for `walk_pages_per_second`.
- * `apart_`: nothing is read ahead, so each of the 64 harts waits for a page of its own: what harts reach that miss anywhere. `bus_`: no links, as
- * between those that have none yet. Resident loads: with rights that the host gave, against
- * an engine where nobody ever set any. At last the home of 32,768 pages begins a new life: until it knows again who has what.
+ * for `pages_per_second` (`pages_ratio`: of the bare requests a second, since machines differ), and `page_cpu_us` is what that costs all
+ * processes, the server included; one hart for `walk_pages_per_second`. `apart_`: nothing is read ahead, so each of the 64 harts waits for a page
+ * of its own: what harts reach that miss anywhere. `bus_`: no links, as between those that have none yet. Resident loads: with rights that the
+ * host gave, against an engine where nobody ever set any. At last the home of 32,768 pages begins a new life: until it knows again who has what.
  */
 import { fork, type ChildProcess } from "node:child_process"
 import { join } from "node:path"
@@ -179,6 +179,7 @@ function figuresOf(
     figureOf(lower("fetch_us", "µs"), { ours: fetch, baseline: bareFetch, baselineName: bare }),
     figureOf(lower("bus_fetch_ratio", "×"), { ours: ratio(busFetch, bareFetch), ...one(bare) }),
     perSecond("pages_per_second", rounds.pages),
+    figureOf({ name: "pages_ratio", unit: "×", better: "higher" }, { ours: ratio(rounds.pages, barePagesPerSecond), ...one(bare) }),
     figureOf(lower("page_cpu_us", "µs"), { ours: cpu.pages, baseline: cpu.bare, baselineName: bare }),
     perSecond("apart_pages_per_second", rounds.apartPages),
     perSecond("walk_pages_per_second", rounds.walked),

@@ -5,7 +5,7 @@
  * keeps the only timer of a request. At the node where a page's frame lies, frame and copy are the same bytes. Not here: CPUs and their
  * instructions; the home (memory/controller).
  */
-import { closeSpan, event, noteSpan, openSpan, send, timer } from "@backplane/foundation-actor/effects"
+import { event, noteSpan, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
@@ -43,7 +43,8 @@ import { Losses } from "./losses.ts"
 import { MissCounts } from "./miss-counts.ts"
 import { hashOfPage } from "./page-hash.ts"
 import { messagesOf } from "./page-runs.ts"
-import { askWhichAreFree } from "./pages-wanted.ts"
+import { PageSpans } from "./page-spans.ts"
+import { PagesWantedOfSteps } from "./pages-wanted.ts"
 import { WalkAhead } from "./walk-ahead.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 
@@ -66,10 +67,14 @@ export class PageAgent {
   readonly #frames: FrameHost
   /** Life of each home as known here. */
   readonly #epochs = new Map<ActorId, number>()
+  /** Pages that were asked for and have not come, or are being given back. */
+  readonly #underWay = new Set<number>()
   /** Pages with something that a timer must look at. */
   readonly #watched = new Set<number>()
   readonly #misses = new MissCounts()
   readonly #losses: Losses
+  readonly #spans: PageSpans
+  readonly #wanted: PagesWantedOfSteps
   /** Pages of other nodes of which there is a copy here, the oldest first; and those that were pushed here. */
   readonly #copies = new Set<number>()
   readonly #pushed = new Set<number>()
@@ -90,6 +95,8 @@ export class PageAgent {
     this.#text = options.text ?? { encode: encodeBase64, decode: decodeBase64 }
     const { space, node, nodes, memory, onOperated, walkPages } = options
     this.#losses = new Losses(options)
+    this.#spans = new PageSpans(options)
+    this.#wanted = new PagesWantedOfSteps(options)
     this.#walks = walkPages === undefined ? null : new WalkAhead(walkPages.ahead)
     this.#frames = new FrameHost({
       space,
@@ -137,11 +144,12 @@ export class PageAgent {
   #askAhead(now: VirtualTime, { page, kind }: { readonly page: number; readonly kind: "Load" | "Store" | "Operate" }, out: AgentOut): void {
     const { walkPages } = this.#options
     if (this.#walks === null || walkPages === undefined) return
-    if (walkPages.when === "if-free" && kind !== "Load") return
-    const span = this.#spanKey(page)
+    // With so many under way nobody would wait the less: it is the harts that read ahead of each other.
+    if (walkPages.when === "if-free" && (kind !== "Load" || this.#underWay.size > walkPages.ahead / 2)) return
+    const span = this.#spans.of(out)
     const wanted = this.#walks.missed(page).filter((next) => next >= 0 && next < walkPages.pages && this.#local(next).record.state === "I")
     if (walkPages.when === "if-free")
-      return askWhichAreFree(this.#options, { pages: wanted, span, epochOf: (home) => this.#epochs.get(home) ?? FIRST_EPOCH }, out)
+      return this.#wanted.ask({ pages: wanted, span, epochOf: (home) => this.#epochs.get(home) ?? FIRST_EPOCH }, out)
     this.#bringAhead(now, { pages: wanted, kind, span }, out)
   }
 
@@ -258,7 +266,7 @@ export class PageAgent {
     const before = record.state
     const effects = hear(this.#context(page), record, flow)
     if (effects.some((effect) => effect.kind === "rights" && effect.rights !== "write"))
-      out.push(noteSpan(body.kind === "PageData" ? "mem.fetch" : "mem.shootdown", this.#about(page)))
+      out.push(noteSpan(body.kind === "PageData" ? "mem.fetch" : "mem.shootdown", this.#spans.about(page)))
     this.#carryOut(now, { page, flow: body, effects }, out)
     if (body.kind === "PageRefused") this.#options.onRefused?.(page, body.reason)
     if (record.state !== before) this.#options.onChange(page)
@@ -294,8 +302,7 @@ export class PageAgent {
       this.#pages.delete(page)
       this.#misses.forget(page)
       this.#losses.forget(page)
-      this.#ahead.delete(page)
-      this.#watched.delete(page)
+      for (const pages of [this.#ahead, this.#underWay, this.#watched]) pages.delete(page)
       this.#frames.drop(page)
       this.#options.onChange(page)
     }
@@ -378,20 +385,22 @@ export class PageAgent {
         case "granted":
           local.pinnedAt = now
           if (local.record.home !== this.#options.node) this.#copies.add(page)
-          out.push(closeSpan(this.#spanKey(page)))
+          this.#spans.close(page, out)
           break
         case "refused":
           local.operation = null
-          out.push(closeSpan(this.#spanKey(page), {}, flow?.kind === "PageRefused" ? flow.reason : "refused"))
+          this.#spans.close(page, out, flow?.kind === "PageRefused" ? flow.reason : "refused")
           break
         case "result":
           assert(flow?.kind === "PageResult", "an operation has a result")
           local.operation = null
-          out.push(closeSpan(this.#spanKey(page)))
+          this.#spans.close(page, out)
           this.#options.onResult(page, BigInt(flow.value))
       }
     }
-    if (this.#ahead.has(page) && !local.record.state.includes("_")) {
+    if (local.record.state.includes("_")) this.#underWay.add(page)
+    else this.#underWay.delete(page)
+    if (this.#ahead.has(page) && !this.#underWay.has(page)) {
       this.#ahead.delete(page)
       // No instruction waits for it (but in its own right, with a pin of its own).
       if (local.record.pinned) return this.#carryOut(now, { page, flow: null, effects: retire(this.#context(page), local.record) }, out)
@@ -427,14 +436,6 @@ export class PageAgent {
     if (bytes !== OWN_FRAME) this.#options.memory.write(page, bytesOf(bytes, this.#text))
   }
 
-  #about(page: number): { readonly "backplane.node": number; readonly "backplane.page": number; readonly "backplane.space": string } {
-    return { "backplane.node": this.#options.node, "backplane.page": page, "backplane.space": this.#options.space }
-  }
-
-  #spanKey(page: number): string {
-    return `page/${this.#options.space}/${page}`
-  }
-
   #say(now: VirtualTime, page: number, { to, flow, bytes }: Extract<PageEffect, { kind: "send" }>, out: AgentOut): void {
     const local = this.#local(page)
     const { node, space, homeOf } = this.#options
@@ -452,11 +453,8 @@ export class PageAgent {
     const body = pageMessage(flow, extras)
     if (isLocal) return this.hear(now, body, out)
     if (flow.kind === "GetS" || flow.kind === "GetM" || flow.kind === "Operate") {
-      const name = flow.kind === "GetS" ? "mem.GetS" : "mem.GetM"
-      if (this.#walkSpan !== null) return void out.push(send(homeOf(page), body, this.#walkSpan))
-      out.push(openSpan(this.#spanKey(page), name, this.#about(page), { root: true }))
-      out.push(send(homeOf(page), body, this.#spanKey(page)))
-      return
+      const span = this.#walkSpan ?? this.#spans.ask(page, flow.kind === "GetS" ? "mem.GetS" : "mem.GetM", out)
+      return void out.push(send(homeOf(page), body, span))
     }
     assert(target === "home" || target >= 0, "the frame of a page that was here is known")
     out.push(send(this.#actorOf(target, page), body))
@@ -472,7 +470,7 @@ export class PageAgent {
 
   #atStore(now: VirtualTime, body: PageMessage, flow: Flow, out: AgentOut): void {
     const { page } = body
-    if (flow.kind === "HandOver" || flow.kind === "Frame") out.push(noteSpan("mem.frame", this.#about(page)))
+    if (flow.kind === "HandOver" || flow.kind === "Frame") out.push(noteSpan("mem.frame", this.#spans.about(page)))
     for (const { to, body: answer } of this.#frames.hear(body, flow, this.#context(page).epoch)) {
       if (to === this.#options.node) this.hear(now, answer, out)
       else out.push(send(this.#actorOf(to, page), answer))

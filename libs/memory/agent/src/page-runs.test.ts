@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { event, send } from "@backplane/foundation-actor/effects"
 import type { Effect } from "@backplane/foundation-actor/machine"
-import type { PageMessage, PagesRun } from "@backplane/memory-contract/coherence-messages"
+import { RUN_PAGES_MAX, type PageMessage, type PagesRun } from "@backplane/memory-contract/coherence-messages"
 import { gathered, messagesOf } from "./page-runs.ts"
 
 const HOME = actorId("memory.0")
@@ -33,8 +33,8 @@ describe("runs of pages", () => {
     expect(said(effects)).toEqual(bodies)
   })
 
-  it("bytes of pages go one behind the other, sixteen pages a message", () => {
-    const bodies = Array.from({ length: 20 }, (_, page) => data(page))
+  it("bytes of pages go one behind the other, as many as a message may have", () => {
+    const bodies = Array.from({ length: RUN_PAGES_MAX.bytes + 4 }, (_, page) => data(page))
     const effects = gathered(bodies.map((body) => send(NODE, body)))
     expect(effects).toHaveLength(2)
     expect(said(effects)).toEqual(bodies)

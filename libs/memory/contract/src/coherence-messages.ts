@@ -181,7 +181,9 @@ export const PagesAsk = say(
   { epoch: Count, gone: Mask },
   "memory controller → node: I have forgotten all, or nodes are gone; tell me the pages that you hold and store. Repeated until told.",
 )
-const PageNumbers = Type.Array(page.page, { maxItems: 1024 })
+/** Pages in one message that only names them. */
+export const PAGE_NUMBERS_MAX = 1024
+const PageNumbers = Type.Array(page.page, { maxItems: PAGE_NUMBERS_MAX })
 export const PagesSpare = say(
   "PagesSpare",
   { space: page.space, node: Node, epoch: Count, pages: PageNumbers },
@@ -218,7 +220,7 @@ export const PagesStored = say(
   "memory controller (page store) → memory controller: pages that lie here, frames that they take (equal ones share one, zeros take none), and that there are; a level",
 )
 /** Pages in one `PagesRun`: of a run with bytes, and of one without. */
-export const RUN_PAGES_MAX = { bytes: 16, plain: 512 } as const
+export const RUN_PAGES_MAX = { bytes: 32, plain: 512 } as const
 /** What may be said of many pages at once, and the numbers that each page has there: its own and those of its message, in this order. */
 export const RUN_FIELDS = {
   PageGetS: ["page", "txn", "has"],
@@ -240,7 +242,7 @@ export const PagesRun = say(
     numbers: Type.Array(Count, { maxItems: 4_096, description: "by page, as RUN_FIELDS has them; has: 0 or 1, want: 0 S, 1 E, 2 M" }),
     bytes: Type.Optional(
       Type.Unsafe<PageBytes>(
-        Type.String({ minLength: 1, maxLength: 87_384, description: "of PageData: the bytes of the pages one behind the other" }),
+        Type.String({ minLength: 1, maxLength: 174_764, description: "of PageData: the bytes of the pages one behind the other" }),
       ),
     ),
   },
