@@ -192,13 +192,20 @@ function registerRun(memory: Command, ruled: (command: Command) => Command): voi
       checkSize({ pages: all, harts })
       await withMemory(command, flags, async (client) => {
         checkNodes(await client.map(), flags)
-        await client.everyController({ kind: "SpaceRulesAsk", space, rules })
+        if (givesRules(command)) await client.everyController({ kind: "SpaceRulesAsk", space, rules })
         const open = { kind: "SpaceOpen", space, pages: all, program: Buffer.from(code).toString("base64"), harts, copiesMax }
         // Every node has part in it: any may be given a frame.
         for (const { node, dead } of (await client.map()).nodes) if (!dead) await client.node(node, open)
         print(flags, { space, harts, pages: all }, () => `${space} runs: \`backplane memory map ${space}\` shows where its pages lie`)
       })
     })
+}
+
+const RULE_FLAGS = ["placement", "migrate", "replicate", "follow", "hot", "share", "limit"] as const satisfies readonly (keyof RulesFlags)[]
+
+/** Without one of them the space keeps the rules that it has: an operator's, or the scenario's. */
+function givesRules(command: Command): boolean {
+  return RULE_FLAGS.some((flag) => command.getOptionValueSource(flag) === "cli")
 }
 
 function rulesOf({ placement: where, migrate, replicate, follow, hot, share, limit }: RulesFlags): SpaceRules {

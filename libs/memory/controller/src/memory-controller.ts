@@ -49,7 +49,7 @@ import { Deaths } from "./deaths.ts"
 import { DEATHS_MAX, Directory, type DirectoryOptions } from "./directory.ts"
 import { FrameLedger } from "./frame-ledger.ts"
 import { MemoryDesk } from "./memory-desk.ts"
-import { noteCounts, PagePolicy } from "./page-policy.ts"
+import { givenRules, noteCounts, PagePolicy } from "./page-policy.ts"
 import { Reclaimer } from "./reclaimer.ts"
 import { Sharing } from "./sharing.ts"
 import { storePages as pagesOfStore } from "./store-options.ts"
@@ -159,7 +159,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
     const storePages = pagesOfStore(spec, index)
     const store = storePages === 0 ? null : pageStoreActor(index)
     this.#index = index
-    this.#policy = new PagePolicy({ index, of: controllers })
+    this.#policy = new PagePolicy({ index, of: controllers }, givenRules(spec))
     this.#deaths = new Deaths(controllers)
     this.#place = config.place ?? ((page) => this.#policy.place(page, { free: this.#open(), has: this.#directory.frames().of(page.space) }))
     this.#ledger = new FrameLedger(nodes, framesPerNode)
@@ -246,7 +246,7 @@ export class MemoryControllerMachine implements Machine<MemoryHears, MemorySays>
   #setTimers(now: VirtualTime, out: Out): void {
     if (this.#directory.owesDone) this.#setTimer(now, { key: DONE_TIMER, cycles: Math.ceil(this.#retryCycles / DONE_PART) }, out)
     if (this.#directory.isMoving) this.#setTimer(now, { key: MOVES_TIMER, cycles: this.#retryCycles }, out)
-    if (this.#policy.isActive || this.#reclaimer.isActive || this.#sharing.isActive)
+    if (this.#policy.isActive(this.#directory.spaces()) || this.#reclaimer.isActive || this.#sharing.isActive)
       this.#setTimer(now, { key: POLICY_TIMER, cycles: this.#policyCycles }, out)
   }
 

@@ -5,7 +5,7 @@ import type { CoherenceMessage } from "@backplane/memory-contract/coherence-mess
 import type { SpaceShared } from "@backplane/memory-contract/memory-messages"
 import { nodeActor } from "@backplane/scenario-machine/topology"
 import { Directory } from "./directory.ts"
-import { DEFAULT_SPACE_RULES, noteCounts, PagePolicy } from "./page-policy.ts"
+import { DEFAULT_SPACE_RULES, givenRules, noteCounts, PagePolicy } from "./page-policy.ts"
 
 type Out = Effect<CoherenceMessage | SpaceShared>[]
 
@@ -62,6 +62,19 @@ describe("pages go along with a task", () => {
     expect(setup(false).went()).toEqual([])
     expect(setup(undefined).went()).toEqual([])
     expect(setup(true).went(100, { from: 1, to: 0 })).toEqual([])
+  })
+
+  it("where the scenario says so, until an operator gives other rules, and again when the space has ended", () => {
+    const given = givenRules({ memory: { swapPages: 0, spaces: [{ name: "m", follow: true, hotMisses: 3 }] } })
+    const policy = new PagePolicy({ index: 0, of: 1 }, given)
+    expect(policy.rulesOf("m")).toEqual({ ...DEFAULT_SPACE_RULES, follow: true, hotMisses: 3 })
+    expect(policy.rulesOf("n")).toEqual(DEFAULT_SPACE_RULES)
+    // A timer is for spaces that there are.
+    expect([policy.isActive(new Set()), policy.isActive(new Set(["m"]))]).toEqual([false, true])
+    policy.setRules("m", DEFAULT_SPACE_RULES)
+    expect([policy.rulesOf("m").follow, policy.isActive(new Set(["m"]))]).toEqual([undefined, false])
+    policy.forget("m")
+    expect(policy.rulesOf("m").follow).toBe(true)
   })
 
   it("by what was missed of late: a look later they do, after two looks without a miss nothing is hot any more", () => {

@@ -11,6 +11,7 @@ import { nodesOf } from "@backplane/memory-coherence/flow"
 import { decideMoves, PLACEMENT_RULES, remoteMisses, type PageUse } from "@backplane/memory-placement/decide-moves"
 import { FOLLOW_RULES, followMoves } from "@backplane/memory-placement/follow"
 import { placePage } from "@backplane/memory-placement/place-page"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { HYPERVISOR, partOf } from "@backplane/scenario-machine/topology"
 import type { Directory } from "./directory.ts"
 import type { DirectoryPage, Pages } from "./directory-page.ts"
@@ -43,12 +44,17 @@ export class PagePolicy {
   readonly #rules = new Map<string, SpaceRules>()
   readonly #counts = new Map<string, SpaceCounts>()
   readonly #together = new Map<string, readonly { readonly page: number; readonly nodes: number[] }[]>()
+  readonly #given: ReadonlyMap<string, SpaceRules>
   readonly #part: { readonly index: number; readonly of: number }
   #interval = 0
 
-  /** `part`: which of how many controllers this is of; absent: the only one. */
-  constructor(part: { readonly index: number; readonly of: number } = { index: 0, of: 1 }) {
+  /** `part`: which of how many controllers this is of; absent: the only one. `given`: the scenario's, for spaces that have none of their own. */
+  constructor(
+    part: { readonly index: number; readonly of: number } = { index: 0, of: 1 },
+    given: ReadonlyMap<string, SpaceRules> = new Map(),
+  ) {
     this.#part = part
+    this.#given = given
   }
 
   /** Frames that the pages of the space whose home is here may have; null: any. */
@@ -58,7 +64,7 @@ export class PagePolicy {
   }
 
   rulesOf(space: string): SpaceRules {
-    return this.#rules.get(space) ?? DEFAULT_SPACE_RULES
+    return this.#rules.get(space) ?? this.#given.get(space) ?? DEFAULT_SPACE_RULES
   }
 
   setRules(space: string, rules: SpaceRules): void {
@@ -84,9 +90,13 @@ export class PagePolicy {
     return this.#together.get(space) ?? []
   }
 
-  /** Is there a space whose pages move? */
-  get isActive(): boolean {
-    return [...this.#rules.values()].some(({ migrate, replicate, follow }) => migrate || replicate || follow === true)
+  /** Is there a space whose pages move? One that the scenario alone names may never be opened. */
+  isActive(opened: { has(space: string): boolean }): boolean {
+    const named = [...this.#rules.keys(), ...[...this.#given.keys()].filter((space) => opened.has(space))]
+    return named.some((space) => {
+      const { migrate, replicate, follow } = this.rulesOf(space)
+      return migrate || replicate || follow === true
+    })
   }
 
   /** Where pages go that CPUs of this node touch first. */
@@ -187,6 +197,11 @@ export class PagePolicy {
       if (!before.some((each) => each.page === page))
         out.push(event("pages-written-in-turn", { "backplane.space": space, "backplane.page": page, "backplane.nodes": nodes.join(" ") }))
   }
+}
+
+/** The rules that a scenario gives to spaces, whole. */
+export function givenRules({ memory }: Pick<MachineSpec, "memory">): ReadonlyMap<string, SpaceRules> {
+  return new Map((memory?.spaces ?? []).map(({ name, ...rules }) => [name, { ...DEFAULT_SPACE_RULES, ...rules }]))
 }
 
 /** The levels that a node tells; those of an earlier life of the node are followed by lower ones. */

@@ -8,6 +8,7 @@ import { Type, type Static } from "typebox"
 import { GuestSpec } from "./guest-spec.ts"
 import { PowerSpec } from "./power-spec.ts"
 import { PhaseSpec, PHASES_MAX } from "./phase-spec.ts"
+import { SpaceSpec, SPACES_MAX } from "./space-spec.ts"
 import { TimingSpec } from "./timing-spec.ts"
 import { VMS_MAX, VmSpec } from "./vm-spec.ts"
 
@@ -224,6 +225,9 @@ export const MachineSpec = Type.Object(
           ),
           controllers: Type.Optional(
             Count("memory controllers, each home to a part of the shared pages and of the frames; not given: 1", 1, MEMORY_CONTROLLERS_MAX),
+          ),
+          spaces: Type.Optional(
+            Type.Array(SpaceSpec, { maxItems: SPACES_MAX, description: "rules for the pages of memories that several nodes use" }),
           ),
         },
         { additionalProperties: false },

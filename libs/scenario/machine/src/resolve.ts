@@ -17,6 +17,7 @@ import {
   type GuestSpec,
 } from "./guest-spec.ts"
 import { powerProblem } from "./power-spec.ts"
+import { spacesProblem } from "./space-spec.ts"
 import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts"
 import { OSTEP_POLICIES, POLICY_LAYOUTS } from "./policy-layouts.ts"
 import { phaseProblem, type PhaseSpec } from "./phase-spec.ts"
@@ -202,6 +203,8 @@ function checkTogether(spec: MachineSpec): void {
       "timing.fidelity",
       "a machine of services runs functional, timed is not built for it; take functional here, and backplane boot --fidelity timed for one guest",
     )
+  const spaces = spacesProblem(spec.memory?.spaces ?? [], nodes)
+  if (spaces !== null) throw new Rejection(spaces.field, spaces.remedy)
   checkSlices(spec)
   checkVms(spec.vms ?? [], spec)
   checkHardware(spec)
