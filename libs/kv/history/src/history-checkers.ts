@@ -4,6 +4,7 @@
  * Values are unique, so a value names its write. A value that was acknowledged may be missing only if some write, done or not, had seen it and
  * so replaced it; a value that an acknowledged write replaced may not be there. Neither rule looks at versions or contexts.
  */
+import { groupBy } from "./group-by.ts"
 import type { HistoryEntry } from "./history.ts"
 
 /** Live values of a key in the end. */
@@ -35,25 +36,24 @@ export function siblingViolation(history: readonly HistoryEntry[], final: FinalV
 /** For lww buckets: no value of a session outlives a later one of the same session; nothing vanishes that nobody deleted. */
 export function lastWriterViolation(history: readonly HistoryEntry[], final: FinalValues): string | null {
   const writes = history.filter((entry) => isWrite(entry) && entry.ok !== false)
+  // Every write is asked about those to its place: gathered once, or a long history takes minutes.
+  const places = groupBy(writes, placeOf)
+  const lasting = new Map([...places].map(([place, same]) => [place, same.filter((write) => outlives(write, final))]))
   for (const write of writes.filter(({ ok }) => ok === true)) {
     const values = final(write.bucket, write.key)
-    const same = writes.filter((other) => placeOf(other) === placeOf(write))
     if (values.length > 1) return `lww keeps ${values.length} values at ${placeOf(write)}`
-    const older = same.find(
-      (other) =>
-        other.client === write.client &&
-        other.end !== null &&
-        other.ok === true &&
-        other.end <= write.start &&
-        other.value !== null &&
-        values[0] === other.value,
-    )
+    const older = lasting.get(placeOf(write))?.find(({ client, end }) => client === write.client && end !== null && end <= write.start)
     if (older !== undefined && !older.maybeTwice)
       return `acknowledged write lost: ${older.value} outlives ${write.value ?? "its deletion"} of the same session at ${placeOf(write)}`
-    if (values.length === 0 && !same.some(({ op }) => op === "delete"))
+    if (values.length === 0 && places.get(placeOf(write))?.some(({ op }) => op === "delete") !== true)
       return `acknowledged write lost: ${placeOf(write)} is empty and nobody deleted it`
   }
   return null
+}
+
+/** Acknowledged, and there in the end. */
+function outlives({ bucket, key, ok, value }: HistoryEntry, final: FinalValues): boolean {
+  return ok === true && value !== null && final(bucket, key)[0] === value
 }
 
 /** Read your writes and monotonic reads, per client and key, in a bucket of siblings. */
@@ -69,14 +69,15 @@ export function sessionViolation(history: readonly HistoryEntry[]): string | nul
     const seen = known.get(session) ?? new Set<string>()
     const dead = gone.get(session) ?? new Set<string>()
     if (entry.op === "get") {
-      const missing = [...seen].find((value) => !entry.result.includes(value) && !replacedBy.has(value))
+      const missing = [...seen].find((value) => !entry.result.includes(value))
       if (missing !== undefined) return `session: ${entry.client} saw ${missing} at ${placeOf(entry)}, and then no more`
       const back = entry.result.find((value) => dead.has(value) && !twice.has(value))
       if (back !== undefined) return `session: ${entry.client} replaced ${back} at ${placeOf(entry)}, and reads it again`
     }
     for (const value of entry.saw) dead.add(value)
-    for (const value of entry.result) seen.add(value)
-    if (entry.op === "put" && entry.value !== null) seen.add(entry.value)
+    // What somebody replaced may be missing from any read: nothing to remember.
+    for (const value of entry.op === "put" && entry.value !== null ? [...entry.result, entry.value] : entry.result)
+      if (!replacedBy.has(value)) seen.add(value)
     known.set(session, seen)
     gone.set(session, dead)
   }
@@ -86,8 +87,7 @@ export function sessionViolation(history: readonly HistoryEntry[]): string | nul
 /** Counter: everything acknowledged once; of what is unknown each once or not at all. */
 export function counterViolation(history: readonly HistoryEntry[], final: (bucket: string, key: string) => number): string | null {
   const updates = history.filter(({ op, ok }) => op === "update" && ok !== false)
-  for (const name of new Set(updates.map(placeOf))) {
-    const own = updates.filter((entry) => placeOf(entry) === name)
+  for (const [name, own] of groupBy(updates, placeOf)) {
     const sum = (entries: readonly HistoryEntry[]): number => entries.reduce((total, { value }) => total + Number(value), 0)
     const unknown = own.filter(({ ok, maybeTwice }) => ok === null || maybeTwice)
     const sure = sum(own.filter(({ ok }) => ok === true))
@@ -102,8 +102,10 @@ export function counterViolation(history: readonly HistoryEntry[], final: (bucke
 
 /** Set of unique elements that nobody removes: all that was acknowledged is there. */
 export function setViolation(history: readonly HistoryEntry[], final: FinalValues): string | null {
-  for (const add of history.filter(({ op, ok }) => op === "update" && ok === true))
-    if (add.value !== null && !final(add.bucket, add.key).includes(add.value))
+  const adds = history.filter(({ op, ok }) => op === "update" && ok === true)
+  const left = new Map([...groupBy(adds, placeOf)].map(([place, [first]]) => [place, new Set(first && final(first.bucket, first.key))]))
+  for (const add of adds)
+    if (add.value !== null && left.get(placeOf(add))?.has(add.value) !== true)
       return `acknowledged write lost: element ${add.value} of ${placeOf(add)}`
   return null
 }
