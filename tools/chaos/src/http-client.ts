@@ -6,6 +6,7 @@
  */
 import { Random } from "@backplane/foundation-base/random"
 import type { HistoryEntry } from "@backplane/kv-history/history"
+import type { Took } from "./tail.ts"
 import { Agent, request as httpRequest } from "node:http"
 
 export const KEYS = 12
@@ -33,7 +34,7 @@ export interface ClientOptions {
   readonly urls: readonly string[]
   readonly seed: string
   readonly history: HistoryEntry[]
-  readonly latencies: number[]
+  readonly took: Took[]
   /** Nanoseconds since the run began. */
   readonly now: () => number
   readonly pauseMilliseconds: number
@@ -85,7 +86,11 @@ export class HttpClient {
     const { answer, tries } = await this.#until(op, `/v1/kv/${place}`, { id, value, expect, etag: uses?.etag })
     const end = this.#options.now()
     if (answer === null) this.failed++
-    else this.#options.latencies.push((end - start) / 1e6)
+    else
+      this.#options.took.push({
+        what: bucket === "registers" ? "register" : "key",
+        ...{ start: start / 1e6, milliseconds: (end - start) / 1e6, tries, attempts: answer.attempts },
+      })
     this.#options.history.push({
       client: this.#options.name,
       op,

@@ -6,7 +6,18 @@ import { drawFault, FAULTS } from "./nemesis.ts"
 
 const GOOD: ChaosReport = {
   ...{ seed: 1, kills: 1, gatewayKills: 0, pauses: 0, partitions: 0, seconds: 1, operations: 10, failed: 0, acknowledged_lost: 0 },
-  ...{ p50_ms: 1, p99_ms: 2, p999_ms: 3, max_ms: 4, slowest: [], equal: true, checkers: { siblings: null }, history: null },
+  ...{
+    p50_ms: 1,
+    p99_ms: 2,
+    p999_ms: 3,
+    max_ms: 4,
+    slowest: [],
+    tail: [],
+    judge_seconds: 0,
+    equal: true,
+    checkers: { siblings: null },
+    history: null,
+  },
 }
 
 describe("chaos on real processes", () => {

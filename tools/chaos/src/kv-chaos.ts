@@ -15,9 +15,12 @@ import { HttpClient, KEYS } from "./http-client.ts"
 import { freePorts } from "@backplane/foundation-process/free-ports"
 import { LiveStore } from "./live-store.ts"
 import { FAULTS, torment, type Done, type Fault } from "./nemesis.ts"
+import { tailOf, type Blow, type TailPart, type Took } from "./tail.ts"
 
 const SHARDS = 3
 const GATEWAYS = 2
+/** Twice as many as p99.9 leaves out. */
+const TAIL_SHARE = 0.002
 const EQUAL_MILLISECONDS = 60_000
 
 export interface ChaosReport extends Done {
@@ -33,6 +36,9 @@ export interface ChaosReport extends Done {
   readonly max_ms: number
   /** The slowest operations, slowest first: which they were and when in the run. */
   readonly slowest: readonly string[]
+  /** The slowest 0.2 % by what was being done while they waited. */
+  readonly tail: readonly TailPart[]
+  readonly judge_seconds: number
   readonly equal: boolean
   /** Per checker null, or what it found. */
   readonly checkers: Readonly<Record<string, string | null>>
@@ -60,7 +66,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
 async function hurtAndJudge(store: LiveStore, options: ChaosOptions): Promise<ChaosReport> {
   const history: HistoryEntry[] = []
-  const latencies: number[] = []
+  const took: Took[] = []
+  const blows: Blow[] = []
   const began = performance.now()
   const now = (): number => Math.floor((performance.now() - began) * 1e6)
   const clients = Array.from(
@@ -71,31 +78,39 @@ async function hurtAndJudge(store: LiveStore, options: ChaosOptions): Promise<Ch
         urls: store.gatewayUrls,
         seed: `${options.seed}/${index}`,
         history,
-        latencies,
+        took,
         now,
         pauseMilliseconds: 20,
       }),
   )
   const running = clients.map((client) => client.run())
-  const seconds = (): number => (performance.now() - began) / 1000
+  const seconds = (): number => now() / 1e9
   const enough = (done: Done): boolean => (options.seconds === null ? done.kills >= options.kills : seconds() >= options.seconds)
-  const done = await torment({ store, random: new Random(`${options.seed}/nemesis`), faults: options.faults, say: options.say, enough })
+  const done = await torment({
+    ...{ store, random: new Random(`${options.seed}/nemesis`), faults: options.faults, say: options.say, enough },
+    now: () => now() / 1e6,
+    onBlow: (blow) => blows.push(blow),
+  })
   for (const client of clients) client.stop()
   await Promise.all(running)
-  const took = seconds()
+  const lasted = seconds()
   const equal = await becomesEqual(store)
   const final = await finalValues(store)
   if (options.history !== null) writeFileSync(options.history, history.map((entry) => `${historyLine(entry, 1)}\n`).join(""))
+  const judging = performance.now()
+  const verdict = judged(history, clients, final)
   return {
     seed: options.seed,
     ...done,
-    ...figures(latencies),
+    ...figures(took.map(({ milliseconds }) => milliseconds)),
     slowest: slowestOf(history),
-    seconds: took,
+    tail: tailOf(took, blows, TAIL_SHARE),
+    seconds: lasted,
     operations: history.length,
     equal,
     history: options.history,
-    ...judged(history, clients, final),
+    ...verdict,
+    judge_seconds: (performance.now() - judging) / 1000,
   }
 }
 
@@ -242,7 +257,8 @@ async function main(args: readonly string[]): Promise<number> {
     )
     console.log(`latency p50 ${report.p50_ms} ms, p99 ${report.p99_ms} ms, p99.9 ${report.p999_ms} ms, longest ${report.max_ms} ms`)
     console.log(`replicas ${report.equal ? "became equal" : "did NOT become equal"}`)
-    for (const line of report.slowest.slice(0, 3)) console.log(`  ${line}`)
+    for (const { reason, operations: count, longest_ms: longest } of report.tail.slice(0, 8))
+      console.log(`  of the slowest ${count} (up to ${longest} ms): ${reason}`)
     for (const [name, found] of Object.entries(report.checkers)) console.log(`  ${name.padEnd(14)} ${found ?? "ok"}`)
   }
   return isSound(report) ? 0 : 1

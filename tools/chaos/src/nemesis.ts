@@ -1,6 +1,7 @@
 /** What is done to the processes: kills, pauses, partitions, one shard at a time, drawn from a seed. */
 import type { Random } from "@backplane/foundation-base/random"
 import type { LiveStore } from "./live-store.ts"
+import type { Blow } from "./tail.ts"
 
 export interface Done {
   kills: number
@@ -18,6 +19,10 @@ export interface NemesisOptions {
   /** What may be done. At least one. */
   readonly faults: readonly Fault[]
   readonly say: (line: string) => void
+  /** Milliseconds since the run began. */
+  readonly now: () => number
+  /** Told of each when it is over. */
+  readonly onBlow: (blow: Blow) => void
   /** Whether it is enough. */
   readonly enough: (done: Done) => boolean
 }
@@ -34,12 +39,11 @@ export function drawFault(random: Random, faults: readonly Fault[]): Fault {
   return random.pick(faults.flatMap((fault) => new Array<Fault>(SHARES[fault]).fill(fault)))
 }
 
-export async function torment({ store, random, faults, say, enough }: NemesisOptions): Promise<Done> {
+export async function torment({ store, random, faults, say, now, onBlow, enough }: NemesisOptions): Promise<Done> {
   const done: Done = { kills: 0, gatewayKills: 0, pauses: 0, partitions: 0 }
-  const began = performance.now()
   while (!enough(done)) {
     const index = random.below(store.shards.length)
-    const at = ((performance.now() - began) / 1000).toFixed(1)
+    const at = now()
     const fault = drawFault(random, faults)
     switch (fault) {
       case "kill":
@@ -53,7 +57,8 @@ export async function torment({ store, random, faults, say, enough }: NemesisOpt
         break
     }
     const who = fault === "kill" && done.kills % GATEWAY_EVERY === 0 ? "a gateway" : `shard ${index}`
-    say(`${at} s: ${fault} of ${who}; ${done.kills} kills, ${done.pauses} pauses, ${done.partitions} partitions`)
+    onBlow({ fault: `the ${fault} of ${who.replace(/ \d+$/, "")}`.replace("of shard", "of a shard"), at, over: now() })
+    say(`${(at / 1000).toFixed(1)} s: ${fault} of ${who}; ${done.kills} kills, ${done.pauses} pauses, ${done.partitions} partitions`)
     await sleep(BETWEEN_MILLISECONDS)
   }
   return done
