@@ -11,6 +11,8 @@ const POLL_MILLISECONDS = 250
 
 interface Placement {
   readonly epoch: number
+  /** Of messages and of what is kept: every member speaks it. */
+  readonly version: number
   readonly members: readonly { readonly id: string; readonly zone: string }[]
   readonly moving: number
   readonly copies: number
@@ -28,6 +30,8 @@ export interface ReplicaState {
   readonly apart: number
   readonly certified?: number
   readonly keysCopied: number
+  /** The version that its program speaks; the store's rises when all speak it. */
+  readonly speaks: number
   readonly roots: readonly (string | null)[]
 }
 
@@ -38,13 +42,15 @@ export function registerStoreCare(kv: Command): void {
       const { placement, replicas } = await look(command)
       if (flags.json === true)
         return console.log(JSON.stringify({ ...placement, replicas: replicas.map(({ roots: _roots, ...rest }) => rest) }))
-      console.log(`epoch ${placement.epoch}, ${placement.members.length} members, ${placement.moving} partitions moving`)
+      console.log(
+        `version ${placement.version}, epoch ${placement.epoch}, ${placement.members.length} members, ${placement.moving} partitions moving`,
+      )
       for (const { id, zone } of placement.members) {
         const state = replicas.find(({ shard }) => shard === id)
         if (state === undefined) console.log(`  ${id.padEnd(12)} ${zone.padEnd(8)} does not answer`)
         else
           console.log(
-            `  ${id.padEnd(12)} ${zone.padEnd(8)} ${state.keys} keys, ${state.hints} hints, ${state.unsure} unsure, ${state.apart} of ${state.reads} reads found replicas apart`,
+            `  ${id.padEnd(12)} ${zone.padEnd(8)} speaks ${state.speaks}, ${state.keys} keys, ${state.hints} hints, ${state.unsure} unsure, ${state.apart} of ${state.reads} reads found replicas apart`,
           )
       }
     },

@@ -5,6 +5,7 @@ import { Value } from "typebox/value"
 import { SERVICE_HANDLER } from "@backplane/kv-contract/handler-messages"
 import { Bucket } from "@backplane/kv-contract/bucket"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
+import { WIRE_VERSION_FIRST } from "@backplane/kv-contract/forms"
 import { BUCKETS_MAX, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
 import { copiesUnderWay, withBucket, withMembers } from "@backplane/kv-replication/placement"
 import { needs } from "../access.ts"
@@ -69,9 +70,11 @@ export function bucketRoutes(door: StoreDoor): Hono {
 }
 
 function shown(config: StoreConfig): object {
-  const { epoch, members, target, holders, next } = config
+  const { epoch, members, target, holders, next, version } = config
   return {
     epoch,
+    // Every member speaks it, and what is kept may have its fields (kv/contract, forms.ts).
+    version: version ?? WIRE_VERSION_FIRST,
     members,
     partitions: PARTITIONS,
     moving: Object.keys(next).length,
