@@ -4,7 +4,7 @@ import { virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtu
 import { wallMilliseconds } from "@backplane/foundation-runtime/paced-clock"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
-import type { StoreAccess } from "./store-access.ts"
+import type { StoreAccess, WhenGone } from "./store-access.ts"
 
 const GATEWAY = actorId("gateway.http")
 
@@ -13,6 +13,7 @@ export interface FollowedAsk {
   readonly telemetry: Telemetry
   readonly operation: Operation
   readonly idempotency?: string | undefined
+  readonly whenGone?: WhenGone
   /** The span of the caller; null: this one is the first of its trace. */
   readonly parent?: { readonly traceId: string; readonly spanId: string } | null
 }
@@ -24,11 +25,18 @@ export interface FollowedAnswer {
   readonly spanId: string
 }
 
-export async function askFollowed({ store, telemetry, operation, idempotency, parent = null }: FollowedAsk): Promise<FollowedAnswer> {
+export async function askFollowed({
+  store,
+  telemetry,
+  operation,
+  idempotency,
+  whenGone,
+  parent = null,
+}: FollowedAsk): Promise<FollowedAnswer> {
   const began = wallMilliseconds()
   const traceId = parent?.traceId ?? telemetry.ids.traceId()
   const spanId = telemetry.ids.spanId()
-  const more = idempotency === undefined ? {} : { idempotency }
+  const more = { ...(idempotency === undefined ? {} : { idempotency }), ...(whenGone === undefined ? {} : { whenGone }) }
   const { answer, attempts } = await store.askTold(operation, { ...more, trace: `${traceId}-${spanId}` })
   telemetry.span("store", {
     traceId,

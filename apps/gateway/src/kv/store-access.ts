@@ -41,6 +41,12 @@ export interface Watched {
   readonly onChange: (change: KvChanged) => void
 }
 
+/** Takes what is to be done if the caller hangs up before it is answered. */
+export type WhenGone = (then: () => void) => void
+
+/** Heard by nobody. */
+const LEFT: KvAnswer = { sequence: 0, ok: false, reason: "busy", remedy: "stay until the answer comes", unknown: true }
+
 /** The requester, and watches beside it, as one machine behind the port. */
 class AccessMachine {
   readonly requester: KvRequester
@@ -121,13 +127,19 @@ export class StoreAccess {
   /** With how often it was sent: a put that was sent to a second coordinator may have been done twice. */
   askTold(
     operation: Operation,
-    options: Omit<Wish, "operation" | "done"> = {},
+    { whenGone, ...options }: Omit<Wish, "operation" | "done"> & { readonly whenGone?: WhenGone } = {},
   ): Promise<{ readonly answer: KvAnswer; readonly attempts: number }> {
-    return new Promise((resolve) =>
-      this.#port.act((now) =>
-        this.#machine.requester.ask(now, { operation, ...options, done: (answer, attempts) => resolve({ answer, attempts }) }),
-      ),
-    )
+    return new Promise((resolve) => {
+      const done: Wish["done"] = (answer, attempts) => resolve({ answer, attempts })
+      this.#port.act((now) => this.#machine.requester.ask(now, { operation, ...options, done }))
+      whenGone?.(() => {
+        this.#port.act(() => {
+          this.#machine.requester.forget(done)
+          return []
+        })
+        resolve({ answer: LEFT, attempts: 0 })
+      })
+    })
   }
 
   /** The configuration as the store has it, or the first one where nobody has changed it yet. Throws where the store does not answer. */

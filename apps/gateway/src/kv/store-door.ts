@@ -1,4 +1,5 @@
 /** What the routes of the store share: access while there is a bus, access, traces of requests, how many may be under way. */
+import type { HttpBindings } from "@hono/node-server"
 import type { Context } from "hono"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import { parseTraceparent } from "@backplane/foundation-runtime/traceparent"
@@ -6,7 +7,7 @@ import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
 import type { Access } from "../access.ts"
 import { Problem } from "../problem.ts"
 import { askFollowed } from "./followed-ask.ts"
-import type { StoreAccess } from "./store-access.ts"
+import type { StoreAccess, WhenGone } from "./store-access.ts"
 
 /** Requests of callers that may wait for the store at a time; one more is told to come back. */
 const UNDER_WAY_MAX = 4096
@@ -63,13 +64,14 @@ export class StoreDoor {
     const store = this.store()
     const given = parseTraceparent(context.req.header("traceparent") ?? "")
     const telemetry = this.#telemetry()
+    const whenGone = whenGoneFrom(context)
     const follows = telemetry !== null && (given === null ? this.#mayFollow() : given.sampled)
     if (!follows) {
-      const { answer, attempts } = await store.askTold(operation, idempotency === undefined ? {} : { idempotency })
+      const { answer, attempts } = await store.askTold(operation, idempotency === undefined ? { whenGone } : { idempotency, whenGone })
       this.#told.set(context.req.raw, { attempts })
       return answer
     }
-    const { answer, attempts, traceId, spanId } = await askFollowed({ store, telemetry, operation, idempotency, parent: given })
+    const { answer, attempts, traceId, spanId } = await askFollowed({ store, telemetry, operation, idempotency, whenGone, parent: given })
     this.#told.set(context.req.raw, { attempts, traceparent: `00-${traceId}-${spanId}-01` })
     return answer
   }
@@ -82,6 +84,13 @@ export class StoreDoor {
     }
     return this.#followed++ < FOLLOWED_PER_SECOND
   }
+}
+
+/** Nobody is to work for a caller that has hung up, and repeated it elsewhere, perhaps. */
+function whenGoneFrom(context: Context): WhenGone {
+  // Asked of a route without a server, as tests do, there is nobody to hang up.
+  const { outgoing } = (context.env ?? {}) as Partial<HttpBindings>
+  return (then) => void outgoing?.once("close", () => outgoing.writableFinished || then())
 }
 
 function unavailable(detail: string, remedy: string): Problem {

@@ -12,6 +12,7 @@ import { RandomSpanIds } from "@backplane/foundation-runtime/random-span-ids"
 import { MemorySink } from "@backplane/foundation-runtime/sinks"
 import { MemoryStore } from "@backplane/foundation-runtime/store"
 import { FIRST_BUCKETS } from "@backplane/kv-contract/first-buckets"
+import { WIRE_VERSION } from "@backplane/kv-contract/forms"
 import { VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
 import { ReplicaMachine } from "@backplane/kv-replica/replica"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
@@ -58,8 +59,12 @@ async function replicaHost(): Promise<ActorHost> {
   return host
 }
 
-async function gateway(name: string, who: Access = EVERYBODY): Promise<{ url: string; access: StoreAccess; door: StoreDoor }> {
-  const store = new StoreAccess({ connection: await connection(), events: new MemorySink(), size: { shards: 3, zones: 1 }, name })
+async function gateway(
+  name: string,
+  who: Access = EVERYBODY,
+  bus?: NatsConnection,
+): Promise<{ url: string; access: StoreAccess; door: StoreDoor }> {
+  const store = new StoreAccess({ connection: bus ?? (await connection()), events: new MemorySink(), size: { shards: 3, zones: 1 }, name })
   const door = new StoreDoor({ access: who, store: () => store, telemetry: () => null })
   const app = new Hono().route("/", storeRoutes(door))
   app.onError((error) => (error instanceof Problem ? problemResponse(error) : new Response(String(error.stack), { status: 500 })))
@@ -91,9 +96,23 @@ afterAll(async () => {
 }, 30_000)
 
 const ask = (path: string, init: RequestInit = {}, base = url): Promise<Response> => fetch(base + path, init)
-const put = (path: string, body: string, headers: Record<string, string> = {}, base = url): Promise<Response> =>
-  ask(path, { method: "PUT", body, headers }, base)
+const put = (
+  path: string,
+  body: string,
+  headers: Record<string, string> = {},
+  base = url,
+  signal: AbortSignal | null = null,
+): Promise<Response> => ask(path, { method: "PUT", body, headers, signal }, base)
 const post = (path: string, body: object): Promise<Response> => ask(path, { method: "POST", body: JSON.stringify(body) })
+
+/** Throws where it does not come in five seconds: the request itself waits for ten. */
+async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 500; tries++) {
+    if (await isSo()) return
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  throw new Error("it did not come in five seconds")
+}
 
 describe("keys over HTTP", () => {
   it("a value comes back with its context; the write that saw it replaces it, one that did not stays beside it", async () => {
@@ -230,6 +249,27 @@ describe("what is wrong with a request", () => {
     expect((await put("/v1/kv/last/guarded", "x", bearer, guarded)).status).toBe(200)
     expect((await ask("/v1/kv/last/guarded", {}, guarded)).status).toBe(200)
     expect((await put("/v1/kv/another", '{"policy":"lww"}', bearer, guarded)).status).toBe(403)
+  })
+
+  it("tells the version of the store, which every member speaks", async () => {
+    const told = (await (await ask("/v1/store")).json()) as { version: number; epoch: number; members: { id: string }[] }
+    expect(told.members.map(({ id }) => id)).toEqual(IDS)
+    await until(async () => ((await (await ask("/v1/store")).json()) as { version: number }).version === WIRE_VERSION)
+  })
+
+  it("nobody works for a caller that has hung up", async () => {
+    // A bus without replicas: what is asked waits.
+    const empty = await startNatsServer({ unrestrictedUsers: ["test"] })
+    const alone = await connect({ servers: empty.url, user: "test", pass: empty.credentials.get("test") ?? "" })
+    const { url: lonely, access: waiting } = await gateway("3", EVERYBODY, alone)
+    const controller = new AbortController()
+    const asked = put("/v1/kv/last/left", "x", {}, lonely, controller.signal).catch((error: unknown) => (error as Error).name)
+    await until(() => waiting.outstanding === 1)
+    controller.abort()
+    expect(await asked).toBe("AbortError")
+    await until(() => waiting.outstanding === 0)
+    await alone.close()
+    await empty.stop()
   })
 
   it("a gateway that stops refuses what is new and answers what is under way", async () => {

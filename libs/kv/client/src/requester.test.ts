@@ -207,6 +207,38 @@ describe("a requester of keys", () => {
     expect(answers).toEqual(["unknown-bucket"])
   })
 
+  it("a refusal of a replica that does not have it any more changes nothing", () => {
+    const { requester, answers, ask } = asker()
+    ask(0, put)
+    const [first = ""] = said(requester.settle(at(0)))
+    const replica = Number(first[8])
+    const now = REQUESTER_TIMINGS.repeat + 10
+    requester.step(at(now), { kind: "timer", key: "tick" })
+    const [second = ""] = said(requester.settle(at(now)))
+    expect(second.slice(0, 9)).not.toBe(first.slice(0, 9))
+    requester.step(at(now + 1), tell(replica, { sequence: 1, ok: false, reason: "busy", remedy: "", unknown: false }))
+    requester.step(at(now + 20_000), { kind: "timer", key: "tick" })
+    expect(said(requester.settle(at(now + 20_000)))).toEqual([])
+    requester.step(at(now + 20_001), tell(Number(second[8]), success(1)))
+    expect(answers).toEqual(["ok"])
+  })
+
+  it("forgets what its caller waits for no more: it is not sent again, and makes room", () => {
+    const requester = new KvRequester({ members: MEMBERS })
+    const answers: KvAnswer[] = []
+    const done = (answer: KvAnswer): void => void answers.push(answer)
+    requester.ask(at(0), { operation: put, done })
+    requester.settle(at(0))
+    requester.forget(done)
+    expect(requester.outstanding).toBe(0)
+    for (let now = 0; now < 2_000_000; now += REQUESTER_TIMINGS.tick) {
+      requester.step(at(now), { kind: "timer", key: "tick" })
+      expect(said(requester.settle(at(now)))).toEqual([])
+    }
+    requester.step(at(2_000_000), tell(0, success(1)))
+    expect(answers).toEqual([])
+  })
+
   it("refuses one more than it may have under way", () => {
     const { answers, ask } = asker()
     for (let index = 0; index <= OUTSTANDING_MAX; index++) ask(0, get("a"))

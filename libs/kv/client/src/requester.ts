@@ -198,6 +198,15 @@ export class KvRequester {
     return [timer(TICK, after(now, this.#timings.tick))]
   }
 
+  /** Whoever asked has gone: it is not sent again, and its answer told to nobody. What has left may still take effect. */
+  forget(done: Wish["done"]): void {
+    for (const [sequence, open] of this.#outstanding) {
+      if (open.done !== done) continue
+      this.#take(open)
+      this.#outstanding.delete(sequence)
+    }
+  }
+
   step(now: VirtualTime, input: Input<KvMessage>): readonly Effect<KvMessage>[] {
     if (input.kind === "timer") return this.#tick(now)
     if (input.kind === "message" && input.body.kind === "KvGone") this.#onGone(now, input.from)
@@ -217,7 +226,7 @@ export class KvRequester {
       if (replica.batches.length >= BATCHES_MAX) continue
       const leaving = this.#leaving(now, replica)
       for (let first = 0; first < leaving.length; first += BATCH_ITEMS_MAX)
-        effects.push(send<KvMessage>(to, { kind: "KvAsk", requests: leaving.slice(first, first + BATCH_ITEMS_MAX).map(asSent) }))
+        effects.push(send<KvMessage>(to, { kind: "KvAsk", requests: leaving.slice(first, first + BATCH_ITEMS_MAX).map(asSent), sent: now }))
     }
     return effects
   }
@@ -261,6 +270,8 @@ export class KvRequester {
     }
     if (answer.ok && open.attempt === 0 && sentAt !== null) replica.patience.answered(now - sentAt)
     if (!answer.ok && PASSING.has(answer.reason)) {
+      // Another has it by now: what this one could not do says nothing of that.
+      if (open.to !== from) return
       if (answer.reason === "no-leader") this.#leaders.delete(open.partition)
       // An election is on: soon again, not at once. Else the replica has too much to do, or too few peers: later each time.
       const wait =

@@ -106,8 +106,18 @@ export const KvRequest = Type.Object(
 )
 export type KvRequest = Static<typeof KvRequest>
 
+/** Only says more: who does not hear it does what it would have refused. */
+export const Sent = Type.Integer({
+  description: "by the sender's clock: what waited too long on its way is refused, for its sender has asked another since",
+  since: 2,
+})
+
 export const KvAsk = Type.Object(
-  { kind: Type.Literal("KvAsk"), requests: Type.Array(KvRequest, { minItems: 1, maxItems: BATCH_ITEMS_MAX }) },
+  {
+    kind: Type.Literal("KvAsk"),
+    requests: Type.Array(KvRequest, { minItems: 1, maxItems: BATCH_ITEMS_MAX }),
+    sent: Type.Optional(Sent),
+  },
   { ...open, description: "gateway → replica: requests that were waiting" },
 )
 export type KvAsk = Static<typeof KvAsk>

@@ -3,7 +3,7 @@
  * None rests on one delivery: coordinators repeat until their deadline, hints until acknowledged, reconciliation every round.
  */
 import { Type, type Static } from "typebox"
-import { KvRequest } from "./client-messages.ts"
+import { KvRequest, Sent } from "./client-messages.ts"
 import { ConsensusItem } from "./consensus-items.ts"
 import { open } from "./forms.ts"
 import { BATCH_ITEMS_MAX, PARTITIONS } from "./limits.ts"
@@ -17,7 +17,7 @@ const Actor = Type.String({ maxLength: 64 })
 const Place = { bucket: BucketName, key: Key }
 
 export const Forward = Type.Object(
-  { type: Type.Literal("forward"), requester: Actor, request: KvRequest },
+  { type: Type.Literal("forward"), requester: Actor, request: KvRequest, sent: Type.Optional(Sent) },
   { ...open, description: "a request for the replica that may coordinate it; the answer goes to the requester" },
 )
 const REPLICATION_REASONS = ["write", "read-repair", "write-repair", "hint", "anti-entropy"] as const

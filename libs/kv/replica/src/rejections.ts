@@ -14,6 +14,9 @@ export interface Rejection {
   readonly unknown?: boolean
 }
 
+/** Nothing was done here: whoever still waits asks again. */
+export const LATE: Rejection = { reason: "busy", remedy: "ask again: this request came so late that it may have been done elsewhere since" }
+
 export function rejection(sequence: number, { reason, field, remedy, unknown = false }: Rejection): KvRejection {
   const answer = { sequence, ok: false as const, reason, remedy, unknown }
   return field === undefined ? answer : { ...answer, field }

@@ -11,11 +11,11 @@ import { actorId, isActorId, type ActorId } from "@backplane/foundation-actor/ac
 import { closeSpan, event, persist, timer } from "@backplane/foundation-actor/effects"
 import type { Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import type { KeyOperation, KvRequest } from "@backplane/kv-contract/client-messages"
+import type { KeyOperation, KvAsk, KvRequest } from "@backplane/kv-contract/client-messages"
 import type { KeySource } from "@backplane/kv-contract/compute-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { PARTITIONS, REQUESTS_UNDER_WAY_MAX } from "@backplane/kv-contract/limits"
-import type { PeerItem } from "@backplane/kv-contract/peer-items"
+import type { PeerItem, PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { hashOf } from "@backplane/kv-replication/hash"
@@ -29,12 +29,13 @@ import { Computer, type KeyValues } from "./computer.ts"
 import { ReplicaCore } from "./core.ts"
 import type { Waiter } from "./durable-writes.ts"
 import { HintKeeper } from "./hint-keeper.ts"
+import { LateRequests } from "./late-requests.ts"
 import { LinearHost } from "./linear-host.ts"
 import type { KvEffect } from "./outbox.ts"
 import { Mover } from "./mover.ts"
 import { OutsideHandlers } from "./outside-handlers.ts"
 import { ReadCoordinator } from "./read-coordinator.ts"
-import { rejection, whatIsWrong } from "./rejections.ts"
+import { LATE, rejection, whatIsWrong } from "./rejections.ts"
 import type { ReplicaOptions } from "./replica-options.ts"
 import { Scanner } from "./scanner.ts"
 import { StateKeeper } from "./state-keeper.ts"
@@ -56,6 +57,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   readonly #scanner: Scanner
   readonly #computer: Computer
   readonly #outside: OutsideHandlers
+  readonly #late: LateRequests
   /** Rounds that have a timer running. */
   readonly #armed = new Set<string>()
 
@@ -75,6 +77,8 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#outside = new OutsideHandlers(this.#core, (requester, request, operation) => this.#writes.begin(requester, request, operation))
     this.#core.onKept.push((record) => this.#outside.onKept(record))
     this.#scanner = new Scanner(this.#core, this.#linear)
+    // No request is begun later than whoever coordinates it would give it up.
+    this.#late = new LateRequests(this.#core.timings.deadline)
   }
 
   /** For checkers and metrics: what this replica knows, as it is. */
@@ -145,7 +149,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   #onMessage(from: ActorId, body: KvMessage): void {
     switch (body.kind) {
       case "KvAsk":
-        for (const request of body.requests) this.#onRequest(from, request, "direct")
+        this.#onAsk(from, body)
         break
       case "KvPeer":
         this.#core.silent.delete(from)
@@ -184,6 +188,17 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#core.silent.add(peer)
     this.#reads.gone(peer)
     this.#linear.gone(peer)
+  }
+
+  #onAsk(from: ActorId, { requests, sent }: KvAsk): void {
+    const isLate = this.#isLate(from, sent)
+    for (const request of requests)
+      if (isLate) this.#core.outbox.answer(from, rejection(request.sequence, LATE))
+      else this.#onRequest(from, request, "direct")
+  }
+
+  #isLate(from: ActorId, sent: number | undefined): boolean {
+    return sent !== undefined && this.#late.isLate(from, sent, this.#core.now) && !this.#core.rules.doesLateRequests
   }
 
   #onRequest(requester: ActorId, request: KvRequest, way: "direct" | "forwarded"): void {
@@ -234,13 +249,14 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       return
     }
     const to = holders[(hashOf(`${requester}#${request.sequence}`).low + request.attempt) % holders.length]
-    if (to !== undefined) core.outbox.send(to, { type: "forward", requester, request })
+    const sent = core.versions.isMixed ? {} : { sent: core.now }
+    if (to !== undefined) core.outbox.send(to, { type: "forward", requester, request, ...sent })
   }
 
   #onItem(from: ActorId, item: PeerItem): void {
     switch (item.type) {
       case "forward":
-        if (isActorId(item.requester)) this.#onRequest(item.requester, item.request, "forwarded")
+        this.#onForward(from, item)
         break
       case "replicate":
         this.#keeper.onReplicate(from, item)
@@ -301,6 +317,12 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       default:
         unreachable(item)
     }
+  }
+
+  #onForward(from: ActorId, { requester, request, sent }: PeerItemOf<"forward">): void {
+    if (!isActorId(requester)) return
+    if (this.#isLate(from, sent)) this.#core.outbox.answer(requester, rejection(request.sequence, LATE))
+    else this.#onRequest(requester, request, "forwarded")
   }
 
   #onDurable(waiter: Waiter): void {
@@ -411,6 +433,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       ...this.#health(),
       members: config.members.map(({ id, zone }) => ({ id, zone })),
       roots,
+      speaks: this.#core.versions.own,
       keysCopied: this.#mover.keysCopied,
     } as Json
   }

@@ -43,6 +43,8 @@ export interface ReplicaRules {
   readonly speaksUnasked: boolean
   /** Whether a peer that speaks an earlier version than it did is still spoken to in the later one. */
   readonly keepsOldVersions: boolean
+  /** Whether a copy of a request is done that waited so long that its requester has asked another since. */
+  readonly doesLateRequests: boolean
   /** Whether the version of the store rises before every member speaks it. */
   readonly raisesAlone: boolean
   writesNeeded(quorum: Quorum): number
@@ -77,6 +79,7 @@ export const SOUND_RULES: ReplicaRules = {
   forgetsHintsEarly: false,
   speaksUnasked: false,
   keepsOldVersions: false,
+  doesLateRequests: false,
   raisesAlone: false,
   writesNeeded: ({ w }) => w,
   readsNeeded: ({ r }) => r,

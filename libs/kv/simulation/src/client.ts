@@ -27,6 +27,8 @@ export interface ClientOptions {
   readonly duplicates: boolean
   /** Whether replicas keep what only the present version promises: not while one may speak an earlier one. */
   readonly presentPromises: () => boolean
+  /** Programs of the first version refuse what tells it; gateways are upgraded last. */
+  readonly tellsWhenSent: boolean
   /** No new request after this. */
   readonly until: number
   readonly history: HistoryEntry[]
@@ -134,7 +136,11 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
     const { replicas } = this.#options
     const to = replicas[(home + attempt) % replicas.length] as ActorId
     return [
-      send<KvMessage>(to, { kind: "KvAsk", requests: [{ sequence, attempt, operation }] }),
+      send<KvMessage>(to, {
+        kind: "KvAsk",
+        requests: [{ sequence, attempt, operation }],
+        ...(this.#options.tellsWhenSent ? { sent: now } : {}),
+      }),
       timer("repeat", after(now, REPEAT_CYCLES)),
     ]
   }

@@ -8,6 +8,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import type { Operation } from "@backplane/kv-contract/client-messages"
+import { DONE_SEQUENCES_MAX } from "@backplane/kv-contract/limits"
 import type { Vector } from "@backplane/kv-contract/versions"
 import type { ReplicaRules } from "@backplane/kv-replica/rules"
 import { partitionOf } from "@backplane/kv-replication/hash"
@@ -18,7 +19,7 @@ export type DirectedHunt = (rules: Partial<ReplicaRules>, seed: number) => void
 
 const REGISTER = { bucket: "register", key: "k0" } as const
 const cas = (expect: string | null, value: string): Operation => ({ type: "cas", ...REGISTER, expect, value })
-const plain = (key: string, value: string): Operation => ({ type: "put", bucket: "plain", key, value })
+const plain = (key: string, value: string): Extract<Operation, { readonly type: "put" }> => ({ type: "put", bucket: "plain", key, value })
 const read = (key: string): Operation => ({ type: "get", bucket: "plain", key })
 
 /** A store whose register holds "0", and its leader with the two who follow. */
@@ -337,4 +338,29 @@ export const oldHoldersAlone: DirectedHunt = (rules, seed) => {
   scene.run(800 * MS)
   const answer = scene.answer(sequence)
   assert(answer?.ok !== true || answer.values.includes("v"), "a read after a move does not see what two old holders had acknowledged")
+}
+
+/** A request waits at a replica that stands still; another does it, and more of the key are done than a key remembers; then the replica goes on. */
+export const standsStill: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed })
+  const [still, other, third] = scene.holders("plain", "k0") as [ActorId, ActorId, ActorId]
+  let { context } = scene.success([still], plain("k0", "first"))
+  const late = { ...plain("k0", "late"), context }
+  scene.world.pause(still)
+  const sequence = scene.ask(still, late)
+  // Its peers' words do not wait there, too: what they did is known to it only as it is in the end.
+  scene.world.partition([[still], [other, third]])
+  scene.run(100 * MS)
+  scene.ask(other, late, { sequence, attempt: 1 })
+  scene.run(500 * MS)
+  const answer = defined(scene.answer(sequence), "the other one answers")
+  assert(answer.ok, "and does it")
+  context = answer.context
+  for (let index = 0; index < 2 * DONE_SEQUENCES_MAX; index++)
+    context = scene.success([other], { ...plain("k0", `later-${index}`), context }).context
+  scene.world.healNetwork()
+  scene.world.resume(still)
+  scene.run(10 * SECOND)
+  const { values } = scene.success([still, other], read("k0"))
+  assert(!values.includes("late"), "what was replaced came back with a copy of its request")
 }

@@ -195,6 +195,7 @@ function addClients(run: KvRun, options: KvWorldOptions, random: Random): void {
     until: options.cycles ?? CYCLES_DEFAULT,
     duplicates: classes.has("duplication"),
     presentPromises: presentPromises(run),
+    tellsWhenSent: !classes.has("mixed"),
   }
   for (const id of clients) world.add(id, () => new KvClient({ ...shared, id, random: random.fork(id) }))
 }

@@ -23,6 +23,7 @@ import {
   repeatedCommand,
   restoredBackup,
   staleLeader,
+  standsStill,
   votersWithoutData,
   type DirectedHunt,
 } from "./directed-hunts.ts"
@@ -111,6 +112,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "what a certificate let go may come back",
     hunt: { ...rules({ absentContext: () => ({}) }), ...only("plain"), ...BUSY, pace: 2, ...classes("backup") },
     directed: restoredBackup,
+  },
+  {
+    name: "does a request however late it comes",
+    hunt: { ...rules({ doesLateRequests: true }), ...only("plain"), ...BUSY, ...classes("pause") },
+    directed: standsStill,
   },
   {
     name: "hint that found no room is acknowledged",

@@ -6,6 +6,7 @@ import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
 import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
+import { standsStill } from "./directed-hunts.ts"
 import { linkTo } from "./link-faults.ts"
 import { MS, Scene, SECOND } from "./scene.ts"
 
@@ -100,6 +101,12 @@ describe("a request that is sent again", () => {
     scene.world.restart(first)
     scene.run(10 * SECOND)
     expect(values(scene, "k")).toEqual([["b"], ["b"], ["b"]])
+  })
+
+  // Found by a live run on a machine that was starved for seconds: what had been replaced came back.
+  it("is not done by a replica that stood still, when others have written more since than a key remembers", () => {
+    standsStill({}, 1)
+    expect(() => standsStill({ doesLateRequests: true }, 1)).toThrow("what was replaced came back")
   })
 
   // Found by seed 35 of this session's runs.

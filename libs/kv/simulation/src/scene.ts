@@ -66,6 +66,7 @@ export class Scene {
   readonly #zones: readonly string[]
   readonly #first: StoreConfig
   readonly #isFollowed: boolean
+  readonly #isMixed: boolean
   #sequence = 0
 
   /** By replica: the version of the program that its next life runs. */
@@ -75,6 +76,7 @@ export class Scene {
     const { members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1, spans, versions, oldEdge } = options
     const recorded = spans === undefined ? {} : { spans }
     this.world = new World({ seed, latency: MS, persistLatency: syncCycles, stepsMax: 1_000_000, fingerprint: "off", ...recorded })
+    this.#isMixed = versions !== undefined
     this.#isFollowed = spans !== undefined
     this.replicas = Array.from({ length: members + 1 }, (_, index) => actorId(`kv-shard.${index}`))
     this.spare = defined(this.replicas[members], "the last one is the spare")
@@ -117,9 +119,14 @@ export class Scene {
   /** Asks, and gives the sequence: the same for a repeat. */
   ask(to: ActorId, operation: Operation, { sequence = ++this.#sequence, attempt = 0, from = CLIENT } = {}): number {
     const followed = this.#isFollowed ? { trace: traceName(sequence) } : {}
-    const body: KvMessage = { kind: "KvAsk", requests: [{ sequence, attempt, operation, ...followed }] }
+    const body: KvMessage = { kind: "KvAsk", requests: [{ sequence, attempt, operation, ...followed }], ...this.#sent() }
     this.world.inject({ from, to, body })
     return sequence
+  }
+
+  /** Gateways are upgraded last: programs of the first version refuse what tells when it was sent. */
+  #sent(): { readonly sent?: number } {
+    return this.#isMixed ? {} : { sent: this.world.now }
   }
 
   answer(sequence: number): KvAnswer | undefined {
