@@ -6,10 +6,12 @@ import { join } from "node:path"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { startNatsServer, type RunningServer } from "@backplane/nats/start-server"
 import { nodeArguments } from "@backplane/stack/service-manifest"
+import { makeWholePackages } from "@backplane/stack/whole-packages"
 
 const ROOT = join(import.meta.dirname, "../../..")
 const OPERATOR = "chaos"
-const READY_MILLISECONDS = 30_000
+/** A slow computer may be given more, as a stack may. */
+const READY_MILLISECONDS = 1000 * Math.max(30, Number(process.env["BACKPLANE_START_SECONDS"]) || 0)
 const ASK_MILLISECONDS = 2_000
 
 export interface ShardState {
@@ -93,15 +95,16 @@ export class LiveStore {
       BACKPLANE_ANONYMOUS: "read+write+operate",
       NODE_COMPILE_CACHE: join(tmpdir(), "backplane-chaos-compile-cache"),
     })
-    const shardArguments = nodeArguments("kv-shard").map((each) => (each.startsWith("-") ? each : join(ROOT, each)))
+    const argumentsOf = (service: string): readonly string[] =>
+      nodeArguments(service).map((each) => (each.startsWith("-") ? each : join(ROOT, each)))
     this.shards = Array.from(
       { length: options.shards },
-      (_, index) => new LiveProcess(`kv-shard-${index}`, shardArguments, shared("kv-shard", index)),
+      (_, index) => new LiveProcess(`kv-shard-${index}`, argumentsOf("kv-shard"), shared("kv-shard", index)),
     )
     this.gatewayUrls = options.ports.map((port) => `http://127.0.0.1:${port}`)
     this.gateways = options.ports.map(
       (port, index) =>
-        new LiveProcess(`gateway-${index}`, [join(ROOT, "apps/gateway/src/main.ts")], {
+        new LiveProcess(`gateway-${index}`, argumentsOf("gateway"), {
           ...shared("gateway", index),
           BACKPLANE_GATEWAY_PORT: String(port),
         }),
@@ -109,6 +112,7 @@ export class LiveStore {
   }
 
   static async start(options: { readonly shards: number; readonly ports: readonly number[] }): Promise<LiveStore> {
+    await makeWholePackages()
     const folder = mkdtempSync(join(tmpdir(), "backplane-chaos-"))
     const server = await startNatsServer({ unrestrictedUsers: [OPERATOR] })
     const connection = await connect({ servers: server.url, user: OPERATOR, pass: server.credentials.get(OPERATOR) ?? "" })

@@ -3,6 +3,7 @@
  *
  * The table is all there is to say about a service; the supervisor knows none by name except the bus itself.
  */
+import { wholePackagesFlags } from "./whole-packages.ts"
 
 /** bus: answers `$SRV.PING.<name>` on NATS. http: a path of the stack's HTTP port answers with success. */
 export type Readiness = { readonly kind: "bus" } | { readonly kind: "http"; readonly path: string }
@@ -63,5 +64,5 @@ export const SERVICES: readonly ServiceDeclaration[] = [
 export function nodeArguments(name: string): readonly string[] {
   const service = SERVICES.find((each) => each.name === name)
   if (service === undefined) throw new Error(`there is no service ${name}`)
-  return service.command.slice(1)
+  return [...wholePackagesFlags(), ...service.command.slice(1)]
 }

@@ -11,6 +11,7 @@ import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { startNatsServer } from "@backplane/nats/start-server"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { nodeArguments } from "@backplane/stack/service-manifest"
+import { makeWholePackages } from "@backplane/stack/whole-packages"
 import { connect } from "@nats-io/transport-node"
 import { launch, until } from "./programs.ts"
 import type { KvConnection, RunningStore, StoreUnderTest } from "./store-under-test.ts"
@@ -58,6 +59,7 @@ interface RunningBackplane extends RunningStore {
 
 /** Three shards and a nats-server on `folder`. */
 export async function startBackplane(folder: string): Promise<RunningBackplane> {
+  await makeWholePackages()
   const server = await startNatsServer({ unrestrictedUsers: [USER] })
   const password = server.credentials.get(USER) ?? ""
   const shardArguments = nodeArguments("kv-shard").map((each) => (each.startsWith("-") ? each : join(ROOT, each)))
