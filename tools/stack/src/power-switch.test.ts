@@ -42,7 +42,12 @@ describe("the power switch", () => {
 
   it("does what is asked and shows no path of this computer", async () => {
     const asked: unknown[] = []
-    const ask = asker({ power: (...what) => Promise.resolve(void asked.push(what) ?? null) })
+    const ask = asker({
+      power: (...what) => {
+        asked.push(what)
+        return Promise.resolve(null)
+      },
+    })
     const reply = await ask({ op: "power", process: "numa-node-0", action: "kill" })
     expect(asked).toEqual([["numa-node-0", "kill"]])
     expect(reply).toMatchObject({ ok: true, processes: [{ name: "numa-node-0", phase: "ready" }] })
