@@ -25,7 +25,7 @@ export interface Readiness {
   readonly detail: string
 }
 
-export interface GatewayOptions extends Omit<GatewayConfig, "visitors"> {
+export interface GatewayOptions extends Omit<GatewayConfig, "visitors" | "store"> {
   readonly environment: Environment
   /** Milliseconds since 1970. */
   readonly now: () => number
