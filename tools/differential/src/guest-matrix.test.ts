@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { imagePath, readManifest } from "@backplane/guests/manifest"
-import { planOf, runMatrix, tableOf } from "./guest-matrix.ts"
+import { judged, planOf, runMatrix, tableOf } from "./guest-matrix.ts"
 
 const arith = imagePath(readManifest().guests.find(({ name }) => name === "arith")!)
 
@@ -24,6 +24,27 @@ describe("a guest on several machines", () => {
     } finally {
       rmSync(folder, { recursive: true })
     }
+  })
+
+  it("puts the cell's name where boot is told a file", { timeout: 60_000 }, () => {
+    const kernel = arith.replace("arith", "{cell}")
+    const [result] = runMatrix(planOf(["--machines", "trap/nested", "--cpus", "2", "--", "--kernel", kernel]), () => undefined)
+    expect(result).toMatchObject({ ok: false })
+    expect(result?.reason).toContain("trap-nested-2")
+  })
+
+  it("passes a guest that never ends at its limit, and none that said what it must not", () => {
+    const result = { machine: "native/walk", cpus: 1, ok: false, reason: "limit", cpuSeconds: 1, instructions: 1, transcript: "ABAB" }
+    const never = ["panic", "grind:"]
+    expect(judged(result, { endless: true, never })).toMatchObject({ ok: true, lastWords: "ABAB" })
+    expect(judged(result, { endless: false, never })).toMatchObject({ ok: false })
+    expect(judged({ ...result, ok: true, reason: "steps-done" }, { endless: true, never })).toMatchObject({
+      ok: false,
+      reason: "steps-done",
+    })
+    const troubled = { ...result, transcript: "ABA\npanic: kerneltrap" }
+    expect(judged(troubled, { endless: true, never })).toMatchObject({ ok: false, reason: 'it said "panic"' })
+    expect(judged({ ...troubled, ok: true }, { endless: false, never })).toMatchObject({ ok: false })
   })
 
   it("has a row for each machine and a column for each number of CPUs", () => {
