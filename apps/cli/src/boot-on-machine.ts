@@ -127,7 +127,7 @@ interface Talk {
 async function converse(vms: VmClient, flags: BootFlags, steps: readonly ConversationStep[]): Promise<Talk> {
   if (steps.length === 0 && process.stdin.isTTY && flags.json !== true) {
     console.error("backplane: Ctrl-] leaves")
-    const end = await attachTerminal(vms, GUEST)
+    const end = await attachTerminal(vms, { name: GUEST, restartable: false })
     return { reason: end.kind === "left" ? "left" : "over", waitsFor: null, transcript: "" }
   }
   const deadline = flags.timeout === undefined ? Infinity : Date.now() + flags.timeout * 1000

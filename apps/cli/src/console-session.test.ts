@@ -8,7 +8,7 @@ import type { ConsolePort } from "./vm-client.ts"
 /** Echoes what it takes, at most `room` bytes at a time, every other time nothing. */
 class SlowGuest implements ConsolePort {
   written = new Uint8Array(0)
-  state: "running" | "ended" = "running"
+  state: "running" | "ended" | "lost" = "running"
   readonly #room: number
   #turn = 0
 
@@ -30,18 +30,22 @@ class SlowGuest implements ConsolePort {
   }
 }
 
-function session(guest: SlowGuest) {
+function session(guest: SlowGuest, { isTerminal = false, restartable = false } = {}) {
   const out: number[] = []
   const holds: boolean[] = []
   let sleeps = 0
-  const made = new ConsoleSession(guest, "vm", {
-    output: (bytes) => void out.push(...bytes),
-    hold: (hold) => holds.push(hold),
-    sleep: () => {
-      if (++sleeps > 100_000) throw new Error("sleeps for ever")
-      return new Promise((resolve) => setImmediate(resolve))
+  const made = new ConsoleSession(
+    guest,
+    { name: "vm", restartable },
+    {
+      output: (bytes) => void out.push(...bytes),
+      hold: isTerminal ? null : (hold) => holds.push(hold),
+      sleep: () => {
+        if (++sleeps > 100_000) throw new Error("sleeps for ever")
+        return new Promise((resolve) => setImmediate(resolve))
+      },
     },
-  })
+  )
   return { made, holds, text: () => Buffer.from(out).toString() }
 }
 
@@ -70,10 +74,35 @@ describe("a console session", () => {
     const guest = new SlowGuest(10)
     const { made } = session(guest)
     const end = made.run()
-    made.input(bytes("before\x1dafter"))
-    await end
-    await until(() => made.hasTyped)
-    expect(Buffer.from(guest.written).toString()).toBe("before")
+    made.input(bytes("before, and longer than the guest takes at a time\x1dafter"))
+    expect(await end).toEqual({ kind: "left" })
+    // The process ends now: what is not typed by then never will be.
+    expect([Buffer.from(guest.written).toString(), made.untyped]).toEqual(["before, and longer than the guest takes at a time", 0])
+  })
+
+  it(
+    "Ctrl-] leaves a guest that takes nothing, after a while or when it is given again, and says what was not typed",
+    { timeout: 60_000 },
+    async () => {
+      const ends = [false, true].map(async (twice) => {
+        const { made } = session(new SlowGuest(0))
+        const end = made.run()
+        made.input(bytes("to nobody\x1d"))
+        if (twice) made.input(bytes("more\x1d"))
+        return [await end, made.untyped]
+      })
+      expect(await Promise.all(ends)).toEqual([[{ kind: "left" }, 9], [{ kind: "left" }, 9]]) // prettier-ignore
+    },
+  )
+
+  it("hears a person whose paste nobody takes, keeps a megabyte of it and counts the rest", async () => {
+    const { made, holds } = session(new SlowGuest(0), { isTerminal: true })
+    const end = made.run()
+    for (let piece = 0; piece < 5; piece++) made.input(new Uint8Array(300_000).fill(0x61))
+    expect([holds, made.untyped]).toEqual([[], 1_500_000])
+    made.input(Uint8Array.of(0x1d))
+    made.input(Uint8Array.of(0x1d))
+    expect([await end, made.untyped]).toEqual([{ kind: "left" }, 1_500_000])
   })
 
   it("input from a pipe: typed to its end by a slow guest, heard out, and then it is over", async () => {
@@ -107,10 +136,49 @@ describe("a console session", () => {
     expect([await stalled, deaf.made.untyped]).toEqual([{ kind: "stalled", state: "running" }, 5])
   })
 
+  it("a hypervisor that does not answer ends it with that; once it is over, nobody minds", async () => {
+    class Cut extends SlowGuest {
+      asked = 0
+      override async type(): Promise<never> {
+        await new Promise((resolve) => setImmediate(resolve))
+        this.asked++
+        throw new Error("no answer")
+      }
+    }
+    const open = session(new Cut(1))
+    const end = open.made.run()
+    open.made.input(bytes("hello"))
+    await expect(end).rejects.toThrow("no answer")
+
+    const guest = new Cut(1)
+    const closed = session(guest)
+    const left = closed.made.run()
+    closed.made.input(bytes("hello"))
+    closed.made.leave()
+    expect([await left, closed.made.untyped]).toEqual([{ kind: "left" }, 5])
+    await until(() => guest.asked === 1) // and its failure was nobody's
+  })
+
+  it("types no more when it has given up a guest that takes nothing", async () => {
+    const guest = new SlowGuest(0, "zz")
+    const { made } = session(guest)
+    const end = made.run()
+    made.input(bytes("hello"))
+    void made.inputEnded()
+    await end
+    let asked = 0
+    guest.type = async () => {
+      asked++
+      return { taken: 0, state: "running" }
+    }
+    for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect([made.untyped, asked <= 1]).toEqual([5, true])
+  })
+
   it("input from a file: a terminal at a VM that is over ends by itself", () => {
     const module = JSON.stringify(new URL("console-terminal.ts", import.meta.url).href)
     const port = `{ read: async (_, from) => ({ from, bytes: new Uint8Array(0), state: "ended" }), type: async () => ({ taken: 0, state: "ended" }) }`
-    const program = `const { attachTerminal } = await import(${module}); console.log((await attachTerminal(${port}, "vm")).kind)`
+    const program = `const { attachTerminal } = await import(${module}); console.log((await attachTerminal(${port}, { name: "vm", restartable: false })).kind)`
     for (const input of [import.meta.filename, "/dev/null"]) {
       const file = openSync(input, "r")
       const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", program], {
@@ -120,6 +188,21 @@ describe("a console session", () => {
       closeSync(file)
       expect({ input, stdout, stderr }).toEqual({ input, stdout: "over\n", stderr: "" })
     }
+  })
+
+  it("goes on with a VM that was lost with its node and boots again, and ends with one that does not", async () => {
+    const [comesBack, stays] = [true, false].map((restartable) => {
+      const guest = new SlowGuest(10, "before\n")
+      return { guest, ...session(guest, { restartable }) }
+    })
+    const [end, over] = [comesBack!.made.run(), stays!.made.run()]
+    for (const { guest } of [comesBack!, stays!]) guest.state = "lost"
+    expect(await over).toEqual({ kind: "over", state: "lost" })
+    comesBack!.made.input(bytes("typed meanwhile"))
+    comesBack!.guest.state = "running"
+    await until(() => comesBack!.text() === "before\ntyped meanwhile")
+    comesBack!.made.input(Uint8Array.of(0x1d))
+    expect(await end).toEqual({ kind: "left" })
   })
 
   it("ends when the VM is over, with all that it wrote", async () => {

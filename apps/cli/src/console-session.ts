@@ -16,14 +16,29 @@ const LOOK_MILLISECONDS = 200
 const QUIET_MILLISECONDS = 2_000
 /** A guest that has not said anything yet still boots: it is given so long for its first word, and one that never stops is heard for so long. */
 const PATIENCE_MILLISECONDS = 30_000
+/** Who leaves is kept for so long by a guest that takes nothing more of what was typed before. */
+const LEAVING_MILLISECONDS = 2_000
 /** Input that waits here before the typist has to. */
 const WAITING_BYTES_MAX = 64 * 1024
+/** Of one that cannot be told to hold on, and what is more is lost, and counted. */
+const WAITING_BYTES_MOST = 2 ** 20
 
 export interface SessionEnds {
   readonly output: (bytes: Uint8Array) => void
-  /** Called with true when no more shall be typed for now. */
-  readonly hold: (hold: boolean) => void
+  /** Called with true when no more shall be typed for now. Null for a person at a terminal: whoever is not heard cannot leave, either. */
+  readonly hold: ((hold: boolean) => void) | null
 }
+
+/** Who is talked with. One that is restartable and lost with its node boots again when a node has room for it: its console goes on. */
+export interface Talked {
+  readonly name: string
+  readonly restartable: boolean
+}
+
+type State = Awaited<ReturnType<ConsolePort["read"]>>["state"]
+
+/** States of a VM that runs, or may yet. */
+const ALIVE: readonly State[] = ["running", "placing", "paused"]
 
 export type SessionEnd =
   | { readonly kind: "left" }
@@ -37,6 +52,7 @@ export type SessionEnd =
 export class ConsoleSession {
   readonly #port: ConsolePort
   readonly #vm: string
+  readonly #alive: readonly State[]
   readonly #ends: SessionEnds
   readonly #sleep: (milliseconds: number) => Promise<void>
   #waiting = new Uint8Array(0)
@@ -46,27 +62,40 @@ export class ConsoleSession {
   /** Pieces heard so far: to tell whether the guest still says something. */
   #heard = 0
   #state = "unknown"
+  /** Ctrl-] was given, and what was typed before it is still on its way. */
+  #isLeaving = false
+  /** Bytes typed beyond WAITING_BYTES_MOST. */
+  #lost = 0
+  /** Why nothing more can be typed. */
+  #failure: { readonly error: unknown } | null = null
 
-  constructor(port: ConsolePort, vm: string, ends: SessionEnds & { readonly sleep: (milliseconds: number) => Promise<void> }) {
+  constructor(
+    port: ConsolePort,
+    { name, restartable }: Talked,
+    ends: SessionEnds & { readonly sleep: (milliseconds: number) => Promise<void> },
+  ) {
     this.#port = port
-    this.#vm = vm
+    this.#vm = name
+    this.#alive = restartable ? [...ALIVE, "lost"] : ALIVE
     this.#ends = ends
     this.#sleep = ends.sleep
   }
 
-  /** Reads from byte `from` of the console until it is left or the VM is over. */
+  /** Reads from byte `from` of the console until it is left or the VM is over. Throws what reading and typing throw. */
   async run(from = 0): Promise<SessionEnd> {
     for (let at = from; this.#end === null;) {
+      if (this.#failure !== null) throw this.#failure.error
       const { from: start, bytes, state } = await this.#port.read(this.#vm, at)
       this.#state = state
       if (bytes.length > 0) this.#heard++
       this.#ends.output(bytes)
       at = start + bytes.length
       if (bytes.length > 0) continue
-      if (state === "running" || state === "placing" || state === "paused") {
+      if (this.#alive.includes(state)) {
         if (state !== "running") await this.#sleep(REST_MILLISECONDS)
       } else this.#end ??= { kind: "over", state }
     }
+    if (this.#end.kind === "left") await this.#typeRest()
     return this.#end
   }
 
@@ -76,7 +105,7 @@ export class ConsoleSession {
 
   /** Bytes of the input that the guest has not taken. */
   get untyped(): number {
-    return this.#waiting.length
+    return this.#waiting.length + this.#lost
   }
 
   /** No more will be typed: ends the session when the guest has taken all and is quiet, or one of both has had its time. */
@@ -96,40 +125,75 @@ export class ConsoleSession {
     }
   }
 
+  /** At once. */
   leave(): void {
     this.#end ??= { kind: "left" }
+    this.#isLeaving = false
   }
 
-  /** What was typed or pasted. Ctrl-] leaves; what was typed before it is still typed. */
+  /** What was typed or pasted. Ctrl-] leaves; what was typed before it is still typed, unless the guest takes nothing or Ctrl-] comes again. */
   input(bytes: Uint8Array): void {
     const at = bytes.indexOf(LEAVE)
-    const typed = at < 0 ? bytes : bytes.subarray(0, at)
-    const joined = new Uint8Array(this.#waiting.length + typed.length)
-    joined.set(this.#waiting)
-    joined.set(typed, this.#waiting.length)
-    this.#waiting = joined
-    if (at >= 0) this.leave()
+    if (this.#end?.kind === "left") return at < 0 ? undefined : this.leave()
+    this.#take(at < 0 ? bytes : bytes.subarray(0, at))
+    if (at >= 0 && this.#end === null) {
+      this.#end = { kind: "left" }
+      this.#isLeaving = true
+    }
     this.#hold()
     if (!this.#typing) void this.#type()
   }
 
+  #take(typed: Uint8Array): void {
+    const room = this.#ends.hold === null ? WAITING_BYTES_MOST - this.#waiting.length : Infinity
+    const kept = typed.subarray(0, room)
+    this.#lost += typed.length - kept.length
+    const joined = new Uint8Array(this.#waiting.length + kept.length)
+    joined.set(this.#waiting)
+    joined.set(kept, this.#waiting.length)
+    this.#waiting = joined
+  }
+
+  async #typeRest(): Promise<void> {
+    let still = 0
+    while (this.#isLeaving && this.#failure === null && !this.hasTyped && still < LEAVING_MILLISECONDS) {
+      const waiting = this.#waiting.length
+      await this.#sleep(FULL_WAIT_MILLISECONDS)
+      still = waiting === this.#waiting.length ? still + FULL_WAIT_MILLISECONDS : 0
+    }
+    this.#isLeaving = false
+  }
+
   async #type(): Promise<void> {
     this.#typing = true
-    while (this.#waiting.length > 0 && this.#end?.kind !== "over") {
+    try {
+      await this.#typeAll()
+    } catch (error) {
+      this.#failure ??= { error } // of a session that is over nobody asks: its connection is closed
+    }
+    this.#typing = false
+  }
+
+  async #typeAll(): Promise<void> {
+    while (this.#waiting.length > 0 && !this.#isDeaf()) {
       const { taken, state } = await this.#port.type(this.#vm, this.#waiting)
       this.#waiting = this.#waiting.slice(taken)
       this.#hold()
       if (taken > 0) continue
-      if (state !== "running" && state !== "paused" && state !== "placing") break
+      if (!this.#alive.includes(state)) break
       await this.#sleep(FULL_WAIT_MILLISECONDS)
     }
-    this.#typing = false
+  }
+
+  /** Nobody types any more: the session is over, and who left has had the time for the rest. */
+  #isDeaf(): boolean {
+    return this.#failure !== null || (this.#end !== null && !this.#isLeaving)
   }
 
   #hold(): void {
     const hold = this.#waiting.length >= WAITING_BYTES_MAX
     if (hold === this.#isHeld) return
     this.#isHeld = hold
-    this.#ends.hold(hold)
+    this.#ends.hold?.(hold)
   }
 }

@@ -1,6 +1,6 @@
 /** Joins this process's terminal (or pipe) to a VM's console. */
 import { setTimeout as sleep } from "node:timers/promises"
-import { ConsoleSession, type SessionEnd } from "./console-session.ts"
+import { ConsoleSession, type SessionEnd, type Talked } from "./console-session.ts"
 import type { ConsolePort } from "./vm-client.ts"
 
 /** A pipe that is not at its end by then may never be. */
@@ -9,11 +9,11 @@ const LATE_MILLISECONDS = 2_000
 /** How it ended, and how many bytes of the input nobody has taken. */
 export type TerminalEnd = SessionEnd & { readonly untyped: number }
 
-export async function attachTerminal(port: ConsolePort, vm: string, from = 0): Promise<TerminalEnd> {
+export async function attachTerminal(port: ConsolePort, vm: Talked, from = 0): Promise<TerminalEnd> {
   const { stdin, stdout } = process
   const session = new ConsoleSession(port, vm, {
     output: (bytes) => void stdout.write(bytes),
-    hold: (hold) => (hold ? stdin.pause() : stdin.resume()),
+    hold: stdin.isTTY ? null : (hold) => (hold ? stdin.pause() : stdin.resume()),
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
   })
   const onData = (data: Buffer): void => session.input(data)

@@ -18,7 +18,7 @@ export function register(program: Command): void {
         const view = await vms.find(vm)
         if (view === null) throw new CommandFailure("unknown-vm", `${flags.machine} has no VM ${vm}; \`backplane vm list\` shows them`)
         if (process.stdin.isTTY) console.error(`backplane: ${vm} is ${view.state}; Ctrl-] leaves`)
-        sayEnd(vm, await attachTerminal(vms, vm))
+        sayEnd(vm, await attachTerminal(vms, view.spec))
       } finally {
         vms.close()
         await client.close()
@@ -34,7 +34,8 @@ function sayEnd(vm: string, { untyped, ...end }: TerminalEnd): void {
       "stalled",
       `${vm} is ${end.state}${rest}${end.state === "paused" ? `; \`backplane vm resume ${vm}\` lets it go on` : ""}`,
     )
-  if (end.kind === "left") return console.error(`\nbackplane: left ${vm}`)
+  if (end.kind === "left" && untyped === 0) return console.error(`\nbackplane: left ${vm}`)
+  if (end.kind === "left") throw new CommandFailure("not-typed", `left ${vm}${rest}`)
   if (end.kind === "input-ended") return console.error(`\nbackplane: the input is typed; left ${vm}`)
   const over = `${vm} is ${end.state === "unknown" ? "gone" : end.state}`
   if (untyped > 0) throw new CommandFailure("not-typed", `${over}${rest}`)
