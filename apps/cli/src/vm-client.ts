@@ -8,9 +8,9 @@ import { subjectOf } from "@backplane/foundation-runtime/subjects"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Subscription } from "@nats-io/nats-core"
 import type { ConsoleAnswer, ConsoleTyped, VmAnswer, VmOperation, VmView } from "@backplane/trap-contract/vm-operator-messages"
-import { CONSOLE_CHUNK_BYTES } from "@backplane/trap-contract/vm-messages"
+import { CONSOLE_CHUNK_BYTES, TRAPS_TRACED_MAX, VM_NAME_CHARACTERS_MAX } from "@backplane/trap-contract/vm-messages"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
-import { CommandFailure } from "./failure.ts"
+import { bad, CommandFailure } from "./failure.ts"
 import type { StackClient } from "./stack-client.ts"
 
 const REPEAT_MILLISECONDS = 1_000
@@ -24,6 +24,12 @@ export interface ConsolePort {
   read(vm: string, from: number): Promise<{ readonly from: number; readonly bytes: Uint8Array; readonly state: ConsoleAnswer["state"] }>
   /** How many of the bytes were taken: the first so many. */
   type(vm: string, bytes: Uint8Array): Promise<{ readonly taken: number; readonly state: ConsoleTyped["state"] }>
+}
+
+/** A hypervisor does not answer what cannot be a question. */
+function checkName(vm: string, machine: string): void {
+  if (vm.length >= 1 && vm.length <= VM_NAME_CHARACTERS_MAX) return
+  throw new CommandFailure("unknown-vm", `${machine} has no VM ${JSON.stringify(vm)}; \`backplane vm list\` shows them`)
 }
 
 export class VmClient implements ConsolePort {
@@ -55,12 +61,15 @@ export class VmClient implements ConsolePort {
   }
 
   /** Begins it; `waitFor` says when it is so. */
-  control(vm: string, operation: VmOperation): Promise<VmView> {
-    return this.#control({ kind: "VmControlAsk", vm, operation })
+  async control(vm: string, operation: VmOperation): Promise<VmView> {
+    checkName(vm, this.#machine)
+    return await this.#control({ kind: "VmControlAsk", vm, operation })
   }
 
   /** Its next so many traps shall be traced. */
   async trace(vm: string, traps: number): Promise<void> {
+    checkName(vm, this.#machine)
+    if (traps > TRAPS_TRACED_MAX) throw bad("n", `${traps} traps are too many; give 1 to ${TRAPS_TRACED_MAX}`)
     await this.#control({ kind: "VmTraceAsk", vm, traps })
   }
 

@@ -68,9 +68,13 @@ export function addVmFlags(command: Command): Command {
     .option("--speed <n>", "instructions of a vCPU in one tick", count)
 }
 
+const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/
+
 /** Checked against the schema, and against the machine where it is known. */
 export function vmSpecOf(name: string, flags: VmFlags, images: VmImages): VmSpec {
   const { append, cpus, memory: memoryBytes, mode, mmu, trapPath, weight, node, affinity, restartable, speed } = flags
+  if (!NAME.test(name))
+    throw bad("name", `${JSON.stringify(name)} is no name for a VM; give up to 32 small letters, digits and hyphens, no hyphen first`)
   if (cpus > VCPUS_MAX) throw bad("--cpus", `${cpus} vCPUs are too many; give 1 to ${VCPUS_MAX}`)
   if (!TRAP_PATHS.some((path) => path === trapPath)) throw bad("--trap-path", `give ${TRAP_PATHS.join(" or ")}`)
   if (!VM_MODES.some((known) => known === mode)) throw bad("--mode", `give ${VM_MODES.join(", ")}`)
@@ -107,6 +111,11 @@ const FLAGS: Readonly<Record<string, string>> = {
   virtioRng: "virtio-rng",
   virtioConsole: "virtio-console",
   irqAffinity: "irq-affinity",
+}
+
+/** The same of what a machine refuses: `vm.node: …` was `--node`. */
+export function byFlag(refusal: string): string {
+  return refusal.replace(/^vm\.(\w+)(?=[:.])/, (_, field: string) => flagOf(field))
 }
 
 /** Whoever typed a flag is told of that, not of the field that it fills. */

@@ -7,7 +7,7 @@ import { CommandFailure } from "../failure.ts"
 import { bringDisk, bringImage } from "../image-upload.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { VmClient } from "../vm-client.ts"
-import { addVmFlags, vmSpecOf, type VmFlags, type VmImages } from "../vm-flags.ts"
+import { addVmFlags, byFlag, vmSpecOf, type VmFlags, type VmImages } from "../vm-flags.ts"
 
 interface Common {
   readonly machine: string
@@ -91,7 +91,9 @@ interface Ends {
 
 async function create({ client, vms }: Ends, name: string, flags: CreateFlags, home: string): Promise<void> {
   const spec = vmSpecOf(name, flags, await bringImages(client, flags, home))
-  await vms.create(spec, flags.start)
+  await vms.create(spec, flags.start).catch((error: unknown) => {
+    throw error instanceof CommandFailure ? new CommandFailure(error.kind, byFlag(error.message), { exitCode: error.exitCode }) : error
+  })
   // Its images travel to the node piece by piece first.
   const patience = PATIENCE_MILLISECONDS + (imageBytes(spec) / MIB) * PATIENCE_MILLISECONDS_PER_MIB
   const isThere = (seen: VmView | null): boolean => (flags.start ? seen?.state === "running" || seen?.state === "ended" : seen !== null)

@@ -10,7 +10,10 @@ import { Type, type Static } from "typebox"
 import type { VmEntry, VmExit } from "./vm-exit-messages.ts"
 
 const closed = { additionalProperties: false } as const
-const Vm = Type.String({ minLength: 1, maxLength: 32 })
+export const VM_NAME_CHARACTERS_MAX = 32
+/** Of one VM that may be traced at a time. */
+export const TRAPS_TRACED_MAX = 10_000
+const Vm = Type.String({ minLength: 1, maxLength: VM_NAME_CHARACTERS_MAX })
 const Life = Type.Integer({ minimum: 1, description: "which boot; grows over all VMs of the machine" })
 const Node = Type.Integer({ minimum: 0, maximum: 63 })
 const Incarnation = Type.Integer({ minimum: 1, description: "life of the node" })
@@ -87,7 +90,7 @@ export const VmTrace = Type.Object(
     vm: Vm,
     life: Life,
     request: Type.String({ minLength: 1, maxLength: 64 }),
-    traps: Type.Integer({ minimum: 1, maximum: 10_000 }),
+    traps: Type.Integer({ minimum: 1, maximum: TRAPS_TRACED_MAX }),
   },
   {
     ...closed,

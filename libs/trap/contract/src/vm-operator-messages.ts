@@ -7,11 +7,11 @@ import { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import { base64Schema } from "@backplane/scenario-machine/guest-spec"
 import { VMS_MAX, VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { Type, type Static } from "typebox"
-import { CONSOLE_CHUNK_BYTES } from "./vm-messages.ts"
+import { CONSOLE_CHUNK_BYTES, TRAPS_TRACED_MAX, VM_NAME_CHARACTERS_MAX } from "./vm-messages.ts"
 
 const closed = { additionalProperties: false } as const
 const Request = Type.String({ minLength: 1, maxLength: 64 })
-const Vm = Type.String({ minLength: 1, maxLength: 32 })
+const Vm = Type.String({ minLength: 1, maxLength: VM_NAME_CHARACTERS_MAX })
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Reason = Type.String({ maxLength: 300 })
 
@@ -47,7 +47,7 @@ export const VmControlAsk = Type.Object(
   { ...closed, description: "operator → hypervisor: do this with the VM" },
 )
 export const VmTraceAsk = Type.Object(
-  { kind: Type.Literal("VmTraceAsk"), request: Request, vm: Vm, traps: Type.Integer({ minimum: 1, maximum: 10_000 }) },
+  { kind: Type.Literal("VmTraceAsk"), request: Request, vm: Vm, traps: Type.Integer({ minimum: 1, maximum: TRAPS_TRACED_MAX }) },
   { ...closed, description: "operator → hypervisor: trace the next so many traps of this VM" },
 )
 export const VmListAsk = Type.Object(
