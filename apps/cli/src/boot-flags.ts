@@ -70,7 +70,10 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
     .option("--mode <mode>", "native, trap, assist, or para (assist with hypercalls)", "trap")
     .option("--mmu <mmu>", "native: walk or softtlb; else shadow, nested, softtlb or softtlb,l2 (with the VMM's second level)")
     .option("--trap-path <path>", "resident: exits are handled in this process", "resident")
-    .option("--polling <how>", "CPUs that go round in their kernel: `run` on, or `give-way` to their siblings")
+    .option(
+      "--polling <how>",
+      "of several CPUs, one that goes round in its kernel and finds nothing to do: `give-way` to its siblings (unless said; a guess that costs time at most), or `run` on",
+    )
     .option("--max-instructions <n>", "stop exactly there", count)
     .option("--timeout <seconds>", "stop after this much wall clock", seconds)
     .option("--stdin <file>", "what the guest reads from its console, from the start")

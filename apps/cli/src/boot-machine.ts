@@ -63,7 +63,8 @@ export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
   const engine = timed ?? new WasmEngine(shape)
   const timing = (exits: () => ReadonlyMap<string, number>): BootMachine["timing"] =>
     timed === null || timedPlan === null ? null : () => timingReport(timed, timedPlan, { mode, exits: exits() })
-  const givesWay = flags.polling === "give-way"
+  // In a timed run the CPUs go by their clocks.
+  const givesWay = flags.polling !== "run" && cpus > 1 && timed === null
   if (mode === "native") {
     const turns = timed !== null && cpus > 1 ? { order: virtualTimeOrder(timed.timing) } : {}
     const board = new Board(engine, image, {

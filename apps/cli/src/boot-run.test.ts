@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { buildElf } from "@backplane/compute-image/suite/build-elf"
 import { describe, expect, it } from "vitest"
 import { planOf, type BootFlags, type BootStep } from "./boot-flags.ts"
 import { runBoot } from "./boot-run.ts"
@@ -21,6 +22,17 @@ function boot(change: Partial<BootFlags>, steps: readonly BootStep[] = []) {
   const heard: string[] = []
   const { report } = runBoot(flags({ maxInstructions: 20_000_000, ...change }), { steps, emit: (text) => heard.push(text) })
   return { ...report, transcript: heard.join("") }
+}
+
+/** Hart 0 counts down from 2^20 and ends the machine; the others store a word and turn interrupts off and on, for ever. */
+function goesRound(): Uint8Array {
+  // bnez a0, others; x5 = 2^20; addi x5, x5, -1; bnez back; 0x5555 to the finisher.
+  const works = [0x02051063, 0x001002b7, 0xfff28293, 0xfe029ee3, 0x00005337, 0x55530313, 0x001003b7, 0x0063a023]
+  // auipc x5, 0; sw x0, 64(x5); csrci sstatus, 2; csrsi sstatus, 2; back.
+  const others = [0x00000297, 0x0402a023, 0x10017073, 0x10016073, 0xff5ff06f]
+  const data = Uint8Array.from(Buffer.concat([...works, ...others].map((word) => Buffer.from(Uint32Array.of(word).buffer))))
+  const entry = 0x8000_0000n
+  return buildElf({ entry, segments: [{ virtualAddress: entry, physicalAddress: entry, data, memoryBytes: 4096n }], symbols: [] })
 }
 
 const STEPS: readonly BootStep[] = [
@@ -65,7 +77,10 @@ describe("boot", () => {
   })
 
   it("does not call a guest done that never said what was awaited", () => {
-    expect(boot({ kernel: image("sleep") }, [{ kind: "expect", text: "login:" }])).toMatchObject({ ok: false, exit: 124, reason: "idle" })
+    const waits = boot({ kernel: image("sleep") }, [{ kind: "expect", text: "login:" }])
+    expect(waits).toMatchObject({ ok: false, exit: 124, reason: "idle" })
+    expect(waits.message).toMatch(/^still waiting for "login:", and every vCPU waits/)
+    expect(boot({ kernel: image("sleep") }).message).toContain("give --type or --stdin, or --live for a terminal")
     expect(boot({ kernel: image("spin"), maxInstructions: 1000 })).toMatchObject({
       ok: false,
       exit: 124,
@@ -73,6 +88,23 @@ describe("boot", () => {
       instructions: 1000,
     })
     expect(boot({ kernel: image("fail") })).toMatchObject({ ok: false, exit: 42, reason: "finisher" })
+  })
+
+  it("with several CPUs, those that go round with nothing to do give way unless they shall run on", () => {
+    const folder = mkdtempSync(join(tmpdir(), "backplane-boot-"))
+    try {
+      const kernel = join(folder, "goes-round.elf")
+      writeFileSync(kernel, goesRound())
+      const run = (change: Partial<BootFlags>) => boot({ kernel, cpus: 3, mode: "native", ...change })
+      const [usual, on, asked] = [run({}), run({ polling: "run" }), run({ polling: "give-way" })]
+      expect([usual, on, asked].map(({ ok }) => ok)).toEqual([true, true, true])
+      expect(on.instructions).toBeGreaterThan(6_000_000)
+      expect(usual.instructions).toBeLessThan(2_200_000) // of which 2,097,157 are hart 0's
+      expect(asked.instructions).toBe(usual.instructions)
+      expect(run({ mode: "assist", mmu: "nested" }).instructions).toBeLessThan(2_200_000)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
   })
 
   it("refuses by name what is not built", () => {

@@ -123,7 +123,7 @@ function drive(machine: BootMachine, flags: BootFlags, { conversation, emit }: D
       case "waiting":
         // What was typed just now will wake it.
         if (conversation.done() || conversation.progress() !== before) break
-        return { ...limit("idle", conversation), message: "every vCPU waits, no timer is set and no input is left" }
+        return idle(conversation)
       case "budget":
         break
     }
@@ -140,6 +140,13 @@ function limit(reason: string, conversation: Conversation): Driven {
     isEnd: false,
     ...(waited !== null && { message: `still waiting for ${JSON.stringify(waited)}` }),
   }
+}
+
+function idle(conversation: Conversation): Driven {
+  const { message, ...outcome } = limit("idle", conversation)
+  const why = "every vCPU waits, no timer is set and no input is left"
+  if (message !== undefined) return { ...outcome, message: `${message}, and ${why}` }
+  return { ...outcome, message: `${why}; give --type or --stdin, or --live for a terminal` }
 }
 
 function feed(machine: BootMachine, { data, field }: { readonly data: Uint8Array; readonly field: string }): void {
