@@ -30,7 +30,7 @@ const code = (words: readonly number[]): Uint8Array => {
   return bytes
 }
 
-function operated() {
+function operated(policy: "cfs" | "fifo" | "rr" = "cfs") {
   const images = new MemoryImages()
   const refs = {
     kernel: images.add(readFileSync(KERNEL)),
@@ -40,7 +40,7 @@ function operated() {
   }
   const spec = resolveMachineSpec({
     topology: { nodes: 1, cpus: 1, framesPerNode: 16_384 },
-    schedule: { policy: "cfs" },
+    schedule: { policy },
     clock: { mode: "free" },
     maxTicks: 1_000_000,
   })
@@ -77,6 +77,34 @@ describe("VMs on one CPU", () => {
     create("works", "kernel", { append: "run=primes 3000" })
     operator.until("the other ends", () => operator.stateOf("works") === "ended")
     expect(operator.list().find(({ spec }) => spec.name === "works")?.outcome).toMatchObject({ exit: 0 })
+  })
+
+  it("under a policy that takes no CPU away it does: the rule is the scheduler's, and seen to be kept", { timeout: 60_000 }, () => {
+    const { operator, create, instructionsOf } = operated("fifo")
+    create("tight", "counts")
+    operator.until("it runs", () => instructionsOf("tight") > 0)
+    create("works", "kernel", { append: "run=primes 3000" })
+    operator.ticks(1000)
+    expect([operator.stateOf("works"), instructionsOf("works")]).toEqual([
+      expect.stringMatching(/placing|running/),
+      expect.toBeOneOf([-1, 0]),
+    ])
+  })
+
+  it("get it by their weights, and evenly under a policy that knows none", { timeout: 60_000 }, () => {
+    const ratios = (["cfs", "rr"] as const).map((policy) => {
+      const { operator, create, instructionsOf } = operated(policy)
+      create("small", "counts", { weight: 100 })
+      create("large", "counts", { weight: 300 })
+      operator.until("both run", () => instructionsOf("small") > 0 && instructionsOf("large") > 0)
+      const before = [instructionsOf("small"), instructionsOf("large")] as const
+      operator.ticks(800)
+      return (instructionsOf("large") - before[1]) / (instructionsOf("small") - before[0])
+    })
+    expect(ratios[0]).toBeGreaterThan(2.8)
+    expect(ratios[0]).toBeLessThan(3.2)
+    expect(ratios[1]).toBeGreaterThan(0.9)
+    expect(ratios[1]).toBeLessThan(1.1)
   })
 
   it("a vCPU that spins does not starve its sibling, which holds the lock, also beside a VM that never waits", () => {
