@@ -151,7 +151,9 @@ export class ActorHost implements MachineHost {
     hosted.leave()
     this.#actors.delete(hosted.actor)
     this.#timers.forget(hosted)
-    hosted.runner.close(this.#options.clock.now(), reason)
+    const { clock, store, machineName } = this.#options
+    hosted.runner.close(clock.now(), reason)
+    store.release?.(machineName, hosted.actor)
   }
 
   #handlerOf(actor: ActorId, own: () => Hosted, disk: ActorStore): EffectHandler {

@@ -72,6 +72,29 @@ describe("append log store", () => {
     expect(readdirSync(join(folder, "store/replica.0")).length).toBeLessThanOrEqual(3)
   })
 
+  it("lets go of an actor that is released, once it is written, and finds all of it when it is opened again, even meanwhile", async () => {
+    const log = new AppendLogStore(folder, (segments) => new LineLog(segments))
+    const first = log.open("m", ACTOR)
+    await first.load()
+    const written = put(first, "a", 1)
+    log.release("m", ACTOR)
+    // Hosted again in the same breath: one log at a time has the files.
+    const second = log.open("m", ACTOR)
+    expect((await second.load()).get("a")).toBe(1)
+    expect(await written).toBe(null)
+    expect(await put(second, "b", 2)).toBe(null)
+    expect(log.openActors).toBe(1)
+    log.release("m", ACTOR)
+    for (let tries = 0; log.openActors > 0 && tries < 200; tries++) await new Promise((resolve) => setTimeout(resolve, 5))
+    expect(log.openActors).toBe(0)
+    expect(await log.open("m", ACTOR).load()).toEqual(
+      new Map([
+        ["a", 1],
+        ["b", 2],
+      ]),
+    )
+  })
+
   it("writes that come together are in the file before any of them is acknowledged", async () => {
     const store = open()
     await store.load()

@@ -47,6 +47,21 @@ export class AppendLogStore implements Store {
     return opened
   }
 
+  release(machine: string, actor: ActorId): void {
+    const path = join(this.#folder, machine, actor)
+    const opened = this.#opened.get(path)
+    const forget = (): void => {
+      if (opened?.isClosed === true && this.#opened.get(path) === opened) this.#opened.delete(path)
+    }
+    // A file that cannot be closed has all its writes acknowledged: there is nothing left to lose, and nobody to tell.
+    void opened?.close().then(forget, forget)
+  }
+
+  /** Actors whose files are open. */
+  get openActors(): number {
+    return this.#opened.size
+  }
+
   async close(): Promise<void> {
     for (const each of this.#opened.values()) await each.close()
     this.#opened.clear()
@@ -60,6 +75,9 @@ class ActorLog implements ActorStore {
   #operations: LogOperation[] = []
   #waiting: Done[] = []
   #draining: Promise<void> | null = null
+  #closing: Promise<void> | null = null
+  /** Nobody reads or writes it: from a close until the next load begins. */
+  isClosed = false
   readonly #files = new Map<number, SegmentFile>()
   readonly #pace = new SyncPace()
 
@@ -69,6 +87,8 @@ class ActorLog implements ActorStore {
   }
 
   async load(): Promise<Restored> {
+    this.isClosed = false
+    if (this.#closing !== null) await this.#closing
     if (this.#draining !== null) await this.#draining
     await mkdir(this.#folder, { recursive: true })
     const segments = new Map<number, Uint8Array>()
@@ -90,11 +110,17 @@ class ActorLog implements ActorStore {
     this.#enqueue(done)
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.isClosed = true
+    this.#closing ??= this.#closeFiles().finally(() => (this.#closing = null))
+    return this.#closing
+  }
+
+  async #closeFiles(): Promise<void> {
     if (this.#draining !== null) await this.#draining
+    this.#log = null
     for (const file of this.#files.values()) await file.close()
     this.#files.clear()
-    this.#log = null
   }
 
   #enqueue(done: Done): void {

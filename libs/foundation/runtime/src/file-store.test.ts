@@ -42,6 +42,17 @@ describe("file store", () => {
     expect((await store.load()).get("key")).toBe(19)
   })
 
+  it("an actor that is released and opened again meanwhile finds what was written", async () => {
+    const store = new FileStore(folder)
+    const written = put(store.open("m", ACTOR), "key", "old")
+    store.release("m", ACTOR)
+    const again = store.open("m", ACTOR)
+    expect((await again.load()).get("key")).toBe("old")
+    await Promise.all([written, put(again, "key", "new")])
+    store.release("m", ACTOR)
+    expect((await store.open("m", ACTOR).load()).get("key")).toBe("new")
+  })
+
   it("a second opening waits for writes under way", async () => {
     const store = new FileStore(folder)
     const written = put(store.open("m", ACTOR), "key", "new")

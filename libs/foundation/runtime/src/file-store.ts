@@ -32,6 +32,14 @@ export class FileStore implements Store {
     this.#opened.set(path, opened)
     return opened
   }
+
+  release(machine: string, actor: ActorId): void {
+    const path = join(this.#folder, machine, actor)
+    const opened = this.#opened.get(path)
+    void opened?.written().then(() => {
+      if (opened.isIdle && this.#opened.get(path) === opened) this.#opened.delete(path)
+    })
+  }
 }
 
 type Done = (error: Error | null) => void
@@ -47,12 +55,21 @@ class ActorFolder implements ActorStore {
   readonly #waiting = new Map<string, Waiting>()
   #writing: Promise<void> | null = null
   #made = false
+  /** Nobody has read it since `written` was asked for. */
+  isIdle = false
 
   constructor(folder: string) {
     this.#folder = folder
   }
 
+  /** Nobody is to write any more: settles when all is done. */
+  async written(): Promise<void> {
+    this.isIdle = true
+    await this.#writing
+  }
+
   async load(): Promise<Restored> {
+    this.isIdle = false
     if (this.#writing !== null) await this.#writing
     const names = await readdir(this.#folder).catch((error: unknown) => {
       if (isMissing(error)) return []

@@ -95,7 +95,7 @@ export class LockstepHost implements MachineHost {
     if (hosted === undefined) return false
     this.#actors.delete(actor)
     this.#port.remove(actor)
-    hosted.runner.close(this.#port.through, "the actor was taken off this service")
+    this.#close(actor, hosted, "the actor was taken off this service")
     return true
   }
 
@@ -130,12 +130,18 @@ export class LockstepHost implements MachineHost {
 
   stop(reason: string): void {
     clearInterval(this.#ticker)
-    for (const actor of [...this.#actors.keys()]) this.#actors.get(actor)?.runner.close(this.#port.through, reason)
+    for (const [actor, hosted] of this.#actors) this.#close(actor, hosted, reason)
     this.#actors.clear()
     for (const leave of this.#ears.values()) leave()
     this.#ears.clear()
     this.#leavePort()
     this.#failed = true
+  }
+
+  #close(actor: ActorId, { runner }: Hosted, reason: string): void {
+    const { store, machineName } = this.#options
+    runner.close(this.#port.through, reason)
+    store.release?.(machineName, actor)
   }
 
   #output(): PortOutput {

@@ -12,6 +12,11 @@ export interface ActorStore {
 
 export interface Store {
   open(machine: string, actor: ActorId): ActorStore
+  /**
+   * Nobody here hosts the actor any more: what is held for it is let go of once its writes are done, and what it kept stays on disk. Without this a
+   * process that hosts machine after machine would hold the files of all that there ever were. Opening it again is right at any time.
+   */
+  release?(machine: string, actor: ActorId): void
   /** Waits for writes under way and lets go of files. A store that is not closed loses nothing. */
   close?(): Promise<void>
 }
