@@ -53,6 +53,8 @@ export class MachineOffice {
   readonly #origins = new Map<string, number>()
   readonly #file: OfficeFile
   #timer: NodeJS.Timeout | null = null
+  /** Machines that are being taken down: until what they kept is gone, nobody may take their names. */
+  readonly #ending = new Set<string>()
   /** By when every live process has said once that it is there. */
   #heardAllAt = 0
   /** The scenario of the stack's start, until all services are there for it. */
@@ -165,6 +167,7 @@ export class MachineOffice {
   }
 
   #create(spec: MachineSpec): OfficeReply {
+    if (this.#ending.has(spec.name)) return refused("spec", `a machine ${spec.name} is being taken down: try again, or take another name`)
     const made = this.#hosting.create(spec)
     if ("refused" in made) return refused("spec", made.refused)
     // Virtual time begins when all processes have had time to take their actors.
@@ -199,10 +202,22 @@ export class MachineOffice {
     if (requests === null || spec === undefined) return refused("machine", `there is no machine ${machine}`)
     this.#origins.delete(machine)
     this.#save()
-    this.#carryOut(requests)
-    if (spec.clock.mode === "lock-step") void this.#request(this.#options.instance, { op: "unhost", machine, actors: [CLOCK] })
+    const ofClock = { op: "unhost", instance: this.#options.instance, machine, actors: [CLOCK] } as const
+    void this.#takeDown(machine, spec.clock.mode === "lock-step" ? [...requests, ofClock] : requests)
     this.#say("machine-destroyed", "info", { "backplane.machine": machine })
     return { ok: true, machine }
+  }
+
+  /** What its actors kept goes when nobody writes it any more. A process that does not answer may still: then it stays. */
+  async #takeDown(machine: string, requests: readonly HostingRequest[]): Promise<void> {
+    this.#ending.add(machine)
+    const replies = await Promise.all(requests.map(({ instance, ...request }) => this.#request(instance, request)))
+    try {
+      if (replies.every(({ ok }) => ok)) this.#file.forget(machine)
+    } catch (error) {
+      this.#say("machine-leftover", "warn", { "backplane.machine": machine, "backplane.reason": String(error) })
+    }
+    this.#ending.delete(machine)
   }
 
   #list(): Json {

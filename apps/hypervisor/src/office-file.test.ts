@@ -32,6 +32,13 @@ describe("the office's file", () => {
     expect(readdirSync(folder).sort()).toEqual([".images", "machines.json", "store"])
   })
 
+  it("clears away what a machine had kept that has ended, and nothing of others", () => {
+    for (const name of ["demo", "demo-2", "store"]) mkdirSync(join(folder, name))
+    new OfficeFile(folder, "run-1").forget("demo")
+    new OfficeFile(folder, "run-1").forget("never-there")
+    expect(readdirSync(folder).sort()).toEqual(["demo-2", "store"])
+  })
+
   it("does not begin over a damaged file: it names the file and the remedy", () => {
     writeFileSync(join(folder, "machines.json"), '{"run":"run-1","machines":[{}')
     expect(() => new OfficeFile(folder, "run-1").read()).toThrow(/machines\.json is damaged \(.*\): remove it/)

@@ -2,8 +2,8 @@
  * What the office knows, on disk: written whole, by rename, so that a crash leaves the old or the new, never a part.
  *
  * It belongs to one run of the stack (named by its supervisor's pid): a hypervisor that is restarted within the run finds its machines,
- * a new run begins with none and clears away what the machines of the old one had kept. What a machine kept that was ended within the run stays:
- * whoever makes machines gives each a name of its own, as the command line does, or the next one of the name takes it for its own.
+ * a new run begins with none and clears away what the machines of the old one had kept. What a machine kept goes with it
+ * (`forget`), or the next one of its name would take it for its own.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -50,6 +50,12 @@ export class OfficeFile {
     } catch (error) {
       throw new Error(`${this.#path()} is damaged (${String(error)}): remove it to begin without the machines of before`)
     }
+  }
+
+  /** The machine has ended: what its actors kept here goes too. */
+  forget(machine: string): void {
+    // A write that was under way when its actor went may still make a file: then once more.
+    if (this.#folder !== null) rmSync(join(this.#folder, machine), { recursive: true, force: true, maxRetries: 3 })
   }
 
   write(machines: readonly KeptEntry[]): void {

@@ -351,6 +351,11 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
   "machine-created": { meaning: "a machine was made", fields: { machine: "its name", policy: "its policy" }, metrics: [] },
   "machine-refused": { meaning: "the machine of the stack's start was refused", fields: { machine: "its name", ...WHY }, metrics: [] },
   "machine-destroyed": { meaning: "a machine was ended", fields: { machine: "its name" }, metrics: [] },
+  "machine-leftover": {
+    meaning: "what an ended machine had kept could not be cleared away",
+    fields: { machine: "its name", ...WHY },
+    metrics: [],
+  },
   "host-refused": { meaning: "a process would not take an actor; it is asked again", fields: { machine: "its name", ...WHY }, metrics: [] },
   "kv.state": {
     meaning: "what a replica of the store knows of itself, told with each round of certificates",
