@@ -16,7 +16,7 @@ import { BlockDoor } from "@backplane/kv-client/block-door"
 import { KvRequester } from "@backplane/kv-client/requester"
 import { FIRST_BUCKETS } from "@backplane/kv-contract/first-buckets"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
-import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
+import { CONFIG_KEY, isStoreConfig, SYSTEM_BUCKET } from "@backplane/kv-contract/store-config"
 import { firstMembers, STORE, STORE_CYCLES_PER_SECOND, storeSizeOf, type StoreSize } from "@backplane/kv-replication/first-store"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
 import { firstConfig } from "@backplane/kv-replication/placement"
@@ -116,7 +116,8 @@ export class StoreDoors {
         operation,
         done: (answer) => {
           const text = answer.ok ? answer.values[0] : undefined
-          if (text !== undefined) requester.configure(JSON.parse(text) as StoreConfig)
+          const config: unknown = text === undefined ? null : JSON.parse(text)
+          if (isStoreConfig(config)) requester.configure(config)
         },
       }),
     )

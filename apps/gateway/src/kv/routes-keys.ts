@@ -7,6 +7,7 @@
 import { Hono, type Context } from "hono"
 import type { Operation } from "@backplane/kv-contract/client-messages"
 import { KEY_LENGTH_MAX, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
+import { SYSTEM_BUCKET } from "@backplane/kv-contract/store-config"
 import type { SessionToken } from "@backplane/kv-contract/versions"
 import type { Json } from "@backplane/foundation-base/json"
 import { needs } from "../access.ts"
@@ -30,19 +31,19 @@ export function keyRoutes(door: StoreDoor): Hono {
     return readResponse(answer, context.req.header("accept")?.includes("application/json") === true)
   })
   routes.put(path, needs(door.access, "write"), async (context) => {
-    const place = placeOf(context)
+    const place = writablePlaceOf(context)
     const value = await readText(context, BODY_BYTES_MAX)
     if (value.length > VALUE_LENGTH_MAX) throw tooLong(value.length)
     const operation: Operation = { type: "put", ...place, value, ...seen(context), ...wishes(context) }
     return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
   })
   routes.delete(path, needs(door.access, "write"), async (context) => {
-    const place = placeOf(context)
+    const place = writablePlaceOf(context)
     const operation: Operation = { type: "delete", ...place, ...seen(context), ...wishes(context) }
     return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
   })
   routes.post(path, needs(door.access, "write"), async (context) => {
-    const place = placeOf(context)
+    const place = writablePlaceOf(context)
     const body = jsonOf(await readText(context, BODY_BYTES_MAX))
     const operation =
       "expect" in body ? compareAndSet(place, body) : ({ type: "update", ...place, operation: body as Json, ...wishes(context) } as const)
@@ -53,7 +54,7 @@ export function keyRoutes(door: StoreDoor): Hono {
 
 type Place = { readonly bucket: string; readonly key: string }
 
-export function placeOf(context: Context): Place {
+function placeOf(context: Context): Place {
   const bucket = context.req.param("bucket") ?? ""
   // The router hands the rest of the path over as it came; the bucket it has decoded.
   const key = decoded(context.req.param("key") ?? "")
@@ -66,6 +67,19 @@ export function placeOf(context: Context): Place {
       remedy: `send a key of at most ${KEY_LENGTH_MAX}`,
     })
   return { bucket, key }
+}
+
+/** In the store's own bucket lies who its members are: it is written by what checks that, for those who may operate the store. */
+function writablePlaceOf(context: Context): Place {
+  const place = placeOf(context)
+  if (place.bucket !== SYSTEM_BUCKET) return place
+  throw new Problem({
+    status: 403,
+    title: "Forbidden",
+    detail: `the bucket ${SYSTEM_BUCKET} is the store's own`,
+    field: "bucket",
+    remedy: "change members with PUT /v1/store/members, a bucket with PUT /v1/kv/<bucket>",
+  })
 }
 
 function decoded(text: string): string {

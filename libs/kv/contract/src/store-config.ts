@@ -5,6 +5,7 @@
  * partition is moved it has two sets of holders, the old and the next; every quorum is then one of both (see kv/replication/placement).
  */
 import { Type, type Static } from "typebox"
+import { Value } from "typebox/value"
 import { Bucket } from "./bucket.ts"
 import { closed } from "./forms.ts"
 import { PARTITIONS } from "./limits.ts"
@@ -48,3 +49,8 @@ export const StoreConfig = Type.Object(
   { ...closed, description: "members, placement and buckets of a store, as of an epoch" },
 )
 export type StoreConfig = Static<typeof StoreConfig>
+
+/** What a register holds is text, and whoever may write there may err. */
+export function isStoreConfig(value: unknown): value is StoreConfig {
+  return Value.Check(StoreConfig, value)
+}

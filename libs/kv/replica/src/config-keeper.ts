@@ -11,7 +11,7 @@ import { send } from "@backplane/foundation-actor/effects"
 import { canonicalJson, type Json } from "@backplane/foundation-base/json"
 import type { KvAnswer, KvRequest, Operation } from "@backplane/kv-contract/client-messages"
 import type { PeerItem } from "@backplane/kv-contract/peer-items"
-import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
+import { CONFIG_KEY, isStoreConfig, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { nextIn, withMoved, withVersion } from "@backplane/kv-replication/placement"
 import type { ReplicaCore } from "./core.ts"
@@ -89,13 +89,10 @@ export class ConfigKeeper {
     this.#core.outbox.send(from, { type: "config-tell", config: this.#core.config })
   }
 
-  /** As text: what was applied to the register. Whoever may write there is trusted, but not to make no mistakes. */
+  /** As text: what was applied to the register. Whoever may write there is trusted, but not to make no mistakes: what is no configuration is ignored. */
   onText(text: string): void {
-    try {
-      this.adopt(JSON.parse(text) as StoreConfig)
-    } catch {
-      // Not ours: the gateway checks configurations before it writes them.
-    }
+    const config = parsed(text)
+    if (isStoreConfig(config)) this.adopt(config)
   }
 
   adopt(config: StoreConfig): void {
@@ -190,5 +187,13 @@ function fencedPartition(item: PeerItem): number | null {
       return item.partition
     default:
       return null
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
   }
 }
