@@ -24,7 +24,7 @@ afterEach(() => {
 })
 
 /** An office whose processes answer control requests as `answer` says; "silent": not at all. */
-async function openOffice(answer: (instance: string, request: Fields) => Promise<"ok" | "silent"> | "ok" | "silent" = () => "ok") {
+async function openOffice(answer: (instance: string, request: Fields) => Promise<string> | string = () => "ok") {
   const callbacks = new Map<string, Callback>()
   const asked: (readonly [instance: string, op: Json | undefined])[] = []
   const connection = {

@@ -50,10 +50,10 @@ class Processes {
 }
 
 describe("hosting", () => {
-  it("makes no machine of the store's name: one's folder would be the other's", () => {
+  it.each(["store", "jetstream"])("makes no machine of the name %s: one's folder would be the other's", (name) => {
     const { hosting } = new Processes()
-    expect(hosting.create({ ...spec, name: "store" })).toEqual({
-      refused: "store is the name of the key-value store; take another for the machine",
+    expect(hosting.create({ ...spec, name })).toEqual({
+      refused: `${name} is the name of a part of the stack; take another for the machine`,
     })
     expect(hosting.machines.size).toBe(0)
   })

@@ -13,8 +13,8 @@ import { SERVICE_OF_KIND, planHosting, type Instance } from "./hosting-plan.ts"
 /** A process that has not been heard of for so long is gone; its actors are begun again elsewhere. */
 export const GONE_MILLISECONDS = 5_000
 const MACHINES_MAX = 64
-/** On the bus and in the data folder the key-value store stands where a machine of this name would. */
-const NAME_OF_THE_STORE = "store"
+/** On the bus or in the data folder the key-value store and the bus's own disk stand where machines of these names would. */
+const TAKEN_NAMES: ReadonlySet<string> = new Set(["store", "jetstream"])
 
 export interface HostedActor {
   readonly machine: string
@@ -114,7 +114,7 @@ export class Hosting {
 
   /** A reason why the machine cannot be made, or the first requests. */
   create(spec: MachineSpec): { readonly refused: string } | { readonly requests: readonly HostingRequest[] } {
-    if (spec.name === NAME_OF_THE_STORE) return { refused: `${spec.name} is the name of the key-value store; take another for the machine` }
+    if (TAKEN_NAMES.has(spec.name)) return { refused: `${spec.name} is the name of a part of the stack; take another for the machine` }
     if (this.#machines.has(spec.name)) return { refused: `there is a machine ${spec.name} already; take another name, or destroy it first` }
     if (this.#machines.size >= MACHINES_MAX) return { refused: `there are ${MACHINES_MAX} machines already; destroy one first` }
     const { places, missing } = planHosting(spec, this.#ordinary())
