@@ -102,7 +102,10 @@ export class Hosting {
     const attached = this.services.get(service)
     if (machine === undefined) return { field: "machine", refused: `there is no machine ${machineName}` }
     if (attached === undefined)
-      return { field: "service", refused: `there is no policy and no service ${service}; \`sched list\` and \`sched services\` show them` }
+      return {
+        field: "service",
+        refused: `there is no policy and no service ${service}; \`sched list\` and \`sched services\` show them, \`sched attach\` makes a service known`,
+      }
     if (machine.spec.clock.mode !== "free")
       return { field: "machine", refused: `${machineName} is in lock-step, and its actors were fixed when it was made` }
     for (const actor of seatActors(attached, machine.spec.topology.cpus)) {

@@ -27,13 +27,15 @@ const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"]
 
 export class Log {
   readonly #pino: PinoLogger
+  readonly #base: Readonly<Record<string, string>>
   #hook: ((line: LogLine) => void) | null = null
 
   constructor(options: LogOptions) {
     const asked = options.environment["BACKPLANE_LOG_LEVEL"]?.trim() ?? ""
+    this.#base = { service: options.service, instance: options.instance }
     const settings = {
       level: LEVELS.includes(asked) ? asked : "info",
-      base: { service: options.service, instance: options.instance },
+      base: this.#base,
       messageKey: "event",
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label: string) => ({ level: label }) },
@@ -61,7 +63,9 @@ export class Log {
   write(line: LogLine): void {
     if (!this.#pino.isLevelEnabled(line.level)) return
     const ids = line.trace === undefined ? {} : { trace_id: line.trace.traceId, span_id: line.trace.spanId }
-    this.#pino[line.level]({ ...ids, ...line.fields }, line.name)
+    // What every line says already is not said twice: pino would write the key two times.
+    const fields = Object.entries(line.fields).filter(([key, value]) => this.#base[key] !== value)
+    this.#pino[line.level]({ ...ids, ...Object.fromEntries(fields) }, line.name)
     this.#hook?.(line)
   }
 
