@@ -34,7 +34,8 @@ export const HartRecord = Type.Object(
 )
 export type HartRecord = Static<typeof HartRecord>
 
-const DevicesRecord = Type.Object(
+/** Registers of the devices that every board has. */
+export const DevicesRecord = Type.Object(
   {
     clint: Type.Object({ software: Type.Array(Type.Boolean()), compare: Type.Array(Hex), shift: Hex }, closed),
     plic: Type.Object(
@@ -66,6 +67,8 @@ const DevicesRecord = Type.Object(
   },
   closed,
 )
+
+export type DevicesRecord = Static<typeof DevicesRecord>
 
 /** A whole native board between two instructions: on any engine it goes on as if it had never stopped. */
 export const BoardCapture = Type.Object(

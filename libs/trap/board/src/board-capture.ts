@@ -8,7 +8,7 @@
 import { assert } from "@backplane/foundation-base/assert"
 import { decodeBase64, encodeBase64 } from "@backplane/foundation-base/base64"
 // Types only from guest-state: its schemas would triple the start of whoever only runs a guest.
-import type { BoardCapture, HartRecord } from "@backplane/compute-contract/guest-state"
+import type { BoardCapture, DevicesRecord, HartRecord } from "@backplane/compute-contract/guest-state"
 import { PAGE_BYTES, RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
 import type { HartCapture } from "./hart.ts"
 import type { HtifState } from "./htif-service.ts"
@@ -54,23 +54,11 @@ export function captureOf(engine: Engine, state: BoardState): BoardCapture {
 /** A capture without the memory: small, and all of it text and numbers. */
 export function recordOf(state: BoardState): Omit<BoardCapture, "memoryBytes" | "pages"> {
   const { start, htif, harts, devices, uartUsed, console, passed, turn, windowLeft, instructions, exits } = state
-  const { clint, plic, uart } = devices
   return {
     start,
     htif: htif === null ? null : { ...htif, tohost: hex(htif.tohost), fromhost: htif.fromhost === undefined ? null : hex(htif.fromhost) },
     harts: harts.map(hartRecordOf),
-    devices: {
-      clint: { software: [...clint.software], compare: clint.compare.map(hex), shift: hex(clint.shift) },
-      plic: {
-        priority: [...plic.priority],
-        pending: [...plic.pending],
-        claimed: [...plic.claimed],
-        enabled: plic.enabled.map((words) => [...words]),
-        threshold: [...plic.threshold],
-      },
-      uart: { ...uart, received: [...uart.received] },
-      uartUsed,
-    },
+    devices: devicesRecordOf(devices, uartUsed),
     console: { input: encodeBase64(console.input), output: encodeBase64(console.output) },
     passed,
     turn,
@@ -80,16 +68,34 @@ export function recordOf(state: BoardState): Omit<BoardCapture, "memoryBytes" | 
   }
 }
 
+export function devicesRecordOf({ clint, plic, uart }: DevicesState, uartUsed: boolean): DevicesRecord {
+  return {
+    clint: { software: [...clint.software], compare: clint.compare.map(hex), shift: hex(clint.shift) },
+    plic: {
+      priority: [...plic.priority],
+      pending: [...plic.pending],
+      claimed: [...plic.claimed],
+      enabled: plic.enabled.map((words) => [...words]),
+      threshold: [...plic.threshold],
+    },
+    uart: { ...uart, received: [...uart.received] },
+    uartUsed,
+  }
+}
+
+export function devicesOf({ clint, plic, uart }: DevicesRecord): DevicesState {
+  return { clint: { software: clint.software, compare: clint.compare.map(BigInt), shift: BigInt(clint.shift) }, plic, uart }
+}
+
 export function stateOf(capture: BoardCapture): BoardState {
   const { start, htif, harts, devices, console, passed, turn, windowLeft, instructions, exits } = capture
-  const { clint, plic, uart, uartUsed } = devices
   return {
     start,
     htif:
       htif === null ? null : { ...htif, tohost: BigInt(htif.tohost), fromhost: htif.fromhost === null ? undefined : BigInt(htif.fromhost) },
     harts: harts.map(hartCaptureOf),
-    devices: { clint: { software: clint.software, compare: clint.compare.map(BigInt), shift: BigInt(clint.shift) }, plic, uart },
-    uartUsed,
+    devices: devicesOf(devices),
+    uartUsed: devices.uartUsed,
     console: { input: decodeBase64(console.input), output: decodeBase64(console.output) },
     passed,
     turn,

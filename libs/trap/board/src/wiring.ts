@@ -26,6 +26,7 @@ import { MEIP, MSIP, MTIP, SEIP } from "@backplane/trap-csr/causes"
 import type { Clock, Device } from "@backplane/trap-devices/device"
 import type { Console } from "./console.ts"
 import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
+import type { TransportState } from "@backplane/trap-devices/virtio-mmio/virtio-registers"
 import type { VirtioExtras } from "./board-types.ts"
 
 /** The last two slots, so that disks keep their numbers. */
@@ -55,6 +56,8 @@ export interface DevicesState {
   readonly uart: UartState
 }
 
+export type VirtioSlotState = TransportState & { readonly slot: number }
+
 export class Wiring {
   readonly map: AddressMap
   readonly clint: Clint
@@ -63,6 +66,8 @@ export class Wiring {
   readonly #plic: Plic
   readonly #console: WiringOptions["console"]
   readonly #virtioConsole: VirtioMmio | null
+  /** By slot, those with a device. */
+  readonly #transports: ReadonlyMap<number, VirtioMmio>
   /** MEIP and SEIP of each hart as the PLIC drives them; stale while `#externalStale`. */
   readonly #external: bigint[]
   #externalStale = true
@@ -91,6 +96,7 @@ export class Wiring {
         return [index, new VirtioMmio({ interrupt, memory }, behind)]
       }),
     )
+    this.#transports = transports
     this.#virtioConsole = transports.get(CONSOLE_SLOT) ?? null
     const slot = (index: number): Device => transports.get(index) ?? EMPTY_SLOT
     this.map = new AddressMap([
@@ -104,6 +110,15 @@ export class Wiring {
 
   capture(): DevicesState {
     return { clint: this.clint.capture(), plic: this.#plic.capture(), uart: this.uart.capture() }
+  }
+
+  /** The virtio transports by slot. What a device has under way is not in it: ask when there is nothing. */
+  captureVirtio(): readonly VirtioSlotState[] {
+    return [...this.#transports].map(([slot, transport]) => ({ slot, ...transport.capture() }))
+  }
+
+  restoreVirtio(slots: readonly VirtioSlotState[]): void {
+    for (const { slot, ...state } of slots) this.#transports.get(slot)?.restore(state)
   }
 
   /** Console input goes to the virtio-console once its driver is ready, else to the UART as it has room, if the guest has ever touched it. */

@@ -63,6 +63,8 @@ export interface HypercallOptions {
   readonly tables: () => TableWatch
   /** Told how many entries of a list were gone through. */
   readonly updated?: (entries: number) => void
+  /** Pages that the guest had given back when it moved here. */
+  readonly pagesOut?: number
 }
 
 /** What came of the calls so far. */
@@ -92,6 +94,7 @@ export class Hypercalls {
 
   constructor(options: HypercallOptions) {
     this.#options = options
+    this.#pagesOut = options.pagesOut ?? 0
   }
 
   counts(): ParaCounts {

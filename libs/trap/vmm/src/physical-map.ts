@@ -88,6 +88,36 @@ export class PhysicalMap {
     return true
   }
 
+  /** The same by number from the start of RAM. */
+  takeOutPage(index: number): boolean {
+    return this.takeOut(FIRST_PAGE + BigInt(index))
+  }
+
+  /** Pages that the guest has given back, by number from the start of RAM. */
+  outPages(): readonly number[] {
+    return this.#numbers((page) => page === OUT)
+  }
+
+  /** Pages that hold anything but zeros, by number from the start of RAM: what of the memory must travel. */
+  pagesInUse(): readonly number[] {
+    return this.#numbers((page) => page >= 0 && holdsAnything(this.#engine.readMemory(BigInt(page) << PAGE_SHIFT, PAGE_BYTES)))
+  }
+
+  #numbers(isWanted: (page: number) => boolean): readonly number[] {
+    const numbers: number[] = []
+    for (const [index, page] of this.#pages.entries()) if (isWanted(page)) numbers.push(index)
+    return numbers
+  }
+
+  readPage(index: number): Uint8Array {
+    return this.read((FIRST_PAGE + BigInt(index)) << PAGE_SHIFT, PAGE_BYTES)
+  }
+
+  writePage(index: number, data: Uint8Array): void {
+    assert(data.length === PAGE_BYTES, "a page is written whole")
+    this.write((FIRST_PAGE + BigInt(index)) << PAGE_SHIFT, data)
+  }
+
   /** The guest takes it back: it will hold zeros. False: it was not out. */
   bringBack(page: bigint): boolean {
     if (!this.isOut(page)) return false
@@ -188,4 +218,8 @@ function* pieces(address: bigint, bytes: number): Generator<{ readonly at: bigin
     yield { at, from, count }
     from += count
   }
+}
+
+function holdsAnything(page: Uint8Array): boolean {
+  return new BigUint64Array(page.buffer, page.byteOffset, page.length / WORD_BYTES).some((word) => word !== 0n)
 }

@@ -54,6 +54,13 @@ export class VcpuTimes {
     return this.#resting.has(vcpu)
   }
 
+  /** As it was in the VM that this one goes on for. */
+  restore(vcpu: number, { units, resting }: { readonly units: number; readonly resting: boolean }): void {
+    this.#units[vcpu] = units
+    if (resting) this.#resting.add(vcpu)
+    assert(this.lag(vcpu) >= 0, "T1: no vCPU is ahead of the clock")
+  }
+
   /** Who waits does not fall behind. */
   #rest(vcpu: number, units: number): void {
     this.#units[vcpu] = Math.max(this.#clock.passed(), this.of(vcpu) + units)

@@ -110,6 +110,23 @@ export class Vcpu {
     this.#trapsNested += 1
   }
 
+  /** What of it is neither a register nor a CSR. */
+  capture(): VcpuState {
+    const { state, waiting, resume } = this
+    const [executed, trapsInPlace, trapsNested, fillsInPlace] = [this.#executed, this.#trapsInPlace, this.#trapsNested, this.#fillsInPlace]
+    return { state, waiting, resume, executed, trapsInPlace, trapsNested, fillsInPlace }
+  }
+
+  restore({ state, waiting, resume, executed, trapsInPlace, trapsNested, fillsInPlace }: VcpuState): void {
+    this.state = state
+    this.waiting = waiting
+    this.resume = resume
+    this.#executed = executed
+    this.#trapsInPlace = trapsInPlace
+    this.#trapsNested = trapsNested
+    this.#fillsInPlace = fillsInPlace
+  }
+
   /** Begins at `pc` in S-mode as SBI's hart start says: bare, interrupts off, number and `opaque` in a0 and a1. */
   begin({ pc, opaque }: { readonly pc: bigint; readonly opaque: bigint }): void {
     this.state = "started"
@@ -149,6 +166,13 @@ export class Vcpu {
     assert(this.#parts !== null, "a vCPU has its parts before it runs")
     return this.#parts
   }
+}
+
+export interface VcpuState extends Pick<Vcpu, "state" | "waiting" | "resume"> {
+  readonly executed: number
+  readonly trapsInPlace: number
+  readonly trapsNested: number
+  readonly fillsInPlace: number
 }
 
 /** General registers, wherever they lie. */

@@ -2,12 +2,15 @@
 import { FINISHER, UART, virtioPlace, VIRTIO_SLOTS } from "@backplane/trap-devices/address-map/virt-map"
 import { HtifService } from "@backplane/trap-board/htif-service"
 import { SbiService } from "@backplane/trap-board/sbi-service"
-import { Wiring } from "@backplane/trap-board/wiring"
+import { Wiring, type DevicesState, type VirtioSlotState } from "@backplane/trap-board/wiring"
+import { devicesOf } from "@backplane/trap-board/board-capture"
 import { PAGE_SHIFT } from "./machine-frames.ts"
 import { TableWatch } from "./table-watch.ts"
+import { transportsOf } from "./vm-capture.ts"
 import type { BoardEnd, BoardOptions, BootImage } from "@backplane/trap-board/board-types"
 import type { Clock, Width } from "@backplane/trap-devices/device"
 import type { Console } from "@backplane/trap-board/console"
+import type { VmCapture } from "@backplane/trap-contract/vm-capture"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { LoadAnswer } from "@backplane/trap-devices/address-map/address-map"
 import type { DeviceStoreAnswer, VmParts } from "./vm-parts.ts"
@@ -26,6 +29,15 @@ export interface VmDevicesOptions {
   readonly clock: Clock
   readonly options: BoardOptions & { readonly image: BootImage }
   readonly para?: Hypercalls
+  /** Where the devices of another VM left off. */
+  readonly restored?: VmCapture
+}
+
+export interface DevicesCapture {
+  readonly registers: DevicesState
+  readonly uartUsed: boolean
+  readonly virtio: readonly VirtioSlotState[]
+  readonly htifReading: boolean
 }
 
 const EVERYTHING = { address: null, addressSpace: null } as const
@@ -51,12 +63,22 @@ export class VmDevices implements VmParts {
     this.memory = memory
     this.para = para
     const { image, disks = [] } = options.options
-    this.#wiring = new Wiring({ ...options.options, harts: vcpus.length, clock, console, memory: memory.forDevices(), disks })
+    const { restored } = options
+    const devices = restored === undefined ? {} : { devices: devicesOf(restored.devices) }
+    this.#wiring = new Wiring({ ...options.options, ...devices, harts: vcpus.length, clock, console, memory: memory.forDevices(), disks })
+    if (restored !== undefined) this.#wiring.restoreVirtio(transportsOf(restored))
+    this.#uartUsed = restored?.devices.uartUsed ?? false
     const tohost = image.symbols.get("tohost")
     if (tohost !== undefined) this.#hostPages.add(tohost >> PAGE_SHIFT)
     this.tables = new TableWatch({ engine, memory, vcpus: vcpus.length, kept: this.#hostPages })
     this.#htif = tohost === undefined ? null : this.#makeHtif(tohost, image.symbols.get("fromhost"))
     this.sbi = image.start === "supervisor" ? this.#makeSbi() : null
+  }
+
+  /** Registers of all of them; R1 of vm-capture.ts. */
+  capture(): DevicesCapture {
+    const [registers, virtio] = [this.#wiring.capture(), this.#wiring.captureVirtio()]
+    return { registers, virtio, uartUsed: this.#uartUsed, htifReading: this.#htif?.capture().reading ?? false }
   }
 
   time(): bigint {
@@ -123,7 +145,7 @@ export class VmDevices implements VmParts {
       writeMemory: (address: bigint, data: Uint8Array) => memory.write(address, data),
       watchPage: (address: bigint, watched: "watched" | "unwatched") => this.#watch(address >> PAGE_SHIFT, watched),
     }
-    return new HtifService(machine, console, { tohost, fromhost, reading: false })
+    return new HtifService(machine, console, { tohost, fromhost, reading: this.#options.restored?.htifReading ?? false })
   }
 
   #makeSbi(): VmParts["sbi"] {

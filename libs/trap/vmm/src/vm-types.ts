@@ -3,6 +3,7 @@ import type { BoardOptions, BoardStop, BootImage } from "@backplane/trap-board/b
 import type { MachineClock } from "@backplane/trap-board/machine-clock"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { TranslationView } from "@backplane/trap-csr/translation"
+import type { VmCapture } from "@backplane/trap-contract/vm-capture"
 import type { CostTable } from "./costs.ts"
 import type { ExitRecorder } from "./exit-recorder.ts"
 import type { HandleExit } from "./handle-exit.ts"
@@ -55,6 +56,8 @@ export interface VmPlace {
   readonly number: number
   readonly quota?: FrameQuota
   readonly recorder?: ExitRecorder
+  /** It goes on where the VM of this capture left off, instead of booting. */
+  readonly restored?: VmCapture
   readonly planted?: Planted
 }
 

@@ -19,6 +19,7 @@ import { makeAddressSpaces, type AddressSpaces } from "./address-spaces.ts"
 import { MODERN } from "./costs.ts"
 import { ExitBooks } from "./exit-books.ts"
 import { finishExit } from "./finish-exit.ts"
+import { GiveWays } from "./give-ways.ts"
 import { exitHandler, inject, LOOK_UP, type HandleExit } from "./handle-exit.ts"
 import { HeldExits } from "./held-exits.ts"
 import { HYPERVISOR, Hypercalls, type FrameQuota } from "./hypercalls.ts"
@@ -29,8 +30,10 @@ import { Vcpu } from "./vcpu.ts"
 import { runViewOf, viewOf } from "./vcpu-view.ts"
 import { VcpuTimes } from "./vcpu-times.ts"
 import { VmDevices } from "./vm-devices.ts"
+import { consoleBytesOf, captureOfVm, restoreVcpus } from "./vm-capture.ts"
 import type { BoardEnd, BoardStop } from "@backplane/trap-board/board-types"
 import type { EngineExit } from "@backplane/compute-contract/engine"
+import type { VmCapture } from "@backplane/trap-contract/vm-capture"
 import type { Moment } from "@backplane/trap-csr/moment"
 import type { Entry, ExitView, Request } from "./entry.ts"
 import type { Ledger } from "./ledger.ts"
@@ -47,7 +50,7 @@ export class Vm {
   readonly number: number
   readonly memory: PhysicalMap
   readonly vcpus: readonly Vcpu[]
-  readonly console = new Console()
+  readonly console: Console
   /** Null: the guest may make no hypercalls. */
   readonly para: Hypercalls | null
   readonly #books: ExitBooks
@@ -69,17 +72,12 @@ export class Vm {
   readonly #idleRounds: IdleRounds
   /** Units that the present run may skip of a loop, before it gives the CPU away; null: it does not give it away. */
   #skippable: number | null = null
-  /** The present run has found that only loops are left. */
-  #polls = false
+  readonly #giveWays = new GiveWays()
   readonly #handleExit: HandleExit
   #state: "running" | "paused" | "destroyed" = "running"
   /** Whose window it is, and how much of it is left. */
   #turn = 0
   #windowLeft = WINDOW_INSTRUCTIONS
-  /** Who shall have the next turn: a vCPU gave way to it. */
-  #preferred: number | null = null
-  /** A vCPU gave the CPU away for a turn. */
-  #yielded = false
   #spent = 0
   #instructions = 0
   #end: BoardEnd | null = null
@@ -91,11 +89,10 @@ export class Vm {
     this.#place = place
     this.#options = options
     this.number = number
-    const {
-      handler = exitHandler,
-      keyOf,
-      clock = new MachineClock(options.turns === "scheduled" ? 1 : options.vcpus),
-    } = place.planted ?? {}
+    const { restored } = place
+    this.console = new Console(restored === undefined ? null : consoleBytesOf(restored))
+    const harts = options.turns === "scheduled" ? 1 : options.vcpus
+    const { handler = exitHandler, keyOf, clock = new MachineClock(harts, restored?.passed) } = place.planted ?? {}
     this.#clock = clock
     this.#times = new VcpuTimes(clock, options.vcpus)
     if (options.turns === "scheduled") this.#windowLeft = Infinity
@@ -107,11 +104,15 @@ export class Vm {
     const { memory, vcpus, console } = this
     const quota = place.quota ?? OWN_QUOTA
     const updated = (entries: number): void => this.ledger.updated(entries)
-    this.para = options.mode === "para" ? new Hypercalls({ memory, vcpus, quota, tables: () => this.#devices.tables, updated }) : null
+    for (const page of restored?.out ?? []) if (memory.takeOutPage(page)) quota.giveBack(1)
+    const pagesOut = restored?.out.length ?? 0
+    this.para =
+      options.mode === "para" ? new Hypercalls({ memory, vcpus, quota, tables: () => this.#devices.tables, updated, pagesOut }) : null
     this.#devices = new VmDevices({
       ...{ engine, machineSwitch, memory, vcpus, console, options },
       clock: () => this.#clock.ticks(),
       ...(this.para !== null && { para: this.para }),
+      ...(restored !== undefined && { restored }),
     })
     this.#addressSpaces = makeAddressSpaces(options, { engine, frames, memory })
     for (const vcpu of this.vcpus) {
@@ -147,7 +148,8 @@ export class Vm {
         this.#finish(vcpu, { answer, cpu })
       },
     })
-    this.#boot()
+    if (restored === undefined) this.#boot()
+    else this.#goOn(restored)
   }
 
   /** Runs until that many more instructions have retired on all vCPUs together, or something ends or holds up the machine. */
@@ -167,8 +169,8 @@ export class Vm {
         const held = this.#passBy(onWait)
         if (held !== null) return held
       }
-      if (this.#takeYield() && onWait === "yield" && this.#end === null) return { kind: "yielded" }
-      if (this.#takePolls() && this.#end === null) return { kind: "polling" }
+      if (this.#giveWays.takeYield() && onWait === "yield" && this.#end === null) return { kind: "yielded" }
+      if (this.#giveWays.takePolls() && this.#end === null) return { kind: "polling" }
     }
     return this.#end ?? { kind: "budget" }
   }
@@ -195,8 +197,8 @@ export class Vm {
       if (this.#instructions >= end) return { kind: "budget" }
       this.#runVcpu(vcpu, end - this.#instructions)
       if (this.heldExits.has(index)) return { kind: "exit" }
-      if (this.#takeYield() && this.#end === null) return { kind: "yielded", to: this.#takePreferred() }
-      if (!this.#takePolls() || this.#end !== null) continue
+      if (this.#giveWays.takeYield() && this.#end === null) return { kind: "yielded", to: this.#giveWays.takePreferred() }
+      if (!this.#giveWays.takePolls() || this.#end !== null) continue
       this.#polling.add(index)
       return { kind: "polling", units: this.#unitsToRing(vcpu) }
     }
@@ -237,6 +239,15 @@ export class Vm {
     assert(this.#state !== "destroyed", "a destroyed VM is not resumed")
     this.#state = "running"
     this.heldExits.resumed()
+  }
+
+  /** All of it but its memory, as plain data. R1 of vm-capture.ts: no exit is held, nothing of a device is under way. */
+  capture(): VmCapture {
+    assert(this.#end === null, "what has ended is not moved")
+    const { vcpus, memory, console } = this
+    const { machineSwitch } = this.#place
+    const parts = { vcpus, memory, console, machineSwitch, devices: this.#devices, clock: this.#clock, times: this.#times }
+    return captureOfVm(parts, this.#instructions)
   }
 
   /** Gives back every frame, of the guest and of its shadow tables. */
@@ -306,31 +317,24 @@ export class Vm {
     )
   }
 
+  /** Where the VM of that capture left off; its memory is written by whoever has it. */
+  #goOn(capture: VmCapture): void {
+    assert(this.#options.turns === "scheduled", "only vCPUs that are scheduled one by one are moved")
+    this.#instructions = capture.instructions
+    restoreVcpus({ vcpus: this.vcpus, machineSwitch: this.#place.machineSwitch, times: this.#times }, capture)
+    for (const vcpu of this.vcpus) {
+      vcpu.refreshProtection()
+      vcpu.refreshTranslation()
+    }
+  }
+
   #nextTurn(): void {
-    this.#turn = this.#takePreferred() ?? (this.#turn + 1) % this.vcpus.length
+    this.#turn = this.#giveWays.takePreferred() ?? (this.#turn + 1) % this.vcpus.length
     this.#windowLeft = WINDOW_INSTRUCTIONS
     const vcpu = defined(this.vcpus[this.#turn], "the turn is a vCPU's")
     this.#waits.readLines(vcpu)
     const isInterrupted = (): boolean => interruptToTake(vcpu.file, this.#moment(vcpu)) !== null
     if (this.#idleRounds.passes(vcpu.index, isInterrupted)) this.#leaveWindow()
-  }
-
-  #takePreferred(): number | null {
-    const preferred = this.#preferred
-    this.#preferred = null
-    return preferred
-  }
-
-  #takePolls(): boolean {
-    const polls = this.#polls
-    this.#polls = false
-    return polls
-  }
-
-  #takeYield(): boolean {
-    const yielded = this.#yielded
-    this.#yielded = false
-    return yielded
   }
 
   #viewOf(vcpu: Vcpu): ExitView {
@@ -438,7 +442,7 @@ export class Vm {
       this.#ran(vcpu, rounds * round)
       idle.skipped(rounds * round)
     }
-    this.#polls = givesAway
+    this.#giveWays.polls(givesAway)
   }
 
   /** Under a scheduler of vCPUs the siblings are its business. */
@@ -474,8 +478,7 @@ export class Vm {
   }
 
   #giveWay(to: number | null): void {
-    this.#preferred = to
-    this.#yielded = true
+    this.#giveWays.yieldTo(to)
     if (this.#options.turns !== "scheduled") this.#leaveWindow()
   }
 

@@ -14,7 +14,8 @@ import { VmTurns } from "./vm-turns.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { ExitRecorder } from "./exit-recorder.ts"
 import type { FrameQuota } from "./hypercalls.ts"
-import type { OnWait, Planted, VmOptions, VmStop } from "./vm-types.ts"
+import type { VmCapture } from "@backplane/trap-contract/vm-capture"
+import type { OnWait, Planted, VmOptions, VmPlace, VmStop } from "./vm-types.ts"
 
 /** What of a VM's options its memory depends on. */
 export type VmShape = Pick<VmOptions, "memoryBytes" | "vcpus" | "mmu">
@@ -56,15 +57,37 @@ export class Vmm {
 
   /** Null: the node has too little memory left. */
   create(options: VmOptions, planted: Planted = {}): Vm | null {
-    assert(Number.isInteger(options.vcpus) && options.vcpus >= 1, "a VM has at least one vCPU")
-    const needed = framesFor(options)
+    const number = this.reserve(options)
+    return number === null ? null : this.#make(number, options, { planted })
+  }
+
+  /** Promises the memory of a VM of that shape, which comes later. Its number, or null: the node has too little left. */
+  reserve(shape: VmShape): number | null {
+    const needed = framesFor(shape)
     if (needed > this.framesLeft()) return null
     const number = this.#nextNumber
     this.#nextNumber += 1
     this.#promised.set(number, needed)
+    return number
+  }
+
+  /** It does not come. */
+  release(reserved: number): void {
+    assert(!this.#vms.has(reserved), "the VM did not come")
+    this.#promised.delete(reserved)
+  }
+
+  /** The VM that comes goes on where the one of this capture left off, once its pages are written. */
+  goOn(reserved: number, options: VmOptions, restored: VmCapture): Vm {
+    assert(this.#promised.has(reserved), "its memory was promised")
+    return this.#make(reserved, options, { restored })
+  }
+
+  #make(number: number, options: VmOptions, how: Pick<VmPlace, "planted" | "restored">): Vm {
+    assert(Number.isInteger(options.vcpus) && options.vcpus >= 1, "a VM has at least one vCPU")
     const { engine, frames, machineSwitch } = this
     const recorder = this.#recorder === null ? {} : { recorder: this.#recorder }
-    const vm = new Vm({ engine, frames, machineSwitch, number, planted, quota: this.#quotaOf(number), ...recorder }, options)
+    const vm = new Vm({ engine, frames, machineSwitch, number, quota: this.#quotaOf(number), ...recorder, ...how }, options)
     this.#vms.set(number, vm)
     return vm
   }

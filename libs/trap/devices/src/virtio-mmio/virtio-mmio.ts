@@ -55,8 +55,10 @@ export class VirtioMmio implements Device {
     return this.#state
   }
 
+  /** Goes on where another left off that had nothing under way. */
   restore(state: TransportState): void {
     this.#state = state
+    if (this.isReady()) this.#tellNegotiated()
   }
 
   /** Registers are 32-bit words; the configuration may be reached with any width. Others read zero. */
@@ -170,14 +172,18 @@ export class VirtioMmio implements Device {
   #setStatus(value: number): void {
     if (value !== 0) {
       this.#set({ status: this.#state.status | value })
-      const [low, high] = this.#state.driverFeatures
-      if (this.isReady()) this.#function.negotiated?.((BigInt(low) | (BigInt(high) << 32n)) & this.#offered())
+      if (this.isReady()) this.#tellNegotiated()
       return
     }
     this.#life += 1
     this.#state = this.#resetState()
     this.#function.reset()
     this.#wires.interrupt(false)
+  }
+
+  #tellNegotiated(): void {
+    const [low, high] = this.#state.driverFeatures
+    this.#function.negotiated?.((BigInt(low) | (BigInt(high) << 32n)) & this.#offered())
   }
 
   /** The driver is ready: it has said so, and nothing broke since. */
