@@ -124,7 +124,7 @@ function talk(
     transcript += text
     conversation.hear(text)
     if (conversation.done() && waiting.length === 0) return end("steps-done")
-    if (text === "" && state !== "running" && state !== "placing") return end("over")
+    if (text === "" && state !== "running" && state !== "moving" && state !== "placing") return end("over")
     quiet = text === "" && waiting === "" && state === "running" && operator.isIdle() ? quiet + 1 : 0
     if (quiet > QUIET_LOOKS_MAX) return end("idle")
     if (performance.now() - started > timeoutSeconds * 1000) return end("timeout")

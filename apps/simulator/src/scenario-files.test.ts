@@ -38,6 +38,7 @@ describe("scenario files", () => {
   it("are all tried here", () => {
     expect(readdirSync(FOLDER).sort()).toEqual([
       "a-job-moves.yaml",
+      "a-vm-moves.yaml",
       "default.yaml",
       "eight-cpus-many-queues.yaml",
       "eight-cpus-one-queue.yaml",
@@ -59,6 +60,17 @@ describe("scenario files", () => {
     expect(trace.map((span) => span.name)).toEqual(
       expect.arrayContaining(["sched.decide", "sched.pick", "handle TaskFetch", "sched.dispatch"]),
     )
+  })
+
+  it("a-vm-moves.yaml: a VM goes to another node and back in mid-work, and ends as the one that stays", () => {
+    const events: string[] = []
+    const world = machineWorld(read("a-vm-moves.yaml"), { fingerprint: "off", stepsMax: STEPS_MAX }, actorsWith(images))
+    world.onEvent((_at, _actor, { name }) => void (name.startsWith("vm-move") && events.push(name)))
+    world.run({ stop: () => outcomeOf(world) !== null })
+    const { vms = {} } = resultOf(outcomeOf(world))
+    expect(events).toEqual(["vm-moved", "vm-moved"])
+    expect(vms["moves"]).toMatchObject({ state: "ended", boots: 1, outcome: { exit: 0, reason: "shutdown" } })
+    expect(vms["moves"]?.outcome).toEqual(vms["stays"]?.outcome)
   })
 
   it("default.yaml stays busy on every CPU and never ends", () => {

@@ -34,6 +34,10 @@ export class VmOperator {
     return this.#ask({ kind: "VmControlAsk", vm, operation }) as VmAnswer
   }
 
+  move(vm: string, to: number): VmAnswer {
+    return this.#ask({ kind: "VmMoveAsk", vm, to }) as VmAnswer
+  }
+
   list(): VmAnswer["vms"] {
     return (this.#ask({ kind: "VmListAsk" }) as VmAnswer).vms
   }

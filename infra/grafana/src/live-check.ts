@@ -40,6 +40,9 @@ const RARE: ReadonlyMap<string, string> = new Map([
   ["mem.GetS", "a guest spans nodes"],
   ["mem.migrate", "a page of shared memory was moved"],
   ["mem.GetM", "a guest spans nodes"],
+  ["vm.move", "a VM was moved"],
+  ["vm.stop", "a VM was moved"],
+  ["vm.copy", "a VM was moved"],
 ])
 
 /** What must happen before there is such a series or span; undefined where a sound run has it. */

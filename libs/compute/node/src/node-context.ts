@@ -67,6 +67,7 @@ import type {
   SchedulerVerdicts,
 } from "@backplane/schedule-contract/scheduler-messages"
 import type { BlockAsk, BlockTold } from "@backplane/trap-contract/disk-messages"
+import type { VmToPeer } from "@backplane/trap-contract/vm-move-messages"
 import type { VmFromNode, VmToNode } from "@backplane/trap-contract/vm-messages"
 import { TaskWorks, type TaskEngines } from "./task-works.ts"
 
@@ -130,6 +131,7 @@ export type NodeSays =
   | LeaseReport
   | PagesReport
   | VmFromNode
+  | VmToPeer
   | BlockAsk
 
 export type Out = Effect<NodeSays>[]

@@ -11,7 +11,8 @@ import { SyntheticEngine } from "@backplane/compute-synthetic/synthetic-engine"
 import type { PolicySwap, ScheduleAsk, TaskRevoke } from "@backplane/compute-contract/task-messages"
 import type { SchedulerAttach, SchedulerCommit, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
-import { doorActor, HYPERVISOR, ownSeat, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import { doorActor, HYPERVISOR, nodeActor, ownSeat, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
+import type { VmSaying } from "@backplane/trap-contract/vm-host"
 import { CpuLevelKeeper } from "./cpu-levels.ts"
 import { Channels } from "./channels.ts"
 import { Commits } from "./commits.ts"
@@ -278,9 +279,8 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   /** Sees to it that what was collected is sent at the end of this instant, and that what is unanswered will be repeated. */
   #finishStep(now: VirtualTime, out: Out): readonly Effect<NodeSays>[] {
     this.#fallback.serve(now, out)
-    const door = doorActor(this.#context.node)
     for (const said of this.#context.works.vms?.say() ?? [])
-      out.push("body" in said ? send(said.body.kind === "BlockAsk" ? door : HYPERVISOR, said.body, said.span) : said)
+      out.push("body" in said ? send(this.#hearerOf(said), said.body, said.span) : said)
     if ((this.#streams.hasPending() || this.#shadow.streams.hasPending()) && !this.#flushing) {
       this.#flushing = true
       out.push(timer("send", now)) // sorts after the keys of CPUs: one message for all that happens at one instant
@@ -290,6 +290,11 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     if (!waits && this.#retrying) out.push(cancel("retry"))
     this.#retrying = waits
     return out
+  }
+
+  #hearerOf({ body, to }: VmSaying): ActorId {
+    if (to !== undefined) return nodeActor(to)
+    return body.kind === "BlockAsk" ? doorActor(this.#context.node) : HYPERVISOR
   }
 
   #flush(now: VirtualTime, out: Out): void {

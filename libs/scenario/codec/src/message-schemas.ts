@@ -10,6 +10,7 @@ import { diskMessages } from "@backplane/trap-contract/disk-messages"
 import { trapMessages } from "@backplane/trap-contract/operator-messages"
 import { vmExitMessages } from "@backplane/trap-contract/vm-exit-messages"
 import { vmMessages } from "@backplane/trap-contract/vm-messages"
+import { vmMoveMessages } from "@backplane/trap-contract/vm-move-messages"
 import { vmOperatorMessages } from "@backplane/trap-contract/vm-operator-messages"
 import type { TSchema } from "typebox"
 
@@ -29,6 +30,6 @@ export const MESSAGES: readonly MessageEntry[] = [
   ...entries("schedule", scheduleMessages),
   ...entries("memory", memoryMessages),
   ...entries("memory", { ...coherenceMessages, ...memoryOperatorMessages }),
-  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmExitMessages, ...vmOperatorMessages, ...diskMessages }),
+  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmExitMessages, ...vmOperatorMessages, ...vmMoveMessages, ...diskMessages }),
   ...entries("kv", kvMessages),
 ]

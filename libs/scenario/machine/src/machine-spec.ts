@@ -153,6 +153,12 @@ export const ActionSpec = Type.Object(
         { additionalProperties: false, description: "the task gets another affinity, or weight" },
       ),
     ),
+    vm: Type.Optional(
+      Type.Object(
+        { name: Type.String({ minLength: 1, maxLength: 32 }), node: Count("where it goes on", 0, NODES_MAX - 1) },
+        { additionalProperties: false, description: "the virtual machine moves to another node" },
+      ),
+    ),
   },
   { additionalProperties: false },
 )

@@ -207,6 +207,7 @@ function checkTogether(spec: MachineSpec): void {
   if (spaces !== null) throw new Rejection(spaces.field, spaces.remedy)
   checkSlices(spec)
   checkVms(spec.vms ?? [], spec)
+  checkMoves(spec)
   checkHardware(spec)
   const { arrivals, clock, schedule } = spec
   if (arrivals !== undefined && arrivals.run.least > arrivals.run.most) throw new Rejection("arrivals.run", "least is above most")
@@ -230,6 +231,16 @@ function checkTogether(spec: MachineSpec): void {
       "schedule.policy",
       `${schedule.policy} is not part of the OSTEP model; take ${POLICY_LAYOUTS[schedule.policy] === "all" ? "sqms" : "mqms-steal"}, or leave out compat: ostep`,
     )
+}
+
+function checkMoves({ actions, topology, vms = [] }: MachineSpec): void {
+  for (const [index, { vm }] of actions.entries()) {
+    if (vm === undefined) continue
+    if (vm.node >= topology.nodes)
+      throw new Rejection(`actions[${index}].vm.node`, `there is no node ${vm.node}; the nodes are 0 to ${topology.nodes - 1}`)
+    if (!vms.some(({ name }) => name === vm.name))
+      throw new Rejection(`actions[${index}].vm.name`, `there is no VM ${vm.name}; name one of vms`)
+  }
 }
 
 function checkPhases(phases: readonly PhaseSpec[], field: string, { schedule }: MachineSpec): void {

@@ -8,13 +8,13 @@ import type { TaskEngine } from "@backplane/compute-contract/task-engine"
 import type { EventEffect, PersistEffect, Restored, SpanEffect } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import type { BlockAsk, BlockTold } from "./disk-messages.ts"
+import type { VmToPeer } from "./vm-move-messages.ts"
 import type { VmFromNode, VmToNode } from "./vm-messages.ts"
 
-/** A message for the hypervisor, or for the node's door to the store, and the span that it belongs to. */
-export interface VmSaying {
-  readonly body: VmFromNode | BlockAsk
-  readonly span?: string
-}
+/** A message for the hypervisor, for the node's door to the store, or for the node `to`, and the span that it belongs to. */
+export type VmSaying =
+  | { readonly body: VmFromNode | BlockAsk; readonly span?: string; readonly to?: undefined }
+  | { readonly body: VmToPeer; readonly span?: string; readonly to: number }
 
 export type VmSaid = VmSaying | SpanEffect | EventEffect | PersistEffect
 

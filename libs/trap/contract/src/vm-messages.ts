@@ -8,6 +8,7 @@ import { base64Schema } from "@backplane/scenario-machine/guest-spec"
 import { ImageHash, VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { Type, type Static } from "typebox"
 import type { VmEntry, VmExit } from "./vm-exit-messages.ts"
+import type { VmMoveFromNode, VmMoveToNode } from "./vm-move-messages.ts"
 
 const closed = { additionalProperties: false } as const
 export const VM_NAME_CHARACTERS_MAX = 32
@@ -130,5 +131,5 @@ export type VmInput = Static<typeof VmInput>
 export type VmInputTaken = Static<typeof VmInputTaken>
 
 /** What the node that runs VMs hears of them, and says. */
-export type VmToNode = VmPlace | VmControl | ImageChunk | ImageUnknown | VmOutputSeen | VmInput | VmEntry | VmTrace
-export type VmFromNode = VmPlaced | VmRefused | VmControlled | ImageAsk | VmOutput | VmInputTaken | VmExit
+export type VmToNode = VmPlace | VmControl | ImageChunk | ImageUnknown | VmOutputSeen | VmInput | VmEntry | VmTrace | VmMoveToNode
+export type VmFromNode = VmPlaced | VmRefused | VmControlled | ImageAsk | VmOutput | VmInputTaken | VmExit | VmMoveFromNode

@@ -12,27 +12,47 @@ import { CONSOLE_CHUNK_BYTES, TRAPS_TRACED_MAX, VM_NAME_CHARACTERS_MAX } from ".
 const closed = { additionalProperties: false } as const
 const Request = Type.String({ minLength: 1, maxLength: 64 })
 const Vm = Type.String({ minLength: 1, maxLength: VM_NAME_CHARACTERS_MAX })
+const Node = Type.Integer({ minimum: 0, maximum: 63 })
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 const Reason = Type.String({ maxLength: 300 })
 
 export const VM_OPERATIONS = ["start", "pause", "resume", "stop", "destroy"] as const
 export type VmOperation = (typeof VM_OPERATIONS)[number]
 
-export const VM_STATES = ["stopped", "placing", "running", "paused", "stopping", "ended", "lost", "refused"] as const
+export const VM_STATES = ["stopped", "placing", "running", "paused", "moving", "stopping", "ended", "lost", "refused"] as const
 export type VmState = (typeof VM_STATES)[number]
+
+export const VmMoved = Type.Object(
+  {
+    from: Node,
+    to: Node,
+    verdict: Type.Enum(["under-way", "moved", "given-up"], {
+      description: "given-up: it goes on where it was, or has ended or been lost there",
+    }),
+    reason: Type.String({ maxLength: 200, description: "why it was given up" }),
+    pages: Count,
+    bytes: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "of memory and disk that were sent" }),
+    downtimeCycles: Type.Union([Count, Type.Null()], {
+      description: "from the word to stop until a vCPU was accepted on the target, as the hypervisor saw it; null: it began anew meanwhile",
+    }),
+  },
+  closed,
+)
+export type VmMoved = Static<typeof VmMoved>
 
 export const VmView = Type.Object(
   {
     spec: VmSpec,
     state: Type.Enum([...VM_STATES], {
       description:
-        "placing: its images travel and its vCPUs start; ended: by itself; lost: with its node; refused: no node could take it. destroyed VMs are not listed",
+        "placing: its images travel and its vCPUs start; moving: to another node (`move` says how far); ended: by itself; lost: with its node; refused: no node could take it. destroyed VMs are not listed",
     }),
     node: Type.Union([Type.Integer({ minimum: 0, maximum: 63 }), Type.Null()]),
     life: Type.Integer({ minimum: 0, description: "boots so far" }),
     reason: Type.String({ maxLength: 300, description: "why it was lost or refused" }),
     consoleBytes: Type.Integer({ minimum: 0, description: "of all its lives" }),
     outcome: Type.Union([GuestOutcome, Type.Null()], { description: "of the last life that ended by itself" }),
+    move: Type.Optional(Type.Unsafe<VmMoved>({ ...VmMoved, description: "the present or last move to another node" })),
   },
   closed,
 )
@@ -45,6 +65,10 @@ export const VmCreateAsk = Type.Object(
 export const VmControlAsk = Type.Object(
   { kind: Type.Literal("VmControlAsk"), request: Request, vm: Vm, operation: Type.Enum([...VM_OPERATIONS]) },
   { ...closed, description: "operator → hypervisor: do this with the VM" },
+)
+export const VmMoveAsk = Type.Object(
+  { kind: Type.Literal("VmMoveAsk"), request: Request, vm: Vm, to: Node },
+  { ...closed, description: "operator → hypervisor: move this running VM to that node" },
 )
 export const VmTraceAsk = Type.Object(
   { kind: Type.Literal("VmTraceAsk"), request: Request, vm: Vm, traps: Type.Integer({ minimum: 1, maximum: TRAPS_TRACED_MAX }) },
@@ -102,6 +126,7 @@ export const ConsoleTyped = Type.Object(
 export const vmOperatorMessages = {
   VmCreateAsk,
   VmControlAsk,
+  VmMoveAsk,
   VmTraceAsk,
   VmListAsk,
   VmAnswer,
@@ -113,6 +138,7 @@ export const vmOperatorMessages = {
 
 export type VmCreateAsk = Static<typeof VmCreateAsk>
 export type VmControlAsk = Static<typeof VmControlAsk>
+export type VmMoveAsk = Static<typeof VmMoveAsk>
 export type VmTraceAsk = Static<typeof VmTraceAsk>
 export type VmListAsk = Static<typeof VmListAsk>
 export type VmAnswer = Static<typeof VmAnswer>
@@ -121,5 +147,5 @@ export type ConsoleAnswer = Static<typeof ConsoleAnswer>
 export type ConsoleType = Static<typeof ConsoleType>
 export type ConsoleTyped = Static<typeof ConsoleTyped>
 
-export type VmAsking = VmCreateAsk | VmControlAsk | VmTraceAsk | VmListAsk | ConsoleAsk | ConsoleType
+export type VmAsking = VmCreateAsk | VmControlAsk | VmMoveAsk | VmTraceAsk | VmListAsk | ConsoleAsk | ConsoleType
 export type VmAnswering = VmAnswer | ConsoleAnswer | ConsoleTyped

@@ -1,6 +1,6 @@
 /** What all parts of the hypervisor share. */
 import type { Effect } from "@backplane/foundation-actor/machine"
-import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
+import { after, virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type {
   CpuLevels,
   CpuLevelsSeen,
@@ -115,6 +115,9 @@ export class HypervisorContext {
   get policies(): string {
     return this.seats.map(({ policy, cpus }) => (cpus === null ? policy : `${policy} on ${cpus.join(",")}`)).join("; ")
   }
+
+  /** Of the step under way. */
+  now: VirtualTime = virtualTime(0)
 
   nextEpoch(): number {
     this.lastEpoch = Math.max(this.lastEpoch, this.epoch) + 1

@@ -70,6 +70,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
 
   start(now: VirtualTime, restored: Restored): readonly Effect<HypervisorSays>[] {
     const out: Out = []
+    this.#context.now = now
     const { spec, ticks } = this.#context
     this.#startedAt = now
     const records = [...restored].flatMap(([key, value]) => (key.startsWith("job/") ? [value] : []))
@@ -90,6 +91,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
 
   step(now: VirtualTime, input: Input<HypervisorHears>): readonly Effect<HypervisorSays>[] {
     const out: Out = []
+    this.#context.now = now
     if (input.kind === "message") this.#onMessage(now, input.from, input.body, out)
     else if (input.kind === "timer") this.#onTimer(now, input.key, out)
     else this.#onPersisted(input.key, out)
@@ -212,11 +214,12 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   #onAction(now: VirtualTime, index: number, out: Out): void {
     const action = this.#swaps.takeAction(index)
     if (action === null) return
-    const { swap, shadow, shadowOnly, cpus, cpu, task } = action
+    const { swap, shadow, shadowOnly, cpus, cpu, task, vm } = action
     const wish = { ...(shadow !== undefined && { shadowSlices: shadow }), ...(shadowOnly && { shadowOnly }), ...(cpus && { cpus }) }
     const refusals = [
       swap === undefined ? null : this.#swaps.begin(now, { policy: swap, ...wish }, out),
       cpu === undefined ? null : this.#lines.set({ cpu: cpu.index, online: cpu.online, force: true }, out),
+      vm === undefined ? null : this.#vms.desk.move(vm.name, vm.node, out),
       task === undefined ? null : this.#tunings.tune(task.name, task, out),
     ].filter((refusal) => typeof refusal === "string")
     for (const reason of refusals) out.push(event("action-refused", { "backplane.reason": reason }, "warn"))
@@ -233,6 +236,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       return void out.push(send(from, { kind: "TaskRevoke", task, attempt }))
     if (job.state !== "submitted" || job.node !== node) return
     job.state = "live"
+    if (job.spec.vcpu !== undefined) this.#vms.lives.onVcpuBegun(job, out)
     this.#starts.answered(job, out)
   }
 

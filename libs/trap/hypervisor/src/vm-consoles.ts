@@ -22,6 +22,10 @@ const WRITERS_MAX = 64
 const WAIT_TENTHS = 5
 export const CONSOLE_TIMER = "console"
 
+/** A VM that is being moved goes on listening where it goes to. */
+const RUNNING: ReadonlySet<string> = new Set(["running", "moving"])
+const LISTENING: ReadonlySet<string> = new Set([...RUNNING, "paused"])
+
 interface ConsoleState {
   /** The last bytes written, which end at byte `end` of the console. */
   history: Uint8Array
@@ -70,7 +74,7 @@ export class VmConsoles {
 
   /** Something typed is not taken yet. */
   get isUnderWay(): boolean {
-    return [...this.#consoles].some(([vm, { input }]) => input.length > 0 && this.#vms.get(vm)?.state === "running")
+    return [...this.#consoles].some(([vm, { input }]) => input.length > 0 && RUNNING.has(this.#vms.get(vm)?.state ?? "unknown"))
   }
 
   onOutput(now: VirtualTime, from: ActorId, { vm, life, offset, data }: VmOutput, out: Out): void {
@@ -118,7 +122,7 @@ export class VmConsoles {
     const record = this.#vms.get(vm)
     const console = this.#consoles.get(vm)
     const state = record?.state ?? "unknown"
-    if (record === undefined || console === undefined || (state !== "running" && state !== "paused"))
+    if (record === undefined || console === undefined || !LISTENING.has(state))
       return void out.push(send(operator, { kind: "ConsoleTyped", request, taken: 0, state }))
     const last = console.writers.get(writer)
     let taken = last?.seq === seq ? last.taken : 0
@@ -142,7 +146,7 @@ export class VmConsoles {
   repeat(out: Out): void {
     for (const [vm, console] of this.#consoles) {
       const record = this.#vms.get(vm)
-      if (record?.state === "running" && console.input.length > 0) this.#sendInput(record, console, out)
+      if (record !== undefined && RUNNING.has(record.state) && console.input.length > 0) this.#sendInput(record, console, out)
     }
   }
 

@@ -8,6 +8,7 @@ import type {
   VmControlAsk,
   VmCreateAsk,
   VmListAsk,
+  VmMoveAsk,
   VmOperation,
   VmTraceAsk,
   VmState,
@@ -64,6 +65,20 @@ export class VmDesk {
     this.#answer(from, { request, vm: name }, out)
   }
 
+  onMove(from: ActorId, { request, vm: name, to }: VmMoveAsk, out: Out): void {
+    this.#once(request, () => this.move(name, to, out))
+    this.#answer(from, { request, vm: name }, out)
+  }
+
+  /** Begins it, or why not. */
+  move(name: string, to: number, out: Out): string | null {
+    const vm = this.#vms.get(name)
+    if (vm === undefined) return `there is no VM ${name}; \`backplane vm list\` shows those there are`
+    const refusal = this.#lives.moves.refusal(vm, to)
+    if (refusal === null) this.#lives.moves.begin(vm, to, out)
+    return refusal
+  }
+
   /** Told once: what is lost on the way is asked for again. */
   onTrace(from: ActorId, { request, vm: name, traps }: VmTraceAsk, out: Out): void {
     this.#once(request, () => {
@@ -84,8 +99,9 @@ export class VmDesk {
     return this.#vms.all().map((vm) => this.#view(vm))
   }
 
-  #view({ spec, state, node, boots, reason, outcome }: VmRecord): VmView {
-    return { spec, state, node, life: boots, reason, outcome, consoleBytes: this.#consoles.bytesOf(spec.name) }
+  #view({ spec, state, node, boots, reason, outcome, moved }: VmRecord): VmView {
+    const move = moved === null ? {} : { move: moved }
+    return { spec, state, node, life: boots, reason, outcome, consoleBytes: this.#consoles.bytesOf(spec.name), ...move }
   }
 
   #create({ spec, start }: Pick<VmCreateAsk, "spec" | "start">, out: Out): string | null {

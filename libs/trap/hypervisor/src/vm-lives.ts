@@ -16,11 +16,11 @@ import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 import type { JobStarts } from "./job-starts.ts"
 import type { Job, JobTable } from "./job-table.ts"
 import type { NodeWatch } from "./node-watch.ts"
-import { LIVE_STATES, type VmRecord, type VmTable } from "./vm-table.ts"
+import { VmMoves } from "./vm-moves.ts"
+import { LIVE_STATES, LIVES_KEY, vmSpan, type VmRecord, type VmTable } from "./vm-table.ts"
 import { Writes } from "./writes.ts"
 
 export const VM_PREFIX = "vm/"
-const LIVES_KEY = "vm-lives"
 /** Kept once the VMs of the scenario are made. */
 const MADE_KEY = "vms-made"
 
@@ -37,9 +37,15 @@ export interface VmLivesParts {
 export class VmLives {
   readonly #parts: VmLivesParts
   readonly #writes = new Writes()
+  readonly moves: VmMoves
 
   constructor(parts: VmLivesParts) {
     this.#parts = parts
+    this.moves = new VmMoves({
+      ...parts,
+      keep: (vm, out) => this.#keep(vm, out),
+      forgetVcpus: (of, out) => this.#forgetVcpus(of, out),
+    })
   }
 
   begin(restored: Restored, out: Out): void {
@@ -48,6 +54,7 @@ export class VmLives {
     const lives = restored.get(LIVES_KEY)
     vms.restore(records, typeof lives === "number" ? lives : 0)
     for (const vm of vms.all()) this.#parts.onLife(vm, "known")
+    this.moves.restore()
     const listed = context.spec.vms ?? []
     if (restored.has(MADE_KEY) || listed.length === 0) return // made by an earlier life of ours; who is missing was destroyed
     for (const spec of listed) if (vms.get(spec.name) === undefined) this.start(vms.add(spec), out)
@@ -61,13 +68,14 @@ export class VmLives {
 
   /** Requests of ours wait for an answer. */
   get isUnderWay(): boolean {
-    return this.#parts.vms.all().some(({ state, pending }) => state === "placing" || pending !== null)
+    return this.#parts.vms.all().some((vm) => vm.state === "placing" || vm.pending !== null || this.moves.isUnderWay(vm))
   }
 
   /** Boots it, on the node where its disk is if that lives. */
   start(vm: VmRecord, out: Out): void {
     const { vms } = this.#parts
-    this.#forgetVcpus(vm, out)
+    this.moves.abandon(vm, "it boots anew", out)
+    this.#forgetVcpus({ name: vm.spec.name, life: vm.life }, out)
     vm.life = vms.nextLife()
     if (vm.firstLife === 0) vm.firstLife = vm.life
     vm.boots++
@@ -102,9 +110,11 @@ export class VmLives {
   onPlaced({ vm: name, life, node }: VmPlaced, out: Out): void {
     const vm = this.#of(name, life)
     if (vm === null) return void out.push(send(nodeActor(node), this.#stop(name, life)))
-    if (vm.state !== "placing" || vm.node !== node) return
+    const hasMoved = vm.move?.phase === "placing"
+    if ((vm.state !== "placing" && !hasMoved) || vm.node !== node) return
     vm.state = "running"
-    out.push(event("vm-started", { "backplane.vm": name, "backplane.node": node }, "info"))
+    if (hasMoved) this.moves.placed(vm)
+    else out.push(event("vm-started", { "backplane.vm": name, "backplane.node": node }, "info"))
     this.#keep(vm, out)
     for (let index = 0; index < vm.spec.cpus; index++) {
       const job = this.#parts.jobs.add(vcpuJob(vm, index, this.#parts.context), undefined, life)
@@ -112,23 +122,33 @@ export class VmLives {
     }
   }
 
-  onRefused({ vm: name, life, reason }: VmRefused, out: Out): void {
-    const vm = this.#of(name, life)
-    if (vm?.state === "placing") this.#refused(vm, reason, out)
+  onRefused(refused: VmRefused, out: Out): void {
+    if (this.moves.onTargetRefused(refused, out)) return
+    const vm = this.#of(refused.vm, refused.life)
+    if (vm?.state === "placing" || vm?.move?.phase === "placing") this.#refused(vm, refused.reason, out)
   }
 
-  onControlled({ vm: name, life, seq }: VmControlled, out: Out): void {
+  onControlled(controlled: VmControlled, out: Out): void {
+    this.moves.onControlled(controlled, out)
+    const { vm: name, life, seq } = controlled
     const vm = this.#of(name, life)
     if (vm !== null && vm.pending?.seq === seq) this.#confirmed(vm, out)
+  }
+
+  /** A node has accepted a vCPU. */
+  onVcpuBegun(job: Job, out: Out): void {
+    const vm = this.#vmOf(job)
+    if (vm !== null) this.moves.begun(vm, out)
   }
 
   /** A vCPU has ended; with the last of them the life is over. */
   onVcpuFinished(job: Job, out: Out): void {
     const vm = this.#vmOf(job)
-    if (vm === null || !["running", "paused"].includes(vm.state)) return
+    if (vm === null || !["running", "paused", "moving"].includes(vm.state)) return
     if (job.outcome !== null) vm.outcome = job.outcome
     if (this.#vcpus(vm).some((each) => each.state !== "finished")) return this.#keep(vm, out)
     const reason = vm.outcome?.reason ?? "finisher"
+    this.moves.abandon(vm, "it has ended", out)
     out.push(event("vm-ended", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "info"))
     if (reason === "reset") return this.start(vm, out)
     vm.state = "ended"
@@ -155,6 +175,7 @@ export class VmLives {
 
   onNodeLost(node: number, how: string, out: Out): void {
     for (const vm of this.#parts.vms.all()) {
+      this.moves.onNodeLost(vm, node, how, out)
       if (vm.node !== node) continue
       const isGone = this.#parts.watch.lostNodes().has(node) || vm.nodeLife < this.#parts.watch.incarnationOf(node)
       if (!isGone) continue // begun again already, in the node's new life
@@ -185,14 +206,27 @@ export class VmLives {
 
   repeat(out: Out): void {
     this.#startLost(out)
-    for (const vm of this.#parts.vms.all()) if (!this.#writes.isPending(vm.spec.name)) this.#sayAll(vm, out)
+    for (const vm of this.#parts.vms.all()) {
+      this.moves.repeat(vm, out)
+      this.#endWithNode(vm, out)
+      if (this.#vcpus(vm).every(({ state }) => state === "live")) this.moves.begun(vm, out)
+      if (!this.#writes.isPending(vm.spec.name)) this.#sayAll(vm, out)
+    }
+  }
+
+  /** Nobody is left to confirm its end. */
+  #endWithNode(vm: VmRecord, out: Out): void {
+    const { pending, node } = vm
+    const isEnding = pending?.want === "stopped" || pending?.want === "destroyed"
+    if (isEnding && node !== null && this.#parts.watch.lostNodes().has(node)) this.#confirmed(vm, out)
   }
 
   /** Told only when it is on disk (I1 of the README holds for lives of VMs as for jobs). */
   #sayAll(vm: VmRecord, out: Out): void {
     const { spec, life, firstLife, node, nodeLife, state, pending } = vm
     if (node === null) return
-    if (state === "placing" && nodeLife > 0)
+    this.moves.sayAll(vm, out)
+    if ((state === "placing" || vm.move?.phase === "placing") && nodeLife > 0)
       out.push(send(nodeActor(node), { kind: "VmPlace", vm: spec, life, firstLife, incarnation: nodeLife }, vmSpan(vm)))
     if (pending !== null) out.push(send(nodeActor(node), { kind: "VmControl", vm: spec.name, life, ...pending }))
   }
@@ -204,6 +238,8 @@ export class VmLives {
   #confirmed(vm: VmRecord, out: Out): void {
     const { pending } = vm
     if (pending === null) return
+    // Its name is free only when nothing of it is left anywhere that can be asked.
+    if (pending.want === "destroyed" && vm.leavings.some(({ node }) => !this.#parts.watch.lostNodes().has(node))) return
     vm.pending = null
     if (pending.want === "destroyed") {
       this.#parts.vms.remove(vm)
@@ -216,6 +252,7 @@ export class VmLives {
   }
 
   #refused(vm: VmRecord, reason: string, out: Out): void {
+    this.moves.abandon(vm, reason, out)
     vm.state = "refused"
     vm.reason = reason
     out.push(event("vm-refused", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "warn"))
@@ -224,9 +261,10 @@ export class VmLives {
   }
 
   #lost(vm: VmRecord, reason: string, out: Out): void {
+    this.moves.abandon(vm, reason, out)
     out.push(event("vm-lost", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "warn"))
     if (vm.spec.restartable && this.#canStart(vm)) return this.start(vm, out)
-    this.#forgetVcpus(vm, out)
+    this.#forgetVcpus({ name: vm.spec.name, life: vm.life }, out)
     vm.state = "lost"
     const waits = isBound(vm) ? "what it wrote to its disk is there: it boots when the node is back" : "it boots when a node is back"
     vm.reason = vm.spec.restartable ? `${reason}; ${waits}` : reason
@@ -267,8 +305,12 @@ export class VmLives {
     return spec.vcpu === undefined ? null : this.#of(spec.vcpu.vm, spec.vcpu.life)
   }
 
-  #vcpus(vm: VmRecord): readonly Job[] {
-    return this.#parts.jobs.all().filter(({ spec }) => spec.vcpu?.vm === vm.spec.name && spec.vcpu.life === vm.life)
+  #vcpus({ spec: { name }, life }: VmRecord): readonly Job[] {
+    return this.#vcpusOf({ name, life })
+  }
+
+  #vcpusOf({ name, life }: { readonly name: string; readonly life: number }): readonly Job[] {
+    return this.#parts.jobs.all().filter(({ spec }) => spec.vcpu?.vm === name && spec.vcpu.life === life)
   }
 
   /** Its vCPUs are void: nodes that hold them are told now, and again with each report of theirs. */
@@ -276,11 +318,11 @@ export class VmLives {
     for (const job of this.#vcpus(vm))
       if (job.state === "submitted" || job.state === "live")
         out.push(send(nodeActor(job.node), { kind: "TaskRevoke", task: job.spec.name, attempt: job.attempt }))
-    this.#forgetVcpus(vm, out)
+    this.#forgetVcpus({ name: vm.spec.name, life: vm.life }, out)
   }
 
-  #forgetVcpus(vm: VmRecord, out: Out): void {
-    for (const job of this.#vcpus(vm)) {
+  #forgetVcpus(of: { readonly name: string; readonly life: number }, out: Out): void {
+    for (const job of this.#vcpusOf(of)) {
       this.#parts.jobs.remove(job)
       this.#parts.starts.forget(job.spec.name, out)
     }
@@ -292,15 +334,11 @@ export class VmLives {
   }
 }
 
-const LOSABLE: ReadonlySet<VmRecord["state"]> = new Set<VmRecord["state"]>(["placing", "running", "paused"])
+const LOSABLE: ReadonlySet<VmRecord["state"]> = new Set<VmRecord["state"]>(["placing", "running", "paused", "moving"])
 
 /** What the guest wrote over its image lies on its node: elsewhere it would begin with the image. */
 function isBound({ spec, boots }: VmRecord): boolean {
   return spec.restartable && boots > 0 && spec.disk !== undefined && "hash" in spec.disk
-}
-
-export function vmSpan({ spec }: Pick<VmRecord, "spec">): string {
-  return `vm/${spec.name}`
 }
 
 /** A vCPU as a job among others. vCPU 0 leases what the whole VM needs, its shadow tables included. */

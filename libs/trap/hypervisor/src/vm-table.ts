@@ -7,10 +7,21 @@
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { Json } from "@backplane/foundation-base/json"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
-import type { VmState } from "@backplane/trap-contract/vm-operator-messages"
+import type { VmMoved, VmState } from "@backplane/trap-contract/vm-operator-messages"
+
+/** A move to another node (vm-moves.ts). */
+export interface VmMove {
+  /** The life that the VM has there. */
+  readonly life: number
+  readonly to: number
+  /** Life of that node. */
+  readonly toLife: number
+  readonly phase: "preparing" | "copying" | "placing"
+}
 
 export interface VmRecord {
-  readonly spec: VmSpec
+  /** A VM that was bound to a node and was moved by hand is bound to the new one. */
+  spec: VmSpec
   state: VmState
   /** The present or last life; 0: none yet. */
   life: number
@@ -24,13 +35,30 @@ export interface VmRecord {
   /** How it shall be and is not known to be yet. */
   pending: { readonly seq: number; readonly want: "running" | "paused" | "stopped" | "destroyed" } | null
   seq: number
+  move: VmMove | null
+  /** A move that was given up, until its source knows. */
+  off: { readonly node: number; readonly life: number; readonly move: number } | null
+  /** Lives that were left behind or never begun, until their nodes have destroyed them. */
+  leavings: readonly { readonly node: number; readonly life: number }[]
+  /** The last move, for people. */
+  moved: VmMoved | null
   /** Why it was lost or refused. */
   reason: string
   outcome: GuestOutcome | null
 }
 
 /** States in which a VM uses a node, or is about to. */
-export const LIVE_STATES: ReadonlySet<VmState> = new Set<VmState>(["placing", "running", "paused", "stopping"])
+export const LIVE_STATES: ReadonlySet<VmState> = new Set<VmState>(["placing", "running", "paused", "moving", "stopping"])
+
+/** Key of the last life that was begun. */
+export const LIVES_KEY = "vm-lives"
+
+/** Of a record that was kept before VMs could move. */
+const NOT_MOVED = { move: null, off: null, leavings: [], moved: null }
+
+export function vmSpan({ spec }: Pick<VmRecord, "spec">): string {
+  return `vm/${spec.name}`
+}
 
 export class VmTable {
   readonly #vms = new Map<string, VmRecord>()
@@ -57,6 +85,10 @@ export class VmTable {
       nodeLife: 0,
       pending: null,
       seq: 0,
+      move: null,
+      off: null,
+      leavings: [],
+      moved: null,
       reason: "",
       outcome: null,
     }
@@ -80,7 +112,7 @@ export class VmTable {
   restore(records: readonly Json[], lives: number): void {
     this.#lives = lives
     for (const kept of records) {
-      const record = { ...(kept as unknown as VmRecord) }
+      const record = { ...NOT_MOVED, ...(kept as unknown as VmRecord) }
       this.#lives = Math.max(this.#lives, record.life)
       this.#vms.set(record.spec.name, record)
     }

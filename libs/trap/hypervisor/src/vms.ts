@@ -68,7 +68,16 @@ export class Vms {
         return this.lives.onRefused(body, out)
       case "VmControlled":
         return this.lives.onControlled(body, out)
+      case "VmMoveReady":
+        return this.lives.moves.onReady(body, out)
+      case "VmMoveRefused":
+        return this.lives.moves.onSourceRefused(body, out)
+      case "VmMoveTaken":
+        return this.lives.moves.onTaken(body, out)
+      case "VmMoveOffSeen":
+        return this.lives.moves.onOffSeen(body, out)
       case "ImageAsk":
+        this.lives.moves.heardFrom(body.node)
         return answerImage(this.#images, body, out)
       case "VmOutput":
         return this.consoles.onOutput(now, from, body, out)
@@ -83,6 +92,8 @@ export class Vms {
         return this.desk.onCreate(from, body, out)
       case "VmControlAsk":
         return this.desk.onControl(from, body, out)
+      case "VmMoveAsk":
+        return this.desk.onMove(from, body, out)
       case "VmListAsk":
         return this.desk.onList(from, body, out)
       case "ConsoleAsk":

@@ -69,6 +69,7 @@ export class BusExits {
     const spans: SpanEffect[] = []
     this.#spans[vcpu]?.onDone(this.#hosted.vm.heldExits.isInUserMode(vcpu), spans)
     this.#say(...spans)
+    this.ask(vcpu) // it may have left again in another way, and nobody runs it while it is held
   }
 
   repeat(): void {

@@ -7,12 +7,15 @@
 import { decodeBase64, encodeBase64 } from "@backplane/foundation-base/base64"
 import { GUEST_CONSOLE_BYTES_MAX } from "@backplane/compute-contract/guest-state"
 import { CONSOLE_CHUNK_BYTES } from "@backplane/trap-contract/vm-messages"
+import type { VmPartContent } from "@backplane/trap-contract/vm-move-messages"
 import type { Console } from "@backplane/trap-board/console"
 
 /** Output that waits to be seen before the guest has to wait. */
 const OUTPUT_WAITING_MAX = 256 * 1024
 /** Input that waits in the guest's own queue before the typist has to wait. */
 const INPUT_WAITING_MAX = 16 * 1024
+
+export type ConsoleCapture = Extract<VmPartContent, { of: "state" }>["console"]
 
 export class ConsoleStream {
   readonly #console: Console
@@ -27,8 +30,19 @@ export class ConsoleStream {
   /** Input bytes taken; only grows. */
   #taken = 0
 
-  constructor(console: Console) {
+  /** `before`: the streams of the node that the VM comes from, which go on. */
+  constructor(console: Console, before: ConsoleCapture | null = null) {
     this.#console = console
+    if (before === null) return
+    this.#first.push(...decodeBase64(before.first))
+    this.#unseen = Uint8Array.from(decodeBase64(before.unseen))
+    this.#seen = before.seen
+    this.#told = before.seen
+    this.#taken = before.taken
+  }
+
+  capture(): ConsoleCapture {
+    return { first: encodeBase64(this.first()), unseen: encodeBase64(this.#unseen), seen: this.#seen, taken: this.#taken }
   }
 
   /** Output bytes in all. */

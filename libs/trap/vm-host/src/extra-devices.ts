@@ -3,17 +3,37 @@ import { Random } from "@backplane/foundation-base/random"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
 import type { BoardOptions } from "@backplane/trap-board/board-types"
 
-export function devicesOf({ virtioConsole, virtioRng, irqAffinity }: VmSpec): Pick<BoardOptions, "virtio" | "interruptAffinity"> {
+/** What a VM's virtio-rng gives: the same seed gives the same bytes, and `drawn` says how far it is. */
+export class SeededEntropy {
+  readonly #random: Random
+  #drawn = 0
+
+  constructor(seed: string, drawn = 0) {
+    this.#random = new Random(seed)
+    this.draw(drawn)
+  }
+
+  get drawn(): number {
+    return this.#drawn
+  }
+
+  draw(bytes: number): Uint8Array {
+    this.#drawn += bytes
+    return Uint8Array.from({ length: bytes }, () => this.#random.uint32() >>> 24)
+  }
+}
+
+/** `drawn`: bytes that were given on another node. Null: the VM has no virtio-rng. */
+export function entropyOf({ virtioRng }: VmSpec, drawn = 0): SeededEntropy | null {
+  return virtioRng === undefined ? null : new SeededEntropy(virtioRng, drawn)
+}
+
+export function devicesOf(vm: VmSpec, entropy = entropyOf(vm)): Pick<BoardOptions, "virtio" | "interruptAffinity"> {
+  const { virtioConsole, irqAffinity } = vm
   const virtio = {
     ...(virtioConsole === true && { console: true }),
-    ...(virtioRng !== undefined && { entropy: seededEntropy(virtioRng) }),
+    ...(entropy !== null && { entropy: (bytes: number) => entropy.draw(bytes) }),
   }
   const affinity = new Map(irqAffinity?.map(({ source, vcpus }) => [source, vcpus.reduce((mask, vcpu) => mask | (1 << vcpu), 0)]))
   return { virtio, ...(affinity.size > 0 && { interruptAffinity: affinity }) }
-}
-
-/** The same seed gives the same bytes. */
-export function seededEntropy(seed: string): (bytes: number) => Uint8Array {
-  const random = new Random(seed)
-  return (bytes) => Uint8Array.from({ length: bytes }, () => random.uint32() >>> 24)
 }

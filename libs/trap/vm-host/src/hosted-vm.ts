@@ -13,7 +13,8 @@ import type { Vm, VcpuStop } from "@backplane/trap-vmm/vm"
 import type { Vmm } from "@backplane/trap-vmm/vmm"
 import { BusExits, type Say } from "./bus-exits.ts"
 import type { TrapTap } from "./trap-tap.ts"
-import { ConsoleStream } from "./console-stream.ts"
+import { ConsoleStream, type ConsoleCapture } from "./console-stream.ts"
+import type { SeededEntropy } from "./extra-devices.ts"
 
 /** As `timeout(1)` says it. */
 const EXIT_LIMIT = 124
@@ -43,6 +44,9 @@ export class HostedVm {
   /** Set once: how it ended. */
   #end: GuestEnd | null = null
   #isGone = false
+  /** It is being moved away: its vCPUs stand still. */
+  #isFrozen = false
+  readonly #entropy: SeededEntropy | null
 
   constructor(options: {
     readonly spec: VmSpec
@@ -56,6 +60,10 @@ export class HostedVm {
     readonly detachDisk: (() => void) | null
     /** Takes what is to be said to the hypervisor. */
     readonly say: Say
+    /** What its virtio-rng gives; null: it has none. */
+    readonly entropy: SeededEntropy | null
+    /** The streams of its console where it comes from another node. */
+    readonly consoleBefore?: ConsoleCapture
   }) {
     this.spec = options.spec
     this.life = options.life
@@ -66,13 +74,15 @@ export class HostedVm {
     this.#say = options.say
     this.#detachDisk = options.detachDisk
     this.#decodeText = options.decodeText
-    this.console = new ConsoleStream(options.vm.console)
+    this.#entropy = options.entropy
+    this.console = new ConsoleStream(options.vm.console, options.consoleBefore)
     this.exits = options.spec.trapPath === "bus" ? new BusExits(this, options.node, options.say) : null
   }
 
   /** Runs a vCPU as `Vm.runVcpu` does, within the limits of its description. */
   run(index: number, slice: { readonly budget: number; readonly waited: number }): HostedStop {
     if (this.#isGone || this.#end !== null) return { kind: "over" }
+    if (this.#isFrozen) return { kind: "paused" }
     if (this.console.isFull()) return { kind: "full" }
     const left = (this.spec.instructionsMax ?? Infinity) - this.vm.instructions()
     if (left <= 0) return this.#over({ exit: EXIT_LIMIT, reason: "limit" })
@@ -88,7 +98,30 @@ export class HostedVm {
   /** Would a run get on with this vCPU now? */
   wouldRun(index: number): boolean {
     if (this.#isGone || this.#end !== null) return true
-    return !this.console.isFull() && this.vm.wouldRun(index)
+    return !this.#isFrozen && !this.console.isFull() && this.vm.wouldRun(index)
+  }
+
+  /** No vCPU runs from now on; exits that were asked about are still answered. */
+  freeze(): void {
+    this.#isFrozen = true
+  }
+
+  thaw(): void {
+    this.#isFrozen = false
+  }
+
+  get isFrozen(): boolean {
+    return this.#isFrozen
+  }
+
+  /** No exit of a vCPU waits for an answer. */
+  get hasNoExits(): boolean {
+    return this.exits === null || this.spec.cpus === this.vm.vcpus.filter(({ index }) => !this.vm.heldExits.has(index)).length
+  }
+
+  /** Bytes that its virtio-rng has given. */
+  get entropyDrawn(): number {
+    return this.#entropy?.drawn ?? 0
   }
 
   get isOver(): boolean {
@@ -133,7 +166,7 @@ export class HostedVm {
     return {
       vm: spec.name,
       life,
-      state: this.#end !== null ? "ended" : vm.state(),
+      state: this.#end !== null ? "ended" : this.#isFrozen ? "moving" : vm.state(),
       vcpus: spec.cpus,
       mode: spec.mode,
       instructions: vm.instructions(),

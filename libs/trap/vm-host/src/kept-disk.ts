@@ -54,6 +54,12 @@ export class KeptDisk implements LaterDisk {
     this.#disk.write(first, data.subarray(0, sectors * SECTOR_BYTES))
   }
 
+  /** What a node keeps of a piece, as text. */
+  textOf(piece: number): string {
+    const first = piece * SECTORS_PER_PIECE
+    return encodeBase64(this.#disk.read(first, Math.min(SECTORS_PER_PIECE, this.sectors - first) * SECTOR_BYTES))
+  }
+
   onKept(piece: number): void {
     const at = this.#onTheWay.indexOf(piece)
     if (at < 0) return
@@ -82,11 +88,9 @@ export class KeptDisk implements LaterDisk {
   #keepRange(sector: number, sectors: number): void {
     const last = Math.floor((sector + sectors - 1) / SECTORS_PER_PIECE)
     for (let piece = Math.floor(sector / SECTORS_PER_PIECE); piece <= last; piece++) {
-      const first = piece * SECTORS_PER_PIECE
-      const bytes = Math.min(SECTORS_PER_PIECE, this.sectors - first) * SECTOR_BYTES
       this.#kept.add(piece)
       this.#onTheWay.push(piece)
-      this.#keep(piece, encodeBase64(this.#disk.read(first, bytes)))
+      this.#keep(piece, this.textOf(piece))
     }
   }
 }

@@ -3,6 +3,7 @@
  *
  * Not here: what a guest may ask of a disk (trap/devices), how a disk lies in the store (trap/contract's disk-layout.ts).
  */
+import { assert } from "@backplane/foundation-base/assert"
 import { persist } from "@backplane/foundation-actor/effects"
 import type { Restored, PersistEffect } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
@@ -34,6 +35,18 @@ interface Placing {
   readonly firstLife: number
 }
 
+interface Taking extends Placing {
+  /** Null: its disk, if it has one, is none over an image. */
+  readonly diskImage: Uint8Array | null
+  readonly pieces: ReadonlyMap<number, string>
+}
+
+/** What the virtio-blk of one life is given. */
+export interface Attached {
+  readonly disk: LaterDisk
+  readonly detach: () => void
+}
+
 export interface NodeDisksParts {
   readonly machine: string
   readonly node: number
@@ -51,6 +64,10 @@ export class NodeDisks {
   readonly #kept = new Map<string, Kept>()
   readonly #volumes = new Map<string, { readonly life: number; readonly volume: StoreVolume }>()
   readonly #opening = new Set<string>()
+  /** By VM: how its virtio-blk reaches its disk. */
+  readonly #ports = new Map<string, DiskPort>()
+  /** By VM: who waits for its disk to be taken over. */
+  readonly #taking = new Map<string, () => void>()
   /** By VM: disks that are being closed, and how often that was waited for. */
   readonly #closing = new Map<string, number>()
 
@@ -69,8 +86,10 @@ export class NodeDisks {
     }
     for (const [key, value] of restored) {
       const [, vm = "", piece] = key.split("/")
-      if (key.startsWith(KEPT_PREFIX) && piece !== undefined && typeof value === "string")
-        this.#kept.get(vm)?.restored.set(Number(piece), value)
+      if (!key.startsWith(KEPT_PREFIX) || piece === undefined || typeof value !== "string") continue
+      const kept = this.#kept.get(vm)
+      if (kept !== undefined) kept.restored.set(Number(piece), value)
+      else this.#parts.say(persist(key, null)) // of a disk that was on its way here when we died
     }
   }
 
@@ -92,7 +111,37 @@ export class NodeDisks {
 
   onPersisted(key: string): void {
     const [, vm = "", piece] = key.split("/")
-    if (key.startsWith(KEPT_PREFIX) && piece !== undefined) this.#kept.get(vm)?.disk?.onKept(Number(piece))
+    if (!key.startsWith(KEPT_PREFIX)) return
+    if (piece !== undefined) return this.#kept.get(vm)?.disk?.onKept(Number(piece))
+    const onTaken = this.#taking.get(vm)
+    this.#taking.delete(vm)
+    onTaken?.()
+  }
+
+  /** What else waits of the disk of a VM that stands still: nothing, once all its requests are answered and what it wrote is stored. */
+  isQuiet(vm: string): boolean {
+    return (this.#ports.get(vm)?.isQuiet ?? true) && (this.#volumes.get(vm)?.volume.isClean ?? true)
+  }
+
+  sectorsOf(vm: string): number | null {
+    return this.#ports.get(vm)?.sectors ?? null
+  }
+
+  /** What the VM has written over its image: by piece, as text. */
+  piecesOf(vm: string): readonly (readonly [number, string])[] {
+    const disk = this.#kept.get(vm)?.disk ?? null
+    return disk === null ? [] : disk.pieces().map((piece) => [piece, disk.textOf(piece)] as const)
+  }
+
+  /** A VM comes here with what it wrote over its image: `done` when all of it is on this node's disk. What was known of an earlier one goes. */
+  take({ vm: { name, disk }, life, diskImage: image, pieces }: Taking, done: () => void): void {
+    this.#drop(name)
+    if (disk === undefined || !("hash" in disk) || image === null) return done()
+    for (const [piece, text] of pieces) this.#parts.say(persist(`${KEPT_PREFIX}${name}/${piece}`, text))
+    this.#kept.set(name, { hash: disk.hash, life, restored: new Map(pieces), disk: null })
+    this.#makeKept({ vm: { name }, life }, disk, image)
+    this.#taking.set(name, done)
+    this.#parts.say(persist(`${KEPT_PREFIX}${name}`, { hash: disk.hash, life })) // last: without it the pieces count for nothing
   }
 
   /** A disk of an earlier VM of this name is no longer wanted. */
@@ -124,19 +173,37 @@ export class NodeDisks {
   }
 
   /** What the VM's virtio-blk is given for this life; null: it has no disk. */
-  attach({ vm, life }: Placing): { readonly disk: LaterDisk; readonly detach: () => void } | null {
-    const behind = this.#kept.get(vm.name)?.disk ?? this.#volumes.get(vm.name)?.volume
-    if (vm.disk === undefined || behind === undefined || behind === null) return null
-    const port = new DiskPort(behind, () => {
-      this.#parts.onAnswered(vm.name)
+  attach(placing: Placing): Attached | null {
+    const behind = this.#behind(placing.vm)
+    if (behind === null) return null
+    const attached = this.attachLater(placing, behind.sectors)
+    this.bind(placing.vm)
+    return attached
+  }
+
+  /** The same for a VM that stands still until its disk is there (`bind`). */
+  attachLater({ vm: { name }, life }: Placing, sectors: number): Attached {
+    const port = new DiskPort(sectors, () => {
+      this.#parts.onAnswered(name)
     })
+    this.#ports.set(name, port)
     return {
       disk: port,
       detach: () => {
         port.detach()
-        this.#close(vm.name, life)
+        if (this.#ports.get(name) === port) this.#ports.delete(name)
+        this.#close(name, life)
       },
     }
+  }
+
+  bind(vm: VmSpec): void {
+    const behind = this.#behind(vm)
+    if (behind !== null) this.#ports.get(vm.name)?.bind(behind)
+  }
+
+  #behind({ name, disk }: VmSpec): LaterDisk | null {
+    return disk === undefined ? null : (this.#kept.get(name)?.disk ?? this.#volumes.get(name)?.volume ?? null)
   }
 
   /** Its disk in the store is being closed: the VM is not over before. */
@@ -144,9 +211,9 @@ export class NodeDisks {
     return this.#closing.has(vm)
   }
 
-  /** The VM is destroyed: what it wrote over its image goes. A disk in the store stays. */
-  forget(vm: string): void {
-    this.#drop(vm)
+  /** Lives of the VM up to this one are destroyed here: what they wrote over its image goes. A disk in the store stays. */
+  forget(vm: string, life: number): void {
+    if ((this.#kept.get(vm)?.life ?? 0) <= life) this.#drop(vm)
   }
 
   inspect(): Json {
@@ -154,7 +221,11 @@ export class NodeDisks {
     return [...kept, ...[...this.#volumes].map(([vm, { volume }]) => ({ vm, ...volume.inspect() }))]
   }
 
-  #makeKept({ vm: { name }, life }: Placing, { hash }: ImageRef, image: Uint8Array): void {
+  #makeKept(
+    { vm: { name }, life }: { readonly vm: { readonly name: string }; readonly life: number },
+    { hash }: ImageRef,
+    image: Uint8Array,
+  ): void {
     const known = this.#kept.get(name)
     if (known?.disk !== undefined && known.disk !== null) return
     const disk = new KeptDisk(image, (piece, text) => {
@@ -192,6 +263,7 @@ export class NodeDisks {
   }
 
   #drop(vm: string): void {
+    this.#taking.delete(vm)
     const kept = this.#kept.get(vm)
     if (kept === undefined) return
     this.#kept.delete(vm)
@@ -203,22 +275,32 @@ export class NodeDisks {
 
 /** A disk as one life of a VM sees it: what is answered after that life reaches nobody. */
 class DiskPort implements LaterDisk {
-  readonly #behind: LaterDisk
+  readonly sectors: number
   readonly #onAnswered: () => void
+  #behind: LaterDisk | null = null
   #isAttached = true
+  /** Requests that wait for an answer. */
+  #underWay = 0
 
-  constructor(behind: LaterDisk, onAnswered: () => void) {
-    this.#behind = behind
+  constructor(sectors: number, onAnswered: () => void) {
+    this.sectors = sectors
     this.#onAnswered = onAnswered
   }
 
-  get sectors(): number {
-    return this.#behind.sectors
+  bind(behind: LaterDisk): void {
+    this.#behind = behind
+  }
+
+  get isQuiet(): boolean {
+    return this.#underWay === 0
   }
 
   submit(request: DiskRequest, durability: Durability, complete: (answer: DiskAnswer) => void): void {
+    assert(this.#behind !== null, "a VM runs only with its disk")
     let isLater = false
+    this.#underWay++
     this.#behind.submit(request, durability, (answer) => {
+      this.#underWay--
       if (!this.#isAttached) return
       complete(answer)
       if (isLater) this.#onAnswered()

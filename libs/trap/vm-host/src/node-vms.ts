@@ -11,15 +11,23 @@ import type { TaskSpec } from "@backplane/compute-contract/task-messages"
 import type { Restored } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import { PAGE_BYTES, vmModeProblem, type ImageRef } from "@backplane/scenario-machine/vm-spec"
+import type { BootImage } from "@backplane/trap-board/board-types"
+import type { LaterDisk } from "@backplane/trap-devices/virtio-block/later-disk"
+import type { Vm, VmOptions } from "@backplane/trap-vmm/vm"
+import type { VmMoveIn } from "@backplane/trap-contract/vm-move-messages"
+import { PAGE_BYTES, vmModeProblem, type VmSpec, type ImageRef } from "@backplane/scenario-machine/vm-spec"
 import type { BlockTold } from "@backplane/trap-contract/disk-messages"
 import type { VmHost, VmHostPlace, VmSaid } from "@backplane/trap-contract/vm-host"
 import type { ImageChunk, ImageUnknown, VmControl, VmFromNode, VmPlace, VmToNode, VmTrace } from "@backplane/trap-contract/vm-messages"
-import { devicesOf } from "./extra-devices.ts"
+import { Arrivals } from "./arrivals.ts"
+import { ArrivingVm, type ArrivingState } from "./arriving-vm.ts"
+import type { ConsoleCapture } from "./console-stream.ts"
+import { Departures } from "./departures.ts"
+import { devicesOf, entropyOf, type SeededEntropy } from "./extra-devices.ts"
 import { HostedVm } from "./hosted-vm.ts"
 import { ImageCache } from "./image-cache.ts"
 import type { HostParts } from "./host-parts.ts"
-import { NodeDisks } from "./node-disks.ts"
+import { NodeDisks, type Attached } from "./node-disks.ts"
 import { TrapTap } from "./trap-tap.ts"
 import { VcpuTask } from "./vcpu-task.ts"
 
@@ -36,6 +44,8 @@ export class NodeVms implements VmHost {
   readonly #hosted = new Map<string, HostedVm>()
   readonly #placing = new Map<string, Placing>()
   readonly #disks: NodeDisks
+  readonly #departures: Departures
+  readonly #arrivals: Arrivals
   /** By VM: why its life could not begin here. */
   readonly #refused = new Map<string, { readonly life: number; readonly reason: string }>()
   /** By VM: lives up to this one are over here. */
@@ -61,6 +71,16 @@ export class NodeVms implements VmHost {
       onAnswered: (vm) => this.#hosted.get(vm)?.vm.written(),
     })
     this.#tap = new TrapTap(parts.ring ?? null)
+    const { node } = place
+    const say = (...said: readonly VmSaid[]): void => void this.#says.push(...said)
+    this.#departures = new Departures({ node, disks: this.#disks, hosted: (of) => this.#of(of), say })
+    this.#arrivals = new Arrivals({
+      ...{ node, say },
+      reserve: ({ vm }) => this.#reserve(vm),
+      make: (arriving, state) => this.#goOn(arriving, state),
+      giveBack: (arriving) => this.#giveBack(arriving),
+      takeDisk: (arriving, done) => this.#disks.take(arriving, done),
+    })
   }
 
   restore(restored: Restored): void {
@@ -87,11 +107,21 @@ export class NodeVms implements VmHost {
         return this.#of(body)?.exits?.onEntry(body)
       case "VmTrace":
         return this.#onTrace(body)
+      case "VmMoveIn":
+        return this.#onMoveIn(body)
+      case "VmPart":
+        return this.#arrivals.onPart(body)
+      case "VmMoveOut":
+        return this.#departures.onMoveOut(body)
+      case "VmPartAsk":
+        return this.#departures.onPartAsk(body)
+      case "VmMoveOff":
+        return this.#departures.onMoveOff(body)
       case "VmOutputSeen":
         return this.#of(body)?.console.onSeen(body.upTo)
       case "VmInput": {
         const hosted = this.#of(body)
-        if (hosted === null) return
+        if (hosted === null || this.#departures.isLoaded(body.vm)) return // where it goes to it is typed again
         hosted.console.onInput(body.offset, body.data)
         return this.#say({ kind: "VmInputTaken", vm: body.vm, life: body.life, upTo: hosted.console.taken })
       }
@@ -102,6 +132,7 @@ export class NodeVms implements VmHost {
 
   say(): readonly VmSaid[] {
     this.#sayings++
+    this.#departures.look()
     for (const hosted of this.#hosted.values()) {
       this.#sayOutput(hosted, "new")
       if (this.#sayings % COUNTED_EVERY === 0) this.#says.push(...hosted.takeCounts())
@@ -112,7 +143,7 @@ export class NodeVms implements VmHost {
   }
 
   get unanswered(): number {
-    let count = this.#placing.size + this.#disks.unanswered
+    let count = this.#placing.size + this.#arrivals.unanswered + this.#disks.unanswered
     for (const { console, exits } of this.#hosted.values()) count += (console.hasUnseen ? 1 : 0) + (exits?.unanswered ?? 0)
     return count
   }
@@ -120,7 +151,8 @@ export class NodeVms implements VmHost {
   repeat(): void {
     this.#repeats++
     if (this.#repeats % REPEAT_EVERY !== 0) return // what is on the way is large: it is given time
-    for (const placing of this.#placing.values()) this.#askImage(placing)
+    for (const placing of this.#waiting()) this.#askImage(placing)
+    this.#arrivals.repeat()
     this.#disks.repeat()
     for (const hosted of this.#hosted.values()) {
       this.#sayOutput(hosted, "again")
@@ -150,6 +182,8 @@ export class NodeVms implements VmHost {
   inspect(): Json {
     return {
       vms: [...this.#hosted.values()].map((hosted) => hosted.inspect()),
+      leaving: this.#departures.inspect(),
+      arriving: this.#arrivals.inspect(),
       ended: [...this.#ended.values()],
       placing: [...this.#placing.values()].map(({ vm, life }) => ({ vm: vm.name, life })),
       images: this.#images.sizes(),
@@ -189,6 +223,9 @@ export class NodeVms implements VmHost {
     const refused = this.#refused.get(name)
     if (refused?.life === life) return this.#say({ kind: "VmRefused", vm: name, life, node, reason: refused.reason })
     if (this.#placing.get(name)?.life === life) return // its images are on the way
+    const arrived = this.#arrivals.get(name)
+    if (arrived?.life === life) return this.#settle(arrived)
+    this.#arrivals.drop(name) // of a move that is over: it boots
     this.#end(name)
     this.#disks.onPlace({ vm, life, firstLife })
     this.#placing.set(name, { vm, life, firstLife })
@@ -196,8 +233,21 @@ export class NodeVms implements VmHost {
   }
 
   #makeOrAsk(placing: Placing): void {
-    if (this.#missing(placing) === null) this.#make(placing)
-    else this.#askImage(placing)
+    if (this.#missing(placing) !== null) this.#askImage(placing)
+    else if (placing instanceof ArrivingVm) this.#fetch(placing)
+    else this.#make(placing)
+  }
+
+  /** Its images are here, and kept with it: others come and go. */
+  #fetch(arriving: ArrivingVm): void {
+    arriving.kernel = this.#images.get(arriving.vm.kernel)
+    arriving.diskImage = this.#diskImage(arriving)
+    this.#arrivals.ready(arriving)
+  }
+
+  /** Those whose images are to be brought. */
+  #waiting(): readonly Placing[] {
+    return [...this.#placing.values(), ...this.#arrivals.all().filter(({ isReady }) => !isReady)]
   }
 
   #missing(placing: Placing): ImageRef | null {
@@ -216,7 +266,7 @@ export class NodeVms implements VmHost {
   #onChunk(chunk: ImageChunk): void {
     const got = this.#images.receive(chunk)
     if (got === "ignored") return
-    for (const placing of [...this.#placing.values()]) {
+    for (const placing of this.#waiting()) {
       if (this.#missing(placing) !== null && !this.#waitsFor(placing, chunk.hash) && got !== "whole") continue
       if (typeof got === "object") this.#refuse(placing, got.refusal)
       else this.#makeOrAsk(placing)
@@ -225,16 +275,17 @@ export class NodeVms implements VmHost {
 
   /** The disk of a VM that waits for it is there, or can never be. */
   #onDisk(vm: string, refusal: string | null): "wanted" | "unwanted" {
-    const placing = this.#placing.get(vm)
-    if (placing === undefined) return "unwanted"
+    const placing = this.#placing.get(vm) ?? this.#arrivals.get(vm)
+    if (placing === null) return "unwanted"
     if (refusal !== null) this.#refuse(placing, refusal)
+    else if (placing instanceof ArrivingVm) this.#settle(placing)
     else this.#makeOrAsk(placing)
     return "wanted"
   }
 
   #onUnknown({ hash }: ImageUnknown): void {
     this.#images.forget(hash)
-    for (const placing of [...this.#placing.values()])
+    for (const placing of this.#waiting())
       if (this.#waitsFor(placing, hash)) this.#refuse(placing, `nobody has brought the image ${hash.slice(0, 12)}`)
   }
 
@@ -244,61 +295,111 @@ export class NodeVms implements VmHost {
 
   #refuse({ vm, life }: Pick<Placing, "vm" | "life">, reason: string): void {
     this.#placing.delete(vm.name)
+    if (this.#arrivals.get(vm.name)?.life === life) this.#arrivals.drop(vm.name)
     this.#refused.set(vm.name, { life, reason })
     this.#say({ kind: "VmRefused", vm: vm.name, life, node: this.#place.node, reason: reason.slice(0, 200) })
   }
 
   /** Its images are here: makes the machine. */
   #make(placing: Placing): void {
-    const { vm, life } = placing
-    const { name, cpus: vcpus, memoryBytes, mode, mmu, append } = vm
+    const { vm } = placing
+    const { memoryBytes, cpus, append } = vm
     const problem = vmModeProblem(vm)
     if (problem !== null) return this.#refuse(placing, problem)
     const image = this.#parts.readImage(defined(this.#images.get(vm.kernel) ?? undefined, "the kernel is here"), memoryBytes)
     if ("refusal" in image) return this.#refuse(placing, `kernel: ${image.refusal}`)
     const initialRamDisk = vm.initrd === undefined ? null : this.#images.get(vm.initrd)
     const told = { ...(append !== undefined && { bootArguments: append }), ...(initialRamDisk !== null && { initialRamDisk }) }
-    if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus: vcpus, ...told }))
+    if (!leavesRoomForDeviceTree(image, { memoryBytes, cpus, ...told }))
       return this.#refuse(
         placing,
         "memoryBytes: the image leaves no room for the device tree and the RAM disk at the end of RAM; give more",
       )
-    const diskImage = this.#disks.needsImage(placing)
-    if (this.#disks.prepare(placing, diskImage === null ? null : this.#images.get(diskImage)) === "wait") return
+    if (this.#disks.prepare(placing, this.#diskImage(placing)) === "wait") return
     const attached = this.#disks.attach(placing)
-    const vmm = this.#vmmOfNode()
-    assert(mode !== "native", "a native machine is refused")
-    const options = {
-      image,
-      vcpus,
-      memoryBytes,
-      mode,
-      turns: "scheduled",
-      ...told,
-      ...(mmu !== undefined && mmu !== "walk" && { mmu }),
-      exits: vm.trapPath,
-      idleLoops: "yield",
-      ...devicesOf(vm),
-      ...(attached !== null && { disks: [attached.disk] }),
-    } as const
-    const made = vmm.create(options)
+    const entropy = entropyOf(vm)
+    const made = this.#vmmOfNode().create({ ...vmOptionsOf(vm, { image, entropy, disk: attached?.disk ?? null }), ...told })
     if (made === null) {
       attached?.detach()
-      return this.#refuse(
-        placing,
-        `memoryBytes: node ${this.#place.node} has ${vmm.framesLeft()} frames left, and it needs more; give less`,
-      )
+      return this.#refuse(placing, this.#noRoom())
     }
-    this.#placing.delete(name)
+    this.#placing.delete(vm.name)
+    this.#host(placing, { made, entropy, attached })
+  }
+
+  #host({ vm: spec, life }: Placing, { made, entropy, attached, consoleBefore }: Made): void {
+    const { node } = this.#place
     this.#hosted.set(
-      name,
+      spec.name,
       new HostedVm({
-        ...{ spec: vm, life, vm: made, vmm, decodeText: this.#parts.decodeText, node: this.#place.node, tap: this.#tap },
+        ...{ spec, life, vm: made, vmm: this.#vmmOfNode(), decodeText: this.#parts.decodeText, node, tap: this.#tap, entropy },
+        ...(consoleBefore !== undefined && { consoleBefore }),
         detachDisk: attached?.detach ?? null,
         say: (...said) => void this.#says.push(...said),
       }),
     )
-    this.#say({ kind: "VmPlaced", vm: name, life, node: this.#place.node })
+    this.#say({ kind: "VmPlaced", vm: spec.name, life, node })
+  }
+
+  #noRoom(): string {
+    return `memoryBytes: node ${this.#place.node} has ${this.#vmmOfNode().framesLeft()} frames left, and it needs more; give less`
+  }
+
+  #diskImage(placing: Placing): Uint8Array | null {
+    const { disk } = placing.vm
+    return disk === undefined || !("hash" in disk) ? null : this.#images.get(disk)
+  }
+
+  #onMoveIn(move: VmMoveIn): void {
+    const { vm, life, incarnation } = move
+    const { node } = this.#place
+    if (incarnation !== this.#place.incarnation || life <= (this.#over.get(vm.name) ?? 0) || this.#of({ vm: vm.name, life }) !== null)
+      return
+    const refused = this.#refused.get(vm.name)
+    if (refused?.life === life) return this.#say({ kind: "VmRefused", vm: vm.name, life, node, reason: refused.reason })
+    const came = this.#arrivals.onMoveIn(move)
+    if (came instanceof ArrivingVm) {
+      this.#disks.forget(vm.name, life) // of an earlier stay of it here
+      this.#makeOrAsk(came)
+    } else if (typeof came === "object") this.#refuse({ vm, life }, came.refusal)
+  }
+
+  #reserve(vm: VmSpec): number | { readonly refusal: string } {
+    const problem = vmModeProblem(vm)
+    const { memoryBytes, cpus: vcpus, mmu } = vm
+    const shape = { memoryBytes, vcpus, ...(mmu !== undefined && mmu !== "walk" && { mmu }) }
+    return problem !== null ? { refusal: problem } : (this.#vmmOfNode().reserve(shape) ?? { refusal: this.#noRoom() })
+  }
+
+  /** The VM as it stopped where it comes from, with memory that is all zeros so far. */
+  #goOn(arriving: ArrivingVm, { state, entropyDrawn, diskSectors }: ArrivingState): Vm {
+    const { vm, reserved, kernel } = arriving
+    const image = this.#parts.readImage(defined(kernel ?? undefined, "the kernel is here"), vm.memoryBytes)
+    assert(!("refusal" in image), "what ran on another node is an image")
+    const attached = diskSectors === null ? null : this.#disks.attachLater(arriving, diskSectors)
+    const entropy = entropyOf(vm, entropyDrawn)
+    arriving.attached = attached
+    arriving.entropy = entropy
+    return this.#vmmOfNode().goOn(reserved, vmOptionsOf(vm, { image, entropy, disk: attached?.disk ?? null }), state)
+  }
+
+  #giveBack(arriving: ArrivingVm): void {
+    const { made, reserved, vm, life, attached } = arriving
+    if (made === null) this.#vmmOfNode().release(reserved)
+    else this.#vmmOfNode().destroy(made)
+    attached?.detach()
+    this.#disks.forget(vm.name, life)
+  }
+
+  /** The hypervisor has decided that it goes on here. */
+  #settle(arriving: ArrivingVm): void {
+    const { vm, state, made, entropy, attached } = arriving
+    if (!arriving.isTaken || made === null || state === null) return
+    if (this.#disks.prepare(arriving, null) === "wait") return
+    this.#disks.bind(vm)
+    this.#end(vm.name)
+    this.#arrivals.leave(vm.name)
+    this.#host(arriving, { made, entropy, attached, consoleBefore: state.console })
   }
 
   #vmmOfNode(): Vmm {
@@ -319,7 +420,8 @@ export class NodeVms implements VmHost {
     } else {
       this.#over.set(vm, Math.max(life, this.#over.get(vm) ?? 0))
       if ((this.#hosted.get(vm)?.life ?? Infinity) <= life || (this.#placing.get(vm)?.life ?? Infinity) <= life) this.#end(vm)
-      if (want === "destroyed") this.#forget(vm)
+      if ((this.#arrivals.get(vm)?.life ?? Infinity) <= life) this.#arrivals.drop(vm)
+      if (want === "destroyed") this.#forget(vm, life)
       if (this.#disks.isClosing(vm)) return // asked again until its disk is closed
     }
     this.#say({ kind: "VmControlled", vm, life, seq, node: this.#place.node })
@@ -331,6 +433,7 @@ export class NodeVms implements VmHost {
       this.#remember(vm, hosted.inspect())
       this.#says.push(...hosted.takeCounts())
     }
+    this.#departures.forget(vm)
     hosted?.remove()
     this.#hosted.delete(vm)
     this.#placing.delete(vm)
@@ -342,11 +445,35 @@ export class NodeVms implements VmHost {
     if (this.#ended.size > ENDED_MAX) for (const oldest of this.#ended.keys()) return void this.#ended.delete(oldest)
   }
 
-  #forget(vm: string): void {
+  /** Nothing is kept of lives up to this one. */
+  #forget(vm: string, life: number): void {
+    this.#disks.forget(vm, life)
+    if ((this.#refused.get(vm)?.life ?? 0) <= life) this.#refused.delete(vm)
+    if (this.#hosted.has(vm)) return // it has come back meanwhile
     this.#tap.forget(vm)
     this.#ended.delete(vm)
-    this.#disks.forget(vm)
-    this.#refused.delete(vm)
+  }
+}
+
+interface Made {
+  readonly made: Vm
+  readonly entropy: SeededEntropy | null
+  readonly attached: Attached | null
+  readonly consoleBefore?: ConsoleCapture
+}
+
+/** How the VMM is to make a VM of that description. */
+function vmOptionsOf(
+  vm: VmSpec,
+  { image, entropy, disk }: { readonly image: BootImage; readonly entropy: SeededEntropy | null; readonly disk: LaterDisk | null },
+): VmOptions {
+  const { cpus: vcpus, memoryBytes, mode, mmu, trapPath } = vm
+  assert(mode !== "native", "a native machine is refused")
+  return {
+    ...{ image, vcpus, memoryBytes, mode, turns: "scheduled", exits: trapPath, idleLoops: "yield" },
+    ...(mmu !== undefined && mmu !== "walk" && { mmu }),
+    ...devicesOf(vm, entropy),
+    ...(disk !== null && { disks: [disk] }),
   }
 }
 

@@ -75,6 +75,11 @@ export class StoreVolume implements LaterDisk {
     }
   }
 
+  /** Nothing waits to be stored, or nothing ever will be: whoever opens it after us finds all. */
+  get isClean(): boolean {
+    return this.#failure !== null || (this.#dirty.size === 0 && !this.#committing && this.#waiting.length === 0)
+  }
+
   /** Everything written is stored, or never will be: then the disk is given back. */
   close(done: () => void): void {
     const finish = (): void => {

@@ -304,6 +304,23 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { ...VM, ...WHY },
     metrics: [count("backplane_vm_events_total", { outcome: "lost" })],
   },
+  "vm-moved": {
+    meaning: "a VM goes on on another node",
+    fields: {
+      ...VM,
+      from: "node that it left",
+      to: "node where it is",
+      pages: "of memory that were sent",
+      bytes: "of memory and disk",
+      downtime: "virtual cycles in which it stood still",
+    },
+    metrics: [count("backplane_vm_events_total", { outcome: "moved" })],
+  },
+  "vm-move-off": {
+    meaning: "a move of a VM was given up: it goes on where it was, or has ended or been lost there",
+    fields: { ...VM, to: "node that it was to go to", ...WHY },
+    metrics: [count("backplane_vm_events_total", { outcome: "stayed" })],
+  },
   "clock.joined": {
     meaning: "a process joined the lock-step clock",
     fields: { port: "member", actors: "how many actors it hosts" },

@@ -22,7 +22,7 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
   backplane_vm_events_total: {
     type: "counter",
     unit: "{vm}",
-    meaning: "VMs that started, ended, were refused or lost",
+    meaning: "VMs that started, ended, were refused or lost, moved to another node, or stayed because a move was given up",
     labels: ["machine", "outcome"],
   },
   backplane_dispatches_total: {

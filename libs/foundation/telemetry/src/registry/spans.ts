@@ -21,6 +21,12 @@ export const SPANS: Readonly<Record<string, SpanEntry>> = {
   "actor.restart": { meaning: "an actor was killed and comes back from what it had on disk", flows: ["restart"] },
   "machine.create": { meaning: "a machine is made from its scenario", flows: ["create"] },
   "vm.start": { meaning: "a VM boots: its images travel to a node, its vCPUs begin there", flows: ["boot"] },
+  "vm.move": {
+    meaning: "a VM moves to another node: from the hypervisor's decision until it runs there, or the move is given up",
+    flows: ["vm-move"],
+  },
+  "vm.stop": { meaning: "the source of a move stops the VM, until nothing of it is under way" },
+  "vm.copy": { meaning: "the target of a move fetches what the VM stopped with, until its disk's writes are on the target's disk" },
   "trap {cause}": { meaning: "one trap of a guest from exit to re-entry", flows: ["trap"] },
   "trap tlb-miss": { meaning: "one miss of a guest that fills its TLB itself, from exit to re-entry", flows: ["trap", "tlb-miss"] },
   "vm.slice": { meaning: "a vCPU ran for a slice in the node, with its exits by cause; one of many slices is told" },
@@ -94,6 +100,8 @@ export const ATTRIBUTES: Readonly<Record<string, AttributeEntry>> = {
   "backplane.siblings": { unit: "{version}", meaning: "versions that were concurrent" },
   "backplane.rule": { unit: "", meaning: "rule by which the winner was chosen" },
   "backplane.bytes": { unit: "By", meaning: "size of the values that were sent" },
+  "backplane.pages": { unit: "{page}", meaning: "pages of memory that were sent" },
+  "backplane.downtime": { unit: "{cycle}", meaning: "how long a VM stood still while it moved, in virtual cycles" },
   "backplane.replicas": { unit: "", meaning: "replicas that took part, apart by spaces" },
   "backplane.winner": { unit: "", meaning: "version that won" },
 }
