@@ -140,7 +140,7 @@ async function converse(vms: VmClient, flags: BootFlags, steps: readonly Convers
       const { taken, state } = await vms.type(GUEST, waiting)
       waiting = waiting.subarray(taken)
       if (taken > 0) continue
-      if (state !== "placing" && state !== "running") break
+      if (state !== "placing" && state !== "running" && state !== "moving") break
       await new Promise((resolve) => setTimeout(resolve, RETRY_MILLISECONDS))
       if (Date.now() >= deadline) return end("timeout")
     }
@@ -150,7 +150,7 @@ async function converse(vms: VmClient, flags: BootFlags, steps: readonly Convers
     heard.push(Buffer.from(bytes))
     if (flags.json !== true) process.stdout.write(bytes)
     conversation.hear(Buffer.from(bytes).toString("latin1"))
-    const isOver = bytes.length === 0 && state !== "placing" && state !== "running" && state !== "paused"
+    const isOver = bytes.length === 0 && state !== "placing" && state !== "running" && state !== "moving" && state !== "paused"
     if (isOver) return end("over")
     if (Date.now() >= deadline && !conversation.done()) return end("timeout")
   }

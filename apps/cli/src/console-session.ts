@@ -38,7 +38,7 @@ export interface Talked {
 type State = Awaited<ReturnType<ConsolePort["read"]>>["state"]
 
 /** States of a VM that runs, or may yet. */
-const ALIVE: readonly State[] = ["running", "placing", "paused"]
+const ALIVE: readonly State[] = ["running", "moving", "placing", "paused"]
 
 export type SessionEnd =
   | { readonly kind: "left" }

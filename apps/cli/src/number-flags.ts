@@ -9,6 +9,12 @@ export function count(text: string): number {
   return value
 }
 
+/** A node by its number. */
+export function nodeNumber(text: string): number {
+  if (!/^\d{1,2}$/.test(text) || Number(text) > 63) throw new InvalidArgumentError("give a node by its number, as 1")
+  return Number(text)
+}
+
 export function seconds(text: string): number {
   const value = Number(text)
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError("give a number of seconds above 0")

@@ -66,6 +66,11 @@ export class VmClient implements ConsolePort {
     return await this.#control({ kind: "VmControlAsk", vm, operation })
   }
 
+  /** Begins a move; `VmView.move` says what becomes of it. */
+  move(vm: string, to: number): Promise<VmView> {
+    return this.#control({ kind: "VmMoveAsk", vm, to })
+  }
+
   /** Its next so many traps shall be traced. */
   async trace(vm: string, traps: number): Promise<void> {
     checkName(vm, this.#machine)

@@ -16,10 +16,13 @@ interface VmData {
   readonly node: number | null
   readonly life: number
   readonly reason: string
+  readonly move?: { readonly to: number; readonly verdict: string; readonly reason: string }
 }
 
 const EVERY_MILLISECONDS = 500
 const CAUSES = 4
+/** A machine of many nodes would have a row of buttons; `backplane vm move` has no such limit. */
+const MOVE_BUTTONS_MAX = 4
 const ACTIONS: Readonly<Record<string, readonly string[]>> = {
   running: ["pause", "stop"],
   paused: ["resume", "stop"],
@@ -40,7 +43,7 @@ async function refresh(machine: MachineData): Promise<void> {
   try {
     const { vms } = await look<{ vms: readonly VmData[] }>(`/v1/machines/${encodeURIComponent(machine.machine)}/vms`)
     const rows = vms.map((vm) => ({ ...vm, exits: exitsOf(machine, vm.spec.name) }))
-    redraw(part("vms"), rows, () => [rows.length === 0 ? none() : listed(machine.machine, rows)])
+    redraw(part("vms"), rows, () => [rows.length === 0 ? none() : listed(machine.machine, rows, machine.nodes.length)])
   } catch (error) {
     say(part("vm-told"), reason(error), "bad")
   }
@@ -50,11 +53,11 @@ function none(): Node {
   return document.createTextNode("none; `npx backplane vm create` makes one")
 }
 
-function listed(machine: string, rows: readonly (VmData & { readonly exits: string })[]): HTMLElement {
+function listed(machine: string, rows: readonly (VmData & { readonly exits: string })[], nodes: number): HTMLElement {
   return table(
     "virtual machines",
     ["VM", "state", "node", "vCPUs", "memory", "mode", "boots", "exits by cause", "do"],
-    rows.map(({ spec, state, node, life, reason: why, exits }) => {
+    rows.map(({ spec, state, node, life, reason: why, exits, move }) => {
       const buttons = document.createElement("span")
       buttons.className = "buttons"
       buttons.append(
@@ -62,12 +65,15 @@ function listed(machine: string, rows: readonly (VmData & { readonly exits: stri
         ...(ACTIONS[state] ?? []).map((operation) =>
           button(operation, `${operation} ${spec.name}`, () => void control(machine, spec.name, operation)),
         ),
+        ...(state === "running" ? others(nodes, node) : []).map((to) =>
+          button(`to node ${to}`, `move ${spec.name} to node ${to}`, () => void control(machine, spec.name, "move", { to })),
+        ),
       )
       const mode = spec.mmu === undefined ? spec.mode : `${spec.mode}, ${spec.mmu}`
       const size = `${spec.memoryBytes / 2 ** 20} MiB`
       return [
         spec.name,
-        why === "" ? state : `${state}: ${why}`,
+        told(state, why, move),
         node === null ? "" : String(node),
         String(spec.cpus),
         size,
@@ -80,10 +86,21 @@ function listed(machine: string, rows: readonly (VmData & { readonly exits: stri
   )
 }
 
-async function control(machine: string, vm: string, operation: string): Promise<void> {
+function told(state: string, why: string, move: VmData["move"]): string {
+  if (state === "moving" && move !== undefined) return `moving to node ${move.to}`
+  if (why === "" && move?.verdict === "given-up") return `${state}; it did not move to node ${move.to}: ${move.reason}`
+  return why === "" ? state : `${state}: ${why}`
+}
+
+/** Where it could move to. */
+function others(nodes: number, node: number | null): readonly number[] {
+  return Array.from({ length: Math.min(nodes, MOVE_BUTTONS_MAX) }, (_, index) => index).filter((index) => index !== node)
+}
+
+async function control(machine: string, vm: string, operation: string, body?: object): Promise<void> {
   const told = part("vm-told")
   try {
-    await act("POST", `/v1/machines/${encodeURIComponent(machine)}/vms/${encodeURIComponent(vm)}/${operation}`)
+    await act("POST", `/v1/machines/${encodeURIComponent(machine)}/vms/${encodeURIComponent(vm)}/${operation}`, body)
     say(told, `${vm}: ${operation}`)
   } catch (error) {
     say(told, reason(error), "bad")

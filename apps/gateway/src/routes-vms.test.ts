@@ -80,6 +80,18 @@ describe("virtual machines over HTTP", () => {
     expect(asked.length).toBe(before)
   })
 
+  it("move to the node that is said, by its number", async () => {
+    const { app, asked } = setup(() => ({ answer: "begun", reason: "", vms: [{ state: "moving" }] }))
+    const move = (body: string) => app.request("/v1/machines/demo/vms/a/move", { method: "POST", headers: AUTHORISED, body })
+    expect(await (await move('{"to":1}')).json()).toEqual({ vm: { state: "moving" } })
+    expect(asked).toEqual([{ machine: "demo", kind: "VmMoveAsk", vm: "a", to: 1 }])
+    for (const wrong of ["", "{}", '{"to":"1"}', '{"to":-1}', '{"to":64}', '{"to":0.5}']) {
+      const refused = await move(wrong)
+      expect([wrong, refused.status, ((await refused.json()) as { field: string }).field]).toEqual([wrong, 400, "to"])
+    }
+    expect(asked).toHaveLength(1)
+  })
+
   it("are not touched without the token, nor told what there is no word for", async () => {
     const { app, asked } = setup(() => ({ answer: "begun", vms: [] }))
     expect((await app.request("/v1/machines/demo/vms/a/destroy", { method: "POST" })).status).toBe(401)

@@ -20,6 +20,7 @@ import type { Operator } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
 const STREAMS_MAX = 64
+const NODE_MAX = 63
 /** A machine that has nothing to say answers after a while; one that answers at once with nothing is not asked in a rush. */
 const PAUSE_MILLISECONDS = 50
 const DESCRIPTION_BYTES_MAX = 65_536
@@ -46,13 +47,14 @@ export function vmRoutes(operator: () => Operator | null, access: Access): Hono 
   routes.post("/v1/machines/:machine/vms/:vm/:operation", needs(access, "operate"), async (context) => {
     const { machine, vm, operation } = context.req.param()
     if (operation === "console") return typeAt(context, operator)
+    if (operation === "move") return moveTo(context, operator)
     if (!VM_OPERATIONS.some((each) => each === operation))
       throw new Problem({
         status: 404,
         title: "Not found",
         detail: `a VM cannot be told to ${operation}`,
         field: "operation",
-        remedy: VM_OPERATIONS.join(", "),
+        remedy: [...VM_OPERATIONS, "move"].join(", "),
       })
     const { answer, reason, vms } = await answered(hand(operator).askHypervisor(machine, { kind: "VmControlAsk", vm, operation }))
     if (answer === "refused")
@@ -112,6 +114,25 @@ function describedAs(name: string, text: string): VmSpec {
     if (refusal instanceof Rejection) throw wrong(refusal.field, refusal.message)
     throw refusal
   }
+}
+
+/** Body: {"to": node}. What becomes of the move shows in the VM's `move`. */
+async function moveTo(context: Context, operator: () => Operator | null): Promise<Response> {
+  const { machine, vm } = context.req.param() as { machine: string; vm: string }
+  const body = (await context.req.json().catch(() => null)) as { readonly to?: unknown } | null
+  const to = body?.to
+  if (typeof to !== "number" || !Number.isInteger(to) || to < 0 || to > NODE_MAX)
+    throw new Problem({
+      status: 400,
+      title: "Bad request",
+      detail: "to is no node",
+      field: "to",
+      remedy: '{"to": 1}: the node by its number',
+    })
+  const { answer, reason, vms } = await answered(hand(operator).askHypervisor(machine, { kind: "VmMoveAsk", vm, to }))
+  if (answer === "refused")
+    throw new Problem({ status: 409, title: "Refused", detail: String(reason), field: "to", remedy: `GET /v1/machines/${machine}/vms` })
+  return context.json({ vm: (vms as readonly Json[] | undefined)?.[0] ?? null }, 202)
 }
 
 async function typeAt(context: Context, operator: () => Operator | null): Promise<Response> {

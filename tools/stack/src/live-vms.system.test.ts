@@ -100,6 +100,34 @@ describe.skipIf(kind !== "program")("virtual machines on the real stack (needs t
   )
 
   it(
+    "a VM moves to another node with what its guest has in memory, and is traced over all three services; what cannot move says why",
+    async () => {
+      await untilSo("all run", async () => (await list()).filter(({ state }) => state === "running").length >= 3)
+      for (const name of ["alpha", "beta", "gamma"]) {
+        const { node: from = 0, life: boots } = (await vm(name)) ?? {}
+        const to = 1 - (from ?? 0)
+        const { code, output } = await cli(["vm", "move", name, "--to", String(to), "--json"])
+        expect([name, code, JSON.parse(output)]).toMatchObject([
+          name,
+          0,
+          { vm: name, from, to, verdict: "moved", pages: expect.any(Number) },
+        ])
+        expect(await vm(name)).toMatchObject({ state: "running", node: to, life: boots })
+        expect(await instructionsOf(name)).toBeGreaterThan(0)
+        // Each exit of gamma goes over the bus: on a busy computer its shell is slower than a session's patience.
+        const { output: heard } = name === "gamma" ? { output: "" } : await cli(["console", name], "forks 3\n")
+        if (name !== "gamma") expect([name, heard.includes("forks: count=3"), heard.split("kernel: ").length]).toEqual([name, true, 2]) // one boot
+        const again = await cli(["vm", "move", name, "--to", String(to)], "", "pipe")
+        expect([again.code, again.output]).toEqual([1, expect.stringContaining(`${name} is on node ${to} already`)])
+      }
+      const trace = await cli(["trace", "last", "vm-move"])
+      for (const part of ["vm.move", "vm.stop", "vm.copy", "hypervisor.0", "node.0", "node.1"]) expect(trace.output).toContain(part)
+      expect((await cli(["vm", "move", "nobody", "--to", "1"])).code).toBe(1)
+    },
+    DEADLINE_MS,
+  )
+
+  it(
     "in lock-step a live run with VMs is the simulation, byte for byte",
     async () => {
       const [live, simulated] = [await cli(["run", SCENARIO, "--live", "--json"]), await cli(["run", SCENARIO, "--sim", "--json"])]

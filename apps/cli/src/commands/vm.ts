@@ -1,4 +1,4 @@
-/** `backplane vm create | list | start | pause | resume | stop | destroy | inspect`: virtual machines of a running machine. */
+/** `backplane vm create | list | move | start | pause | resume | stop | destroy | inspect`: virtual machines of a running machine. */
 import type { Json } from "@backplane/foundation-base/json"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
 import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
@@ -6,6 +6,7 @@ import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
 import { bringDisk, bringImage } from "../image-upload.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { nodeNumber } from "../number-flags.ts"
 import { VmClient } from "../vm-client.ts"
 import { addVmFlags, byFlag, vmSpecOf, type VmFlags, type VmImages } from "../vm-flags.ts"
 
@@ -20,6 +21,10 @@ interface CreateFlags extends Common, VmFlags {
   readonly initrd?: string
   /** `--no-start`. */
   readonly start: boolean
+}
+
+interface MoveFlags extends Common {
+  readonly to: number
 }
 
 /** When what was asked for is so, and how that is said. */
@@ -55,6 +60,11 @@ export function register(program: Command): void {
   common(vm.command("inspect").description("all that is known of one: description, life, exits by cause").argument("<vm>")).action(
     (name: string, flags: Common, command: Command) => withVms(command, flags, (client, vms) => inspect({ client, vms }, name, flags)),
   )
+  common(vm.command("move").description("move it to another node while it runs: stop, copy, go on there").argument("<vm>"))
+    .requiredOption("--to <node>", "the node, by its number", nodeNumber)
+    .action((name: string, flags: MoveFlags, command: Command) =>
+      withVms(command, flags, (client, vms) => move({ client, vms }, name, flags)),
+    )
   for (const [name, { help, isSo, done }] of Object.entries(CONTROLS))
     common(vm.command(name).description(help).argument("<vm>")).action((of: string, flags: Common, command: Command) =>
       withVms(command, flags, async (_client, vms) => {
@@ -106,6 +116,25 @@ async function create({ client, vms }: Ends, name: string, flags: CreateFlags, h
       ? JSON.stringify({ vm: name, state: view?.state, node: view?.node ?? null })
       : `${name} is ${view?.state ?? "there"}${view === null || view.node === null ? "" : ` on node ${view.node}`}; \`backplane console ${name}\` talks with it`,
   )
+}
+
+/** Until it runs there, or the move is given up: then it runs on where it was, and the command fails with the reason. */
+async function move({ vms }: Ends, name: string, flags: MoveFlags): Promise<void> {
+  const { to } = flags
+  const { spec } = await vms.move(name, to)
+  const patience = PATIENCE_MILLISECONDS + ((spec.memoryBytes + imageBytes(spec)) / MIB) * PATIENCE_MILLISECONDS_PER_MIB
+  const view = await vms.waitFor(name, (seen) => seen === null || seen.move?.verdict !== "under-way", patience)
+  const moved = view?.move
+  if (view === null || moved === undefined) throw new CommandFailure("gone", `${name} is gone: it was destroyed meanwhile`)
+  if (moved.verdict !== "moved")
+    throw new CommandFailure(
+      "given-up",
+      `${name} did not move: ${moved.reason}; it is ${view.state}${view.node === null ? "" : ` on node ${view.node}`}`,
+    )
+  if (flags.json === true) return console.log(JSON.stringify({ vm: name, ...moved }))
+  const { from, pages, bytes, downtimeCycles } = moved
+  const stood = downtimeCycles === null ? "" : `, it stood still for ${downtimeCycles} cycles`
+  console.log(`${name} moved from node ${from} to node ${to}: ${pages} pages, ${(bytes / MIB).toFixed(1)} MiB${stood}`)
 }
 
 /** What never ran leaves no name behind: the next try may have it. */
