@@ -9,9 +9,10 @@ import { base64Schema } from "@backplane/scenario-machine/guest-spec"
 import { VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { Type, type Static } from "typebox"
 import { VmCapture } from "./vm-capture.ts"
+import { VM_NAME_CHARACTERS_MAX } from "./vm-messages.ts"
 
 const closed = { additionalProperties: false } as const
-const Vm = Type.String({ minLength: 1, maxLength: 32 })
+const Vm = Type.String({ minLength: 1, maxLength: VM_NAME_CHARACTERS_MAX })
 const Life = Type.Integer({ minimum: 1, description: "which life; grows over all VMs of the machine" })
 const Move = Type.Integer({ minimum: 1, description: "the move's epoch: the life that the VM has on the target" })
 const Node = Type.Integer({ minimum: 0, maximum: 63 })
