@@ -206,7 +206,8 @@ export interface Engine {
 
   /** Physical memory. A range that is not wholly RAM is an assertion: ask `isMemory` first. */
   isMemory(address: bigint, bytes: number): boolean
-  readMemory(address: bigint, bytes: number): Uint8Array
+  /** `into`: of that length, where an engine that can puts them; they are in what is returned, which is the caller's. */
+  readMemory(address: bigint, bytes: number, into?: Uint8Array): Uint8Array
   /** As a device's DMA: code made from these bytes is forgotten, reservations of other CPUs on them break. */
   writeMemory(address: bigint, data: Uint8Array): void
   /** A store into the 4 KiB page of this physical address makes `run` return `watch` after it (HTIF's `tohost`). */

@@ -251,9 +251,11 @@ export class WasmEngine implements Engine {
     return address >= RAM_BASE && address + BigInt(bytes) <= RAM_BASE + BigInt(this.options.memoryBytes)
   }
 
-  readMemory(address: bigint, bytes: number): Uint8Array {
+  readMemory(address: bigint, bytes: number, into?: Uint8Array): Uint8Array {
     const host = this.#host(address, bytes)
-    return this.#bytes.slice(host, host + bytes)
+    if (into === undefined) return this.#bytes.slice(host, host + bytes)
+    into.set(this.#bytes.subarray(host, host + bytes))
+    return into
   }
 
   writeMemory(address: bigint, data: Uint8Array): void {

@@ -22,7 +22,8 @@ export interface AgentOut {
 
 /** The node's memory as the agent needs it. `setRights` returns when no CPU of the node can do more any longer. */
 export interface AgentMemory {
-  read(page: number): Uint8Array
+  /** A copy: in `into`, where the memory can; else fresh. */
+  read(page: number, into?: Uint8Array): Uint8Array
   write(page: number, bytes: Uint8Array): void
   setRights(page: number, rights: Rights): void
 }

@@ -13,6 +13,7 @@ import type { Protocol } from "@backplane/memory-coherence/rules"
 import type { PageBytes, PageMessage, PageOperation } from "@backplane/memory-contract/coherence-messages"
 import type { PageText } from "./agent-options.ts"
 import { operateOn } from "./operation.ts"
+import { PageRoom } from "./page-room.ts"
 
 /** In place of bytes that do not travel: frame and copy at one node are the same. */
 export const OWN_FRAME = ""
@@ -34,7 +35,7 @@ export interface FrameHostOptions {
   readonly nodes: number
   readonly protocol: Protocol
   readonly text: PageText
-  read(page: number): Uint8Array
+  read(page: number, into?: Uint8Array): Uint8Array
   write(page: number, bytes: Uint8Array): void
   /** An operation was done in a frame here for that node, and found this. */
   onOperated?(page: number, operated: { readonly operation: PageOperation; readonly node: number; readonly found: bigint }): void
@@ -52,6 +53,8 @@ export class FrameHost {
   readonly #lent = new Set<number>()
   /** What operations found: the frame store keeps a number, this the value. */
   readonly #results: bigint[] = [0n]
+  /** While many pages are asked for at once. */
+  #room: PageRoom | null = null
 
   constructor(options: FrameHostOptions) {
     this.#options = options
@@ -67,6 +70,16 @@ export class FrameHost {
       kind === "Frame" ||
       kind === "FrameFree"
     )
+  }
+
+  /** So many messages are heard now that came as one: their pages go out together. */
+  together(messages: number, hearAll: () => void): void {
+    this.#room = new PageRoom(messages)
+    try {
+      hearAll()
+    } finally {
+      this.#room = null
+    }
   }
 
   hear(body: PageMessage, flow: Flow, epoch: number): readonly FrameAnswer[] {
@@ -88,9 +101,9 @@ export class FrameHost {
         space,
         page,
         home: place,
-        ...(effect.bytes && { bytes: this.#bytesFor(effect.to, page) }),
-        ...(effect.flow.kind === "Result" && { result: this.#resultText(effect.flow.value) }),
-        ...(effect.flow.kind === "Frame" && { found: effect.flow.operations.map(({ result }) => this.#resultText(result)) }),
+        bytes: effect.bytes ? this.#bytesFor(effect.to, page) : undefined,
+        result: effect.flow.kind === "Result" ? this.#resultText(effect.flow.value) : undefined,
+        found: effect.flow.kind === "Frame" ? effect.flow.operations.map(({ result }) => this.#resultText(result)) : undefined,
       })
       answers.push({ to: effect.to, body: answer })
     }
@@ -99,7 +112,7 @@ export class FrameHost {
   }
 
   #bytesFor(to: "home" | number, page: number): PageBytes {
-    return to === this.#options.place ? OWN_FRAME : this.#options.text.encode(this.#options.read(page))
+    return to === this.#options.place ? OWN_FRAME : this.#options.text.encode(this.#options.read(page, this.#room?.next()))
   }
 
   #operate(page: number, body: PageMessage): number {

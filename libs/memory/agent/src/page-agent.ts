@@ -104,7 +104,7 @@ export class PageAgent {
       nodes,
       protocol: this.#protocol,
       text: this.#text,
-      read: (page) => memory.read(page),
+      read: (page, into) => memory.read(page, into),
       write: (page, bytes) => {
         memory.write(page, bytes)
       },
@@ -189,8 +189,10 @@ export class PageAgent {
   /** Any message of the contract to a node with this one space. */
   hearAny(now: VirtualTime, from: ActorId, body: PageMessage | PagesRun | PagesAsk | PagesGone | PagesAdvice, out: AgentOut): void {
     if (body.kind === "PagesRun") {
-      for (const each of messagesOf(body, this.#text)) this.hear(now, each, out)
-      return
+      const messages = messagesOf(body, this.#text)
+      return this.#frames.together(messages.length, () => {
+        for (const each of messages) this.hear(now, each, out)
+      })
     }
     if (body.kind === "PagesGone") return this.gone(from, body.epoch)
     if (body.kind === "PagesHashAsk") return this.#tellHashes(from, body, out)
@@ -447,8 +449,8 @@ export class PageAgent {
       space,
       page,
       home: local.record.home,
-      ...(bytes && { bytes: isLocal ? OWN_FRAME : this.#text.encode(this.#options.memory.read(page)) }),
-      ...(flow.kind === "Operate" && { operation: defined(local.operation ?? undefined, "an operation is asked for") }),
+      bytes: !bytes ? undefined : isLocal ? OWN_FRAME : this.#text.encode(this.#options.memory.read(page)),
+      operation: flow.kind === "Operate" ? defined(local.operation ?? undefined, "an operation is asked for") : undefined,
     }
     const body = pageMessage(flow, extras)
     if (isLocal) return this.hear(now, body, out)

@@ -11,6 +11,7 @@ import type { Body, Effect, SendEffect } from "@backplane/foundation-actor/machi
 import { defined } from "@backplane/foundation-base/assert"
 import { RUN_FIELDS, RUN_PAGES_MAX, type PageBytes, type PageMessage, type PagesRun } from "@backplane/memory-contract/coherence-messages"
 import type { PageText } from "./agent-options.ts"
+import { joinedPages } from "./page-room.ts"
 
 type RunKind = PagesRun["of"]
 type Single = Extract<PageMessage, { kind: RunKind }>
@@ -74,20 +75,21 @@ function together(group: readonly SendEffect<Single>[]): SendEffect<Single | Pag
   const { to, span, body } = first
   const { space, epoch, node, kind } = body
   const numbers = bodies.flatMap((each) => RUN_FIELDS[kind].map((field) => numberOf(Reflect.get(each, field))))
-  return send(to, { kind: "PagesRun", space, epoch, node, of: kind, numbers, ...(kind === "PageData" && { bytes: joined(bodies) }) }, span)
+  return send(
+    to,
+    { kind: "PagesRun", space, epoch, node, of: kind, numbers, ...(kind === "PageData" && { bytes: joinedPages(bodies.map(bytesOf)) }) },
+    span,
+  )
+}
+
+function bytesOf(body: Single): Uint8Array {
+  if (body.kind === "PageData" && typeof body.bytes !== "string") return body.bytes
+  throw new Error("bytes as text stay alone")
 }
 
 function numberOf(value: unknown): number {
   if (typeof value === "string") return WANTS.indexOf(value as (typeof WANTS)[number])
   return Number(value)
-}
-
-function joined(bodies: readonly Single[]): Uint8Array {
-  const bytes = new Uint8Array(bodies.length * PAGE_BYTES)
-  bodies.forEach((body, index) => {
-    if (body.kind === "PageData" && typeof body.bytes !== "string") bytes.set(body.bytes, index * PAGE_BYTES)
-  })
-  return bytes
 }
 
 /** The messages that a run stands for, in their order; none where it is damaged: its numbers, or its bytes, are too few. `text`: for who takes bytes. */

@@ -110,7 +110,7 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     this.agent = new PageAgent({
       ...config,
       memory: {
-        read: (page) => engine.readMemory(addressOf(page), PAGE_BYTES),
+        read: (page, into) => engine.readMemory(addressOf(page), PAGE_BYTES, into),
         write: (page, bytes) => {
           engine.writeMemory(addressOf(page), bytes)
         },

@@ -9,11 +9,11 @@ export interface MessageExtras {
   readonly page: number
   /** Where the frame of the page lies. */
   readonly home: number
-  readonly bytes?: PageBytes
-  readonly operation?: PageOperation
-  readonly result?: string
+  readonly bytes?: PageBytes | undefined
+  readonly operation?: PageOperation | undefined
+  readonly result?: string | undefined
   /** Of a frame that is handed over: what the operations found, by node. */
-  readonly found?: readonly string[]
+  readonly found?: readonly string[] | undefined
 }
 
 /** A message as the protocol sees it. */
