@@ -11,15 +11,15 @@ import type { VmHostPlace } from "@backplane/trap-contract/vm-host"
 import { GuestEngine } from "@backplane/trap-guest/guest-engine"
 import { NodeVms } from "@backplane/trap-vm-host/node-vms"
 
-/** Exits that a node remembers: the last ones of all its VMs. */
-const RING_RECORDS = 4096
+/** Exits that a node remembers of each of its VMs: the last ones, 48 bytes each. */
+const RING_RECORDS = 256
 
 export function taskEngines(spec: MachineSpec, place: VmHostPlace): TaskEngines {
   const parts = {
     makeEngine: (options: EngineOptions) => new WasmEngine(options),
     readImage: readGuestImage,
     decodeText: (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8"),
-    ring: new TrapRing(RING_RECORDS),
+    makeRing: () => new TrapRing(RING_RECORDS),
     digest: (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex"),
   }
   return { jobs: new SyntheticEngine(spec.cache), guests: new GuestEngine(parts), vms: new NodeVms(spec, place, parts) }

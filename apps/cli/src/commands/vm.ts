@@ -8,6 +8,7 @@ import { bringDisk, bringImage } from "../image-upload.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { nodeNumber } from "../number-flags.ts"
 import { VmClient } from "../vm-client.ts"
+import { trapLines } from "../vm-traps.ts"
 import { addVmFlags, byFlag, vmSpecOf, type VmFlags, type VmImages } from "../vm-flags.ts"
 
 interface Common {
@@ -25,6 +26,10 @@ interface CreateFlags extends Common, VmFlags {
 
 interface MoveFlags extends Common {
   readonly to: number
+}
+
+interface InspectFlags extends Common {
+  readonly traps?: true
 }
 
 /** When what was asked for is so, and how that is said. */
@@ -57,9 +62,11 @@ export function register(program: Command): void {
   common(vm.command("list").description("the VMs there are")).action((flags: Common, command: Command) =>
     withVms(command, flags, async (_client, vms) => printList(await vms.list(), flags)),
   )
-  common(vm.command("inspect").description("all that is known of one: description, life, exits by cause").argument("<vm>")).action(
-    (name: string, flags: Common, command: Command) => withVms(command, flags, (client, vms) => inspect({ client, vms }, name, flags)),
-  )
+  common(vm.command("inspect").description("all that is known of one: description, life, exits by cause").argument("<vm>"))
+    .option("--traps", "and its last exits, one a line: when, why, where")
+    .action((name: string, flags: InspectFlags, command: Command) =>
+      withVms(command, flags, (client, vms) => inspect({ client, vms }, name, flags)),
+    )
   common(vm.command("move").description("move it to another node while it runs: stop, copy, go on there").argument("<vm>"))
     .requiredOption("--to <node>", "the node, by its number", nodeNumber)
     .action((name: string, flags: MoveFlags, command: Command) =>
@@ -184,7 +191,7 @@ export async function inspectOnNode(client: StackClient, machine: string, view: 
   return all.find(({ vm }) => vm === view.spec.name) ?? null
 }
 
-async function inspect({ client, vms }: Ends, name: string, flags: Common): Promise<void> {
+async function inspect({ client, vms }: Ends, name: string, flags: InspectFlags): Promise<void> {
   const view = await vms.find(name)
   if (view === null) throw new CommandFailure("unknown-vm", `${flags.machine} has no VM ${name}; \`backplane vm list\` shows them`)
   const onNode = await inspectOnNode(client, flags.machine, view)
@@ -196,4 +203,5 @@ async function inspect({ client, vms }: Ends, name: string, flags: Common): Prom
   )
   for (const [cause, times] of Object.entries((onNode["exits"] ?? {}) as Readonly<Record<string, number>>))
     console.log(`${String(times).padStart(12)} ${cause}`)
+  if (flags.traps === true) for (const line of trapLines(onNode["traps"])) console.log(line)
 }

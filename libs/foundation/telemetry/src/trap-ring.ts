@@ -2,7 +2,7 @@
  * Where hot traps are written: a fixed ring of flat numbers, some tens of nanoseconds a record, no allocation.
  *
  * A recorded span costs 2.6 µs, an unsampled one 1 to 2 µs: too much for a trap. The ring always holds the last `capacity`
- * traps; who wants spans reads it between slices. Times are virtual cycles, counts exact up to 2^53.
+ * traps, for whoever wants to know how a VM came to be where it is. Times are virtual cycles, counts exact up to 2^53.
  */
 import { assert } from "@backplane/foundation-base/assert"
 
@@ -36,9 +36,6 @@ export class TrapRing {
   readonly #narrow: Uint32Array
   /** Records written since the ring was made. Only grows; the slot is this modulo the capacity. */
   #written = 0
-  /** Records that `drain` has handed out or passed over. I1: read <= written. */
-  #read = 0
-  #dropped = 0
 
   constructor(capacity: number) {
     assert(Number.isInteger(capacity) && capacity > 0, "a trap ring has at least one slot")
@@ -49,11 +46,6 @@ export class TrapRing {
 
   get written(): number {
     return this.#written
-  }
-
-  /** Records that were overwritten before anybody read them. */
-  get dropped(): number {
-    return this.#dropped + Math.max(0, this.#written - this.#read - this.#capacity)
   }
 
   /** Writes the newest record over the oldest. */
@@ -73,14 +65,10 @@ export class TrapRing {
     this.#written++
   }
 
-  /** Hands out what was not read yet, oldest first, at most `recordsMax`. */
-  drain(recordsMax: number): readonly TrapRecord[] {
-    this.#dropped = this.dropped
-    this.#read = Math.max(this.#read, this.#written - this.#capacity)
-    const end = Math.min(this.#written, this.#read + recordsMax)
-    const records: TrapRecord[] = []
-    for (; this.#read < end; this.#read++) records.push(this.#at(this.#read % this.#capacity))
-    return records
+  /** The last `count` records, or as many as there are; oldest first. Stays as it is: it may be read again. */
+  last(count: number): readonly TrapRecord[] {
+    const first = Math.max(0, this.#written - Math.min(count, this.#capacity))
+    return Array.from({ length: this.#written - first }, (_, index) => this.#at((first + index) % this.#capacity))
   }
 
   #at(slot: number): TrapRecord {

@@ -1,6 +1,6 @@
 /** What a node's VMs need that belongs to other subsystems: the app that makes a node joins it. */
 import type { Engine, EngineOptions } from "@backplane/compute-contract/engine"
-import type { ExitRecorder } from "@backplane/trap-vmm/exit-recorder"
+import type { ExitMemory } from "@backplane/trap-vmm/exit-recorder"
 import type { BootImage } from "@backplane/trap-board/board-types"
 
 export interface HostParts {
@@ -10,8 +10,8 @@ export interface HostParts {
   readonly readImage: (file: Uint8Array, memoryBytes: number) => BootImage | { readonly refusal: string }
   /** UTF-8, with replacement characters for what is none. */
   readonly decodeText: (bytes: Uint8Array) => string
-  /** Is told of every exit (foundation/telemetry's trap ring); absent: nobody is. */
-  readonly ring?: ExitRecorder
+  /** Keeps the last exits of one VM (foundation/telemetry's trap ring); absent: nobody does. */
+  readonly makeRing?: () => ExitMemory
   /** SHA-256 as 64 hexadecimal digits. */
   readonly digest: (bytes: Uint8Array) => string
 }

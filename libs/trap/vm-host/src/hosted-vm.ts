@@ -18,6 +18,8 @@ import type { SeededEntropy } from "./extra-devices.ts"
 
 /** As `timeout(1)` says it. */
 const EXIT_LIMIT = 124
+/** Of its last exits, so many in an inspection. */
+const TRAPS_SHOWN = 16
 
 export type HostedStop =
   | Exclude<VcpuStop, { kind: "end" | "stuck" }>
@@ -176,6 +178,7 @@ export class HostedVm {
       inputTaken: this.console.taken,
       exits: Object.fromEntries(vm.ledger.exits()),
       classes: vm.ledger.byClass(),
+      traps: this.#tap.last(spec.name, TRAPS_SHOWN).map((each) => ({ ...each })),
     }
   }
 

@@ -70,7 +70,7 @@ export class NodeVms implements VmHost {
       onOpened: (vm, refusal) => this.#onDisk(vm, refusal),
       onAnswered: (vm) => this.#hosted.get(vm)?.vm.written(),
     })
-    this.#tap = new TrapTap(parts.ring ?? null)
+    this.#tap = new TrapTap(parts.makeRing ?? null)
     const { node } = place
     const say = (...said: readonly VmSaid[]): void => void this.#says.push(...said)
     this.#departures = new Departures({ node, disks: this.#disks, hosted: (of) => this.#of(of), say })

@@ -6,7 +6,8 @@
  */
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { SpanEffect } from "@backplane/foundation-actor/machine"
-import { EXIT_CLASS, type ExitRecord, type ExitRecorder } from "@backplane/trap-vmm/exit-recorder"
+import { EXIT_CLASS, type ExitMemory, type ExitRecord, type ExitRecorder } from "@backplane/trap-vmm/exit-recorder"
+import { address, causeName, exitView, type ExitView } from "./exit-view.ts"
 
 /** Spans made in one slice; what is armed beyond waits for the next. */
 const SLICE_MAX = 256
@@ -23,7 +24,11 @@ interface Runner {
 }
 
 export class TrapTap implements ExitRecorder {
-  readonly #ring: ExitRecorder | null
+  readonly #makeRing: (() => ExitMemory) | null
+  /** By VM, from its first slice on. */
+  readonly #rings = new Map<string, ExitMemory>()
+  /** Of the VM that runs. */
+  #ring: ExitMemory | null = null
   /** By VM: traps still to be traced. */
   readonly #armed = new Map<string, number>()
   #running: Runner | null = null
@@ -33,9 +38,9 @@ export class TrapTap implements ExitRecorder {
   #before: ReadonlyMap<string, number> | null = null
   #taken: ExitRecord[] = []
 
-  /** `ring`: told of every exit as well. */
-  constructor(ring: ExitRecorder | null) {
-    this.#ring = ring
+  /** `makeRing`: makes what keeps the last exits of a VM; null: nothing does. */
+  constructor(makeRing: (() => ExitMemory) | null) {
+    this.#makeRing = makeRing
   }
 
   arm(vm: string, traps: number): void {
@@ -44,11 +49,18 @@ export class TrapTap implements ExitRecorder {
 
   forget(vm: string): void {
     this.#armed.delete(vm)
+    this.#rings.delete(vm)
+  }
+
+  /** Its last exits, oldest first; those that the engine answers by itself never come here. */
+  last(vm: string, count: number): readonly ExitView[] {
+    return (this.#rings.get(vm)?.last(count) ?? []).map(exitView)
   }
 
   /** From here on exits are this vCPU's. */
   begin(runner: Runner): void {
     this.#running = runner
+    this.#ring = this.#ringOf(runner.vm)
     this.#left = Math.min(SLICE_MAX, this.#armed.get(runner.vm) ?? 0)
     this.#slices++
     this.#before = this.#left > 0 || this.#slices % TOLD_EVERY === 0 ? runner.exits() : null
@@ -83,6 +95,14 @@ export class TrapTap implements ExitRecorder {
     return [...slice, ...traps]
   }
 
+  #ringOf(vm: string): ExitMemory | null {
+    const known = this.#rings.get(vm)
+    if (known !== undefined || this.#makeRing === null) return known ?? null
+    const made = this.#makeRing()
+    this.#rings.set(vm, made)
+    return made
+  }
+
   #sliceSpan({ vm, vcpu, exits }: Runner, node: number): readonly SpanEffect[] {
     const before = this.#before
     this.#before = null
@@ -100,32 +120,4 @@ export class TrapTap implements ExitRecorder {
     }
     return [openSpan(key, "vm.slice", attributes, { root: true }), closeSpan(key)]
   }
-}
-
-const INTERRUPT = 2 ** 31
-const NAMES: Readonly<Record<number, string>> = {
-  1: "fetch-access",
-  2: "illegal-instruction",
-  3: "breakpoint",
-  5: "load-access",
-  7: "store-access",
-  12: "fetch-page",
-  13: "load-page",
-  15: "store-page",
-  64: "system",
-  65: "io-load",
-  66: "io-store",
-  67: "watch",
-  68: "tlb-miss",
-  69: "stage-miss",
-  70: "frame",
-}
-
-function causeName(cause: number): string {
-  if (cause >= INTERRUPT) return `interrupt-${cause - INTERRUPT}`
-  return NAMES[cause] ?? `cause-${cause}`
-}
-
-function address(high: number, low: number): string {
-  return `0x${(high * 2 ** 32 + low).toString(16)}`
 }

@@ -21,6 +21,12 @@ export interface ExitRecorder {
   push(record: ExitRecord): void
 }
 
+/** A recorder that can be asked for what it was told last. */
+export interface ExitMemory extends ExitRecorder {
+  /** The last `count` records, or as many as there are; oldest first. */
+  last(count: number): readonly ExitRecord[]
+}
+
 /** Exits that are no trap of the guest's, above every cause of the privileged manual. */
 export const EXIT_CAUSE = { system: 64, ioLoad: 65, ioStore: 66, watch: 67, tlbMiss: 68, stageMiss: 69, frame: 70 } as const
 

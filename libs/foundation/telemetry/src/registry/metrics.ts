@@ -176,13 +176,6 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     labels: ["machine", "node", "result"],
   },
   backplane_frames: { type: "gauge", unit: "{frame}", meaning: "machine frames by state", labels: ["machine", "node", "state"] },
-  // Traps
-  backplane_trap_ring_dropped_total: {
-    type: "counter",
-    unit: "{record}",
-    meaning: "trap records overwritten before they were read",
-    labels: ["machine", "node"],
-  },
   // Actors and bus
   backplane_actor_restarts_total: {
     type: "counter",
