@@ -16,9 +16,14 @@ describe("the store as it begins", () => {
     ])
   })
 
-  it.each(["many", "0", "-1", "1.5", "65"])("cannot have %s of either, and says which variable is wrong", (text) => {
-    const remedy = `is "${text}": give a whole number from 1 to 64`
-    expect(storeSizeOf({ BACKPLANE_KV_SHARDS: text })).toEqual({ field: "BACKPLANE_KV_SHARDS", remedy })
-    expect(storeSizeOf({ BACKPLANE_KV_ZONES: text })).toEqual({ field: "BACKPLANE_KV_ZONES", remedy })
+  it("may be none: then one is asked that does not answer", () => {
+    expect(storeSizeOf({ BACKPLANE_KV_SHARDS: "0" })).toEqual({ shards: 0, zones: 1 })
+    expect(firstMembers({ shards: 0, zones: 1 })).toEqual([{ id: "replica.0", zone: "zone-0" }])
+  })
+
+  it.each(["many", "-1", "1.5", "65"])("cannot have %s of either, and says which variable is wrong", (text) => {
+    const remedy = (least: number): string => `is "${text}": give a whole number from ${least} to 64`
+    expect(storeSizeOf({ BACKPLANE_KV_SHARDS: text })).toEqual({ field: "BACKPLANE_KV_SHARDS", remedy: remedy(0) })
+    expect(storeSizeOf({ BACKPLANE_KV_ZONES: text })).toEqual({ field: "BACKPLANE_KV_ZONES", remedy: remedy(1) })
   })
 })
