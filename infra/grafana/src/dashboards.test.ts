@@ -61,7 +61,12 @@ describe("planted faults are caught", () => {
     ["PromQL that does not parse", "sum by (result) (rate(", "sum by (result) rate((", "PromQL: cannot be read"],
     ["TraceQL that does not parse", '{ name = "migrate" && span', "{ name = && span", "TraceQL: cannot be read"],
     ["a span that nobody opens", "sched.steal", "sched.stole", "span sched.stole is not in the registry"],
-    ["an attribute that nobody sets", "span.backplane.frames", "span.backplane.pages", "attribute backplane.pages is not in the registry"],
+    [
+      "an attribute that nobody sets",
+      "span.backplane.frames",
+      "span.backplane.sheets",
+      "attribute backplane.sheets is not in the registry",
+    ],
     ["a data source that is not there", '"uid": "prometheus"', '"uid": "mimir"', 'data source "mimir" is not there'],
   ])("%s", (_what, from, to, finding) => {
     const dashboard = from.startsWith('"uid"') ? parseDashboard(GENERATED.replaceAll(from, to)) : planted(from, to)
