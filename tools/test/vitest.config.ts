@@ -18,7 +18,8 @@ export default defineConfig({
     exclude: IGNORED,
     watch: false,
     pool: "forks",
-    maxWorkers: 2,
+    // One more than the two cores that are asked for: tests of real processes wait for most of their time.
+    maxWorkers: 3,
     sequence: { sequencer: SlowFirstSequencer },
     // Generous: the limit is there to end a hang, not to measure. Many tests start real processes on a busy machine.
     testTimeout: 60_000,

@@ -6,12 +6,48 @@
 import { relative, sep } from "node:path"
 import { BaseSequencer, type TestSequencer, type TestSpecification, type Vitest } from "vitest/node"
 
-/** Longest first, as once measured; a file that is not named comes behind them. The order is all that counts, so it may be old. */
+/**
+ * In about the order of their time as once measured, those that compute and those that mostly wait for real processes in turn. A file that is not
+ * named comes behind them. The order is all that counts, so it may be old.
+ */
 export const SLOW_FILES: readonly string[] = [
   "libs/kv/simulation/src/seeds-first-quarter.laws.test.ts",
+  "tools/stack/src/live-vms.system.test.ts",
   "libs/kv/simulation/src/seeds-second-quarter.laws.test.ts",
+  "tools/stack/src/live-machine.system.test.ts",
   "libs/kv/simulation/src/seeds-third-quarter.laws.test.ts",
+  "tools/stack/src/live-disks.system.test.ts",
   "libs/kv/simulation/src/seeds-fourth-quarter.laws.test.ts",
+  "apps/simulator/src/coherence/random-tester.test.ts",
+  "tools/stack/src/default-flows.system.test.ts",
+  "apps/simulator/src/headlines/headlines.test.ts",
+  "tools/stack/src/live-follow.system.test.ts",
+  "tools/engine-build/src/engine-build.test.ts",
+  "tools/stack/src/stack.system.test.ts",
+  "libs/trap/vmm/src/served.laws.test.ts",
+  "tools/stack/src/machine-chaos.system.test.ts",
+  "apps/simulator/src/conform/conform.test.ts",
+  "tools/lessons/src/lessons.test.ts",
+  "tools/stack/src/live-guests.system.test.ts",
+  "tools/catalogue/src/pictures.test.ts",
+  "tools/stack/src/external-scheduler.system.test.ts",
+  "tools/generators/src/scheduler/generator.system.test.ts",
+  "apps/simulator/src/guests.test.ts",
+  "tools/stack/src/languages.system.test.ts",
+  "apps/simulator/src/policies.laws.test.ts",
+  "tools/stack/src/real-stack.system.test.ts",
+  "apps/simulator/src/coherence/live-guest.nats.test.ts",
+  "libs/kv/simulation/src/kv-world.laws.test.ts",
+  "tools/stack/src/live-swap.system.test.ts",
+  "apps/simulator/src/soak.test.ts",
+  "apps/simulator/src/planted-bugs.test.ts",
+  "tools/stack/src/live-memory.system.test.ts",
+  "apps/simulator/src/storm/storm.test.ts",
+  "apps/simulator/src/shadow.test.ts",
+  "libs/memory/coherence/src/checker/checker.test.ts",
+  "tools/chaos/src/kv-chaos.test.ts",
+  "tools/differential/src/timing-differential.test.ts",
+  "libs/foundation/runtime/src/link/link-bus.suite.test.ts",
 ]
 
 /** `files` in the order of their running: `nameOf` is the path from the root, with slashes. Those of equal rank keep their order. */
