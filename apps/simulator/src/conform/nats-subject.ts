@@ -96,7 +96,9 @@ export class NatsSubject implements Subject {
       await new Promise((resolve) => setTimeout(resolve, QUIET_MILLISECONDS))
     // The first ping may have been answered in the turn that read the message, before what that turn says to other nodes went out.
     await this.#settle()
-    if (asks) this.#unanswered = this.#said.length === 0 ? this.#unanswered + 1 : 0
+    // An attach is no answer: it is said again each second of real time until a snapshot comes, so counting it would let a slow run wait for ever.
+    const isAnswered = this.#said.some((said) => said.to === from && said.body.kind !== "SchedulerAttach")
+    if (asks) this.#unanswered = isAnswered ? 0 : this.#unanswered + 1
     return this.#take()
   }
 
