@@ -97,7 +97,7 @@ export class NatsSubject implements Subject {
     // The first ping may have been answered in the turn that read the message, before what that turn says to other nodes went out.
     await this.#settle()
     // An attach is no answer: it is said again each second of real time until a snapshot comes, so counting it would let a slow run wait for ever.
-    const isAnswered = this.#said.some((said) => said.to === from && said.body.kind !== "SchedulerAttach")
+    const isAnswered = this.#said.some(({ body: { kind } }) => kind !== "SchedulerAttach")
     if (asks) this.#unanswered = isAnswered ? 0 : this.#unanswered + 1
     return this.#take()
   }
