@@ -1,5 +1,5 @@
 /** Why the slowest operations were slow, as far as a client can tell: what was being done to the store, and how often the operation had to leave again. */
-import { groupBy } from "@backplane/kv-history/group-by"
+import { groupBy } from "@backplane/foundation-base/group-by"
 
 /** An operation that was answered. Times in milliseconds since the run began. */
 export interface Took {

@@ -5,6 +5,7 @@
  * difference and is asked for again. A new life of an actor gets a higher epoch; actors that wander where they do not belong are
  * taken down.
  */
+import { groupBy } from "@backplane/foundation-base/group-by"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { SchedulerServices, seatActors, type AttachedService, type SchedulerManifest } from "./scheduler-services.ts"
@@ -236,15 +237,4 @@ export class Hosting {
       return { op: "host", instance: place.instance, machine: machine.spec.name, epoch: place.epoch, actors: list.map(([actor]) => actor) }
     })
   }
-}
-
-function groupBy<T>(list: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>()
-  for (const item of list) {
-    const key = keyOf(item)
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [item])
-    else group.push(item)
-  }
-  return groups
 }

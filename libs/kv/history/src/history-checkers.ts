@@ -4,7 +4,7 @@
  * Values are unique, so a value names its write. A value that was acknowledged may be missing only if some write, done or not, had seen it and
  * so replaced it; a value that an acknowledged write replaced may not be there. Neither rule looks at versions or contexts.
  */
-import { groupBy } from "./group-by.ts"
+import { groupBy } from "@backplane/foundation-base/group-by"
 import type { HistoryEntry } from "./history.ts"
 
 /** Live values of a key in the end. */

@@ -15,7 +15,7 @@
  * Sources: Wing and Gong, "Testing and verifying concurrent objects" (1993); Lowe, "Testing for linearizability" (2017); Horn and Kroening, "Faster
  * linearizability checking via P-compositionality" (2015).
  */
-import { groupBy } from "./group-by.ts"
+import { groupBy } from "@backplane/foundation-base/group-by"
 import { compareText } from "@backplane/foundation-base/json"
 import type { HistoryEntry } from "./history.ts"
 
