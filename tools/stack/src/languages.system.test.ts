@@ -13,9 +13,9 @@ const EXAMPLES = join(ROOT, "tools/stack/examples")
 const { NATS_URL: _, ...environment } = process.env
 const found = findNatsServer(environment)
 const runs = (program: string, ...args: readonly string[]): boolean => spawnSync(program, [...args]).status === 0
-const DEADLINE_MS = 240_000
+const DEADLINE_MS = 120_000
 /** Seconds are usual; a kit that does not end must not meet the next one on the same server. */
-const KIT_MS = 100_000
+const KIT_MS = 55_000
 
 const LANGUAGES = [
   {
