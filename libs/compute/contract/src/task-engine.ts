@@ -89,7 +89,8 @@ export interface EngineTask {
   plan(slice: TaskSlice): number
   /**
    * Runs it. Follows a `plan`, but with another budget where the slice's end was noticed late (greater) or the CPU was taken away
-   * (preemption, a void task: smaller). Only `budgetTicks` have passed then: an end or a pause that lies beyond is not reported yet.
+   * (preemption, a void task: smaller). Only `budgetTicks` have passed then: an end or a pause that lies beyond is not reported yet. What
+   * takes the host real time need not make up for ticks beyond the plan: it has used them.
    */
   run(slice: TaskSlice): SliceOutcome
   /** What moves with the task. Only between two slices. */

@@ -401,7 +401,7 @@ export class Board {
 
   /** Console input goes to the UART as it has room, or answers a read of HTIF. */
   #deliverInput(): void {
-    if (this.console.waiting().length === 0) return
+    if (this.console.waitingBytes === 0) return
     this.#htif?.answerRead()
     this.#wiring.deliverInput({ uartUsed: this.#uartUsed })
   }

@@ -86,7 +86,7 @@ export class Wiring {
     )
     assert(disks.length <= DISKS_MAX, "disks leave two virtio slots to others")
     if (virtio.console === true) {
-      const ends = { memory, output, waiting: () => console.waiting().length, take: (bytes: number) => console.take(bytes) }
+      const ends = { memory, output, waiting: () => console.waitingBytes, take: (bytes: number) => console.take(bytes) }
       functions.set(CONSOLE_SLOT, new VirtioConsole(ends))
     }
     if (virtio.entropy !== undefined) functions.set(ENTROPY_SLOT, new VirtioEntropy(memory, virtio.entropy))
@@ -124,7 +124,7 @@ export class Wiring {
   /** Console input goes to the virtio-console once its driver is ready, else to the UART as it has room, if the guest has ever touched it. */
   deliverInput({ uartUsed }: { readonly uartUsed: boolean }): void {
     if (this.#virtioConsole?.isReady() === true) return this.#virtioConsole.serve(RECEIVE_QUEUE)
-    while (uartUsed && this.uart.room() > 0 && this.#console.waiting().length > 0) {
+    while (uartUsed && this.uart.room() > 0 && this.#console.waitingBytes > 0) {
       for (const byte of this.#console.take(1)) this.uart.receive(byte)
     }
   }

@@ -96,7 +96,7 @@ export class ConsoleStream {
     const bytes = decodeBase64(data)
     const known = this.#taken - offset
     if (known < 0 || known >= bytes.length) return // a gap: what is missing is said again; or a repeat
-    const room = Math.max(0, INPUT_WAITING_MAX - this.#console.waiting().length)
+    const room = Math.max(0, INPUT_WAITING_MAX - this.#console.waitingBytes)
     this.#taken += this.#console.feed(bytes.subarray(known, known + room))
   }
 }

@@ -7,11 +7,12 @@ const PER_TICK = 1000
 const CACHE = { isHot: () => true, ranTick: () => undefined, clone: () => CACHE }
 const PAIR = { name: "pair", cpus: 2, instructionsPerTick: PER_TICK }
 
-/** vCPU 0 of a VM of two, which ends every run with `stop` after so many instructions. */
-function vcpu(stop: HostedStop, instructions: number): VcpuTask {
+/** vCPU 0 of a VM of two, which ends every run with `stop` after so many instructions; null: as many as it may. */
+function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] = []): VcpuTask {
   let ran = 0
-  const run = (): HostedStop => {
-    ran += instructions
+  const run = (_index: number, { budget }: { readonly budget: number }): HostedStop => {
+    budgets.push(budget)
+    ran += instructions ?? budget
     return stop
   }
   const hosted = { spec: PAIR, vm: { instructions: () => ran }, run, wouldRun: () => true } as unknown as HostedVm
@@ -32,5 +33,17 @@ describe("a vCPU whose guest gives way", () => {
 
   it("to anybody names nobody", () => {
     expect(slice(vcpu({ kind: "yielded", to: null }, 3 * PER_TICK)).pause).toEqual({ kind: "yield" })
+  })
+})
+
+describe("a vCPU whose slice is noticed late", () => {
+  it("has used the time and executes nothing for it: it would be later still", () => {
+    const budgets: number[] = []
+    const busy = vcpu({ kind: "budget" }, null, budgets)
+    busy.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })
+    expect(busy.run({ cache: CACHE, fromTick: 5, budgetTicks: 97 })).toMatchObject({ ticks: 97, finished: false })
+    expect(budgets).toEqual([10 * PER_TICK])
+    busy.plan({ cache: CACHE, fromTick: 110, budgetTicks: 10 })
+    expect(budgets).toEqual([10 * PER_TICK, 10 * PER_TICK])
   })
 })

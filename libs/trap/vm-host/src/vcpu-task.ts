@@ -3,7 +3,8 @@
  *
  * A tick pays for `instructionsPerTick` instructions. A slice is executed when it is planned, ahead of the node's clock, as guests are; what
  * was executed and not yet paid is a debt, so that the sum of ticks is what the guest used however it was cut. Waiting costs no ticks: the
- * CPU is given away, and the time that has passed meanwhile (one unit a cycle) is told to the VM when the vCPU is on again.
+ * CPU is given away, and the time that has passed meanwhile (one unit a cycle) is told to the VM when the vCPU is on again. Ticks by which
+ * the end of a slice was noticed late are used and buy nothing.
  */
 import { assert } from "@backplane/foundation-base/assert"
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
@@ -96,9 +97,10 @@ export class VcpuTask implements EngineTask {
       this.#debt += (planned.ticks - budgetTicks) * this.#perTick
       return { ticks: budgetTicks, finished: false, pause: null }
     }
-    if (planned.finished || planned.pause !== null || budgetTicks === planned.ticks) return planned
-    const more = this.#execute(planned.fromTick + planned.ticks, budgetTicks - planned.ticks)
-    return { ...more, ticks: planned.ticks + more.ticks }
+    if (planned.finished || planned.pause !== null) return planned
+    // Noticed late: the CPU was held for so long, and the guest stood still. Were it to catch up, a host that is slower than the guest would
+    // be later for it, the next slice would have more to catch up, and the node would be silent until it is taken for lost.
+    return { ...planned, ticks: budgetTicks }
   }
 
   #execute(fromTick: number, budgetTicks: number): Planned {

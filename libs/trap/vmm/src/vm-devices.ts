@@ -117,7 +117,7 @@ export class VmDevices implements VmParts {
   /** Console input goes to the UART as it has room, or answers a read of HTIF. */
   deliverInput(): void {
     const { console } = this.#options
-    if (console.waiting().length === 0) return
+    if (console.waitingBytes === 0) return
     this.#htif?.answerRead()
     this.#wiring.deliverInput({ uartUsed: this.#uartUsed })
   }
