@@ -68,7 +68,7 @@ export class MachineOffice {
   async start(first: MachineSpec | null): Promise<void> {
     const { connection } = this.#options
     for (const { origin, ...kept } of this.#file.read()) {
-      this.#hosting.restore(kept)
+      this.#hosting.restore(Date.now(), kept)
       this.#origins.set(kept.spec.name, origin)
     }
     if (first !== null && !this.#hosting.machines.has(first.name))

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest"
 import { actorKind, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { hostedActors } from "@backplane/scenario-machine/topology"
-import { GONE_MILLISECONDS, Hosting, type AliveNotice, type HostingRequest } from "./hosting.ts"
+import { GONE_MILLISECONDS, Hosting, STOOD_STILL_MILLISECONDS, type AliveNotice, type HostingRequest } from "./hosting.ts"
 import { planHosting, SERVICE_OF_KIND } from "./hosting-plan.ts"
 
 const spec = resolveMachineSpec({ name: "m", topology: { nodes: 2, cpus: 4 }, schedule: { policy: "mqms" }, jobs: [] })
@@ -122,14 +122,50 @@ describe("hosting", () => {
   it("taken over from an earlier life disturbs nobody", () => {
     const processes = new Processes()
     processes.create()
-    const machine = processes.hosting.machines.get("m")
-    const places = [...(machine?.places ?? [])].map(([actor, place]) => ({ actor, ...place }))
-    const next = new Hosting()
-    next.restore({ spec, places })
+    const next = restored(processes, 0)
     for (const instance of INSTANCES) expect(next.onAlive(0, processes.notice(instance))).toEqual([])
     expect(next.isReady("m")).toBe(true)
   })
+
+  it("taken over from an earlier life waits for each process: one that was not heard yet is not gone", () => {
+    const processes = new Processes()
+    processes.create()
+    const next = restored(processes, 1000)
+    // They say it once a second, each at its own moment: half of them have by the first look.
+    for (const instance of INSTANCES) if (instance.endsWith("-0")) next.onAlive(1400, processes.notice(instance))
+    expect(next.onTick(1500)).toEqual([])
+    for (const instance of INSTANCES) expect(next.onAlive(1900, processes.notice(instance))).toEqual([])
+    expect(next.isReady("m")).toBe(true)
+  })
+
+  it("taken over from an earlier life gives up a process that has not been heard for as long as any other", () => {
+    const processes = new Processes()
+    processes.create()
+    const next = restored(processes, 0)
+    const now = GONE_MILLISECONDS + 1
+    for (const instance of INSTANCES) if (instance !== "numa-node-1") next.onAlive(now, processes.notice(instance))
+    expect(next.onTick(now)).toEqual([{ op: "host", instance: "numa-node-0", machine: "m", epoch: 2, actors: ["node.1"] }])
+  })
+
+  it("that stood still itself takes nobody for gone before they could be heard", () => {
+    const processes = new Processes()
+    processes.create()
+    processes.hosting.onTick(10)
+    const later = 10 + GONE_MILLISECONDS + STOOD_STILL_MILLISECONDS
+    processes.hear(later, ["numa-node-0"]) // the first of what waited in the socket
+    expect(processes.hosting.onTick(later)).toEqual([])
+    processes.hear(later + 500, INSTANCES)
+    expect(processes.hosting.onTick(later + 500)).toEqual([])
+  })
 })
+
+/** The next life of whoever hosts, which has what the first one kept. */
+function restored({ hosting }: Processes, now: number): Hosting {
+  const places = [...(hosting.machines.get("m")?.places ?? [])].map(([actor, place]) => ({ actor, ...place }))
+  const next = new Hosting()
+  next.restore(now, { spec, places })
+  return next
+}
 
 describe("a plan", () => {
   it("gives every process of a service a part in what decides now, not only in what waits for a trial", () => {

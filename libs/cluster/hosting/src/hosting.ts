@@ -13,6 +13,8 @@ import { SERVICE_OF_KIND, planHosting, type Instance } from "./hosting-plan.ts"
 
 /** A process that has not been heard of for so long is gone; its actors are begun again elsewhere. */
 export const GONE_MILLISECONDS = 5_000
+/** Where `onTick` was not called for so long it was we who stood still, and others are given their time anew. */
+export const STOOD_STILL_MILLISECONDS = 2_000
 const MACHINES_MAX = 64
 /** On the bus or in the data folder the key-value store and the bus's own disk stand where machines of these names would. */
 const TAKEN_NAMES: ReadonlySet<string> = new Set(["store", "jetstream"])
@@ -62,6 +64,9 @@ export interface HostedMachine {
 
 export class Hosting {
   readonly #instances = new Map<string, { notice: AliveNotice; heardAt: number }>()
+  /** Processes that host what was restored, and were not heard of yet: since when they are waited for. */
+  readonly #awaited = new Map<string, number>()
+  #tickedAt: number | null = null
   readonly #machines = new Map<string, HostedMachine>()
   readonly services = new SchedulerServices()
 
@@ -132,8 +137,9 @@ export class Hosting {
     return { requests: this.#missingOf(machine) }
   }
 
-  /** Takes a machine over from an earlier life: processes that still host its actors go on undisturbed. */
-  restore({ spec, places }: KeptMachine): void {
+  /** Takes a machine over from an earlier life: processes that still host its actors go on undisturbed, and have their time to say that they are there. */
+  restore(now: number, { spec, places }: KeptMachine): void {
+    for (const { instance } of places) this.#awaited.set(instance, now)
     this.#machines.set(spec.name, {
       spec,
       places: new Map(places.map(({ actor, ...place }) => [actor, { ...place, running: false }])),
@@ -151,6 +157,7 @@ export class Hosting {
   /** A process says what it hosts. */
   onAlive(now: number, notice: AliveNotice): readonly HostingRequest[] {
     this.#instances.set(notice.instance, { notice, heardAt: now })
+    this.#awaited.delete(notice.instance)
     const requests: HostingRequest[] = []
     const said = new Map(notice.hosting.map((one) => [`${one.machine} ${one.actor}`, one.epoch]))
     for (const machine of this.#machines.values()) {
@@ -187,13 +194,15 @@ export class Hosting {
 
   /** Time passes: what lay on processes that are gone is begun again on others of the same service. */
   onTick(now: number): readonly HostingRequest[] {
+    this.#noteTick(now)
     const gone = [...this.#instances.values()]
       .filter(({ heardAt }) => now - heardAt > GONE_MILLISECONDS)
       .map(({ notice }) => notice.instance)
     for (const instance of gone) this.#instances.delete(instance)
+    for (const [instance, since] of this.#awaited) if (now - since > GONE_MILLISECONDS) this.#awaited.delete(instance)
     const requests: HostingRequest[] = []
     for (const machine of this.#machines.values()) {
-      const orphans = [...machine.places].filter(([, place]) => !this.#instances.has(place.instance))
+      const orphans = [...machine.places].filter(([, { instance }]) => !this.#instances.has(instance) && !this.#awaited.has(instance))
       if (orphans.length === 0) continue
       const { places } = planHosting(machine.spec, this.#ordinary())
       for (const [actor, place] of orphans) {
@@ -209,6 +218,15 @@ export class Hosting {
       requests.push(...this.#missingOf(machine))
     }
     return requests
+  }
+
+  /** What others said while we stood still (paused, a starved host) is not heard yet. */
+  #noteTick(now: number): void {
+    if (this.#tickedAt !== null && now - this.#tickedAt > STOOD_STILL_MILLISECONDS) {
+      for (const heard of this.#instances.values()) heard.heardAt = now
+      for (const instance of this.#awaited.keys()) this.#awaited.set(instance, now)
+    }
+    this.#tickedAt = now
   }
 
   /** The process of a scheduler service, where it lives. */
