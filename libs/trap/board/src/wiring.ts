@@ -38,7 +38,7 @@ export interface WiringOptions {
   readonly harts: number
   readonly clock: Clock
   /** What the UART and a virtio-console write to and read from. */
-  readonly console: Pick<Console, "write" | "waiting" | "take">
+  readonly console: Pick<Console, "write" | "waitingBytes" | "take">
   /** Where virtio devices find their queues. */
   readonly memory: GuestMemory
   /** By virtio slot from the first on; the slots without a device are empty. */
