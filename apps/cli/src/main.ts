@@ -68,6 +68,7 @@ const program = new Command("backplane")
   .description("A virtualised multiprocessor whose parts are services on a message bus")
   .version("0.1.0")
   .showHelpAfterError("(see --help)")
+  .exitOverride() // inherited by all commands: how they fail is said in one place
   .option("--home <folder>", "folder of the stack's state; default: .backplane in the checkout")
 
 const alone = ALONE.find((name) => name === process.argv[2])

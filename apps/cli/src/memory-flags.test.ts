@@ -1,6 +1,16 @@
 import { InvalidArgumentError } from "commander"
 import { describe, expect, it } from "vitest"
-import { checkNodes, checkSize, placement, readImage, spaceName, spacePages, wholeNumbers } from "./memory-flags.ts"
+import {
+  checkNodes,
+  checkSize,
+  memoryNodes,
+  pageNumber,
+  placement,
+  readImage,
+  spaceName,
+  spacePages,
+  wholeNumbers,
+} from "./memory-flags.ts"
 
 describe("flags of memory", () => {
   it.each([
@@ -11,6 +21,8 @@ describe("flags of memory", () => {
     ["nodes that are not given", () => wholeNumbers("")],
     ["a node that is missing in a list", () => wholeNumbers("0,,1")],
     ["half a page", () => wholeNumbers("1.5")],
+    ["a node that none can be: nobody would answer", () => memoryNodes("0,31")],
+    ["a page that none can be: nobody would answer", () => pageNumber("1073741825")],
     ["a placement that is none", () => placement("near")],
     ["a placement without its node", () => placement("local:")],
   ])("%s is refused by name of the flag", (_, parse) => {

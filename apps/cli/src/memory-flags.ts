@@ -1,6 +1,8 @@
 /** Flags and arguments of `backplane memory`: their text, and whether the machine at hand has what they name. */
 import { readFileSync } from "node:fs"
 import {
+  NODE_NUMBER_MAX,
+  PAGE_NUMBER_MAX,
   SPACE_HARTS_MAX,
   SPACE_PAGES_MAX,
   type MemoryAnswer,
@@ -16,6 +18,23 @@ export function wholeNumber(text: string): number {
   const value = Number(text)
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError("give a whole number")
   return value
+}
+
+function upTo(max: number, what: string): (text: string) => number {
+  return (text) => {
+    const value = wholeNumber(text)
+    if (value > max) throw new InvalidArgumentError(`${what} have numbers up to ${max}`)
+    return value
+  }
+}
+
+/** A page by its number. */
+export const pageNumber = upTo(PAGE_NUMBER_MAX, "pages")
+/** A node that may have part in shared memory. */
+export const memoryNode = upTo(NODE_NUMBER_MAX, "nodes of shared memory")
+
+export function memoryNodes(text: string): readonly number[] {
+  return text.split(",").map(memoryNode)
 }
 
 export function wholeNumbers(text: string): readonly number[] {

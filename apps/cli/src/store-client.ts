@@ -1,6 +1,6 @@
 /** The store of the running stack over its gateway's HTTP API, as the `kv` commands use it. */
 import type { Command } from "commander"
-import { CommandFailure } from "./failure.ts"
+import { bad, CommandFailure } from "./failure.ts"
 import { homeOf } from "./running-stack.ts"
 import { mustReadStack } from "./stack-client.ts"
 
@@ -79,6 +79,8 @@ export function storeOf(command: Command): StoreClient {
 }
 
 export function keyPath(bucket: string, key: string): string {
+  if (bucket === "") throw bad("bucket", "the name is empty; `backplane kv buckets` shows those there are")
+  if (key === "") throw bad("key", "the key is empty; give 1 to 512 characters")
   return `/v1/kv/${encodeURIComponent(bucket)}/${encodeURIComponent(key)}`
 }
 

@@ -5,8 +5,8 @@ import type { StackClient } from "./stack-client.ts"
 
 type Callback = (error: null, message: { readonly json: () => unknown }) => void
 
-/** A hypervisor that refuses everything, and what it was asked. */
-function client() {
+/** A hypervisor that refuses everything, or says only that it has begun, and what it was asked. */
+function client(said: "refused" | "begun" = "refused") {
   const asked: unknown[] = []
   let answer: Callback = () => undefined
   const connection = {
@@ -17,7 +17,9 @@ function client() {
     publish(_subject: string, text: string) {
       const question = JSON.parse(text) as { readonly request: string }
       asked.push(question)
-      setImmediate(() => answer(null, { json: () => ({ request: question.request, answer: "refused", reason: "not now", vms: [] }) }))
+      setImmediate(() =>
+        answer(null, { json: () => ({ request: question.request, answer: said, reason: said === "refused" ? "not now" : "", vms: [] }) }),
+      )
     },
   }
   return { asked, vms: new VmClient({ connection } as unknown as StackClient, "demo") }
@@ -32,6 +34,10 @@ describe("questions about VMs", () => {
       await expect(vms.trace(name, 3)).rejects.toThrow("demo has no VM")
     }
     expect(asked).toEqual([])
+  })
+
+  it("may be answered with no VM at all: one that never ran is gone as soon as it is destroyed", async () => {
+    await expect(client("begun").vms.control("idle", "destroy")).resolves.toBeNull()
   })
 
   it("are asked where they may be", async () => {

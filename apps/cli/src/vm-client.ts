@@ -60,10 +60,10 @@ export class VmClient implements ConsolePort {
     return this.#control({ kind: "VmCreateAsk", spec, start })
   }
 
-  /** Begins it; `waitFor` says when it is so. */
-  async control(vm: string, operation: VmOperation): Promise<VmView> {
+  /** Begins it; `waitFor` says when it is so. Null: it is gone already, as one that was destroyed and never ran. */
+  async control(vm: string, operation: VmOperation): Promise<VmView | null> {
     checkName(vm, this.#machine)
-    return await this.#control({ kind: "VmControlAsk", vm, operation })
+    return (await this.#accepted({ kind: "VmControlAsk", vm, operation }))[0] ?? null
   }
 
   /** Begins a move; `VmView.move` says what becomes of it. */
@@ -75,7 +75,7 @@ export class VmClient implements ConsolePort {
   async trace(vm: string, traps: number): Promise<void> {
     checkName(vm, this.#machine)
     if (traps > TRAPS_TRACED_MAX) throw bad("n", `${traps} traps are too many; give 1 to ${TRAPS_TRACED_MAX}`)
-    await this.#control({ kind: "VmTraceAsk", vm, traps })
+    await this.#accepted({ kind: "VmTraceAsk", vm, traps })
   }
 
   async list(): Promise<readonly VmView[]> {
@@ -114,10 +114,15 @@ export class VmClient implements ConsolePort {
   }
 
   async #control(body: Readonly<Record<string, unknown>>): Promise<VmView> {
-    const { answer, reason, vms } = (await this.#ask(body)) as VmAnswer
-    const [view] = vms
-    if (answer === "refused" || view === undefined) throw new CommandFailure("refused", reason === "" ? "refused" : reason)
+    const [view] = await this.#accepted(body)
+    if (view === undefined) throw new CommandFailure("refused", "refused")
     return view
+  }
+
+  async #accepted(body: Readonly<Record<string, unknown>>): Promise<readonly VmView[]> {
+    const { answer, reason, vms } = (await this.#ask(body)) as VmAnswer
+    if (answer === "refused") throw new CommandFailure("refused", reason === "" ? "refused" : reason)
+    return vms
   }
 
   async #ask(body: Readonly<Record<string, unknown>>): Promise<Answer> {

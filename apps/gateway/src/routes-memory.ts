@@ -1,7 +1,7 @@
 /** Shared memory over HTTP: where pages lie, how often nodes missed on them, and moves by hand. */
 import type { Json } from "@backplane/foundation-base/json"
 import { joinedPart } from "@backplane/memory-contract/join-answers"
-import type { MemoryAnswer } from "@backplane/memory-contract/memory-operator-messages"
+import { NODE_NUMBER_MAX, PAGE_NUMBER_MAX, type MemoryAnswer } from "@backplane/memory-contract/memory-operator-messages"
 import { controllerOfPage } from "@backplane/scenario-machine/topology"
 import { Hono, type Context } from "hono"
 import { needs, type Access } from "./access.ts"
@@ -37,23 +37,23 @@ export function memoryRoutes(operator: () => Operator | null, access: Access): H
     return context.json({ incarnation, nodes, spaces })
   })
   routes.get("/v1/machines/:machine/memory/:space", needs(access, "read"), async (context) => {
-    const from = numberOf(context.req.query("from") ?? "0", "from")
+    const from = numberOf(context.req.query("from") ?? "0", "from", PAGE_NUMBER_MAX)
     const { machine, space } = context.req.param()
     const { spaces, pages, next } = await everyone(machine, { kind: "MemoryMapAsk", space, from })
     return context.json({ space: spaces[0] ?? null, pages, next })
   })
   routes.post("/v1/machines/:machine/memory/:space/:page/migrate", needs(access, "operate"), async (context) => {
     const { space, page } = context.req.param()
-    const to = numberOf(String((await bodyOf(context, `{"to":1}`))["to"]), "to")
-    const { pages } = await home(context, { kind: "MemoryMoveAsk", space, page: numberOf(page, "page"), to })
+    const to = numberOf(String((await bodyOf(context, `{"to":1}`))["to"]), "to", NODE_NUMBER_MAX)
+    const { pages } = await home(context, { kind: "MemoryMoveAsk", space, page: numberOf(page, "page", PAGE_NUMBER_MAX), to })
     return context.json({ pages })
   })
   routes.post("/v1/machines/:machine/memory/:space/:page/replicate", needs(access, "operate"), async (context) => {
     const { space, page } = context.req.param()
     const { on } = await bodyOf(context, `{"on":[0,1]}`)
     if (!Array.isArray(on) || on.length === 0) throw wrong("on", "a list of nodes", `send {"on":[0,1]} as application/json`)
-    const nodes = on.map((node) => numberOf(String(node), "on"))
-    const { pages } = await home(context, { kind: "MemoryReplicateAsk", space, page: numberOf(page, "page"), on: nodes })
+    const nodes = on.map((node) => numberOf(String(node), "on", NODE_NUMBER_MAX))
+    const { pages } = await home(context, { kind: "MemoryReplicateAsk", space, page: numberOf(page, "page", PAGE_NUMBER_MAX), on: nodes })
     return context.json({ pages })
   })
   return routes
@@ -66,12 +66,12 @@ function accepted(machine: string, answer: MemoryAnswer): MemoryAnswer {
 }
 
 function wrong(field: string, what: string, remedy: string): Problem {
-  return new Problem({ status: 400, title: "Bad request", detail: `${field} is ${what}`, field, remedy })
+  return new Problem({ status: 400, title: "Bad request", detail: `${field} must be ${what}`, field, remedy })
 }
 
-function numberOf(text: string, field: string): number {
+function numberOf(text: string, field: string, max: number): number {
   const value = Number(text)
-  if (!/^\d{1,10}$/.test(text) || !Number.isSafeInteger(value)) throw wrong(field, "a whole number", `give ${field} as 0, 1, 2 …`)
+  if (!/^\d{1,10}$/.test(text) || value > max) throw wrong(field, "a whole number", `give ${field} as 0, 1, 2 … ${max}`)
   return value
 }
 

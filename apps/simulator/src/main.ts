@@ -51,6 +51,8 @@ try {
   const command = await load()
   process.exitCode = await command(args)
 } catch (error) {
-  console.error(`backplane: ${error instanceof Error ? error.message : String(error)}`)
+  const message = error instanceof Error ? error.message : String(error)
+  if (args.includes("--json")) console.log(JSON.stringify({ error: { kind: "failure", message } }))
+  console.error(`backplane: ${message}`)
   process.exitCode = 1
 }

@@ -2,8 +2,10 @@
 import { readFileSync } from "node:fs"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
-import { keyPath, storeOf } from "../store-client.ts"
+import { keyPath, storeOf, type StoreAnswer } from "../store-client.ts"
 import { registerStoreCare } from "../store-care.ts"
+
+const AS_JSON = { accept: "application/json" }
 
 interface Flags {
   readonly home?: string
@@ -27,12 +29,13 @@ function registerKeys(kv: Command): void {
   withWishes(kv.command("get").description("the value of a key").argument("<bucket>").argument("<key>"), "r").action(
     async (bucket: string, key: string, flags: Flags, command: Command) => {
       const answer = await storeOf(command).ask(keyPath(bucket, key) + query({ r: flags.r }), {
-        headers: { ...sessionHeader(flags), ...(flags.json === true ? { accept: "application/json" } : {}) },
+        headers: { ...sessionHeader(flags), ...(flags.json === true ? AS_JSON : {}) },
         accept: [300, ...(flags.json === true ? [404] : [])],
       })
+      if (answer.status === 404) process.exitCode = 1 // as without --json
       if (flags.json === true)
         return console.log(JSON.stringify({ ...(JSON.parse(answer.text) as object), etag: answer.headers.get("etag") }))
-      console.log(answer.text)
+      sayValue(answer)
     },
   )
   withWrites(
@@ -47,9 +50,13 @@ function registerKeys(kv: Command): void {
     await write(command, flags, keyPath(bucket, key) + query({ w: flags.w }), { method: "PUT", body })
   })
   withWrites(
-    kv.command("delete").description("delete a key, or what the context covers of it").argument("<bucket>").argument("<key>"),
+    kv
+      .command("delete")
+      .description("delete a key: what it holds now, or what the context covers of it")
+      .argument("<bucket>")
+      .argument("<key>"),
   ).action(async (bucket: string, key: string, flags: Flags, command: Command) => {
-    await write(command, flags, keyPath(bucket, key) + query({ w: flags.w }), { method: "DELETE" })
+    await remove(command, flags, keyPath(bucket, key))
   })
   withWrites(
     kv
@@ -182,8 +189,28 @@ async function write(
     console.log(JSON.stringify({ ...answer, etag: answered.get("etag"), session: answered.get("kv-session") ?? undefined }))
   else if (status === 412) console.log(`not set: the register holds ${answer.values[0] ?? "nothing"}`)
   else if (answer.result !== undefined) console.log(JSON.stringify(answer.result))
+  else if (request.method === "DELETE" && answer.values.length > 0)
+    console.log(`not gone: ${answer.values.length} values that the context does not cover are there; delete again`)
   else console.log(answer.values.length > 1 ? `${answer.values.length} concurrent values: read, merge, and put with the context` : "ok")
-  if (status === 412) process.exitCode = 1
+  if (status === 412 || (request.method === "DELETE" && answer.values.length > 0)) process.exitCode = 1
+}
+
+/** A delete covers what its context covers, so without one it is read first: else every value would stay beside it. */
+async function remove(command: Command, flags: Flags, path: string): Promise<void> {
+  const store = storeOf(command)
+  const seen =
+    flags.context ?? (await store.ask(path, { headers: { ...sessionHeader(flags), ...AS_JSON }, accept: [300, 404] })).headers.get("etag")
+  const context = seen === null ? {} : { context: seen }
+  await write(command, { ...flags, ...context }, path + query({ w: flags.w }), { method: "DELETE" })
+}
+
+/** A value as it is; of concurrent ones each on a line, of a data type its value. */
+function sayValue({ status, headers, text }: StoreAnswer): void {
+  if (headers.get("content-type")?.startsWith("application/json") !== true) return console.log(text)
+  const { values, result } = JSON.parse(text) as { readonly values: readonly string[]; readonly result?: unknown }
+  if (result !== undefined) return console.log(JSON.stringify(result))
+  for (const value of values) console.log(value)
+  if (status === 300) console.error(`${values.length} concurrent values: merge them, and put with the etag that --json shows as --context`)
 }
 
 function sessionHeader({ session }: Flags): Record<string, string> {

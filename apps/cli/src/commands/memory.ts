@@ -5,7 +5,19 @@ import { Option, type Command } from "commander"
 import { passThrough } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
 import { MemoryClient } from "../memory-client.ts"
-import { checkNodes, checkSize, placement, readImage, spaceName, spacePages, wholeNumber, wholeNumbers } from "../memory-flags.ts"
+import {
+  checkNodes,
+  checkSize,
+  memoryNode,
+  memoryNodes,
+  pageNumber,
+  placement,
+  readImage,
+  spaceName,
+  spacePages,
+  wholeNumber,
+  wholeNumbers,
+} from "../memory-flags.ts"
 import { hartLine, mapText, pageLine, statsText } from "../memory-text.ts"
 import { count } from "../number-flags.ts"
 import { onRunningStack } from "../running-stack.ts"
@@ -65,8 +77,8 @@ export function register(program: Command): void {
       .command("migrate")
       .description("have the frame of a page lie on another node")
       .argument("<space>", "its name", spaceName)
-      .argument("<page>", "its number", wholeNumber)
-      .argument("<node>", "where to", wholeNumber),
+      .argument("<page>", "its number", pageNumber)
+      .argument("<node>", "where to", memoryNode),
   ).action((space: string, page: number, to: number, flags: Common, command: Command) =>
     withMemory(command, flags, async (client) =>
       print(flags, await client.homeOf({ kind: "MemoryMoveAsk", space, page, to }), ({ pages, nodes }) =>
@@ -79,12 +91,16 @@ export function register(program: Command): void {
       .command("replicate")
       .description("have nodes fetch a readable copy")
       .argument("<space>", "its name", spaceName)
-      .argument("<page>", "its number", wholeNumber)
-      .argument("<nodes>", "such as 0,1", wholeNumbers),
+      .argument("<page>", "its number", pageNumber)
+      .argument("<nodes>", "such as 0,1", memoryNodes),
   ).action((space: string, page: number, on: readonly number[], flags: Common, command: Command) =>
     withMemory(command, flags, async (client) =>
+      // They fetch it after the answer: what is printed is as it was then.
       print(flags, await client.homeOf({ kind: "MemoryReplicateAsk", space, page, on }), ({ pages, nodes }) =>
-        pages.map((each) => pageLine(each, nodes.length)).join("\n"),
+        [
+          ...pages.map((each) => pageLine(each, nodes.length)),
+          `asked to fetch a copy: nodes ${on.join(", ")}; \`backplane memory map ${space}\` shows who has one`,
+        ].join("\n"),
       ),
     ),
   )

@@ -121,7 +121,7 @@ async function create({ client, vms }: Ends, name: string, flags: CreateFlags, h
   console.log(
     flags.json === true
       ? JSON.stringify({ vm: name, state: view?.state, node: view?.node ?? null })
-      : `${name} is ${view?.state ?? "there"}${view === null || view.node === null ? "" : ` on node ${view.node}`}; \`backplane console ${name}\` talks with it`,
+      : `${name} is ${view?.state ?? "there"}${view === null || view.node === null ? "" : ` on node ${view.node}`}; ${flags.start ? `\`backplane console ${name}\` talks with it` : `\`backplane vm start ${name}\` boots it`}`,
   )
 }
 

@@ -9,8 +9,11 @@ import { Type, type Static } from "typebox"
 const closed = { additionalProperties: false } as const
 const Request = Type.String({ minLength: 1, maxLength: 64 })
 const Space = Type.String({ minLength: 1, maxLength: 64, description: "whose memory" })
-const Page = Type.Integer({ minimum: 0, maximum: 2 ** 30, description: "number of the page in it" })
-const Node = Type.Integer({ minimum: 0, maximum: 30 })
+/** What no page and no node has as its number is asked of nobody: it would not be answered. */
+export const PAGE_NUMBER_MAX = 2 ** 30
+export const NODE_NUMBER_MAX = 30
+const Page = Type.Integer({ minimum: 0, maximum: PAGE_NUMBER_MAX, description: "number of the page in it" })
+const Node = Type.Integer({ minimum: 0, maximum: NODE_NUMBER_MAX })
 const Count = Type.Integer({ minimum: 0 })
 const Nodes = Type.Array(Node, { minItems: 1, maxItems: 31 })
 

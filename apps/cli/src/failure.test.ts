@@ -1,0 +1,36 @@
+/** How commands fail: one line on standard error, with --json one object on standard output, and exit code 2 for what was asked wrongly. */
+import { spawnSync } from "node:child_process"
+import { join } from "node:path"
+import { describe, expect, it } from "vitest"
+
+const COMMAND_MS = 60_000
+
+function backplane(...args: readonly string[]): { readonly code: number | null; readonly out: string; readonly err: string } {
+  const env = { ...process.env, BACKPLANE_HOME: "/nowhere/backplane" }
+  const run = spawnSync(process.execPath, [join(import.meta.dirname, "main.ts"), ...args], { encoding: "utf8", timeout: COMMAND_MS, env })
+  return { code: run.status, out: run.stdout, err: run.stderr }
+}
+
+describe("a command that fails", { timeout: COMMAND_MS }, () => {
+  it.each([
+    ["a wrong value", ["vm", "move", "alpha", "--to", "x"], "invalid. give a node"],
+    ["a missing argument", ["kv", "get", "default"], "missing required argument 'key'"],
+    ["a wrong flag", ["memory", "map", "--bogus"], "unknown option '--bogus'"],
+    ["no stack", ["kv", "get", "default", "k"], "no stack is running"],
+  ])("%s is told as JSON too", (_, args, said) => {
+    const { code, out, err } = backplane(...args, "--json")
+    expect(code).toBe(said.startsWith("no stack") ? 1 : 2)
+    expect(JSON.parse(out)).toMatchObject({ error: { message: expect.stringContaining(said) } })
+    expect(err).toContain(said)
+  })
+
+  it("in the simulator is told as JSON too", () => {
+    const { code, out } = backplane("litmus", "nowhere.litmus", "--json")
+    expect(code).toBe(1)
+    expect(JSON.parse(out)).toMatchObject({ error: { message: expect.stringContaining("nowhere.litmus") } })
+  })
+
+  it("but help and version are no failures", () => {
+    for (const flag of ["--help", "--version"]) expect(backplane(flag)).toMatchObject({ code: 0, err: "" })
+  })
+})
