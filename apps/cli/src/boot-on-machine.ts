@@ -16,8 +16,8 @@ import { CommandFailure } from "./failure.ts"
 import { imageRef } from "./image-upload.ts"
 import { withStack } from "./live-stack.ts"
 import type { StackClient } from "./stack-client.ts"
-import { VmClient } from "./vm-client.ts"
-import { bringImages, inspectOnNode } from "./commands/vm.ts"
+import { inspectOnNode, VmClient } from "./vm-client.ts"
+import { bringImages } from "./commands/vm.ts"
 import { vmSpecOf } from "./vm-flags.ts"
 
 /** As `timeout(1)` says it. */

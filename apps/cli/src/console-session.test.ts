@@ -9,6 +9,8 @@ import type { ConsolePort } from "./vm-client.ts"
 class SlowGuest implements ConsolePort {
   written = new Uint8Array(0)
   state: "running" | "ended" | "lost" = "running"
+  /** What it has in front of it and has not read, at each look. */
+  unreads: number[] = []
   readonly #room: number
   #turn = 0
 
@@ -20,6 +22,10 @@ class SlowGuest implements ConsolePort {
   async read(_vm: string, from: number) {
     await new Promise((resolve) => setImmediate(resolve))
     return { from, bytes: this.written.slice(from, from + 100), state: this.state }
+  }
+
+  async unread() {
+    return (this.unreads.length > 1 ? this.unreads.shift() : this.unreads[0]) ?? 0
   }
 
   async type(_vm: string, bytes: Uint8Array) {
@@ -46,7 +52,7 @@ function session(guest: SlowGuest, { isTerminal = false, restartable = false } =
       },
     },
   )
-  return { made, holds, text: () => Buffer.from(out).toString() }
+  return { guest, made, holds, text: () => Buffer.from(out).toString() }
 }
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -134,6 +140,21 @@ describe("a console session", () => {
     deaf.made.input(bytes("hello"))
     void deaf.made.inputEnded()
     expect([await stalled, deaf.made.untyped]).toEqual([{ kind: "stalled", state: "running" }, 5])
+  })
+
+  it("a quiet guest that has more to read is not left before it has read it, and given up when it reads no more", async () => {
+    const guest = new SlowGuest(100, "$ ")
+    const slow = session(guest)
+    const end = slow.made.run()
+    guest.unreads = [900, 400, 0]
+    void slow.made.inputEnded()
+    expect([await end, slow.made.untyped, guest.unreads]).toEqual([{ kind: "input-ended" }, 0, [0]])
+
+    const deaf = session(new SlowGuest(100, "$ "))
+    deaf.guest.unreads = [7]
+    const stalled = deaf.made.run()
+    void deaf.made.inputEnded()
+    expect([await stalled, deaf.made.untyped]).toEqual([{ kind: "stalled", state: "running" }, 7])
   })
 
   it("a hypervisor that does not answer ends it with that; once it is over, nobody minds", async () => {

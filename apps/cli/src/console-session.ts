@@ -44,7 +44,7 @@ export type SessionEnd =
   | { readonly kind: "left" }
   /** The input was typed to its end, and the guest has answered or had its time for it. */
   | { readonly kind: "input-ended" }
-  /** For PATIENCE_MILLISECONDS the guest has taken nothing of the rest of the input. */
+  /** For PATIENCE_MILLISECONDS the guest has taken, or read, nothing of the rest of the input. */
   | { readonly kind: "stalled"; readonly state: string }
   /** The VM is none to talk to any more. */
   | { readonly kind: "over"; readonly state: string }
@@ -66,6 +66,8 @@ export class ConsoleSession {
   #isLeaving = false
   /** Bytes typed beyond WAITING_BYTES_MOST. */
   #lost = 0
+  /** Bytes that were typed, and that the guest had not read when it was given up. */
+  #unread = 0
   /** Why nothing more can be typed. */
   #failure: { readonly error: unknown } | null = null
 
@@ -105,14 +107,15 @@ export class ConsoleSession {
 
   /** Bytes of the input that the guest has not taken. */
   get untyped(): number {
-    return this.#waiting.length + this.#lost
+    return this.#waiting.length + this.#lost + this.#unread
   }
 
-  /** No more will be typed: ends the session when the guest has taken all and is quiet, or one of both has had its time. */
+  /** No more will be typed: ends the session when the guest has read all and is quiet, or one of both has had its time. */
   async inputEnded(): Promise<void> {
     let still = 0 // milliseconds since it took a byte, or said a word
-    let answering = 0 // since it has taken the last byte
-    while (this.#end === null) {
+    let answering = 0 // since it has taken the last byte, or was seen to have more to read
+    const reading = { left: -1, since: 0 } // what it was seen to have left to read, and for how long that was so
+    while (this.#end === null && this.#failure === null) {
       const [waiting, heard] = [this.#waiting.length, this.#heard]
       await this.#sleep(LOOK_MILLISECONDS)
       const hasStirred = waiting !== this.#waiting.length || (this.hasTyped && heard !== this.#heard)
@@ -120,8 +123,29 @@ export class ConsoleSession {
       if (!this.hasTyped && still >= PATIENCE_MILLISECONDS) this.#end ??= { kind: "stalled", state: this.#state }
       if (!this.hasTyped) continue
       answering += LOOK_MILLISECONDS
-      if (still >= (this.#heard === 0 ? PATIENCE_MILLISECONDS : QUIET_MILLISECONDS) || answering >= PATIENCE_MILLISECONDS)
-        this.#end ??= { kind: "input-ended" }
+      if (still < (this.#heard === 0 ? PATIENCE_MILLISECONDS : QUIET_MILLISECONDS) && answering < PATIENCE_MILLISECONDS) continue
+      // Quiet, or talkative for long: one that shares its CPU may still have much of what was typed before it.
+      const left = await this.#unreadNow()
+      if (left === 0) this.#end ??= { kind: "input-ended" }
+      Object.assign(reading, { left, since: left === reading.left ? reading.since + answering : 0 })
+      if (reading.since >= PATIENCE_MILLISECONDS) this.#giveUp(left)
+      answering = 0
+      still = 0
+    }
+  }
+
+  #giveUp(unread: number): void {
+    if (this.#end !== null) return
+    this.#unread = unread
+    this.#end = { kind: "stalled", state: this.#state }
+  }
+
+  async #unreadNow(): Promise<number> {
+    try {
+      return await this.#port.unread(this.#vm)
+    } catch (error) {
+      this.#failure ??= { error }
+      return -1
     }
   }
 

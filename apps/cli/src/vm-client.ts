@@ -4,6 +4,7 @@
  */
 import { randomUUID } from "node:crypto"
 import { actorId } from "@backplane/foundation-actor/actor-id"
+import type { Json } from "@backplane/foundation-base/json"
 import { subjectOf } from "@backplane/foundation-runtime/subjects"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Subscription } from "@nats-io/nats-core"
@@ -24,6 +25,8 @@ export interface ConsolePort {
   read(vm: string, from: number): Promise<{ readonly from: number; readonly bytes: Uint8Array; readonly state: ConsoleAnswer["state"] }>
   /** How many of the bytes were taken: the first so many. */
   type(vm: string, bytes: Uint8Array): Promise<{ readonly taken: number; readonly state: ConsoleTyped["state"] }>
+  /** Bytes typed that the guest has not read, as far as hypervisor and node say. */
+  unread(vm: string): Promise<number>
 }
 
 /** A hypervisor does not answer what cannot be a question. */
@@ -113,6 +116,16 @@ export class VmClient implements ConsolePort {
     return { taken: answer.taken, state: answer.state }
   }
 
+  async unread(vm: string): Promise<number> {
+    const view = await this.find(vm)
+    if (view === null) return 0
+    const onNode = await inspectOnNode(this.#client, this.#machine, view).catch((error: unknown) => {
+      if (error instanceof CommandFailure) return null // a node that is silent now
+      throw error
+    })
+    return (view.inputWaiting ?? 0) + Number(onNode?.["inputUnread"] ?? 0)
+  }
+
   async #control(body: Readonly<Record<string, unknown>>): Promise<VmView> {
     const [view] = await this.#accepted(body)
     if (view === undefined) throw new CommandFailure("refused", "refused")
@@ -150,4 +163,19 @@ export class VmClient implements ConsolePort {
       `the hypervisor of ${this.#machine} does not answer; \`backplane status\` shows the machines there are`,
     )
   }
+}
+
+interface NodeVmsInspection {
+  readonly vms: {
+    readonly vms: readonly ({ readonly vm: string } & Readonly<Record<string, Json>>)[]
+    readonly ended: readonly ({ readonly vm: string } & Readonly<Record<string, Json>>)[]
+  } | null
+}
+
+/** What the node that has or had a VM says of it; null where it says nothing. */
+export async function inspectOnNode(client: StackClient, machine: string, view: VmView): Promise<Readonly<Record<string, Json>> | null> {
+  if (view.node === null) return null
+  const node = (await client.inspect(machine, `node.${view.node}`)) as unknown as NodeVmsInspection | null
+  const all = [...(node?.vms?.vms ?? []), ...(node?.vms?.ended ?? [])]
+  return all.find(({ vm }) => vm === view.spec.name) ?? null
 }

@@ -1,5 +1,4 @@
 /** `backplane vm create | list | move | start | pause | resume | stop | destroy | inspect`: virtual machines of a running machine. */
-import type { Json } from "@backplane/foundation-base/json"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
 import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
 import type { Command } from "commander"
@@ -7,7 +6,7 @@ import { CommandFailure } from "../failure.ts"
 import { bringDisk, bringImage } from "../image-upload.ts"
 import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
 import { nodeNumber } from "../number-flags.ts"
-import { VmClient } from "../vm-client.ts"
+import { inspectOnNode, VmClient } from "../vm-client.ts"
 import { trapLines } from "../vm-traps.ts"
 import { addVmFlags, byFlag, vmSpecOf, type VmFlags, type VmImages } from "../vm-flags.ts"
 
@@ -174,21 +173,6 @@ function printList(views: readonly VmView[], flags: Common): void {
       `${spec.name.padEnd(16)} ${state.padEnd(9)} ${where.padEnd(8)} ${size.padEnd(18)} ${spec.mode.padEnd(7)} boots ${life}${reason === "" ? "" : `  ${reason}`}`,
     )
   }
-}
-
-interface NodeVmsInspection {
-  readonly vms: {
-    readonly vms: readonly ({ readonly vm: string } & Readonly<Record<string, Json>>)[]
-    readonly ended: readonly ({ readonly vm: string } & Readonly<Record<string, Json>>)[]
-  } | null
-}
-
-/** What the node that has or had a VM says of it; null where it says nothing. */
-export async function inspectOnNode(client: StackClient, machine: string, view: VmView): Promise<Readonly<Record<string, Json>> | null> {
-  if (view.node === null) return null
-  const node = (await client.inspect(machine, `node.${view.node}`)) as unknown as NodeVmsInspection | null
-  const all = [...(node?.vms?.vms ?? []), ...(node?.vms?.ended ?? [])]
-  return all.find(({ vm }) => vm === view.spec.name) ?? null
 }
 
 async function inspect({ client, vms }: Ends, name: string, flags: InspectFlags): Promise<void> {

@@ -51,6 +51,9 @@ export const VmView = Type.Object(
     life: Type.Integer({ minimum: 0, description: "boots so far" }),
     reason: Type.String({ maxLength: 300, description: "why it was lost or refused" }),
     consoleBytes: Type.Integer({ minimum: 0, description: "of all its lives" }),
+    inputWaiting: Type.Optional(
+      Type.Integer({ minimum: 0, description: "bytes typed that its node has not taken; those are in the node's inspection" }),
+    ),
     outcome: Type.Union([GuestOutcome, Type.Null()], { description: "of the last life that ended by itself" }),
     move: Type.Optional(Type.Unsafe<VmMoved>({ ...VmMoved, description: "the present or last move to another node" })),
   },

@@ -72,6 +72,11 @@ export class VmConsoles {
     return this.#consoles.get(vm)?.end ?? 0
   }
 
+  /** Bytes typed that its node has not taken, as far as it said. */
+  inputOf(vm: string): number {
+    return this.#consoles.get(vm)?.input.length ?? 0
+  }
+
   /** Something typed is not taken yet. */
   get isUnderWay(): boolean {
     return [...this.#consoles].some(([vm, { input }]) => input.length > 0 && RUNNING.has(this.#vms.get(vm)?.state ?? "unknown"))

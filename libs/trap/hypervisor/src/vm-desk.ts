@@ -101,7 +101,8 @@ export class VmDesk {
 
   #view({ spec, state, node, boots, reason, outcome, moved }: VmRecord): VmView {
     const move = moved === null ? {} : { move: moved }
-    return { spec, state, node, life: boots, reason, outcome, consoleBytes: this.#consoles.bytesOf(spec.name), ...move }
+    const console = { consoleBytes: this.#consoles.bytesOf(spec.name), inputWaiting: this.#consoles.inputOf(spec.name) }
+    return { spec, state, node, life: boots, reason, outcome, ...console, ...move }
   }
 
   #create({ spec, start }: Pick<VmCreateAsk, "spec" | "start">, out: Out): string | null {

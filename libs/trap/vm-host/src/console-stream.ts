@@ -54,6 +54,11 @@ export class ConsoleStream {
     return this.#taken
   }
 
+  /** Input bytes taken that the guest has not read. */
+  get unread(): number {
+    return this.#console.waitingBytes
+  }
+
   get hasUnseen(): boolean {
     return this.#unseen.length > 0
   }

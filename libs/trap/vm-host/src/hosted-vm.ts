@@ -176,6 +176,7 @@ export class HostedVm {
       pages: vm.memory.pagesResident(),
       consoleBytes: this.console.bytes,
       inputTaken: this.console.taken,
+      inputUnread: this.console.unread,
       exits: Object.fromEntries(vm.ledger.exits()),
       classes: vm.ledger.byClass(),
       traps: this.#tap.last(spec.name, TRAPS_SHOWN).map((each) => ({ ...each })),
