@@ -1,14 +1,16 @@
-/** The HTTP API of the store as an OpenAPI 3.1 document: one table, from which the document is made and which a test holds against the router. */
+/** The HTTP API of the store as a table, and the OpenAPI 3.1 document of all of the gateway: tests hold the tables against the routers. */
 import { VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
 import { Bucket } from "@backplane/kv-contract/bucket"
 import type { Json } from "@backplane/foundation-base/json"
 import type { Scope } from "../access.ts"
+import { MACHINE_API } from "../api-machine.ts"
 
 export interface ApiRoute {
   readonly method: "get" | "put" | "post" | "delete"
   readonly path: string
   readonly summary: string
-  readonly scope: Scope
+  /** Null: on loopback open to all. */
+  readonly scope: Scope | null
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: { readonly type: string; readonly schema: object }
@@ -136,15 +138,16 @@ export const API: readonly ApiRoute[] = [
   },
 ]
 
-export function openApi(routes: readonly ApiRoute[] = API): Json {
+export function openApi(routes: readonly ApiRoute[] = [...API, ...MACHINE_API]): Json {
   const paths: Record<string, Record<string, Json>> = {}
   for (const route of routes) paths[route.path] = { ...paths[route.path], [route.method]: operationOf(route) }
   return {
     openapi: "3.1.0",
     info: {
-      title: "Backplane store",
+      title: "Backplane",
       version: "1",
-      description: "Replicated keys: see each answer's Kv-… headers for what is known of its age.",
+      description:
+        "Replicated keys (see each answer's Kv-… headers for what is known of its age), machines, their VMs and memory, processes, traces. OTLP/HTTP is taken at /v1/traces, /v1/metrics and /v1/logs.",
     },
     paths,
     components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
@@ -162,7 +165,7 @@ function operationOf({ path, summary, scope, query = {}, headers = {}, body, ans
   const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => parameter(name ?? "", "path", `name of the ${name}`))
   return {
     summary,
-    security: [{ bearer: [scope] }],
+    security: scope === null ? [] : [{ bearer: [scope] }],
     parameters: [
       ...inPath,
       ...Object.entries(query).map(([name, meaning]) => parameter(name, "query", meaning)),
