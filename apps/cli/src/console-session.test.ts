@@ -212,10 +212,7 @@ describe("a console session", () => {
   })
 
   it("goes on with a VM that was lost with its node and boots again, and ends with one that does not", async () => {
-    const [comesBack, stays] = [true, false].map((restartable) => {
-      const guest = new SlowGuest(10, "before\n")
-      return { guest, ...session(guest, { restartable }) }
-    })
+    const [comesBack, stays] = [true, false].map((restartable) => session(new SlowGuest(10, "before\n"), { restartable }))
     const [end, over] = [comesBack!.made.run(), stays!.made.run()]
     for (const { guest } of [comesBack!, stays!]) guest.state = "lost"
     expect(await over).toEqual({ kind: "over", state: "lost" })

@@ -7,7 +7,7 @@ import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
 import { CommandFailure } from "./failure.ts"
 
 /** What the writer needs of the machine. */
-export interface WriterPort extends ConsolePort {
+export interface WriterPort extends Omit<ConsolePort, "unread"> {
   find(vm: string): Promise<VmView | null>
 }
 
