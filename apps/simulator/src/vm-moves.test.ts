@@ -2,107 +2,16 @@
  * Virtual machines that move to another node in mid-work: they end as ones that stay, whoever is killed at whatever step, and there is never more than one.
  */
 import { readFileSync } from "node:fs"
-import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
-import { NodeMachine } from "@backplane/compute-node/node"
-import { SpanRecorder } from "@backplane/foundation-simulation/span-recorder"
-import type { World } from "@backplane/foundation-simulation/world"
 import { imagePath, readManifest } from "@backplane/guests/manifest"
-import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
-import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { SpanRecorder } from "@backplane/foundation-simulation/span-recorder"
 import { HostedVm } from "@backplane/trap-vm-host/hosted-vm"
 import { PhysicalMap } from "@backplane/trap-vmm/physical-map"
 import { afterEach, describe, expect, it, vi } from "vitest"
-import { actorsWith } from "./machine-actors.ts"
-import { machineWorld, outcomeOf } from "./simulate.ts"
-import { MemoryImages } from "./memory-images.ts"
-import { carried } from "./testing/carried.ts"
+import { end, HYPERVISOR, MOVE_TICK, movingVms, NOTHING, remains, SOURCE, TARGET } from "./testing/moving-vm.ts"
 
-const STEPS_MAX = 300_000
-const MOVE_TICK = 12
-const SOURCE = actorId("node.0")
-const TARGET = actorId("node.1")
-const HYPERVISOR = actorId("hypervisor.0")
-
-/** Instructions a tick, so that a guest is in the middle of its work when it moves; not named: 50. */
-const PACE: Readonly<Record<string, number>> = { timer: 2000, traps: 20 }
-
-const images = new MemoryImages()
-const kernel = (name: string) => images.add(readFileSync(imagePath(readManifest().guests.find((each) => each.name === name)!)))
-
-/** A VM of node 0 that moves to node 1 at a tick where it has done a part of its work; `move` null: it stays. */
-function machine(guest: string, move: number | null, more: object = {}, others: readonly object[] = []): MachineSpec {
-  return resolveMachineSpec({
-    topology: { nodes: 2, cpus: 2, framesPerNode: 4096 },
-    schedule: { policy: "cfs" },
-    maxTicks: 20_000,
-    vms: [
-      ...others,
-      {
-        name: "guest",
-        kernel: kernel(guest),
-        memoryBytes: 4 << 20,
-        instructionsPerTick: PACE[guest] ?? 50,
-        node: 0,
-        restartable: true,
-        ...more,
-      },
-    ],
-    actions: move === null ? [] : [{ atTick: move, vm: { name: "guest", node: 1 } }],
-  })
-}
-
-interface NodeView {
-  readonly vms: {
-    readonly vms: readonly { readonly vm: string; readonly state: string }[]
-    readonly leaving: readonly object[]
-    readonly arriving: readonly object[]
-    readonly framesLeft: number
-  } | null
-}
-
-const viewOf = (world: World, node: ActorId): NodeView | undefined =>
-  world.inspect(node, NodeMachine)?.inspect() as unknown as NodeView | undefined
-
-/** Lives of the VM that could retire an instruction now, by node. */
-function running(world: World): readonly string[] {
-  return [SOURCE, TARGET].flatMap((node) => {
-    return (viewOf(world, node)?.vms?.vms ?? []).filter(({ vm, state }) => vm === "guest" && state === "running").map(() => String(node))
-  })
-}
-
-/** Runs to the end; at each message of a move there is at most one that runs. */
-function end(world: World, stopAt: (() => boolean) | null = null): object {
-  let looked = 0
-  world.onMessage(({ body }) => {
-    if (!body.kind.startsWith("Vm") && looked++ % 16 !== 0) return
-    const all = running(world)
-    if (all.length > 1) throw new Error(`it runs on ${all.join(" and ")}`)
-  })
-  world.run({ stop: () => outcomeOf(world) !== null || stopAt?.() === true })
-  return outcomeOf(world) ?? {}
-}
-
-const world = (spec: MachineSpec, options: object = {}): World =>
-  machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX, carry: carried, ...options }, actorsWith(images))
-
-const STAYED = new Map<string, object>()
-/** How it ends where it stays. */
-function stayed(guest: string): object {
-  const known = STAYED.get(guest)
-  if (known !== undefined) return known
-  const outcome = end(world(machine(guest, null))) as {
-    readonly result: { readonly vms: { readonly guest: { readonly outcome: object } } }
-  }
-  STAYED.set(guest, outcome.result.vms.guest.outcome)
-  return outcome.result.vms.guest.outcome
-}
-
-const moved = (spec: MachineSpec, options: object = {}) => {
-  const running = world(spec, options)
-  const events: { readonly name: string; readonly fields: object }[] = []
-  running.onEvent((_at, _actor, { name, fields }) => void (name.startsWith("vm-mov") && events.push({ name, fields: fields ?? {} })))
-  return { running, events, outcome: end(running) }
-}
+const { kernel, machine, moved, stayed, world } = movingVms((name) =>
+  readFileSync(imagePath(readManifest().guests.find((each) => each.name === name)!)),
+)
 
 // Much is simulated here; how long that takes says nothing.
 vi.setConfig({ testTimeout: 120_000 })
@@ -164,16 +73,6 @@ describe("a VM that moves in mid-work", () => {
   })
 })
 
-/** What every node has of VMs, some time after all is over: nothing, and all of its frames. */
-function remains(world: World, spec: MachineSpec): readonly object[] {
-  world.run({ until: (Number(world.now) + 300 * spec.clock.tickCycles) as never })
-  return [SOURCE, TARGET].map((node) => {
-    const { vms, leaving, arriving, framesLeft } = viewOf(world, node)!.vms!
-    return { vms, leaving, arriving, framesLeft }
-  })
-}
-const NOTHING = { vms: [], leaving: [], arriving: [], framesLeft: 4096 }
-
 /** What is sent in the course of a move, in order; the moment of each is a moment to be killed in. */
 const STEPS = ["VmMoveIn", "VmMoveReady", "VmMoveOut", "VmPart", "VmPartAsk", "VmMoveTaken", "VmPlace", "VmPlaced", "VmControl"] as const
 
@@ -230,8 +129,8 @@ describe("a bug that is planted in the move is seen", () => {
   })
 
   it("a page that was written is not sent", () => {
-    const pages = PhysicalMap.prototype.pagesInUse
-    vi.spyOn(PhysicalMap.prototype, "pagesInUse").mockImplementation(function (this: PhysicalMap) {
+    const pages = PhysicalMap.prototype.changedPages
+    vi.spyOn(PhysicalMap.prototype, "changedPages").mockImplementation(function (this: PhysicalMap) {
       return pages.call(this).slice(0, -1)
     })
     const wrong = ((): unknown => {

@@ -41,6 +41,7 @@ const RARE: ReadonlyMap<string, string> = new Map([
   ["mem.migrate", "a page of shared memory was moved"],
   ["mem.GetM", "a guest spans nodes"],
   ["vm.move", "a VM was moved"],
+  ["vm.pre-copy", "a VM with more than half a megabyte in use was moved"],
   ["vm.stop", "a VM was moved"],
   ["vm.copy", "a VM was moved"],
 ])

@@ -1,9 +1,10 @@
 /**
- * A virtual machine that moves to another node: stop and copy.
+ * A virtual machine that moves to another node: pre-copy, then stop and copy.
  *
- * The target prepares first; then the source stops and the target fetches, piece by piece, what it stopped with; then the hypervisor decides. It alone says who goes
- * on, on disk before anybody is told: nobody else begins or resumes a life, so there is never more than one. On the target the VM has a new life, by which all that
- * belongs to the source's is known to be void. Every message is repeated until answered, and does nothing twice.
+ * The target prepares first; then it fetches memory from the source, piece by piece, while the guest runs on; when little is left the source stops, and the target
+ * fetches what it stopped with; then the hypervisor decides. It alone says who goes on, on disk before anybody is told: nobody else begins or resumes a life, so there
+ * is never more than one. On the target the VM has a new life, by which all that belongs to the source's is known to be void. Every message is repeated until
+ * answered, and does nothing twice.
  */
 import { base64Schema } from "@backplane/scenario-machine/guest-spec"
 import { VmSpec } from "@backplane/scenario-machine/vm-spec"
@@ -18,7 +19,7 @@ const Move = Type.Integer({ minimum: 1, description: "the move's epoch: the life
 const Node = Type.Integer({ minimum: 0, maximum: 63 })
 const Incarnation = Type.Integer({ minimum: 1, description: "life of the node" })
 const Count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
-const Part = Type.Integer({ minimum: 0, maximum: 1 << 20, description: "which piece; 0 says how many there are" })
+const Part = Type.Integer({ minimum: 0, maximum: 1 << 20, description: "which piece, in the order in which the source made them" })
 
 /** Of the memory in one message: 128 KiB. */
 export const PAGES_PER_PART = 32
@@ -46,16 +47,24 @@ export const VmMoveOut = Type.Object(
   {
     ...closed,
     description:
-      "hypervisor → node: to the source: stop this VM and let the target fetch it; repeated until it is taken or the move is given up",
+      "hypervisor → node: to the source: let the target fetch this VM, and stop it when little is left to be fetched; repeated until it is taken or the move is given up",
   },
 )
 export const VmMoveRefused = Type.Object(
   { kind: Type.Literal("VmMoveRefused"), vm: Vm, life: Life, move: Move, node: Node, reason: Type.String({ maxLength: 200 }) },
   { ...closed, description: "node → hypervisor: from the source: it cannot move from here, and why" },
 )
+export const VmMoveStopped = Type.Object(
+  { kind: Type.Literal("VmMoveStopped"), vm: Vm, life: Life, move: Move, node: Node },
+  { ...closed, description: "node → hypervisor: from the source: it runs no more; said again when the move is" },
+)
 export const VmPartAsk = Type.Object(
   { kind: Type.Literal("VmPartAsk"), vm: Vm, life: Life, move: Move, part: Part, node: Node },
-  { ...closed, description: "node → node: from target to source: this piece of the VM; not answered before it has stopped" },
+  {
+    ...closed,
+    description:
+      "node → node: from target to source: this piece of the VM; pieces of memory come while it runs, the others when it has stopped",
+  },
 )
 
 const Console = Type.Object(
@@ -75,7 +84,7 @@ const Content = Type.Union([
       console: Console,
       entropyDrawn: Type.Integer({ minimum: 0, description: "bytes that its virtio-rng has given" }),
       diskSectors: Type.Union([Count, Type.Null()], { description: "null: it has no disk" }),
-      parts: Type.Integer({ minimum: 1, description: "with this one" }),
+      parts: Type.Integer({ minimum: 1, description: "how many there are of all, with this one" }),
       pages: Count,
     },
     closed,
@@ -86,7 +95,11 @@ const Content = Type.Union([
       pages: Type.Array(Count, { maxItems: PAGES_PER_PART, description: "numbers from the start of RAM, ascending" }),
       data: base64Schema(PAGES_PER_PART * 4096),
     },
-    { ...closed, description: "pages of its memory; those that are not sent hold zeros" },
+    {
+      ...closed,
+      description:
+        "pages of its memory; those that are not sent hold zeros, of those that are sent several times the last piece holds good",
+    },
   ),
   Type.Object(
     {
@@ -100,7 +113,11 @@ export type VmPartContent = Static<typeof Content>
 
 export const VmPart = Type.Object(
   { kind: Type.Literal("VmPart"), vm: Vm, move: Move, part: Part, content: Content },
-  { ...closed, description: "node → node: from source to target: the piece; the first is said once without being asked for" },
+  {
+    ...closed,
+    description:
+      "node → node: from source to target: the piece; the first is said once without being asked for, and the one with the state",
+  },
 )
 export const VmMoveTaken = Type.Object(
   { kind: Type.Literal("VmMoveTaken"), vm: Vm, life: Life, node: Node, parts: Count, pages: Count, bytes: Count },
@@ -128,6 +145,7 @@ export const vmMoveMessages = {
   VmMoveReady,
   VmMoveOut,
   VmMoveRefused,
+  VmMoveStopped,
   VmPartAsk,
   VmPart,
   VmMoveTaken,
@@ -139,6 +157,7 @@ export type VmMoveIn = Static<typeof VmMoveIn>
 export type VmMoveReady = Static<typeof VmMoveReady>
 export type VmMoveOut = Static<typeof VmMoveOut>
 export type VmMoveRefused = Static<typeof VmMoveRefused>
+export type VmMoveStopped = Static<typeof VmMoveStopped>
 export type VmPartAsk = Static<typeof VmPartAsk>
 export type VmPart = Static<typeof VmPart>
 export type VmMoveTaken = Static<typeof VmMoveTaken>
@@ -148,4 +167,4 @@ export type VmMoveOffSeen = Static<typeof VmMoveOffSeen>
 /** What nodes say to each other of a VM that moves. */
 export type VmToPeer = VmPartAsk | VmPart
 export type VmMoveToNode = VmMoveIn | VmMoveOut | VmMoveOff | VmToPeer
-export type VmMoveFromNode = VmMoveReady | VmMoveRefused | VmMoveTaken | VmMoveOffSeen
+export type VmMoveFromNode = VmMoveReady | VmMoveRefused | VmMoveStopped | VmMoveTaken | VmMoveOffSeen

@@ -1,8 +1,8 @@
 /**
- * VMs that move to another node by stop and copy: the target prepares, the source stops, the target fetches, and then it is decided here who goes on.
+ * VMs that move to another node: the target prepares and fetches, the source stops when little is left, and then it is decided here who goes on.
  *
  * preparing: `VmMoveIn` to the target, which keeps room and has the images brought; nothing has happened to the VM yet.
- * copying: `VmMoveOut` to the source, which stops the VM; the target fetches it.
+ * copying: `VmMoveOut` to the source, which lets the target fetch it, and stops the VM on the way (`VmMoveStopped`).
  * placing: `VmMoveTaken` was heard. The VM has the life of the move on the target from here on, whatever happens; the source destroys its own.
  *
  * V1 The decision is one write: until it is on disk the VM is the source's, afterwards the target's, and nobody is told before. V2 Before it the move can be given up at any
@@ -12,7 +12,7 @@ import { closeSpan, event, openSpan, persist, send } from "@backplane/foundation
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { nodeActor } from "@backplane/scenario-machine/topology"
 import type { VmControlled } from "@backplane/trap-contract/vm-messages"
-import type { VmMoveOffSeen, VmMoveReady, VmMoveRefused, VmMoveTaken } from "@backplane/trap-contract/vm-move-messages"
+import type { VmMoveOffSeen, VmMoveReady, VmMoveRefused, VmMoveStopped, VmMoveTaken } from "@backplane/trap-contract/vm-move-messages"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 import type { NodeWatch } from "./node-watch.ts"
 import { LIVES_KEY, vmSpan, type VmRecord, type VmTable } from "./vm-table.ts"
@@ -32,7 +32,7 @@ export interface VmMovesParts {
 
 export class VmMoves {
   readonly #parts: VmMovesParts
-  /** By VM: when its source was told to stop it; null: an earlier life of ours knew. */
+  /** By VM: when its source said that it had stopped; null: an earlier life of ours may know. */
   readonly #stoppedAt = new Map<string, VirtualTime | null>()
   /** By VM: pieces that were there, and repeats since. */
   readonly #progress = new Map<string, { have: number; quiet: number }>()
@@ -95,6 +95,11 @@ export class VmMoves {
     if (vm === null) return false
     this.giveUp(vm, reason, out)
     return true
+  }
+
+  onStopped({ vm: name, life, move }: VmMoveStopped): void {
+    const vm = this.#parts.vms.get(name)
+    if (vm?.move?.life === move && vm.life === life && !this.#stoppedAt.has(name)) this.#stoppedAt.set(name, this.#parts.context.now)
   }
 
   onSourceRefused({ vm: name, life, move, node, reason }: VmMoveRefused, out: Out): void {
@@ -222,10 +227,7 @@ export class VmMoves {
     if (move !== null && move.phase !== "placing" && node !== null) {
       const coming = { life: move.life, firstLife, incarnation: move.toLife, from: node, fromLife: life }
       out.push(send(nodeActor(move.to), { kind: "VmMoveIn", vm: spec, ...coming }, span))
-      if (move.phase === "copying") {
-        if (!this.#stoppedAt.has(vm)) this.#stoppedAt.set(vm, this.#parts.context.now)
-        out.push(send(nodeActor(node), { kind: "VmMoveOut", vm, life, move: move.life, to: move.to }, span))
-      }
+      if (move.phase === "copying") out.push(send(nodeActor(node), { kind: "VmMoveOut", vm, life, move: move.life, to: move.to }, span))
     }
     // Not before the decision is on disk: should it be lost, the VM is the source's, and these are its vCPUs.
     if (move?.phase === "placing") for (const left of leavings) this.#parts.forgetVcpus({ name: vm, life: left.life }, out)

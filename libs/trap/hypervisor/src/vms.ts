@@ -72,6 +72,8 @@ export class Vms {
         return this.lives.moves.onReady(body, out)
       case "VmMoveRefused":
         return this.lives.moves.onSourceRefused(body, out)
+      case "VmMoveStopped":
+        return this.lives.moves.onStopped(body)
       case "VmMoveTaken":
         return this.lives.moves.onTaken(body, out)
       case "VmMoveOffSeen":

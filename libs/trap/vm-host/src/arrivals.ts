@@ -74,7 +74,7 @@ export class Arrivals {
   onPart({ vm, move, part, content }: VmPart): void {
     const arriving = this.#arriving.get(vm)
     if (arriving?.life !== move || !arriving.isReady || !arriving.wants(part)) return
-    if (content.of === "state") arriving.begin(content, this.#parts.make(arriving, content))
+    if (content.of === "state") arriving.begin({ part, content }, this.#parts.make(arriving, content))
     else arriving.take({ part, content })
     this.#ask(arriving, "next")
     if (arriving.isWhole) this.#parts.takeDisk(arriving, () => this.#taken(arriving))

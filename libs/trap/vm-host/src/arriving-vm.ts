@@ -2,8 +2,9 @@
  * A VM on its way here: room that is kept for it, and what has come of it so far. It runs nothing, and nobody can make it run, before the hypervisor places it.
  *
  * A1 Pieces are asked for at most so many at a time, each again until it is there; one that comes twice changes nothing.
+ * A2 A page that was sent several times is as in the last part that has it, in whatever order they come.
  */
-import { assert, defined } from "@backplane/foundation-base/assert"
+import { assert } from "@backplane/foundation-base/assert"
 import { decodeBase64 } from "@backplane/foundation-base/base64"
 import { PAGE_BYTES, type VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { PARTS_UNDER_WAY_MAX, type VmMoveIn, type VmPart, type VmPartContent } from "@backplane/trap-contract/vm-move-messages"
@@ -26,7 +27,7 @@ export class ArrivingVm {
   /** All of it is here, and its disk's writes are on this node's disk. */
   isTaken = false
   state: ArrivingState | null = null
-  /** Made as soon as its state is known; its pages are written one by one. */
+  /** Made as soon as its state is known; its pages are written one by one from then on. */
   made: Vm | null = null
   /** Kernel, and the image of its disk where it has such a one, from when it is ready. */
   kernel: Uint8Array | null = null
@@ -41,6 +42,10 @@ export class ArrivingVm {
   /** Parts that were asked for and have not come; at most PARTS_UNDER_WAY_MAX. */
   readonly #underWay = new Set<number>()
   #bytes = 0
+  /** By page: the part that its bytes are from (A2). */
+  readonly #partOf = new Map<number, number>()
+  /** Pages that came while it ran where it comes from, until there is a machine to write them to. */
+  readonly #early = new Map<number, Uint8Array>()
 
   constructor({ vm, life, firstLife, from, fromLife }: VmMoveIn, reserved: number) {
     this.vm = vm
@@ -64,26 +69,28 @@ export class ArrivingVm {
     return this.state !== null && this.#have.size === this.state.parts
   }
 
-  /** What it stopped with has come; `made` goes on from there. */
-  begin(state: ArrivingState, made: Vm): void {
-    assert(this.state === null, "a VM begins to come once")
-    this.state = state
+  /** What it stopped with has come, as this part; `made` goes on from there. */
+  begin({ part, content }: { readonly part: number; readonly content: ArrivingState }, made: Vm): void {
+    assert(this.state === null, "a VM stops once")
+    this.state = content
     this.made = made
-    this.#came(0)
+    for (const [page, data] of this.#early) made.memory.writePage(page, data)
+    this.#early.clear()
+    for (const asked of this.#underWay) if (asked >= content.parts) this.#underWay.delete(asked)
+    this.#came(part)
   }
 
-  /** Is it a piece that is missed? */
+  /** Is it a piece that is missed? Only the first comes without being asked for. */
   wants(part: number): boolean {
     if (this.#have.has(part)) return false
-    return this.state === null ? part === 0 : part < this.state.parts
+    return this.state === null ? part === 0 || this.#underWay.has(part) : part < this.state.parts
   }
 
   take({ part, content }: Pick<VmPart, "part" | "content">): void {
     if (content.of === "pages") {
       const data = decodeBase64(content.data)
-      const made = defined(this.made ?? undefined, "a VM that has begun to come is made")
       for (const [index, page] of content.pages.entries())
-        made.memory.writePage(page, data.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES))
+        this.#takePage({ part, page }, data.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES))
       this.#bytes += data.length
     } else if (content.of === "disk") {
       for (const [piece, text] of content.pieces) {
@@ -94,10 +101,18 @@ export class ArrivingVm {
     this.#came(part)
   }
 
+  #takePage({ part, page }: { readonly part: number; readonly page: number }, data: Uint8Array): void {
+    if (part < (this.#partOf.get(page) ?? 0)) return
+    this.#partOf.set(page, part)
+    if (this.made === null) this.#early.set(page, data)
+    else this.made.memory.writePage(page, data)
+  }
+
   /** Parts to ask for: what is new (`next`), or all that is under way once more (`again`). */
   asks(which: "next" | "again"): readonly number[] {
     if (!this.isReady || this.isWhole) return []
-    const last = this.state === null ? 1 : this.state.parts
+    // Not before the source has begun: it does not answer earlier.
+    const last = this.state?.parts ?? (this.have === 0 ? 1 : Infinity)
     const fresh: number[] = []
     for (let part = 0; part < last && this.#underWay.size < PARTS_UNDER_WAY_MAX; part++) {
       if (this.#have.has(part) || this.#underWay.has(part)) continue

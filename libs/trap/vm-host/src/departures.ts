@@ -1,26 +1,17 @@
 /**
- * VMs that leave this node: stopped at the hypervisor's word, and read by their target piece by piece once nothing of them is under way.
+ * VMs that leave this node: copied by their target while they run on, stopped when little is left, and read to the end once nothing of them is under way.
  *
  * Nothing here decides who goes on: a VM that stands still does so until the hypervisor says that its move is off, or that this life is destroyed.
- * D1 A VM that is leaving runs no instruction. D2 What is read does not change: it is read after the last exit and the last request of its disk were answered.
- * D3 A word of a move that was given up does nothing, however late it comes.
+ * D1 A VM that is loaded runs no instruction. D2 What it stopped with does not change: it is read after the last exit and the last request of its disk were answered.
+ * D3 A word of a move that was given up does nothing, however late it comes. D4 A page that was written after it was copied is copied once more (leaving-vm.ts).
  */
-import { assert } from "@backplane/foundation-base/assert"
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { SpanEffect } from "@backplane/foundation-actor/machine"
-import { encodeBase64 } from "@backplane/foundation-base/base64"
 import type { Json } from "@backplane/foundation-base/json"
-import { PAGE_BYTES } from "@backplane/scenario-machine/vm-spec"
-import {
-  DISK_PIECES_PER_PART,
-  PAGES_PER_PART,
-  type VmMoveOff,
-  type VmMoveOut,
-  type VmPartAsk,
-  type VmPartContent,
-} from "@backplane/trap-contract/vm-move-messages"
+import type { VmMoveOff, VmMoveOut, VmPartAsk } from "@backplane/trap-contract/vm-move-messages"
 import type { VmSaying } from "@backplane/trap-contract/vm-host"
 import type { HostedVm } from "./hosted-vm.ts"
+import { LeavingVm } from "./leaving-vm.ts"
 import type { NodeDisks } from "./node-disks.ts"
 
 export interface DeparturesParts {
@@ -31,25 +22,9 @@ export interface DeparturesParts {
   readonly say: (...said: readonly (VmSaying | SpanEffect)[]) => void
 }
 
-interface Leaving {
-  readonly hosted: HostedVm
-  readonly move: number
-  readonly to: number
-  /** What it stopped with; null: something of it is still under way. */
-  cargo: Cargo | null
-}
-
-interface Cargo {
-  readonly first: VmPartContent
-  /** Retired when it was loaded (D1). */
-  readonly instructions: number
-  readonly pages: readonly (readonly number[])[]
-  readonly pieces: readonly (readonly (readonly [number, string])[])[]
-}
-
 export class Departures {
   readonly #parts: DeparturesParts
-  readonly #leaving = new Map<string, Leaving>()
+  readonly #leaving = new Map<string, LeavingVm>()
   /** By VM: moves up to this one are given up. Only grows. */
   readonly #off = new Map<string, number>()
 
@@ -58,98 +33,108 @@ export class Departures {
   }
 
   onMoveOut({ vm, life, move, to }: VmMoveOut): void {
-    const { node, say } = this.#parts
-    if (move <= (this.#off.get(vm) ?? 0) || this.#leaving.get(vm)?.move === move) return
+    if (move <= (this.#off.get(vm) ?? 0)) return
+    const known = this.#leaving.get(vm)
+    if (known?.move === move) return known.isStopping ? this.#sayStopped(known) : undefined
     const hosted = this.#parts.hosted({ vm, life })
-    const reason = hosted === null ? "it does not lie there" : hosted.isOver ? "it has ended" : null
-    if (hosted === null || reason !== null) return say({ body: { kind: "VmMoveRefused", vm, life, move, node, reason: reason ?? "" } })
-    hosted.freeze()
-    this.#leaving.set(vm, { hosted, move, to, cargo: null })
-    say(openSpan(stopSpan(vm), "vm.stop", { "backplane.vm": vm, "backplane.node": node, "backplane.to": to }))
+    if (hosted === null) return this.#refuse({ vm, life, move }, "it does not lie there")
+    if (isOver(hosted)) return this.#refuse({ vm, life, move }, "it has ended")
+    this.forget(vm)
+    const leaving = new LeavingVm(hosted, { move, to })
+    this.#leaving.set(vm, leaving)
+    if (leaving.isStopping) return this.#stopped(leaving)
+    this.#parts.say(
+      openSpan(preCopySpan(vm), "vm.pre-copy", { "backplane.vm": vm, "backplane.node": this.#parts.node, "backplane.to": to }),
+    )
+    this.#sayPart(leaving, 0)
   }
 
-  /** After each step: who has nothing under way any more can be read from now on. */
+  /** After each step: who has nothing under way any more can be read to the end from now on. */
   look(): void {
     for (const [vm, leaving] of this.#leaving) {
-      if (leaving.cargo !== null || !leaving.hosted.hasNoExits || !this.#parts.disks.isQuiet(vm)) continue
-      leaving.cargo = this.#load(leaving.hosted)
-      const pages = leaving.cargo.pages.reduce((sum, part) => sum + part.length, 0)
-      this.#parts.say(this.#part(vm, leaving, 0), closeSpan(stopSpan(vm), { "backplane.count": pages }))
+      const { hosted, isLoaded, isStopping } = leaving
+      if (isLoaded) continue
+      if (isOver(hosted)) this.#endedMeanwhile(leaving)
+      if (isOver(hosted) || !isStopping || !hosted.hasNoExits || !this.#parts.disks.isQuiet(vm)) continue
+      for (const part of leaving.load(this.#parts.disks)) this.#sayPart(leaving, part)
+      this.#parts.say(closeSpan(stopSpan(vm), { "backplane.count": leaving.pagesStopped }))
     }
   }
 
   onPartAsk({ vm, move, part }: VmPartAsk): void {
     const leaving = this.#leaving.get(vm)
-    if (leaving?.move !== move || leaving.cargo === null || part > leaving.cargo.pages.length + leaving.cargo.pieces.length) return
-    this.#parts.say(this.#part(vm, leaving, part))
+    if (leaving?.move === move) this.#sayPart(leaving, part)
   }
 
   onMoveOff({ vm, life, move }: VmMoveOff): void {
     this.#off.set(vm, Math.max(move, this.#off.get(vm) ?? 0))
     const leaving = this.#leaving.get(vm)
-    if (leaving !== undefined && leaving.move <= move) {
-      this.#leaving.delete(vm)
-      assertStill(leaving)
-      leaving.hosted.thaw()
-      if (leaving.cargo === null) this.#parts.say(closeSpan(stopSpan(vm), { "backplane.verdict": "off" }))
-    }
+    if (leaving !== undefined && leaving.move <= move) this.forget(vm)
     this.#parts.say({ body: { kind: "VmMoveOffSeen", vm, life, move, node: this.#parts.node } })
   }
 
   /** What it is and what it is told do not change any more. */
   isLoaded(vm: string): boolean {
-    return (this.#leaving.get(vm)?.cargo ?? null) !== null
+    return this.#leaving.get(vm)?.isLoaded === true
   }
 
-  /** The VM is over here. */
+  /** It does not leave (any more), or is over here. */
   forget(vm: string): void {
     const leaving = this.#leaving.get(vm)
-    if (leaving !== undefined) assertStill(leaving)
+    if (leaving === undefined) return
     this.#leaving.delete(vm)
+    leaving.close()
+    if (!leaving.isStopping) this.#parts.say(closeSpan(preCopySpan(vm), { "backplane.verdict": "off" }))
+    else if (!leaving.isLoaded) this.#parts.say(closeSpan(stopSpan(vm), { "backplane.verdict": "off" }))
   }
 
   inspect(): Json {
-    return [...this.#leaving].map(([vm, { move, to, cargo }]) => ({ vm, move, to, isStopped: cargo !== null }))
+    return [...this.#leaving].map(([vm, { move, to, isLoaded, sentRunning }]) => ({ vm, move, to, isStopped: isLoaded, ...sentRunning }))
   }
 
-  #load(hosted: HostedVm): Cargo {
-    const { name } = hosted.spec
-    const pages = cut(hosted.vm.memory.pagesInUse(), PAGES_PER_PART)
-    const pieces = cut(this.#parts.disks.piecesOf(name), DISK_PIECES_PER_PART)
-    const first = {
-      of: "state",
-      state: hosted.vm.capture(),
-      console: hosted.console.capture(),
-      entropyDrawn: hosted.entropyDrawn,
-      diskSectors: this.#parts.disks.sectorsOf(name),
-      parts: 1 + pages.length + pieces.length,
-      pages: pages.reduce((sum, part) => sum + part.length, 0),
-    } as const
-    return { first, pages, pieces, instructions: hosted.vm.instructions() }
+  /** The part that was made last may be the last before it stops. */
+  #sayPart(leaving: LeavingVm, part: number): void {
+    const ran = !leaving.isStopping
+    const content = leaving.part(part)
+    const { hosted, move, to } = leaving
+    const vm = hosted.spec.name
+    if (content !== null) this.#parts.say({ body: { kind: "VmPart", vm, move, part, content }, to })
+    if (!ran || !leaving.isStopping) return
+    const { rounds, pages } = leaving.sentRunning
+    this.#parts.say(closeSpan(preCopySpan(vm), { "backplane.rounds": rounds, "backplane.count": pages }))
+    this.#stopped(leaving)
   }
 
-  #part(vm: string, leaving: Leaving, part: number): VmSaying {
-    assertStill(leaving)
-    return { body: { kind: "VmPart", vm, move: leaving.move, part, content: contentOf(leaving, part) }, to: leaving.to }
+  #stopped(leaving: LeavingVm): void {
+    const { name: vm } = leaving.hosted.spec
+    const { node, say } = this.#parts
+    say(openSpan(stopSpan(vm), "vm.stop", { "backplane.vm": vm, "backplane.node": node, "backplane.to": leaving.to }))
+    this.#sayStopped(leaving)
+  }
+
+  #sayStopped({ hosted, move }: LeavingVm): void {
+    this.#parts.say({ body: { kind: "VmMoveStopped", vm: hosted.spec.name, life: hosted.life, move, node: this.#parts.node } })
+  }
+
+  #refuse(of: { readonly vm: string; readonly life: number; readonly move: number }, reason: string): void {
+    this.#parts.say({ body: { kind: "VmMoveRefused", ...of, node: this.#parts.node, reason } })
+  }
+
+  /** While it was copied, or by an exit that was answered after it had stopped. */
+  #endedMeanwhile({ hosted, move }: LeavingVm): void {
+    const { spec, life } = hosted
+    this.forget(spec.name)
+    this.#refuse({ vm: spec.name, life, move }, "it has ended")
   }
 }
 
-function assertStill({ hosted, cargo }: Leaving): void {
-  assert(cargo === null || hosted.vm.instructions() === cargo.instructions, "D1: a VM that is leaving runs no instruction")
+/** Its vCPUs may not have been told yet. */
+function isOver(hosted: HostedVm): boolean {
+  return hosted.isOver || hosted.vm.end() !== null
 }
 
-function contentOf({ hosted, cargo }: Leaving, part: number): VmPartContent {
-  const { first, pages, pieces } = cargo as Cargo
-  if (part === 0) return first
-  const numbers = pages[part - 1]
-  if (numbers === undefined) return { of: "disk", pieces: (pieces[part - 1 - pages.length] ?? []).map(([piece, text]) => [piece, text]) }
-  const data = new Uint8Array(numbers.length * PAGE_BYTES)
-  for (const [index, page] of numbers.entries()) data.set(hosted.vm.memory.readPage(page), index * PAGE_BYTES)
-  return { of: "pages", pages: [...numbers], data: encodeBase64(data) }
-}
-
-function cut<T>(list: readonly T[], most: number): readonly (readonly T[])[] {
-  return Array.from({ length: Math.ceil(list.length / most) }, (_, index) => list.slice(index * most, (index + 1) * most))
+function preCopySpan(vm: string): string {
+  return `pre-copy/${vm}`
 }
 
 function stopSpan(vm: string): string {

@@ -5,6 +5,7 @@
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { RAM_BASE } from "@backplane/compute-contract/engine"
+import { CopiedPages } from "./copied-pages.ts"
 import { PAGE_BYTES, PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
@@ -33,6 +34,8 @@ export class PhysicalMap {
   readonly #pages: Float64Array
   /** Physical page → told when the VMM or a device writes into it. */
   #onWrite: (page: bigint) => void = () => undefined
+  /** Null: nobody copies it. */
+  #copied: CopiedPages | null = null
 
   constructor({ engine, frames, owner, bytes }: PhysicalMapOptions) {
     assert(bytes % PAGE_BYTES === 0 && bytes > 0, "a guest's RAM is whole pages")
@@ -62,6 +65,7 @@ export class PhysicalMap {
     const frame = this.#frames.allocate(this.#owner)
     assert(frame !== null, "memory for every page of a VM was kept free when it was made")
     this.#pages[index] = Number(frame)
+    this.#copied?.changed(index, Number(frame))
     return frame
   }
 
@@ -81,6 +85,7 @@ export class PhysicalMap {
     const known = this.#pages[index]
     if (known === undefined || known === OUT) return false
     if (known >= 0) {
+      this.#copied?.changed(index, known)
       this.#engine.watchPage(BigInt(known) << PAGE_SHIFT, "unwatched")
       this.#frames.release(BigInt(known))
     }
@@ -98,19 +103,55 @@ export class PhysicalMap {
     return this.#numbers((page) => page === OUT)
   }
 
-  /** Pages that hold anything but zeros, by number from the start of RAM: what of the memory must travel. */
-  pagesInUse(): readonly number[] {
-    return this.#numbers((page) => page >= 0 && holdsAnything(this.#engine.readMemory(BigInt(page) << PAGE_SHIFT, PAGE_BYTES)))
-  }
-
-  #numbers(isWanted: (page: number) => boolean): readonly number[] {
+  #numbers(isWanted: (page: number, index: number) => boolean): readonly number[] {
     const numbers: number[] = []
-    for (const [index, page] of this.#pages.entries()) if (isWanted(page)) numbers.push(index)
+    for (const [index, page] of this.#pages.entries()) if (isWanted(page, index)) numbers.push(index)
     return numbers
   }
 
-  readPage(index: number): Uint8Array {
-    return this.read((FIRST_PAGE + BigInt(index)) << PAGE_SHIFT, PAGE_BYTES)
+  /** Somebody copies the memory while the guest runs: from now on `changedPages` are those of which there is no good copy. */
+  beginCopy(): void {
+    assert(this.#copied === null, "a memory is copied once at a time")
+    this.#copied = new CopiedPages(this.#engine, this.#pages.length)
+  }
+
+  /** Pages that must be copied (again), by number from the start of RAM; what is all zeros and was never sent is none. */
+  changedPages(): readonly number[] {
+    const copied = this.#copied
+    assert(copied !== null, "a copy has begun")
+    return this.#numbers((page, index) => {
+      if (page === OUT || copied.isSame(index)) return false
+      if (copied.hasCopy(index)) return true
+      return page >= 0 && holdsAnything(this.#engine.readMemory(BigInt(page) << PAGE_SHIFT, PAGE_BYTES))
+    })
+  }
+
+  /** It is copied now: none of `changedPages` until somebody writes to it. */
+  markCopied(index: number): void {
+    const page = this.#pages[index] ?? UNTOUCHED
+    this.#copied?.copied(index, page >= 0 ? page : null)
+  }
+
+  /** The page as it is now. Asking does not touch it. */
+  copyOf(index: number): Uint8Array {
+    const page = this.#pages[index] ?? UNTOUCHED
+    return page >= 0 ? this.#engine.readMemory(BigInt(page) << PAGE_SHIFT, PAGE_BYTES) : new Uint8Array(PAGE_BYTES)
+  }
+
+  /** Nobody copies it any more: the CPUs may do with its frames what they could before. */
+  endCopy(): void {
+    const copied = this.#copied
+    this.#copied = null
+    if (copied !== null) this.#pages.forEach((page, index) => (page >= 0 ? copied.changed(index, page) : undefined))
+  }
+
+  /** The CPUs may not write to the frame of this machine address: is that because of a copy? They may now. */
+  onStore(address: bigint): boolean {
+    const frame = Number(address >> PAGE_SHIFT)
+    const index = this.#pages.indexOf(frame)
+    if (this.#copied?.isSame(index) !== true) return false
+    this.#copied.changed(index, frame)
+    return true
   }
 
   writePage(index: number, data: Uint8Array): void {
@@ -152,6 +193,7 @@ export class PhysicalMap {
     assert(machine !== null, "an entry that was read can be written")
     const bytes = new Uint8Array(WORD_BYTES)
     new DataView(bytes.buffer).setBigUint64(0, value, true)
+    this.#written(address >> PAGE_SHIFT, machine >> PAGE_SHIFT)
     this.#engine.writeMemory(machine, bytes)
   }
 
@@ -173,6 +215,7 @@ export class PhysicalMap {
     for (const { at, from, count } of pieces(address, data.length)) {
       const page = this.machinePage(at >> PAGE_SHIFT)
       if (page === null) continue
+      this.#written(at >> PAGE_SHIFT, page)
       this.#engine.writeMemory((page << PAGE_SHIFT) | (at & OFFSET_MASK), data.subarray(from, from + count))
       this.#onWrite(at >> PAGE_SHIFT)
     }
@@ -192,10 +235,16 @@ export class PhysicalMap {
 
   /** Gives every frame back: the VM is gone. */
   releaseAll(): void {
+    this.endCopy()
     this.#pages.forEach((page, index) => {
       if (page >= 0) this.#frames.release(BigInt(page))
       this.#pages[index] = UNTOUCHED
     })
+  }
+
+  /** The host writes there itself: the rights of CPUs do not hold it up. */
+  #written(page: bigint, frame: bigint): void {
+    this.#copied?.changed(Number(page - FIRST_PAGE), Number(frame))
   }
 
   #isIn(address: bigint, bytes: number): boolean {

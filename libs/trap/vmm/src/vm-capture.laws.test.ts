@@ -56,7 +56,8 @@ function node({ vcpus, mmu }: VmOptions): Vmm {
 function moved(vm: Vm, to: Vmm, options: VmOptions, { record = (same) => same, pages = (same) => same }: Mover): Vm {
   const carried = JSON.parse(JSON.stringify(record(vm.capture()))) as VmCapture
   const made = to.goOn(to.reserve(options)!, options, carried)
-  for (const page of pages(vm.memory.pagesInUse(), vm)) made.memory.writePage(page, vm.memory.readPage(page))
+  vm.memory.beginCopy()
+  for (const page of pages(vm.memory.changedPages(), vm)) made.memory.writePage(page, vm.memory.copyOf(page))
   return made
 }
 

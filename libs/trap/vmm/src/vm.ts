@@ -458,6 +458,7 @@ export class Vm {
   }
 
   #onExit(vcpu: Vcpu, { exit, cpu }: { readonly exit: EngineExit; readonly cpu: number }): void {
+    if (exit.kind === "frame" && this.memory.onStore(exit.address)) return // the host's own affair: done again, and in no book
     const view = this.#viewOf(vcpu)
     const assisted = this.#options.mode === "trap" ? null : assist(this.#devices, vcpu, { exit, view })
     if (assisted === null && this.#options.exits === "bus" && this.heldExits.isFor(vcpu, exit)) return this.heldExits.hold(vcpu, exit)
@@ -468,9 +469,7 @@ export class Vm {
   }
 
   #finish(vcpu: Vcpu, { answer, cpu }: { readonly answer: Entry | Request; readonly cpu: number }): void {
-    if (finishExit(this.#place.engine, cpu, answer)) {
-      this.#ran(vcpu, 1)
-    }
+    if (finishExit(this.#place.engine, cpu, answer)) this.#ran(vcpu, 1)
     if (answer.kind === "entry") return
     if (answer.wanted.kind === "wait") vcpu.waiting = true
     else if (answer.wanted.kind === "yield") this.#giveWay(answer.wanted.to)
