@@ -15,6 +15,7 @@ import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
 import { PAGE_BYTES, type EngineExit } from "@backplane/compute-contract/engine"
 import type { AgentCounts } from "@backplane/memory-agent/agent-options"
 import { PageAgent } from "@backplane/memory-agent/page-agent"
+import { gathered } from "@backplane/memory-agent/page-runs"
 import { amoOf, isLoadReserved, operationOf } from "@backplane/memory-agent/operation"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
 import { boot } from "@backplane/trap-board/boot"
@@ -176,7 +177,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     this.#devices?.tellLines(out)
     this.#letGo(now, out)
     this.#planTurn(now, out)
-    return out
+    return gathered(out)
   }
 
   #onMessage(now: VirtualTime, from: ActorId, body: Hears, out: Out): void {

@@ -36,7 +36,7 @@ export interface SharedGuestOptions {
   readonly until?: "steps-done" | "end"
   /** What is absent is as `GIVE_WAY` says. */
   readonly giveWay?: Partial<GiveWay>
-  readonly onOutput?: (text: string) => void
+  readonly onOutput?: (text: string, at: { readonly cycles: number; readonly messages: number }) => void
   /** Asked between two looks at the console: whoever waits has waited long enough. */
   readonly isLate?: () => boolean
 }
@@ -80,8 +80,14 @@ function planDeath(world: World, { killNode }: SharedGuestOptions): void {
   })
 }
 
-function boardsOf({ nodes, harts, memoryBytes, disk, giveWay: given }: SharedGuestOptions, image: BootImage): readonly BoardNodeMachine[] {
-  const giveWay = { ...GIVE_WAY, ...given }
+/** Who asks again while the page is held asks in vain. */
+function retryCyclesOf({ giveWay }: SharedGuestOptions): number {
+  return Math.max(RETRY_CYCLES, 2 * (giveWay?.holdCycles ?? GIVE_WAY.holdCycles))
+}
+
+function boardsOf(options: SharedGuestOptions, image: BootImage): readonly BoardNodeMachine[] {
+  const { nodes, harts, memoryBytes, disk } = options
+  const giveWay = { ...GIVE_WAY, ...options.giveWay }
   return Array.from(
     { length: nodes },
     (_, node) =>
@@ -92,8 +98,7 @@ function boardsOf({ nodes, harts, memoryBytes, disk, giveWay: given }: SharedGue
         engine: new WasmEngine({ memoryBytes, cpus: harts }),
         nodeOfHart: (hart) => hart % nodes,
         disks: disk === undefined ? [] : [new MemoryDisk(disk)],
-        // Who asks again while the page is held asks in vain.
-        retryCycles: Math.max(RETRY_CYCLES, 2 * giveWay.holdCycles),
+        retryCycles: retryCyclesOf(options),
         ...giveWay,
         pinCycles: Math.max(PIN_CYCLES, 2 * giveWay.holdCycles),
       }),
@@ -114,7 +119,9 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
     faults: options.faults === "messages" ? LOSSES : DELAYS,
   })
   const spec = resolveMachineSpec({ topology: { nodes, cpus: Math.max(nodes, harts), framesPerNode: memoryBytes / 4096 }, jobs: [] })
-  world.add(MEMORY_CONTROLLER, (incarnation) => new MemoryControllerMachine({ spec, incarnation }) as Machine)
+  // What it holds back it holds back for less than a node waits.
+  const controller = { spec, retryCycles: retryCyclesOf(options) }
+  world.add(MEMORY_CONTROLLER, (incarnation) => new MemoryControllerMachine({ ...controller, incarnation }) as Machine)
   const machines = boardsOf(options, image)
   machines.forEach((machine, node) => {
     const peers = machines.flatMap((_, other) => (other === node ? [] : [actorId(`node.${other}`)]))
@@ -137,7 +144,7 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
     world.run({ until: virtualTime(world.now + LOOK_CYCLES), stop: () => first.end !== null })
     const text = decoder.decode(first.console.takeOutput(), { stream: true })
     output += text
-    options.onOutput?.(text)
+    options.onOutput?.(text, { cycles: world.now, messages: world.counts.sent })
     conversation.hear(text)
     if (world.now < nextKill) continue
     nextKill = world.now + (options.killEveryCycles ?? Infinity)
