@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { decodeFrame, encodeFrame } from "./batch-frame.ts"
+import { decodeFrame, encodeFrame, encodeParts } from "./batch-frame.ts"
 
 const RAW = Uint8Array.from({ length: 300 }, (_, index) => index & 0xff)
 
@@ -13,6 +13,16 @@ describe("a frame", () => {
       { value: { b: "ü" }, raw: [...RAW] },
       { value: { c: 3 }, raw: [...RAW.subarray(0, 7)] },
     ])
+  })
+
+  it("is the same in parts, where many raw bytes are not copied", () => {
+    const many = Uint8Array.from({ length: 40_000 }, (_, index) => index % 251)
+    for (const raw of [RAW, many]) {
+      const said = [["{}", '{"b":2}', "[3]"], [{}, { raw }, { raw: RAW.subarray(0, 7) }], 4] as const
+      const parts = encodeParts(...said)
+      expect(Buffer.compare(Buffer.concat(parts), encodeFrame(...said))).toBe(0)
+      expect(parts.includes(raw as never)).toBe(raw === many)
+    }
   })
 
   it("without raw bytes is as it always was", () => {

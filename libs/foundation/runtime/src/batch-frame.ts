@@ -49,30 +49,52 @@ export interface FramedMessage extends Carried {
 /** Most bytes that one message adds besides its text. */
 export const CARRIED_BYTES_MAX = 1 + TRACE_BYTES + STAMP_BYTES + LENGTH_BYTES + 1
 
+/** Raw bytes of fewer in all are copied: parts of their own cost a socket more than that. */
+const OWN_PARTS_BYTES = 16_384
+
 /** `texts` are the bodies as JSON text; `carried` lies beside them, same length. The first `room` bytes are left to the caller. */
 export function encodeFrame(texts: readonly string[], carried: readonly Carried[], room = 0): Buffer {
-  const bodies = `[${texts.join(",")}]`
-  let metaBytes = room + HEADER_BYTES + texts.length
-  let rawBytes = 0
-  for (const { trace, stamp, raw } of carried) {
-    metaBytes += (trace === undefined ? 0 : TRACE_BYTES) + (stamp === undefined ? 0 : STAMP_BYTES) + (raw === undefined ? 0 : LENGTH_BYTES)
-    rawBytes += raw?.length ?? 0
-  }
-  const jsonBytes = Buffer.byteLength(bodies)
-  const hasRaw = rawBytes > 0
-  const frame = Buffer.allocUnsafe(metaBytes + (hasRaw ? LENGTH_BYTES : 0) + jsonBytes + rawBytes)
-  frame[room] = hasRaw ? RAW_FRAME_MARK : FRAME_MARK
-  frame.writeUInt32LE(texts.length, room + 1)
-  let offset = room + HEADER_BYTES
-  if (hasRaw) offset = frame.writeUInt32LE(jsonBytes, offset)
-  for (const each of carried) offset = writeCarried(frame, offset, each)
-  offset += frame.write(bodies, offset, "utf8")
+  const rawBytes = rawBytesOf(carried)
+  const { frame, end } = encodeHead(texts, carried, { room, rawBytes, tail: rawBytes })
+  let offset = end
   for (const { raw } of carried) {
     if (raw === undefined) continue
     frame.set(raw, offset)
     offset += raw.length
   }
   return frame
+}
+
+/** The same as parts, one behind the other: where there are many raw bytes they are not copied, and must not be changed before they are sent. */
+export function encodeParts(texts: readonly string[], carried: readonly Carried[], room = 0): readonly [Buffer, ...Uint8Array[]] {
+  const rawBytes = rawBytesOf(carried)
+  if (rawBytes < OWN_PARTS_BYTES) return [encodeFrame(texts, carried, room)]
+  return [encodeHead(texts, carried, { room, rawBytes, tail: 0 }).frame, ...carried.flatMap(({ raw }) => (raw === undefined ? [] : [raw]))]
+}
+
+function rawBytesOf(carried: readonly Carried[]): number {
+  return carried.reduce((sum, { raw }) => sum + (raw?.length ?? 0), 0)
+}
+
+/** All of a frame but its raw bytes, with `tail` bytes left for them. */
+function encodeHead(
+  texts: readonly string[],
+  carried: readonly Carried[],
+  { room, rawBytes, tail }: { readonly room: number; readonly rawBytes: number; readonly tail: number },
+): { readonly frame: Buffer; readonly end: number } {
+  const bodies = `[${texts.join(",")}]`
+  let metaBytes = room + HEADER_BYTES + texts.length
+  for (const { trace, stamp, raw } of carried)
+    metaBytes += (trace === undefined ? 0 : TRACE_BYTES) + (stamp === undefined ? 0 : STAMP_BYTES) + (raw === undefined ? 0 : LENGTH_BYTES)
+  const jsonBytes = Buffer.byteLength(bodies)
+  const hasRaw = rawBytes > 0
+  const frame = Buffer.allocUnsafe(metaBytes + (hasRaw ? LENGTH_BYTES : 0) + jsonBytes + tail)
+  frame[room] = hasRaw ? RAW_FRAME_MARK : FRAME_MARK
+  frame.writeUInt32LE(texts.length, room + 1)
+  let offset = room + HEADER_BYTES
+  if (hasRaw) offset = frame.writeUInt32LE(jsonBytes, offset)
+  for (const each of carried) offset = writeCarried(frame, offset, each)
+  return { frame, end: offset + frame.write(bodies, offset, "utf8") }
 }
 
 function writeCarried(frame: Buffer, start: number, { trace, stamp, raw }: Carried): number {

@@ -5,7 +5,7 @@
  * keeps the only timer of a request. At the node where a page's frame lies, frame and copy are the same bytes. Not here: CPUs and their
  * instructions; the home (memory/controller).
  */
-import { event, noteSpan, send, timer } from "@backplane/foundation-actor/effects"
+import { event, send, timer } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { assert, defined } from "@backplane/foundation-base/assert"
@@ -46,12 +46,12 @@ import { messagesOf } from "./page-runs.ts"
 import { PageSpans } from "./page-spans.ts"
 import { PagesWantedOfSteps } from "./pages-wanted.ts"
 import { WalkAhead } from "./walk-ahead.ts"
+import { PageWatch, type Watched } from "./page-watch.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 
 const PAGE_BYTES = 4096
 
-interface LocalPage {
-  readonly record: PageRecord
+interface LocalPage extends Watched {
   /** When the record last said something that it waits for, or was pinned. */
   saidAt: number
   pinnedAt: number
@@ -67,10 +67,7 @@ export class PageAgent {
   readonly #frames: FrameHost
   /** Life of each home as known here. */
   readonly #epochs = new Map<ActorId, number>()
-  /** Pages that were asked for and have not come, or are being given back. */
-  readonly #underWay = new Set<number>()
-  /** Pages with something that a timer must look at. */
-  readonly #watched = new Set<number>()
+  readonly #watch = new PageWatch()
   readonly #misses = new MissCounts()
   readonly #losses: Losses
   readonly #spans: PageSpans
@@ -145,7 +142,7 @@ export class PageAgent {
     const { walkPages } = this.#options
     if (this.#walks === null || walkPages === undefined) return
     // With so many under way nobody would wait the less: it is the harts that read ahead of each other.
-    if (walkPages.when === "if-free" && (kind !== "Load" || this.#underWay.size > walkPages.ahead / 2)) return
+    if (walkPages.when === "if-free" && (kind !== "Load" || this.#watch.underWay > walkPages.ahead / 2)) return
     const span = this.#spans.of(out)
     const wanted = this.#walks.missed(page).filter((next) => next >= 0 && next < walkPages.pages && this.#local(next).record.state === "I")
     if (walkPages.when === "if-free")
@@ -268,7 +265,7 @@ export class PageAgent {
     const before = record.state
     const effects = hear(this.#context(page), record, flow)
     if (effects.some((effect) => effect.kind === "rights" && effect.rights !== "write"))
-      out.push(noteSpan(body.kind === "PageData" ? "mem.fetch" : "mem.shootdown", this.#spans.about(page)))
+      this.#spans.note(body.kind === "PageData" ? "mem.fetch" : "mem.shootdown", page, out)
     this.#carryOut(now, { page, flow: body, effects }, out)
     if (body.kind === "PageRefused") this.#options.onRefused?.(page, body.reason)
     if (record.state !== before) this.#options.onChange(page)
@@ -298,13 +295,14 @@ export class PageAgent {
   gone(home: ActorId, epoch: number): void {
     if (epoch <= (this.#epochs.get(home) ?? FIRST_EPOCH)) return
     this.#epochs.set(home, epoch)
-    for (const page of [...this.#pages.keys()]) {
+    for (const [page, local] of [...this.#pages]) {
       if (this.#options.homeOf(page) !== home) continue
       this.#options.memory.setRights(page, "none")
       this.#pages.delete(page)
       this.#misses.forget(page)
       this.#losses.forget(page)
-      for (const pages of [this.#ahead, this.#underWay, this.#watched]) pages.delete(page)
+      this.#ahead.delete(page)
+      this.#watch.forget(page, local)
       this.#frames.drop(page)
       this.#options.onChange(page)
     }
@@ -328,7 +326,7 @@ export class PageAgent {
       this.tellCounts(out)
     }
     const { retryCycles, pinCycles } = this.#options
-    for (const page of [...this.#watched]) {
+    for (const page of this.#watch.pages()) {
       const local = this.#local(page)
       if (local.record.pinned && now - local.pinnedAt >= pinCycles) this.retired(now, [page], out)
       if (!waitsForHome(local.record) || now - local.saidAt < retryCycles) continue
@@ -353,7 +351,7 @@ export class PageAgent {
   #local(page: number): LocalPage {
     const known = this.#pages.get(page)
     if (known !== undefined) return known
-    const local = { record: newPageRecord(), saidAt: 0, pinnedAt: 0, operation: null }
+    const local = { record: newPageRecord(), saidAt: 0, pinnedAt: 0, operation: null, underWay: false, watched: false }
     this.#pages.set(page, local)
     return local
   }
@@ -386,7 +384,7 @@ export class PageAgent {
           break
         case "granted":
           local.pinnedAt = now
-          if (local.record.home !== this.#options.node) this.#copies.add(page)
+          if (this.#options.copiesMax !== undefined && local.record.home !== this.#options.node) this.#copies.add(page)
           this.#spans.close(page, out)
           break
         case "refused":
@@ -400,17 +398,13 @@ export class PageAgent {
           this.#options.onResult(page, BigInt(flow.value))
       }
     }
-    if (local.record.state.includes("_")) this.#underWay.add(page)
-    else this.#underWay.delete(page)
-    if (this.#ahead.has(page) && !this.#underWay.has(page)) {
-      this.#ahead.delete(page)
+    this.#watch.note(page, local)
+    if (!local.underWay && this.#ahead.delete(page)) {
       // No instruction waits for it (but in its own right, with a pin of its own).
       if (local.record.pinned) return this.#carryOut(now, { page, flow: null, effects: retire(this.#context(page), local.record) }, out)
     }
     // Frame and copy are the same bytes here: what the copy has seen, the frame has.
     if (local.record.hasBytes) this.#frames.keepFresh(page, local.record.version)
-    if (local.record.pinned || waitsForHome(local.record)) this.#watched.add(page)
-    else this.#watched.delete(page)
     this.#setTimer(now, out)
   }
 
@@ -472,7 +466,7 @@ export class PageAgent {
 
   #atStore(now: VirtualTime, body: PageMessage, flow: Flow, out: AgentOut): void {
     const { page } = body
-    if (flow.kind === "HandOver" || flow.kind === "Frame") out.push(noteSpan("mem.frame", this.#spans.about(page)))
+    if (flow.kind === "HandOver" || flow.kind === "Frame") this.#spans.note("mem.frame", page, out)
     for (const { to, body: answer } of this.#frames.hear(body, flow, this.#context(page).epoch)) {
       if (to === this.#options.node) this.hear(now, answer, out)
       else out.push(send(this.#actorOf(to, page), answer))
@@ -487,7 +481,7 @@ export class PageAgent {
 
   #setTimer(now: VirtualTime, out: AgentOut): void {
     const tells = this.#options.countCycles !== undefined && this.#misses.anyUntold
-    if (this.#timerSet || (this.#watched.size === 0 && !tells)) return
+    if (this.#timerSet || (!this.#watch.any && !tells)) return
     this.#timerSet = true
     // Nodes that take from each other in step would do so for ever: each looks at its own pace.
     const { retryCycles, pinCycles, node } = this.#options

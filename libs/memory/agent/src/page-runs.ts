@@ -26,8 +26,13 @@ export function gathered<Says extends Body>(effects: readonly Effect<Says>[]): r
   if (first < 0 || !effects.some((effect, index) => index > first && singleOf(effect) !== null)) return effects
   const groups = new Map<string, SendEffect<Single>[]>()
   const order: (Effect<Says> | SendEffect<Single>[])[] = []
+  let latest: SendEffect<Single>[] | null = null
   for (const effect of effects) {
     const single = singleOf(effect)
+    if (single !== null && latest !== null && goesWith(latest, single)) {
+      latest.push(single)
+      continue
+    }
     const key = single === null ? null : keyOf(single)
     if (single === null || key === null) {
       order.push(effect)
@@ -36,13 +41,24 @@ export function gathered<Says extends Body>(effects: readonly Effect<Says>[]): r
     const group = groups.get(key)
     if (group !== undefined && group.length < roomOf(single)) {
       group.push(single)
+      latest = group
       continue
     }
     const begun = [single]
+    latest = begun
     groups.set(key, begun)
     order.push(begun)
   }
   return order.map((each) => (isGroup(each) ? (together(each) as SendEffect<Says | PagesRun>) : each))
+}
+
+/** Does it go to the same message as the one before it? Nearly always; then no key need be made. */
+function goesWith(group: readonly SendEffect<Single>[], { to, span, body }: SendEffect<Single>): boolean {
+  const [first] = group
+  if (first === undefined || first.to !== to || first.span !== span || (body.kind === "PageData" && typeof body.bytes === "string"))
+    return false
+  const { kind, epoch, node, space } = first.body
+  return kind === body.kind && epoch === body.epoch && node === body.node && space === body.space && group.length < roomOf(first)
 }
 
 function isGroup(each: object): each is SendEffect<Single>[] {
@@ -69,17 +85,14 @@ function keyOf({ to, span, body }: SendEffect<Single>): string | null {
 }
 
 function together(group: readonly SendEffect<Single>[]): SendEffect<Single | PagesRun> {
-  const bodies = group.map(({ body }) => body)
   const first = defined(group[0], "a group has a first")
   if (group.length === 1) return first
   const { to, span, body } = first
   const { space, epoch, node, kind } = body
-  const numbers = bodies.flatMap((each) => RUN_FIELDS[kind].map((field) => numberOf(Reflect.get(each, field))))
-  return send(
-    to,
-    { kind: "PagesRun", space, epoch, node, of: kind, numbers, ...(kind === "PageData" && { bytes: joinedPages(bodies.map(bytesOf)) }) },
-    span,
-  )
+  const numbers: number[] = []
+  for (const each of group) pushNumbers(numbers, each.body)
+  const bytes = kind === "PageData" ? joinedPages(group.map((each) => bytesOf(each.body))) : undefined
+  return send(to, { kind: "PagesRun", space, epoch, node, of: kind, numbers, ...(bytes !== undefined && { bytes }) }, span)
 }
 
 function bytesOf(body: Single): Uint8Array {
@@ -87,26 +100,59 @@ function bytesOf(body: Single): Uint8Array {
   throw new Error("bytes as text stay alone")
 }
 
-function numberOf(value: unknown): number {
-  if (typeof value === "string") return WANTS.indexOf(value as (typeof WANTS)[number])
-  return Number(value)
+/** As `RUN_FIELDS` has them. Written out: this is done for each page of each hop. */
+function pushNumbers(numbers: number[], body: Single): void {
+  switch (body.kind) {
+    case "PageGetS":
+    case "PageGetM":
+      numbers.push(body.page, body.txn, body.has ? 1 : 0)
+      return
+    case "PageUnblock":
+      numbers.push(body.page, body.txn)
+      return
+    case "PageFetch":
+      numbers.push(body.page, body.txn, body.serial, WANTS.indexOf(body.want), body.acks)
+      return
+    case "PageData":
+      numbers.push(body.page, body.txn, body.serial, WANTS.indexOf(body.want), body.acks, body.version, body.home)
+  }
 }
 
 /** The messages that a run stands for, in their order; none where it is damaged: its numbers, or its bytes, are too few. `text`: for who takes bytes. */
-export function messagesOf({ space, epoch, node, of, numbers, bytes }: PagesRun, text?: PageText): readonly Single[] {
-  const fields = RUN_FIELDS[of]
-  const pages = numbers.length / fields.length
+export function messagesOf(run: PagesRun, text?: PageText): readonly Single[] {
+  const { of, numbers, bytes } = run
+  const width = RUN_FIELDS[of].length
+  const pages = numbers.length / width
   const raw = bytes === undefined ? null : rawOf(bytes, text)
   if (!Number.isInteger(pages) || (raw?.length ?? 0) !== (of === "PageData" ? pages * PAGE_BYTES : 0)) return []
-  return Array.from({ length: pages }, (_, index) => {
-    const body: Record<string, unknown> = { kind: of, space, epoch, node }
-    fields.forEach((field, at) => {
-      const value = numbers[index * fields.length + at] ?? 0
-      body[field] = field === "has" ? value !== 0 : field === "want" ? (WANTS[value] ?? "S") : value
-    })
-    if (raw !== null) body["bytes"] = raw.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES)
-    return body as unknown as Single
-  })
+  const messages: Single[] = []
+  for (let index = 0; index < pages; index++) {
+    const page = raw?.subarray(index * PAGE_BYTES, (index + 1) * PAGE_BYTES) ?? null
+    messages.push(messageAt(run, index * width, page))
+  }
+  return messages
+}
+
+/** The message whose numbers begin there. */
+function messageAt({ space, epoch, node, of, numbers }: PagesRun, at: number, bytes: Uint8Array | null): Single {
+  const [page, txn] = [numberAt(numbers, at), numberAt(numbers, at + 1)]
+  switch (of) {
+    case "PageGetS":
+    case "PageGetM":
+      return { kind: of, space, page, epoch, node, txn, has: numberAt(numbers, at + 2) !== 0 }
+    case "PageUnblock":
+      return { kind: of, space, page, epoch, node, txn }
+  }
+  const [serial, want, acks] = [numberAt(numbers, at + 2), WANTS[numberAt(numbers, at + 3)] ?? "S", numberAt(numbers, at + 4)]
+  if (of === "PageFetch") return { kind: of, space, page, epoch, node, txn, serial, want, acks }
+  const [version, home] = [numberAt(numbers, at + 5), numberAt(numbers, at + 6)]
+  return { kind: of, space, page, epoch, node, txn, serial, want, acks, version, home, bytes: bytes ?? NOTHING }
+}
+
+const NOTHING = new Uint8Array(0)
+
+function numberAt(numbers: readonly number[], at: number): number {
+  return numbers[at] ?? 0
 }
 
 function rawOf(bytes: PageBytes, text: PageText | undefined): Uint8Array | null {

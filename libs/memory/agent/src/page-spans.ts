@@ -2,7 +2,7 @@
  * The traces of what a node asks for. What is asked for in one step (many harts that miss together, a walk) is one trace: its messages go in few
  * (page-runs.ts), each hop handles them at once, and the trace shows them together. Pure.
  */
-import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
+import { closeSpan, noteSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { AgentOptions, AgentOut } from "./agent-options.ts"
 
 export type AboutPage = Readonly<Record<"backplane.node" | "backplane.page", number> & Record<"backplane.space", string>>
@@ -13,9 +13,17 @@ export class PageSpans {
   readonly #open = new Set<number>()
   /** Opened last, and in which step: each step has effects of its own. */
   #latest: { readonly out: AgentOut; readonly name: string; readonly key: string } | null = null
+  #noted: { readonly out: AgentOut; readonly name: string } | null = null
 
   constructor(options: Pick<AgentOptions, "node" | "space">) {
     this.#options = options
+  }
+
+  /** What the step does, told with the first page of many that it does it to: the step has one span. */
+  note(name: "mem.fetch" | "mem.shootdown" | "mem.frame", page: number, out: AgentOut): void {
+    if (this.#noted?.out === out && this.#noted.name === name) return
+    this.#noted = { out, name }
+    out.push(noteSpan(name, this.about(page)))
   }
 
   about(page: number): AboutPage {

@@ -4,14 +4,14 @@
  * It has no state of its own but two numbers, so that it can answer anything twice. Not here: the rights of that node's own CPUs.
  */
 import { ImpossibleMessage } from "./impossible.ts"
-import type { Flow, Want } from "./flow.ts"
+import type { Flow, StoredOperation, Want } from "./flow.ts"
 import type { Protocol } from "./rules.ts"
 
 export interface FrameStore {
   /** Serial of the last exclusive grant or operation whose writes are in the frame. */
   version: number
   /** By node: the last operation that was done for it, and what it found. */
-  operations: { txn: number; result: number }[]
+  operations: StoredOperation[]
   /** Serial with which the frame came to lie here; 0: here from the first. The highest of a page is where it lies. */
   since: number
   /** The frame lies elsewhere: only what is younger than `since` brings it back. */
@@ -19,8 +19,11 @@ export interface FrameStore {
 }
 
 export function newFrameStore(nodes: number): FrameStore {
-  return { version: 0, since: 0, dropped: false, operations: Array.from({ length: nodes }, () => ({ txn: 0, result: 0 })) }
+  return { version: 0, since: 0, dropped: false, operations: new Array<StoredOperation>(nodes).fill(NO_OPERATION) }
 }
+
+/** Of a node for which none was done; nobody changes one, so one does for all. */
+const NO_OPERATION: StoredOperation = { txn: 0, result: 0 }
 
 export interface StoreContext {
   readonly protocol: Protocol

@@ -16,25 +16,48 @@ export interface MessageExtras {
   readonly found?: readonly string[] | undefined
 }
 
-/** A message as the protocol sees it. */
+/** A message as the protocol sees it; the value is the model's only. What every page that is fetched goes through is written out: one shape each. */
 export function flowOf(body: PageMessage): Flow {
-  const kind = body.kind.slice("Page".length) as Flow["kind"]
-  // Fields that the protocol does not know do it no harm; the value is the model's only.
-  return { ...body, kind, value: 0 } as unknown as Flow
+  switch (body.kind) {
+    case "PageGetS":
+      return { kind: "GetS", epoch: body.epoch, node: body.node, txn: body.txn, has: body.has }
+    case "PageGetM":
+      return { kind: "GetM", epoch: body.epoch, node: body.node, txn: body.txn, has: body.has }
+    case "PageUnblock":
+      return { kind: "Unblock", epoch: body.epoch, node: body.node, txn: body.txn }
+    case "PageDone":
+      return { kind: "Done", epoch: body.epoch, node: body.node, txn: body.txn }
+    case "PageFetch": {
+      const { epoch, serial, node, txn, want, acks } = body
+      return { kind: "Fetch", epoch, serial, node, txn, want, acks }
+    }
+    case "PageData": {
+      const { epoch, serial, node, txn, want, acks, version, home } = body
+      return { kind: "Data", home, epoch, serial, node, txn, want, acks, version, value: 0 }
+    }
+    default: {
+      const kind = body.kind.slice("Page".length) as Flow["kind"]
+      // Fields that the protocol does not know do it no harm.
+      return { ...body, kind, value: 0 } as unknown as Flow
+    }
+  }
 }
 
 export function pageMessage(flow: Flow, { space, page, home, bytes, operation, result, found }: MessageExtras): PageMessage {
   const common = { space, page }
   switch (flow.kind) {
     case "GetS":
+      return { kind: "PageGetS", space, page, epoch: flow.epoch, node: flow.node, txn: flow.txn, has: flow.has }
     case "GetM":
-      return { ...flow, ...common, kind: `Page${flow.kind}` }
+      return { kind: "PageGetM", space, page, epoch: flow.epoch, node: flow.node, txn: flow.txn, has: flow.has }
     case "Operate":
       return { ...flow, ...common, kind: "PageOperate", operation: defined(operation, "an operation is asked for") }
     case "Put":
       return { ...flow, ...common, kind: "PagePut" }
-    case "Fetch":
-      return { ...flow, ...common, kind: "PageFetch" }
+    case "Fetch": {
+      const { epoch, serial, node, txn, want, acks } = flow
+      return { kind: "PageFetch", space, page, epoch, serial, node, txn, want, acks }
+    }
     case "OperateAtHome":
       return { ...flow, ...common, kind: "PageOperateAtHome", operation: defined(operation, "an operation is passed on") }
     case "FwdS":
@@ -45,8 +68,8 @@ export function pageMessage(flow: Flow, { space, page, home, bytes, operation, r
     case "Released":
       return { ...flow, ...common, kind: `Page${flow.kind}`, home }
     case "Data": {
-      const { value: _value, ...rest } = flow
-      return { ...rest, ...common, kind: "PageData", home, bytes: defined(bytes, "data has bytes") }
+      const { epoch, serial, node, txn, want, acks, version } = flow
+      return { kind: "PageData", space, page, epoch, serial, node, txn, want, acks, version, home, bytes: defined(bytes, "data has bytes") }
     }
     case "Grant": {
       const { value: _value, ...rest } = flow
@@ -66,8 +89,9 @@ export function pageMessage(flow: Flow, { space, page, home, bytes, operation, r
       return { ...rest, ...common, kind: "PageResult", value: defined(result, "an operation has a result") }
     }
     case "Unblock":
+      return { kind: "PageUnblock", space, page, epoch: flow.epoch, node: flow.node, txn: flow.txn }
     case "Done":
-      return { ...flow, ...common, kind: `Page${flow.kind}` }
+      return { kind: "PageDone", space, page, epoch: flow.epoch, node: flow.node, txn: flow.txn }
     case "HandOver":
       return { ...flow, ...common, kind: "PageHandOver" }
     case "Moved":

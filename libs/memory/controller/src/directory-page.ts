@@ -1,6 +1,7 @@
 /** What the directory has of one page beside its entry in the protocol. */
 import { newHomeEntry, type HomeEntry } from "@backplane/memory-coherence/home-entry"
-import type { PageOperation } from "@backplane/memory-contract/coherence-messages"
+import { assert } from "@backplane/foundation-base/assert"
+import type { PageMessage, PageOperation } from "@backplane/memory-contract/coherence-messages"
 
 /** For want of frames; as equal to others; as the guest does without it. */
 export type StoredFor = "swapped" | "shared" | "given"
@@ -9,8 +10,8 @@ export interface DirectoryPage {
   readonly entry: HomeEntry
   /** The node where its frame lies. */
   home: number
-  /** The operation of the request under way or waiting, by node, and the number of that request: a late copy of an earlier one has another. */
-  readonly operations: Map<number, { readonly txn: number; readonly operation: PageOperation }>
+  /** The operation of the request under way or waiting, by node, and the number of that request: a late copy of an earlier one has another. Null: none was ever asked for. */
+  operations: Map<number, { readonly txn: number; readonly operation: PageOperation }> | null
   /** Misses by node, as the nodes tell them: what placement goes by. */
   readonly reads: number[]
   readonly writes: number[]
@@ -43,11 +44,30 @@ export type Pages = Map<number, DirectoryPage>
 export type Spaces = Map<string, Pages>
 
 export function newPage(nodes: number, home: number, entry: HomeEntry = newHomeEntry(nodes)): DirectoryPage {
-  const none = (): number[] => new Array<number>(nodes).fill(0)
+  const none = noneOf(nodes)
   return {
-    entry, home, operations: new Map(), reads: none(), writes: none(), lost: null, users: 0, replicas: [], moves: 0, movedAt: null,
-    seenReads: none(), seenWrites: none(), olderReads: none(), olderWrites: none(), usedAt: 0, stored: null, hash: null, unshared: 0,
+    entry, home, operations: null, reads: [...none], writes: [...none], lost: null, users: 0, replicas: [], moves: 0, movedAt: null,
+    seenReads: none, seenWrites: none, olderReads: none, olderWrites: none, usedAt: 0, stored: null, hash: null, unshared: 0,
   } // prettier-ignore
+}
+
+const nones: (readonly number[])[] = []
+
+/** No misses of any node: one for all pages, since nobody changes it. */
+function noneOf(nodes: number): readonly number[] {
+  return (nones[nodes] ??= new Array<number>(nodes).fill(0))
+}
+
+/** The operation that a node asks for. A late copy of an earlier request changes nothing. */
+export function keepOperation(page: DirectoryPage, { node, txn, operation }: Extract<PageMessage, { kind: "PageOperate" }>): void {
+  page.operations ??= new Map()
+  if (txn >= (page.operations.get(node)?.txn ?? 0)) page.operations.set(node, { txn, operation })
+}
+
+export function operationOf({ operations }: DirectoryPage, { node, txn }: { readonly node: number; readonly txn: number }): PageOperation {
+  const asked = operations?.get(node)
+  assert(asked?.txn === txn, "the operation of this request was asked for")
+  return asked.operation
 }
 
 export function pagesOf(spaces: Spaces, space: string): Pages {

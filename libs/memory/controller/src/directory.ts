@@ -17,8 +17,8 @@ import { hearHome, type HomeSend } from "@backplane/memory-coherence/home-entry"
 import { ImpossibleMessage } from "@backplane/memory-coherence/impossible"
 import { flowOf, pageMessage } from "@backplane/memory-coherence/message-flow"
 import { PROTOCOL, type Protocol } from "@backplane/memory-coherence/rules"
-import type { CoherenceMessage, PageMessage, PageOperation, PagesReport } from "@backplane/memory-contract/coherence-messages"
-import { newPage, pagesOf, type DirectoryPage, type Spaces, type StoredFor } from "./directory-page.ts"
+import type { CoherenceMessage, PageMessage, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import { keepOperation, newPage, operationOf, pagesOf, type DirectoryPage, type Spaces, type StoredFor } from "./directory-page.ts"
 import { FrameCounts } from "./frame-counts.ts"
 import { HeldDones } from "./held-dones.ts"
 import { countOf, hurtBy, rebuildPages, type SpaceHurt } from "./rebuild-pages.ts"
@@ -71,6 +71,8 @@ export class Directory {
   readonly #waiting = new WaitingRequests()
   readonly #dones = new HeldDones()
   #requests = 0
+  /** Effects of the step that was noted last. */
+  #noted: Out | null = null
   /** Pages on their way to another frame: asked again until they are there. */
   readonly #moving = new Map<string, { readonly space: string; readonly page: number; readonly to: number }>()
 
@@ -123,10 +125,12 @@ export class Directory {
       page.users |= bit(body.node)
       page.usedAt = ++this.#requests
     }
-    if (body.kind === "PageOperate" && body.txn >= (page.operations.get(body.node)?.txn ?? 0))
-      page.operations.set(body.node, { txn: body.txn, operation: body.operation })
-    if ("txn" in body && body.kind !== "PageUnblock")
+    if (body.kind === "PageOperate") keepOperation(page, body)
+    if ("txn" in body && body.kind !== "PageUnblock" && this.#noted !== out) {
+      // The step has one span, and it is named for the first of many pages that come as one.
+      this.#noted = out
       out.push(noteSpan("mem.home", { "backplane.page": body.page, "backplane.state": page.entry.state, "backplane.node": page.home }))
+    }
     try {
       this.#hearFlow(body, page, flowOf(body), out)
     } catch (error) {
@@ -484,10 +488,4 @@ export class Directory {
 
 function spanOf(space: string, page: number): string {
   return `page/${space}/${page}`
-}
-
-function operationOf({ operations }: DirectoryPage, { node, txn }: { readonly node: number; readonly txn: number }): PageOperation {
-  const asked = operations.get(node)
-  assert(asked?.txn === txn, "the operation of this request was asked for")
-  return asked.operation
 }

@@ -19,7 +19,7 @@ import { compareActors, type ActorId } from "@backplane/foundation-actor/actor-i
 import type { Bus } from "@backplane/foundation-actor/bus"
 import type { Envelope } from "@backplane/foundation-actor/envelope"
 import type { Body } from "@backplane/foundation-actor/machine"
-import { decodeFrame, encodeFrame, FRAME_MESSAGES_MAX, type Carried } from "../batch-frame.ts"
+import { decodeFrame, encodeParts, FRAME_MESSAGES_MAX, type Carried } from "../batch-frame.ts"
 import type { BodyCodec } from "../body-codec.ts"
 import { decodeBody, encodeBody, type Encoded } from "../body-text.ts"
 import { BusLedger, type BusCounts } from "../bus-ledger.ts"
@@ -356,7 +356,7 @@ export class LinkBus implements Bus {
 
   #send(pair: Pair): void {
     if (pair.texts.length === 0) return
-    if (pair.link?.send(encodeFrame(pair.texts, pair.carried, LENGTH_BYTES)) !== true) return this.#drop(pair, "the peer reads too slowly")
+    if (pair.link?.send(encodeParts(pair.texts, pair.carried, LENGTH_BYTES)) !== true) return this.#drop(pair, "the peer reads too slowly")
     this.#ledger.counts.sent += pair.texts.length
     this.#ledger.counts.frames++
     this.#clear(pair)

@@ -38,11 +38,18 @@ export class LinkSocket {
     socket.once("close", onClose)
   }
 
-  /** `frame` begins with LENGTH_BYTES of room for its length. False where the peer reads too slowly, or is gone: it was not sent. */
-  send(frame: Buffer): boolean {
-    if (this.#socket.destroyed || this.#socket.writableLength + frame.length > WAITING_BYTES_MAX) return false
-    frame.writeUInt32LE(frame.length - LENGTH_BYTES, 0)
-    this.#socket.write(frame)
+  /**
+   * A frame in parts, of which the first begins with LENGTH_BYTES of room for its length; they go out in one system call. False where the peer reads
+   * too slowly, or is gone: it was not sent.
+   */
+  send(parts: readonly [Buffer, ...Uint8Array[]]): boolean {
+    const [head] = parts
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0)
+    if (this.#socket.destroyed || this.#socket.writableLength + bytes > WAITING_BYTES_MAX) return false
+    head.writeUInt32LE(bytes - LENGTH_BYTES, 0)
+    if (parts.length > 1) this.#socket.cork()
+    for (const part of parts) this.#socket.write(part)
+    if (parts.length > 1) this.#socket.uncork()
     return true
   }
 
