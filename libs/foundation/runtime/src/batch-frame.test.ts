@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest"
 import { decodeFrame, encodeFrame, encodeParts } from "./batch-frame.ts"
 
+const ROOM = 4
 const RAW = Uint8Array.from({ length: 300 }, (_, index) => index & 0xff)
 
 describe("a frame", () => {
@@ -18,9 +19,9 @@ describe("a frame", () => {
   it("is the same in parts, where many raw bytes are not copied", () => {
     const many = Uint8Array.from({ length: 40_000 }, (_, index) => index % 251)
     for (const raw of [RAW, many]) {
-      const said = [["{}", '{"b":2}', "[3]"], [{}, { raw }, { raw: RAW.subarray(0, 7) }], 4] as const
+      const said = [["{}", '{"b":2}', "[3]"], [{}, { raw }, { raw: RAW.subarray(0, 7) }], ROOM] as const
       const parts = encodeParts(...said)
-      expect(Buffer.compare(Buffer.concat(parts), encodeFrame(...said))).toBe(0)
+      expect(Buffer.compare(Buffer.concat(parts).subarray(ROOM), encodeFrame(...said).subarray(ROOM))).toBe(0)
       expect(parts.includes(raw as never)).toBe(raw === many)
     }
   })
