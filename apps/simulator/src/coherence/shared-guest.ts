@@ -36,7 +36,7 @@ export interface SharedGuestOptions {
   readonly until?: "steps-done" | "end"
   /** What is absent is as `GIVE_WAY` says. */
   readonly giveWay?: Partial<GiveWay>
-  readonly onOutput?: (text: string, at: { readonly cycles: number; readonly messages: number }) => void
+  readonly onOutput?: (text: string) => void
   /** Asked between two looks at the console: whoever waits has waited long enough. */
   readonly isLate?: () => boolean
 }
@@ -144,7 +144,7 @@ export function runSharedGuest(options: SharedGuestOptions): SharedGuestResult {
     world.run({ until: virtualTime(world.now + LOOK_CYCLES), stop: () => first.end !== null })
     const text = decoder.decode(first.console.takeOutput(), { stream: true })
     output += text
-    options.onOutput?.(text, { cycles: world.now, messages: world.counts.sent })
+    options.onOutput?.(text)
     conversation.hear(text)
     if (world.now < nextKill) continue
     nextKill = world.now + (options.killEveryCycles ?? Infinity)
