@@ -22,6 +22,7 @@ import { AnswerBook } from "./answer-book.ts"
 import { DurableWrites, type Waiter } from "./durable-writes.ts"
 import { KeyTable, type KeyRecord, type Place } from "./key-table.ts"
 import { Outbox } from "./outbox.ts"
+import { LoneVersions } from "./lone-versions.ts"
 import { PeerPace } from "./peer-pace.ts"
 import { PeerVersions } from "./peer-versions.ts"
 import { WriteTraces } from "./write-traces.ts"
@@ -49,6 +50,7 @@ export class ReplicaCore {
   /** Hear of every state that is taken over. */
   readonly onKept: ((record: KeyRecord) => void)[] = []
   readonly traces = new WriteTraces()
+  readonly lone = new LoneVersions(this)
   readonly pace: PeerPace
   readonly versions: PeerVersions
   /** Reads coordinated in this life, and how many of them found replicas apart. */
@@ -196,17 +198,25 @@ export class ReplicaCore {
     return this.rules.join(this.reconciler(place.bucket), this.table.stateOf(place), incoming)
   }
 
-  /** Takes `state` over, in memory now and on disk when `waiter` hears of it. */
-  keep(place: Place, state: KeyState, waiter: Waiter | null): void {
+  /** The latest hybrid time that was seen or made. */
+  get time(): number {
+    return this.#time
+  }
+
+  /** Takes `state` over, in memory now and on disk when `waiter` hears of it. `weak`: it is promised on fewer than two of the holders' disks. */
+  keep(place: Place, state: KeyState, waiter: Waiter | null, weak = false): void {
     this.#time = observed(this.#time, highestCount(state.context))
     const record: KeyRecord = { ...place, state }
     this.table.set(record)
     for (const hear of this.onKept) hear(record)
-    this.#persist(place, this.table.spot(place).diskKey, { state: stateJson(state) }, waiter)
+    if (weak) this.table.weaken(place)
+    const mark = this.table.isWeak(place) ? { weak: true } : {}
+    this.#persist(place, this.table.spot(place).diskKey, { state: stateJson(state), ...mark }, waiter)
   }
 
   /** Joins `incoming` in; `waiter` hears when what it brought is on disk, at once where that is so already. */
   absorb(place: Place, incoming: KeyState, waiter: Waiter | null): void {
+    this.lone.came(place, incoming)
     const before = this.table.stateOf(place)
     const state = this.rules.join(this.reconciler(place.bucket), before, incoming)
     const known = this.table.record(place)
@@ -229,14 +239,15 @@ export class ReplicaCore {
     return true
   }
 
-  /** True while what is known of the key here is not all on disk: a crash could take it back, so nobody may see it. */
+  /** True while nobody may see what is known of the key here: it is not all on disk, so a crash could take it back, or it may be withdrawn. */
   isUndurable(place: Place): boolean {
-    return !this.rules.servesUndurable && this.durable.isWaiting(this.#diskKey(place))
+    return this.lone.has(place) || (!this.rules.servesUndurable && this.durable.isWaiting(this.#diskKey(place)))
   }
 
   /** `waiter` hears when it is. */
   whenDurable(place: Place, waiter: Waiter): void {
-    this.durable.join(this.#diskKey(place), waiter)
+    if (this.lone.has(place)) this.lone.wait(place, waiter)
+    else this.durable.join(this.#diskKey(place), waiter)
   }
 
   unshelve(hint: Hint): void {

@@ -20,7 +20,7 @@ export class HintKeeper {
 
   round(): void {
     const core = this.#core
-    const all = core.shelf.next(HINTS_PER_ROUND)
+    const all = core.shelf.next(HINTS_PER_ROUND).filter((hint) => !core.lone.has(hint))
     // Who keeps the key no more needs no hint of it: those who came in its place were part of every quorum since.
     const isWanted = (hint: Hint): boolean => core.keepers(hint).includes(hint.target)
     for (const hint of all) if (!isWanted(hint)) core.unshelve(hint)

@@ -44,6 +44,8 @@ interface Entry extends Spot {
   hex: string | null
   /** Requests that all keepers of the key knew under configuration `epoch`. */
   shared: { readonly done: Done; readonly epoch: number } | null
+  /** Something of it was promised on one disk alone, or with the help of a stand-in. */
+  weak: boolean
 }
 
 interface Partition {
@@ -138,13 +140,23 @@ export class KeyTable {
 
   #open(record: KeyRecord): Entry {
     const spot = spotOf(record)
-    const entry: Entry = { ...spot, leaf: leafOf(spot.name), record, hash: null, hex: null, shared: null }
+    const entry: Entry = { ...spot, leaf: leafOf(spot.name), record, hash: null, hex: null, shared: null, weak: false }
     const { keys, leaves } = this.#of(spot.partition)
     keys.set(spot.name, entry)
     leaves.set(entry.leaf, (leaves.get(entry.leaf) ?? new Set<string>()).add(spot.name))
     const ofBucket = this.#entries.get(record.bucket) ?? new Map<string, Entry>()
     this.#entries.set(record.bucket, ofBucket.set(record.key, entry))
     return entry
+  }
+
+  /** From now on this replica may be the only one that has what was promised of the key. */
+  weaken(place: Place): void {
+    const entry = this.#entry(place)
+    if (entry !== undefined) entry.weak = true
+  }
+
+  isWeak(place: Place): boolean {
+    return this.#entry(place)?.weak === true
   }
 
   /** All keepers of the key have been told of these requests. */

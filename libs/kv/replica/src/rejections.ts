@@ -15,6 +15,8 @@ export interface Rejection {
 }
 
 /** Nothing was done here: whoever still waits asks again. */
+/** See lone-versions.ts. */
+export const LONE: Rejection = { reason: "busy", remedy: "ask again: this replica has just begun and asks the others about the key" }
 export const LATE: Rejection = { reason: "busy", remedy: "ask again: this request came so late that it may have been done elsewhere since" }
 
 export function rejection(sequence: number, { reason, field, remedy, unknown = false }: Rejection): KvRejection {

@@ -35,7 +35,7 @@ import type { KvEffect } from "./outbox.ts"
 import { Mover } from "./mover.ts"
 import { OutsideHandlers } from "./outside-handlers.ts"
 import { ReadCoordinator } from "./read-coordinator.ts"
-import { LATE, rejection, whatIsWrong } from "./rejections.ts"
+import { LATE, LONE, rejection, whatIsWrong } from "./rejections.ts"
 import type { ReplicaOptions } from "./replica-options.ts"
 import { Scanner } from "./scanner.ts"
 import { StateKeeper } from "./state-keeper.ts"
@@ -60,6 +60,8 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   readonly #late: LateRequests
   /** Rounds that have a timer running. */
   readonly #armed = new Set<string>()
+  /** What the disk was told last of `writes.toldUpTo`. */
+  #told = 0
 
   constructor(options: ReplicaOptions) {
     this.#core = new ReplicaCore(options)
@@ -106,9 +108,11 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       core.unsure.set(partition, new Set())
       this.#linear.damaged(partition)
     }
+    core.lone.toldUpTo(restored.has("told") ? Number(restored.get("told")) : null)
     for (const [key, value] of restored) this.#restore(key, value, damaged)
     core.begin(now, lives)
     core.outbox.effect(persist("lives", lives))
+    core.lone.begin()
     this.#linear.wakeRestored()
     this.#mover.reconfigured()
     this.#configs.greet()
@@ -187,6 +191,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   #onGone(peer: ActorId): void {
     this.#core.silent.add(peer)
     this.#reads.gone(peer)
+    this.#core.lone.gone(peer)
     this.#linear.gone(peer)
   }
 
@@ -225,6 +230,10 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const takes = isLinear ? core.isKeeper(operation) : core.isHolder(operation)
     if (!isRead && !takes && !(standsIn && way === "direct")) {
       this.#forward(requester, { ...request, operation }, way)
+      return
+    }
+    if (!isRead && !isLinear && core.lone.has(operation)) {
+      core.outbox.answer(requester, rejection(sequence, LONE))
       return
     }
     // Bounded, and said at once: work that waits behind so much would be too late for whoever asked for it.
@@ -270,6 +279,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         break
       case "fetched":
         this.#reads.onFetched(from, item)
+        this.#core.lone.onFetched(from, item)
         break
       case "sync-roots":
         this.#sync.onRoots(from, item)
@@ -357,6 +367,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "retry":
         this.#writes.tick()
         this.#reads.tick()
+        this.#core.lone.tick()
         break
       case "hint":
         this.#hints.round()
@@ -373,6 +384,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         break
       case "sync":
         this.#sync.round()
+        this.#tellDisk()
         this.#configs.round()
         this.#arm("sync", timings.syncRound)
         break
@@ -384,12 +396,20 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     }
   }
 
+  /** So that only what was made since is looked into when this replica begins again. */
+  #tellDisk(): void {
+    const told = this.#writes.toldUpTo()
+    if (told <= this.#told) return
+    this.#told = told
+    this.#core.durable.write("told", told, null)
+  }
+
   /** The end of a step: what need not wait, timers that are needed now, and all that was said. */
   #end(): readonly KvEffect[] {
     const { ready, timings, shelf, outbox } = this.#core
     this.#linear.flush()
     for (let waiter = ready.shift(); waiter !== undefined; waiter = ready.shift()) this.#onDurable(waiter)
-    if (this.#writes.count > 0 || this.#reads.count > 0) this.#arm("retry", timings.retry)
+    if (this.#writes.count > 0 || this.#reads.count > 0 || this.#core.lone.count > 0) this.#arm("retry", timings.retry)
     if (shelf.count > 0) this.#arm("hint", timings.hintRound)
     if (!this.#outside.isIdle) this.#arm("handler", timings.handler)
     if (!this.#linear.isIdle) this.#arm("consensus", Math.floor(timings.heartbeat / 2))
@@ -401,6 +421,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   #onConfig(): void {
     this.#linear.reconfigured()
     this.#mover.reconfigured()
+    this.#core.lone.reconfigured()
     this.#writes.hurry()
     this.#reads.hurry()
   }
@@ -450,8 +471,12 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const slash = key.indexOf("/", 2)
     const [bucket, name] = [key.slice(2, slash), key.slice(slash + 1)]
     if (key.startsWith("k/")) {
-      const { state } = value as { readonly state: KeyState }
-      if (core.bucket(bucket) !== undefined) core.table.set({ bucket, key: name, state })
+      const { state, weak } = value as { readonly state: KeyState; readonly weak?: boolean }
+      if (core.bucket(bucket) === undefined) return
+      const record = { bucket, key: name, state }
+      core.table.set(record)
+      if (weak === true) core.table.weaken(record)
+      else core.lone.restored(record)
     } else if (key.startsWith("h/")) {
       const inner = name.indexOf("/")
       const { state } = value as { readonly state: KeyState }

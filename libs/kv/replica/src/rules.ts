@@ -45,6 +45,8 @@ export interface ReplicaRules {
   readonly keepsOldVersions: boolean
   /** Whether a copy of a request is done that waited so long that its requester has asked another since. */
   readonly doesLateRequests: boolean
+  /** Whether a version that only this replica has when it begins again, and that the others may have forgotten, is withdrawn. */
+  readonly withdrawsLone: boolean
   /** Whether the version of the store rises before every member speaks it. */
   readonly raisesAlone: boolean
   writesNeeded(quorum: Quorum): number
@@ -80,6 +82,7 @@ export const SOUND_RULES: ReplicaRules = {
   speaksUnasked: false,
   keepsOldVersions: false,
   doesLateRequests: false,
+  withdrawsLone: true,
   raisesAlone: false,
   writesNeeded: ({ w }) => w,
   readsNeeded: ({ r }) => r,

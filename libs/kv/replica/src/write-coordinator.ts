@@ -84,7 +84,7 @@ export class WriteCoordinator {
     const write = this.#opened(requester, request, { operation, place, state })
     if (!core.isHolder(place)) this.#standIn(write)
     else if (state === before) core.absorb(place, state, { kind: "write", id: write.id })
-    else core.keep(place, state, { kind: "write", id: write.id })
+    else core.keep(place, state, { kind: "write", id: write.id }, write.needed < 2 || write.sloppy)
     this.#replicate(write)
   }
 
@@ -296,6 +296,16 @@ export class WriteCoordinator {
     const core = this.#core
     const own = write.sloppy && write.held.has(core.id) && !core.isHolder(write.place) ? 1 : 0
     return core.isQuorum(write.place, counts, write.needed - own)
+  }
+
+  /** Up to this time all events of this life were told to another holder, or are given up. */
+  toldUpTo(): number {
+    const { id, writer, time } = this.#core
+    let told = time
+    for (const { acknowledged, state } of this.#pending.values())
+      if (acknowledged.size === 0 || (acknowledged.size === 1 && acknowledged.has(id)))
+        told = Math.min(told, (state.context[writer] ?? time) - 1)
+    return told
   }
 
   /** Somebody has just learned of a later configuration: what it refused is sent again at once. */

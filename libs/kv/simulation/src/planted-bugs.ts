@@ -16,6 +16,7 @@ import {
   hintUnderCertificate,
   leftHolder,
   lostEntry,
+  loneVersion,
   missedDelete,
   missedPut,
   oldHoldersAlone,
@@ -117,6 +118,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "does a request however late it comes",
     hunt: { ...rules({ doesLateRequests: true }), ...only("plain"), ...BUSY, ...classes("pause") },
     directed: standsStill,
+  },
+  {
+    name: "version that one alone has kept when it begins again, though it may have been replaced",
+    hunt: { ...rules({ withdrawsLone: false }), ...only("plain"), ...BUSY, ...classes("crash", "partition") },
+    directed: loneVersion,
   },
   {
     name: "hint that found no room is acknowledged",

@@ -6,7 +6,7 @@ import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
 import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
-import { standsStill } from "./directed-hunts.ts"
+import { aLoneVersion, loneVersion, standsStill } from "./directed-hunts.ts"
 import { linkTo } from "./link-faults.ts"
 import { MS, Scene, SECOND } from "./scene.ts"
 
@@ -107,6 +107,25 @@ describe("a request that is sent again", () => {
   it("is not done by a replica that stood still, when others have written more since than a key remembers", () => {
     standsStill({}, 1)
     expect(() => standsStill({ doesLateRequests: true }, 1)).toThrow("what was replaced came back")
+  })
+
+  // Found by a live run on a machine that was starved for seconds: what had been replaced came back.
+  it("is withdrawn where its coordinator alone has it and comes back when others have forgotten it", () => {
+    for (const seed of [1, 2, 3]) loneVersion({}, seed)
+    expect(() => loneVersion({ withdrawsLone: false }, 1)).toThrow("a replaced value came back: twice")
+  })
+
+  it("counts once where its coordinator alone counted it and comes back when others have forgotten it", () => {
+    const counted = (withdrawsLone: boolean): unknown => {
+      const scene = aLoneVersion({ withdrawsLone }, 1, {
+        type: "update",
+        bucket: "count",
+        key: "k0",
+        operation: { op: "increment", by: 1 },
+      })
+      return scene.success(scene.holders("count", "k0"), { type: "get", bucket: "count", key: "k0" }).result
+    }
+    expect([counted(true), counted(false)]).toEqual([18, 19])
   })
 
   // Found by seed 35 of this session's runs.

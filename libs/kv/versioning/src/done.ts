@@ -79,13 +79,31 @@ function inOrder(sorted: Done, news: readonly string[]): string[] {
   return all
 }
 
+function isNamed(text: string): boolean {
+  return text.includes(" ~") && nameIn(text).includes(" ~")
+}
+
 function latest(sorted: string[]): string[] {
   if (sorted.length <= DONE_SEQUENCES_MAX) return sorted
-  const isNamed = (text: string): boolean => text.includes(" ~") && nameIn(text).includes(" ~")
   const named = sorted.filter(isNamed).slice(-DONE_NAMES_MAX)
   if (named.length === 0) return sorted.slice(-DONE_SEQUENCES_MAX)
   const numbered = sorted.filter((text) => !isNamed(text)).slice(-DONE_SEQUENCES_MAX)
   return [...named, ...numbered].sort(compareDone)
+}
+
+/**
+ * Whether `done` may have forgotten the request that made the event, which `own` may still name: it is not there, and as many of its kind as are
+ * remembered came later.
+ */
+export function mayHaveForgotten(done: Done | undefined, own: Done | undefined, [writer, time]: Dot): boolean {
+  const text = own?.find((each) => each.startsWith(`${time} ${writer} `))
+  if (text !== undefined && done?.some((each) => nameIn(each) === nameIn(text)) === true) return false
+  const isPast = (isOfKind: boolean, most: number): boolean => {
+    const kind = done?.filter((each) => isNamed(each) === isOfKind) ?? []
+    return kind.length >= most && Number.parseInt(kind[0] ?? "", 10) > time
+  }
+  const [named, numbered] = [isPast(true, DONE_NAMES_MAX), isPast(false, DONE_SEQUENCES_MAX)]
+  return text === undefined ? named || numbered : isNamed(text) ? named : numbered
 }
 
 /** The requests in the list that made more than one event. */
