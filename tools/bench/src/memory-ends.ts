@@ -31,7 +31,7 @@ const RETRY_CYCLES = 1_000_000_000
 /** Ten milliseconds, as machines have it. */
 const TICK_CYCLES = 10_000_000
 
-export const PARTS = ["controller", "owner"] as const
+export const PARTS = ["controller", "owner", "reader"] as const
 export type Part = (typeof PARTS)[number]
 
 /** Loads pages one after the other (a hart of the engine each), each once; the code is in page 0. */
@@ -147,14 +147,25 @@ export interface Round {
   readonly incarnation: number
   /** Those who speak much have sockets of their own beside the bus. */
   readonly links?: boolean
+  /** Of the reader: how many harts read, and whether pages of a walk are read ahead. */
+  readonly harts?: number
+  readonly walks?: boolean
 }
 
+/** What a far process is told to do; it answers when it has: a round with its number, `read` with what it took. */
+export type Order = Round | "read" | "end"
+
+/** Of the reader: what it got is there when the round is ready, and is read when it is told to. */
+export interface Hosting extends Hosted {
+  read(): Promise<number>
+}
+
+const NOT_READING = (): Promise<number> => Promise.reject(new Error("only the reader reads"))
+
 /** What a far process hosts for one round. */
-export async function hostPart(
-  connection: NatsConnection,
-  part: Part,
-  { round, pages, incarnation, links = false }: Round,
-): Promise<Hosted> {
+export async function hostPart(connection: NatsConnection, part: Part, round: Round): Promise<Hosting> {
+  const { pages, incarnation, links = false } = round
+  if (part === "reader") return reader(connection, round)
   const spec = resolveMachineSpec({
     topology: { nodes: NODES, cpus: NODES, framesPerNode: pages },
     clock: { tickCycles: TICK_CYCLES },
@@ -164,24 +175,15 @@ export async function hostPart(
     const machine = new MemoryControllerMachine({ spec, incarnation, place: ({ page }) => (page === 0 ? 0 : 1) })
     const home = await hosted(connection, links, { actor: MEMORY_CONTROLLER, epoch: incarnation, machine: machine as Machine })
     while (machine.directory().unknown().length > 0) await new Promise((resolve) => setImmediate(resolve))
-    return home
+    return { ...home, read: NOT_READING }
   }
   const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: 1 })
-  return hosted(connection, links, { actor: nodeActor(1), epoch: 1, machine: node(1, { space: `round-${round}`, driver: IDLE, engine }) })
+  const owner = node(1, { space: `round-${round.round}`, driver: IDLE, engine })
+  return { ...(await hosted(connection, links, { actor: nodeActor(1), epoch: 1, machine: owner })), read: NOT_READING }
 }
 
-/** Seconds for all pages, `harts` at a time. The node with its copies stays until it is ended. */
-export async function readPages(
-  connection: NatsConnection,
-  {
-    round,
-    harts,
-    pages,
-    walks = false,
-    links = false,
-    onStart = () => undefined,
-  }: Round & { readonly harts: number; readonly walks?: boolean; readonly onStart?: () => void },
-): Promise<{ readonly seconds: number } & Hosted> {
+/** Reads all pages, `harts` at a time, when it is told to. The node with its copies stays until it is ended. */
+function reader(connection: NatsConnection, { round, harts = 1, pages, walks = false, links = false }: Round): Hosting {
   const engine = new WasmEngine({ memoryBytes: pages * PAGE_BYTES, cpus: harts })
   image(engine)
   let finish: () => void = () => undefined
@@ -192,11 +194,18 @@ export async function readPages(
     finish()
   }
   const machine = node(0, { space: `round-${round}`, driver: new PageReader(engine, { harts, pages, done }), engine, walks })
-  onStart()
-  const started = performance.now()
-  const { end } = await hosted(connection, links, { actor: nodeActor(0), epoch: 1, machine })
-  await finished
-  return { seconds: (performance.now() - started) / 1000, end }
+  let hosting: Hosted | null = null
+  return {
+    read: async () => {
+      const started = performance.now()
+      hosting = await hosted(connection, links, { actor: nodeActor(0), epoch: 1, machine })
+      await finished
+      return (performance.now() - started) / 1000
+    },
+    end: () => {
+      hosting?.end()
+    },
+  }
 }
 
 /** Million loads a second of pages that are here: with rights given by the host, or where nobody ever set any. */

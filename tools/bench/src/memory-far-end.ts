@@ -1,6 +1,6 @@
-/** A far process of the memory bench: hosts the home of the pages, or the node where they lie; anew for each round. Ends with its parent. */
+/** A far process of the memory bench: hosts the home of the pages, the node where they lie or the one that reads them; anew for each round. Ends with its parent. */
 import { connect } from "@nats-io/transport-node"
-import { BARE_PAGE, hostPart, PARTS, type Hosted, type Part, type Round } from "./memory-ends.ts"
+import { BARE_PAGE, hostPart, PARTS, type Hosting, type Order, type Part, type Round } from "./memory-ends.ts"
 
 const [url = "", user = "", password = "", name = ""] = process.argv.slice(2)
 const part: Part | undefined = PARTS.find((each) => each === name)
@@ -12,14 +12,19 @@ if (part === "owner") {
   const page = new Uint8Array(4096)
   connection.subscribe(BARE_PAGE, { callback: (_, message) => void message.respond(page) })
 }
-let host: Hosted | null = null
-process.on("message", (round: Round) => {
+let host: Hosting | null = null
+
+async function begin(round: Round): Promise<number> {
+  host = await hostPart(connection, part as Part, round)
+  await connection.flush()
+  return round.round
+}
+
+process.on("message", (order: Order) => {
+  if (order === "read") return void host?.read().then((seconds) => process.send?.(seconds))
   host?.end()
-  void hostPart(connection, part, round).then(async (next) => {
-    host = next
-    await connection.flush()
-    process.send?.(round.round)
-  })
+  host = null
+  if (order !== "end") void begin(order).then((round) => process.send?.(round))
 })
 await connection.flush()
 process.send?.("ready")

@@ -1,5 +1,6 @@
 /**
- * Shared memory between nodes against a bare NATS request of a page, in the same run: three processes, one nats-server of our own.
+ * Shared memory between nodes against a bare NATS request of a page, in the same run: the bench, a process for each of two nodes and the memory
+ * controller, started as a stack starts them, and one nats-server of our own.
  *
  * A page that is clean at home comes in three messages (node → memory controller → node where it lies → node), with the whole protocol, the
  * engine's exit and its re-entry. The bare request has two messages, and an answer of 4096 bytes that nobody makes or reads. Bus, links, codec and
@@ -16,7 +17,9 @@ import { startNatsServer, type RunningServer } from "@backplane/nats/start-serve
 import type { NatsConnection } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
 import type { Bench, BenchOptions, Figure } from "./bench.ts"
-import { BARE_PAGE, HARTS, PAGES, readPages, REBUILT_PAGES, residentLoads, type Hosted, type Part, type Round } from "./memory-ends.ts"
+import { nodeArguments } from "@backplane/stack/service-manifest"
+import { makeWholePackages } from "@backplane/stack/whole-packages"
+import { BARE_PAGE, HARTS, PAGES, PARTS, REBUILT_PAGES, residentLoads, type Order, type Part, type Round } from "./memory-ends.ts"
 import { sampleCpu, type CpuSample } from "./others-cpu.ts"
 import { figureOf, interleaved } from "./rounds.ts"
 
@@ -36,31 +39,30 @@ async function barePages(connection: NatsConnection, window: number): Promise<nu
   return (performance.now() - started) / 1000
 }
 
+/** Which service each part is of; the last argument is the program. */
+const SERVICES: Readonly<Record<Part, string>> = { controller: "memory-controller", owner: "numa-node", reader: "numa-node" }
+
 function startFarEnd(server: RunningServer, password: string, part: Part): Promise<ChildProcess> {
-  const child = fork(join(import.meta.dirname, "memory-far-end.ts"), [server.url, USER, password, part])
+  const execArgv = nodeArguments(SERVICES[part]).slice(0, -1)
+  const child = fork(join(import.meta.dirname, "memory-far-end.ts"), [server.url, USER, password, part], { execArgv })
   return new Promise((resolve, reject) => {
     child.once("message", () => resolve(child))
     child.once("exit", (code) => reject(new Error(`the ${part} of the memory bench ended with ${code} before it was ready`)))
   })
 }
 
-/** These far ends do what the round says; settles when they have. */
-async function begin(farEnds: readonly ChildProcess[], round: Round): Promise<void> {
-  await Promise.all(
-    farEnds.map(
-      (child) =>
-        new Promise((resolve) => {
-          child.once("message", resolve)
-          child.send(round)
-        }),
-    ),
-  )
+/** A far end does as it is told; settles with its answer when it has. */
+function told(child: ChildProcess, order: Order): Promise<number> {
+  return new Promise((resolve) => {
+    child.once("message", (answer) => {
+      resolve(Number(answer))
+    })
+    child.send(order)
+  })
 }
 
-interface Ends {
+interface Ends extends Readonly<Record<Part, ChildProcess>> {
   readonly connection: NatsConnection
-  readonly controller: ChildProcess
-  readonly owner: ChildProcess
 }
 
 /** As services of a machine have it, unless it says otherwise. */
@@ -78,17 +80,14 @@ interface Taken {
   readonly cpuMicroseconds: number
 }
 
-/** Reads all pages of a space that nobody has touched. */
-async function read({ connection, controller, owner }: Ends, round: Round, reading: Reading): Promise<Taken & Hosted> {
-  const { harts, walks = true, links = true } = reading
-  const told = { ...round, links }
-  await begin([controller, owner], told)
-  let before: CpuSample | null = null
-  const onStart = (): void => {
-    before = sampleCpu()
-  }
-  const { seconds, end } = await readPages(connection, { ...told, harts, walks, onStart })
-  return { seconds, end, cpuMicroseconds: cpuMicroseconds(before, round.pages - 1) }
+/** Reads all pages of a space that nobody has touched. The node with its copies stays until the next, or until it is told to end. */
+async function read(ends: Ends, round: Round, reading: Reading): Promise<Taken> {
+  const { links = true, walks = true, harts } = reading
+  const order = { ...round, links, walks, harts }
+  await Promise.all(PARTS.map((part) => told(ends[part], order)))
+  const before = sampleCpu()
+  const seconds = await told(ends.reader, "read")
+  return { seconds, cpuMicroseconds: cpuMicroseconds(before, round.pages - 1) }
 }
 
 /** Of this process and its children since then, by each of so many. */
@@ -99,11 +98,11 @@ function cpuMicroseconds(before: CpuSample | null, count: number): number {
 
 /** Milliseconds from the beginning of a new life of the home until it knows again what the nodes hold and store. */
 async function rebuild(ends: Ends, round: Round): Promise<number> {
-  const { end } = await read(ends, round, { harts: REBUILD_HARTS })
+  await read(ends, round, { harts: REBUILD_HARTS })
   const started = performance.now()
-  await begin([ends.controller], { ...round, incarnation: 2 })
+  await told(ends.controller, { ...round, incarnation: 2 })
   const milliseconds = performance.now() - started
-  end()
+  ends.reader.send("end")
   return milliseconds
 }
 
@@ -126,7 +125,7 @@ async function measure(ends: Ends, options: BenchOptions): Promise<readonly Figu
   const cpu = { pages: new CpuRounds(), bare: new CpuRounds() }
   const seconds = async (reading: Reading, costs?: CpuRounds): Promise<number> => {
     const taken = await read(ends, { round: ++round, pages: PAGES, incarnation: 1 }, reading)
-    taken.end()
+    ends.reader.send("end")
     costs?.note(taken.cpuMicroseconds)
     return taken.seconds
   }
@@ -198,16 +197,21 @@ function figuresOf(
 }
 
 async function run(options: BenchOptions): Promise<readonly Figure[]> {
+  await makeWholePackages()
   const server = await startNatsServer({ unrestrictedUsers: [USER] })
   try {
     const password = server.credentials.get(USER) ?? ""
-    const [controller, owner] = await Promise.all([startFarEnd(server, password, "controller"), startFarEnd(server, password, "owner")])
+    const [controller, owner, reader] = await Promise.all([
+      startFarEnd(server, password, "controller"),
+      startFarEnd(server, password, "owner"),
+      startFarEnd(server, password, "reader"),
+    ])
     const connection = await connect({ servers: server.url, user: USER, pass: password })
     try {
-      return await measure({ connection, controller, owner }, options)
+      return await measure({ connection, controller, owner, reader }, options)
     } finally {
       await connection.close()
-      for (const child of [controller, owner]) child.disconnect()
+      for (const child of [controller, owner, reader]) child.disconnect()
     }
   } finally {
     await server.stop()
