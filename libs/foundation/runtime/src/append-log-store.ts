@@ -161,18 +161,20 @@ class ActorLog implements ActorStore {
       const next = operations[index + 1]
       if (next?.op === "append" && next.segment === operation.segment) continue
       foldersChanged ||= !this.#files.has(operation.segment)
-      const file = await this.#file(operation.segment)
-      await file.append(parts.length === 1 ? operation.bytes : Buffer.concat(parts))
+      const file = this.#files.get(operation.segment) ?? (await this.#create(operation.segment))
+      const rest = file.append(parts.length === 1 ? operation.bytes : Buffer.concat(parts))
+      if (rest !== null) await rest
       touched.add(file)
       parts = []
     }
-    for (const file of touched) await file.sync(this.#pace)
+    for (const file of touched) {
+      const syncing = file.sync(this.#pace)
+      if (syncing !== null) await syncing
+    }
     if (foldersChanged) await syncFolder(this.#folder)
   }
 
-  async #file(segment: number): Promise<SegmentFile> {
-    const known = this.#files.get(segment)
-    if (known !== undefined) return known
+  async #create(segment: number): Promise<SegmentFile> {
     const file = await SegmentFile.create(join(this.#folder, `${segment}.log`))
     this.#files.set(segment, file)
     return file

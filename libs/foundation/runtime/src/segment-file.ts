@@ -4,7 +4,7 @@
  * A hop through the thread pool costs more than a sync on a fast disk takes, and on a busy computer many times more. So the time of a sync is
  * measured, and while it is short the event loop does it in place; a disk that is slow, or becomes so, is left to the thread pool.
  */
-import { fdatasyncSync, writeSync } from "node:fs"
+import { fdatasync, fdatasyncSync, writeSync } from "node:fs"
 import { open, type FileHandle } from "node:fs/promises"
 
 /** A disk that full is tried again after this. */
@@ -42,25 +42,44 @@ export class SegmentFile {
     return new SegmentFile(await open(path, "w", 0o600))
   }
 
-  /** At its place in the file, so that a part that found no room before is written over. */
-  async append(bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      try {
-        // Into the page cache: never slow enough to be worth a thread.
-        done += writeSync(this.#handle.fd, bytes, done, bytes.length - done, this.#bytes + done)
-      } catch (error) {
-        if (!(error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT"))) throw error
-        await new Promise((resolve) => setTimeout(resolve, FULL_RETRY_MILLISECONDS))
-      }
-    }
+  /** At its place in the file, so that a part that found no room before is written over. Null: done; nothing is to be waited for. */
+  append(bytes: Uint8Array): Promise<void> | null {
+    const done = this.#write(bytes, 0)
+    if (done < bytes.length) return this.#appendRest(bytes, done)
+    this.#bytes += bytes.length
+    return null
+  }
+
+  async #appendRest(bytes: Uint8Array, from: number): Promise<void> {
+    for (let done = from; done < bytes.length; done = this.#write(bytes, done))
+      await new Promise((resolve) => setTimeout(resolve, FULL_RETRY_MILLISECONDS))
     this.#bytes += bytes.length
   }
 
-  async sync(pace: SyncPace): Promise<void> {
-    if (!pace.isInPlace()) return this.#handle.datasync()
+  /** Into the page cache, which is never slow enough to be worth a thread: up to where it got, short of the end where the disk is full. */
+  #write(bytes: Uint8Array, from: number): number {
+    let done = from
+    try {
+      while (done < bytes.length) done += writeSync(this.#handle.fd, bytes, done, bytes.length - done, this.#bytes + done)
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT"))) throw error
+    }
+    return done
+  }
+
+  /** Null: done in place. By the plain callback, which costs a third of what a file handle's promises do. */
+  sync(pace: SyncPace): Promise<void> | null {
+    if (!pace.isInPlace())
+      return new Promise((resolve, reject) =>
+        fdatasync(this.#handle.fd, (error) => {
+          if (error === null) resolve()
+          else reject(error)
+        }),
+      )
     const began = performance.now()
     fdatasyncSync(this.#handle.fd)
     pace.took(performance.now() - began)
+    return null
   }
 
   close(): Promise<void> {

@@ -8,6 +8,8 @@ const REQUESTERS_MAX = 4096
 export class AnswerBook {
   /** Oldest use first, both. "open": the answer will come. */
   readonly #requesters = new Map<ActorId, Map<number, KvAnswer | "open">>()
+  /** The last of them: mostly the one that is used next, too. */
+  #newest: ActorId | null = null
 
   find(requester: ActorId, sequence: number): KvAnswer | "open" | undefined {
     return this.#requesters.get(requester)?.get(sequence)
@@ -15,11 +17,14 @@ export class AnswerBook {
 
   set(requester: ActorId, sequence: number, answer: KvAnswer | "open"): void {
     const answers = this.#requesters.get(requester) ?? new Map<number, KvAnswer | "open">()
-    this.#requesters.delete(requester)
-    this.#requesters.set(requester, answers)
+    if (requester !== this.#newest) {
+      this.#requesters.delete(requester)
+      this.#requesters.set(requester, answers)
+      this.#newest = requester
+      dropOldest(this.#requesters, REQUESTERS_MAX)
+    }
     answers.set(sequence, answer)
     dropOldest(answers, ANSWERS_PER_REQUESTER_MAX)
-    dropOldest(this.#requesters, REQUESTERS_MAX)
   }
 
   /** The request was refused in a way that a repeat may mend. */
@@ -29,6 +34,7 @@ export class AnswerBook {
 }
 
 function dropOldest<Key>(map: Map<Key, unknown>, limit: number): void {
+  if (map.size <= limit) return
   for (const key of map.keys()) {
     if (map.size <= limit) return
     map.delete(key)

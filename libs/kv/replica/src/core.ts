@@ -9,6 +9,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Bucket } from "@backplane/kv-contract/bucket"
 import { WIRE_VERSION } from "@backplane/kv-contract/forms"
+import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { placeName } from "@backplane/kv-replication/hash"
@@ -68,6 +69,9 @@ export class ReplicaCore {
   /** Latest hybrid time seen or made. */
   #time = 0
   #config: StoreConfig
+  /** By partition, as the configuration has them: every request asks several times. The same list where the partition is not moved. */
+  #holders: readonly (readonly ActorId[])[] = []
+  #keepers: readonly (readonly ActorId[])[] = []
   #buckets: ReadonlyMap<string, { readonly bucket: Bucket; readonly reconciler: Reconciler }>
 
   constructor(options: ReplicaOptions) {
@@ -106,6 +110,8 @@ export class ReplicaCore {
   #configured(): void {
     const { versions, outbox } = this
     outbox.epoch = this.#config.epoch
+    this.#holders = Array.from({ length: PARTITIONS }, (_, partition) => holdersIn(this.#config, partition))
+    this.#keepers = Array.from({ length: PARTITIONS }, (_, partition) => keepersIn(this.#config, partition))
     versions.configured(this.#config)
     outbox.mixed = versions.isMixed ? { version: versions.own, isTold: (to) => versions.knows(to, 2) } : null
   }
@@ -145,12 +151,12 @@ export class ReplicaCore {
   }
 
   holders(place: Place): readonly ActorId[] {
-    return holdersIn(this.#config, this.table.partitionOf(place))
+    return this.#holders[this.table.partitionOf(place)] ?? []
   }
 
   /** Those who keep what is written: the holders, and of a partition that is moved the next ones too. */
   keepers(place: Place): readonly ActorId[] {
-    return keepersIn(this.#config, this.table.partitionOf(place))
+    return this.#keepers[this.table.partitionOf(place)] ?? []
   }
 
   isHolder(place: Place): boolean {
@@ -162,7 +168,7 @@ export class ReplicaCore {
   }
 
   keeps(partition: number): boolean {
-    return keepersIn(this.#config, partition).includes(this.id)
+    return this.#keepers[partition]?.includes(this.id) === true
   }
 
   /** True where something of the key's partition was lost here and not repaired yet. */
@@ -177,13 +183,20 @@ export class ReplicaCore {
 
   /** True where reads of the partition count this replica. */
   holdsNow(partition: number): boolean {
-    return holdersIn(this.#config, partition).includes(this.id)
+    return this.#holders[partition]?.includes(this.id) === true
   }
 
   /** True where `has` holds for a quorum of the place's holders (and next holders). */
   isQuorum(place: Place, has: (id: ActorId) => boolean, needed: number): boolean {
+    const partition = this.table.partitionOf(place)
+    const holders = this.#holders[partition] ?? []
+    if (holders === this.#keepers[partition]) {
+      let count = 0
+      for (const id of holders) if (has(id)) count++
+      return count >= Math.min(needed, holders.length)
+    }
     const config = this.rules.needsBothSets ? this.#config : { ...this.#config, next: {} }
-    return isQuorum(config, this.table.partitionOf(place), has, needed)
+    return isQuorum(config, partition, has, needed)
   }
 
   /** The time of a new event, past everything in `seen`. */
@@ -210,8 +223,8 @@ export class ReplicaCore {
     this.table.set(record)
     for (const hear of this.onKept) hear(record)
     if (weak) this.table.weaken(place)
-    const mark = this.table.isWeak(place) ? { weak: true } : {}
-    this.#persist(place, this.table.spot(place).diskKey, { state: stateJson(state), ...mark }, waiter)
+    const value: Json = this.table.isWeak(place) ? { state: asJson(state), weak: true } : { state: asJson(state) }
+    this.#persist(place, this.table.spot(place).diskKey, value, waiter)
   }
 
   /** Joins `incoming` in; `waiter` hears when what it brought is on disk, at once where that is so already. */
@@ -235,7 +248,7 @@ export class ReplicaCore {
       return true
     }
     if (!this.shelf.put({ ...hint, state })) return false
-    this.#persist(hint, key, { state: stateJson(state) }, waiter)
+    this.#persist(hint, key, { state: asJson(state) }, waiter)
     return true
   }
 
@@ -286,6 +299,12 @@ export function hintKey({ target, bucket, key }: Pick<Hint, "target" | "bucket" 
   return `h/${target}/${placeName(bucket, key)}`
 }
 
+/** A state is JSON as it is, and nobody changes one: the log may keep the same object. Its type does not say so, hence the cast. */
+function asJson(state: KeyState): Json {
+  return state as unknown as Json
+}
+
+/** With its fields in one order, whoever made it: equal states are equal texts. */
 export function stateJson({ context, versions, crdt, done, counted }: KeyState): Json {
   return {
     context,

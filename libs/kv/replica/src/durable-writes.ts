@@ -37,9 +37,9 @@ export class DurableWrites {
 
   write(key: string, value: Json, waiter: Waiter | null): void {
     this.#outbox.effect(persist(key, value))
-    const queue = this.#waiting.get(key) ?? []
-    queue.push(waiter)
-    this.#waiting.set(key, queue)
+    const queue = this.#waiting.get(key)
+    if (queue === undefined) this.#waiting.set(key, [waiter])
+    else queue.push(waiter)
   }
 
   /** True while a write of the key is on its way: who comes to know the same may wait for that one. */
@@ -59,7 +59,8 @@ export class DurableWrites {
     const queue = this.#waiting.get(key)
     const first = queue?.shift() ?? null
     if (queue?.length === 0) this.#waiting.delete(key)
-    const joined = this.#joined.get(key) ?? []
+    const joined = this.#joined.get(key)
+    if (joined === undefined) return first === null ? [] : [first]
     for (const each of joined) each.behind--
     const ready = joined.filter(({ behind }) => behind <= 0).map(({ waiter }) => waiter)
     const rest = joined.filter(({ behind }) => behind > 0)

@@ -162,12 +162,14 @@ export class ReadCoordinator {
     const others = keepers.filter((keeper) => keeper !== core.id)
     const isMoved = keepers.length > core.holders(read.place).length
     if (isMoved || read.session !== undefined || core.rules.asksAllForReads) return this.#askEach(read, others)
-    const lively = others.filter((keeper) => !core.silent.has(keeper))
     const turn = core.now
-    // What one step reads goes to the same, in one message.
+    const wanted = Math.max(0, read.needed - (isOwn ? 1 : 0))
+    // What one step reads goes to the same, in one message. Nearly always one is asked, and none is silent.
+    if (wanted === 1 && core.silent.size === 0 && others.length > 0) return this.#askEach(read, [others[turn % others.length] as ActorId])
+    const lively = others.filter((keeper) => !core.silent.has(keeper))
     const inTurn = lively.map((_, index) => lively[(index + turn) % lively.length] as ActorId)
     const inOrder = [...inTurn, ...others.filter((keeper) => core.silent.has(keeper))]
-    this.#askEach(read, inOrder.slice(0, Math.max(0, read.needed - (isOwn ? 1 : 0))))
+    this.#askEach(read, inOrder.slice(0, wanted))
   }
 
   /** Asks all holders that have not answered, or whose answer the session could not use. */
@@ -219,7 +221,7 @@ export class ReadCoordinator {
         outbox.answer(read.requester, this.#success(read, joined))
       }
     }
-    if (read.answered && [...read.asked.keys()].every((asked) => read.states.has(asked))) this.#finish(read)
+    if (read.answered && hasAllAnswers(read)) this.#finish(read)
   }
 
   /** The replica will not answer: who waits for it asks all others. */
@@ -243,9 +245,8 @@ export class ReadCoordinator {
   #success(read: PendingRead, joined: KeyState): KvSuccess {
     const { table, rules } = this.#core
     const reconciler = this.#core.reconciler(read.place.bucket)
-    const hashes = isAgreed(read)
-      ? new Set()
-      : new Set([...read.states.values()].map(({ state }) => hexOf(rules.stateHash(state) ?? { high: 0, low: 0 })))
+    const isApart = (): boolean =>
+      new Set([...read.states.values()].map(({ state }) => hexOf(rules.stateHash(state) ?? { high: 0, low: 0 }))).size > 1
     const answer: KvSuccess = {
       sequence: read.sequence,
       ok: true,
@@ -253,7 +254,7 @@ export class ReadCoordinator {
       context: joined.context,
       staleness: {
         answered: read.states.size,
-        apart: hashes.size > 1,
+        apart: !isAgreed(read) && isApart(),
         certifiedAt: table.certifiedAt(table.partitionOf(read.place)),
       },
     }
@@ -298,6 +299,11 @@ export class ReadCoordinator {
     }
     outbox.atEnd(closeSpan(span, { "backplane.count": behind.length }))
   }
+}
+
+function hasAllAnswers({ asked, states }: PendingRead): boolean {
+  for (const each of asked.keys()) if (!states.has(each)) return false
+  return true
 }
 
 /** True where all told the same by naming its hash: then they share one state. */

@@ -40,13 +40,20 @@ export function whatIsWrong(core: ReplicaCore, operation: KeyOperation): Rejecti
   return wrongOperation(known.bucket.policy, operation) ?? wrongContext(core, operation) ?? wrongQuorum(core, operation)
 }
 
+const ALLOWED_LINEAR: readonly KeyOperation["type"][] = ["get", "cas"]
+const ALLOWED_CRDT: readonly KeyOperation["type"][] = ["get", "update"]
+const ALLOWED: readonly KeyOperation["type"][] = ["get", "put", "delete"]
+
 function wrongOperation(policy: string, { type }: KeyOperation): Rejection | null {
-  const allowed = policy === "linear" ? ["get", "cas"] : policy === "crdt" ? ["get", "update"] : ["get", "put", "delete"]
+  const allowed = policy === "linear" ? ALLOWED_LINEAR : policy === "crdt" ? ALLOWED_CRDT : ALLOWED
   if (allowed.includes(type)) return null
   return { reason: "wrong-operation", field: "type", remedy: `a ${policy} bucket takes ${allowed.join(", ")}` }
 }
 
 function wrongContext(core: ReplicaCore, operation: KeyOperation): Rejection | null {
+  const hasVectors =
+    ("context" in operation && operation.context !== undefined) || ("session" in operation && operation.session !== undefined)
+  if (!hasVectors) return null
   const vectors: readonly Vector[] = [
     ...("context" in operation && operation.context !== undefined ? [operation.context] : []),
     ...("session" in operation ? (operation.session ?? []).map(([, , vector]) => vector) : []),

@@ -112,6 +112,8 @@ export class WriteCoordinator {
     const asked = new Set<ActorId>()
     for (const write of [...this.#pending.values()]) {
       const age = now - write.startedAt
+      // Nobody is overdue so soon, and nothing is handed off (PeerPace waits for `retry` at least).
+      if (now - write.sent.at < timings.retry && age < timings.handoff && age < timings.deadline) continue
       if (!write.handedOff && this.#isToBeHandedOff(write)) this.#handOff(write)
       if (age >= timings.deadline) this.#giveUp(write)
       else if (write.answered && write.handedOff) this.#end(write, "handed off")
@@ -134,11 +136,14 @@ export class WriteCoordinator {
 
   #silentKeepers(write: PendingWrite): ActorId[] {
     const { id } = this.#core
-    return this.#core.keepers(write.place).filter((keeper) => keeper !== id && !write.acknowledged.has(keeper))
+    const silent: ActorId[] = []
+    for (const keeper of this.#core.keepers(write.place)) if (keeper !== id && !write.acknowledged.has(keeper)) silent.push(keeper)
+    return silent
   }
 
   /** Who has been sent it and has not answered: keepers, and those asked to stand in for one. */
   #open(write: PendingWrite): ActorId[] {
+    if (write.asked.size === 0) return this.#silentKeepers(write)
     const standIns = [...write.asked].filter(([, target]) => !write.held.has(target) && !write.acknowledged.has(target))
     return [...this.#silentKeepers(write), ...standIns.map(([standIn]) => standIn)]
   }

@@ -31,7 +31,7 @@ export function countedText([writer, time]: Dot, place: string): string {
 
 /** Both lists as one, of the events in `done` alone: one of the two itself where it is that already. */
 export function joinCounted(a: Counted | undefined, b: Counted | undefined, done: Done): Counted | undefined {
-  if (a === undefined && b === undefined) return undefined
+  if ((a === undefined || a.length === 0) && (b === undefined || b.length === 0)) return undefined
   const events = new Set(done.map(eventIn))
   const all = [...(a ?? []), ...(b ?? []).filter((text) => a?.includes(text) !== true)].filter((text) => events.has(eventIn(text)))
   const joined = all.sort(compareDone)

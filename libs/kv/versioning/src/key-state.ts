@@ -8,7 +8,7 @@
  * Laws: join is associative, commutative, idempotent; a context only grows. Source: as in vector.ts.
  */
 import type { Json } from "@backplane/foundation-base/json"
-import type { Done, Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
+import type { Counted, Done, Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
 import { doubledIn, joinCounted, joinDone, placeIn } from "./done.ts"
 import { compareDots, covers, descends, isSameDot, joinVectors, NO_EVENTS, withDot } from "./vector.ts"
 import type { Reconciler } from "./reconcile/reconciler.ts"
@@ -31,11 +31,16 @@ export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): Ke
   const done = joinDone(a.done, b.done)
   if (done === undefined) return joined
   const counted = joinCounted(a.counted, b.counted, done)
-  const { counted: _counted, ...rest } = joined
   const isWhole = joined.done === done && joined.counted === counted
-  const state: KeyState = isWhole ? joined : { ...rest, done, ...(counted === undefined ? {} : { counted }) }
+  const state = isWhole ? joined : withRequests(joined, done, counted)
   // Who knew all of the requests has mended what they did twice.
   return done === a.done || done === b.done ? state : withoutDoubles(reconciler, state, done)
+}
+
+/** Field by field: each write of each replica comes by here, and a spread that leaves a field out is many times dearer. */
+function withRequests({ context, versions, crdt }: KeyState, done: Done, counted: Counted | undefined): KeyState {
+  const state: KeyState = crdt === undefined ? { context, versions, done } : { context, versions, crdt, done }
+  return counted === undefined ? state : { ...state, counted }
 }
 
 /** Where a request made several events: as if it had made one. */
