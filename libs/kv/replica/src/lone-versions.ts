@@ -123,11 +123,13 @@ export class LoneVersions {
 
   /** A state of the key came, and is joined in (L2). */
   came({ bucket, key }: Place, state: KeyState): void {
+    if (this.#apart.size === 0) return
     const apart = this.#apart.get(placeName(bucket, key))
     if (apart !== undefined) apart.since = this.#core.rules.join(this.#core.reconciler(bucket), apart.since, state)
   }
 
   onFetched(from: ActorId, { id, state, unsure }: PeerItemOf<"fetched">): void {
+    if (this.#apart.size === 0) return
     const apart = this.#apart.get(this.#names.get(id) ?? "")
     if (apart === undefined || state === undefined || !apart.others.includes(from)) return
     if (unsure) return this.#close(apart)
