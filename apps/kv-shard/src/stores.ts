@@ -8,7 +8,7 @@ import { LmdbStore } from "./lmdb-store.ts"
 export function storeOf(backend: Backend, folder: string): Store {
   switch (backend) {
     case "log":
-      return new AppendLogStore(folder, (segments) => new LogStore(segments, { segmentBytesMin: SEGMENT_BYTES, encode }))
+      return new AppendLogStore(folder, (segments) => new LogStore(segments, { segmentBytesMin: SEGMENT_BYTES, encode, decode }))
     case "lmdb":
       return new LmdbStore(folder, encode)
   }
@@ -19,4 +19,9 @@ export function encode(text: string, room: number): Uint8Array {
   const bytes = Buffer.allocUnsafe(room + Buffer.byteLength(text))
   bytes.write(text, room)
   return bytes
+}
+
+/** What `encode` made, by the host's decoder. */
+export function decode(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString()
 }

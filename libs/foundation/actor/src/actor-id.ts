@@ -29,6 +29,7 @@ export function actorIndex(id: ActorId): string {
 
 /** Total order of actors: by kind, then by index, numbers by value (`node.2` before `node.10`). */
 export function compareActors(a: ActorId, b: ActorId): number {
+  if (a === b) return 0
   const left = a.split(/(\d+)/)
   const right = b.split(/(\d+)/)
   for (let part = 0; part < Math.min(left.length, right.length); part++) {

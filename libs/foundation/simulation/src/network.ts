@@ -33,6 +33,8 @@ export class Network {
   #groups: ReadonlyMap<ActorId, ReadonlySet<number>> = new Map()
   /** Directed links that are down, as `from>to`. */
   readonly #cuts = new Set<string>()
+  /** `from>to`, made once a pair: every message asks for its link's name. */
+  readonly #names = new Map<ActorId, Map<ActorId, string>>()
 
   constructor(options: NetworkOptions) {
     if (options.faults !== null) checkFaultPlan(options.faults)
@@ -57,7 +59,7 @@ export class Network {
 
   /** Nothing from `from` reaches `to`; the other way is open. */
   cut(from: readonly ActorId[], to: readonly ActorId[]): void {
-    for (const source of from) for (const target of to) if (source !== target) this.#cuts.add(linkName(source, target))
+    for (const source of from) for (const target of to) if (source !== target) this.#cuts.add(this.#linkName(source, target))
   }
 
   /** What is sent from `from` to `to` waits until `end`. */
@@ -82,8 +84,8 @@ export class Network {
       const groups = healed.get(actor)
       if (groups !== undefined) healed.set(actor, new Set([...groups, core]))
       for (const other of actors) {
-        this.#cuts.delete(linkName(actor, other))
-        const link = this.#links.get(linkName(actor, other))
+        this.#cuts.delete(this.#linkName(actor, other))
+        const link = this.#links.get(this.#linkName(actor, other))
         if (link !== undefined) link.clogEnd = 0
       }
     }
@@ -97,7 +99,7 @@ export class Network {
 
   isCut(from: ActorId, to: ActorId): boolean {
     if (from === to) return false
-    if (this.#cuts.size > 0 && this.#cuts.has(linkName(from, to))) return true
+    if (this.#cuts.size > 0 && this.#cuts.has(this.#linkName(from, to))) return true
     const sources = this.#groups.get(from)
     const targets = this.#groups.get(to)
     if (sources === undefined || targets === undefined) return false
@@ -120,16 +122,16 @@ export class Network {
   #arrival(now: VirtualTime, from: ActorId, to: ActorId, faults: FaultPlan): VirtualTime {
     const at = after(now, faults.delay === undefined ? this.#latency : this.#draw(faults.delay))
     if (!this.#happens(faults.reordering)) return this.#inOrder(from, to, at)
-    return virtualTime(Math.max(at, this.#links.get(linkName(from, to))?.clogEnd ?? 0))
+    return virtualTime(Math.max(at, this.#links.get(this.#linkName(from, to))?.clogEnd ?? 0))
   }
 
   #inOrder(from: ActorId, to: ActorId, at: VirtualTime): VirtualTime {
     if (this.#faults === null) {
-      const link = this.#links.get(linkName(from, to))
+      const link = this.#links.get(this.#linkName(from, to))
       if (link === undefined) return at
       if (link.lastArrival <= at && link.clogEnd <= at) {
         // Nothing is left of the fault: forget it, and become exact again.
-        this.#links.delete(linkName(from, to))
+        this.#links.delete(this.#linkName(from, to))
         return at
       }
     }
@@ -146,16 +148,20 @@ export class Network {
     return this.#random.between(range.min, range.max)
   }
 
+  #linkName(from: ActorId, to: ActorId): string {
+    let names = this.#names.get(from)
+    if (names === undefined) this.#names.set(from, (names = new Map()))
+    let name = names.get(to)
+    if (name === undefined) names.set(to, (name = `${from}>${to}`))
+    return name
+  }
+
   #link(from: ActorId, to: ActorId): Link {
-    const name = linkName(from, to)
+    const name = this.#linkName(from, to)
     const known = this.#links.get(name)
     if (known !== undefined) return known
     const link: Link = { lastArrival: 0, clogEnd: 0 }
     this.#links.set(name, link)
     return link
   }
-}
-
-function linkName(from: ActorId, to: ActorId): string {
-  return `${from}>${to}`
 }

@@ -28,12 +28,12 @@ export class RunGuard {
 
   addChecker(checker: NamedChecker): void {
     assert(Number.isInteger(checker.every) && checker.every >= 1, `checker ${checker.name}: every is a whole number, at least 1`)
-    this.#checkers.push(checker)
+    this.#checkers.push({ ...checker, name: `checker ${checker.name}` })
   }
 
   /** The checkers whose turn it is after step number `steps`. */
   check(steps: number): void {
-    for (const checker of this.#checkers) if (steps % checker.every === 0) this.run(`checker ${checker.name}`, checker.check)
+    for (const checker of this.#checkers) if (steps % checker.every === 0) this.run(checker.name, checker.check)
   }
 
   run(who: string, part: () => void): void {

@@ -16,7 +16,7 @@ function adopted(text: string): readonly StoreConfig[] {
     all.push(config)
     return false
   }
-  new ConfigKeeper({ adopt } as unknown as ReplicaCore, () => undefined).onText(text)
+  new ConfigKeeper({ adopt, config: { ...CONFIG, epoch: CONFIG.epoch - 1 } } as unknown as ReplicaCore, () => undefined).onText(text)
   return all
 }
 

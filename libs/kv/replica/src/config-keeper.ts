@@ -94,7 +94,8 @@ export class ConfigKeeper {
   /** As text: what was applied to the register. Whoever may write there is trusted, but not to make no mistakes: what is no configuration is ignored. */
   onText(text: string): void {
     const config = parsed(text)
-    if (isStoreConfig(config)) this.adopt(config)
+    // A life applies its whole log of the register again: what is no news is not looked at closer.
+    if (epochOf(config) > this.#core.config.epoch && isStoreConfig(config)) this.adopt(config)
   }
 
   adopt(config: StoreConfig): void {
@@ -109,6 +110,10 @@ export class ConfigKeeper {
   /** The partition is copied: the next holders may take over. */
   ready(partition: number): void {
     this.#ready.add(partition)
+  }
+
+  get readyCount(): number {
+    return this.#ready.size
   }
 
   isReady(partition: number): boolean {
@@ -190,6 +195,12 @@ function fencedPartition(item: PeerItem): number | null {
     default:
       return null
   }
+}
+
+/** Below every epoch where it has none. */
+function epochOf(config: unknown): number {
+  const { epoch } = (config ?? {}) as { readonly epoch?: unknown }
+  return typeof epoch === "number" ? epoch : -1
 }
 
 function parsed(text: string): unknown {

@@ -223,6 +223,7 @@ export class KeyTable {
   /** The first leaf from `leaf` on that has records; `LEAVES` where there is none. */
   nextLeaf(partition: number, leaf: number): number {
     const { leaves } = this.#of(partition)
+    if (leaves.size === 0) return LEAVES
     let next = leaf
     while (next < LEAVES && (leaves.get(next)?.size ?? 0) === 0) next++
     return next

@@ -14,7 +14,7 @@ import type { Vector } from "@backplane/kv-contract/versions"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import { placeName } from "@backplane/kv-replication/hash"
 import { LEAVES } from "@backplane/kv-replication/merkle-tree"
-import { holdersIn, isMoving, nextIn } from "@backplane/kv-replication/placement"
+import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
 import type { ConfigKeeper } from "./config-keeper.ts"
 import type { ReplicaCore } from "./core.ts"
 import type { LinearHost } from "./linear-host.ts"
@@ -61,9 +61,12 @@ export class Mover {
   readonly #linear: LinearHost
   readonly #copies = new Map<number, Copy>()
   readonly #givenUp = new Map<number, number>()
-  /** The configuration for which `#hasMoves` holds. */
-  #lookedAt: StoreConfig | null = null
-  #hasMoves = false
+  /** The partitions that come, under this configuration and with so many ready. */
+  #coming: {
+    readonly config: StoreConfig | null
+    readonly ready: number
+    readonly partitions: readonly number[]
+  } = { config: null, ready: 0, partitions: NOTHING }
   /** Keys that this life copied. */
   keysCopied = 0
 
@@ -74,7 +77,7 @@ export class Mover {
   }
 
   get isIdle(): boolean {
-    return this.#copies.size === 0 && this.#givenUp.size === 0 && this.#coming().length === 0
+    return this.#copies.size === 0 && this.#givenUp.size === 0 && this.#whatComes().length === 0
   }
 
   /** The configuration changed. */
@@ -94,7 +97,7 @@ export class Mover {
     const core = this.#core
     for (const [partition, since] of this.#givenUp) if (core.now - since >= DROP_CYCLES && !isBusyWith(partition)) this.#drop(partition)
     for (const copy of this.#copies.values()) this.#push(copy)
-    for (const partition of this.#coming()) {
+    for (const partition of this.#whatComes()) {
       if (this.#copies.size >= COPIES_AT_ONCE) break
       if (!this.#copies.has(partition)) this.#begin(partition)
     }
@@ -153,15 +156,15 @@ export class Mover {
     this.#nextSource(copy)
   }
 
-  #coming(): readonly number[] {
-    // Asked after every step: most configurations move nothing.
+  /** Asked after every step, so it is worked out anew only where something changed: under one configuration ready ones are only added. */
+  #whatComes(): readonly number[] {
     const { config } = this.#core
-    if (this.#lookedAt !== config) this.#hasMoves = isMoving(config)
-    this.#lookedAt = config
-    if (!this.#hasMoves) return NOTHING
-    return Object.keys(this.#core.config.next)
-      .map(Number)
-      .filter((partition) => this.#comes(partition))
+    const ready = this.#configs.readyCount
+    if (this.#coming.config === config && this.#coming.ready === ready) return this.#coming.partitions
+    const moved = Object.keys(config.next).map(Number)
+    const partitions = moved.length === 0 ? NOTHING : moved.filter((partition) => this.#comes(partition))
+    this.#coming = { config, ready, partitions }
+    return partitions
   }
 
   #comes(partition: number): boolean {

@@ -59,6 +59,7 @@ export class Outbox {
 
   /** Everything since the last time, writes before messages. */
   flush(): readonly KvEffect[] {
+    if (this.#items.size + this.#traced.size + this.#answers.size === 0) return this.#effectsAlone()
     const effects = [
       ...this.#effects,
       ...this.#peerMessages(),
@@ -75,6 +76,14 @@ export class Outbox {
     this.#traced = new Map()
     this.#answers = new Map()
     this.#last = []
+    return effects
+  }
+
+  /** Most steps of a store at rest say nothing to anybody. */
+  #effectsAlone(): readonly KvEffect[] {
+    const effects = this.#last.length === 0 ? this.#effects : [...this.#effects, ...this.#last]
+    this.#effects = []
+    if (this.#last.length > 0) this.#last = []
     return effects
   }
 

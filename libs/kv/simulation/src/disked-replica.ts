@@ -12,7 +12,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Json } from "@backplane/foundation-base/json"
 import type { Random } from "@backplane/foundation-base/random"
 import { BrokenDisk } from "@backplane/kv-store/broken-disk"
-import { DAMAGE_KEY, LogStore, type DiskOperation } from "@backplane/kv-store/log-store"
+import { DAMAGE_KEY, LogStore, type DiskOperation, type LogStoreOptions } from "@backplane/kv-store/log-store"
 import type { Segments } from "@backplane/kv-store/recovery"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { WIRE_VERSION } from "@backplane/kv-contract/forms"
@@ -57,6 +57,16 @@ interface Sync {
   readonly writes: readonly (readonly [string, Json])[]
 }
 
+/** As a live host has it; the pure one is the laws' of kv/store. */
+const HOST_TEXT: Required<Pick<LogStoreOptions, "encode" | "decode">> = {
+  encode: (text, room) => {
+    const bytes = Buffer.allocUnsafe(room + Buffer.byteLength(text))
+    bytes.write(text, room)
+    return bytes
+  },
+  decode: (bytes, start, end) => Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString(),
+}
+
 export class DiskedReplica implements Machine<KvMessage, KvMessage> {
   readonly inner: ReplicaMachine
   readonly #place: SimulatedDisk
@@ -95,7 +105,7 @@ export class DiskedReplica implements Machine<KvMessage, KvMessage> {
     disk.crash(this.#random)
     if (this.#place.restoreFrom !== null) disk.restore(this.#place.restoreFrom)
     this.#place.restoreFrom = null
-    const store = new LogStore(disk.segments(), { segmentBytesMin: 20_000 })
+    const store = new LogStore(disk.segments(), { segmentBytesMin: 20_000, ...HOST_TEXT })
     this.#store = store
     if (store.damage.length > 0) this.#place.damages++
     // A host syncs what it found before it serves it: what only the page cache kept may still go.

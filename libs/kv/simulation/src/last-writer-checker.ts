@@ -9,14 +9,15 @@ export function watchLastWriter({ world, replicas }: KvRun): void {
   world.addChecker(
     "lww keeps the last write",
     () => {
-      for (const key of KEYS)
-        for (const id of replicas) {
-          const record =
-            world.stateOf(id) === "running" ? world.inspect(id, DiskedReplica)?.inner.view.table.record({ bucket: "last", key }) : undefined
+      for (const id of replicas) {
+        const table = world.stateOf(id) === "running" ? world.inspect(id, DiskedReplica)?.inner.view.table : undefined
+        for (const key of table === undefined ? [] : KEYS) {
+          const record = table?.record({ bucket: "last", key })
           const [version] = record?.state.versions ?? []
           if (record !== undefined && version !== undefined && version.dot[1] !== highestCount(record.state.context))
             throw new Error(`${id} keeps an earlier write than the last at last/${key}`)
         }
+      }
     },
     { every: 10 },
   )

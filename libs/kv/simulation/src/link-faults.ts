@@ -21,8 +21,7 @@ export function linkTo(replica: ActorId): ActorId {
 
 /** Who is meant where a broken link speaks. */
 export function peerBehind(from: ActorId, own: ActorId): ActorId {
-  const [service, instance = ""] = from.split(".")
-  return service === LINK ? actorId(`${own.split(".")[0] ?? ""}.${instance}`) : from
+  return from.startsWith(`${LINK}.`) ? actorId(`${own.split(".")[0] ?? ""}.${from.slice(LINK.length + 1)}`) : from
 }
 
 export function armLinkFaults(run: KvRun, random: Random, { until, pace }: { readonly until: number; readonly pace: number }): void {

@@ -28,6 +28,8 @@ const KINDS = ["put", "remove", "checkpoint-begin", "checkpoint-end"] as const
 
 /** UTF-8 of the text behind `room` bytes that are left to the caller. */
 export type EncodeText = (text: string, room: number) => Uint8Array
+/** The text of `bytes[start…end)`, which `EncodeText` made. JSON text has no lone surrogates, so any host's UTF-8 will do. */
+export type DecodeText = (bytes: Uint8Array, start: number, end: number) => string
 
 /** `encode`: the host's encoder, where it has a faster one than pure code. */
 export function encodeRecord(record: LogRecord, encode: EncodeText = encodeUtf8): Uint8Array {
@@ -47,8 +49,8 @@ export interface Decoded {
   readonly end: number
 }
 
-/** The record at `start`, or null where there is none that its checksum vouches for. Never throws. */
-export function decodeRecord(bytes: Uint8Array, start: number): Decoded | null {
+/** The record at `start`, or null where there is none that its checksum vouches for. Never throws. `decode`: the host's. */
+export function decodeRecord(bytes: Uint8Array, start: number, decode: DecodeText = decodeUtf8): Decoded | null {
   if (start + HEADER_BYTES > bytes.length || bytes[start] !== RECORD_MARK) return null
   const view = new DataView(bytes.buffer, bytes.byteOffset)
   const payloadBytes = view.getUint32(start + 2, true)
@@ -59,7 +61,7 @@ export function decodeRecord(bytes: Uint8Array, start: number): Decoded | null {
   const sequence = view.getFloat64(start + 10, true)
   if (kind === undefined) return null
   if (kind !== "put" && kind !== "remove") return { record: { kind, sequence }, end }
-  const payload: unknown = JSON.parse(decodeUtf8(bytes, start + HEADER_BYTES, end))
+  const payload: unknown = JSON.parse(decode(bytes, start + HEADER_BYTES, end))
   if (!Array.isArray(payload)) return null
   const [key, value] = payload as readonly Json[]
   if (typeof key !== "string") return null

@@ -10,7 +10,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import { assert } from "@backplane/foundation-base/assert"
-import { encodeRecord, type EncodeText, type LogRecord } from "./log-record.ts"
+import { encodeRecord, type DecodeText, type EncodeText, type LogRecord } from "./log-record.ts"
 import { inKeyOrder, recover, type Damage, type Segments } from "./recovery.ts"
 
 /** Under this key the owner finds what was lost; it writes null there when that is repaired. */
@@ -22,8 +22,9 @@ export type DiskOperation =
 export interface LogStoreOptions {
   /** A segment is closed by a checkpoint when it is longer than this and than twice its own checkpoint. */
   readonly segmentBytesMin: number
-  /** The host's encoder of UTF-8. Default: pure code. */
+  /** The host's encoder and decoder of UTF-8. Default: pure code. */
   readonly encode?: EncodeText
+  readonly decode?: DecodeText
 }
 
 const DEFAULTS: LogStoreOptions = { segmentBytesMin: 4 * 1024 * 1024 }
@@ -41,7 +42,7 @@ export class LogStore {
   #obsolete: number[]
 
   constructor(segments: Segments, options: Partial<LogStoreOptions> = {}) {
-    const recovered = recover(segments)
+    const recovered = recover(segments, options.decode)
     this.#options = { ...DEFAULTS, ...options }
     this.#values = new Map(recovered.values)
     this.#nextSequence = recovered.nextSequence

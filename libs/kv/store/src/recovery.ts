@@ -8,7 +8,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import { compareText } from "@backplane/foundation-base/json"
-import { decodeRecord, RECORD_MARK, type LogRecord } from "./log-record.ts"
+import { decodeRecord, RECORD_MARK, type DecodeText, type LogRecord } from "./log-record.ts"
 
 export interface Damage {
   readonly segment: number
@@ -33,9 +33,9 @@ interface Scan {
   readonly damage: readonly Damage[]
 }
 
-export function recover(segments: Segments): Recovered {
+export function recover(segments: Segments, decode?: DecodeText): Recovered {
   const numbers = [...segments.keys()].sort((a, b) => a - b)
-  const scans = new Map(numbers.map((number) => [number, scanSegment(number, segments.get(number) ?? new Uint8Array(0))]))
+  const scans = new Map(numbers.map((number) => [number, scanSegment(number, segments.get(number) ?? new Uint8Array(0), decode)]))
   const checkpoints = numbers.filter((number) => hasWholeCheckpoint(scans.get(number)))
   const start = checkpoints.at(-1) ?? numbers[0] ?? 0
   const damage: Damage[] = []
@@ -82,12 +82,12 @@ function isTornCheckpoint(scan: Scan | undefined): boolean {
   return onlyTorn && begins && !rest.some((record) => record.kind === "checkpoint-end")
 }
 
-function scanSegment(segment: number, bytes: Uint8Array): Scan {
+function scanSegment(segment: number, bytes: Uint8Array, decode: DecodeText | undefined): Scan {
   const records: LogRecord[] = []
   const damage: Damage[] = []
   let offset = 0
   while (offset < bytes.length) {
-    const decoded = decodeRecord(bytes, offset)
+    const decoded = decodeRecord(bytes, offset, decode)
     if (decoded !== null) {
       records.push(decoded.record)
       offset = decoded.end

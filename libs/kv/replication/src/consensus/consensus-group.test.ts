@@ -160,6 +160,33 @@ describe("three replicas of one register", () => {
     ])
     expect(cluster.answers.at(-1)).toMatchObject({ do: "read", value: "a" })
   })
+
+  // The register of the configuration: some kilobytes an entry, twice where it says what it expects.
+  it("long values make a snapshot of the log early, short ones late, and who was away gets it", () => {
+    const cluster = new Cluster()
+    const leader = cluster.elect(0)
+    const away = VOTERS.find((id) => id !== leader) as ActorId
+    const values = Array.from({ length: 20 }, (_, index) => `${index}`.padEnd(4096, "."))
+    const propose = (sequence: number, expected: string | null, value: string): void => {
+      const lead = cluster.of(leader)
+      cluster.carry(leader, 5000, [...lead.propose(set(sequence, expected, value)), ...lead.flush(5000)])
+    }
+    cluster.down = away
+    for (let index = 1; index <= 20; index++) propose(index, null, `${index}`)
+    expect(cluster.of(leader).keysOnDisk().length).toBeGreaterThan(20)
+    values.forEach((value, index) => propose(21 + index, values[index - 1] ?? "1", value))
+    expect(cluster.of(leader).keysOnDisk().length).toBeLessThan(15)
+
+    cluster.down = null
+    for (let now = 5100; now < 5200; now += 10) cluster.tick(now)
+    expect(cluster.of(away).registers()).toEqual(cluster.of(leader).registers())
+    expect(
+      cluster
+        .of(away)
+        .registers()
+        .map(([, value]) => value),
+    ).toEqual([values.at(-1)])
+  })
 })
 
 describe("one replica", () => {

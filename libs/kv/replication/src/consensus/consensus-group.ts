@@ -19,7 +19,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Command, ConsensusMessage, Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
 import { Candidacy } from "./candidacy.ts"
 import { ElectionClock } from "./election-clock.ts"
-import { ConsensusLog, ENTRIES_PER_MESSAGE, firstEntry, LOG_LENGTH_MIN, type LogWrite } from "./consensus-log.ts"
+import { ConsensusLog, ENTRIES_PER_MESSAGE, firstEntry, LOG_WEIGHT_MIN, type LogWrite } from "./consensus-log.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
 import { DiskGate } from "./disk-gate.ts"
 import { FollowersProgress } from "./followers-progress.ts"
@@ -439,7 +439,7 @@ export class ConsensusGroup {
       const result = command.sequence === 0 ? null : this.#machine.apply(command)
       if (result !== null) this.#actions.push({ do: "applied", command, result })
     }
-    if (this.#log.length > LOG_LENGTH_MIN + this.#machine.size && this.#applied > this.#log.base.index)
+    if (this.#log.weight > LOG_WEIGHT_MIN + this.#machine.weight && this.#applied > this.#log.base.index)
       this.#write(this.#log.rebase(this.#snapshot()))
   }
 

@@ -9,8 +9,10 @@ import type { Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
 import type { Append } from "./group-types.ts"
 
 export const ENTRIES_PER_MESSAGE = 256
-/** A log longer than this, and than what it made, is replaced by a snapshot of that: so a snapshot costs each entry a fixed share. */
-export const LOG_LENGTH_MIN = 128
+/** What an entry, a register and a remembered request count for beside the characters of their values. */
+export const ENTRY_WEIGHT = 256
+/** A log heavier than this, and than what it made, is replaced by a snapshot of that: so a snapshot costs each entry a fixed share. */
+export const LOG_WEIGHT_MIN = 128 * ENTRY_WEIGHT
 
 export interface LogWrite {
   readonly key: string
@@ -30,6 +32,7 @@ export const EMPTY_SNAPSHOT: Snapshot = { index: 0, term: 0, registers: [], done
 export class ConsensusLog {
   #base: Snapshot = EMPTY_SNAPSHOT
   #entries: Entry[] = []
+  #weight = 0
 
   get base(): Snapshot {
     return this.#base
@@ -43,8 +46,9 @@ export class ConsensusLog {
     return this.#entries.at(-1)?.term ?? this.#base.term
   }
 
-  get length(): number {
-    return this.#entries.length
+  /** Of the entries: of each its characters and `ENTRY_WEIGHT`. */
+  get weight(): number {
+    return this.#weight
   }
 
   /** Null where the log does not reach, or no longer reaches back so far. */
@@ -97,6 +101,7 @@ export class ConsensusLog {
   append(entries: readonly Entry[]): LogWrite[] {
     const first = this.lastIndex + 1
     this.#entries.push(...entries)
+    this.#weight += weightOf(entries)
     return entries.map((entry, offset) => ({ key: String(first + offset), value: entryJson(entry) }))
   }
 
@@ -104,7 +109,7 @@ export class ConsensusLog {
   cut(index: number): LogWrite[] {
     assert(index > this.#base.index, "what a snapshot holds is never cut")
     const last = this.lastIndex
-    this.#entries.length = index - this.#base.index - 1
+    this.#weight -= weightOf(this.#entries.splice(index - this.#base.index - 1))
     return Array.from({ length: last - index + 1 }, (_, offset) => ({ key: String(last - offset), value: null }))
   }
 
@@ -113,7 +118,7 @@ export class ConsensusLog {
     const keeps = this.termAt(snapshot.index) === snapshot.term
     const dropped = keeps ? snapshot.index - this.#base.index : this.#entries.length
     const first = this.#base.index + 1
-    this.#entries.splice(0, dropped)
+    this.#weight -= weightOf(this.#entries.splice(0, dropped))
     this.#base = snapshot
     // The snapshot is written before what it stands for is removed.
     return [
@@ -131,8 +136,13 @@ export class ConsensusLog {
       const entry = values.get(String(index)) as Entry | undefined
       if (entry === undefined || entry.term < log.lastTerm) return log
       log.#entries.push(entry)
+      log.#weight += weightOf([entry])
     }
   }
+}
+
+function weightOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { command: { value, expect } }) => sum + ENTRY_WEIGHT + (value?.length ?? 0) + (expect?.length ?? 0), 0)
 }
 
 function entryJson({ term, command }: Entry): Json {

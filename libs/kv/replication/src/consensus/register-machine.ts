@@ -5,6 +5,7 @@
 import { compareText } from "@backplane/foundation-base/json"
 import type { Command, Snapshot } from "@backplane/kv-contract/consensus-items"
 import { placeName } from "../hash.ts"
+import { ENTRY_WEIGHT } from "./consensus-log.ts"
 
 /** Applied requests remembered per requester. A request older than all of them is refused: it may have been applied. */
 export const REMEMBERED_MAX = 256
@@ -17,16 +18,18 @@ export class RegisterMachine {
   readonly #registers = new Map<string, string>()
   readonly #done = new Map<string, Map<number, boolean>>()
   readonly #remembers: boolean
+  /** Of all registers' values. */
+  #characters = 0
 
   constructor(remembers: boolean) {
     this.#remembers = remembers
   }
 
-  /** How much a snapshot holds. */
-  get size(): number {
-    let size = this.#registers.size
-    for (const done of this.#done.values()) size += done.size
-    return size
+  /** Of a snapshot, as the log's: of each register its characters and `ENTRY_WEIGHT`, and that of each request remembered. */
+  get weight(): number {
+    let count = this.#registers.size
+    for (const done of this.#done.values()) count += done.size
+    return this.#characters + ENTRY_WEIGHT * count
   }
 
   /** All registers, in order of their places. */
@@ -46,13 +49,18 @@ export class RegisterMachine {
     const [oldest = 0] = done.keys()
     if (this.#remembers && done.size >= REMEMBERED_MAX && command.sequence < oldest) return "forgotten"
     const swapped = command.expect === undefined || command.expect === (this.#registers.get(place) ?? null)
-    if (swapped && command.value === null) this.#registers.delete(place)
-    else if (swapped && command.value !== null) this.#registers.set(place, command.value)
+    if (swapped) this.#set(place, command.value)
     done.set(command.sequence, swapped)
     this.#forgetOldest(done)
     this.#done.delete(command.requester)
     this.#done.set(command.requester, done)
     return { swapped, value: this.#registers.get(place) ?? null }
+  }
+
+  #set(place: string, value: string | null): void {
+    this.#characters += (value?.length ?? 0) - (this.#registers.get(place)?.length ?? 0)
+    if (value === null) this.#registers.delete(place)
+    else this.#registers.set(place, value)
   }
 
   /** Bounded: in the order of application, so the sequences that are forgotten are about the lowest. */
@@ -82,7 +90,8 @@ export class RegisterMachine {
   restore(snapshot: Snapshot): void {
     this.#registers.clear()
     this.#done.clear()
-    for (const [place, value] of snapshot.registers) this.#registers.set(place, value)
+    this.#characters = 0
+    for (const [place, value] of snapshot.registers) this.#set(place, value)
     for (const [requester, sequence, swapped] of snapshot.done) {
       const done = this.#done.get(requester) ?? new Map<number, boolean>()
       this.#done.set(requester, done.set(sequence, swapped))
