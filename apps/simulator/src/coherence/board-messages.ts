@@ -2,7 +2,7 @@
 import type { Effect } from "@backplane/foundation-actor/machine"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { AgentSays } from "@backplane/memory-agent/agent-options"
-import type { PageMessage, PagesAsk, PagesGone, PagesRun } from "@backplane/memory-contract/coherence-messages"
+import type { PageMessage, PagesAsk, PagesGone, PagesRun, PagesTake } from "@backplane/memory-contract/coherence-messages"
 import type { LeaseReport, MemoryUp } from "@backplane/memory-contract/memory-messages"
 import type { BoardEnd, BootImage } from "@backplane/trap-board/board-types"
 import type { Disk } from "@backplane/trap-devices/virtio-block/disk"
@@ -41,7 +41,7 @@ export interface LinkAck {
 /** `lost`: memory, harts or devices that it needs went down with a node. */
 export type SharedEnd = BoardEnd | { readonly kind: "end"; readonly reason: "lost"; readonly code: 1 }
 
-export type Hears = PageMessage | PagesRun | PagesAsk | PagesGone | MemoryUp | BoardMessage
+export type Hears = PageMessage | PagesRun | PagesTake | PagesAsk | PagesGone | MemoryUp | BoardMessage
 export type Says = AgentSays | PagesRun | LeaseReport | BoardMessage
 export type Out = Effect<Says>[]
 

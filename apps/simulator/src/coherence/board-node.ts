@@ -177,7 +177,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     this.#devices?.tellLines(out)
     this.#letGo(now, out)
     this.#planTurn(now, out)
-    return gathered(out)
+    return gathered(out, (to) => this.agent.runs.of(to))
   }
 
   #onMessage(now: VirtualTime, from: ActorId, body: Hears, out: Out): void {

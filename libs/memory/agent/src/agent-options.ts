@@ -11,10 +11,11 @@ import type {
   PagesHashes,
   PagesReport,
   PagesSpare,
+  PagesTake,
   PagesWanted,
 } from "@backplane/memory-contract/coherence-messages"
 
-export type AgentSays = PageMessage | PagesReport | PageCounts | PagesSpare | PagesWanted | PagesHashes
+export type AgentSays = PageMessage | PagesReport | PageCounts | PagesSpare | PagesTake | PagesWanted | PagesHashes
 /** Where effects go. */
 export interface AgentOut {
   push(...effects: readonly Effect<AgentSays>[]): unknown

@@ -45,6 +45,7 @@ import { hashOfPage } from "./page-hash.ts"
 import { messagesOf } from "./page-runs.ts"
 import { PageSpans } from "./page-spans.ts"
 import { PagesWantedOfSteps } from "./pages-wanted.ts"
+import { RunLimits } from "./run-limits.ts"
 import { WalkAhead } from "./walk-ahead.ts"
 import { PageWatch, type Watched } from "./page-watch.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
@@ -60,6 +61,8 @@ interface LocalPage extends Watched {
 }
 
 export class PageAgent {
+  /** How many pages go in one message to whom, for `gathered`. */
+  readonly runs: RunLimits
   readonly #options: AgentOptions
   readonly #protocol: Protocol
   readonly #text: PageText
@@ -92,6 +95,7 @@ export class PageAgent {
     this.#text = options.text ?? { encode: encodeBase64, decode: decodeBase64 }
     const { space, node, nodes, memory, onOperated, walkPages } = options
     this.#losses = new Losses(options)
+    this.runs = new RunLimits(space)
     this.#spans = new PageSpans(options)
     this.#wanted = new PagesWantedOfSteps(options)
     this.#walks = walkPages === undefined ? null : new WalkAhead(walkPages.ahead)
@@ -187,6 +191,7 @@ export class PageAgent {
   hearAny(now: VirtualTime, from: ActorId, body: PageMessage | PagesRun | PagesAsk | PagesGone | PagesAdvice, out: AgentOut): void {
     if (body.kind === "PagesRun") {
       const messages = messagesOf(body, this.#text)
+      if (body.of === "PageData") this.runs.heard(from, messages.length, out)
       return this.#frames.together(messages.length, () => {
         for (const each of messages) this.hear(now, each, out)
       })
@@ -198,6 +203,7 @@ export class PageAgent {
       if (body.epoch === (this.#epochs.get(from) ?? FIRST_EPOCH)) this.#bringAhead(now, { pages: body.pages, kind: "Load", span: "" }, out)
       return
     }
+    if (body.kind === "PagesTake") return this.runs.note(from, body.pages)
     if (body.kind === "PagesBalloon") return void this.#balloons.set(from, body.pages)
     if (body.kind !== "PagesAsk") return this.hear(now, body, out)
     const pages = this.asked(from, body)

@@ -35,7 +35,10 @@ describe("runs of pages", () => {
 
   it("bytes of pages go one behind the other, as many as a message may have", () => {
     const bodies = Array.from({ length: RUN_PAGES_MAX.bytes + 4 }, (_, page) => data(page))
-    const effects = gathered(bodies.map((body) => send(NODE, body)))
+    const effects = gathered(
+      bodies.map((body) => send(NODE, body)),
+      () => RUN_PAGES_MAX.bytes,
+    )
     expect(effects).toHaveLength(2)
     expect(said(effects)).toEqual(bodies)
   })
@@ -58,6 +61,13 @@ describe("runs of pages", () => {
     expect(gathered(effects)).toEqual(effects)
     const asText = [0, 1].map((page) => send(NODE, { ...data(page), bytes: "" } as PageMessage))
     expect(gathered(asText)).toEqual(asText)
+  })
+
+  it("a node that has not said that it takes more gets sixteen pages at most", () => {
+    const effects = gathered(Array.from({ length: 33 }, (_, page) => send(NODE, data(page))))
+    expect(
+      effects.map((effect) => (effect.kind === "send" && effect.body.kind === "PagesRun" ? effect.body.numbers.length / 7 : 1)),
+    ).toEqual([16, 16, 1])
   })
 
   it("a damaged run says nothing", () => {

@@ -9,7 +9,14 @@ import { actorIndex, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { send } from "@backplane/foundation-actor/effects"
 import type { Body, Effect, SendEffect } from "@backplane/foundation-actor/machine"
 import { defined } from "@backplane/foundation-base/assert"
-import { RUN_FIELDS, RUN_PAGES_MAX, type PageBytes, type PageMessage, type PagesRun } from "@backplane/memory-contract/coherence-messages"
+import {
+  RUN_FIELDS,
+  RUN_PAGES_MAX,
+  RUN_PAGES_UNTOLD,
+  type PageBytes,
+  type PageMessage,
+  type PagesRun,
+} from "@backplane/memory-contract/coherence-messages"
 import type { PageText } from "./agent-options.ts"
 import { joinedPages } from "./page-room.ts"
 
@@ -19,8 +26,14 @@ type Single = Extract<PageMessage, { kind: RunKind }>
 const PAGE_BYTES = 4096
 const WANTS = ["S", "E", "M"] as const
 
+/** Pages with their bytes in one message to that actor. */
+export type RunPagesTo = (to: ActorId) => number
+
 /** The same effects, with sends that fit together as one, where the first of them stood. */
-export function gathered<Says extends Body>(effects: readonly Effect<Says>[]): readonly Effect<Says | PagesRun>[] {
+export function gathered<Says extends Body>(
+  effects: readonly Effect<Says>[],
+  runPagesTo: RunPagesTo = () => RUN_PAGES_UNTOLD,
+): readonly Effect<Says | PagesRun>[] {
   const first = effects.findIndex((effect) => singleOf(effect) !== null)
   // Nearly always: one page, or none.
   if (first < 0 || !effects.some((effect, index) => index > first && singleOf(effect) !== null)) return effects
@@ -29,7 +42,7 @@ export function gathered<Says extends Body>(effects: readonly Effect<Says>[]): r
   let latest: SendEffect<Single>[] | null = null
   for (const effect of effects) {
     const single = singleOf(effect)
-    if (single !== null && latest !== null && goesWith(latest, single)) {
+    if (single !== null && latest !== null && goesWith(latest, single, runPagesTo)) {
       latest.push(single)
       continue
     }
@@ -39,7 +52,7 @@ export function gathered<Says extends Body>(effects: readonly Effect<Says>[]): r
       continue
     }
     const group = groups.get(key)
-    if (group !== undefined && group.length < roomOf(single)) {
+    if (group !== undefined && group.length < roomOf(single, runPagesTo)) {
       group.push(single)
       latest = group
       continue
@@ -53,12 +66,14 @@ export function gathered<Says extends Body>(effects: readonly Effect<Says>[]): r
 }
 
 /** Does it go to the same message as the one before it? Nearly always; then no key need be made. */
-function goesWith(group: readonly SendEffect<Single>[], { to, span, body }: SendEffect<Single>): boolean {
+function goesWith(group: readonly SendEffect<Single>[], { to, span, body }: SendEffect<Single>, runPagesTo: RunPagesTo): boolean {
   const [first] = group
   if (first === undefined || first.to !== to || first.span !== span || (body.kind === "PageData" && typeof body.bytes === "string"))
     return false
   const { kind, epoch, node, space } = first.body
-  return kind === body.kind && epoch === body.epoch && node === body.node && space === body.space && group.length < roomOf(first)
+  return (
+    kind === body.kind && epoch === body.epoch && node === body.node && space === body.space && group.length < roomOf(first, runPagesTo)
+  )
 }
 
 function isGroup(each: object): each is SendEffect<Single>[] {
@@ -74,8 +89,8 @@ function singleOf(effect: Effect<Body>): SendEffect<Single> | null {
   return effect.kind === "send" && effect.body.kind in RUN_FIELDS ? (effect as SendEffect<Single>) : null
 }
 
-function roomOf({ body }: SendEffect<Single>): number {
-  return body.kind === "PageData" ? RUN_PAGES_MAX.bytes : RUN_PAGES_MAX.plain
+function roomOf({ to, body }: SendEffect<Single>, runPagesTo: RunPagesTo): number {
+  return body.kind === "PageData" ? runPagesTo(to) : RUN_PAGES_MAX.plain
 }
 
 /** Null: it stays alone (bytes as text, or the empty text of a frame that lies where the copy does). */

@@ -26,11 +26,13 @@ import type {
   PagesReport,
   PagesRun,
   PagesSpare,
+  PagesTake,
   PagesWanted,
 } from "@backplane/memory-contract/coherence-messages"
 
 export type BareNodeHears = PageMessage | PagesRun | PagesAsk | PagesGone | PagesAdvice | MemoryUp
-export type BareNodeSays = PageMessage | PagesRun | PagesReport | PageCounts | PagesSpare | PagesWanted | PagesHashes | LeaseReport
+export type BareNodeSays =
+  PageMessage | PagesRun | PagesReport | PageCounts | PagesSpare | PagesTake | PagesWanted | PagesHashes | LeaseReport
 type Out = Effect<BareNodeSays>[]
 
 /** Decides what a hart does next, and sees what it did. */
@@ -182,7 +184,7 @@ export class BareNodeMachine implements Machine<BareNodeHears, BareNodeSays> {
     for (const page of this.#spared.splice(0)) this.agent.spare(page, out)
     if (this.#config.pace === "at-once") this.#goOn(now, out)
     else if (!this.#turning) this.#setTurn(now, 1, out)
-    return gathered(out)
+    return gathered(out, (to) => this.agent.runs.of(to))
   }
 
   #goOn(now: VirtualTime, out: Out): void {

@@ -221,6 +221,8 @@ export const PagesStored = say(
 )
 /** Pages in one `PagesRun`: of a run with bytes, and of one without. */
 export const RUN_PAGES_MAX = { bytes: 32, plain: 512 } as const
+/** Pages with bytes in one run to a node that has not said that it takes more. */
+export const RUN_PAGES_UNTOLD = 16
 /** What may be said of many pages at once, and the numbers that each page has there: its own and those of its message, in this order. */
 export const RUN_FIELDS = {
   PageGetS: ["page", "txn", "has"],
@@ -248,6 +250,11 @@ export const PagesRun = say(
   },
   "node (or memory controller) → memory controller (or node): the same of several pages of a space for the same node, said in one step, in one message",
 )
+export const PagesTake = say(
+  "PagesTake",
+  { space: page.space, pages: Type.Integer({ minimum: RUN_PAGES_UNTOLD, maximum: PAGE_NUMBERS_MAX }) },
+  "node (requester) → node: I take so many pages with their bytes in one message; who has not said so gets 16 at most",
+)
 const Numbers = Type.Array(Count, { maxItems: 40_000 })
 export const PagesReport = say(
   "PagesReport",
@@ -274,7 +281,7 @@ export const coherenceMessages = {
   PageGetS, PageGetM, PageOperate, PagePut, PageFetch, PageOperateAtHome, PageFwdS, PageFwdM, PageInv, PageRecall, PageFlush, PageReleased,
   PageData, PageGrant, PageInvAck, PageWriteBack, PageStored, PageRecallAck, PageResult, PageUnblock, PageDone, PagesAsk, PagesReport,
   PageHandOver, PageFrame, PageMoved, PageFrameFree, PageFrameAsk, PageRefused, PageBring, PagesGone, PageCounts, PagesSpare, PagesBalloon,
-  PagesHashAsk, PagesHashes, PagesStored, PagesDone, PagesRun, PagesWanted, PagesBring,
+  PagesHashAsk, PagesHashes, PagesStored, PagesDone, PagesRun, PagesTake, PagesWanted, PagesBring,
 } as const // prettier-ignore
 
 type OfMany =
@@ -289,6 +296,7 @@ type OfMany =
   | "PagesStored"
   | "PagesDone"
   | "PagesRun"
+  | "PagesTake"
   | "PagesWanted"
   | "PagesBring"
 /** Every message about one page. */
@@ -306,10 +314,11 @@ export type PagesHashes = Static<typeof PagesHashes>
 export type PagesStored = Static<typeof PagesStored>
 export type PagesDone = Static<typeof PagesDone>
 export type PagesRun = Static<typeof PagesRun>
+export type PagesTake = Static<typeof PagesTake>
 export type PagesWanted = Static<typeof PagesWanted>
 export type PagesBring = Static<typeof PagesBring>
-/** What a home says to nodes about many pages, besides `PagesAsk` and `PagesGone`. */
-export type PagesAdvice = PagesBalloon | PagesHashAsk | PagesDone | PagesBring
+/** What nodes are told about many pages, besides `PagesAsk` and `PagesGone`: by homes, and by each other. */
+export type PagesAdvice = PagesBalloon | PagesHashAsk | PagesDone | PagesBring | PagesTake
 export type CoherenceMessage =
   | PageMessage
   | PagesRun
