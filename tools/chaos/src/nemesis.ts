@@ -42,6 +42,7 @@ export function drawFault(random: Random, faults: readonly Fault[]): Fault {
 export async function torment({ store, random, faults, say, now, onBlow, enough }: NemesisOptions): Promise<Done> {
   const done: Done = { kills: 0, gatewayKills: 0, pauses: 0, partitions: 0 }
   while (!enough(done)) {
+    await sleep(BETWEEN_MILLISECONDS)
     const index = random.below(store.shards.length)
     const at = now()
     const fault = drawFault(random, faults)
@@ -59,7 +60,6 @@ export async function torment({ store, random, faults, say, now, onBlow, enough 
     const who = fault === "kill" && done.kills % GATEWAY_EVERY === 0 ? "a gateway" : `shard ${index}`
     onBlow({ fault: `the ${fault} of ${who.replace(/ \d+$/, "")}`.replace("of shard", "of a shard"), at, over: now() })
     say(`${(at / 1000).toFixed(1)} s: ${fault} of ${who}; ${done.kills} kills, ${done.pauses} pauses, ${done.partitions} partitions`)
-    await sleep(BETWEEN_MILLISECONDS)
   }
   return done
 }

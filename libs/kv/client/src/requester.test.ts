@@ -82,6 +82,25 @@ describe("a requester of keys", () => {
     expect(said(requester.settle(at(250_000 + repeat / 4)))).toEqual(["replica.1: 1/1"])
   })
 
+  it("one that was away and answers gets one request at a time, and all of them after sixteen", () => {
+    const requester = new KvRequester({ members: MEMBERS, favourite: 0 })
+    const ask = (now: number): void => void requester.ask(at(now), { operation: get("a"), done: () => undefined })
+    requester.step(at(0), { kind: "message", from: actorId("replica.0"), body: { kind: "KvGone" } })
+    const answered: number[] = []
+    for (let round = 0, sequence = 0; round < 20; round++) {
+      const now = 250_000 + round
+      ask(now)
+      ask(now)
+      const [first = "", second] = said(requester.settle(at(now)))
+      if (second === undefined) expect(first).toBe(`replica.0: ${sequence + 1}/0 ${sequence + 2}/0`)
+      else answered.push(sequence)
+      requester.step(at(now), tell(0, success(sequence + 1)))
+      requester.step(at(now), tell(1, success(sequence + 2)))
+      sequence += 2
+    }
+    expect(answered.length).toBe(16)
+  })
+
   it("where all are away nothing is asked sooner again than of one that is busy", () => {
     const { repeat } = REQUESTER_TIMINGS
     const requester = new KvRequester({ members: MEMBERS, favourite: 0 })

@@ -40,6 +40,8 @@ const IN_FLIGHT_FIRST = 64
 const IN_FLIGHT_LEAST = 8
 const IN_FLIGHT_GROWTH = 1 / 2
 const IN_FLIGHT_CHARACTERS_MAX = 1_048_576
+/** So many answers, one request at a time, and who was away gets all that it is asked first for: a process that has just begun runs slow code. */
+const TRIALS = 16
 /** What is asked of one that may still be away is asked of another so many times sooner. */
 const TRIAL_SHARE = 4
 
@@ -116,6 +118,13 @@ interface Replica {
   since: number
 }
 
+interface Away {
+  /** Until then nothing is asked of it first. */
+  until: number
+  /** What it answered since. */
+  answers: number
+}
+
 /** Requests that left together. */
 interface Batch {
   readonly sentAt: number
@@ -138,8 +147,8 @@ export class KvRequester {
   readonly #outstanding = new Map<number, Outstanding>()
   /** Who answered last for a partition's registers: its leader, most likely. */
   readonly #leaders = new Map<number, ActorId>()
-  /** Replicas that broke off or were silent, until when nothing is asked of them first. */
-  readonly #away = new Map<ActorId, number>()
+  /** Replicas that broke off or were silent. */
+  readonly #away = new Map<ActorId, Away>()
   readonly #replicas = new Map<ActorId, Replica>()
   /** Buckets of registers, as far as the configuration that is known names them. */
   #linear: ReadonlySet<string> = new Set()
@@ -211,7 +220,7 @@ export class KvRequester {
     if (input.kind === "timer") return this.#tick(now)
     if (input.kind === "message" && input.body.kind === "KvGone") this.#onGone(now, input.from)
     if (input.kind === "message" && input.body.kind === "KvTell") {
-      this.#away.delete(input.from)
+      this.#isHeard(now, input.from, input.body.answers.length)
       for (const answer of input.body.answers) this.#onAnswer(now, input.from, answer)
     }
     return []
@@ -252,10 +261,19 @@ export class KvRequester {
     return leaving
   }
 
+  /** Who was away answers: the next request may go to it, and after so many of them all. */
+  #isHeard(now: VirtualTime, replica: ActorId, answers: number): void {
+    const away = this.#away.get(replica)
+    if (away === undefined) return
+    away.answers += answers
+    if (away.answers >= TRIALS) this.#away.delete(replica)
+    else away.until = now
+  }
+
   /** The replica will not answer: what it was asked goes to the next ones. */
   #onGone(now: VirtualTime, replica: ActorId): void {
     for (const [partition, leader] of this.#leaders) if (leader === replica) this.#leaders.delete(partition)
-    this.#away.set(replica, now + AWAY_CYCLES)
+    this.#away.set(replica, { until: now + AWAY_CYCLES, answers: 0 })
     for (const open of this.#outstanding.values()) if (open.to === replica) this.#repeat(now, open)
   }
 
@@ -318,7 +336,7 @@ export class KvRequester {
     replica.patience.ended()
     replica.since = now
     replica.window = Math.max(IN_FLIGHT_LEAST, replica.window / 2)
-    this.#away.set(id, now + AWAY_CYCLES)
+    this.#away.set(id, { until: now + AWAY_CYCLES, answers: 0 })
   }
 
   #repeat(now: VirtualTime, open: Outstanding): void {
@@ -390,9 +408,9 @@ export class KvRequester {
     const inTurn = holders.map((_, index) => holders[(home + turn + index) % holders.length] as ActorId)
     if (this.#away.size === 0) return inTurn[0] as ActorId
     const target = inTurn.find((holder) => this.#mayBeAsked(now, holder))
-    // Where all are away nothing is a trial: they may have too much to do, and more of it would not help.
+    // Where all are away nothing is a trial: they may have too much to do, and more of it would not help. Who has answered since is no corpse.
     open.isTrial = target !== undefined && this.#away.has(target)
-    return target ?? (inTurn[0] as ActorId)
+    return target ?? inTurn.find((holder) => (this.#away.get(holder)?.answers ?? 0) > 0) ?? (inTurn[0] as ActorId)
   }
 
   /** Without a configuration a get may be of a register too, and is not known for one. */
@@ -402,10 +420,10 @@ export class KvRequester {
 
   /** Whether the replica may be asked first. Who was away for a while is tried with one request, the others wait for what comes of that. */
   #mayBeAsked(now: VirtualTime, replica: ActorId): boolean {
-    const until = this.#away.get(replica)
-    if (until === undefined) return true
-    if (now < until) return false
-    this.#away.set(replica, now + AWAY_CYCLES)
+    const away = this.#away.get(replica)
+    if (away === undefined) return true
+    if (now < away.until) return false
+    away.until = now + AWAY_CYCLES
     return true
   }
 }

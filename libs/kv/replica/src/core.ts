@@ -56,8 +56,6 @@ export class ReplicaCore {
   readonly versions: PeerVersions
   /** Reads coordinated in this life, and how many of them found replicas apart. */
   readonly reads = { count: 0, apart: 0 }
-  /** Members that did not answer when they were asked last; whoever speaks is taken off. */
-  readonly silent = new Set<ActorId>()
   now: VirtualTime = 0 as VirtualTime
   /** Name under which this life counts events. */
   writer = ""

@@ -5,6 +5,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { KeyState } from "@backplane/kv-contract/versions"
 import { persist } from "@backplane/foundation-actor/effects"
 import type { Outbox } from "./outbox.ts"
 
@@ -20,6 +21,8 @@ export type Waiter =
       readonly bucket: string
       readonly key: string
       readonly hash?: string
+      /** What was known of the key when it was asked for: on disk when the waiter hears. Without it, it is looked up then. */
+      readonly known?: KeyState
     }
   /** All that a holder had of a partition that comes here. */
   | { readonly kind: "moved"; readonly partition: number; readonly source: ActorId }

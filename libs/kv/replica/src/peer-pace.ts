@@ -8,12 +8,17 @@
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { Patience, type PatienceLimits } from "@backplane/kv-replication/patience"
 
+/** Who was silent and speaks again has only just begun, most likely: for so long it runs slow code, and others are asked rather. Cycles. */
+const BEGINS_CYCLES = 1_000_000
+
 interface Peer {
   readonly patience: Patience
   /** The latest number that it answered. */
   answered: number
   /** When it last answered anything. */
   heardAt: number
+  /** Undefined: it answers. Null: it did not when it was asked last, or is gone. Else when it spoke again. */
+  back: number | null | undefined
 }
 
 /** A question that is on its way. */
@@ -56,6 +61,31 @@ export class PeerPace {
     this.#of(peer).patience.ended()
   }
 
+  /** It is known to be gone. */
+  gone(peer: ActorId): void {
+    this.#of(peer).back = null
+  }
+
+  /** It did not answer the question in its time; one that answered something since is only busy. */
+  missed(peer: ActorId, { at }: Asked): void {
+    const of = this.#of(peer)
+    if (of.heardAt < at) of.back = null
+  }
+
+  /** It said something. */
+  spoke(peer: ActorId, now: number): void {
+    const of = this.#peers.get(peer)
+    if (of?.back === undefined) return
+    if (of.back === null) of.back = now
+    else if (now - of.back >= BEGINS_CYCLES) of.back = undefined
+  }
+
+  /** Who is asked first: 0 those that answer, 1 those that have just begun to speak again, 2 those that do not. */
+  rank(peer: ActorId): number {
+    const back = this.#peers.get(peer)?.back
+    return back === undefined ? 0 : back === null ? 2 : 1
+  }
+
   /** Whether the peer answered nothing for so long. */
   isSilent(peer: ActorId, now: number, cycles: number): boolean {
     return now - this.#of(peer).heardAt >= cycles
@@ -64,7 +94,7 @@ export class PeerPace {
   #of(peer: ActorId): Peer {
     const known = this.#peers.get(peer)
     if (known !== undefined) return known
-    const peerNew: Peer = { patience: new Patience(this.#limits), answered: 0, heardAt: Number.NEGATIVE_INFINITY }
+    const peerNew: Peer = { patience: new Patience(this.#limits), answered: 0, heardAt: Number.NEGATIVE_INFINITY, back: undefined }
     this.#peers.set(peer, peerNew)
     return peerNew
   }

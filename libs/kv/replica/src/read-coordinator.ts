@@ -16,10 +16,17 @@ import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
 import { NOTHING_KNOWN, shownVersions } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
+import { Hedge } from "./hedge.ts"
 import type { Place } from "./key-table.ts"
 import type { Asked } from "./peer-pace.ts"
 import { sizeOf } from "./write-traces.ts"
 import { rejection } from "./rejections.ts"
+
+/** A read that waits this many retries asks another, however long most of them take. */
+const HEDGE_RETRIES = 4
+
+/** `known`: see `Waiter`. */
+type Fetch = Omit<PeerItemOf<"fetch">, "type"> & { readonly known?: KeyState }
 
 export type Get = Extract<Operation, { type: "get" }>
 
@@ -39,18 +46,28 @@ interface PendingRead {
   sent: Asked
   /** How often they were asked again. */
   retries: number
+  /** Who was asked beside the others because they took long. */
+  hedged: ActorId | null
   /** Those that were asked, with the state whose hash went along. */
   readonly asked: Map<ActorId, KeyState | undefined>
   readonly states: Map<ActorId, { readonly state: KeyState; readonly unsure: boolean }>
   answered: boolean
+  /**
+   * Where the own disk is waited for: what was known when that began. It is shown then, though there may be more by that time, not all on disk: a key
+   * that is written all the time would be waited for again and again. Null: it is looked up then. Undefined: nothing is waited for.
+   */
+  own: KeyState | null | undefined
 }
 
 export class ReadCoordinator {
   readonly #core: ReplicaCore
   readonly #pending = new Map<string, PendingRead>()
+  readonly #hedge: Hedge
 
   constructor(core: ReplicaCore) {
     this.#core = core
+    const { hedge, retry } = core.timings
+    this.#hedge = new Hedge({ least: hedge, most: Math.max(hedge, HEDGE_RETRIES * retry) })
   }
 
   /** Reads under way. */
@@ -73,9 +90,11 @@ export class ReadCoordinator {
       startedAt: core.now,
       sent: core.pace.asked(core.now),
       retries: 0,
+      hedged: null,
       asked: new Map(),
       states: new Map(),
       answered: false,
+      own: undefined,
     }
     this.#pending.set(read.id, read)
     this.#begin(read)
@@ -83,17 +102,19 @@ export class ReadCoordinator {
   }
 
   /** What this replica answers to a `fetch`. */
-  onFetch(from: ActorId, { id, bucket, key, hash }: Omit<PeerItemOf<"fetch">, "type">): void {
+  onFetch(from: ActorId, { id, bucket, key, hash, known }: Fetch): void {
     const core = this.#core
     if (core.bucket(bucket) === undefined) return
-    if (core.isUndurable({ bucket, key })) {
-      core.whenDurable({ bucket, key }, { kind: "fetch", to: from, id, bucket, key, ...(hash === undefined ? {} : { hash }) })
+    if (known === undefined && core.isUndurable({ bucket, key })) {
+      const present = core.lone.has({ bucket, key }) ? {} : { known: core.table.stateOf({ bucket, key }) }
+      core.whenDurable({ bucket, key }, { kind: "fetch", to: from, id, bucket, key, ...(hash === undefined ? {} : { hash }), ...present })
       return
     }
     const unsure = core.isUnsure({ bucket, key })
-    if (hash !== undefined && hash === core.table.hashOf({ bucket, key })) core.outbox.send(from, { type: "fetched", id, unsure })
+    if (known === undefined && hash !== undefined && hash === core.table.hashOf({ bucket, key }))
+      core.outbox.send(from, { type: "fetched", id, unsure })
     else {
-      const state = core.table.stateOf({ bucket, key })
+      const state = known ?? core.table.stateOf({ bucket, key })
       const trace = core.traces.isEmpty ? undefined : core.traces.nameOf(state)
       core.outbox.send(from, { type: "fetched", id, state, unsure, ...(trace === undefined ? {} : { trace }) })
     }
@@ -102,15 +123,20 @@ export class ReadCoordinator {
   /** What this replica knows of a key that one of its own reads asks for is on disk now. */
   onDurable(id: string): void {
     const read = this.#pending.get(id)
-    if (read === undefined || this.#core.isUndurable(read.place)) return
-    this.#askOwn(read)
+    if (read === undefined) return
+    const { own } = read
+    read.own = undefined
+    if (own === undefined || own === null) this.#askOwn(read)
+    else read.states.set(this.#core.id, { state: own, unsure: this.#core.isUnsure(read.place) })
     this.#progress(read)
   }
 
   onFetched(from: ActorId, { id, state, unsure, trace }: PeerItemOf<"fetched">): void {
     const read = this.#pending.get(id)
     if (read === undefined) return
-    this.#core.pace.answered(from, read.sent, { now: this.#core.now, isFirst: read.retries === 0 })
+    const isFirst = read.retries === 0 && read.hedged !== from
+    this.#core.pace.answered(from, read.sent, { now: this.#core.now, isFirst })
+    if (isFirst) this.#hedge.answered(this.#core.now - read.sent.at)
     // So that a repair can point to the writes that it joins, wherever they were made.
     if (trace !== undefined && state !== undefined) this.#core.traces.remember(state, trace)
     const told = state ?? read.asked.get(from)
@@ -124,16 +150,41 @@ export class ReadCoordinator {
     const askedAgain = new Set<ActorId>()
     for (const read of [...this.#pending.values()]) {
       const age = now - read.startedAt
-      if (read.answered && age >= timings.handoff) this.#finish(read)
-      else if (age >= timings.deadline) {
+      if (read.answered && age >= timings.handoff) {
+        for (const peer of read.asked.keys()) if (!read.states.has(peer)) pace.missed(peer, read.sent)
+        this.#finish(read)
+      } else if (age >= timings.deadline) {
         this.#pending.delete(read.id)
         outbox.answer(read.requester, rejection(read.sequence, this.#whyNot(read)))
       } else if (this.#isToBeAskedAgain(read)) {
-        for (const peer of read.asked.keys()) if (!read.states.has(peer)) askedAgain.add(peer)
+        for (const peer of read.asked.keys()) {
+          if (read.states.has(peer)) continue
+          askedAgain.add(peer)
+          if (pace.isOverdue(peer, read.sent, now)) pace.missed(peer, read.sent)
+        }
         this.#ask(read)
       }
     }
     for (const peer of askedAgain) pace.wasAskedAgain(peer)
+  }
+
+  /** Whether a read may come to wait for one while there is another to ask. */
+  get mayHedge(): boolean {
+    for (const read of this.#pending.values()) if (!read.answered && read.hedged === null) return true
+    return false
+  }
+
+  /** Reads that wait longer than most ask one more, who did not have to be asked. */
+  hedge(): void {
+    const { now, pace } = this.#core
+    for (const read of this.#pending.values()) {
+      if (read.answered || read.hedged !== null || read.retries > 0 || now - read.startedAt < this.#hedge.cycles) continue
+      const others = this.#core.keepers(read.place).filter((keeper) => keeper !== this.#core.id && !read.asked.has(keeper))
+      const [other] = others.toSorted((a, b) => pace.rank(a) - pace.rank(b))
+      if (other === undefined || !this.#hedge.take()) continue
+      read.hedged = other
+      this.#askEach(read, [other])
+    }
   }
 
   /** One who was asked is overdue; or all have answered, and that is not enough, or waits for the own disk. */
@@ -162,13 +213,14 @@ export class ReadCoordinator {
     const others = keepers.filter((keeper) => keeper !== core.id)
     const isMoved = keepers.length > core.holders(read.place).length
     if (isMoved || read.session !== undefined || core.rules.asksAllForReads) return this.#askEach(read, others)
+    this.#hedge.asked()
     const turn = core.now
     const wanted = Math.max(0, read.needed - (isOwn ? 1 : 0))
-    // What one step reads goes to the same, in one message. Nearly always one is asked, and none is silent.
-    if (wanted === 1 && core.silent.size === 0 && others.length > 0) return this.#askEach(read, [others[turn % others.length] as ActorId])
-    const lively = others.filter((keeper) => !core.silent.has(keeper))
-    const inTurn = lively.map((_, index) => lively[(index + turn) % lively.length] as ActorId)
-    const inOrder = [...inTurn, ...others.filter((keeper) => core.silent.has(keeper))]
+    // What one step reads goes to the same, in one message. Nearly always one is asked, and it answers.
+    const first = others[turn % others.length]
+    if (wanted === 1 && first !== undefined && core.pace.rank(first) === 0) return this.#askEach(read, [first])
+    const inTurn = others.map((_, index) => others[(index + turn) % others.length] as ActorId)
+    const inOrder = inTurn.sort((a, b) => core.pace.rank(a) - core.pace.rank(b))
     this.#askEach(read, inOrder.slice(0, wanted))
   }
 
@@ -177,7 +229,6 @@ export class ReadCoordinator {
     const core = this.#core
     read.sent = core.pace.asked(core.now)
     read.retries++
-    for (const asked of read.asked.keys()) if (!read.states.has(asked)) core.silent.add(asked)
     const keepers = core.keepers(read.place)
     if (keepers.includes(core.id)) this.#askOwn(read)
     this.#askEach(
@@ -200,7 +251,9 @@ export class ReadCoordinator {
 
   #askOwn(read: PendingRead): void {
     const core = this.#core
+    if (read.own !== undefined) return
     if (core.isUndurable(read.place)) {
+      read.own = core.lone.has(read.place) ? null : core.table.stateOf(read.place)
       core.whenDurable(read.place, { kind: "read", id: read.id })
       return
     }

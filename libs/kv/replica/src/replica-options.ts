@@ -10,6 +10,8 @@ import type { ReplicaRules } from "./rules.ts"
 export interface ReplicaTimings {
   /** A question that is not answered is sent again after this. */
   readonly retry: number
+  /** How often it is looked whether a read waits longer than most; none waits less for another to be asked. */
+  readonly hedge: number
   /** After this a request is refused as not met. */
   readonly deadline: number
   /** A replica that did not acknowledge for so long gets a hint. */
@@ -44,9 +46,10 @@ export interface ReplicaOptions {
   readonly storeVersion?: number
 }
 
-/** At a cycle a microsecond: 50 ms, 1 s, 100 ms, 0.5 s, 1 s, 5 s, 300 ms, 100 ms, 20 ms, 20 ms. */
+/** At a cycle a microsecond: 50 ms, 20 ms, 1 s, 100 ms, 0.5 s, 1 s, 5 s, 300 ms, 100 ms, 20 ms, 20 ms. */
 export const TIMINGS_DEFAULT: ReplicaTimings = {
   retry: 50_000,
+  hedge: 20_000,
   deadline: 1_000_000,
   handoff: 100_000,
   hintRound: 500_000,

@@ -194,13 +194,59 @@ describe("a read", () => {
     a.step(ask(put("v")))
     const asked = a.step(ask({ type: "get", bucket: "plain", key: "k" }, 2))
     // One other is enough for R = 2.
-    expect(short(asked)).toEqual([`${B}: fetch`])
+    expect(short(asked)).toEqual(["set hedge 21000", `${B}: fetch`])
     const id = itemId(asked)
     const empty = { type: "fetched" as const, id, state: { context: {}, versions: [] }, unsure: false }
     expect(short(a.step(peer(B, empty)))).toEqual([])
     const ready = short(a.step({ kind: "persisted", key: "k/plain/k" }))
     expect(ready).toContain(`${CLIENT}: ok v`)
     expect(ready).toContain(`${B}: replicate`)
+  })
+
+  it("of a key that is written all the time shows what was there when it came, and waits for no later write", () => {
+    const a = replica(A)
+    const empty = { type: "fetched" as const, state: { context: {}, versions: [] }, unsure: false }
+    const read = (sequence: number): string => itemId(a.step(ask({ type: "get", bucket: "plain", key: "k" }, sequence)))
+    a.step(ask(put("early"), 1))
+    a.step(peer(B, { ...empty, id: read(2) }))
+    a.step(ask(put("late"), 3))
+    a.step(peer(B, { ...empty, id: read(4) }))
+    expect(short(a.step({ kind: "persisted", key: "k/plain/k" }))).toContain(`${CLIENT}: ok early`)
+    expect(short(a.step({ kind: "persisted", key: "k/plain/k" }))).toContain(`${CLIENT}: ok early|late`)
+  })
+
+  it("of another replica that comes while the key is written is answered as the key was then", () => {
+    const a = replica(A)
+    const fetch = (id: string): Input<KvMessage> => peer(B, { type: "fetch", id, bucket: "plain", key: "k" })
+    const values = (effects: readonly KvEffect[]): unknown =>
+      effects.flatMap((effect) =>
+        effect.kind === "send" && effect.body.kind === "KvPeer"
+          ? effect.body.items.flatMap((item) => (item.type === "fetched" ? [item.state?.versions.map(({ value }) => value)] : []))
+          : [],
+      )
+    a.step(ask(put("early"), 1))
+    a.step(fetch("1"))
+    a.step(ask(put("late"), 2))
+    expect(values(a.step({ kind: "persisted", key: "k/plain/k" }))).toEqual([["early"]])
+  })
+
+  it("that takes longer than most asks one more, who did not have to be asked", () => {
+    const a = replica(A)
+    expect(short(a.step(ask({ type: "get", bucket: "plain", key: "k" })))).toContain(`${B}: fetch`)
+    expect(short(a.step({ kind: "timer", key: "hedge" }, 21_000))).toEqual(["set hedge 41000"])
+    expect(short(a.step({ kind: "timer", key: "hedge" }, 500_000))).toEqual([`${C}: fetch`])
+  })
+
+  it("asks who has just begun to speak again after who answered all the time", () => {
+    const a = replica(A)
+    const asked = (sequence: number, at: number): string | undefined =>
+      short(a.step(ask({ type: "get", bucket: "plain", key: "k" }, sequence), at)).find((line) => line.endsWith("fetch"))
+    a.step({ kind: "message", from: B, body: { kind: "KvGone" } })
+    for (let index = 0; index < 4; index++) expect(asked(index + 1, 1000 + index)).toBe(`${C}: fetch`)
+    a.step(peer(B), 10_000)
+    for (let index = 4; index < 8; index++) expect(asked(index + 1, 10_000 + index)).toBe(`${C}: fetch`)
+    a.step(peer(B), 1_010_000)
+    expect(new Set([asked(9, 1_010_000), asked(10, 1_010_001)])).toEqual(new Set([`${B}: fetch`, `${C}: fetch`]))
   })
 
   it("does not count a replica that lost data", () => {

@@ -156,7 +156,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         this.#onAsk(from, body)
         break
       case "KvPeer":
-        this.#core.silent.delete(from)
+        this.#core.pace.spoke(from, this.#core.now)
         this.#core.versions.onPeer(from, body)
         for (const item of body.items) if (this.#configs.admits(from, item, body.epoch)) this.#onItem(from, item)
         break
@@ -189,7 +189,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
 
   /** A peer is known to be gone: nobody waits for a deadline to find that out. */
   #onGone(peer: ActorId): void {
-    this.#core.silent.add(peer)
+    this.#core.pace.gone(peer)
     this.#reads.gone(peer)
     this.#core.lone.gone(peer)
     this.#linear.gone(peer)
@@ -369,6 +369,9 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         this.#reads.tick()
         this.#core.lone.tick()
         break
+      case "hedge":
+        this.#reads.hedge()
+        break
       case "hint":
         this.#hints.round()
         break
@@ -410,6 +413,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#linear.flush()
     for (let waiter = ready.shift(); waiter !== undefined; waiter = ready.shift()) this.#onDurable(waiter)
     if (this.#writes.count > 0 || this.#reads.count > 0 || this.#core.lone.count > 0) this.#arm("retry", timings.retry)
+    if (this.#reads.mayHedge) this.#arm("hedge", timings.hedge)
     if (shelf.count > 0) this.#arm("hint", timings.hintRound)
     if (!this.#outside.isIdle) this.#arm("handler", timings.handler)
     if (!this.#linear.isIdle) this.#arm("consensus", Math.floor(timings.heartbeat / 2))

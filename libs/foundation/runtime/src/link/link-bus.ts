@@ -69,8 +69,15 @@ interface Pair {
   /** Frames that came before that. */
   held: Buffer[]
   heldBytes: number
+  offeredAt: number
   offerAgainAt: number
   offerWait: number
+  /** The other side's offer that was answered last. */
+  invited: string | null
+  /** The place that was told for the own offer is being called. */
+  dialing: boolean
+  /** There has been a link: the peer takes offers up, once it is there. */
+  wasLinked: boolean
   texts: string[]
   carried: Carried[]
   bytes: number
@@ -172,7 +179,8 @@ export class LinkBus implements Bus {
     const pair: Pair = {
       ...{ machine, own, far, handler },
       ...{ token: null, link: null, switched: null, held: [], heldBytes: 0 },
-      ...{ offerAgainAt: 0, offerWait: OFFER_AGAIN_MILLISECONDS, texts: [], carried: [], bytes: 0 },
+      ...{ offeredAt: 0, offerAgainAt: 0, offerWait: OFFER_AGAIN_MILLISECONDS, invited: null, dialing: false, wasLinked: false },
+      ...{ texts: [], carried: [], bytes: 0 },
     }
     this.#pairs.set(key, pair)
     return pair
@@ -196,7 +204,8 @@ export class LinkBus implements Bus {
 
   #offer(pair: Pair): void {
     pair.token = randomBytes(16).toString("hex")
-    pair.offerAgainAt = performance.now() + pair.offerWait
+    pair.offeredAt = performance.now()
+    pair.offerAgainAt = pair.offeredAt + pair.offerWait
     pair.offerWait = Math.min(OFFER_AGAIN_MILLISECONDS_MAX, pair.offerWait * 2)
     this.#tell(pair, { kind: "LinkOffer", token: pair.token })
   }
@@ -215,7 +224,14 @@ export class LinkBus implements Bus {
       pair.link.destroy()
       this.#unlink(pair, pair.link)
     }
+    if (pair !== undefined && pair.link === null && pair.wasLinked) this.#isBack(pair)
     handler(envelope)
+  }
+
+  /** Offers to one that was gone were for nobody; now that it speaks it is not to wait for the next as long as they have come to wait. */
+  #isBack(pair: Pair): void {
+    pair.offerWait = OFFER_AGAIN_MILLISECONDS
+    pair.offerAgainAt = Math.min(pair.offerAgainAt, pair.offeredAt + OFFER_AGAIN_MILLISECONDS)
   }
 
   #onLinkBody(pair: Pair, body: LinkBody): void {
@@ -223,7 +239,16 @@ export class LinkBus implements Bus {
       case "LinkOffer": {
         // Both have offered: the smaller name's stands.
         const isAsking = pair.link === null && pair.token !== null && performance.now() < pair.offerAgainAt
-        if (isAsking && compareActors(pair.own, pair.far) < 0) return
+        if (isAsking && compareActors(pair.own, pair.far) < 0) {
+          // It may have begun behind the offer, and never hear of it.
+          this.#tell(pair, { kind: "LinkOffer", token: pair.token as string })
+          return
+        }
+        // Two links at a time would each end the other, and both sides take the peer for gone.
+        if (body.token === pair.invited || pair.dialing) return
+        pair.invited = body.token
+        if (pair.link === null) pair.token = null
+        pair.offerAgainAt = Math.max(pair.offerAgainAt, performance.now() + OFFER_AGAIN_MILLISECONDS)
         return void this.#invite(pair, body.token)
       }
       case "LinkPlace":
@@ -252,6 +277,8 @@ export class LinkBus implements Bus {
     const { token, host, port, path } = place
     const isPath = path !== undefined && process.platform === "linux"
     const socket = isPath ? connect({ path: abstractPath(path) }) : connect({ host, port, noDelay: true })
+    pair.dialing = true
+    socket.once("close", () => (pair.dialing = false))
     socket.setTimeout(SWITCH_MILLISECONDS, () => socket.destroy())
     socket.once("error", () => {
       socket.destroy()
@@ -259,6 +286,7 @@ export class LinkBus implements Bus {
       if (isPath && pair.token === token && pair.link === null) this.#dial(pair, { kind: "LinkPlace", token, host, port })
     })
     socket.once("connect", () => {
+      pair.dialing = false
       socket.setTimeout(0)
       if (pair.token !== token || pair.link !== null || !this.#open) return void socket.destroy()
       socket.write(token, "latin1")
@@ -282,6 +310,7 @@ export class LinkBus implements Bus {
     pair.link = link
     pair.token = token
     pair.offerWait = OFFER_AGAIN_MILLISECONDS
+    pair.wasLinked = true
     this.#links++
     setTimeout(() => pair.link === link && pair.switched !== token && link.destroy(), SWITCH_MILLISECONDS).unref()
     this.#event("bus.linked", pair)
