@@ -95,7 +95,7 @@ export class PageAgent {
     this.#text = options.text ?? { encode: encodeBase64, decode: decodeBase64 }
     const { space, node, nodes, memory, onOperated, walkPages } = options
     this.#losses = new Losses(options)
-    this.runs = new RunLimits(space)
+    this.runs = new RunLimits(options)
     this.#spans = new PageSpans(options)
     this.#wanted = new PagesWantedOfSteps(options)
     this.#walks = walkPages === undefined ? null : new WalkAhead(walkPages.ahead)
@@ -456,7 +456,7 @@ export class PageAgent {
     if (isLocal) return this.hear(now, body, out)
     if (flow.kind === "GetS" || flow.kind === "GetM" || flow.kind === "Operate") {
       const span = this.#walkSpan ?? this.#spans.ask(page, flow.kind === "GetS" ? "mem.GetS" : "mem.GetM", out)
-      return void out.push(send(homeOf(page), body, span))
+      return void out.push(...this.runs.announced(), send(homeOf(page), body, span))
     }
     assert(target === "home" || target >= 0, "the frame of a page that was here is known")
     out.push(send(this.#actorOf(target, page), body))

@@ -65,6 +65,16 @@ describe("how many pages go in one message", () => {
     expect(said(reader, later[0] as PagesRun)).toEqual([])
   })
 
+  it("is said to all other nodes with the first request, once", () => {
+    const reader = agentAt(0)
+    const asked = [5, 6].map((page) => {
+      const out: Effect<AgentSays>[] = []
+      reader.access(NOW, { page, write: false }, out)
+      return out.flatMap((effect) => (effect.kind === "send" ? [`${effect.to} ${effect.body.kind}`] : []))
+    })
+    expect(asked).toEqual([[`${OWNER} PagesTake`, `${HOME} PageGetS`], [`${HOME} PageGetS`]])
+  })
+
   it("is told a few times and no more to one that goes on sending sixteen, since it may be from before", () => {
     const [owner, reader] = [agentAt(1), agentAt(0)]
     const [run] = answered(owner, 16)
