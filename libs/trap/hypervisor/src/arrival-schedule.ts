@@ -2,7 +2,7 @@
 import { persist, timer } from "@backplane/foundation-actor/effects"
 import type { Restored } from "@backplane/foundation-actor/machine"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
-import { Arrivals } from "./arrivals.ts"
+import { Arrivals, numberOfArrival } from "./arrivals.ts"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 import type { JobStarts } from "./job-starts.ts"
 import type { JobTable } from "./job-table.ts"
@@ -31,8 +31,8 @@ export class ArrivalSchedule {
     if (spec.arrivals === undefined) return
     const kept = restored.get(KEY)
     // The count may be older on disk than the last jobs, whose names say how many there have been.
-    const named = this.#jobs.all().filter((job) => job.ordinal >= spec.jobs.length)
-    const made = Math.max(typeof kept === "number" ? kept : 0, ...named.map((job) => Number(job.spec.name.slice(1)) + 1))
+    const numbers = this.#jobs.all().map(({ spec: { name } }) => numberOfArrival(name) ?? -1)
+    const made = numbers.reduce((most, number) => Math.max(most, number + 1), typeof kept === "number" ? kept : 0)
     this.#arrivals = new Arrivals(spec.arrivals, spec.seed, made)
     out.push(timer("arrival", ticks.start(Math.max(0, ticks.tickAt(now)) + this.#arrivals.gapTicks())))
   }

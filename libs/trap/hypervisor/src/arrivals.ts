@@ -2,6 +2,12 @@
 import { Random } from "@backplane/foundation-base/random"
 import type { JobSpec, MachineSpec } from "@backplane/scenario-machine/machine-spec"
 
+/** Of a job that arrived; null: it is another task, such as a vCPU. */
+export function numberOfArrival(name: string): number | null {
+  const number = /^j(\d+)$/.exec(name)?.[1]
+  return number === undefined ? null : Number(number)
+}
+
 export class Arrivals {
   readonly #spec: NonNullable<MachineSpec["arrivals"]>
   readonly #random: Random
@@ -35,7 +41,7 @@ export class Arrivals {
   next(tick: number): JobSpec {
     const { run, workingSet } = this.#spec
     return {
-      name: `j${this.#made++}`, // a form that listed jobs may not have: scenario/machine/resolve
+      name: `j${this.#made++}`, // see `numberOfArrival`; a form that listed jobs may not have: scenario/machine/resolve
       run: this.#random.between(run.least, run.most),
       workingSet: this.#random.between(workingSet.least, workingSet.most),
       affinity: [],
