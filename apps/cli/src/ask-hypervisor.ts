@@ -1,33 +1,34 @@
-/** One question to the hypervisor of a machine, said again until it is answered: a repeat of the same request does nothing twice. */
+/** One question to the hypervisor of a machine, as an operator. */
 import { randomUUID } from "node:crypto"
 import { actorId } from "@backplane/foundation-actor/actor-id"
-import { subjectOf } from "@backplane/foundation-runtime/subjects"
+import { askActor } from "@backplane/foundation-runtime/ask-actor"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import { CommandFailure } from "./failure.ts"
 import type { StackClient } from "./stack-client.ts"
 
-const PATIENCE_MILLISECONDS = 5_000
+const PATIENCE_MILLISECONDS = 10_000
 const REPEAT_MILLISECONDS = 1_000
 
+/** Throws where it is silent or refuses. */
 export async function askHypervisor<Answer extends { readonly state: string; readonly reason: string }>(
   client: StackClient,
   machine: string,
-  ask: { readonly kind: string } & Readonly<Record<string, unknown>>,
+  question: { readonly kind: string } & Readonly<Record<string, unknown>>,
 ): Promise<Answer> {
-  const operator = actorId(`operator.cli-${process.pid}`)
-  const answers = client.connection.subscribe(subjectOf(machine, operator, HYPERVISOR), { max: 1, timeout: PATIENCE_MILLISECONDS })
-  const question = JSON.stringify({ ...ask, request: randomUUID() })
-  const say = (): void => client.connection.publish(subjectOf(machine, HYPERVISOR, operator), question)
-  const repeat = setInterval(say, REPEAT_MILLISECONDS)
-  say()
-  let answer: Answer | null = null
-  try {
-    for await (const message of answers) answer = message.json<Answer>()
-  } catch {
-    throw new CommandFailure("no-answer", `the hypervisor of ${machine} does not answer; \`backplane status\` shows the machines there are`)
-  } finally {
-    clearInterval(repeat)
-  }
-  if (answer === null || answer.state === "refused") throw new CommandFailure("refused", answer?.reason ?? "no answer")
+  const answer = await answerOf<Answer & { readonly request: string }>(client, machine, question)
+  if (answer.state === "refused") throw new CommandFailure("refused", answer.reason)
   return answer
+}
+
+/** Throws where it is silent. */
+export async function answerOf<Answer extends { readonly request: string }>(
+  client: StackClient,
+  machine: string,
+  question: { readonly kind: string } & Readonly<Record<string, unknown>>,
+): Promise<Answer> {
+  const from = actorId(`operator.cli-${process.pid}-${randomUUID().slice(0, 8)}`)
+  const times = { repeatMilliseconds: REPEAT_MILLISECONDS, patienceMilliseconds: PATIENCE_MILLISECONDS }
+  const answer = await askActor<Answer>({ connection: client.connection, machine, from, to: HYPERVISOR, ...times }, question)
+  if (answer !== null) return answer
+  throw new CommandFailure("no-answer", `the hypervisor of ${machine} does not answer; \`backplane status\` shows the machines there are`)
 }

@@ -111,7 +111,6 @@ async function bootLive(flags: BootFlags, steps: readonly ConversationStep[], ho
       const talk = await converse(vms, flags, steps)
       return await reportOf({ client, vms, machine }, flags, { ...talk, seconds: (performance.now() - started) / 1000 })
     } finally {
-      vms.close()
       await client.office({ op: "destroy", machine })
     }
   })

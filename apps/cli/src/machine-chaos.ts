@@ -91,27 +91,23 @@ async function hurtAndJudge(client: StackClient, options: MachineChaosOptions): 
   const began = Date.now()
   return withMachine(client, { ...spec, vms: [guest] }, async (machine) => {
     const vms = new VmClient(client, machine)
-    try {
-      const writer = new ShellWriter(vms, GUEST)
-      const writing = writer.run()
-      await Promise.race([nemesis.torment(seconds * 1000), writing])
-      await nemesis.healed()
-      say("every process is back; the guest's files are looked at")
-      writer.stop()
-      await writing
-      const lost = await writer.lost()
-      const boots = (await vms.find(GUEST))?.life ?? 0
-      say("the guest is powered off, the last jobs end")
-      await writer.halt()
-      const result = unwrap(await waitForEnd(client, machine))
-      const findings = [...lost, ...(await judged({ client, machine, result, expected, hurts: nemesis.hurts }))]
-      return {
-        ...{ seed, seconds: Math.round((Date.now() - began) / 100) / 10, ...countsOf(nemesis.hurts) },
-        ...{ jobs: spec.jobs.length, restarts: result.restarts, migrations: result.migrations },
-        ...{ saves: writer.acknowledged, boots, findings },
-      }
-    } finally {
-      vms.close()
+    const writer = new ShellWriter(vms, GUEST)
+    const writing = writer.run()
+    await Promise.race([nemesis.torment(seconds * 1000), writing])
+    await nemesis.healed()
+    say("every process is back; the guest's files are looked at")
+    writer.stop()
+    await writing
+    const lost = await writer.lost()
+    const boots = (await vms.find(GUEST))?.life ?? 0
+    say("the guest is powered off, the last jobs end")
+    await writer.halt()
+    const result = unwrap(await waitForEnd(client, machine))
+    const findings = [...lost, ...(await judged({ client, machine, result, expected, hurts: nemesis.hurts }))]
+    return {
+      ...{ seed, seconds: Math.round((Date.now() - began) / 100) / 10, ...countsOf(nemesis.hurts) },
+      ...{ jobs: spec.jobs.length, restarts: result.restarts, migrations: result.migrations },
+      ...{ saves: writer.acknowledged, boots, findings },
     }
   })
 }

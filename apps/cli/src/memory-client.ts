@@ -1,7 +1,7 @@
 /** Talks to the memory controller and the nodes of a machine, as an operator: a question is asked again until it is answered. */
 import { randomUUID } from "node:crypto"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
-import { subjectOf } from "@backplane/foundation-runtime/subjects"
+import { askActor } from "@backplane/foundation-runtime/ask-actor"
 import { joined } from "@backplane/memory-contract/join-answers"
 import type { MemoryAnswer, SpaceAnswer } from "@backplane/memory-contract/memory-operator-messages"
 import { controllerOfPage, memoryController, nodeActor } from "@backplane/scenario-machine/topology"
@@ -97,24 +97,10 @@ export class MemoryClient {
   }
 
   async #ask<Answer extends { readonly request: string }>(to: ActorId, question: Question, who: string): Promise<Answer> {
-    const request = randomUUID()
-    const text = JSON.stringify({ ...question, request })
-    const { connection } = this.#client
-    const answers = connection.subscribe(subjectOf(this.#machine, this.#operator, to), { timeout: PATIENCE_MILLISECONDS })
-    const say = (): void => connection.publish(subjectOf(this.#machine, to, this.#operator), text)
-    const repeat = setInterval(say, REPEAT_MILLISECONDS)
-    say()
-    try {
-      for await (const message of answers) {
-        const answer = message.json<Answer>()
-        if (answer.request === request) return answer
-      }
-    } catch {
-      // Timed out: said below.
-    } finally {
-      clearInterval(repeat)
-      answers.unsubscribe()
-    }
+    const times = { repeatMilliseconds: REPEAT_MILLISECONDS, patienceMilliseconds: PATIENCE_MILLISECONDS }
+    const asking = { connection: this.#client.connection, machine: this.#machine, from: this.#operator, to, ...times }
+    const answer = await askActor<Answer>(asking, question)
+    if (answer !== null) return answer
     throw new CommandFailure("no-answer", `${who} of ${this.#machine} does not answer; \`backplane status\` shows the machines there are`)
   }
 }

@@ -1,23 +1,18 @@
 /**
- * Talks to the hypervisor of a machine about its VMs, as an operator: every question is asked again until it is answered, and does nothing
- * twice (its request is the same).
+ * Talks to the hypervisor of a machine about its VMs, as an operator.
  */
 import { randomUUID } from "node:crypto"
-import { actorId } from "@backplane/foundation-actor/actor-id"
 import type { Json } from "@backplane/foundation-base/json"
-import { subjectOf } from "@backplane/foundation-runtime/subjects"
-import { HYPERVISOR } from "@backplane/scenario-machine/topology"
-import type { Subscription } from "@nats-io/nats-core"
 import type { ConsoleAnswer, ConsoleTyped, VmAnswer, VmOperation, VmView } from "@backplane/trap-contract/vm-operator-messages"
 import { CONSOLE_CHUNK_BYTES, TRAPS_TRACED_MAX, VM_NAME_CHARACTERS_MAX } from "@backplane/trap-contract/vm-messages"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
+import { answerOf } from "./ask-hypervisor.ts"
 import { bad, CommandFailure } from "./failure.ts"
 import type { StackClient } from "./stack-client.ts"
 
-const REPEAT_MILLISECONDS = 1_000
-const PATIENCE_MILLISECONDS = 10_000
 const POLL_MILLISECONDS = 50
 
+type Question = { readonly kind: string } & Readonly<Record<string, unknown>>
 type Answer = VmAnswer | ConsoleAnswer | ConsoleTyped
 
 /** What a terminal needs of it. */
@@ -38,25 +33,13 @@ function checkName(vm: string, machine: string): void {
 export class VmClient implements ConsolePort {
   readonly #client: StackClient
   readonly #machine: string
-  readonly #operator = actorId(`operator.cli-${process.pid}-${randomUUID().slice(0, 8)}`)
-  readonly #pending = new Map<string, (answer: Answer) => void>()
-  readonly #answers: Subscription
+  /** As whom it types: a piece that is said again is not typed twice. */
+  readonly #writer = `cli-${process.pid}-${randomUUID().slice(0, 8)}`
   #typed = 0
 
   constructor(client: StackClient, machine: string) {
     this.#client = client
     this.#machine = machine
-    this.#answers = client.connection.subscribe(subjectOf(machine, this.#operator, HYPERVISOR), {
-      callback: (error, message) => {
-        if (error !== null) return
-        const answer = message.json<Answer>()
-        this.#pending.get(answer.request)?.(answer)
-      },
-    })
-  }
-
-  close(): void {
-    this.#answers.unsubscribe()
   }
 
   create(spec: VmSpec, start: boolean): Promise<VmView> {
@@ -112,7 +95,7 @@ export class VmClient implements ConsolePort {
   async type(vm: string, bytes: Uint8Array): ReturnType<ConsolePort["type"]> {
     const data = Buffer.from(bytes.subarray(0, CONSOLE_CHUNK_BYTES)).toString("base64")
     this.#typed++
-    const answer = (await this.#ask({ kind: "ConsoleType", vm, writer: this.#operator, seq: this.#typed, data })) as ConsoleTyped
+    const answer = (await this.#ask({ kind: "ConsoleType", vm, writer: this.#writer, seq: this.#typed, data })) as ConsoleTyped
     return { taken: answer.taken, state: answer.state }
   }
 
@@ -126,42 +109,20 @@ export class VmClient implements ConsolePort {
     return (view.inputWaiting ?? 0) + Number(onNode?.["inputUnread"] ?? 0)
   }
 
-  async #control(body: Readonly<Record<string, unknown>>): Promise<VmView> {
-    const [view] = await this.#accepted(body)
+  async #control(question: Question): Promise<VmView> {
+    const [view] = await this.#accepted(question)
     if (view === undefined) throw new CommandFailure("refused", "refused")
     return view
   }
 
-  async #accepted(body: Readonly<Record<string, unknown>>): Promise<readonly VmView[]> {
-    const { answer, reason, vms } = (await this.#ask(body)) as VmAnswer
+  async #accepted(question: Question): Promise<readonly VmView[]> {
+    const { answer, reason, vms } = (await this.#ask(question)) as VmAnswer
     if (answer === "refused") throw new CommandFailure("refused", reason === "" ? "refused" : reason)
     return vms
   }
 
-  async #ask(body: Readonly<Record<string, unknown>>): Promise<Answer> {
-    const request = randomUUID()
-    const text = JSON.stringify({ ...body, request })
-    const subject = subjectOf(this.#machine, HYPERVISOR, this.#operator)
-    const deadline = Date.now() + PATIENCE_MILLISECONDS
-    try {
-      while (Date.now() < deadline) {
-        const answer = await new Promise<Answer | null>((resolve) => {
-          const timer = setTimeout(() => resolve(null), REPEAT_MILLISECONDS)
-          this.#pending.set(request, (got) => {
-            clearTimeout(timer)
-            resolve(got)
-          })
-          this.#client.connection.publish(subject, text)
-        })
-        if (answer !== null) return answer
-      }
-    } finally {
-      this.#pending.delete(request)
-    }
-    throw new CommandFailure(
-      "no-answer",
-      `the hypervisor of ${this.#machine} does not answer; \`backplane status\` shows the machines there are`,
-    )
+  #ask(question: Question): Promise<Answer> {
+    return answerOf<Answer>(this.#client, this.#machine, question)
   }
 }
 

@@ -6,12 +6,10 @@ import { controllerOfPage } from "@backplane/scenario-machine/topology"
 import { Hono, type Context } from "hono"
 import { needs, type Access } from "./access.ts"
 import { answered, hand } from "./asking.ts"
-import type { Operator } from "./operator.ts"
+import type { Operator, Question } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
 const BODY_BYTES_MAX = 16 * 1024
-
-type Question = Readonly<Record<string, Json>>
 
 export function memoryRoutes(operator: () => Operator | null, access: Access): Hono {
   const routes = new Hono()

@@ -2,7 +2,7 @@
 import type { Command } from "commander"
 import { attachTerminal, type TerminalEnd } from "../console-terminal.ts"
 import { CommandFailure } from "../failure.ts"
-import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { onRunningStack } from "../running-stack.ts"
 import { VmClient } from "../vm-client.ts"
 
 export function register(program: Command): void {
@@ -12,17 +12,17 @@ export function register(program: Command): void {
     .argument("<vm>", "see `backplane vm list`")
     .option("--machine <name>", "which machine", "demo")
     .action(async (vm: string, flags: { readonly machine: string }, command: Command) => {
-      const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-      const vms = new VmClient(client, flags.machine)
-      try {
+      await onRunningStack(command, async (client) => {
+        const vms = new VmClient(client, flags.machine)
         const view = await vms.find(vm)
         if (view === null) throw new CommandFailure("unknown-vm", `${flags.machine} has no VM ${vm}; \`backplane vm list\` shows them`)
         if (process.stdin.isTTY) console.error(`backplane: ${vm} is ${view.state}; Ctrl-] leaves`)
-        sayEnd(vm, await attachTerminal(vms, view.spec))
-      } finally {
-        vms.close()
-        await client.close()
-      }
+        const end = await attachTerminal(vms, view.spec)
+        // What was typed at a life that is over (lost with its node, for one) went with it.
+        const { life } = (end.kind === "input-ended" ? await vms.find(vm) : null) ?? view
+        if (life !== view.life) throw new CommandFailure("begun-anew", `${vm} was booted again meanwhile: part of the input may be lost`)
+        sayEnd(vm, end)
+      })
     })
 }
 

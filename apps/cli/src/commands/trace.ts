@@ -47,14 +47,9 @@ export function register(program: Command): void {
     .action(async (traps: number, what: string, flags: { vm: string; machine: string; json?: true }, command: Command) => {
       if (what !== "traps") throw new CommandFailure("bad-input", `${what} cannot be awaited; give traps`)
       await onRunningStack(command, async (client) => {
-        const vms = new VmClient(client, flags.machine)
-        try {
-          await vms.trace(flags.vm, traps)
-          const how = `the next ${traps} traps of each vCPU of ${flags.vm} are traced; \`backplane trace last trap\` shows the newest`
-          console.log(flags.json === true ? JSON.stringify({ vm: flags.vm, traps }) : how)
-        } finally {
-          vms.close()
-        }
+        await new VmClient(client, flags.machine).trace(flags.vm, traps)
+        const how = `the next ${traps} traps of each vCPU of ${flags.vm} are traced; \`backplane trace last trap\` shows the newest`
+        console.log(flags.json === true ? JSON.stringify({ vm: flags.vm, traps }) : how)
       })
     })
   trace
@@ -138,7 +133,7 @@ async function get(command: Command, path: string, accept: string): Promise<stri
   if (response.ok) return text
   const { detail, remedy } = JSON.parse(text) as { detail?: string; remedy?: string }
   throw new CommandFailure(
-    response.status === 404 ? "not-found" : "bad-input",
+    response.status === 404 ? "not-found" : response.status >= 500 ? "unavailable" : "bad-input",
     [detail ?? text, remedy].filter((part) => part !== undefined).join(": "),
   )
 }

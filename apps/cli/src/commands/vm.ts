@@ -4,7 +4,8 @@ import type { VmView } from "@backplane/trap-contract/vm-operator-messages"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
 import { bringDisk, bringImage } from "../image-upload.ts"
-import { homeFolder, mustReadStack, StackClient } from "../stack-client.ts"
+import { homeOf, onRunningStack } from "../running-stack.ts"
+import type { StackClient } from "../stack-client.ts"
 import { nodeNumber } from "../number-flags.ts"
 import { inspectOnNode, VmClient } from "../vm-client.ts"
 import { trapLines } from "../vm-traps.ts"
@@ -54,9 +55,7 @@ export function register(program: Command): void {
   )
     .option("--no-start", "do not boot it yet")
     .action((name: string, flags: CreateFlags, command: Command) =>
-      withVms(command, flags, (client, vms) =>
-        create({ client, vms }, name, flags, homeFolder(command.optsWithGlobals<{ home?: string }>().home)),
-      ),
+      withVms(command, flags, (client, vms) => create({ client, vms }, name, flags, homeOf(command))),
     )
   common(vm.command("list").description("the VMs there are")).action((flags: Common, command: Command) =>
     withVms(command, flags, async (_client, vms) => printList(await vms.list(), flags)),
@@ -82,14 +81,7 @@ export function register(program: Command): void {
 }
 
 async function withVms(command: Command, flags: Common, use: (client: StackClient, vms: VmClient) => Promise<void>): Promise<void> {
-  const client = await StackClient.connect(mustReadStack(homeFolder(command.optsWithGlobals<{ home?: string }>().home)))
-  const vms = new VmClient(client, flags.machine)
-  try {
-    await use(client, vms)
-  } finally {
-    vms.close()
-    await client.close()
-  }
+  await onRunningStack(command, (client) => use(client, new VmClient(client, flags.machine)))
 }
 
 const MIB = 2 ** 20
