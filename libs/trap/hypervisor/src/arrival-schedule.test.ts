@@ -18,8 +18,8 @@ const spec = resolveMachineSpec({
 function nextAfter(names: readonly string[], kept: Map<string, number>): string | undefined {
   const jobs = new JobTable()
   for (const name of names) {
-    const vcpu = name.includes(".") ? { vm: name.split(".")[0] ?? "", index: 0 } : undefined
-    const job = jobs.add({ name, run: 1, workingSet: 1, affinity: [], restartable: true, arrival: 0, ...(vcpu && { vcpu }) } as Job["spec"])
+    const vcpu = name.includes(".") ? { vm: name.split(".")[0] ?? "", index: 0, life: 1, frames: 1 } : undefined
+    const job = jobs.add({ name, run: 1, workingSet: 1, affinity: [], restartable: true, arrival: 0, ...(vcpu && { vcpu }) })
     job.state = "finished"
   }
   const placed: string[] = []
