@@ -121,7 +121,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "version that one alone has kept when it begins again, though it may have been replaced",
-    hunt: { ...rules({ withdrawsLone: false }), ...only("plain"), ...BUSY, ...classes("crash", "partition") },
+    hunt: { ...rules({ withdrawsLone: false }), ...only("plain"), ...BUSY, ...classes("crash") },
     directed: loneVersion,
   },
   {
