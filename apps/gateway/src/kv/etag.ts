@@ -1,4 +1,5 @@
 /** A causal context as an ETag and back: `"<base64url of its JSON>"`. What came with a read goes back with `If-Match`. */
+import { VECTOR_ENTRIES_MAX } from "@backplane/kv-contract/limits"
 import type { Vector } from "@backplane/kv-contract/versions"
 import { Problem } from "../problem.ts"
 
@@ -24,7 +25,14 @@ export function contextOf(header: string | undefined): Vector | null {
 
 function isVector(value: unknown): value is Vector {
   if (value === null || typeof value !== "object" || Array.isArray(value)) return false
-  return Object.entries(value).every(([writer, count]) => writer.length <= 96 && Number.isSafeInteger(count) && Number(count) >= 1)
+  const events = Object.entries(value)
+  // One more and the replica's edge drops the whole message, with what others asked for.
+  if (events.length > VECTOR_ENTRIES_MAX) return false
+  return events.every(([writer, count]) => isName(writer) && Number.isSafeInteger(count) && Number(count) >= 1)
+}
+
+function isName(writer: string): boolean {
+  return writer.length >= 1 && writer.length <= 96
 }
 
 function malformed(): Problem {

@@ -10,6 +10,7 @@ import { BUCKETS_MAX, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-cont
 import { copiesUnderWay, withBucket, withMembers } from "@backplane/kv-replication/placement"
 import { needs } from "../access.ts"
 import { Problem } from "../problem.ts"
+import { bucketParameter, keyQuery } from "./parameters.ts"
 import { scanBucket } from "./scan.ts"
 import type { StoreDoor } from "./store-door.ts"
 import { readText } from "./text-body.ts"
@@ -40,8 +41,8 @@ export function bucketRoutes(door: StoreDoor): Hono {
     return context.json({ bucket, epoch: config.epoch }, 201)
   })
   routes.get("/v1/kv/:bucket", needs(door.access, "read"), async (context) => {
-    const bucket = context.req.param("bucket")
-    const { prefix = "", after } = context.req.query()
+    const bucket = bucketParameter(context)
+    const [prefix = "", after] = [keyQuery(context, "prefix"), keyQuery(context, "after")]
     if (context.req.header("accept")?.includes("text/event-stream") === true || context.req.query("watch") !== undefined) {
       const store = door.store()
       const cut = (): void => void outgoingOf(context)?.destroy()

@@ -3,10 +3,11 @@ import { Hono } from "hono"
 import type { Json } from "@backplane/foundation-base/json"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import { FUNCTION_LENGTH_MAX } from "@backplane/kv-contract/compute-messages"
-import { PARTITIONS } from "@backplane/kv-contract/limits"
+import { KEY_LENGTH_MAX, PARTITIONS } from "@backplane/kv-contract/limits"
 import { needs } from "../access.ts"
 import { Problem } from "../problem.ts"
 import { problemOf } from "./answers.ts"
+import { bucketParameter } from "./parameters.ts"
 import type { StoreDoor } from "./store-door.ts"
 import { readText } from "./text-body.ts"
 
@@ -31,7 +32,7 @@ export function computeRoutes(door: StoreDoor): Hono {
   const routes = new Hono()
   // What runs at the replicas is the caller's code: a matter of operators.
   routes.post("/v1/mapreduce/:bucket", needs(door.access, "operate"), async (context) => {
-    const bucket = context.req.param("bucket")
+    const bucket = bucketParameter(context)
     const { prefix, ...wish } = wishOf(await readText(context, BODY_BYTES_MAX))
     const store = door.store()
     const deadline = (wish.milliseconds + 10_000) * 1000
@@ -72,7 +73,7 @@ function wishOf(text: string): Wish {
     Number.isInteger(given) && Number(given) >= least && Number(given) <= most
   if (!isFunction(map)) throw bad("map", "(key, values) => … as text, or count, bytes, number")
   if (!isFunction(reduce)) throw bad("reduce", "(a, b) => … as text, or sum, max, min")
-  if (typeof prefix !== "string") throw bad("prefix", "text")
+  if (typeof prefix !== "string" || prefix.length > KEY_LENGTH_MAX) throw bad("prefix", `text of at most ${KEY_LENGTH_MAX} characters`)
   if (!within(milliseconds, 1, 60_000)) throw bad("milliseconds", "a whole number from 1 to 60000")
   if (!within(megabytes, 8, 512)) throw bad("megabytes", "a whole number from 8 to 512")
   return { map, reduce, prefix, milliseconds, megabytes }

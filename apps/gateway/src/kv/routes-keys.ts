@@ -5,20 +5,23 @@
  * saw; without it, it stays beside what it did not see, as the bucket's policy says. `Idempotency-Key` makes a repeat, at any gateway, one write.
  */
 import { Hono, type Context } from "hono"
+import { Compile } from "typebox/compile"
 import type { Operation } from "@backplane/kv-contract/client-messages"
 import { KEY_LENGTH_MAX, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
 import { SYSTEM_BUCKET } from "@backplane/kv-contract/store-config"
-import type { SessionToken } from "@backplane/kv-contract/versions"
+import { SessionToken } from "@backplane/kv-contract/versions"
 import type { Json } from "@backplane/foundation-base/json"
 import { needs } from "../access.ts"
 import { Problem } from "../problem.ts"
 import { readResponse, succeeded, writtenResponse } from "./answers.ts"
 import { contextOf } from "./etag.ts"
+import { bucketParameter } from "./parameters.ts"
 import { readText } from "./text-body.ts"
 import type { StoreDoor } from "./store-door.ts"
 
 /** A character has at most four bytes of UTF-8; the store counts characters. */
 const BODY_BYTES_MAX = 4 * VALUE_LENGTH_MAX
+const SESSION = Compile(SessionToken)
 const IDEMPOTENCY = /^[A-Za-z0-9._:-]{1,60}$/
 
 export function keyRoutes(door: StoreDoor): Hono {
@@ -55,7 +58,7 @@ export function keyRoutes(door: StoreDoor): Hono {
 type Place = { readonly bucket: string; readonly key: string }
 
 function placeOf(context: Context): Place {
-  const bucket = context.req.param("bucket") ?? ""
+  const bucket = bucketParameter(context)
   // The router hands the rest of the path over as it came; the bucket it has decoded.
   const key = decoded(context.req.param("key") ?? "")
   if (key.length > KEY_LENGTH_MAX)
@@ -150,7 +153,7 @@ function session(context: Context): { session?: SessionToken } {
   if (header === "new") return { session: [] }
   try {
     const token: unknown = JSON.parse(Buffer.from(header, "base64url").toString("utf8"))
-    if (Array.isArray(token)) return { session: token as SessionToken }
+    if (SESSION.Check(token)) return { session: token as SessionToken }
   } catch {
     // Told below.
   }

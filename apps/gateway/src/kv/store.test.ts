@@ -103,6 +103,7 @@ const put = (
   base = url,
   signal: AbortSignal | null = null,
 ): Promise<Response> => ask(path, { method: "PUT", body, headers, signal }, base)
+const coded = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url")
 const post = (path: string, body: object): Promise<Response> => ask(path, { method: "POST", body: JSON.stringify(body) })
 
 /** Throws where it does not come in five seconds: the request itself waits for ten. */
@@ -160,6 +161,29 @@ describe("keys over HTTP", () => {
     const refused = await post("/v1/kv/registers/r", { expect: "7", value: "2" })
     expect(refused.status).toBe(412)
     expect(await refused.json()).toMatchObject({ swapped: false, values: ["1"] })
+  })
+
+  // The edge of a replica drops a whole message for a part of it that is none, and with it what others asked for in the same moment.
+  it.each<[string, string, Record<string, string>, string]>([
+    ["a session token with numbers in it", "a", { "kv-session": coded([1, 2]) }, "Kv-Session"],
+    ["a session token with nothing in it", "a", { "kv-session": coded([null]) }, "Kv-Session"],
+    ["a session token with a count below one", "a", { "kv-session": coded([["default", "a", { w: -1 }]]) }, "Kv-Session"],
+    [
+      "a context of too many writers",
+      "a",
+      { "if-match": `"${coded(Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`w${at}`, 1])))}"` },
+      "If-Match",
+    ],
+    ["a context whose writer has no name", "a", { "if-match": `"${coded({ "": 1 })}"` }, "If-Match"],
+    ["a bucket's name with a capital", "../Default/a", {}, "bucket"],
+    ["a bucket's name of 65", `../${"b".repeat(65)}/a`, {}, "bucket"],
+  ])("%s is refused at once, by name, and what is asked beside it is answered", async (_what, path, headers, field) => {
+    const wrong = put(`/v1/kv/default/${path}`, "x", headers)
+    const beside = put("/v1/kv/last/beside", "y")
+    const response = await wrong
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ field })
+    expect((await beside).status).toBe(200)
   })
 
   it("scans in order, page by page, and tells what it covered", async () => {
