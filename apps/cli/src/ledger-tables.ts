@@ -70,7 +70,7 @@ export function showTables(flags: LedgerFlags, machines: "every" | "asked"): num
     },
     "B.3": {
       title: "system call flow with virtualization",
-      observed: `${mode}, ${mmu}: ${called.totals().calls} calls of ${fewest} to ${most} exits`,
+      observed: `${mode}, ${mmu}: ${called.totals().calls} calls of ${range(fewest, most)} exits`,
       steps: systemCallTable(called, costs),
     },
     "B.4": {
@@ -80,7 +80,7 @@ export function showTables(flags: LedgerFlags, machines: "every" | "asked"): num
     },
     "B.5": {
       title: "TLB miss flow with virtualization",
-      observed: `${mode}, softtlb: ${missed.misses} misses of ${missed.fewest} to ${missed.most} exits, ${remembered}`,
+      observed: `${mode}, softtlb: ${missed.misses} misses of ${range(missed.fewest, missed.most)} exits, ${remembered}`,
       steps: tlbMissTable(missed, costs),
     },
   }
@@ -131,4 +131,8 @@ function print({ tables, operations, preset }: Result): void {
   for (const { system, operation, ratio, source } of PUBLISHED) {
     console.log(`  ${operation.padEnd(22)} ${system.padEnd(22)} ${String(ratio).padStart(8)}  ${source}`)
   }
+}
+
+function range(fewest: number, most: number): string {
+  return fewest === most ? String(most) : `${fewest} to ${most}`
 }

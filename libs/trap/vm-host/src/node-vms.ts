@@ -342,7 +342,9 @@ export class NodeVms implements VmHost {
   }
 
   #noRoom(): string {
-    return `memoryBytes: node ${this.#place.node} has ${this.#vmmOfNode().framesLeft()} frames left, and it needs more; give less`
+    const frames = this.#vmmOfNode().framesLeft()
+    const mib = Math.floor((frames * PAGE_BYTES) / 2 ** 20)
+    return `memoryBytes: node ${this.#place.node} has ${frames} frames left (${mib} MiB), and it needs more; give less`
   }
 
   #diskImage(placing: Placing): Uint8Array | null {
