@@ -14,9 +14,9 @@ export interface Rejection {
   readonly unknown?: boolean
 }
 
-/** Nothing was done here: whoever still waits asks again. */
-/** See lone-versions.ts. */
+/** See lone-versions.ts. Nothing was done here: whoever still waits asks again. */
 export const LONE: Rejection = { reason: "busy", remedy: "ask again: this replica has just begun and asks the others about the key" }
+/** Nothing was done here either. */
 export const LATE: Rejection = { reason: "busy", remedy: "ask again: this request came so late that it may have been done elsewhere since" }
 
 export function rejection(sequence: number, { reason, field, remedy, unknown = false }: Rejection): KvRejection {
