@@ -82,6 +82,6 @@ describe("a lesson's verdict", () => {
   })
 
   it("a command that fails is named with what it said", async () => {
-    await expect(commandRunner().json(["jobs", "--cpus", "none"])).rejects.toThrow(/backplane jobs --cpus none.*ended with 1/s)
+    await expect(commandRunner().json(["jobs", "--cpus", "none"])).rejects.toThrow(/backplane jobs --cpus none.*ended with 2/s)
   })
 })
