@@ -48,8 +48,12 @@ interface PendingRead {
   retries: number
   /** Who was asked beside the others because they took long. */
   hedged: ActorId | null
-  /** Those that were asked, with the state whose hash went along. */
-  readonly asked: Map<ActorId, KeyState | undefined>
+  readonly asked: Set<ActorId>
+  /**
+   * The own state whose hash goes along with the questions: an answer without a state means this one. It stays the same for the whole read, for an
+   * answer does not say which question it belongs to. Null until the own state is known, or where it counts as absent.
+   */
+  named: { readonly state: KeyState; readonly hash: string } | null
   readonly states: Map<ActorId, { readonly state: KeyState; readonly unsure: boolean }>
   answered: boolean
   /**
@@ -91,7 +95,8 @@ export class ReadCoordinator {
       sent: core.pace.asked(core.now),
       retries: 0,
       hedged: null,
-      asked: new Map(),
+      asked: new Set(),
+      named: null,
       states: new Map(),
       answered: false,
       own: undefined,
@@ -139,7 +144,7 @@ export class ReadCoordinator {
     if (isFirst) this.#hedge.answered(this.#core.now - read.sent.at)
     // So that a repair can point to the writes that it joins, wherever they were made.
     if (trace !== undefined && state !== undefined) this.#core.traces.remember(state, trace)
-    const told = state ?? read.asked.get(from)
+    const told = state ?? read.named?.state
     if (told === undefined) return
     read.states.set(from, { state: told, unsure })
     this.#progress(read)
@@ -151,13 +156,13 @@ export class ReadCoordinator {
     for (const read of [...this.#pending.values()]) {
       const age = now - read.startedAt
       if (read.answered && age >= timings.handoff) {
-        for (const peer of read.asked.keys()) if (!read.states.has(peer)) pace.missed(peer, read.sent)
+        for (const peer of read.asked) if (!read.states.has(peer)) pace.missed(peer, read.sent)
         this.#finish(read)
       } else if (age >= timings.deadline) {
         this.#pending.delete(read.id)
         outbox.answer(read.requester, rejection(read.sequence, this.#whyNot(read)))
       } else if (this.#isToBeAskedAgain(read)) {
-        for (const peer of read.asked.keys()) {
+        for (const peer of read.asked) {
           if (read.states.has(peer)) continue
           askedAgain.add(peer)
           if (pace.isOverdue(peer, read.sent, now)) pace.missed(peer, read.sent)
@@ -190,7 +195,7 @@ export class ReadCoordinator {
   /** One who was asked is overdue; or all have answered, and that is not enough, or waits for the own disk. */
   #isToBeAskedAgain(read: PendingRead): boolean {
     const { timings, now, pace } = this.#core
-    const open = [...read.asked.keys()].filter((peer) => !read.states.has(peer))
+    const open = [...read.asked].filter((peer) => !read.states.has(peer))
     if (open.length > 0) return open.some((peer) => pace.isOverdue(peer, read.sent, now))
     return now - read.sent.at >= timings.retry * 2 ** Math.min(read.retries, RETRY_DOUBLINGS_MAX)
   }
@@ -239,14 +244,25 @@ export class ReadCoordinator {
 
   #askEach(read: PendingRead, keepers: readonly ActorId[]): void {
     const core = this.#core
-    const own = read.states.get(core.id)?.state
-    const hash = own === undefined ? null : core.table.hashOf(read.place)
-    const item = { type: "fetch", id: read.id, ...read.place, ...(hash === null ? {} : { hash }) } as const
+    read.named ??= this.#named(read)
+    const item = { type: "fetch", id: read.id, ...read.place, ...(read.named === null ? {} : { hash: read.named.hash }) } as const
     for (const keeper of keepers) {
-      // Only where the hash went along may an answer without a state mean the own one.
-      read.asked.set(keeper, hash === null ? undefined : own)
+      read.asked.add(keeper)
       core.outbox.send(keeper, item)
     }
+  }
+
+  /** The own state as this read knows it, which need not be the table's any more. */
+  #named({ place, states }: PendingRead): PendingRead["named"] {
+    const { table, rules, id } = this.#core
+    const state = states.get(id)?.state
+    if (state === undefined) return null
+    if (table.record(place)?.state !== state) {
+      const hash = rules.stateHash(state)
+      return hash === null ? null : { state, hash: hexOf(hash) }
+    }
+    const hash = table.hashOf(place)
+    return hash === null ? null : { state, hash }
   }
 
   #askOwn(read: PendingRead): void {
@@ -355,7 +371,7 @@ export class ReadCoordinator {
 }
 
 function hasAllAnswers({ asked, states }: PendingRead): boolean {
-  for (const each of asked.keys()) if (!states.has(each)) return false
+  for (const each of asked) if (!states.has(each)) return false
   return true
 }
 

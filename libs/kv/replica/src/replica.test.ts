@@ -230,6 +230,23 @@ describe("a read", () => {
     expect(values(a.step({ kind: "persisted", key: "k/plain/k" }))).toEqual([["early"]])
   })
 
+  it("that asks again names the state that it shows, though more was written meanwhile: who has that more would stand for the old one", () => {
+    const a = replica(A)
+    const questions = (effects: readonly KvEffect[]): { to: ActorId; hash: string | undefined }[] =>
+      effects.flatMap((effect) =>
+        effect.kind === "send" && effect.body.kind === "KvPeer"
+          ? effect.body.items.flatMap((item) => (item.type === "fetch" ? [{ to: effect.to, hash: item.hash }] : []))
+          : [],
+      )
+    a.step(ask(put("early"), 1))
+    a.step({ kind: "persisted", key: "k/plain/k" })
+    const [first] = questions(a.step(ask({ type: "get", bucket: "plain", key: "k" }, 2)))
+    expect(first?.hash).toEqual(expect.any(String))
+    a.step(ask(put("late"), 3))
+    const again = questions(a.step({ kind: "message", from: first?.to as ActorId, body: { kind: "KvGone" } }))
+    expect(again.map(({ hash }) => hash)).toEqual([first?.hash, first?.hash])
+  })
+
   it("that takes longer than most asks one more, who did not have to be asked", () => {
     const a = replica(A)
     expect(short(a.step(ask({ type: "get", bucket: "plain", key: "k" })))).toContain(`${B}: fetch`)
