@@ -1,6 +1,7 @@
 /** Talks to the memory controller and the nodes of a machine, as an operator: a question is asked again until it is answered. */
 import { randomUUID } from "node:crypto"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import type { Json } from "@backplane/foundation-base/json"
 import { askActor } from "@backplane/foundation-runtime/ask-actor"
 import { joined } from "@backplane/memory-contract/join-answers"
 import type { MemoryAnswer, SpaceAnswer } from "@backplane/memory-contract/memory-operator-messages"
@@ -10,6 +11,15 @@ import type { StackClient } from "./stack-client.ts"
 
 const REPEAT_MILLISECONDS = 500
 const PATIENCE_MILLISECONDS = 10_000
+
+/** Of the machine memory of a node that its VMs lie in, as the node says. */
+export interface VmMemory {
+  readonly node: number
+  readonly frames: number
+  readonly free: number
+  readonly promised: number
+  readonly sharing: { readonly frames: number; readonly pages: number; readonly saved: number; readonly broken: number }
+}
 
 type Question = { readonly kind: string } & Readonly<Record<string, unknown>>
 
@@ -57,6 +67,20 @@ export class MemoryClient {
     const answer = await this.#ask<SpaceAnswer>(nodeActor(node), question, `node ${node}`)
     if (answer.answer === "refused") throw new CommandFailure("refused", answer.reason)
     return answer
+  }
+
+  /** By node: what the frames of its VMs are used for; those that had none yet, or do not answer, are left out. */
+  async vmMemory(nodes: MemoryAnswer["nodes"]): Promise<readonly VmMemory[]> {
+    const all: VmMemory[] = []
+    for (const { node, dead } of nodes) {
+      if (dead) continue
+      const view = (await this.#client.inspect(this.#machine, nodeActor(node))) as {
+        readonly vms?: { readonly memory?: Json } | null
+      } | null
+      const memory = view?.vms?.memory ?? null
+      if (memory !== null) all.push({ node, ...(memory as unknown as Omit<VmMemory, "node">) })
+    }
+    return all
   }
 
   /** What all controllers know, as one: all pages of a space, asked for piece by piece. */

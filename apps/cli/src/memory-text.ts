@@ -1,12 +1,16 @@
 /** Maps and counts of shared memory as text. */
+import type { VmMemory } from "./memory-client.ts"
 import type { MemoryAnswer, PageView, SpaceAnswer, SpaceView } from "@backplane/memory-contract/memory-operator-messages"
 
-export function mapText({ nodes, store, spaces, pages }: MemoryAnswer): string {
+export type MemoryView = MemoryAnswer & { readonly vms: readonly VmMemory[] }
+
+export function mapText({ nodes, store, spaces, pages, vms }: MemoryView): string {
   const lines = nodes.map(
     ({ node, frames, free, leased, shared, dead, level }) =>
       `node ${node}  ${frames} frames: ${free} free, ${leased} leased, ${shared} shared${level === "high" ? "" : `, short (${level})`}${dead ? "  DEAD" : ""}`,
   )
   if (store !== null) lines.push(storeLine(store))
+  for (const each of vms) lines.push(vmMemoryLine(each))
   if (spaces.length === 0) lines.push("no shared memory: `backplane memory run` makes one")
   for (const space of spaces) lines.push(spaceLine(space))
   return [...lines, ...pages.map((page) => pageLine(page, nodes.length))].join("\n")
@@ -16,9 +20,19 @@ function storeLine({ pages, slots, slotsMax }: NonNullable<MemoryAnswer["store"]
   return `page store  ${pages} pages in ${slots} frames of ${slotsMax}`
 }
 
-export function statsText({ spaces, store }: MemoryAnswer): string {
-  if (spaces.length === 0) return "no shared memory: `backplane memory run` makes one"
-  return [...(store === null ? [] : [storeLine(store)]), ...spaces.map(spaceText)].join("\n")
+function vmMemoryLine({ node, frames, free, promised, sharing }: VmMemory): string {
+  const shared = `${sharing.pages} equal pages in ${sharing.frames} frames (${sharing.saved} saved, ${sharing.broken} written since)`
+  return `VMs of node ${node}  ${frames - free} of ${frames} frames in use, ${promised} promised; ${shared}`
+}
+
+export function statsText({ spaces, store, vms }: MemoryView): string {
+  const none = spaces.length === 0 ? ["no shared memory: `backplane memory run` makes one"] : []
+  return [
+    ...(store === null || spaces.length === 0 ? [] : [storeLine(store)]),
+    ...vms.map(vmMemoryLine),
+    ...none,
+    ...spaces.map(spaceText),
+  ].join("\n")
 }
 
 function spaceText(view: SpaceView): string {

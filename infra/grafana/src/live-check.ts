@@ -32,6 +32,8 @@ const RARE: ReadonlyMap<string, string> = new Map([
   ["backplane_policy_swaps_total", "a scheduler was swapped"],
   ["backplane_scheduler_bypasses_total", "a scheduler answered late"],
   ["backplane_spans_dropped_total", "a service made more spans than it could send"],
+  ["backplane_vm_frames_saved", "equal pages of VMs lay together"],
+  ["backplane_vm_pages_unshared_total", "equal pages of VMs lay together"],
   ["backplane_unregistered_names_total", "code used a name that is not in the registry"],
   ["backplane_verdicts_refused_total", "a scheduler decided what cannot be"],
   ["actor.restart", "a service was killed"],

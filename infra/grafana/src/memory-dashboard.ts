@@ -41,6 +41,12 @@ const PANELS: readonly Placeless[] = [
     unit: "cps",
     traces: '{ name = "mem.lease" }',
   },
+  {
+    title: "Equal pages of VMs",
+    description: "Frames that a node saves because equal pages of its VMs lie together, and how many of those pages are written a second (each gets a frame again)",
+    lines: [[`sum by (node) (backplane_vm_frames_saved{${M}})`, "node {{node}} saved"], perSecond("backplane_vm_pages_unshared_total", "node")],
+    traces: '{ name = "vm.slice" }',
+  },
 ]
 
 const TABLES: readonly Table[] = [

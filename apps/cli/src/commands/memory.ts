@@ -18,7 +18,7 @@ import {
   wholeNumber,
   wholeNumbers,
 } from "../memory-flags.ts"
-import { hartLine, mapText, pageLine, statsText } from "../memory-text.ts"
+import { hartLine, mapText, pageLine, statsText, type MemoryView } from "../memory-text.ts"
 import { count } from "../number-flags.ts"
 import { onRunningStack } from "../running-stack.ts"
 
@@ -64,13 +64,13 @@ export function register(program: Command): void {
   common(
     memory
       .command("map")
-      .description("frames of the nodes; with a space, where each of its pages lies")
+      .description("frames of the nodes and of their VMs; with a space, where each of its pages lies")
       .argument("[space]", "its name", spaceName),
   ).action((space: string | undefined, flags: Common, command: Command) =>
-    withMemory(command, flags, async (client) => print(flags, await client.map(space), mapText)),
+    withMemory(command, flags, async (client) => print(flags, await viewOf(client, space), mapText)),
   )
-  common(memory.command("stats").description("misses by node, local and remote; moves, refusals, losses")).action(
-    (flags: Common, command: Command) => withMemory(command, flags, async (client) => print(flags, await client.map(), statsText)),
+  common(memory.command("stats").description("misses by node, local and remote; moves, refusals, losses; pages that VMs share")).action(
+    (flags: Common, command: Command) => withMemory(command, flags, async (client) => print(flags, await viewOf(client), statsText)),
   )
   common(
     memory
@@ -113,7 +113,7 @@ export function register(program: Command): void {
     withMemory(command, flags, async (client) => {
       checkNodes(await client.map(space), flags)
       await client.everyController({ kind: "SpaceRulesAsk", space, rules: rulesOf(flags) })
-      print(flags, await client.map(space), mapText)
+      print(flags, await viewOf(client, space), mapText)
     }),
   )
   registerRun(memory, ruled)
@@ -235,6 +235,11 @@ function rulesOf({ placement: where, migrate, replicate, follow, hot, share, lim
     ...(share === true && { share }),
     ...(limit !== undefined && { framesMax: limit }),
   }
+}
+
+async function viewOf(client: MemoryClient, space?: string): Promise<MemoryView> {
+  const answer = await client.map(space)
+  return { ...answer, vms: space === undefined ? await client.vmMemory(answer.nodes) : [] }
 }
 
 function print<Answer>(flags: Common, answer: Answer, text: (answer: Answer) => string): void {

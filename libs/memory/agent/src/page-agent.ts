@@ -41,7 +41,7 @@ import type { AgentCounts, AgentOptions, AgentOut, PageText } from "./agent-opti
 import { bytesOf, FrameHost, OWN_FRAME } from "./frame-host.ts"
 import { Losses } from "./losses.ts"
 import { MissCounts } from "./miss-counts.ts"
-import { hashOfPage } from "./page-hash.ts"
+import { hashOfPage } from "@backplane/foundation-base/page-hash"
 import { messagesOf } from "./page-runs.ts"
 import { PageSpans } from "./page-spans.ts"
 import { PagesWantedOfSteps } from "./pages-wanted.ts"

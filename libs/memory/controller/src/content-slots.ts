@@ -5,7 +5,7 @@
  * (copy on write: other bytes, another slot). C3: held + free = all.
  */
 import { assert } from "@backplane/foundation-base/assert"
-import { hashOfPage } from "@backplane/memory-agent/page-hash"
+import { hashOfPage } from "@backplane/foundation-base/page-hash"
 import { SLOT_BYTES, type PageDevice } from "./page-device.ts"
 
 /** The page of zeros, which lies nowhere. */

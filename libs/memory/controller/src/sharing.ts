@@ -3,7 +3,7 @@
  * store, which compares their bytes and keeps one. Readers get copies from there; who writes gets a frame of its own first (copy on write).
  *
  * As ESX Server's content-based sharing (Waldspurger, OSDI 2002, section 4), with hashes as hints. A page that was shared in vain is looked at
- * less often, twice each time. Only spaces whose rules say so. Not here: comparing (page-store.ts), the hash (memory/agent, page-hash.ts).
+ * less often, twice each time. Only spaces whose rules say so. Not here: comparing (page-store.ts), the hash (foundation/base, page-hash.ts).
  */
 import { send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"

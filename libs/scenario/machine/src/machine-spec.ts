@@ -10,6 +10,7 @@ import { PowerSpec } from "./power-spec.ts"
 import { PhaseSpec, PHASES_MAX } from "./phase-spec.ts"
 import { SpaceSpec, SPACES_MAX } from "./space-spec.ts"
 import { TimingSpec } from "./timing-spec.ts"
+import { VmMemorySpec } from "./vm-memory-spec.ts"
 import { VMS_MAX, VmSpec } from "./vm-spec.ts"
 
 const Count = (description: string, minimum = 0, maximum = 1_000_000_000): ReturnType<typeof Type.Integer> =>
@@ -232,6 +233,7 @@ export const MachineSpec = Type.Object(
           controllers: Type.Optional(
             Count("memory controllers, each home to a part of the shared pages and of the frames; not given: 1", 1, MEMORY_CONTROLLERS_MAX),
           ),
+          vms: Type.Optional(VmMemorySpec),
           spaces: Type.Optional(
             Type.Array(SpaceSpec, { maxItems: SPACES_MAX, description: "rules for the pages of memories that several nodes use" }),
           ),

@@ -174,6 +174,8 @@ export class HostedVm {
       instructions: vm.instructions(),
       timeTicks: Number(vm.time()),
       pages: vm.memory.pagesResident(),
+      pagesShared: vm.memory.pagesShared(),
+      pagesUnshared: vm.memory.unshared,
       consoleBytes: this.console.bytes,
       inputTaken: this.console.taken,
       inputUnread: this.console.unread,

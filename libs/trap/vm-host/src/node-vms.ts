@@ -27,6 +27,7 @@ import { devicesOf, entropyOf, type SeededEntropy } from "./extra-devices.ts"
 import { HostedVm } from "./hosted-vm.ts"
 import { ImageCache } from "./image-cache.ts"
 import type { HostParts } from "./host-parts.ts"
+import { NodeMemory } from "./node-memory.ts"
 import { NodeDisks, type Attached } from "./node-disks.ts"
 import { TrapTap } from "./trap-tap.ts"
 import { VcpuTask } from "./vcpu-task.ts"
@@ -54,6 +55,7 @@ export class NodeVms implements VmHost {
   readonly #ended = new Map<string, Json>()
   readonly #tasks = new Set<VcpuTask>()
   #repeats = 0
+  readonly #memory: NodeMemory
   readonly #tap: TrapTap
   #traced = ""
   #says: VmSaid[] = []
@@ -70,6 +72,7 @@ export class NodeVms implements VmHost {
       onOpened: (vm, refusal) => this.#onDisk(vm, refusal),
       onAnswered: (vm) => this.#hosted.get(vm)?.vm.written(),
     })
+    this.#memory = new NodeMemory(spec, { node: place.node, vmm: () => this.#vmm })
     this.#tap = new TrapTap(parts.makeRing ?? null)
     const { node } = place
     const say = (...said: readonly VmSaid[]): void => void this.#says.push(...said)
@@ -137,6 +140,7 @@ export class NodeVms implements VmHost {
       this.#sayOutput(hosted, "new")
       if (this.#sayings % COUNTED_EVERY === 0) this.#says.push(...hosted.takeCounts())
     }
+    if (this.#sayings % COUNTED_EVERY === 0) this.#says.push(...this.#memory.takeCounts())
     const says = this.#says
     if (says.length > 0) this.#says = []
     return says
@@ -170,7 +174,11 @@ export class NodeVms implements VmHost {
     const hosted = this.#hosted.get(vcpu.vm)
     assert(hosted?.life === vcpu.life, "the VM was placed before its vCPUs came")
     const { tickCycles } = this.#spec.clock
-    const task = new VcpuTask({ task: spec, index: vcpu.index, hosted, tickCycles, onClose: (closed) => this.#tasks.delete(closed) })
+    const task = new VcpuTask({
+      ...{ task: spec, index: vcpu.index, hosted, tickCycles },
+      onSlice: (tick) => this.#memory.look(tick),
+      onClose: (closed) => this.#tasks.delete(closed),
+    })
     this.#tasks.add(task)
     return task
   }
@@ -188,6 +196,7 @@ export class NodeVms implements VmHost {
       placing: [...this.#placing.values()].map(({ vm, life }) => ({ vm: vm.name, life })),
       images: this.#images.sizes(),
       disks: this.#disks.inspect(),
+      memory: this.#memory.inspect(),
       framesLeft: this.#vmm?.framesLeft() ?? this.#spec.topology.framesPerNode,
     }
   }

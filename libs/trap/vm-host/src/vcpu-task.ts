@@ -25,6 +25,8 @@ export class VcpuTask implements EngineTask {
   readonly #index: number
   readonly #hosted: HostedVm
   readonly #tickCycles: number
+  /** Told of each slice before it is executed. */
+  readonly #onSlice: (tick: number) => void
   readonly #onClose: (task: VcpuTask) => void
   /** Instructions executed that no tick has paid for yet. */
   #debt = 0
@@ -39,12 +41,14 @@ export class VcpuTask implements EngineTask {
     readonly index: number
     readonly hosted: HostedVm
     readonly tickCycles: number
+    readonly onSlice: (tick: number) => void
     readonly onClose: (task: VcpuTask) => void
   }) {
     this.#task = options.task
     this.#index = options.index
     this.#hosted = options.hosted
     this.#tickCycles = options.tickCycles
+    this.#onSlice = options.onSlice
     this.#onClose = options.onClose
   }
 
@@ -53,6 +57,7 @@ export class VcpuTask implements EngineTask {
   }
 
   plan(slice: TaskSlice): number {
+    this.#onSlice(slice.fromTick)
     this.#planned = this.#execute(slice.fromTick, slice.budgetTicks)
     return this.#planned.ticks
   }

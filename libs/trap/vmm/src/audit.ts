@@ -33,7 +33,8 @@ function leafBreaches(
   const { address, machinePage } = entry
   if (isDevicePage(machinePage)) return staged ? [`${where}: a device has an entry of the second stage`] : []
   const owner = frames.ownerOf(machinePage)
-  if (owner !== vm.number) {
+  if (owner === "shared" && entry.write) return [`${where}: 0x${address.toString(16)} may be written, and lies in a frame of equal pages`]
+  if (!(owner === "shared" && vm.memory.hasFrame(machinePage)) && owner !== vm.number) {
     return [`${where}: 0x${address.toString(16)} reaches machine page 0x${machinePage.toString(16)}, owned by ${owner ?? "nobody"}`]
   }
   const page = address >> PAGE_SHIFT

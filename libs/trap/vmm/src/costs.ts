@@ -29,6 +29,7 @@ const WORK: Readonly<Record<string, readonly (keyof EventCosts)[]>> = {
   "shadow-load": ["shadowFill"],
   "shadow-store": ["shadowFill"],
   "first-touch": ["pageFault"],
+  unshare: ["pageFault", "shadowFill"],
   "io-load": ["device"],
   "io-store": ["device"],
   disk: ["device"],

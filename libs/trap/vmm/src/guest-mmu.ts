@@ -34,6 +34,18 @@ export const OPEN: EngineProtection = { regions: [], denyUnmatched: false }
 export type Flush = "all" | readonly bigint[]
 export const NO_FLUSH: Flush = []
 
+/** What the access was, and whether the entry must allow a store: the access itself, or an A or D bit of its walk. */
+export interface StageMiss {
+  readonly access: AccessKind
+  readonly write: boolean
+}
+
+/** A physical page and the machine page that it no longer lies in, or may no longer be written there. */
+export interface GonePage {
+  readonly page: bigint
+  readonly frame: bigint
+}
+
 export interface Mapping {
   readonly address: bigint
   readonly machinePage: bigint
@@ -68,9 +80,9 @@ export interface GuestMmu {
   /** The engine left with `tlb-miss`. */
   miss(address: bigint, access: AccessKind): FillResult
   /** The engine left with `stage-miss` for a physical address. */
-  stageMiss(address: bigint, access: AccessKind): FillResult
-  /** A physical page has lost its frame: nothing may lead there any more. */
-  pageGone(page: bigint): void
+  stageMiss(address: bigint, miss: StageMiss): FillResult
+  /** Physical pages have left their frames: nothing may lead there any more. */
+  pagesGone(gone: readonly GonePage[]): void
   dropAll(): void
   /** For audits and counts: the trees that the engine may walk, by the machine page of the root, with all their leaves. */
   trees(): readonly { readonly root: bigint; entries(): Iterable<Mapping> }[]

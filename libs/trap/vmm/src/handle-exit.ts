@@ -112,28 +112,35 @@ function framePort({ memory }: SystemParts, view: ExitView): FramePort {
 export function onException(vm: VmParts, vcpu: Vcpu, { exit, view }: Seen<"exception">): Entry {
   const access = ACCESS_OF_FAULT.get(exit.cause)
   if (access === undefined) return injectException(vm, vcpu, { ...exit, view })
+  const { unshared } = vm.memory
   const result = vcpu.mmu.fault(exit.value, access)
   if (result.kind === "fault") return injectException(vm, vcpu, { ...exit, cause: result.cause, view })
   vcpu.filled()
-  return retry(`shadow-${access}`)
+  return retry(vm.memory.unshared > unshared ? UNSHARE : `shadow-${access}`)
 }
 
 /** The guest's TLB is asked first; what it does not know either is the guest's own miss. */
 export function onTlbMiss(vm: VmParts, vcpu: Vcpu, { exit, view }: Seen<"tlb-miss">): Entry {
+  const { unshared } = vm.memory
   const result = vcpu.mmu.miss(exit.virtualAddress, exit.access)
   if (result.kind === "fault") return injectException(vm, vcpu, { cause: result.cause, value: exit.virtualAddress, pc: exit.pc, view })
   vcpu.filled()
+  if (vm.memory.unshared > unshared) return retry(UNSHARE)
   return retry(result.kind === "remembered" ? "tlb-second-level" : LOOK_UP)
 }
+
+/** A page that lay together with equal ones was written: it has a frame of its own now (copy on write). */
+export const UNSHARE = "unshare"
 
 /** The guest's TLB had it: the engine's look-up table had only lost sight of it, which no machine would notice. */
 export const LOOK_UP = "tlb-look-up"
 
 function onStageMiss(vm: VmParts, vcpu: Vcpu, { exit, view }: Seen<"stage-miss">): Entry {
-  const result = vcpu.mmu.stageMiss(exit.address, exit.access)
+  const { unshared } = vm.memory
+  const result = vcpu.mmu.stageMiss(exit.address, exit)
   if (result.kind === "fault") return injectException(vm, vcpu, { cause: result.cause, value: exit.virtualAddress, pc: exit.pc, view })
   vcpu.filled()
-  return retry("first-touch")
+  return retry(vm.memory.unshared > unshared ? UNSHARE : "first-touch")
 }
 
 /** The one 16-bit form is c.ebreak. */

@@ -11,7 +11,6 @@ import { writeSatp } from "@backplane/trap-csr/translation"
 import { PAGE_BYTES, PAGE_SHIFT } from "./machine-frames.ts"
 import type { Entry, ExitView, Request, Step } from "./entry.ts"
 import type { PhysicalMap } from "./physical-map.ts"
-import type { TableWatch } from "./table-watch.ts"
 import type { Vcpu } from "./vcpu.ts"
 
 /** SBI's space for extensions of one implementation, and its number. SBI specification 2.0, "Firmware Specific Extension Space". */
@@ -59,8 +58,6 @@ export interface HypercallOptions {
   readonly memory: PhysicalMap
   readonly vcpus: readonly Vcpu[]
   readonly quota: FrameQuota
-  /** Asked late: the watch is made after this. */
-  readonly tables: () => TableWatch
   /** Told how many entries of a list were gone through. */
   readonly updated?: (entries: number) => void
   /** Pages that the guest had given back when it moved here. */
@@ -199,12 +196,9 @@ export class Hypercalls {
   }
 
   #balloonOut(page: bigint): bigint {
-    const { memory, vcpus, quota, tables } = this.#options
+    const { memory, quota } = this.#options
     if (memory.isOut(page)) return SbiError.invalidParameter
     if (!memory.contains(page << PAGE_SHIFT, PAGE_BYTES)) return SbiError.invalidAddress
-    // First every way there, then the frame: between the two it is nobody's.
-    for (const { mmu } of vcpus) mmu.pageGone(page)
-    tables().pageGone(page)
     memory.takeOut(page)
     quota.giveBack(1)
     this.#pagesOut += 1

@@ -21,7 +21,9 @@ export function lookUpBreaches({ engine, frames, machineSwitch }: Vmm, vm: Vm, v
   return engine.lookUps(cpu).flatMap((found) => {
     const machinePage = found.machineAddress >> PAGE_SHIFT
     const said = `${where}: the look-up TLB has 0x${found.virtualAddress.toString(16)} for a ${found.access}`
-    if (!isDevicePage(machinePage) && frames.ownerOf(machinePage) !== vm.number) return [`${said} in a frame of somebody else`]
+    const owner = isDevicePage(machinePage) ? vm.number : frames.ownerOf(machinePage)
+    if (owner === "shared" && found.access === "store") return [`${said} in a frame of equal pages`]
+    if (!(owner === "shared" && vm.memory.hasFrame(machinePage)) && owner !== vm.number) return [`${said} in a frame of somebody else`]
     if (view.mode !== "refill" || !found.current) return []
     return isMapped(vm, vcpu, found) ? [] : [`${said}, and the guest's TLB has not`]
   })

@@ -12,8 +12,8 @@ export const PAGE_SHIFT = 12n
 const FIRST_PAGE = RAM_BASE >> PAGE_SHIFT
 const ZEROS = new Uint8Array(PAGE_BYTES)
 
-/** Whose a frame is: nobody's, the VMM's own (shadow tables), or a VM's by its number. */
-export type FrameOwner = "free" | "vmm" | number
+/** Whose a frame is: nobody's, the VMM's own (shadow tables), of several equal pages (shared-frames.ts), or a VM's by its number. */
+export type FrameOwner = "free" | "vmm" | "shared" | number
 
 export class MachineFrames {
   readonly #engine: Engine
@@ -55,6 +55,13 @@ export class MachineFrames {
     }
     this.#zero[index] = false
     return page
+  }
+
+  /** What lies in it stays, and is somebody else's from now on. */
+  passOn(page: bigint, owner: Exclude<FrameOwner, "free">): void {
+    const index = this.#index(page)
+    assert(index !== null && this.#owners[index] !== "free", "a frame that is passed on is somebody's")
+    this.#owners[index] = owner
   }
 
   release(page: bigint): void {

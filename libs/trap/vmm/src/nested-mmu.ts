@@ -6,7 +6,16 @@ import { assert } from "@backplane/foundation-base/assert"
 import { pmpRanges, type PmpRange } from "@backplane/trap-csr/pmp"
 import { translationOf } from "@backplane/trap-csr/translation"
 import { accessFault } from "./guest-walk.ts"
-import { NO_FLUSH, type EngineProtection, type FillResult, type Flush, type GuestMmu, type Mapping } from "./guest-mmu.ts"
+import {
+  NO_FLUSH,
+  type EngineProtection,
+  type FillResult,
+  type Flush,
+  type GonePage,
+  type GuestMmu,
+  type Mapping,
+  type StageMiss,
+} from "./guest-mmu.ts"
 import type { AccessKind, InstalledTranslation, Translation } from "@backplane/compute-contract/engine"
 import type { CsrFile } from "@backplane/trap-csr/csr-file"
 import type { FenceScope } from "@backplane/trap-csr/execute-system"
@@ -104,12 +113,12 @@ export class NestedMmu implements GuestMmu {
     return accessFault(access)
   }
 
-  stageMiss(address: bigint, access: AccessKind): FillResult {
-    return this.#stage.fill(address) ? FILLED : accessFault(access)
+  stageMiss(address: bigint, { access, write }: StageMiss): FillResult {
+    return this.#stage.fill(address, write) ? FILLED : accessFault(access)
   }
 
-  pageGone(page: bigint): void {
-    this.#stage.pageGone(page)
+  pagesGone(gone: readonly GonePage[]): void {
+    this.#stage.pagesGone(gone)
   }
 
   /** The second stage belongs to the VM, which takes it down (vm.ts). */

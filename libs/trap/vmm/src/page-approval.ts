@@ -5,7 +5,7 @@
 import { assert } from "@backplane/foundation-base/assert"
 import { pmpRanges, type PmpRange } from "@backplane/trap-csr/pmp"
 import { isDevicePage } from "./shadow-space.ts"
-import { OPEN, type EngineProtection } from "./guest-mmu.ts"
+import { OPEN, type EngineProtection, type GonePage } from "./guest-mmu.ts"
 import { pageVerdict, partialRegions, type PageVerdict, type PartialPage } from "./page-protection.ts"
 import type { AccessKind } from "@backplane/compute-contract/engine"
 import type { CsrFile } from "@backplane/trap-csr/csr-file"
@@ -61,20 +61,29 @@ export class PageApproval {
 
   /** Null: an access fault. `onFull`: there are too many partial pages for the engine, all else is to be forgotten. */
   approve(translation: TranslationView, wanted: Wanted, onFull: () => void): Approved | null {
-    const machinePage = isDevicePage(wanted.page) ? wanted.page : this.#memory.machinePage(wanted.page)
-    // Code is fetched from memory only.
-    if (machinePage === null || (wanted.access === "fetch" && isDevicePage(machinePage))) return null
     const verdicts = this.#verdicts(wanted.page, translation)
     if (verdicts[wanted.access] === "denied") return null
+    const machinePage = isDevicePage(wanted.page) ? wanted.page : this.#frameFor(wanted)
+    // Code is fetched from memory only.
+    if (machinePage === null || (wanted.access === "fetch" && isDevicePage(machinePage))) return null
     const partly = verdicts.fetch === "partly" || verdicts.load === "partly" || verdicts.store === "partly"
     if (partly) this.#note({ physical: wanted.page, machine: machinePage }, translation, onFull)
     return {
       machinePage,
       read: wanted.read && verdicts.load !== "denied",
-      write: wanted.write && verdicts.store !== "denied",
+      write: wanted.write && verdicts.store !== "denied" && !this.#memory.isShared(wanted.page),
       execute: wanted.execute && verdicts.fetch !== "denied" && !isDevicePage(machinePage),
       partly,
     }
+  }
+
+  /** What was noted of these pages holds for frames that they have left. */
+  gone(gone: readonly GonePage[]): void {
+    const left = new Map(this.#partial)
+    for (const { page } of gone) left.delete(page)
+    if (left.size === this.#partial.size) return
+    this.#partial = left
+    this.#told = null
   }
 
   /** What the engine must check by the byte while this vCPU is on it. */
@@ -87,6 +96,11 @@ export class PageApproval {
     const protection = { regions, denyUnmatched: false }
     this.#told = { protection, key }
     return protection
+  }
+
+  /** A store wants a frame that is the guest's alone. */
+  #frameFor({ page, access }: Wanted): bigint | null {
+    return access === "store" ? this.#memory.writablePage(page) : this.#memory.machinePage(page)
   }
 
   #verdicts(page: bigint, { fetchPrivilege, dataPrivilege }: TranslationView): Readonly<Record<AccessKind, PageVerdict>> {

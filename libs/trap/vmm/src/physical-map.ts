@@ -1,13 +1,16 @@
 /**
  * Physical → machine for one VM: which frame holds each page of what the guest takes for RAM. Filled at first touch, never the identity.
  *
- * Addresses here are physical (gpa); machine addresses come out of `machinePage` only. I1: every frame in here is owned by this VM.
+ * Addresses here are physical (gpa); machine addresses come out of `machinePage` and `writablePage` only. I1: every frame in here is owned by this VM, or is
+ * one of equal pages (shared-frames.ts) that holds what the page holds. I7: of a page that lies in such a frame nobody has a way to write: it gets a frame of its own first.
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { CopiedPages } from "./copied-pages.ts"
 import { PAGE_BYTES, PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
+import type { GonePage } from "./guest-mmu.ts"
+import type { SharedFrames } from "./shared-frames.ts"
 import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
 
 const FIRST_PAGE = RAM_BASE >> PAGE_SHIFT
@@ -23,6 +26,8 @@ export interface PhysicalMapOptions {
   /** The VM's number. */
   readonly owner: number
   readonly bytes: number
+  /** Frames of equal pages; absent: none of its pages is ever shared. */
+  readonly shared?: SharedFrames
 }
 
 export class PhysicalMap {
@@ -32,23 +37,38 @@ export class PhysicalMap {
   readonly #owner: number
   /** By page from the beginning of the guest's RAM: machine page number, UNTOUCHED, or OUT. */
   readonly #pages: Float64Array
+  readonly #shared: SharedFrames | null
+  /** By page: it lies in a frame of equal pages. */
+  readonly #isShared: Uint8Array
+  #unshared = 0
+  /** Pages that stay where they are: somebody else watches their frames. */
+  readonly #kept = new Set<number>()
   /** Physical page → told when the VMM or a device writes into it. */
   #onWrite: (page: bigint) => void = () => undefined
+  /** Told of pages that leave their frames: every way there must go. */
+  #onGone: (gone: readonly GonePage[]) => void = () => undefined
   /** Null: nobody copies it. */
   #copied: CopiedPages | null = null
 
-  constructor({ engine, frames, owner, bytes }: PhysicalMapOptions) {
+  constructor({ engine, frames, owner, bytes, shared }: PhysicalMapOptions) {
     assert(bytes % PAGE_BYTES === 0 && bytes > 0, "a guest's RAM is whole pages")
     this.bytes = bytes
     this.#engine = engine
     this.#frames = frames
     this.#owner = owner
     this.#pages = new Float64Array(bytes / PAGE_BYTES).fill(UNTOUCHED)
+    this.#shared = shared ?? null
+    this.#isShared = new Uint8Array(this.#pages.length)
   }
 
   /** Page tables must know of writes that no store of the guest makes. */
   observeWrites(observer: (page: bigint) => void): void {
     this.#onWrite = observer
+  }
+
+  /** Translations must know of pages that leave their frames. */
+  observeGone(observer: (gone: readonly GonePage[]) => void): void {
+    this.#onGone = observer
   }
 
   contains(address: bigint, bytes: number): boolean {
@@ -69,6 +89,71 @@ export class PhysicalMap {
     return frame
   }
 
+  /** The frame of a physical page for who will write there: this VM's alone from now on. Null as `machinePage`. */
+  writablePage(page: bigint): bigint | null {
+    if (!this.isShared(page)) return this.machinePage(page)
+    return this.#unshare(Number(page - FIRST_PAGE))
+  }
+
+  /** It may only be read where it lies. */
+  isShared(page: bigint): boolean {
+    return this.#isShared[Number(page - FIRST_PAGE)] === 1
+  }
+
+  /** Pages that lay together with equal ones and were written, so far. */
+  get unshared(): number {
+    return this.#unshared
+  }
+
+  /** It stays where it is. */
+  keep(page: bigint): void {
+    this.#kept.add(Number(page - FIRST_PAGE))
+  }
+
+  /** How many pages of RAM there are. */
+  get pages(): number {
+    return this.#pages.length
+  }
+
+  /** Could it share a frame: has it one of its own, and does nobody watch or copy it? */
+  canShare(index: number): boolean {
+    return (this.#pages[index] ?? UNTOUCHED) >= 0 && this.#isShared[index] === 0 && this.#copied === null && !this.#kept.has(index)
+  }
+
+  /** Its own frame becomes one of equal pages, of which it is the first. The caller says what is gone (`tellGone`) before anybody runs. */
+  offer(index: number, hash: number): GonePage {
+    const frame = BigInt(this.#pages[index] ?? UNTOUCHED)
+    assert(this.canShare(index) && this.#shared !== null, "a page that is offered is its own")
+    this.#shared.begin(frame, hash)
+    this.#isShared[index] = 1
+    return { page: FIRST_PAGE + BigInt(index), frame }
+  }
+
+  /** It lies in this frame of equal pages from now on, and its own is free. The caller has compared them, and says what is gone before anybody runs. */
+  join(index: number, frame: bigint): GonePage {
+    const own = BigInt(this.#pages[index] ?? UNTOUCHED)
+    assert(this.canShare(index) && this.#shared !== null, "a page that joins others has left a frame of its own")
+    this.#shared.join(frame)
+    this.#pages[index] = Number(frame)
+    this.#isShared[index] = 1
+    this.#frames.release(own)
+    return { page: FIRST_PAGE + BigInt(index), frame: own }
+  }
+
+  tellGone(gone: readonly GonePage[]): void {
+    if (gone.length > 0) this.#onGone(gone)
+  }
+
+  /** Pages that lie in frames of equal pages. */
+  pagesShared(): number {
+    return this.#isShared.reduce((count, shared) => count + shared, 0)
+  }
+
+  /** For audits: does a page lie there? */
+  hasFrame(machinePage: bigint): boolean {
+    return this.#pages.includes(Number(machinePage))
+  }
+
   /** Pages touched so far. */
   pagesResident(): number {
     return this.#pages.reduce((count, page) => (page >= 0 ? count + 1 : count), 0)
@@ -79,15 +164,16 @@ export class PhysicalMap {
     return this.#pages[Number(page - FIRST_PAGE)] === OUT
   }
 
-  /** The guest gives a page back: its frame is free, and nothing is there. False: it is no page of RAM, or out already. Translations are the caller's. */
+  /** The guest gives a page back: its frame is free, and nothing is there or leads there. False: it is no page of RAM, or out already. */
   takeOut(page: bigint): boolean {
     const index = Number(page - FIRST_PAGE)
     const known = this.#pages[index]
     if (known === undefined || known === OUT) return false
     if (known >= 0) {
       this.#copied?.changed(index, known)
-      this.#engine.watchPage(BigInt(known) << PAGE_SHIFT, "unwatched")
-      this.#frames.release(BigInt(known))
+      // First every way there, then the frame: between the two it is nobody's.
+      this.#onGone([{ page, frame: BigInt(known) }])
+      this.#letGo(index, known)
     }
     this.#pages[index] = OUT
     return true
@@ -189,12 +275,12 @@ export class PhysicalMap {
 
   /** Without telling the observer: where nothing can have been derived from what was there, or still holds (accessed and dirty bits, which the walk writes). */
   writeEntry(address: bigint, value: bigint): void {
-    const machine = this.#machine(address, WORD_BYTES)
-    assert(machine !== null, "an entry that was read can be written")
+    const page = this.writablePage(address >> PAGE_SHIFT)
+    assert(page !== null && (address & OFFSET_MASK) <= BigInt(PAGE_BYTES - WORD_BYTES), "an entry that was read can be written")
     const bytes = new Uint8Array(WORD_BYTES)
     new DataView(bytes.buffer).setBigUint64(0, value, true)
-    this.#written(address >> PAGE_SHIFT, machine >> PAGE_SHIFT)
-    this.#engine.writeMemory(machine, bytes)
+    this.#written(address >> PAGE_SHIFT, page)
+    this.#engine.writeMemory((page << PAGE_SHIFT) | (address & OFFSET_MASK), bytes)
   }
 
   /** The range must lie inside the guest's RAM: ask `contains` first. What is out reads as zeros. */
@@ -213,7 +299,7 @@ export class PhysicalMap {
   write(address: bigint, data: Uint8Array): void {
     assert(this.contains(address, data.length), "the range is the guest's RAM")
     for (const { at, from, count } of pieces(address, data.length)) {
-      const page = this.machinePage(at >> PAGE_SHIFT)
+      const page = this.writablePage(at >> PAGE_SHIFT)
       if (page === null) continue
       this.#written(at >> PAGE_SHIFT, page)
       this.#engine.writeMemory((page << PAGE_SHIFT) | (at & OFFSET_MASK), data.subarray(from, from + count))
@@ -237,9 +323,31 @@ export class PhysicalMap {
   releaseAll(): void {
     this.endCopy()
     this.#pages.forEach((page, index) => {
-      if (page >= 0) this.#frames.release(BigInt(page))
+      if (page >= 0) this.#letGo(index, page)
       this.#pages[index] = UNTOUCHED
     })
+  }
+
+  #letGo(index: number, frame: number): void {
+    this.#engine.watchPage(BigInt(frame) << PAGE_SHIFT, "unwatched")
+    if (this.#isShared[index] === 1) this.#shared?.leave(BigInt(frame))
+    else this.#frames.release(BigInt(frame))
+    this.#isShared[index] = 0
+  }
+
+  /** It is about to be written: a frame of its own, with what it holds. */
+  #unshare(index: number): bigint {
+    const shared = this.#shared
+    const frame = this.#pages[index]
+    assert(shared !== null && frame !== undefined, "what is shared lies in a frame of equal pages")
+    const from = BigInt(frame)
+    this.#copied?.changed(index, frame)
+    this.#onGone([{ page: FIRST_PAGE + BigInt(index), frame: from }])
+    const own = shared.takeOut(from, this.#owner)
+    this.#unshared += 1
+    this.#pages[index] = Number(own)
+    this.#isShared[index] = 0
+    return own
   }
 
   /** The host writes there itself: the rights of CPUs do not hold it up. */

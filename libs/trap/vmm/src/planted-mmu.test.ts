@@ -89,7 +89,7 @@ describe("a page that is given back", () => {
     vm.run(100_000)
     // The machine is in M-mode or bare S-mode here: the page is reached at its own address.
     vmm.machineSwitch.enter(vcpu, 0)
-    if (mmu === "nested") expect(vcpu.mmu.stageMiss(PAGE, "load").kind).toBe("filled")
+    if (mmu === "nested") expect(vcpu.mmu.stageMiss(PAGE, { access: "load", write: false }).kind).toBe("filled")
     else expect(vcpu.mmu.fault(PAGE, "load").kind).toBe("filled")
     plant(vm)
     const bytes = new Uint8Array(8)
@@ -106,7 +106,7 @@ describe("a page that is given back", () => {
   for (const mmu of ["shadow", "nested"] as const) {
     it(`is out of reach under ${mmu}, and a way that is kept is noticed`, () => {
       expect(balloon(mmu, () => undefined)).toBe(0)
-      expect(balloon(mmu, (vm) => (vm.vcpus[0]!.mmu.pageGone = () => undefined))).toBeGreaterThan(0)
+      expect(balloon(mmu, (vm) => (vm.vcpus[0]!.mmu.pagesGone = () => undefined))).toBeGreaterThan(0)
     })
   }
 })

@@ -225,7 +225,7 @@ class NotedMmu implements GuestMmu {
   stageMiss(): never {
     return notHere()
   }
-  pageGone(): void {
+  pagesGone(): void {
     notHere()
   }
   dropAll(): void {
@@ -254,7 +254,7 @@ function notHere(): never {
 const NO_PARTS: SystemParts = {
   para: null,
   sbi: null,
-  memory: { contains: () => false, isOut: () => true, write: () => undefined },
+  memory: { contains: () => false, isOut: () => true, write: () => undefined, unshared: 0 },
 }
 
 function hex(value: bigint): string {

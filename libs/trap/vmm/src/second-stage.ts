@@ -7,7 +7,7 @@
 import { MachineTree } from "./machine-tree.ts"
 import { PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
-import type { Mapping } from "./guest-mmu.ts"
+import type { GonePage, Mapping } from "./guest-mmu.ts"
 import type { PhysicalMap } from "./physical-map.ts"
 
 const REGION_BYTES = 2 ** 21
@@ -32,11 +32,12 @@ export class SecondStage {
     return this.#tree.root
   }
 
-  /** Gives a physical page its entry. False: it is not the guest's memory. */
-  fill(address: bigint): boolean {
-    const machinePage = this.#memory.machinePage(address >> PAGE_SHIFT)
+  /** Gives a physical page its entry; `write`: one that allows a store. False: it is not the guest's memory. */
+  fill(address: bigint, write: boolean): boolean {
+    const page = address >> PAGE_SHIFT
+    const machinePage = write ? this.#memory.writablePage(page) : this.#memory.machinePage(page)
     if (machinePage === null) return false
-    this.#tree.install({ address, machinePage, read: true, write: true, execute: true })
+    this.#tree.install({ address, machinePage, read: true, write: !this.#memory.isShared(page), execute: true })
     return true
   }
 
@@ -45,9 +46,9 @@ export class SecondStage {
     this.#onGone.add(gone)
   }
 
-  pageGone(page: bigint): void {
-    if (!this.#tree.remove(page << PAGE_SHIFT)) return
-    for (const gone of this.#onGone) gone()
+  pagesGone(gone: readonly GonePage[]): void {
+    const removed = gone.filter(({ page }) => this.#tree.remove(page << PAGE_SHIFT))
+    if (removed.length > 0) for (const told of this.#onGone) told()
   }
 
   destroy(): void {

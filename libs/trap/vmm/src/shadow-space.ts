@@ -63,9 +63,9 @@ export class ShadowSpace {
     return true
   }
 
-  /** Forgets every leaf that leads to this frame. */
-  dropFrame(machinePage: bigint): void {
-    for (const entry of [...this.#tree.entries()]) if (entry.machinePage === machinePage) this.#tree.remove(entry.address)
+  /** Forgets every leaf that leads to one of these frames. */
+  dropFrames(machinePages: ReadonlySet<bigint>): void {
+    for (const entry of [...this.#tree.entries()]) if (machinePages.has(entry.machinePage)) this.#tree.remove(entry.address)
   }
 
   /** Gives all frames back; the space is of no more use. */

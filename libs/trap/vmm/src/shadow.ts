@@ -8,7 +8,16 @@
 import { assert } from "@backplane/foundation-base/assert"
 import { translationOf, type TranslationView } from "@backplane/trap-csr/translation"
 import { accessFault, walkGuest } from "./guest-walk.ts"
-import { NO_FLUSH, OPEN, type EngineProtection, type FillResult, type Flush, type GuestMmu } from "./guest-mmu.ts"
+import {
+  NO_FLUSH,
+  OPEN,
+  type EngineProtection,
+  type FillResult,
+  type Flush,
+  type GonePage,
+  type GuestMmu,
+  type StageMiss,
+} from "./guest-mmu.ts"
 import { PageApproval } from "./page-approval.ts"
 import { ShadowSpace } from "./shadow-space.ts"
 import type { AccessKind, Engine, InstalledTranslation, Translation } from "@backplane/compute-contract/engine"
@@ -143,13 +152,13 @@ export class Shadow implements GuestMmu {
     this.#stale = true
   }
 
-  pageGone(page: bigint): void {
-    const machine = this.#options.memory.isResident(page) ? this.#options.memory.machinePage(page) : null
-    if (machine === null) return
+  pagesGone(gone: readonly GonePage[]): void {
+    const frames = new Set(gone.map(({ frame }) => frame))
     for (const space of this.#spaces.values()) {
-      space.dropTable(page)
-      space.dropFrame(machine)
+      for (const { page } of gone) space.dropTable(page)
+      space.dropFrames(frames)
     }
+    this.#approval.gone(gone)
     this.#stale = true
   }
 
@@ -173,7 +182,7 @@ export class Shadow implements GuestMmu {
     return accessFault(access)
   }
 
-  stageMiss(_address: bigint, access: AccessKind): FillResult {
+  stageMiss(_address: bigint, { access }: StageMiss): FillResult {
     assert(false, "shadow tables are one stage")
     return accessFault(access)
   }

@@ -9,7 +9,7 @@ import { defined } from "@backplane/foundation-base/assert"
 import { translateByTlb } from "@backplane/trap-csr/tlb-translation"
 import { translationOf, type TranslationView } from "@backplane/trap-csr/translation"
 import { accessFault } from "./guest-walk.ts"
-import { NO_FLUSH, type EngineProtection, type FillResult, type Flush, type GuestMmu } from "./guest-mmu.ts"
+import { NO_FLUSH, type EngineProtection, type FillResult, type Flush, type GonePage, type GuestMmu, type StageMiss } from "./guest-mmu.ts"
 import { PAGE_SHIFT } from "./machine-frames.ts"
 import { PageApproval } from "./page-approval.ts"
 import type { AccessKind, InstalledTranslation, Translation } from "@backplane/compute-contract/engine"
@@ -156,12 +156,15 @@ export class SoftTlbMmu implements GuestMmu {
     return this.#find(view, address, access).kind === "mapped"
   }
 
-  stageMiss(address: bigint, access: AccessKind): FillResult {
-    return this.#shadow.stageMiss(address, access)
+  stageMiss(address: bigint, miss: StageMiss): FillResult {
+    return this.#shadow.stageMiss(address, miss)
   }
 
-  pageGone(page: bigint): void {
-    this.#shadow.pageGone(page)
+  pagesGone(gone: readonly GonePage[]): void {
+    this.#shadow.pagesGone(gone)
+    this.#approval.gone(gone)
+    // What was to be handed out may lead there, too: the engine asks again.
+    this.#installs = []
     this.#flush = "all"
   }
 

@@ -5,9 +5,10 @@
  * store leaves the engine once, is noted for every vCPU, and the watch ends until something is derived from the table again.
  * I4: a table with derived entries is watched, or noted as written for every vCPU that has not fenced since.
  */
-import { assert, defined } from "@backplane/foundation-base/assert"
+import { defined } from "@backplane/foundation-base/assert"
 import { PAGE_SHIFT } from "./machine-frames.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
+import type { GonePage } from "./guest-mmu.ts"
 import type { PhysicalMap } from "./physical-map.ts"
 
 export class TableWatch {
@@ -15,7 +16,8 @@ export class TableWatch {
   readonly #memory: PhysicalMap
   /** Machine page → the guest's page, of the tables under watch. */
   readonly #watched = new Map<bigint, bigint>()
-  readonly #watchedTables = new Set<bigint>()
+  /** The same the other way round: where each lay when its watch began. */
+  readonly #watchedTables = new Map<bigint, bigint>()
   /** Pages that somebody else wants watched, too. */
   readonly #kept: ReadonlySet<bigint>
   /** By vCPU: tables written since its last fence. */
@@ -44,7 +46,9 @@ export class TableWatch {
     if (this.#watchedTables.has(table)) return
     const machine = this.#memory.machinePage(table)
     if (machine === null) return
-    this.#watchedTables.add(table)
+    this.#watchedTables.set(table, machine)
+    // Nobody writes to a frame of equal pages: a table that is written leaves it first, and is noted then (`pagesGone`).
+    if (this.#memory.isShared(table)) return
     this.#watched.set(machine, table)
     this.#engine.watchPage(machine << PAGE_SHIFT, "watched")
   }
@@ -76,29 +80,27 @@ export class TableWatch {
     return defined(this.#written[vcpu], "the vCPU exists").has(table)
   }
 
-  /** The page has lost its frame: nothing can be derived from it any more, and the frame is somebody else's soon. */
-  pageGone(table: bigint): void {
-    if (this.#watchedTables.has(table)) this.#noteWritten(table)
+  /** The pages have left their frames: what is derived from them is so anew, and the frames are somebody else's soon. */
+  pagesGone(gone: readonly GonePage[]): void {
+    for (const { page } of gone) this.#noteWritten(page)
   }
 
   /** Ends all watching: nothing is derived any more. */
   clear(): void {
-    for (const machine of [...this.#watched.keys()]) this.#unwatch(machine)
+    for (const table of [...this.#watchedTables.keys()]) this.#unwatch(table)
     for (const written of this.#written) written.clear()
   }
 
   #noteWritten(table: bigint): void {
     if (!this.#watchedTables.has(table)) return
-    const machine = this.#memory.machinePage(table)
-    assert(machine !== null, "a watched table is memory")
-    this.#unwatch(machine)
+    this.#unwatch(table)
     for (const written of this.#written) written.add(table)
   }
 
-  #unwatch(machine: bigint): void {
-    const table = defined(this.#watched.get(machine), "only what is watched is let go")
-    this.#watched.delete(machine)
+  #unwatch(table: bigint): void {
+    const machine = defined(this.#watchedTables.get(table), "only what is watched is let go")
     this.#watchedTables.delete(table)
+    if (!this.#watched.delete(machine)) return
     if (!this.#kept.has(table)) this.#engine.watchPage(machine << PAGE_SHIFT, "unwatched")
   }
 }

@@ -70,6 +70,7 @@ export class VmDevices implements VmParts {
     this.#uartUsed = restored?.devices.uartUsed ?? false
     const tohost = image.symbols.get("tohost")
     if (tohost !== undefined) this.#hostPages.add(tohost >> PAGE_SHIFT)
+    for (const page of this.#hostPages) memory.keep(page)
     this.tables = new TableWatch({ engine, memory, vcpus: vcpus.length, kept: this.#hostPages })
     this.#htif = tohost === undefined ? null : this.#makeHtif(tohost, image.symbols.get("fromhost"))
     this.sbi = image.start === "supervisor" ? this.#makeSbi() : null

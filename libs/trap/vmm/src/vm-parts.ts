@@ -21,7 +21,7 @@ export type SystemParts = Pick<VmParts, "memory" | "para" | "sbi">
 
 export interface VmParts {
   readonly tables: TableWatch
-  readonly memory: Pick<PhysicalMap, "contains" | "isOut" | "write">
+  readonly memory: Pick<PhysicalMap, "contains" | "isOut" | "write" | "unshared">
   /** Answers hypercalls; null: the guest has none. */
   readonly para: Hypercalls | null
   loadDevice(address: bigint, width: Width): LoadAnswer

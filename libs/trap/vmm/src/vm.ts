@@ -97,7 +97,13 @@ export class Vm {
     this.#times = new VcpuTimes(clock, options.vcpus)
     if (options.turns === "scheduled") this.#windowLeft = Infinity
     this.#books = new ExitBooks(options.costs ?? MODERN, place.recorder ?? null)
-    this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes })
+    this.memory = new PhysicalMap({
+      engine,
+      frames,
+      owner: number,
+      bytes: options.memoryBytes,
+      ...(place.shared && { shared: place.shared }),
+    })
     const softwareTlb = options.mmu === "softtlb"
     const serving = servingOf(engine, options, { isRecorded: place.recorder !== undefined })
     this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index, softwareTlb, serving }))
@@ -106,8 +112,7 @@ export class Vm {
     const updated = (entries: number): void => this.ledger.updated(entries)
     for (const page of restored?.out ?? []) if (memory.takeOutPage(page)) quota.giveBack(1)
     const pagesOut = restored?.out.length ?? 0
-    this.para =
-      options.mode === "para" ? new Hypercalls({ memory, vcpus, quota, tables: () => this.#devices.tables, updated, pagesOut }) : null
+    this.para = options.mode === "para" ? new Hypercalls({ memory, vcpus, quota, updated, pagesOut }) : null
     this.#devices = new VmDevices({
       ...{ engine, machineSwitch, memory, vcpus, console, options },
       clock: () => this.#clock.ticks(),
@@ -125,6 +130,10 @@ export class Vm {
         },
       })
     }
+    memory.observeGone((gone) => {
+      for (const { mmu } of vcpus) mmu.pagesGone(gone)
+      this.#devices.tables.pagesGone(gone)
+    })
     this.#views = this.vcpus.map((vcpu) => viewOf(vcpu, { machineSwitch, time: () => this.time() }))
     this.#waits = new HartWaits({
       harts: this.vcpus,

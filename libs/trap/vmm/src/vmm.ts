@@ -8,6 +8,8 @@
 import { assert } from "@backplane/foundation-base/assert"
 import { mmuFramesMax } from "./address-spaces.ts"
 import { MachineFrames, PAGE_BYTES } from "./machine-frames.ts"
+import { PageSharing } from "./page-sharing.ts"
+import { SharedFrames, type SharingCounts } from "./shared-frames.ts"
 import { MachineSwitch } from "./machine-switch.ts"
 import { Vm } from "./vm.ts"
 import { VmTurns } from "./vm-turns.ts"
@@ -29,10 +31,22 @@ function framesFor(shape: VmShape): number {
   return shape.memoryBytes / PAGE_BYTES + mmuFramesMax(shape)
 }
 
+export interface VmmMemoryView {
+  /** Of the machine memory that VMs and the VMM's tables lie in. */
+  readonly frames: number
+  readonly free: number
+  /** To VMs, whether they have touched them or not. */
+  readonly promised: number
+  readonly sharing: SharingCounts
+}
+
 export class Vmm {
   readonly engine: Engine
   readonly frames: MachineFrames
   readonly machineSwitch: MachineSwitch
+  /** Frames in which equal pages lie. */
+  readonly shared: SharedFrames
+  readonly #sharing: PageSharing
   readonly #vms = new Map<number, Vm>()
   /** By VM: frames kept for it. */
   readonly #promised = new Map<number, number>()
@@ -47,6 +61,19 @@ export class Vmm {
     this.#recorder = recorder
     this.frames = new MachineFrames(engine)
     this.machineSwitch = new MachineSwitch(engine)
+    this.shared = new SharedFrames(engine, this.frames)
+    this.#sharing = new PageSharing(this.shared, () => this.vms().map(({ memory }) => memory))
+  }
+
+  /** What its memory is used for. */
+  memoryView(): VmmMemoryView {
+    const frames = this.engine.options.memoryBytes / PAGE_BYTES
+    return { frames, free: this.frames.free(), promised: frames - this.framesLeft(), sharing: this.shared.counts() }
+  }
+
+  /** Looks at the next so many pages of all VMs: equal ones lie in one frame from then on, until they are written. The number that came to. */
+  shareEqualPages(pagesMax: number): number {
+    return this.#sharing.look(pagesMax)
   }
 
   /** How many frames a new VM can still be promised. */
@@ -87,7 +114,10 @@ export class Vmm {
     assert(Number.isInteger(options.vcpus) && options.vcpus >= 1, "a VM has at least one vCPU")
     const { engine, frames, machineSwitch } = this
     const recorder = this.#recorder === null ? {} : { recorder: this.#recorder }
-    const vm = new Vm({ engine, frames, machineSwitch, number, quota: this.#quotaOf(number), ...recorder, ...how }, options)
+    const vm = new Vm(
+      { engine, frames, machineSwitch, number, quota: this.#quotaOf(number), shared: this.shared, ...recorder, ...how },
+      options,
+    )
     this.#vms.set(number, vm)
     return vm
   }

@@ -284,6 +284,12 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
     fields: { ...VM, cause: "cause", class: "R in the node, B over the bus, A beside the path", count: "how many" },
     metrics: [countBy("backplane_vm_exits_total", "count")],
   },
+  "vm-memory": {
+    meaning:
+      "frames of a node that its VMs lie in, as a level: what equal pages that share a frame save, and how often one was written, since it was told last",
+    fields: { node: "NUMA node", pages: "that share a frame with equal ones", saved: "frames that this saves", count: "written since" },
+    metrics: [{ metric: "backplane_vm_frames_saved", op: "set", field: "saved" }, countBy("backplane_vm_pages_unshared_total", "count")],
+  },
   "vm-started": {
     meaning: "a VM lies on a node and its vCPUs begin",
     fields: { ...VM, node: "NUMA node" },

@@ -19,6 +19,18 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     meaning: "exits of virtual machines",
     labels: ["machine", "cause", "class"],
   },
+  backplane_vm_frames_saved: {
+    type: "gauge",
+    unit: "{frame}",
+    meaning: "frames that equal pages of VMs save a node by lying together",
+    labels: ["machine", "node"],
+  },
+  backplane_vm_pages_unshared_total: {
+    type: "counter",
+    unit: "{page}",
+    meaning: "pages of VMs that lay together with equal ones and were written",
+    labels: ["machine", "node"],
+  },
   backplane_vm_events_total: {
     type: "counter",
     unit: "{vm}",
