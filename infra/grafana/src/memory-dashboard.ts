@@ -43,8 +43,12 @@ const PANELS: readonly Placeless[] = [
   },
   {
     title: "Equal pages of VMs",
-    description: "Frames that a node saves because equal pages of its VMs lie together, and how many of those pages are written a second (each gets a frame again)",
-    lines: [[`sum by (node) (backplane_vm_frames_saved{${M}})`, "node {{node}} saved"], perSecond("backplane_vm_pages_unshared_total", "node")],
+    description:
+      "Frames that a node saves because equal pages of its VMs lie together, and how many of those pages are written a second (each gets a frame again)",
+    lines: [
+      [`sum by (node) (backplane_vm_frames_saved{${M}})`, "node {{node}} saved"],
+      perSecond("backplane_vm_pages_unshared_total", "node"),
+    ],
     traces: '{ name = "vm.slice" }',
   },
 ]

@@ -20,14 +20,17 @@ const UNTOUCHED = -1
 /** Given back by the guest. */
 const OUT = -2
 
-export interface PhysicalMapOptions {
+export interface Paging {
+  /** Frames of equal pages; absent: none of its pages is ever shared. */
+  readonly shared?: SharedFrames
+}
+
+export interface PhysicalMapOptions extends Paging {
   readonly engine: Engine
   readonly frames: MachineFrames
   /** The VM's number. */
   readonly owner: number
   readonly bytes: number
-  /** Frames of equal pages; absent: none of its pages is ever shared. */
-  readonly shared?: SharedFrames
 }
 
 export class PhysicalMap {

@@ -14,6 +14,7 @@ import type { VmCapture } from "@backplane/trap-contract/vm-capture"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { LoadAnswer } from "@backplane/trap-devices/address-map/address-map"
 import type { DeviceStoreAnswer, VmParts } from "./vm-parts.ts"
+import type { GonePage } from "./guest-mmu.ts"
 import type { Hypercalls } from "./hypercalls.ts"
 import type { MachineSwitch } from "./machine-switch.ts"
 import type { PhysicalMap } from "./physical-map.ts"
@@ -121,6 +122,12 @@ export class VmDevices implements VmParts {
     if (console.waitingBytes === 0) return
     this.#htif?.answerRead()
     this.#wiring.deliverInput({ uartUsed: this.#uartUsed })
+  }
+
+  /** Pages have left their frames: no translation of any vCPU leads there from now on. */
+  pagesGone(gone: readonly GonePage[]): void {
+    for (const { mmu } of this.#options.vcpus) mmu.pagesGone(gone)
+    this.tables.pagesGone(gone)
   }
 
   /** The VM is gone: its frames are watched no more. */

@@ -10,7 +10,7 @@ import type { HandleExit } from "./handle-exit.ts"
 import type { FrameQuota } from "./hypercalls.ts"
 import type { MachineFrames } from "./machine-frames.ts"
 import type { MachineSwitch } from "./machine-switch.ts"
-import type { SharedFrames } from "./shared-frames.ts"
+import type { Paging } from "./physical-map.ts"
 import type { VmMmu } from "./guest-mmu.ts"
 import type { VmParts } from "./vm-parts.ts"
 
@@ -56,8 +56,8 @@ export interface VmPlace {
   /** The VM's number; also the owner of its frames. */
   readonly number: number
   readonly quota?: FrameQuota
-  /** Where its pages may lie together with equal ones; absent: nowhere. */
-  readonly shared?: SharedFrames
+  /** Where its pages may lie but in frames of its own; absent: nowhere. */
+  readonly paging?: Paging
   readonly recorder?: ExitRecorder
   /** It goes on where the VM of this capture left off, instead of booting. */
   readonly restored?: VmCapture

@@ -97,13 +97,7 @@ export class Vm {
     this.#times = new VcpuTimes(clock, options.vcpus)
     if (options.turns === "scheduled") this.#windowLeft = Infinity
     this.#books = new ExitBooks(options.costs ?? MODERN, place.recorder ?? null)
-    this.memory = new PhysicalMap({
-      engine,
-      frames,
-      owner: number,
-      bytes: options.memoryBytes,
-      ...(place.shared && { shared: place.shared }),
-    })
+    this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes, ...place.paging })
     const softwareTlb = options.mmu === "softtlb"
     const serving = servingOf(engine, options, { isRecorded: place.recorder !== undefined })
     this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index, softwareTlb, serving }))
@@ -130,10 +124,7 @@ export class Vm {
         },
       })
     }
-    memory.observeGone((gone) => {
-      for (const { mmu } of vcpus) mmu.pagesGone(gone)
-      this.#devices.tables.pagesGone(gone)
-    })
+    memory.observeGone((gone) => this.#devices.pagesGone(gone))
     this.#views = this.vcpus.map((vcpu) => viewOf(vcpu, { machineSwitch, time: () => this.time() }))
     this.#waits = new HartWaits({
       harts: this.vcpus,

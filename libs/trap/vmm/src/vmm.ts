@@ -115,7 +115,7 @@ export class Vmm {
     const { engine, frames, machineSwitch } = this
     const recorder = this.#recorder === null ? {} : { recorder: this.#recorder }
     const vm = new Vm(
-      { engine, frames, machineSwitch, number, quota: this.#quotaOf(number), shared: this.shared, ...recorder, ...how },
+      { engine, frames, machineSwitch, number, quota: this.#quotaOf(number), paging: { shared: this.shared }, ...recorder, ...how },
       options,
     )
     this.#vms.set(number, vm)
