@@ -17,7 +17,7 @@ function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] =
   }
   const hosted = { spec: PAIR, vm: { instructions: () => ran }, run, wouldRun: () => true } as unknown as HostedVm
   const task = { task: "pair.0", attempt: 1, ordinal: 0, run: 1, workingSet: 0, affinity: [] }
-  return new VcpuTask({ task, index: 0, hosted, tickCycles: 1000, onClose: () => undefined })
+  return new VcpuTask({ task, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined })
 }
 
 function slice(of: VcpuTask) {

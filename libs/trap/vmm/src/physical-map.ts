@@ -44,6 +44,7 @@ export class PhysicalMap {
   /** By page: it lies in a frame of equal pages. */
   readonly #isShared: Uint8Array
   #unshared = 0
+  #pagesShared = 0
   /** Pages that stay where they are: somebody else watches their frames. */
   readonly #kept = new Set<number>()
   /** Physical page → told when the VMM or a device writes into it. */
@@ -128,7 +129,7 @@ export class PhysicalMap {
     const frame = BigInt(this.#pages[index] ?? UNTOUCHED)
     assert(this.canShare(index) && this.#shared !== null, "a page that is offered is its own")
     this.#shared.begin(frame, hash)
-    this.#isShared[index] = 1
+    this.#setShared(index, 1)
     return { page: FIRST_PAGE + BigInt(index), frame }
   }
 
@@ -138,7 +139,7 @@ export class PhysicalMap {
     assert(this.canShare(index) && this.#shared !== null, "a page that joins others has left a frame of its own")
     this.#shared.join(frame)
     this.#pages[index] = Number(frame)
-    this.#isShared[index] = 1
+    this.#setShared(index, 1)
     this.#frames.release(own)
     return { page: FIRST_PAGE + BigInt(index), frame: own }
   }
@@ -149,7 +150,7 @@ export class PhysicalMap {
 
   /** Pages that lie in frames of equal pages. */
   pagesShared(): number {
-    return this.#isShared.reduce((count, shared) => count + shared, 0)
+    return this.#pagesShared
   }
 
   /** For audits: does a page lie there? */
@@ -331,11 +332,16 @@ export class PhysicalMap {
     })
   }
 
+  #setShared(index: number, shared: 0 | 1): void {
+    this.#pagesShared += shared - (this.#isShared[index] ?? 0)
+    this.#isShared[index] = shared
+  }
+
   #letGo(index: number, frame: number): void {
     this.#engine.watchPage(BigInt(frame) << PAGE_SHIFT, "unwatched")
     if (this.#isShared[index] === 1) this.#shared?.leave(BigInt(frame))
     else this.#frames.release(BigInt(frame))
-    this.#isShared[index] = 0
+    this.#setShared(index, 0)
   }
 
   /** It is about to be written: a frame of its own, with what it holds. */
@@ -349,7 +355,7 @@ export class PhysicalMap {
     const own = shared.takeOut(from, this.#owner)
     this.#unshared += 1
     this.#pages[index] = Number(own)
-    this.#isShared[index] = 0
+    this.#setShared(index, 0)
     return own
   }
 
