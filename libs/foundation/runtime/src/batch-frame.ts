@@ -5,7 +5,7 @@
  * byte 0      0xb1: a frame (JSON text never begins with it, so plain JSON needs no mark); 0xb2: one with raw bytes
  * 1…4         count, unsigned, little endian
  * 5…8         only in 0xb2: how many bytes of JSON
- * per message flags (1 trace, 2 stamp, 4 sampled, 8 raw); with trace 16 + 8 bytes of ids; with stamp at and sequence, two float64;
+ * per message flags (1 trace, 2 stamp, 4 sampled, 8 raw, 16 the sender reads packed bodies); with trace 16 + 8 bytes of ids; with stamp at and sequence, two float64;
  *             with raw its length, unsigned
  * then        UTF-8 JSON array of the bodies, in order
  * rest        only in 0xb2: the raw bytes, in order
@@ -28,13 +28,30 @@ const HAS_TRACE = 1
 const HAS_STAMP = 2
 const SAMPLED = 4
 const HAS_RAW = 8
+const READS_PACKED = 16
 
 /** What travels beside a body. */
 export interface Carried {
   readonly trace?: TraceContext | undefined
   readonly stamp?: Envelope["stamp"] | undefined
-  /** The body's field `bytes`, where it is none of its text. */
+  /** The body's field `bytes`, where it is none of its text; or all of it (body-text.ts). */
   readonly raw?: Uint8Array | undefined
+}
+
+/** The frame says from now on that its sender reads packed bodies. `room`: as it was left when the frame was made. */
+export function markReadsPacked(frame: Buffer, room: number): void {
+  const at = room + flagsAt(frame, room)
+  frame[at] = (frame[at] as number) | READS_PACKED
+}
+
+/** Whether the sender of the frame said that it reads packed bodies. */
+export function readsPacked(frame: Buffer): boolean {
+  return ((frame[flagsAt(frame, 0)] ?? 0) & READS_PACKED) !== 0
+}
+
+/** Where the flags of the first message are, from the mark on. */
+function flagsAt(frame: Buffer, room: number): number {
+  return HEADER_BYTES + (frame[room] === RAW_FRAME_MARK ? LENGTH_BYTES : 0)
 }
 
 /** Is this a frame, and no JSON text? */

@@ -5,6 +5,7 @@
  */
 import type { Body } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
+import type { PackReader, PackWriter } from "@backplane/foundation-base/packed-bytes"
 
 export interface BodyRejection {
   /** Path of the field, `/operands/0`; empty for the body as a whole. */
@@ -20,6 +21,15 @@ export interface BodyCodec {
   decode(value: Json): Decoded
   /** The body as JSON can carry it. Must not leave a bigint in it. */
   encode(body: Body): Json
+  /** A second form, of bytes, for bodies that are many. Links use it where both sides have one. */
+  readonly packer?: BodyPacker
+}
+
+export interface BodyPacker {
+  /** False where the body goes as JSON: what was written is forgotten then. */
+  pack(body: Body, writer: PackWriter): boolean
+  /** From anybody. Lets through what `decode` would. Throws `NotPacked`, and nothing else. */
+  unpack(reader: PackReader): Body
 }
 
 /** Knows no contract: checks only that there is a `kind`. For tests and for bodies that are plain JSON. */

@@ -3,10 +3,14 @@
  *
  * A body's field `bytes` may be a `Uint8Array`, not empty: it is kept beside the text, raw, where the bus can carry it so (batch-frame.ts), and is base64 in
  * the text where it cannot. For the contract it is base64 text either way; who reads it takes both.
+ *
+ * A body may be all raw bytes (`BodyCodec.packer`), where the other side is known to read that: `PACKED` is its text then.
  */
 import type { Body } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
+import { NotPacked } from "@backplane/foundation-base/packed-bytes"
 import type { BodyCodec, Decoded } from "./body-codec.ts"
+import { ByteReader, ByteWriter } from "./packed-bytes.ts"
 
 export type Encoded =
   | { readonly text: string; readonly raw?: Uint8Array; readonly reason?: undefined }
@@ -26,6 +30,29 @@ export function encodeBody(codec: BodyCodec, body: Body, bytesMax: number): Enco
   const bytes = Buffer.byteLength(text) + rest
   if (bytes <= bytesMax) return raw === undefined ? { text } : { text, raw }
   return { reason: `${body.kind} has ${bytes} bytes, the bus carries ${bytesMax}: send it in parts` }
+}
+
+/** The text beside packed bytes. */
+const PACKED = '{"packed":1}'
+const writer = new ByteWriter()
+
+/** The body as bytes; null where it has no such form, or is too large for it. */
+export function packBody({ packer }: BodyCodec, body: Body, bytesMax: number): Encoded | null {
+  if (packer === undefined) return null
+  const isPacked = packer.pack(body, writer)
+  if (isPacked && writer.length <= bytesMax) return { text: PACKED, raw: writer.take() }
+  writer.reset()
+  return null
+}
+
+function unpackBody({ packer }: BodyCodec, raw: Uint8Array): Decoded {
+  if (packer === undefined) return { rejection: { field: "", reason: "packed bodies are not read here" } }
+  try {
+    return { body: packer.unpack(new ByteReader(raw)) }
+  } catch (error) {
+    if (!(error instanceof NotPacked)) throw error
+    return { rejection: { field: error.field, reason: `a packed body: ${error.message}` } }
+  }
 }
 
 const BYTES_FIELD = ',"bytes":"'
@@ -63,6 +90,7 @@ function standIn(bytes: number): string {
 export function decodeBody(codec: BodyCodec, value: Json, raw: Uint8Array | undefined): Decoded {
   if (raw === undefined) return codec.decode(value)
   if (value === null || typeof value !== "object" || Array.isArray(value)) return codec.decode(value)
+  if ("packed" in value) return unpackBody(codec, raw)
   const decoded = codec.decode(Object.assign(value, { bytes: standIn(raw.length) }))
   if (decoded.body !== undefined) Object.assign(decoded.body, { bytes: raw })
   return decoded

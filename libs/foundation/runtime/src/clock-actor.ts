@@ -37,6 +37,7 @@ export function withClock(factory: ActorFactory, cyclesPerSecondDefault: number)
 /** `codec` for the contracts' bodies, and our own check for the clock's. */
 export function withLockstep(codec: BodyCodec): BodyCodec {
   return {
+    ...(codec.packer === undefined ? {} : { packer: codec.packer }),
     decode(value) {
       const kind: unknown = value !== null && typeof value === "object" ? Reflect.get(value, "kind") : undefined
       if (typeof kind !== "string" || !isLockstepKind(kind)) return codec.decode(value)

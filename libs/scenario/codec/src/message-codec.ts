@@ -5,6 +5,8 @@
  */
 import type { Body } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
+import type { PackReader, PackWriter } from "@backplane/foundation-base/packed-bytes"
+import { readMessage, writeMessage } from "@backplane/kv-contract/packed/packed-messages"
 import { Compile } from "typebox/compile"
 import { MESSAGES } from "./message-schemas.ts"
 
@@ -18,6 +20,11 @@ type Decoded =
   | { readonly body?: undefined; readonly rejection: { readonly field: string; readonly reason: string } }
 
 export class MessageCodec {
+  /** The store's messages as bytes. */
+  readonly packer = {
+    pack: (body: Body, writer: PackWriter): boolean => writeMessage(writer, body),
+    unpack: (reader: PackReader): Body => readMessage(reader),
+  }
   readonly #schemas = new Map(MESSAGES.map((entry) => [entry.kind, entry.schema]))
   readonly #checkers = new Map<string, Checker>()
 

@@ -4,7 +4,7 @@ import type { Body } from "@backplane/foundation-actor/machine"
 import { startNatsServer, type RunningServer } from "@backplane/nats/start-server"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { plainCodec } from "../body-codec.ts"
+import { plainCodec, type BodyCodec } from "../body-codec.ts"
 import { NatsBus } from "../nats-bus.ts"
 import { MemorySink } from "../sinks.ts"
 import { subjectOf } from "../subjects.ts"
@@ -36,18 +36,42 @@ interface LinkedOptions {
   /** What one of the two says instead, over the bus. */
   readonly said?: (body: Body) => Body
   readonly between?: () => boolean
+  /** Of the two, in this order. */
+  readonly codecs?: readonly [BodyCodec, BodyCodec]
 }
 
-async function linked({ said = (body) => body, between = () => true }: LinkedOptions = {}): Promise<LinkedWorld> {
+/** Packs what has a number, and tells `seen` of each. */
+function packing(seen: (what: "packed" | "unpacked") => void): BodyCodec {
+  return {
+    ...plainCodec,
+    packer: {
+      pack: (body, writer) => {
+        if (body.kind !== "Numbered") return false
+        seen("packed")
+        writer.whole((body as Body & { readonly number: number }).number)
+        return true
+      },
+      unpack: (reader) => {
+        seen("unpacked")
+        return { kind: "Numbered", number: reader.whole() } as Body
+      },
+    },
+  }
+}
+
+async function linked({
+  said = (body) => body,
+  between = () => true,
+  codecs = [plainCodec, plainCodec],
+}: LinkedOptions = {}): Promise<LinkedWorld> {
   const connections = [await connection(), await connection()] as const
   const codec = withLinks(plainCodec)
   const far = connections.map(
     (each) => new NatsBus({ connection: each, events: new MemorySink(), codec: { ...codec, encode: (body) => codec.encode(said(body)) } }),
   )
-  const [left, right] = far.map((each) => new LinkBus({ far: each, codec: plainCodec, events: new MemorySink(), between })) as [
-    LinkBus,
-    LinkBus,
-  ]
+  const [left, right] = far.map(
+    (each, index) => new LinkBus({ far: each, codec: codecs[index] ?? plainCodec, events: new MemorySink(), between }),
+  ) as [LinkBus, LinkBus]
   const all = (pick: "sent" | "received" | "malformed" | "rejected"): number => left.counts[pick] + right.counts[pick]
   const settle = async (): Promise<void> => {
     for (let round = 0; round < 3; round++) {
@@ -82,6 +106,7 @@ async function untilLinked({ left, right, settle }: LinkedWorld): Promise<void> 
 }
 
 busSuite("links that come up", () => linked())
+busSuite("links between those who pack bodies", () => linked({ codecs: [packing(() => undefined), packing(() => undefined)] }))
 // One law a run that begins with a link between the two actors that the laws use; the suite subscribes after that, so the pair is made anew.
 describe("links", () => {
   it("a pair that talks gets a link, both ways; what it says then goes over no bus", async () => {
@@ -102,6 +127,39 @@ describe("links", () => {
     )
     expect(heard).toContainEqual({ kind: "Back" })
     expect(world.right.counts.received - before).toBe(100)
+    await world.close()
+  })
+
+  it.each([
+    ["both pack", true, true],
+    ["one packs", true, false],
+    ["the other packs", false, true],
+  ])("where %s, bodies go as bytes to whoever has said that it reads them, and to nobody else", async (_who, leftPacks, rightPacks) => {
+    const seen = { left: [] as string[], right: [] as string[] }
+    const codecs = [
+      leftPacks ? packing((what) => seen.left.push(what)) : plainCodec,
+      rightPacks ? packing((what) => seen.right.push(what)) : plainCodec,
+    ] as const
+    const world = await linked({ codecs })
+    const heard: Body[] = []
+    world.left.subscribe("m", LEFT, () => undefined)
+    world.right.subscribe("m", RIGHT, ({ body }) => heard.push(body))
+    await world.settle()
+    await untilLinked(world)
+    const say = async (number: number): Promise<void> => {
+      world.left.publish({ machine: "m", from: LEFT, to: RIGHT, body: { kind: "Numbered", number } as Body })
+      await world.settle()
+    }
+    await say(1)
+    // Nothing has been heard of the other side over the link yet.
+    expect(seen).toEqual({ left: [], right: [] })
+    world.right.publish({ machine: "m", from: RIGHT, to: LEFT, body: { kind: "Back" } })
+    await world.settle()
+    await say(2)
+    await say(300)
+    const isPacked = leftPacks && rightPacks
+    expect(seen).toEqual(isPacked ? { left: ["packed", "packed"], right: ["unpacked", "unpacked"] } : { left: [], right: [] })
+    expect(heard.filter(({ kind }) => kind === "Numbered")).toEqual([1, 2, 300].map((number) => ({ kind: "Numbered", number })))
     await world.close()
   })
 

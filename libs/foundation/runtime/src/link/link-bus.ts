@@ -19,9 +19,9 @@ import { compareActors, type ActorId } from "@backplane/foundation-actor/actor-i
 import type { Bus } from "@backplane/foundation-actor/bus"
 import type { Envelope } from "@backplane/foundation-actor/envelope"
 import type { Body } from "@backplane/foundation-actor/machine"
-import { decodeFrame, encodeParts, FRAME_MESSAGES_MAX, type Carried } from "../batch-frame.ts"
+import { decodeFrame, encodeParts, FRAME_MESSAGES_MAX, markReadsPacked, readsPacked, type Carried } from "../batch-frame.ts"
 import type { BodyCodec } from "../body-codec.ts"
-import { decodeBody, encodeBody, type Encoded } from "../body-text.ts"
+import { decodeBody, encodeBody, packBody, type Encoded } from "../body-text.ts"
 import { BusLedger, type BusCounts } from "../bus-ledger.ts"
 import type { EventSink } from "../sinks.ts"
 import { abstractPath, LinkPlaceServer } from "./link-place.ts"
@@ -78,6 +78,8 @@ interface Pair {
   dialing: boolean
   /** There has been a link: the peer takes offers up, once it is there. */
   wasLinked: boolean
+  /** The other side reads packed bodies: its frames say so. */
+  packs: boolean
   texts: string[]
   carried: Carried[]
   bytes: number
@@ -93,7 +95,7 @@ export class LinkBus implements Bus {
   #open = true
   /** Pairs with something to send at the end of this turn. */
   #pending: Pair[] = []
-  #last: { readonly body: Body; readonly encoded: Encoded } | null = null
+  #last: { readonly body: Body; readonly packs: boolean; readonly encoded: Encoded } | null = null
   #arrived: { readonly pair: Pair; readonly frame: Buffer }[] = []
 
   constructor(options: LinkBusOptions) {
@@ -120,7 +122,7 @@ export class LinkBus implements Bus {
       if (performance.now() >= pair.offerAgainAt) this.#offer(pair)
       return
     }
-    const encoded = this.#encode(envelope.body)
+    const encoded = this.#encode(envelope.body, pair.packs)
     if (encoded.text === undefined) return this.#ledger.problem("oversize", envelope, "body", encoded.reason)
     if (pair.texts.length === 0) this.#pend(pair)
     pair.texts.push(encoded.text)
@@ -179,7 +181,15 @@ export class LinkBus implements Bus {
     const pair: Pair = {
       ...{ machine, own, far, handler },
       ...{ token: null, link: null, switched: null, held: [], heldBytes: 0 },
-      ...{ offeredAt: 0, offerAgainAt: 0, offerWait: OFFER_AGAIN_MILLISECONDS, invited: null, dialing: false, wasLinked: false },
+      ...{
+        offeredAt: 0,
+        offerAgainAt: 0,
+        offerWait: OFFER_AGAIN_MILLISECONDS,
+        invited: null,
+        dialing: false,
+        wasLinked: false,
+        packs: false,
+      },
       ...{ texts: [], carried: [], bytes: 0 },
     }
     this.#pairs.set(key, pair)
@@ -191,10 +201,12 @@ export class LinkBus implements Bus {
   }
 
   /** One body for several receivers is made into text once: what one step says to its peers is often the same. */
-  #encode(body: Body): Encoded {
-    if (this.#last?.body === body) return this.#last.encoded
-    const encoded = encodeBody(this.#options.codec, body, PAYLOAD_BYTES_MAX)
-    this.#last = { body, encoded }
+  #encode(body: Body, packs: boolean): Encoded {
+    if (this.#last?.body === body && this.#last.packs === packs) return this.#last.encoded
+    const { codec } = this.#options
+    const packed = packs ? packBody(codec, body, PAYLOAD_BYTES_MAX) : null
+    const encoded = packed ?? encodeBody(codec, body, PAYLOAD_BYTES_MAX)
+    this.#last = { body, packs, encoded }
     return encoded
   }
 
@@ -308,6 +320,7 @@ export class LinkBus implements Bus {
       onClose: () => this.#onClose(pair, link),
     })
     pair.link = link
+    pair.packs = false
     pair.token = token
     pair.offerWait = OFFER_AGAIN_MILLISECONDS
     pair.wasLinked = true
@@ -360,10 +373,12 @@ export class LinkBus implements Bus {
     for (const { pair, frame } of arrived) this.#deliverFrame(pair, frame)
   }
 
-  #deliverFrame({ machine, own, far, handler }: Pair, frame: Buffer): void {
+  #deliverFrame(pair: Pair, frame: Buffer): void {
+    const { machine, own, far, handler } = pair
     const about = { machine, from: far, to: own }
     const messages = decodeFrame(frame)
     if (typeof messages === "string") return this.#ledger.problem("malformed", about, "frame", messages)
+    pair.packs ||= this.#options.codec.packer !== undefined && readsPacked(frame)
     for (const { value, trace, stamp, raw } of messages) {
       if (this.#handlers.get(`${machine} ${own}`) !== handler) return
       const { body, rejection } = decodeBody(this.#options.codec, value, raw)
@@ -385,7 +400,9 @@ export class LinkBus implements Bus {
 
   #send(pair: Pair): void {
     if (pair.texts.length === 0) return
-    if (pair.link?.send(encodeParts(pair.texts, pair.carried, LENGTH_BYTES)) !== true) return this.#drop(pair, "the peer reads too slowly")
+    const parts = encodeParts(pair.texts, pair.carried, LENGTH_BYTES)
+    if (this.#options.codec.packer !== undefined) markReadsPacked(parts[0], LENGTH_BYTES)
+    if (pair.link?.send(parts) !== true) return this.#drop(pair, "the peer reads too slowly")
     this.#ledger.counts.sent += pair.texts.length
     this.#ledger.counts.frames++
     this.#clear(pair)

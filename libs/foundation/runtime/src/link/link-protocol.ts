@@ -51,6 +51,7 @@ export function isLinkBody(body: Body): body is LinkBody {
 /** `codec` for the contracts' bodies, and a check of our own for those of links. */
 export function withLinks(codec: BodyCodec): BodyCodec {
   return {
+    ...(codec.packer === undefined ? {} : { packer: codec.packer }),
     decode(value) {
       const kind = fieldOf(value, "kind")
       if (typeof kind !== "string" || !KINDS.has(kind)) return codec.decode(value)
