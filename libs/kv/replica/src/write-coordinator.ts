@@ -50,12 +50,15 @@ interface PendingWrite {
   /** Holders that have it on disk. */
   readonly acknowledged: Set<ActorId>
   /** Stand-ins that keep it on disk, by the holder they stand in for. */
-  readonly held: Map<ActorId, ActorId>
-  /** Stand-ins that were asked. */
-  readonly asked: Map<ActorId, ActorId>
+  held: ReadonlyMap<ActorId, ActorId>
+  /** Stand-ins that were asked, with the holder that each stands in for. */
+  asked: ReadonlyMap<ActorId, ActorId>
   handedOff: boolean
   answered: boolean
 }
+
+/** Most writes need no stand-in, and a map of its own for each of them is dearer than all else about it. */
+const NOBODY: ReadonlyMap<ActorId, ActorId> = new Map()
 
 export class WriteCoordinator {
   readonly #core: ReplicaCore
@@ -92,7 +95,7 @@ export class WriteCoordinator {
     const write = this.#pending.get(id)
     if (write === undefined) return
     if (this.#core.isHolder(write.place)) write.acknowledged.add(this.#core.id)
-    else write.held.set(this.#core.id, this.#core.id)
+    else write.held = withEntry(write.held, this.#core.id, this.#core.id)
     this.#progress(write)
   }
 
@@ -102,7 +105,7 @@ export class WriteCoordinator {
     this.#core.pace.answered(from, write.sent, { now: this.#core.now, isFirst: write.isFirst })
     if (!item.ok) return
     const target = write.asked.get(from)
-    if (item.held === true && target !== undefined) write.held.set(target, from)
+    if (item.held === true && target !== undefined) write.held = withEntry(write.held, target, from)
     else if (item.held !== true) write.acknowledged.add(from)
     this.#progress(write)
   }
@@ -210,8 +213,8 @@ export class WriteCoordinator {
       sent: core.pace.asked(core.now),
       isFirst: true,
       acknowledged: new Set(),
-      held: new Map(),
-      asked: new Map(),
+      held: NOBODY,
+      asked: NOBODY,
       handedOff: false,
       answered: false,
     }
@@ -276,7 +279,7 @@ export class WriteCoordinator {
     for (const [index, target] of silent.entries()) {
       if (core.isHolder(write.place)) core.shelve({ target, ...write.place, state: write.state }, null)
       const standIn = standIns[index]
-      if (write.sloppy && standIn !== undefined) write.asked.set(standIn, target)
+      if (write.sloppy && standIn !== undefined) write.asked = withEntry(write.asked, standIn, target)
     }
     if (write.asked.size > 0) this.#replicateAgain(write, this.#open(write))
   }
@@ -349,6 +352,10 @@ export class WriteCoordinator {
     const remedy = `ask again, with the same sequence: ${have} of ${write.needed} replicas acknowledged in time`
     outbox.answer(write.requester, rejection(write.sequence, { reason: "quorum-not-met", remedy, unknown: true }))
   }
+}
+
+function withEntry(map: ReadonlyMap<ActorId, ActorId>, key: ActorId, value: ActorId): ReadonlyMap<ActorId, ActorId> {
+  return new Map(map).set(key, value)
 }
 
 function spanOf({ id }: PendingWrite): string {
