@@ -6,9 +6,9 @@ import { Type, type Static } from "typebox"
 import { KvRequest, Sent } from "./client-messages.ts"
 import { ConsensusItem } from "./consensus-items.ts"
 import { open } from "./forms.ts"
-import { BATCH_ITEMS_MAX, PARTITIONS } from "./limits.ts"
+import { BATCH_ITEMS_MAX, PARTITIONS, SIBLINGS_MAX } from "./limits.ts"
 import { StoreConfig } from "./store-config.ts"
-import { BucketName, Key, KeyState, TraceName, Vector } from "./versions.ts"
+import { BucketName, Dot, Key, KeyState, TraceName, Vector } from "./versions.ts"
 
 const Id = Type.String({ maxLength: 96, description: "of the coordinator's life: unique, so that late answers find nothing" })
 const Partition = Type.Integer({ minimum: 0, maximum: PARTITIONS - 1 })
@@ -39,6 +39,13 @@ export const Replicated = Type.Object(
     id: Id,
     ok: Type.Boolean({ description: "false: refused (full); nothing was kept" }),
     held: Type.Optional(Type.Boolean({ description: "kept as a hint, for the replica of the question" })),
+    refused: Type.Optional(
+      Type.Array(Dot, {
+        maxItems: SIBLINGS_MAX,
+        description: "versions of the state that were not taken over: replaced, as far as all others know",
+        since: 2,
+      }),
+    ),
   },
   open,
 )
@@ -53,6 +60,12 @@ export const Fetched = Type.Object(
     state: Type.Optional(KeyState),
     unsure: Type.Boolean({ description: "the replica lost data and is being repaired: its answer helps but does not count" }),
     trace: Type.Optional(TraceName),
+    collected: Type.Optional(
+      Type.Integer({ minimum: 0, description: "time of the latest event that was certified: deletions up to it are forgotten", since: 2 }),
+    ),
+    weak: Type.Optional(
+      Type.Boolean({ description: "something of the key was promised by this replica alone, or with a stand-in", since: 2 }),
+    ),
   },
   { ...open, description: "without a state: as the one whose hash came with the question" },
 )

@@ -107,6 +107,8 @@ export class AntiEntropy {
     if (states.length > 0) core.outbox.effect(noteSpan("kv.reconcile anti-entropy", { "backplane.count": states.length }))
     const more = states.flatMap(([bucket, key, state]): Named[] => {
       if (core.bucket(bucket) === undefined) return []
+      // Who sent it hears of what became of it in the next round.
+      if (core.doubts.holdsBack(from, { bucket, key }, state, () => core.absorb({ bucket, key }, state, null))) return []
       core.absorb({ bucket, key }, state, null)
       // What is not here is a statement too: the certified cut may say that what came is dead.
       const joined = core.table.stateOf({ bucket, key })

@@ -20,6 +20,7 @@ import { observed } from "@backplane/kv-versioning/hybrid-clock"
 import { reconcilerOf, type Reconciler } from "@backplane/kv-versioning/reconcile/reconciler"
 import { highestCount } from "@backplane/kv-versioning/vector"
 import { AnswerBook } from "./answer-book.ts"
+import { Doubts } from "./doubts.ts"
 import { DurableWrites, type Waiter } from "./durable-writes.ts"
 import { KeyTable, type KeyRecord, type Place } from "./key-table.ts"
 import { Outbox } from "./outbox.ts"
@@ -52,6 +53,7 @@ export class ReplicaCore {
   readonly onKept: ((record: KeyRecord) => void)[] = []
   readonly traces = new WriteTraces()
   readonly lone = new LoneVersions(this)
+  readonly doubts = new Doubts(this)
   readonly pace: PeerPace
   readonly versions: PeerVersions
   /** Reads coordinated in this life, and how many of them found replicas apart. */

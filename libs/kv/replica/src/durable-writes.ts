@@ -5,13 +5,20 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { KeyState } from "@backplane/kv-contract/versions"
+import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { persist } from "@backplane/foundation-actor/effects"
 import type { Outbox } from "./outbox.ts"
 
 export type Waiter =
   | { readonly kind: "write"; readonly id: string }
-  | { readonly kind: "acknowledge"; readonly to: ActorId; readonly id: string; readonly held: boolean }
+  | {
+      readonly kind: "acknowledge"
+      readonly to: ActorId
+      readonly id: string
+      readonly held: boolean
+      /** Versions of what is acknowledged that were refused (doubts.ts). */
+      readonly refused?: readonly Dot[]
+    }
   /** A read or a question of another replica that came while the key was on its way to the disk. */
   | { readonly kind: "read"; readonly id: string }
   | {

@@ -54,6 +54,8 @@ interface Partition {
   /** Names of the keys in each leaf of the tree. */
   readonly leaves: Map<number, Set<string>>
   cut: Vector
+  /** Time of the latest event in `cut`. */
+  cutTime: number
   certifiedAt: number | null
 }
 
@@ -72,6 +74,7 @@ export class KeyTable {
       keys: new Map(),
       leaves: new Map(),
       cut: NO_EVENTS,
+      cutTime: 0,
       certifiedAt: null,
     }))
   }
@@ -116,6 +119,7 @@ export class KeyTable {
   clear(partition: number): void {
     const of = this.#of(partition)
     of.cut = NO_EVENTS
+    of.cutTime = 0
     of.certifiedAt = null
   }
 
@@ -180,6 +184,11 @@ export class KeyTable {
     return this.#of(partition).cut
   }
 
+  /** The time of the latest event that was certified of the key's partition: of what was before, all may be collected and forgotten. */
+  collectedUpTo(place: Place): number {
+    return this.#of(this.partitionOf(place)).cutTime
+  }
+
   certifiedAt(partition: number): number | null {
     return this.#of(partition).certifiedAt
   }
@@ -187,6 +196,7 @@ export class KeyTable {
   certify(partition: number, cut: Vector, at: number): void {
     const of = this.#of(partition)
     of.cut = joinVectors(of.cut, cut)
+    of.cutTime = highestCount(of.cut)
     of.certifiedAt = Math.max(of.certifiedAt ?? 0, at)
   }
 

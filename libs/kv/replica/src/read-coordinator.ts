@@ -5,16 +5,18 @@
  * R1 An answer is the join of the states of R holders that are sure of themselves; others help but do not count.
  * R2 No state is shown that is not on the disk of the replica that shows it: what was read cannot be taken back by a crash.
  * R3 With a session token, the answer's context covers what the session knows of the key.
+ * R4 A version that one holder alone knows, and that all others may have forgotten, is not shown (doubts.ts says why), unless one of them does not answer.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { KvRequest, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
-import type { KeyState, SessionToken, Vector } from "@backplane/kv-contract/versions"
+import type { Dot, KeyState, SessionToken, Vector } from "@backplane/kv-contract/versions"
 import { hexOf, placeName } from "@backplane/kv-replication/hash"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
-import { NOTHING_KNOWN, shownVersions } from "@backplane/kv-versioning/key-state"
+import { canBeDoubted, type Witness } from "@backplane/kv-versioning/doubt"
+import { NOTHING_KNOWN, shownVersions, withoutVersions } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import { Hedge } from "./hedge.ts"
 import type { Place } from "./key-table.ts"
@@ -24,6 +26,9 @@ import { rejection } from "./rejections.ts"
 
 /** A read that waits this many retries asks another, however long most of them take. */
 const HEDGE_RETRIES = 4
+
+/** What may be replaced and forgotten is not shown before all were heard, or this share of the deadline is over. */
+const DOUBT_SHARE = 2
 
 /** `known`: see `Waiter`. */
 type Fetch = Omit<PeerItemOf<"fetch">, "type"> & { readonly known?: KeyState }
@@ -54,7 +59,9 @@ interface PendingRead {
    * answer does not say which question it belongs to. Null until the own state is known, or where it counts as absent.
    */
   named: { readonly state: KeyState; readonly hash: string } | null
-  readonly states: Map<ActorId, { readonly state: KeyState; readonly unsure: boolean }>
+  readonly states: Map<ActorId, Witness>
+  /** Since when there are enough answers, and one of them shows what the others may have forgotten: all are waited for, for a while. */
+  doubtedAt: number | null
   answered: boolean
   /**
    * Where the own disk is waited for: what was known when that began. It is shown then, though there may be more by that time, not all on disk: a key
@@ -98,6 +105,7 @@ export class ReadCoordinator {
       asked: new Set(),
       named: null,
       states: new Map(),
+      doubtedAt: null,
       answered: false,
       own: undefined,
     }
@@ -121,8 +129,16 @@ export class ReadCoordinator {
     else {
       const state = known ?? core.table.stateOf({ bucket, key })
       const trace = core.traces.isEmpty ? undefined : core.traces.nameOf(state)
-      core.outbox.send(from, { type: "fetched", id, state, unsure, ...(trace === undefined ? {} : { trace }) })
+      const more = core.versions.keeps(2) ? this.#moreOf({ bucket, key }) : {}
+      core.outbox.send(from, { type: "fetched", id, state, unsure, ...more, ...(trace === undefined ? {} : { trace }) })
     }
+  }
+
+  /** What decides whether versions are in doubt. */
+  #moreOf(place: Place): { readonly collected: number; readonly weak?: true } {
+    const { table } = this.#core
+    const collected = table.collectedUpTo(place)
+    return table.isWeak(place) ? { collected, weak: true } : { collected }
   }
 
   /** What this replica knows of a key that one of its own reads asks for is on disk now. */
@@ -132,11 +148,11 @@ export class ReadCoordinator {
     const { own } = read
     read.own = undefined
     if (own === undefined || own === null) this.#askOwn(read)
-    else read.states.set(this.#core.id, { state: own, unsure: this.#core.isUnsure(read.place) })
+    else this.#tellOwn(read, own)
     this.#progress(read)
   }
 
-  onFetched(from: ActorId, { id, state, unsure, trace }: PeerItemOf<"fetched">): void {
+  onFetched(from: ActorId, { id, state, unsure, trace, weak, collected }: PeerItemOf<"fetched">): void {
     const read = this.#pending.get(id)
     if (read === undefined) return
     const isFirst = read.retries === 0 && read.hedged !== from
@@ -146,7 +162,7 @@ export class ReadCoordinator {
     if (trace !== undefined && state !== undefined) this.#core.traces.remember(state, trace)
     const told = state ?? read.named?.state
     if (told === undefined) return
-    read.states.set(from, { state: told, unsure })
+    read.states.set(from, { state: told, unsure, weak: weak === true, collected: collected ?? 0 })
     this.#progress(read)
   }
 
@@ -161,7 +177,8 @@ export class ReadCoordinator {
       } else if (age >= timings.deadline) {
         this.#pending.delete(read.id)
         outbox.answer(read.requester, rejection(read.sequence, this.#whyNot(read)))
-      } else if (this.#isToBeAskedAgain(read)) {
+      } else if (read.doubtedAt !== null && now - read.doubtedAt >= timings.deadline / DOUBT_SHARE) this.#progress(read)
+      else if (this.#isToBeAskedAgain(read)) {
         for (const peer of read.asked) {
           if (read.states.has(peer)) continue
           askedAgain.add(peer)
@@ -273,8 +290,13 @@ export class ReadCoordinator {
       core.whenDurable(read.place, { kind: "read", id: read.id })
       return
     }
-    const unsure = core.isUnsure(read.place)
-    read.states.set(core.id, { state: core.table.stateOf(read.place), unsure })
+    this.#tellOwn(read, core.table.stateOf(read.place))
+  }
+
+  #tellOwn({ states, place }: PendingRead, state: KeyState): void {
+    const core = this.#core
+    const [weak, collected] = [core.table.isWeak(place), core.table.collectedUpTo(place)]
+    states.set(core.id, { state, unsure: core.isUnsure(place), weak, collected })
   }
 
   #progress(read: PendingRead): void {
@@ -284,6 +306,10 @@ export class ReadCoordinator {
       return answer !== undefined && (!answer.unsure || rules.countsUnsure)
     }
     if (!read.answered && this.#core.isQuorum(read.place, counts, read.needed)) {
+      if (this.#isInDoubt(read)) {
+        read.doubtedAt ??= this.#core.now
+        return
+      }
       const joined = this.#joined(read)
       if (rules.meetsFloor(joined.context, read.floor)) {
         read.answered = true
@@ -291,6 +317,37 @@ export class ReadCoordinator {
       }
     }
     if (read.answered && hasAllAnswers(read)) this.#finish(read)
+  }
+
+  /** Who holds the key and has answered, with what they told; null where no version of it can be in doubt. */
+  #holdersTold({ place, states }: PendingRead): Witness[] | null {
+    const core = this.#core
+    const holders = core.holders(place)
+    const isInPlace = core.rules.doubtsNews && core.versions.keeps(2) && core.keepers(place).length === holders.length
+    if (!isInPlace || !canBeDoubted(core.reconciler(place.bucket))) return null
+    return holders.flatMap((holder) => states.get(holder) ?? [])
+  }
+
+  /** One alone shows a version that the others may have forgotten, and not all were heard: they are asked. */
+  #isInDoubt(read: PendingRead): boolean {
+    const core = this.#core
+    const isOver = read.doubtedAt !== null && core.now - read.doubtedAt >= core.timings.deadline / DOUBT_SHARE
+    if (isAgreed(read) || isOver) return false
+    const told = this.#holdersTold(read)
+    const holders = core.holders(read.place)
+    if (told === null || told.length < 2 || told.length === holders.length) return false
+    if (core.rules.loneDots(told).length === 0) return false
+    this.#askEach(
+      read,
+      holders.filter((holder) => holder !== core.id && !read.asked.has(holder)),
+    )
+    return true
+  }
+
+  /** Versions that one alone knows, and all others have most likely replaced and forgotten. */
+  #refused(read: PendingRead): readonly Dot[] {
+    const told = this.#holdersTold(read)
+    return told === null || told.length < this.#core.holders(read.place).length ? [] : this.#core.rules.loneDots(told)
   }
 
   /** The replica will not answer: who waits for it asks all others. */
@@ -308,7 +365,8 @@ export class ReadCoordinator {
     const own = read.states.get(this.#core.id)
     if (own !== undefined && isAgreed(read)) return own.state
     const reconciler = this.#core.reconciler(read.place.bucket)
-    return [...read.states.values()].reduce((joined, { state }) => rules.join(reconciler, joined, state), NOTHING_KNOWN)
+    const joined = [...read.states.values()].reduce((all, { state }) => rules.join(reconciler, all, state), NOTHING_KNOWN)
+    return withoutVersions(joined, isAgreed(read) ? [] : this.#refused(read))
   }
 
   #success(read: PendingRead, joined: KeyState): KvSuccess {

@@ -280,6 +280,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       case "fetched":
         this.#reads.onFetched(from, item)
         this.#core.lone.onFetched(from, item)
+        this.#core.doubts.onFetched(from, item)
         break
       case "sync-roots":
         this.#sync.onRoots(from, item)
@@ -346,6 +347,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
           id: waiter.id,
           ok: true,
           ...(waiter.held ? { held: true } : {}),
+          ...(waiter.refused === undefined ? {} : { refused: [...waiter.refused] }),
         })
       case "read":
         return this.#reads.onDurable(waiter.id)
@@ -368,6 +370,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         this.#writes.tick()
         this.#reads.tick()
         this.#core.lone.tick()
+        this.#core.doubts.tick()
         break
       case "hedge":
         this.#reads.hedge()
@@ -412,7 +415,8 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const { ready, timings, shelf, outbox } = this.#core
     this.#linear.flush()
     for (let waiter = ready.shift(); waiter !== undefined; waiter = ready.shift()) this.#onDurable(waiter)
-    if (this.#writes.count > 0 || this.#reads.count > 0 || this.#core.lone.count > 0) this.#arm("retry", timings.retry)
+    if (this.#writes.count > 0 || this.#reads.count > 0 || this.#core.lone.count > 0 || this.#core.doubts.count > 0)
+      this.#arm("retry", timings.retry)
     if (this.#reads.mayHedge) this.#arm("hedge", timings.hedge)
     if (shelf.count > 0) this.#arm("hint", timings.hintRound)
     if (!this.#outside.isIdle) this.#arm("handler", timings.handler)
@@ -426,6 +430,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#linear.reconfigured()
     this.#mover.reconfigured()
     this.#core.lone.reconfigured()
+    this.#core.doubts.reconfigured()
     this.#writes.hurry()
     this.#reads.hurry()
   }

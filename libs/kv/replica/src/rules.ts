@@ -9,6 +9,7 @@ import type { ConsensusRules } from "@backplane/kv-replication/consensus/consens
 import { SOUND_CONSENSUS } from "@backplane/kv-replication/consensus/consensus-rules"
 import { hashOf, type Hash64 } from "@backplane/kv-replication/hash"
 import type { Quorum } from "@backplane/kv-replication/quorum"
+import { loneDots } from "@backplane/kv-versioning/doubt"
 import { nextTick } from "@backplane/kv-versioning/hybrid-clock"
 import { isHollow, isTombstone, joinStates } from "@backplane/kv-versioning/key-state"
 import type { Reconciler } from "@backplane/kv-versioning/reconcile/reconciler"
@@ -47,8 +48,12 @@ export interface ReplicaRules {
   readonly doesLateRequests: boolean
   /** Whether a version that only this replica has when it begins again, and that the others may have forgotten, is withdrawn. */
   readonly withdrawsLone: boolean
+  /** Whether a version that only its sender has, and that the others may have forgotten, is asked about before it is taken over. */
+  readonly doubtsNews: boolean
   /** Whether the version of the store rises before every member speaks it. */
   readonly raisesAlone: boolean
+  /** Versions that one of the holders alone knows, and that all others may have forgotten: they are refused. */
+  readonly loneDots: typeof loneDots
   writesNeeded(quorum: Quorum): number
   readsNeeded(quorum: Quorum): number
   nextTime(last: number, physical: number): number
@@ -83,6 +88,8 @@ export const SOUND_RULES: ReplicaRules = {
   keepsOldVersions: false,
   doesLateRequests: false,
   withdrawsLone: true,
+  doubtsNews: true,
+  loneDots,
   raisesAlone: false,
   writesNeeded: ({ w }) => w,
   readsNeeded: ({ r }) => r,

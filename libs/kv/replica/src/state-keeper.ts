@@ -6,7 +6,7 @@
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, noteSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
-import type { KeyState } from "@backplane/kv-contract/versions"
+import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { hexOf, placeName, ZERO_HASH } from "@backplane/kv-replication/hash"
 import { sizeOf } from "./write-traces.ts"
 import type { ReplicaCore } from "./core.ts"
@@ -20,9 +20,13 @@ export class StateKeeper {
   }
 
   /** Joins the state in, or keeps it for another; acknowledged when it is on disk (D1). */
-  onReplicate(from: ActorId, { id, bucket, key, state, reason, holdFor, trace }: PeerItemOf<"replicate">): void {
+  onReplicate(from: ActorId, item: PeerItemOf<"replicate">, refused: readonly Dot[] = []): void {
+    const { id, bucket, key, state, reason, holdFor, trace } = item
     const core = this.#core
     if (core.bucket(bucket) === undefined) return
+    // What a stand-in kept may have been promised by stand-ins alone.
+    const isOfHolder = holdFor === undefined && (reason !== "hint" || core.holders({ bucket, key }).includes(from))
+    if (isOfHolder && core.doubts.holdsBack(from, { bucket, key }, state, (dots) => this.onReplicate(from, item, dots))) return
     if (reason !== "write") core.outbox.effect(noteSpan(`kv.reconcile ${reason}`, { "backplane.key": `${bucket}/${key}` }))
     if (trace !== undefined) {
       core.traces.remember(state, trace)
@@ -33,7 +37,8 @@ export class StateKeeper {
       if (!core.isKeeper(place)) return
       const before = core.table.stateOf(place)
       const wasShown = !core.isUndurable(place)
-      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false })
+      const dead = refused.length === 0 ? {} : { refused }
+      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false, ...dead })
       if (reason === "write" && wasShown) this.#writeRepair(place, { before, written: state })
       return
     }

@@ -20,7 +20,7 @@ import { mapOf } from "@backplane/kv-replication/placement"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
 import { countedText, doneText, isDone, joinCounted, joinDone, type RequestName } from "@backplane/kv-versioning/done"
-import { NOTHING_KNOWN, shownVersions, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
+import { NOTHING_KNOWN, shownVersions, withoutVersions, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
 import type { Asked } from "./peer-pace.ts"
@@ -34,7 +34,7 @@ interface PendingWrite {
   readonly requester: ActorId
   readonly sequence: number
   readonly place: Place
-  readonly state: KeyState
+  state: KeyState
   /** What others are told: the state, with those of its requests that they may not know of. */
   readonly told: KeyState
   /** Trace that it is followed in. */
@@ -104,6 +104,7 @@ export class WriteCoordinator {
     if (write === undefined) return
     this.#core.pace.answered(from, write.sent, { now: this.#core.now, isFirst: write.isFirst })
     if (!item.ok) return
+    if (item.refused !== undefined) write.state = withoutVersions(write.state, item.refused)
     const target = write.asked.get(from)
     if (item.held === true && target !== undefined) write.held = withEntry(write.held, target, from)
     else if (item.held !== true) write.acknowledged.add(from)
@@ -183,7 +184,7 @@ export class WriteCoordinator {
   /** The request that made the event stands in the state (W5). */
   #named(state: KeyState, before: KeyState, text: string, added: readonly string[] = []): KeyState {
     if (!this.#core.rules.remembersDone) return state
-    const done = joinDone(before.done, [text]) ?? []
+    const done = joinDone(before.done, [text], { versions: state.versions }) ?? []
     const counted = joinCounted(before.counted, [...added], done)
     return counted === undefined ? { ...state, done } : { ...state, done, counted }
   }

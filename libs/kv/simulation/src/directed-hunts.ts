@@ -19,8 +19,13 @@ export type DirectedHunt = (rules: Partial<ReplicaRules>, seed: number) => void
 
 const REGISTER = { bucket: "register", key: "k0" } as const
 const cas = (expect: string | null, value: string): Operation => ({ type: "cas", ...REGISTER, expect, value })
-const plain = (key: string, value: string): Extract<Operation, { readonly type: "put" }> => ({ type: "put", bucket: "plain", key, value })
-const read = (key: string): Operation => ({ type: "get", bucket: "plain", key })
+export const plain = (key: string, value: string): Extract<Operation, { readonly type: "put" }> => ({
+  type: "put",
+  bucket: "plain",
+  key,
+  value,
+})
+export const read = (key: string): Operation => ({ type: "get", bucket: "plain", key })
 
 /** A store whose register holds "0", and its leader with the two who follow. */
 function led(options: SceneOptions): { readonly scene: Scene; readonly leader: ActorId; readonly others: readonly [ActorId, ActorId] } {
@@ -363,45 +368,4 @@ export const standsStill: DirectedHunt = (rules, seed) => {
   scene.run(10 * SECOND)
   const { values } = scene.success([still, other], read("k0"))
   assert(!values.includes("late"), "what was replaced came back with a copy of its request")
-}
-
-/**
- * A replica is killed with a version that only it has; another does the request, and more of the key are done than a key remembers; then the replica
- * comes back. Gives the scene, for who asks what else is there.
- */
-export function aLoneVersion(
-  rules: Partial<ReplicaRules>,
-  seed: number,
-  operation: Extract<Operation, { readonly type: "put" | "update" }>,
-): Scene {
-  const scene = new Scene({ rules, seed })
-  const { bucket, key } = operation
-  const [lone, other, third] = scene.holders(bucket, key) as [ActorId, ActorId, ActorId]
-  const first = scene.success([lone], operation)
-  scene.run(3 * SECOND)
-  scene.world.partition([[lone], [other, third]])
-  const twice = operation.type === "put" ? { ...operation, value: "twice", context: first.context } : operation
-  const sequence = scene.ask(lone, twice)
-  scene.run(20 * MS)
-  scene.crash(lone)
-  scene.ask(other, twice, { sequence, attempt: 1 })
-  scene.run(500 * MS)
-  const answer = defined(scene.answer(sequence), "the other one answers")
-  assert(answer.ok, "and does it")
-  let { context } = answer
-  for (let index = 0; index < 2 * DONE_SEQUENCES_MAX; index++)
-    context = scene.success([other], operation.type === "put" ? { ...operation, value: `later-${index}`, context } : operation).context
-  scene.world.healNetwork()
-  scene.world.restart(lone)
-  scene.run(10 * SECOND)
-  return scene
-}
-
-/** What was replaced is asked for where it lay alone, and elsewhere. */
-export const loneVersion: DirectedHunt = (rules, seed) => {
-  const scene = aLoneVersion(rules, seed, plain("k0", "first"))
-  for (const id of scene.holders("plain", "k0")) {
-    const { values } = scene.success([id], read("k0"))
-    assert(values.join() === `later-${2 * DONE_SEQUENCES_MAX - 1}`, `a replaced value came back: ${values.join()}`)
-  }
 }

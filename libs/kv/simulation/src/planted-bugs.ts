@@ -6,6 +6,7 @@
  */
 import { hashOf } from "@backplane/kv-replication/hash"
 import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
+import { loneDots } from "@backplane/kv-versioning/doubt"
 import { isTombstone, joinStates } from "@backplane/kv-versioning/key-state"
 import { highestCount, joinVectors } from "@backplane/kv-versioning/vector"
 import { NO_DISK_BUGS } from "./disked-replica.ts"
@@ -16,7 +17,6 @@ import {
   hintUnderCertificate,
   leftHolder,
   lostEntry,
-  loneVersion,
   missedDelete,
   missedPut,
   oldHoldersAlone,
@@ -28,6 +28,7 @@ import {
   votersWithoutData,
   type DirectedHunt,
 } from "./directed-hunts.ts"
+import { collectedVersion, cutOffVersion, loneCount, weakVersion } from "./lone-hunts.ts"
 import { droppedField, oldAmongNew, putBack, raisedEarly } from "./mixed-hunts.ts"
 import type { FaultClass } from "./kv-faults.ts"
 import type { KvWorldOptions } from "./kv-world.ts"
@@ -121,8 +122,45 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "version that one alone has kept when it begins again, though it may have been replaced",
-    hunt: { ...rules({ withdrawsLone: false }), ...only("plain"), ...BUSY, ...classes("crash") },
-    directed: loneVersion,
+    hunt: { ...rules({ withdrawsLone: false }), ...only("count"), ...BUSY, ...classes("crash") },
+    directed: loneCount,
+  },
+  {
+    name: "version that its sender alone has is taken over, though it may have been replaced",
+    hunt: { ...rules({ doubtsNews: false }), ...only("plain"), ...BUSY, pauseMax: 200_000, ...classes("partition") },
+    directed: cutOffVersion,
+  },
+  {
+    name: "version of an old disk is taken over, though it may have been deleted and forgotten",
+    hunt: {
+      ...rules({
+        loneDots: (witnesses, dots) =>
+          loneDots(
+            witnesses.map((each) => ({ ...each, collected: 0 })),
+            dots,
+          ),
+      }),
+      ...only("plain"),
+      ...BUSY,
+      ...classes("backup", "power"),
+    },
+    directed: collectedVersion,
+  },
+  {
+    name: "what one replica alone had to promise is refused by the others",
+    hunt: {
+      ...rules({
+        loneDots: (witnesses, dots) =>
+          loneDots(
+            witnesses.map((each) => ({ ...each, weak: false })),
+            dots,
+          ),
+      }),
+      ...only("weak"),
+      ...BUSY,
+      ...classes("partition"),
+    },
+    directed: weakVersion,
   },
   {
     name: "hint that found no room is acknowledged",

@@ -169,6 +169,47 @@ describe("what is left when all is joined", () => {
   })
 })
 
+describe("a request of siblings that was done twice, and more requests than a key remembers", () => {
+  const text = (request: number, dot: Dot): string => doneText(["client.0", request], dot, 0)
+  const later = (state: KeyState, count: number): KeyState => {
+    let next = state
+    for (let index = 0; index < count; index++) {
+      const dot: Dot = ["r9", highestCount(next.context) + 1]
+      const written = writeVersion(allSiblings, next, { dot, value: null, seen: { r9: dot[1] - 1 } })
+      next = { ...written, done: joinDone(next.done, [text(100 + index, dot)], { versions: written.versions }) ?? [] }
+    }
+    return next
+  }
+  const one: KeyState = { context: { r1: 10 }, versions: [{ dot: ["r1", 10], value: "x" }], done: [text(1, ["r1", 10])] }
+  const other: KeyState = { context: { r2: 20 }, versions: [{ dot: ["r2", 20], value: "x" }], done: [text(1, ["r2", 20])] }
+
+  // Seed 668 of loss, delay, pause, power, flip, slow and backup on bucket plain.
+  it("is known for one in the moment in which the earlier of its events is forgotten", () => {
+    const replaced = later(writeVersion(allSiblings, other, { dot: ["r3", 30], value: "y", seen: other.context }), 7)
+    const known = { ...replaced, done: [text(1, ["r2", 20]), ...(replaced.done ?? [])] }
+    expect(known.done.length).toBe(8)
+    expect(joinStates(allSiblings, known, one).versions.map(({ value }) => value)).not.toContain("x")
+  })
+
+  // Seed 1641 of the same.
+  it("ends together however late one of its events is replaced", () => {
+    const both = later(joinStates(allSiblings, one, other), 20)
+    expect(both.versions.filter(({ value }) => value === "x").length).toBe(2)
+    expect(both.done?.length).toBe(8)
+    const { versions } = writeVersion(allSiblings, both, { dot: ["r3", 99], value: "y", seen: one.context })
+    expect(versions.map(({ value }) => value)).not.toContain("x")
+  })
+
+  it("is forgotten as others are once none of its events is shown", () => {
+    const both = joinStates(allSiblings, one, other)
+    const done = later(
+      { ...writeVersion(allSiblings, both, { dot: ["r3", 30], value: "y", seen: both.context }), done: both.done ?? [] },
+      20,
+    ).done
+    expect(done?.some((each) => each.endsWith(" 1 client.0"))).toBe(false)
+  })
+})
+
 describe("the list of what was done", () => {
   it("knows a request by its whole name", () => {
     const done = [doneText(["gateway.0", 7], ["r0", 5], 0), doneText(["~a 7 gateway.0", 1], ["r0", 6], 0)]

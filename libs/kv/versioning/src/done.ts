@@ -9,7 +9,11 @@
  */
 import { compareText } from "@backplane/foundation-base/json"
 import { DONE_NAMES_MAX, DONE_SEQUENCES_MAX } from "@backplane/kv-contract/limits"
-import type { Counted, Done, Dot } from "@backplane/kv-contract/versions"
+import type { Counted, Done, Dot, Version } from "@backplane/kv-contract/versions"
+import { isSameDot } from "./vector.ts"
+
+/** Of each kind, at most so many are remembered for longer than their turn. */
+const PINNED_MAX = 4
 
 /** The name of a request: the same for all its attempts. Behind a `~`: the caller's own, which anybody may repeat. */
 export type RequestName = readonly [requester: string, sequence: number]
@@ -58,14 +62,26 @@ export function isDone(done: Done | undefined, [requester, sequence]: RequestNam
   return done.some((text) => text.endsWith(end) && nameIn(text) === end.slice(1))
 }
 
-/** Both lists as one: one of the two itself where the other adds nothing to it. The latest stay. */
-export function joinDone(a: Done | undefined, b: Done | undefined): Done | undefined {
+/** Both lists as one, with what is going to be forgotten: one of the two itself where the other adds nothing to it. */
+export function unitedDone(a: Done | undefined, b: Done | undefined): Done | undefined {
   if (a === b || b === undefined) return a
   if (a === undefined || a.every((text) => b.includes(text))) return b
   const news = b.filter((text) => !a.includes(text))
-  if (news.length === 0) return a
-  const joined = latest(inOrder(a, news))
-  return joined.length === a.length && joined.every((text, at) => text === a[at]) ? a : joined
+  return news.length === 0 ? a : inOrder(a, news)
+}
+
+/**
+ * Both lists as one: one of the two itself where the other adds nothing to it. The latest stay; and requests that made several events while one of them is
+ * among `versions`, for who replaces that one replaces all.
+ */
+export function joinDone(
+  a: Done | undefined,
+  b: Done | undefined,
+  { united = unitedDone(a, b), versions = [] }: { readonly united?: Done | undefined; readonly versions?: readonly Version[] } = {},
+): Done | undefined {
+  if (united === undefined || united === a || united === b) return united
+  const joined = latest(united, versions)
+  return joined.length === a?.length && joined.every((text, at) => text === a[at]) ? a : joined
 }
 
 /** `sorted`, as lists of requests are, with `news` among it: mostly one that is later than all. */
@@ -84,12 +100,32 @@ function isNamed(text: string): boolean {
   return text.includes("~") && nameIn(text).includes(" ~")
 }
 
-function latest(sorted: string[]): string[] {
+function latest(sorted: Done, versions: readonly Version[]): Done {
   if (sorted.length <= DONE_SEQUENCES_MAX) return sorted
-  const named = sorted.filter(isNamed).slice(-DONE_NAMES_MAX)
-  if (named.length === 0) return sorted.slice(-DONE_SEQUENCES_MAX)
-  const numbered = sorted.filter((text) => !isNamed(text)).slice(-DONE_SEQUENCES_MAX)
+  const pinned = pinnedIn(sorted, versions)
+  const named = latestOf(sorted.filter(isNamed), pinned, DONE_NAMES_MAX)
+  if (named.length === 0) return latestOf(sorted, pinned, DONE_SEQUENCES_MAX)
+  const numbered = latestOf(
+    sorted.filter((text) => !isNamed(text)),
+    pinned,
+    DONE_SEQUENCES_MAX,
+  )
   return [...named, ...numbered].sort(compareDone)
+}
+
+function latestOf(sorted: Done, pinned: Done, most: number): Done {
+  if (sorted.length <= most) return sorted
+  const kept = sorted.filter((text) => pinned.includes(text)).slice(-PINNED_MAX)
+  if (kept.length === 0) return sorted.slice(-most)
+  return [...kept, ...sorted.filter((text) => !kept.includes(text)).slice(kept.length - most)].sort(compareDone)
+}
+
+/** Requests that made several events of which one is still shown. */
+function pinnedIn(done: Done, versions: readonly Version[]): Done {
+  const shown = doubledIn(done).filter(({ events }) => events.some(({ dot }) => versions.some((each) => isSameDot(each.dot, dot))))
+  if (shown.length === 0) return []
+  const events = shown.flatMap((each) => each.events.map(({ dot: [writer, time] }) => `${time} ${writer}`))
+  return done.filter((text) => events.includes(eventIn(text)))
 }
 
 /**
@@ -101,7 +137,8 @@ export function mayHaveForgotten(done: Done | undefined, own: Done | undefined, 
   if (text !== undefined && done?.some((each) => nameIn(each) === nameIn(text)) === true) return false
   const isPast = (isOfKind: boolean, most: number): boolean => {
     const kind = done?.filter((each) => isNamed(each) === isOfKind) ?? []
-    return kind.length >= most && Number.parseInt(kind[0] ?? "", 10) > time
+    // Some may be remembered longer than others (`joinDone`).
+    return kind.length >= most && kind.filter((each) => Number.parseInt(each, 10) > time).length >= most - PINNED_MAX
   }
   const [named, numbered] = [isPast(true, DONE_NAMES_MAX), isPast(false, DONE_SEQUENCES_MAX)]
   return text === undefined ? named || numbered : isNamed(text) ? named : numbered

@@ -9,7 +9,7 @@
  */
 import type { Json } from "@backplane/foundation-base/json"
 import type { Counted, Done, Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
-import { doubledIn, joinCounted, joinDone, placeIn } from "./done.ts"
+import { doubledIn, joinCounted, joinDone, placeIn, unitedDone } from "./done.ts"
 import { compareDots, covers, descends, isSameDot, joinVectors, NO_EVENTS, withDot } from "./vector.ts"
 import type { Reconciler } from "./reconcile/reconciler.ts"
 
@@ -28,13 +28,14 @@ export function isTombstone(state: KeyState): boolean {
 export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): KeyState {
   if (a === b) return a
   const joined = reconciler.crdt === null ? joinVersions(reconciler, a, b) : joinCrdts(reconciler.crdt.merge, a, b)
-  const done = joinDone(a.done, b.done)
-  if (done === undefined) return joined
+  const united = unitedDone(a.done, b.done)
+  const done = joinDone(a.done, b.done, { united, versions: joined.versions })
+  if (done === undefined || united === undefined) return joined
   const counted = joinCounted(a.counted, b.counted, done)
   const isWhole = joined.done === done && joined.counted === counted
   const state = isWhole ? joined : withRequests(joined, done, counted)
-  // Who knew all of the requests has mended what they did twice.
-  return done === a.done || done === b.done ? state : withoutDoubles(reconciler, state, done)
+  // Who knew all of the requests has mended what they did twice. What is forgotten in this moment can still tell that.
+  return united === a.done || united === b.done ? state : withoutDoubles(reconciler, state, united)
 }
 
 /** Field by field: each write of each replica comes by here, and a spread that leaves a field out is many times dearer. */
@@ -65,6 +66,12 @@ function withoutDoubles(reconciler: Reconciler, state: KeyState, done: Done): Ke
       mended = { ...mended, versions: versions.filter((version) => !events.some(({ dot }) => isSameDot(version.dot, dot))) }
   }
   return mended
+}
+
+/** The state without the versions, which count as seen all the same: replaced. */
+export function withoutVersions(state: KeyState, dead: readonly Dot[]): KeyState {
+  const versions = state.versions.filter(({ dot }) => !dead.some((each) => isSameDot(each, dot)))
+  return versions.length === state.versions.length ? state : { ...state, versions }
 }
 
 /** The versions that a reader is shown: of a request that made several, one. */

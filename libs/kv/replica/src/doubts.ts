@@ -1,0 +1,158 @@
+/**
+ * Holds back what comes with a version that may have been replaced where nobody remembers it any more (kv/versioning, `doubt.ts`).
+ *
+ * Procedure: who is sent a version that it does not know, older than all the requests of the key that it remembers, asks the other holders what they know.
+ * Where a second one knows of it, it is news that took long, and is taken over. Where its sender alone does, and all others may have forgotten
+ * its request, it is refused: counted as seen, so that it finds itself dead here, and told to who has it. What came with it is taken over in any case.
+ *
+ * Invariants:
+ * B1 Nothing is refused that was answered under W ≥ 2, unless a holder lost it without knowing; what may be promised by fewer, or by a stand-in, is marked
+ *    where it lies (`weak`) and never refused.
+ * B2 What is held back is not acknowledged before it is taken over.
+ * B3 It is held back for `deadline` at most: where somebody does not answer it is taken over as it is. Where that is its sender alone, it is dropped:
+ *    nobody else wants it taken over, and it comes again with its sender.
+ */
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
+import type { Dot, KeyState } from "@backplane/kv-contract/versions"
+import { placeName } from "@backplane/kv-replication/hash"
+import { canBeDoubted, doubtfulDots, type Witness } from "@backplane/kv-versioning/doubt"
+import { covers, isSameDot, withDot } from "@backplane/kv-versioning/vector"
+import type { ReplicaCore } from "./core.ts"
+import type { Place } from "./key-table.ts"
+
+/** Keys in doubt at a time; what comes of more is taken as it is. */
+const KEYS_MAX = 1024
+/** Messages held back of one key; of more the sender repeats what it is not answered. */
+const HELD_MAX = 64
+
+/** Does what was held back; hears what was refused of it. */
+type Again = (refused: readonly Dot[]) => void
+
+interface Question {
+  readonly place: Place
+  readonly id: string
+  dots: readonly Dot[]
+  readonly others: readonly ActorId[]
+  readonly senders: Set<ActorId>
+  readonly answers: Map<ActorId, Witness>
+  readonly startedAt: number
+  askedAt: number
+  readonly held: Again[]
+}
+
+export class Doubts {
+  readonly #core: ReplicaCore
+  readonly #questions = new Map<string, Question>()
+  readonly #names = new Map<string, string>()
+  /** What was held back is done now: nothing of it is doubted again. */
+  #isSettling = false
+
+  constructor(core: ReplicaCore) {
+    this.#core = core
+  }
+
+  /** Keys in doubt. */
+  get count(): number {
+    return this.#questions.size
+  }
+
+  /** Whether `state` is held back; `again` does what is to be done with it, once that is known. */
+  holdsBack(from: ActorId, place: Place, state: KeyState, again: Again): boolean {
+    const core = this.#core
+    if (this.#isSettling || !core.rules.doubtsNews || !core.versions.keeps(2)) return false
+    const name = placeName(place.bucket, place.key)
+    const open = this.#questions.get(name)
+    const dots = doubtfulDots(core.table.stateOf(place), state, core.table.collectedUpTo(place))
+    if (dots.length === 0) return false
+    if (open === undefined) return this.#canAsk(place) && this.#open(from, place, { dots, again })
+    open.senders.add(from)
+    open.dots = [...open.dots, ...dots.filter((dot) => !open.dots.some((each) => isSameDot(each, dot)))]
+    if (open.held.length < HELD_MAX) open.held.push(again)
+    return true
+  }
+
+  /** Only where all is in its place: of a partition that is moved, and where data was lost, everything may be the last of its kind. */
+  #canAsk(place: Place): boolean {
+    const core = this.#core
+    const [holders, keepers] = [core.holders(place), core.keepers(place)]
+    const isInPlace = holders.length === keepers.length && holders.includes(core.id) && holders.length > 1
+    return isInPlace && canBeDoubted(core.reconciler(place.bucket)) && !core.isUnsure(place) && !core.lone.has(place)
+  }
+
+  #open(from: ActorId, place: Place, { dots, again }: { readonly dots: readonly Dot[]; readonly again: Again }): boolean {
+    if (this.#questions.size >= KEYS_MAX) return false
+    const core = this.#core
+    const [name, id] = [placeName(place.bucket, place.key), core.freshId()]
+    const others = core.holders(place).filter((holder) => holder !== core.id)
+    const at = { startedAt: core.now, askedAt: core.now }
+    const question = { place, id, dots, others, senders: new Set([from]), answers: new Map(), ...at, held: [again] }
+    this.#questions.set(name, question)
+    this.#names.set(id, name)
+    this.#ask(question)
+    return true
+  }
+
+  #ask({ place, id, others, answers }: Question): void {
+    for (const other of others) if (!answers.has(other)) this.#core.outbox.send(other, { type: "fetch", id, ...place })
+  }
+
+  onFetched(from: ActorId, { id, state, unsure, weak, collected }: PeerItemOf<"fetched">): void {
+    if (this.#questions.size === 0) return
+    const question = this.#questions.get(this.#names.get(id) ?? "")
+    if (question === undefined || state === undefined || !question.others.includes(from)) return
+    question.answers.set(from, { state, unsure, weak: weak === true, collected: collected ?? 0 })
+    if (question.answers.size < question.others.length) return
+    this.#settle(question, this.#core.rules.loneDots([this.#own(question.place), ...question.answers.values()], question.dots))
+  }
+
+  #own(place: Place): Witness {
+    const { table } = this.#core
+    const [weak, collected] = [table.isWeak(place), table.collectedUpTo(place)]
+    return { state: table.stateOf(place), unsure: this.#core.isUnsure(place), weak, collected }
+  }
+
+  tick(): void {
+    const { now, timings } = this.#core
+    for (const question of [...this.#questions.values()])
+      if (now - question.startedAt >= timings.deadline) this.#isOver(question)
+      else if (now - question.askedAt >= timings.retry) {
+        question.askedAt = now
+        this.#ask(question)
+      }
+  }
+
+  #isOver(question: Question): void {
+    const isSenders = question.others.every((other) => question.answers.has(other) || question.senders.has(other))
+    if (isSenders) this.#close(question)
+    else this.#settle(question, [])
+  }
+
+  /** Other holders from now on: nobody knows who has heard of what. */
+  reconfigured(): void {
+    for (const question of [...this.#questions.values()]) this.#settle(question, [])
+  }
+
+  #settle(question: Question, refused: readonly Dot[]): void {
+    this.#close(question)
+    if (refused.length > 0) this.#refuse(question, refused)
+    this.#isSettling = true
+    for (const again of question.held) again(refused)
+    this.#isSettling = false
+  }
+
+  #close({ place, id }: Question): void {
+    this.#questions.delete(placeName(place.bucket, place.key))
+    this.#names.delete(id)
+  }
+
+  /** The refused count as seen here; who has them is told what they were replaced by. */
+  #refuse({ place, answers }: Question, refused: readonly Dot[]): void {
+    const core = this.#core
+    const own = core.table.stateOf(place)
+    const state = { ...own, context: refused.reduce(withDot, own.context) }
+    core.keep(place, state, null)
+    const item = { type: "replicate", id: core.freshId(), ...place, state, reason: "write-repair" } as const
+    for (const [holder, told] of answers) if (refused.some((dot) => covers(told.state.context, dot))) core.outbox.send(holder, item)
+  }
+}
