@@ -30,6 +30,9 @@ export const Replicate = Type.Object(
     reason: Type.Enum([...REPLICATION_REASONS]),
     holdFor: Type.Optional(Actor),
     trace: Type.Optional(TraceName),
+    weak: Type.Optional(
+      Type.Boolean({ description: "stand-ins may count for it: who takes it may be the only holder that has it", since: 2 }),
+    ),
   },
   { ...open, description: "join this into your state (or, with holdFor, keep it until that replica is back); answered when on disk" },
 )

@@ -227,15 +227,15 @@ export class ReplicaCore {
     this.#persist(place, this.table.spot(place).diskKey, value, waiter)
   }
 
-  /** Joins `incoming` in; `waiter` hears when what it brought is on disk, at once where that is so already. */
-  absorb(place: Place, incoming: KeyState, waiter: Waiter | null): void {
+  /** Joins `incoming` in; `waiter` hears when what it brought is on disk, at once where that is so already. `weak`: as for `keep`. */
+  absorb(place: Place, incoming: KeyState, waiter: Waiter | null, weak = false): void {
     this.lone.came(place, incoming)
     const before = this.table.stateOf(place)
     const state = this.rules.join(this.reconciler(place.bucket), before, incoming)
     const known = this.table.record(place)
     if (known !== undefined && known.state === state) this.#alreadyKnown(this.#diskKey(place), waiter)
     else if (known === undefined && state === before) this.#alreadyKnown(this.#diskKey(place), waiter)
-    else this.keep(place, state, waiter)
+    else this.keep(place, state, waiter, weak)
   }
 
   /** Puts a state on the shelf for a holder that is away; false where there is no room. */

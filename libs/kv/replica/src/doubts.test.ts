@@ -74,12 +74,10 @@ describe("a version that is news, and older than all that is remembered", () => 
     a.step(peer(B, fetched(id, NOW_KNOWN)))
     const effects = a.step(peer(C, fetched(id, OLD)))
     expect(a.values()).toEqual(["present"])
-    expect(items(effects)).toEqual([
-      {
-        to: C,
-        item: expect.objectContaining({ type: "replicate", reason: "write-repair", state: { ...NOW_KNOWN, context: { b: 5008, c: 900 } } }),
-      },
-    ])
+    const repairs = items(effects).flatMap(({ to, item }) =>
+      item.type === "replicate" ? [{ to, reason: item.reason, state: item.state }] : [],
+    )
+    expect(repairs).toEqual([{ to: C, reason: "write-repair", state: { ...NOW_KNOWN, context: { b: 5008, c: 900 } } }])
     const acknowledged = items([...a.step(onDisk), ...a.step(onDisk)]).map(({ item }) => item)
     expect(acknowledged).toEqual([{ type: "replicated", id: "r", ok: true, refused: [["c", 900]] }])
   })

@@ -21,7 +21,7 @@ export class StateKeeper {
 
   /** Joins the state in, or keeps it for another; acknowledged when it is on disk (D1). */
   onReplicate(from: ActorId, item: PeerItemOf<"replicate">, refused: readonly Dot[] = []): void {
-    const { id, bucket, key, state, reason, holdFor, trace } = item
+    const { id, bucket, key, state, reason, holdFor, trace, weak } = item
     const core = this.#core
     if (core.bucket(bucket) === undefined) return
     // What a stand-in kept may have been promised by stand-ins alone.
@@ -38,7 +38,7 @@ export class StateKeeper {
       const before = core.table.stateOf(place)
       const wasShown = !core.isUndurable(place)
       const dead = refused.length === 0 ? {} : { refused }
-      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false, ...dead })
+      core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false, ...dead }, weak === true || !isOfHolder)
       if (reason === "write" && wasShown) this.#writeRepair(place, { before, written: state })
       return
     }

@@ -259,6 +259,8 @@ export class WriteCoordinator {
       ...write.place,
       state: write.told,
       reason: "write",
+      // Who takes it may be the only holder that has it when it is answered.
+      ...(write.sloppy && core.versions.keeps(2) ? { weak: true } : {}),
     } satisfies PeerItemOf<"replicate">
     for (const peer of to) {
       const holdFor = write.asked.get(peer)

@@ -58,7 +58,7 @@ export const loneCount: DirectedHunt = (rules, seed) => {
 
 /** Twice as many requests of the key as it remembers, each on what the last one left. */
 function forgetBy(scene: Scene, id: ActorId, operation: Extract<Operation, { readonly type: "put" }>): void {
-  let { context } = operation
+  let context: Vector = operation.context ?? {}
   for (let index = 0; index < LATER; index++) context = scene.success([id], { ...operation, value: `later-${index}`, context }).context
 }
 
@@ -159,5 +159,28 @@ export const weakVersion: DirectedHunt = (rules, seed) => {
   scene.world.healNetwork()
   scene.run(10 * SECOND)
   const { values } = scene.success([third], { ...read("k0"), bucket: "weak" } as Operation)
+  assert(values.includes("alone"), `what was answered is lost: ${values.join()}`)
+}
+
+/** What one holder and a stand-in promised stays, though the other holders do more of the key than they remember before either comes back. */
+export const standInVersion: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed, members: 4 })
+  const [lone, other, third] = scene.holders("far", "k0") as [ActorId, ActorId, ActorId]
+  const standIn = defined(
+    scene.replicas.find((id) => ![lone, other, third, scene.spare].includes(id)),
+    "the fourth member",
+  )
+  scene.world.partition([
+    [standIn, lone],
+    [other, third],
+  ])
+  const sequence = scene.ask(standIn, { ...plain("k0", "alone"), bucket: "far", sloppy: true }, { attempt: 3 })
+  scene.run(SECOND)
+  assert(scene.answer(sequence)?.ok === true, "a holder and a stand-in are enough")
+  scene.world.partition([[standIn], [lone], [other, third]])
+  forgetBy(scene, other, { ...plain("k0", ""), bucket: "far" })
+  scene.world.partition([[standIn], [lone, other, third]])
+  scene.run(10 * SECOND)
+  const { values } = scene.success([third], { ...read("k0"), bucket: "far" } as Operation)
   assert(values.includes("alone"), `what was answered is lost: ${values.join()}`)
 }

@@ -4,11 +4,13 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Operation } from "@backplane/kv-contract/client-messages"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
+import type { ReplicaRules } from "@backplane/kv-replica/rules"
 import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
+import { loneDots } from "@backplane/kv-versioning/doubt"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
 import { standsStill } from "./directed-hunts.ts"
 import { linkTo } from "./link-faults.ts"
-import { collectedVersion, cutOffVersion, heldVersion, loneCount, loneVersion, weakVersion } from "./lone-hunts.ts"
+import { collectedVersion, cutOffVersion, heldVersion, loneCount, loneVersion, standInVersion, weakVersion } from "./lone-hunts.ts"
 import { MS, Scene, SECOND } from "./scene.ts"
 
 const increment = (key: string, by = 1): Operation => ({ type: "update", bucket: "count", key, operation: { op: "increment", by } })
@@ -141,6 +143,17 @@ describe("a request that is sent again", () => {
 
   it("stays where one replica alone had to promise it, whatever others forgot", () => {
     for (const seed of [1, 2, 3]) weakVersion({}, seed)
+  })
+
+  // Seed 330, with the rule that refuses such versions and without this exception.
+  it("stays where one replica and a stand-in had to promise it", () => {
+    const forgetsWeak: ReplicaRules["loneDots"] = (witnesses, dots) =>
+      loneDots(
+        witnesses.map((each) => ({ ...each, weak: false })),
+        dots,
+      )
+    for (const seed of [1, 2, 3]) standInVersion({}, seed)
+    expect(() => standInVersion({ loneDots: forgetsWeak }, 1)).toThrow("what was answered is lost")
   })
 
   // Found by seed 35 of this session's runs.

@@ -200,6 +200,14 @@ describe("a request of siblings that was done twice, and more requests than a ke
     expect(versions.map(({ value }) => value)).not.toContain("x")
   })
 
+  // Seed 30: a deletion that one had collected was told it again and again, wrote what it knew each time, and answered nothing while it wrote.
+  it("is no news to who knows it", () => {
+    const tombstone: KeyState = { context: { r1: 10 }, versions: [{ dot: ["r1", 10], value: null }], done: [text(1, ["r1", 10])] }
+    const hollow: KeyState = { context: { r1: 10 }, versions: [], done: [text(1, ["r1", 10])] }
+    expect(joinStates(allSiblings, hollow, tombstone)).toBe(hollow)
+    expect(joinStates(allSiblings, tombstone, structuredClone(tombstone))).toBe(tombstone)
+  })
+
   it("is forgotten as others are once none of its events is shown", () => {
     const both = joinStates(allSiblings, one, other)
     const done = later(

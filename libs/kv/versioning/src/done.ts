@@ -65,9 +65,11 @@ export function isDone(done: Done | undefined, [requester, sequence]: RequestNam
 /** Both lists as one, with what is going to be forgotten: one of the two itself where the other adds nothing to it. */
 export function unitedDone(a: Done | undefined, b: Done | undefined): Done | undefined {
   if (a === b || b === undefined) return a
-  if (a === undefined || a.every((text) => b.includes(text))) return b
+  if (a === undefined) return b
+  // `a` first: who is told what it knows has nothing to write.
   const news = b.filter((text) => !a.includes(text))
-  return news.length === 0 ? a : inOrder(a, news)
+  if (news.length === 0) return a
+  return a.every((text) => b.includes(text)) ? b : inOrder(a, news)
 }
 
 /**
