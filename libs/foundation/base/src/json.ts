@@ -11,6 +11,18 @@ export function canonicalJson(value: Json): string {
   return `{${fields.join(",")}}`
 }
 
+/** Whether both give the same `canonicalJson`, found out without making it. */
+export function isSameJson(a: Json, b: Json): boolean {
+  if (a === b) return true
+  if (a === null || b === null || typeof a !== "object" || typeof b !== "object") return false
+  if (isArray(a) || isArray(b))
+    return isArray(a) && isArray(b) && a.length === b.length && a.every((each, index) => isSameJson(each, b[index] ?? null))
+  const fields = Object.keys(a)
+  return (
+    fields.length === Object.keys(b).length && fields.every((key) => Object.hasOwn(b, key) && isSameJson(a[key] ?? null, b[key] ?? null))
+  )
+}
+
 function isArray(value: Json): value is readonly Json[] {
   return Array.isArray(value)
 }

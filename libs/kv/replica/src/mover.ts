@@ -12,7 +12,7 @@ import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
 import type { Vector } from "@backplane/kv-contract/versions"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
-import { placeName } from "@backplane/kv-replication/hash"
+import { hexOf, placeName, ZERO_HASH } from "@backplane/kv-replication/hash"
 import { LEAVES } from "@backplane/kv-replication/merkle-tree"
 import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
 import type { ConfigKeeper } from "./config-keeper.ts"
@@ -39,10 +39,12 @@ interface Copy {
   source: ActorId
   leaf: number
   nextLeaf: number
-  /** Places of the page that were wanted and did not come yet. */
-  wanted: Map<string, readonly [string, string]>
+  /** Places of the page that were wanted and did not come yet, with the hash that it told of each. */
+  wanted: Map<string, readonly [bucket: string, key: string, hash: string]>
   pageIn: boolean
-  /** The page wants nothing: all that its leaves had is here. */
+  /** Something else came than the page told of. */
+  isOther: boolean
+  /** All that the page told of is here. */
   complete: boolean
   /** What the source had certified when it began to tell. */
   cut: { readonly vector: Vector; readonly at: number | null }
@@ -125,8 +127,11 @@ export class Mover {
     copy.nextLeaf = page.nextLeaf
     if (page.hasGroup) copy.active.add(from)
     copy.wanted = new Map()
-    for (const [bucket, key, hash] of page.entries)
-      if (table.hashOf({ bucket, key }) !== hash) copy.wanted.set(placeName(bucket, key), [bucket, key])
+    copy.isOther = false
+    for (const entry of page.entries) {
+      const [bucket, key, hash] = entry
+      if (table.hashOf({ bucket, key }) !== hash) copy.wanted.set(placeName(bucket, key), entry)
+    }
     copy.keys += copy.wanted.size
     this.keysCopied += copy.wanted.size
     // As it was before the first page was made: a later one may cover what came into leaves that were told already.
@@ -138,11 +143,23 @@ export class Mover {
 
   /** States of a holder were joined in. */
   onStates(from: ActorId, { partition, states }: PeerItemOf<"sync-states">): void {
+    const core = this.#core
     const copy = this.#copies.get(partition)
     if (copy === undefined || copy.source !== from || copy.saving) return
-    for (const [bucket, key] of states) copy.wanted.delete(placeName(bucket, key))
+    for (const [bucket, key, state] of states) {
+      const name = placeName(bucket, key)
+      const wanted = copy.wanted.get(name)
+      if (wanted === undefined) continue
+      copy.wanted.delete(name)
+      if (core.bucket(bucket) === undefined || hexOf(core.rules.stateHash(state) ?? ZERO_HASH) !== wanted[2]) copy.isOther = true
+    }
     if (copy.wanted.size > 0 || copy.complete || !copy.pageIn) return
-    // What came may be older than what the page told of: the page is asked for again until it wants nothing.
+    if (!copy.isOther) {
+      // Though the page may never tell what is here now: there may be more of it here than at the source.
+      copy.complete = true
+      return this.#advance(copy)
+    }
+    // What came may be older than what the page told of: the page is asked for again.
     copy.pageIn = false
     this.#ask(copy)
   }
@@ -191,6 +208,7 @@ export class Mover {
       nextLeaf: 0,
       wanted: new Map(),
       pageIn: false,
+      isOther: false,
       complete: false,
       cut: { vector: {}, at: null },
       askedAt: 0,

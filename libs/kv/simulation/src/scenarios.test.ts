@@ -272,6 +272,38 @@ describe("a partition that moves", () => {
     expect(values(scene, key)).toEqual([["kept"], ["kept"], ["kept"]])
   })
 
+  // Found by seed 70733: the joiner took the set over again with each page, so that it was never on its slow disk, and nothing that is not may be told.
+  it("ends, though the joiner alone has an addition to a set, and its disk is slower than a page comes", () => {
+    const scene = new Scene({ syncCycles: 300 * MS })
+    const everybody = scene.replicas
+    const key = scene.keyCopiedFirst("set", everybody)
+    const partition = partitionOf("set", key)
+    const add = (element: string): Operation => ({ type: "update", bucket: "set", key, operation: { op: "add", element } })
+    scene.success(scene.holders("set", key), add("first"))
+    scene.run(5 * SECOND)
+    const [source, coordinator, third] = scene.holders("set", key) as [ActorId, ActorId, ActorId]
+    scene.world.partition([[source, third, coordinator], [scene.spare]])
+    scene.change(everybody)
+    scene.world.healNetwork()
+    for (let turn = 0; turn < 1000 && scene.view(scene.spare)?.config.next[partition] === undefined; turn++) scene.run(MS)
+    // The joiner hears of the addition before it hears of any page; the others never do.
+    scene.world.partition([
+      [source, third],
+      [coordinator, scene.spare],
+    ])
+    const lost = scene.ask(coordinator, add("second"))
+    scene.run(10 * MS)
+    expect(scene.view(scene.spare)?.table.record({ bucket: "set", key })).toBeDefined()
+    scene.crash(coordinator)
+    scene.world.healNetwork()
+    scene.world.restart(coordinator)
+    expect(scene.answer(lost)).toBeUndefined()
+    scene.moved()
+    scene.run(5 * SECOND)
+    const { value, empty } = crdtType("or-set")
+    expect(scene.states("set", key).map(({ crdt }) => value(crdt ?? empty))).toEqual(Array<unknown>(3).fill(["first", "second"]))
+  })
+
   // The move waited for registers that a majority of damaged holders could not commit; and a copy that had begun before, for ever.
   it("ends, though its holders can commit nothing to its registers: two lost what they knew, and one of these is down", () => {
     const scene = new Scene()

@@ -212,6 +212,17 @@ export class Scene {
     throw new Error("no key moves so")
   }
 
+  /** A key of the bucket in the partition that is copied first when `members` come. */
+  keyCopiedFirst(bucket: string, members: readonly ActorId[]): string {
+    const after = withMembers(this.config, this.#members(members))
+    if ("refused" in after) throw new Error(after.refused)
+    const first = Object.keys(after.next).find((each) =>
+      after.next[each]?.some((id) => after.holders[Number(each)]?.includes(id) === false),
+    )
+    for (let index = 0; index < 1000; index++) if (partitionOf(bucket, `k${index}`) === Number(first)) return `k${index}`
+    throw new Error("no key moves so")
+  }
+
   #members(ids: readonly ActorId[]): { id: ActorId; zone: string }[] {
     return ids.map((id) => ({ id, zone: this.#zones[this.replicas.indexOf(id)] ?? "" }))
   }

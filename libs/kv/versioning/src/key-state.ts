@@ -7,7 +7,7 @@
  * no versions: it remembers that what it covers is dead.
  * Laws: join is associative, commutative, idempotent; a context only grows. Source: as in vector.ts.
  */
-import type { Json } from "@backplane/foundation-base/json"
+import { isSameJson, type Json } from "@backplane/foundation-base/json"
 import type { Counted, Done, Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
 import { doubledIn, joinCounted, joinDone, placeIn, unitedDone } from "./done.ts"
 import { compareDots, covers, descends, isSameDot, joinVectors, NO_EVENTS, withDot } from "./vector.ts"
@@ -125,10 +125,14 @@ export function writeDelta(
   return { context: withDot(state.context, write.dot), versions: [], crdt }
 }
 
+/** One of the two itself where it is the join: who is told what it knows has nothing to write, or it would never be all on a slow disk. */
 function joinCrdts(merge: (a: Json, b: Json) => Json, a: KeyState, b: KeyState): KeyState {
   const context = joinVectors(a.context, b.context)
   if (b.crdt === undefined) return context === a.context ? a : { ...a, context }
-  return { context, versions: [], crdt: a.crdt === undefined ? b.crdt : merge(a.crdt, b.crdt) }
+  const crdt = a.crdt === undefined ? b.crdt : merge(a.crdt, b.crdt)
+  if (context === a.context && a.crdt !== undefined && isSameJson(crdt, a.crdt)) return a
+  if (descends(b.context, a.context) && isSameJson(crdt, b.crdt)) return b
+  return { context, versions: [], crdt }
 }
 
 /** True where the join of the two is `a`: it has seen all of `b`, and has no version that `b` saw die. */
