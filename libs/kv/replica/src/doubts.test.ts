@@ -74,6 +74,10 @@ describe("a version that is news, and older than all that is remembered", () => 
     a.step(peer(B, fetched(id, NOW_KNOWN)))
     const effects = a.step(peer(C, fetched(id, OLD)))
     expect(a.values()).toEqual(["present"])
+    const spans = effects.flatMap((effect) =>
+      effect.kind === "span" && effect.op === "open" ? [[effect.name, effect.attributes?.["backplane.replicas"]]] : [],
+    )
+    expect(spans).toEqual([["kv.reconcile refusal", C]])
     const repairs = items(effects).flatMap(({ to, item }) =>
       item.type === "replicate" ? [{ to, reason: item.reason, state: item.state }] : [],
     )

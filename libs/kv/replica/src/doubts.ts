@@ -13,6 +13,7 @@
  *    nobody else wants it taken over, and it comes again with its sender.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { placeName } from "@backplane/kv-replication/hash"
@@ -20,6 +21,7 @@ import { canBeDoubted, doubtfulDots, type Witness } from "@backplane/kv-versioni
 import { covers, isSameDot, withDot } from "@backplane/kv-versioning/vector"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
+import { reconcileAttributes } from "./reconcile-attributes.ts"
 
 /** Keys in doubt at a time; what comes of more is taken as it is. */
 const KEYS_MAX = 1024
@@ -152,7 +154,14 @@ export class Doubts {
     const own = core.table.stateOf(place)
     const state = { ...own, context: refused.reduce(withDot, own.context) }
     core.keep(place, state, null)
+    const knowers = [...answers].filter(([, told]) => refused.some((dot) => covers(told.state.context, dot)))
+    const span = `refusal/${core.freshId()}`
+    const replicas = knowers.map(([holder]) => holder).join(" ")
+    const attributes = { ...reconcileAttributes(core, [{ ...place, state }]), "backplane.replicas": replicas }
+    const links = core.traces.linksOf([state, ...knowers.map(([, told]) => told.state)])
+    core.outbox.effect(openSpan(span, "kv.reconcile refusal", attributes, { root: true, links }))
     const item = { type: "replicate", id: core.freshId(), ...place, state, reason: "write-repair" } as const
-    for (const [holder, told] of answers) if (refused.some((dot) => covers(told.state.context, dot))) core.outbox.send(holder, item)
+    for (const [holder] of knowers) core.outbox.send(holder, item, span)
+    core.outbox.atEnd(closeSpan(span, { "backplane.count": refused.length }))
   }
 }

@@ -48,7 +48,8 @@ export const SPANS: Readonly<Record<string, SpanEntry>> = {
   "mem.replicate": { meaning: "nodes are told to fetch a copy of a page that they will read", flows: ["replication"] },
   "mem.shootdown": { meaning: "a node drops a page from every TLB of its CPUs, and from its shadows and translated code" },
   "kv.reconcile {kind}": {
-    meaning: "replicas of a key that diverged are made one: read-repair, write-repair, anti-entropy, hint",
+    meaning:
+      "replicas of a key that diverged are made one: read-repair, write-repair, anti-entropy, hint; or what one alone had is refused: refusal",
     flows: ["reconciliation"],
   },
   "kv.request": { meaning: "a request to the store from its arrival at a gateway to its answer", flows: ["request"] },
