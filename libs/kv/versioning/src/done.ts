@@ -132,11 +132,12 @@ function pinnedIn(done: Done, versions: readonly Version[]): Done {
 
 /**
  * Whether `done` may have forgotten the request that made the event, which `own` may still name: it is not there, and as many of its kind as are
- * remembered came later.
+ * remembered came later; or the event is not later than `collected`, when all that was done may have gone with the key.
  */
-export function mayHaveForgotten(done: Done | undefined, own: Done | undefined, [writer, time]: Dot): boolean {
+export function mayHaveForgotten(done: Done | undefined, own: Done | undefined, [writer, time]: Dot, collected = 0): boolean {
   const text = own?.find((each) => each.startsWith(`${time} ${writer} `))
   if (text !== undefined && done?.some((each) => nameIn(each) === nameIn(text)) === true) return false
+  if (time <= collected) return true
   const isPast = (isOfKind: boolean, most: number): boolean => {
     const kind = done?.filter((each) => isNamed(each) === isOfKind) ?? []
     // Some may be remembered longer than others (`joinDone`).

@@ -26,16 +26,8 @@ export function doubtfulDots(known: KeyState, told: KeyState, collected: number)
   return told.versions.flatMap(({ dot }) => {
     // Nearly always: what comes is later than all that was.
     if (dot[1] > latest && dot[1] > collected) return []
-    return !covers(known.context, dot) && isForgotten(done, told.done, { dot, collected }) ? [dot] : []
+    return !covers(known.context, dot) && mayHaveForgotten(done, told.done, dot, collected) ? [dot] : []
   })
-}
-
-function isForgotten(
-  done: Done | undefined,
-  told: Done | undefined,
-  { dot, collected }: { readonly dot: Dot; readonly collected: number },
-): boolean {
-  return dot[1] <= collected || mayHaveForgotten(done, told, dot)
 }
 
 /** What one of the holders told of the key. */
@@ -60,6 +52,6 @@ export function loneDots(
     if (second !== undefined || knower?.weak === true || others.some(({ unsure }) => unsure)) return false
     const collected = Math.max(0, ...others.map((each) => each.collected))
     const done = others.reduce<Done | undefined>((all, { state }) => joinDone(all, state.done), undefined)
-    return isForgotten(done, knower?.state.done, { dot, collected })
+    return mayHaveForgotten(done, knower?.state.done, dot, collected)
   })
 }
