@@ -31,6 +31,8 @@ const state = fc.record({
   counted: some(fc.array(text(80), { maxLength: 3 })),
 })
 const id = text(60)
+const dots = fc.array(fc.tuple(named(20), count), { maxLength: 3 })
+const doubt = { weak: some(fc.boolean()), collected: some(fc.nat({ max: Number.MAX_SAFE_INTEGER })) }
 const item = fc.oneof(
   fc.record({
     type: fc.constant("replicate"),
@@ -41,10 +43,11 @@ const item = fc.oneof(
     reason: fc.constantFrom("write", "read-repair", "write-repair", "hint", "anti-entropy"),
     holdFor: some(text(20)),
     trace: some(trace),
+    weak: some(fc.boolean()),
   }),
-  fc.record({ type: fc.constant("replicated"), id, ok: fc.boolean(), held: some(fc.boolean()) }),
+  fc.record({ type: fc.constant("replicated"), id, ok: fc.boolean(), held: some(fc.boolean()), refused: some(dots) }),
   fc.record({ type: fc.constant("fetch"), id, bucket, key, hash: some(fc.constantFrom("0123456789abcdef")) }),
-  fc.record({ type: fc.constant("fetched"), id, state: some(state), unsure: fc.boolean(), trace: some(trace) }),
+  fc.record({ type: fc.constant("fetched"), id, state: some(state), unsure: fc.boolean(), trace: some(trace), ...doubt }),
 )
 const copies = some(fc.integer({ min: 1, max: 7 }))
 const operation = fc.oneof(

@@ -15,7 +15,7 @@ import {
   VALUE_LENGTH_MAX,
   VECTOR_ENTRIES_MAX,
 } from "../limits.ts"
-import type { KeyState, Vector, Version } from "../versions.ts"
+import type { Dot, KeyState, Vector, Version } from "../versions.ts"
 
 const BUCKET = /^[a-z][a-z0-9-]*$/
 const TRACE = /^[0-9a-f]{32}-[0-9a-f]{16}$/
@@ -112,8 +112,7 @@ export function writeState(writer: PackWriter, { context, versions, crdt, done, 
   if (!writeVector(writer, context)) return false
   writer.whole(versions.length)
   for (const { dot, value } of versions) {
-    writer.name(dot[0])
-    writer.float(dot[1])
+    writeDot(writer, dot)
     writer.byte(value === null ? 0 : 1)
     if (value !== null) writer.text(value)
   }
@@ -136,9 +135,29 @@ export function readState(reader: PackReader): KeyState {
 }
 
 function readVersion(reader: PackReader): Version {
+  const dot = readDot(reader)
+  return { dot, value: reader.byte() === 0 ? null : readValue(reader) }
+}
+
+function writeDot(writer: PackWriter, [name, count]: Dot): void {
+  writer.name(name)
+  writer.float(count)
+}
+
+function readDot(reader: PackReader): Dot {
   const writer = readWriter(reader)
-  const count = readCounter(reader)
-  return { dot: [writer, count], value: reader.byte() === 0 ? null : readValue(reader) }
+  return [writer, readCounter(reader)]
+}
+
+export function writeDots(writer: PackWriter, dots: readonly Dot[]): void {
+  writer.whole(dots.length)
+  for (const dot of dots) writeDot(writer, dot)
+}
+
+export function readDots(reader: PackReader, field: string): Dot[] {
+  const dots: Dot[] = []
+  for (let left = readCount(reader, field, SIBLINGS_MAX); left > 0; left--) dots.push(readDot(reader))
+  return dots
 }
 
 function readJson(reader: PackReader): Json {
