@@ -18,6 +18,7 @@ export interface VmMemory {
   readonly frames: number
   readonly free: number
   readonly promised: number
+  readonly swap: { readonly pages: number; readonly slots: number; readonly outs: number; readonly ins: number } | null
   readonly sharing: { readonly frames: number; readonly pages: number; readonly saved: number; readonly broken: number }
 }
 

@@ -20,9 +20,11 @@ function storeLine({ pages, slots, slotsMax }: NonNullable<MemoryAnswer["store"]
   return `page store  ${pages} pages in ${slots} frames of ${slotsMax}`
 }
 
-function vmMemoryLine({ node, frames, free, promised, sharing }: VmMemory): string {
+function vmMemoryLine({ node, frames, free, promised, sharing, swap }: VmMemory): string {
+  const swapped =
+    swap === null ? "" : `; ${swap.pages} pages of ${swap.slots} in the swap file (${swap.outs} went out, ${swap.ins} came in)`
   const shared = `${sharing.pages} equal pages in ${sharing.frames} frames (${sharing.saved} saved, ${sharing.broken} written since)`
-  return `VMs of node ${node}  ${frames - free} of ${frames} frames in use, ${promised} promised; ${shared}`
+  return `VMs of node ${node}  ${frames - free} of ${frames} frames in use, ${promised} promised; ${shared}${swapped}`
 }
 
 export function statsText({ spaces, store, vms }: MemoryView): string {

@@ -10,16 +10,19 @@ import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import type { VmHostPlace } from "@backplane/trap-contract/vm-host"
 import { GuestEngine } from "@backplane/trap-guest/guest-engine"
 import { NodeVms } from "@backplane/trap-vm-host/node-vms"
+import { swapFile } from "./swap-file.ts"
 
 /** Exits that a node remembers of each of its VMs: the last ones, 48 bytes each. */
 const RING_RECORDS = 256
 
-export function taskEngines(spec: MachineSpec, place: VmHostPlace): TaskEngines {
+/** `swapFolder`: where pages of VMs lie that have no frame; null: in memory. */
+export function taskEngines(spec: MachineSpec, place: VmHostPlace, swapFolder: string | null): TaskEngines {
   const parts = {
     makeEngine: (options: EngineOptions) => new WasmEngine(options),
     readImage: readGuestImage,
     decodeText: (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8"),
     makeRing: () => new TrapRing(RING_RECORDS),
+    makeSwap: (slots: number) => swapFile({ folder: swapFolder, name: `node.${place.node}.swap`, slots }),
     digest: (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex"),
   }
   return { jobs: new SyntheticEngine(spec.cache), guests: new GuestEngine(parts), vms: new NodeVms(spec, place, parts) }

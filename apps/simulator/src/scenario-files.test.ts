@@ -45,6 +45,7 @@ describe("scenario files", () => {
       "guests.yaml",
       "restartable-jobs.yaml",
       "swap-at-a-tick.yaml",
+      "vms-short-of-frames.yaml",
       "vms.yaml",
     ])
   })
@@ -97,6 +98,27 @@ describe("scenario files", () => {
     const [trap, assist] = [vms["trap"]?.outcome, vms["assist"]?.outcome]
     expect(trap).toMatchObject({ exit: 0, reason: "shutdown" })
     expect([assist?.state, assist?.instructions, assist?.console]).toEqual([trap?.state, trap?.instructions, trap?.console])
+  })
+
+  it("vms-short-of-frames.yaml: pages go out and come in, equal ones lie together, and the guests end as where there is a frame for each page", () => {
+    const short = read("vms-short-of-frames.yaml")
+    const told = new Set<string>()
+    const ends = (spec: MachineSpec): readonly unknown[] => {
+      const running = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX }, actorsWith(images))
+      running.onEvent((_at, _actor, { name, fields }) => {
+        if (name === "vm-memory") for (const [field, value] of Object.entries(fields ?? {})) if (Number(value) > 0) told.add(field)
+      })
+      running.run({ stop: () => outcomeOf(running) !== null })
+      const { vms = {} } = resultOf(outcomeOf(running))
+      return [vms["one"]?.outcome, vms["two"]?.outcome, vms["three"]?.outcome]
+    }
+    const whole = ends({ ...short, topology: { ...short.topology, framesPerNode: 8192 } })
+    expect([whole.map((outcome) => outcome !== null && outcome !== undefined), told.has("backplane.swapped")]).toEqual([
+      [true, true, true],
+      false,
+    ])
+    expect(ends(short)).toEqual(whole)
+    for (const field of ["pages", "saved", "swapped", "ins"]) expect([field, told.has(`backplane.${field}`)]).toEqual([field, true])
   })
 
   it("one queue for eight CPUs is in use nearly always and seldom warm; many queues are the other way round, with the same jobs", () => {

@@ -3,6 +3,8 @@ import { createHash } from "node:crypto"
 import type { EngineOptions } from "@backplane/compute-contract/engine"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { readGuestImage } from "@backplane/compute-image/guest-image"
+import { ContentSlots } from "@backplane/memory-controller/content-slots"
+import { MemoryPageDevice } from "@backplane/memory-controller/page-device"
 import type { TaskEngines } from "@backplane/compute-node/task-works"
 import { SyntheticEngine } from "@backplane/compute-synthetic/synthetic-engine"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
@@ -15,6 +17,7 @@ export function taskEngines(spec: MachineSpec, place: VmHostPlace): TaskEngines 
     makeEngine: (options: EngineOptions) => new WasmEngine(options),
     readImage: readGuestImage,
     decodeText: (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8"),
+    makeSwap: (slots: number) => new ContentSlots(new MemoryPageDevice(slots)),
     digest: (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex"),
   }
   return { jobs: new SyntheticEngine(spec.cache), guests: new GuestEngine(parts), vms: new NodeVms(spec, place, parts) }

@@ -34,6 +34,8 @@ const RARE: ReadonlyMap<string, string> = new Map([
   ["backplane_spans_dropped_total", "a service made more spans than it could send"],
   ["backplane_vm_frames_saved", "equal pages of VMs lay together"],
   ["backplane_vm_pages_unshared_total", "equal pages of VMs lay together"],
+  ["backplane_vm_pages_swapped", "equal pages of VMs lay together, or some were swapped"],
+  ["backplane_vm_swap_ins_total", "equal pages of VMs lay together, or some were swapped"],
   ["backplane_unregistered_names_total", "code used a name that is not in the registry"],
   ["backplane_verdicts_refused_total", "a scheduler decided what cannot be"],
   ["actor.restart", "a service was killed"],

@@ -51,6 +51,12 @@ const PANELS: readonly Placeless[] = [
     ],
     traces: '{ name = "vm.slice" }',
   },
+  {
+    title: "Swapped pages of VMs",
+    description: "Pages of VMs that lie in their node's swap file, and how many come in a second",
+    lines: [[`sum by (node) (backplane_vm_pages_swapped{${M}})`, "node {{node}} out"], perSecond("backplane_vm_swap_ins_total", "node")],
+    traces: '{ name = "vm.slice" }',
+  },
 ]
 
 const TABLES: readonly Table[] = [

@@ -175,7 +175,7 @@ async function inspect({ client, vms }: Ends, name: string, flags: InspectFlags)
   printList([view], flags)
   if (onNode === null) return
   console.log(
-    `  instructions ${String(onNode["instructions"])}, time ${String(Number(onNode["timeTicks"]) / 1e7)} s, pages ${String(onNode["pages"])} (${String(onNode["pagesShared"] ?? 0)} lie together with equal ones, ${String(onNode["pagesUnshared"] ?? 0)} were written since)`,
+    `  instructions ${String(onNode["instructions"])}, time ${String(Number(onNode["timeTicks"]) / 1e7)} s, pages ${String(onNode["pages"])} (${String(onNode["pagesShared"] ?? 0)} lie together with equal ones, ${String(onNode["pagesUnshared"] ?? 0)} were written since; ${String(onNode["pagesSwapped"] ?? 0)} in the swap file, ${String(onNode["pagesBroughtIn"] ?? 0)} came in)`,
   )
   for (const [cause, times] of Object.entries((onNode["exits"] ?? {}) as Readonly<Record<string, number>>))
     console.log(`${String(times).padStart(12)} ${cause}`)

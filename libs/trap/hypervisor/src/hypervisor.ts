@@ -171,7 +171,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
   /** What is unanswered is asked again; when all jobs have ended the schedule is collected. */
   #finishStep(now: VirtualTime, out: Out): readonly Effect<HypervisorSays>[] {
     if (this.#isOver() && this.#collector === null && this.#failure === null) {
-      this.#collector = new ScheduleCollector(this.#context, this.#context.ticks.tickAt(now))
+      this.#collector = new ScheduleCollector(this.#context, Math.max(0, this.#context.ticks.tickAt(now))) // all may be over before the first tick
       this.#collector.ask(now, this.#watch.lostNodes(), out)
     }
     if (this.#collector?.isComplete === true && this.#result === null) {

@@ -10,6 +10,7 @@ import type { Restored } from "@backplane/foundation-actor/machine"
 import { machineBytesFor } from "@backplane/trap-vmm/vmm"
 import { requiredNode, vcpuAffinity } from "@backplane/scenario-machine/resolve-vms"
 import { nodeActor } from "@backplane/scenario-machine/topology"
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { PAGE_BYTES, vcpuTask, type VmSpec } from "@backplane/scenario-machine/vm-spec"
 import type { VmControlled, VmPlaced, VmRefused } from "@backplane/trap-contract/vm-messages"
 import type { HypervisorContext, Out } from "./hypervisor-context.ts"
@@ -344,7 +345,7 @@ function isBound({ spec, boots }: VmRecord): boolean {
 /** A vCPU as a job among others. vCPU 0 leases what the whole VM needs, its shadow tables included. */
 function vcpuJob({ spec, node, life }: VmRecord, index: number, { spec: machine }: HypervisorContext): Job["spec"] {
   const { name: vm, cpus: vcpus, memoryBytes, weight, kernel } = spec
-  const frames = index === 0 ? machineBytesFor({ memoryBytes, vcpus }) / PAGE_BYTES : 0
+  const frames = index === 0 ? leasedFrames(machineBytesFor({ memoryBytes, vcpus }) / PAGE_BYTES, machine) : 0
   return {
     name: vcpuTask(vm, index),
     run: 0,
@@ -358,6 +359,11 @@ function vcpuJob({ spec, node, life }: VmRecord, index: number, { spec: machine 
     ...(vcpus > 1 && { gang: { name: vm, size: vcpus } }),
     vcpu: { vm, index, life, frames },
   }
+}
+
+/** Of what a VM is promised, the part that is frames: the rest is room in its node's swap file. So leases are used up when the promises are. */
+function leasedFrames(promised: number, { topology: { framesPerNode }, memory }: MachineSpec): number {
+  return Math.ceil((promised * framesPerNode) / (framesPerNode + (memory?.vms?.swapPages ?? 0)))
 }
 
 /** As for guests: the pages of the image. */

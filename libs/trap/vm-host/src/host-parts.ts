@@ -1,5 +1,6 @@
 /** What a node's VMs need that belongs to other subsystems: the app that makes a node joins it. */
 import type { Engine, EngineOptions } from "@backplane/compute-contract/engine"
+import type { SwapStore } from "@backplane/trap-vmm/frame-swap"
 import type { ExitMemory } from "@backplane/trap-vmm/exit-recorder"
 import type { BootImage } from "@backplane/trap-board/board-types"
 
@@ -12,6 +13,8 @@ export interface HostParts {
   readonly decodeText: (bytes: Uint8Array) => string
   /** Keeps the last exits of one VM (foundation/telemetry's trap ring); absent: nobody does. */
   readonly makeRing?: () => ExitMemory
+  /** Keeps pages of VMs that have no frame, for so many; a scenario that asks for such room needs it. */
+  readonly makeSwap?: (slots: number) => SwapStore
   /** SHA-256 as 64 hexadecimal digits. */
   readonly digest: (bytes: Uint8Array) => string
 }

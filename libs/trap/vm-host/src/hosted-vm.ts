@@ -49,6 +49,7 @@ export class HostedVm {
   /** It is being moved away: its vCPUs stand still. */
   #isFrozen = false
   readonly #entropy: SeededEntropy | null
+  #broughtIn = 0
 
   constructor(options: {
     readonly spec: VmSpec
@@ -145,6 +146,13 @@ export class HostedVm {
     }
   }
 
+  /** Pages that its vCPUs have had brought in from the swap store since they were asked last. */
+  takePagesBroughtIn(): number {
+    const fresh = this.vm.memory.broughtIn - this.#broughtIn
+    this.#broughtIn += fresh
+    return fresh
+  }
+
   /** It is given up: its frames go back. */
   remove(): void {
     if (this.#isGone) return
@@ -176,6 +184,8 @@ export class HostedVm {
       pages: vm.memory.pagesResident(),
       pagesShared: vm.memory.pagesShared(),
       pagesUnshared: vm.memory.unshared,
+      pagesSwapped: vm.memory.pagesSwapped(),
+      pagesBroughtIn: vm.memory.broughtIn,
       consoleBytes: this.console.bytes,
       inputTaken: this.console.taken,
       inputUnread: this.console.unread,

@@ -1,18 +1,41 @@
 /**
- * The frames of a node's VMs, by virtual time: when the VMM looks for equal pages, and what is told of it.
+ * The frames of a node's VMs, by virtual time: when the VMM looks for equal pages, when pages go to the swap store, and what is told of both.
  *
- * So many pages for each tick that has passed, before a slice of a vCPU is executed: a pure function of the slices. A node whose VMs all sleep looks at nothing.
- * Not here: which pages are equal and where they lie (trap/vmm).
+ * So many pages are looked at for each tick that has passed, before a slice of a vCPU is executed: a pure function of the slices. A node whose VMs all sleep looks at nothing.
+ * When frames are short (below LOW) the ladder is gone down: first equal pages are looked for, more at once; then pages that were not used for longest go to the store, until HIGH are
+ * free. Balloons are the guests' own affair: none is asked (trap/vmm's para.md has no word for it). Not here: which pages are equal, or go (trap/vmm).
  */
+import { assert } from "@backplane/foundation-base/assert"
 import { event } from "@backplane/foundation-actor/effects"
+import { PAGE_BYTES } from "@backplane/scenario-machine/vm-spec"
 import type { EventEffect } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import type { Vmm } from "@backplane/trap-vmm/vmm"
+import type { Vmm, VmmSwap } from "@backplane/trap-vmm/vmm"
+import type { HostParts } from "./host-parts.ts"
 
-/** Pages looked at for a tick, some two microseconds each on the host; and at once, when many ticks have passed. */
+/** Pages looked at for a tick, some two microseconds each on the host; and at once, when many ticks have passed or frames are short. */
 const PAGES_PER_TICK = 16
 const PAGES_AT_ONCE_MAX = 256
+/** Of all frames: as ESX Server's hard level, and what it is left at (memory/placement's reclaim.ts). */
+const LOW = 0.02
+const HIGH = 0.04
+
+const NOTHING = { pages: 0, saved: 0, broken: 0, swapped: 0, ins: 0 }
+const COUNTS = ["pages", "saved", "broken", "swapped", "ins"] as const
+
+/** Pages that a node may promise beyond its frames. */
+export function swapSlotsOf(spec: MachineSpec): number {
+  return spec.memory?.vms?.swapPages ?? 0
+}
+
+/** Room for pages without a frame, where the scenario asks for it. */
+export function swapOf(spec: MachineSpec, { makeSwap }: HostParts): { readonly swap?: VmmSwap } {
+  const slots = swapSlotsOf(spec)
+  if (slots === 0) return {}
+  assert(makeSwap !== undefined, "a node whose VMs may swap has a store for that")
+  return { swap: { store: makeSwap(slots), slots } }
+}
 
 export class NodeMemory {
   readonly #shares: boolean
@@ -22,7 +45,7 @@ export class NodeMemory {
   /** Tick up to which pages were looked at. Only grows. */
   #lookedTick = 0
   /** What was told last. */
-  #told = { pages: 0, saved: 0, broken: 0 }
+  #told = NOTHING
 
   constructor(spec: MachineSpec, { node, vmm }: { readonly node: number; readonly vmm: () => Vmm | null }) {
     this.#shares = spec.memory?.vms?.share === true
@@ -32,32 +55,40 @@ export class NodeMemory {
 
   /** A vCPU is about to run from this tick on. */
   look(tick: number): void {
-    if (!this.#shares || tick <= this.#lookedTick) return
-    const pages = Math.min(PAGES_AT_ONCE_MAX, (tick - this.#lookedTick) * PAGES_PER_TICK)
-    this.#lookedTick = tick
-    this.#vmm()?.shareEqualPages(pages)
+    const vmm = this.#vmm()
+    if (vmm === null) return
+    const frames = vmm.engine.options.memoryBytes / PAGE_BYTES
+    const isShort = vmm.frames.free() < frames * LOW
+    const pages = isShort ? PAGES_AT_ONCE_MAX : Math.min(PAGES_AT_ONCE_MAX, (tick - this.#lookedTick) * PAGES_PER_TICK)
+    this.#lookedTick = Math.max(tick, this.#lookedTick)
+    if (this.#shares && pages > 0) vmm.shareEqualPages(pages)
+    if (isShort) vmm.reclaim(Math.floor(frames * HIGH))
   }
 
   /** What is to be told of it, where it has changed. */
   takeCounts(): readonly EventEffect[] {
-    const vmm = this.#vmm()
-    if (vmm === null || !this.#shares) return []
-    const { pages, saved, broken } = vmm.shared.counts()
+    const view = this.#vmm()?.memoryView() ?? null
+    if (view === null) return []
+    const { pages, saved, broken } = view.sharing
+    const now = { pages, saved, broken, swapped: view.swap?.pages ?? 0, ins: view.swap?.ins ?? 0 }
     const told = this.#told
-    if (told.pages === pages && told.saved === saved && told.broken === broken) return []
-    this.#told = { pages, saved, broken }
-    const fields = {
-      "backplane.node": this.#node,
-      "backplane.pages": pages,
-      "backplane.saved": saved,
-      "backplane.count": broken - told.broken,
-    }
-    return [event("vm-memory", fields)]
+    if (COUNTS.every((field) => told[field] === now[field])) return []
+    this.#told = now
+    return [
+      event("vm-memory", {
+        "backplane.node": this.#node,
+        "backplane.pages": pages,
+        "backplane.saved": saved,
+        "backplane.count": broken - told.broken,
+        "backplane.swapped": now.swapped,
+        "backplane.ins": now.ins - told.ins,
+      }),
+    ]
   }
 
   /** Null: there is no VM, and was none. */
   inspect(): Json {
     const view = this.#vmm()?.memoryView() ?? null
-    return view === null ? null : { ...view, sharing: { ...view.sharing } }
+    return view === null ? null : { ...view, sharing: { ...view.sharing }, swap: view.swap === null ? null : { ...view.swap } }
   }
 }

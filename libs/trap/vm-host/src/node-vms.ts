@@ -27,7 +27,7 @@ import { devicesOf, entropyOf, type SeededEntropy } from "./extra-devices.ts"
 import { HostedVm } from "./hosted-vm.ts"
 import { ImageCache } from "./image-cache.ts"
 import type { HostParts } from "./host-parts.ts"
-import { NodeMemory } from "./node-memory.ts"
+import { NodeMemory, swapOf, swapSlotsOf } from "./node-memory.ts"
 import { NodeDisks, type Attached } from "./node-disks.ts"
 import { TrapTap } from "./trap-tap.ts"
 import { VcpuTask } from "./vcpu-task.ts"
@@ -197,7 +197,7 @@ export class NodeVms implements VmHost {
       images: this.#images.sizes(),
       disks: this.#disks.inspect(),
       memory: this.#memory.inspect(),
-      framesLeft: this.#vmm?.framesLeft() ?? this.#spec.topology.framesPerNode,
+      framesLeft: this.#vmm?.framesLeft() ?? this.#spec.topology.framesPerNode + swapSlotsOf(this.#spec),
     }
   }
 
@@ -353,7 +353,8 @@ export class NodeVms implements VmHost {
   #noRoom(): string {
     const frames = this.#vmmOfNode().framesLeft()
     const mib = Math.floor((frames * PAGE_BYTES) / 2 ** 20)
-    return `memoryBytes: node ${this.#place.node} has ${frames} frames left (${mib} MiB), and it needs more; give less`
+    const swap = swapSlotsOf(this.#spec) > 0 ? ", room in its swap file counted" : ""
+    return `memoryBytes: node ${this.#place.node} has ${frames} frames left (${mib} MiB${swap}), and it needs more; give less`
   }
 
   #diskImage(placing: Placing): Uint8Array | null {
@@ -416,9 +417,8 @@ export class NodeVms implements VmHost {
   #vmmOfNode(): Vmm {
     const { framesPerNode, cpus, nodes } = this.#spec.topology
     const memoryBytes = Math.min(framesPerNode * PAGE_BYTES, MEMORY_BYTES_MAX)
-    this.#vmm ??= new Vmm(this.#parts.makeEngine({ memoryBytes, cpus: Math.min(ENGINE_CPUS_MAX, Math.ceil(cpus / nodes)) }), {
-      recorder: this.#tap,
-    })
+    const engine = { memoryBytes, cpus: Math.min(ENGINE_CPUS_MAX, Math.ceil(cpus / nodes)) }
+    this.#vmm ??= new Vmm(this.#parts.makeEngine(engine), { recorder: this.#tap, ...swapOf(this.#spec, this.#parts) })
     return this.#vmm
   }
 

@@ -8,14 +8,20 @@ const CACHE = { isHot: () => true, ranTick: () => undefined, clone: () => CACHE 
 const PAIR = { name: "pair", cpus: 2, instructionsPerTick: PER_TICK }
 
 /** vCPU 0 of a VM of two, which ends every run with `stop` after so many instructions; null: as many as it may. */
-function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] = []): VcpuTask {
+function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] = [], broughtIn: number[] = []): VcpuTask {
   let ran = 0
   const run = (_index: number, { budget }: { readonly budget: number }): HostedStop => {
     budgets.push(budget)
     ran += instructions ?? budget
     return stop
   }
-  const hosted = { spec: PAIR, vm: { instructions: () => ran }, run, wouldRun: () => true } as unknown as HostedVm
+  const hosted = {
+    spec: PAIR,
+    vm: { instructions: () => ran },
+    run,
+    wouldRun: () => true,
+    takePagesBroughtIn: () => broughtIn.shift() ?? 0,
+  } as unknown as HostedVm
   const task = { task: "pair.0", attempt: 1, ordinal: 0, run: 1, workingSet: 0, affinity: [] }
   return new VcpuTask({ task, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined })
 }
@@ -45,5 +51,24 @@ describe("a vCPU whose slice is noticed late", () => {
     expect(budgets).toEqual([10 * PER_TICK])
     busy.plan({ cache: CACHE, fromTick: 110, budgetTicks: 10 })
     expect(budgets).toEqual([10 * PER_TICK, 10 * PER_TICK])
+  })
+})
+
+describe("a vCPU that had pages brought in from the swap store", () => {
+  /** Two pages in its first slice, none later: 20,000 cycles are 20 ticks. */
+  const paging = (): VcpuTask => vcpu({ kind: "budget" }, null, [], [2])
+
+  it("waits for them after its slice, and for nothing else: nobody wakes it earlier", () => {
+    const task = paging()
+    expect(slice(task)).toMatchObject({ ticks: 10, finished: false, pause: { kind: "blocked", wakeTick: 35 } })
+    expect(task.takeWake()).toBe(false)
+    expect(slice(task).pause).toBe(undefined)
+  })
+
+  it("that was taken off before its end waits after its next one", () => {
+    const task = paging()
+    task.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })
+    expect(task.run({ cache: CACHE, fromTick: 5, budgetTicks: 4 }).pause).toBe(undefined)
+    expect(slice(task)).toMatchObject({ ticks: 10, pause: { kind: "blocked", wakeTick: 35 } })
   })
 })

@@ -5,6 +5,7 @@
  * was executed and not yet paid is a debt, so that the sum of ticks is what the guest used however it was cut. Waiting costs no ticks: the
  * CPU is given away, and the time that has passed meanwhile (one unit a cycle) is told to the VM when the vCPU is on again. Ticks by which
  * the end of a slice was noticed late are used and buy nothing.
+ * Pages that a slice had brought in from the swap store are there at once; the vCPU is blocked afterwards for as long as that would have taken, as by a disk.
  */
 import { assert } from "@backplane/foundation-base/assert"
 import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
@@ -33,6 +34,10 @@ export class VcpuTask implements EngineTask {
   /** Tick at which it began to wait; null: it does not. */
   #restingSince: number | null = null
   #planned: Planned | null = null
+  /** Cycles that it has yet to wait for pages that were brought in. */
+  #pageCycles = 0
+  /** It is blocked for those: nothing but time can end that. */
+  #isPaging = false
   /** It was reported blocked, and nobody has been told since that it can go on. */
   #isBlocked = false
 
@@ -67,9 +72,13 @@ export class VcpuTask implements EngineTask {
     assert(planned?.fromTick === fromTick, "what runs was planned")
     this.#planned = null
     const outcome = this.#settle(planned, budgetTicks)
+    // Taken off before the end: the pages are waited for after its next slice.
+    if (outcome.pause === null) this.#isPaging = false
+    else if (this.#isPaging) this.#pageCycles %= this.#tickCycles
     if (outcome.pause?.kind === "blocked") {
       this.#isBlocked = true
-      this.#restingSince = fromTick + outcome.ticks
+      // What waits for a page has not waited in the guest's time.
+      if (!this.#isPaging) this.#restingSince = fromTick + outcome.ticks
     }
     const { ticks, finished, pause } = outcome
     return { left: 0, ticks, finished, warmTicks: warmUp(cache, this.#task, ticks), ...(pause && { pause }) }
@@ -90,7 +99,7 @@ export class VcpuTask implements EngineTask {
 
   /** True once for each block that is over. */
   takeWake(): boolean {
-    if (!this.#isBlocked || !this.#hosted.wouldRun(this.#index)) return false
+    if (!this.#isBlocked || this.#isPaging || !this.#hosted.wouldRun(this.#index)) return false
     this.#isBlocked = false
     return true
   }
@@ -110,6 +119,7 @@ export class VcpuTask implements EngineTask {
 
   #execute(fromTick: number, budgetTicks: number): Planned {
     this.#isBlocked = false
+    this.#isPaging = false
     const budget = budgetTicks * this.#perTick - this.#debt
     if (budget <= 0) {
       this.#debt = -budget
@@ -119,11 +129,12 @@ export class VcpuTask implements EngineTask {
     const waited = this.#restingSince === null ? 0 : (fromTick - this.#restingSince) * this.#tickCycles
     const stop = this.#hosted.run(this.#index, { budget, waited })
     if (stop.kind !== "paused" && stop.kind !== "full") this.#restingSince = null
+    this.#pageCycles += this.#hosted.takePagesBroughtIn() * PAGE_IN_CYCLES
     const spent = this.#debt + this.#hosted.vm.instructions() - before
     switch (stop.kind) {
       case "budget":
         this.#debt = 0
-        return { fromTick, ticks: budgetTicks, finished: false, pause: null }
+        return { fromTick, ticks: budgetTicks, finished: false, pause: this.#pagesWait(fromTick + budgetTicks) }
       case "over":
         return { fromTick, ticks: Math.min(budgetTicks, Math.ceil(spent / this.#perTick)), finished: true, pause: null }
       case "waiting":
@@ -138,6 +149,14 @@ export class VcpuTask implements EngineTask {
       case "full":
         return this.#pause(fromTick, spent, null)
     }
+  }
+
+  /** It waits for what was brought in, in whole ticks; null: there is nothing to wait for yet. */
+  #pagesWait(tick: number): SlicePause | null {
+    const ticks = Math.floor(this.#pageCycles / this.#tickCycles)
+    if (ticks === 0) return null
+    this.#isPaging = true
+    return { kind: "blocked", wakeTick: tick + ticks }
   }
 
   /** The guest may have named the sibling that should run rather; which is next the scheduler says. */
@@ -157,6 +176,9 @@ export class VcpuTask implements EngineTask {
     return this.#hosted.spec.instructionsPerTick
   }
 }
+
+/** What a page from the swap store takes: 100 µs of a machine of 100 MHz, a read of a solid-state disk. */
+const PAGE_IN_CYCLES = 10_000
 
 /** A guest gets on no faster with a warm cache, but it wears the cache in like any task. The ticks that it was warm for. */
 function warmUp(cache: TaskCache, { task, workingSet }: TaskSpec, ticks: number): number {

@@ -26,7 +26,7 @@ export function architectureOfVm(vm: Vm, machineSwitch: MachineSwitch): string {
   const fingerprint = new Fingerprint()
   for (const vcpu of vm.vcpus) addHart(fingerprint, { cpu: machineSwitch.state(vcpu), file: vcpu.file })
   const page = (address: bigint): Uint8Array | null =>
-    vm.memory.isResident(address >> PAGE_SHIFT) ? vm.memory.read(address, PAGE_BYTES) : null
+    vm.memory.isTouched(address >> PAGE_SHIFT) ? vm.memory.copyOf(Number((address - RAM_BASE) >> PAGE_SHIFT)) : null
   addMemory(fingerprint, { bytes: vm.memory.bytes, page })
   return fingerprint.hex()
 }

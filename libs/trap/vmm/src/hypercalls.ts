@@ -186,7 +186,7 @@ export class Hypercalls {
     const { memory } = this.#options
     const page = pageOf(address)
     if (page === null || !memory.contains(address, PAGE_BYTES) || memory.isOut(page)) return refused(SbiError.invalidAddress)
-    if (!memory.isResident(page)) {
+    if (!memory.isTouched(page)) {
       this.#zeroingAvoided += 1
       return done(1n)
     }

@@ -24,6 +24,8 @@ export class MachineFrames {
   /** By frame: holds only zeros for sure. RAM begins as zeros. */
   readonly #zero: boolean[]
   #zeroedAgain = 0
+  /** Makes frames free where there are none; absent: nobody can. */
+  #makeRoom: () => void = () => undefined
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -31,6 +33,11 @@ export class MachineFrames {
     this.#owners = new Array<FrameOwner>(count).fill("free")
     this.#zero = new Array<boolean>(count).fill(true)
     this.#free = Array.from({ length: count }, (_, index) => index)
+  }
+
+  /** Asked when there is no free frame. */
+  observeShortage(makeRoom: () => void): void {
+    this.#makeRoom = makeRoom
   }
 
   free(): number {
@@ -44,6 +51,7 @@ export class MachineFrames {
 
   /** The machine page number of a frame full of zeros, or null when there is none left. */
   allocate(owner: Exclude<FrameOwner, "free">): bigint | null {
+    if (this.#free.length === 0) this.#makeRoom()
     const index = this.#free.pop()
     if (index === undefined) return null
     assert(this.#owners[index] === "free", "a free frame has no owner")

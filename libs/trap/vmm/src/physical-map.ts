@@ -9,6 +9,7 @@ import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { CopiedPages } from "./copied-pages.ts"
 import { PAGE_BYTES, PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
+import type { FrameSwap } from "./frame-swap.ts"
 import type { GonePage } from "./guest-mmu.ts"
 import type { SharedFrames } from "./shared-frames.ts"
 import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
@@ -19,10 +20,14 @@ const WORD_BYTES = 8
 const UNTOUCHED = -1
 /** Given back by the guest. */
 const OUT = -2
+/** In the node's swap store. */
+const SWAPPED = -3
 
 export interface Paging {
   /** Frames of equal pages; absent: none of its pages is ever shared. */
   readonly shared?: SharedFrames
+  /** Where pages go when frames are short; absent: nowhere, and there is a frame for every page. */
+  readonly swap?: FrameSwap
 }
 
 export interface PhysicalMapOptions extends Paging {
@@ -38,13 +43,19 @@ export class PhysicalMap {
   readonly #engine: Engine
   readonly #frames: MachineFrames
   readonly #owner: number
-  /** By page from the beginning of the guest's RAM: machine page number, UNTOUCHED, or OUT. */
+  /** By page from the beginning of the guest's RAM: machine page number, UNTOUCHED, OUT or SWAPPED. */
   readonly #pages: Float64Array
   readonly #shared: SharedFrames | null
+  readonly #swap: FrameSwap | null
+  /** By page that is SWAPPED: where it lies. */
+  readonly #slots = new Map<number, number>()
+  /** By page: it was used since the clock's hand came by. */
+  readonly #used: Uint8Array
   /** By page: it lies in a frame of equal pages. */
   readonly #isShared: Uint8Array
   #unshared = 0
   #pagesShared = 0
+  #broughtIn = 0
   /** Pages that stay where they are: somebody else watches their frames. */
   readonly #kept = new Set<number>()
   /** Physical page → told when the VMM or a device writes into it. */
@@ -54,7 +65,7 @@ export class PhysicalMap {
   /** Null: nobody copies it. */
   #copied: CopiedPages | null = null
 
-  constructor({ engine, frames, owner, bytes, shared }: PhysicalMapOptions) {
+  constructor({ engine, frames, owner, bytes, shared, swap }: PhysicalMapOptions) {
     assert(bytes % PAGE_BYTES === 0 && bytes > 0, "a guest's RAM is whole pages")
     this.bytes = bytes
     this.#engine = engine
@@ -62,6 +73,8 @@ export class PhysicalMap {
     this.#owner = owner
     this.#pages = new Float64Array(bytes / PAGE_BYTES).fill(UNTOUCHED)
     this.#shared = shared ?? null
+    this.#swap = swap ?? null
+    this.#used = new Uint8Array(this.#pages.length)
     this.#isShared = new Uint8Array(this.#pages.length)
   }
 
@@ -84,8 +97,10 @@ export class PhysicalMap {
     const index = Number(page - FIRST_PAGE)
     const known = this.#pages[index]
     if (known === undefined) return null
-    if (known >= 0) return BigInt(known)
     if (known === OUT) return null
+    this.#touch(index)
+    if (known >= 0) return BigInt(known)
+    if (known === SWAPPED) return this.#bringIn(index)
     const frame = this.#frames.allocate(this.#owner)
     assert(frame !== null, "memory for every page of a VM was kept free when it was made")
     this.#pages[index] = Number(frame)
@@ -95,8 +110,8 @@ export class PhysicalMap {
 
   /** The frame of a physical page for who will write there: this VM's alone from now on. Null as `machinePage`. */
   writablePage(page: bigint): bigint | null {
-    if (!this.isShared(page)) return this.machinePage(page)
-    return this.#unshare(Number(page - FIRST_PAGE))
+    const frame = this.machinePage(page)
+    return frame !== null && this.isShared(page) ? this.#unshare(Number(page - FIRST_PAGE)) : frame
   }
 
   /** It may only be read where it lies. */
@@ -158,7 +173,58 @@ export class PhysicalMap {
     return this.#pages.includes(Number(machinePage))
   }
 
-  /** Pages touched so far. */
+  /** Could it lose its frame? */
+  canGoOut(index: number): boolean {
+    return (this.#pages[index] ?? UNTOUCHED) >= 0 && !this.#kept.has(index)
+  }
+
+  /** Was it used since it was asked last? Who uses it from now on must come by again: `hide`. */
+  takeUse(index: number): boolean {
+    const used = this.#used[index] === 1
+    this.#used[index] = 0
+    return used
+  }
+
+  /** Nobody has a way to these pages until they are used again; they stay where they are. */
+  hide(indices: readonly number[]): void {
+    this.tellGone(
+      indices
+        .map((index) => ({ index, frame: this.#pages[index] ?? UNTOUCHED }))
+        .filter(({ frame }) => frame >= 0)
+        .map(({ index, frame }) => ({ page: FIRST_PAGE + BigInt(index), frame: BigInt(frame) })),
+    )
+  }
+
+  /** It lies in the swap store from now on. False: that is full. */
+  swapOut(index: number): boolean {
+    const frame = this.#pages[index] ?? UNTOUCHED
+    assert(frame >= 0 && this.#swap !== null, "what goes out has a frame")
+    const slot = this.#swap.takeOut(this.copyOf(index))
+    if (slot === null) return false
+    this.#copied?.changed(index, frame)
+    this.#onGone([{ page: FIRST_PAGE + BigInt(index), frame: BigInt(frame) }])
+    this.#letGo(index, frame)
+    this.#pages[index] = SWAPPED
+    this.#slots.set(index, slot)
+    return true
+  }
+
+  /** Pages that have come in again, so far. */
+  get broughtIn(): number {
+    return this.#broughtIn
+  }
+
+  /** Pages that were used and have no frame. */
+  pagesSwapped(): number {
+    return this.#slots.size
+  }
+
+  /** Has anything ever been there, whether it has a frame or not? */
+  isTouched(page: bigint): boolean {
+    return this.isResident(page) || this.#slots.has(Number(page - FIRST_PAGE))
+  }
+
+  /** Pages that have a frame. */
   pagesResident(): number {
     return this.#pages.reduce((count, page) => (page >= 0 ? count + 1 : count), 0)
   }
@@ -179,6 +245,7 @@ export class PhysicalMap {
       this.#onGone([{ page, frame: BigInt(known) }])
       this.#letGo(index, known)
     }
+    if (known === SWAPPED) this.#dropSlot(index)
     this.#pages[index] = OUT
     return true
   }
@@ -212,7 +279,7 @@ export class PhysicalMap {
     return this.#numbers((page, index) => {
       if (page === OUT || copied.isSame(index)) return false
       if (copied.hasCopy(index)) return true
-      return page >= 0 && holdsAnything(this.#engine.readMemory(BigInt(page) << PAGE_SHIFT, PAGE_BYTES))
+      return page !== UNTOUCHED && holdsAnything(this.copyOf(index))
     })
   }
 
@@ -225,7 +292,9 @@ export class PhysicalMap {
   /** The page as it is now. Asking does not touch it. */
   copyOf(index: number): Uint8Array {
     const page = this.#pages[index] ?? UNTOUCHED
-    return page >= 0 ? this.#engine.readMemory(BigInt(page) << PAGE_SHIFT, PAGE_BYTES) : new Uint8Array(PAGE_BYTES)
+    if (page >= 0) return this.#engine.readMemory(BigInt(page) << PAGE_SHIFT, PAGE_BYTES)
+    const slot = this.#slots.get(index)
+    return slot === undefined || this.#swap === null ? new Uint8Array(PAGE_BYTES) : this.#swap.read(slot)
   }
 
   /** Nobody copies it any more: the CPUs may do with its frames what they could before. */
@@ -256,7 +325,7 @@ export class PhysicalMap {
     return true
   }
 
-  /** Was it ever touched? Asking does not touch it. */
+  /** Has it a frame? Asking does not touch it. */
   isResident(page: bigint): boolean {
     return (this.#pages[Number(page - FIRST_PAGE)] ?? -1) >= 0
   }
@@ -328,8 +397,38 @@ export class PhysicalMap {
     this.endCopy()
     this.#pages.forEach((page, index) => {
       if (page >= 0) this.#letGo(index, page)
+      if (page === SWAPPED) this.#dropSlot(index)
       this.#pages[index] = UNTOUCHED
     })
+    this.#swap?.forget(this)
+  }
+
+  #touch(index: number): void {
+    this.#used[index] = 1
+    this.#swap?.noteUse(this, index)
+  }
+
+  #bringIn(index: number): bigint {
+    const [swap, slot] = [this.#swap, this.#slots.get(index)]
+    assert(swap !== null && slot !== undefined, "a page that is swapped lies in the store")
+    // Its room first: when the store is full, whatever makes place for it goes there.
+    const bytes = swap.bringIn(slot)
+    this.#broughtIn += 1
+    this.#slots.delete(index)
+    this.#pages[index] = UNTOUCHED
+    const frame = this.#frames.allocate(this.#owner)
+    assert(frame !== null, "a node promises no more pages than it has frames and room for")
+    this.#engine.writeMemory(frame << PAGE_SHIFT, bytes)
+    this.#pages[index] = Number(frame)
+    this.#copied?.changed(index, Number(frame))
+    return frame
+  }
+
+  #dropSlot(index: number): void {
+    const slot = this.#slots.get(index)
+    assert(slot !== undefined, "a page that is swapped lies in the store")
+    this.#swap?.drop(slot)
+    this.#slots.delete(index)
   }
 
   #setShared(index: number, shared: 0 | 1): void {

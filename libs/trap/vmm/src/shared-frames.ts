@@ -75,7 +75,7 @@ export class SharedFrames {
     const own = this.#frames.allocate(owner)
     assert(own !== null, "memory for every page of a VM was kept free when it was made")
     this.#engine.writeMemory(own << PAGE_SHIFT, this.#read(frame))
-    shared.users -= 1
+    this.leave(frame) // others may have left it meanwhile: making room takes pages out
     return own
   }
 

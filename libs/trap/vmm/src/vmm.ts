@@ -3,11 +3,12 @@
  *
  * Frames are promised when a VM is made (its RAM and the VMM's tables) and given at first touch. CPU time is given in slices, by
  * weight; who waits is passed over. Not here: policies (the scheduler's), the bus.
- * M1: the promised frames never exceed those there are. M2: no tree of a VM has a leaf outside its own frames and the devices (audit.ts).
+ * M1: what is promised never exceeds the frames and the room for pages in the swap store. M2: no tree of a VM has a leaf outside its own frames and the devices (audit.ts).
  */
 import { assert } from "@backplane/foundation-base/assert"
 import { mmuFramesMax } from "./address-spaces.ts"
 import { MachineFrames, PAGE_BYTES } from "./machine-frames.ts"
+import { FrameSwap, type SwapCounts, type SwapStore } from "./frame-swap.ts"
 import { PageSharing } from "./page-sharing.ts"
 import { SharedFrames, type SharingCounts } from "./shared-frames.ts"
 import { MachineSwitch } from "./machine-switch.ts"
@@ -16,6 +17,7 @@ import { VmTurns } from "./vm-turns.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { ExitRecorder } from "./exit-recorder.ts"
 import type { FrameQuota } from "./hypercalls.ts"
+import type { PhysicalMap } from "./physical-map.ts"
 import type { VmCapture } from "@backplane/trap-contract/vm-capture"
 import type { OnWait, Planted, VmOptions, VmPlace, VmStop } from "./vm-types.ts"
 
@@ -31,6 +33,15 @@ function framesFor(shape: VmShape): number {
   return shape.memoryBytes / PAGE_BYTES + mmuFramesMax(shape)
 }
 
+/** Where pages go when frames are short, and for how many there is room. */
+export interface VmmSwap {
+  readonly store: SwapStore
+  readonly slots: number
+}
+
+/** Of the frames the VMM's tables may have so many, where pages may lie elsewhere: they themselves cannot. */
+const TABLES_SHARE = 0.5
+
 export interface VmmMemoryView {
   /** Of the machine memory that VMs and the VMM's tables lie in. */
   readonly frames: number
@@ -38,6 +49,8 @@ export interface VmmMemoryView {
   /** To VMs, whether they have touched them or not. */
   readonly promised: number
   readonly sharing: SharingCounts
+  /** Null: there is none. */
+  readonly swap: SwapCounts | null
 }
 
 export class Vmm {
@@ -47,6 +60,11 @@ export class Vmm {
   /** Frames in which equal pages lie. */
   readonly shared: SharedFrames
   readonly #sharing: PageSharing
+  /** Null: every page that is promised has a frame. */
+  readonly #swap: FrameSwap | null
+  readonly #swapSlots: number
+  /** By VM: frames of its tables, which are among those kept for it. */
+  readonly #tables = new Map<number, number>()
   readonly #vms = new Map<number, Vm>()
   /** By VM: frames kept for it. */
   readonly #promised = new Map<number, number>()
@@ -55,20 +73,30 @@ export class Vmm {
 
   readonly #recorder: ExitRecorder | null
 
-  /** `recorder`: told of every exit of every VM. */
-  constructor(engine: Engine, { recorder = null }: { readonly recorder?: ExitRecorder | null } = {}) {
+  /** `recorder`: told of every exit of every VM. `swap`: the node may promise as many pages more as there is room for. */
+  constructor(engine: Engine, { recorder = null, swap }: { readonly recorder?: ExitRecorder | null; readonly swap?: VmmSwap } = {}) {
     this.engine = engine
     this.#recorder = recorder
     this.frames = new MachineFrames(engine)
     this.machineSwitch = new MachineSwitch(engine)
     this.shared = new SharedFrames(engine, this.frames)
-    this.#sharing = new PageSharing(this.shared, () => this.vms().map(({ memory }) => memory))
+    const memories = (): readonly PhysicalMap[] => this.vms().map(({ memory }) => memory)
+    this.#sharing = new PageSharing(this.shared, memories)
+    this.#swapSlots = swap?.slots ?? 0
+    this.#swap = swap === undefined ? null : new FrameSwap({ ...swap, frames: this.frames, memories })
+    this.frames.observeShortage(() => this.#swap?.makeRoom())
+  }
+
+  /** Has pages go to the swap store until so many frames are free, those first that were not used for longest. The number that went. */
+  reclaim(free: number): number {
+    return this.#swap?.reclaim(free) ?? 0
   }
 
   /** What its memory is used for. */
   memoryView(): VmmMemoryView {
     const frames = this.engine.options.memoryBytes / PAGE_BYTES
-    return { frames, free: this.frames.free(), promised: frames - this.framesLeft(), sharing: this.shared.counts() }
+    const promised = frames + this.#swapSlots - this.framesLeft()
+    return { frames, free: this.frames.free(), promised, sharing: this.shared.counts(), swap: this.#swap?.counts() ?? null }
   }
 
   /** Looks at the next so many pages of all VMs: equal ones lie in one frame from then on, until they are written. The number that came to. */
@@ -79,7 +107,7 @@ export class Vmm {
   /** How many frames a new VM can still be promised. */
   framesLeft(): number {
     const promised = [...this.#promised.values()].reduce((sum, frames) => sum + frames, 0)
-    return this.engine.options.memoryBytes / PAGE_BYTES - promised
+    return this.engine.options.memoryBytes / PAGE_BYTES + this.#swapSlots - promised
   }
 
   /** Null: the node has too little memory left. */
@@ -91,10 +119,12 @@ export class Vmm {
   /** Promises the memory of a VM of that shape, which comes later. Its number, or null: the node has too little left. */
   reserve(shape: VmShape): number | null {
     const needed = framesFor(shape)
-    if (needed > this.framesLeft()) return null
+    const tables = mmuFramesMax(shape)
+    if (needed > this.framesLeft() || !this.#hasRoomForTables(tables)) return null
     const number = this.#nextNumber
     this.#nextNumber += 1
     this.#promised.set(number, needed)
+    this.#tables.set(number, tables)
     return number
   }
 
@@ -102,6 +132,7 @@ export class Vmm {
   release(reserved: number): void {
     assert(!this.#vms.has(reserved), "the VM did not come")
     this.#promised.delete(reserved)
+    this.#tables.delete(reserved)
   }
 
   /** The VM that comes goes on where the one of this capture left off, once its pages are written. */
@@ -115,7 +146,16 @@ export class Vmm {
     const { engine, frames, machineSwitch } = this
     const recorder = this.#recorder === null ? {} : { recorder: this.#recorder }
     const vm = new Vm(
-      { engine, frames, machineSwitch, number, quota: this.#quotaOf(number), paging: { shared: this.shared }, ...recorder, ...how },
+      {
+        engine,
+        frames,
+        machineSwitch,
+        number,
+        quota: this.#quotaOf(number),
+        paging: { shared: this.shared, ...(this.#swap && { swap: this.#swap }) },
+        ...recorder,
+        ...how,
+      },
       options,
     )
     this.#vms.set(number, vm)
@@ -127,6 +167,13 @@ export class Vmm {
     this.#vms.delete(vm.number)
     this.#turns.forget(vm)
     this.#promised.delete(vm.number)
+    this.#tables.delete(vm.number)
+  }
+
+  #hasRoomForTables(more: number): boolean {
+    if (this.#swap === null) return true
+    const tables = [...this.#tables.values()].reduce((sum, frames) => sum + frames, more)
+    return tables <= (this.engine.options.memoryBytes / PAGE_BYTES) * TABLES_SHARE
   }
 
   /** What a VM gives back is promised to it no more; it may be promised to others. */

@@ -286,9 +286,21 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
   },
   "vm-memory": {
     meaning:
-      "frames of a node that its VMs lie in, as a level: what equal pages that share a frame save, and how often one was written, since it was told last",
-    fields: { node: "NUMA node", pages: "that share a frame with equal ones", saved: "frames that this saves", count: "written since" },
-    metrics: [{ metric: "backplane_vm_frames_saved", op: "set", field: "saved" }, countBy("backplane_vm_pages_unshared_total", "count")],
+      "frames of a node that its VMs lie in, as a level: what equal pages that share a frame save, how often one was written since it was told last, and pages in the swap store",
+    fields: {
+      node: "NUMA node",
+      pages: "that share a frame with equal ones",
+      saved: "frames that this saves",
+      count: "written since",
+      swapped: "that lie in the swap store",
+      ins: "that came in from there since",
+    },
+    metrics: [
+      { metric: "backplane_vm_frames_saved", op: "set", field: "saved" },
+      countBy("backplane_vm_pages_unshared_total", "count"),
+      { metric: "backplane_vm_pages_swapped", op: "set", field: "swapped" },
+      countBy("backplane_vm_swap_ins_total", "ins"),
+    ],
   },
   "vm-started": {
     meaning: "a VM lies on a node and its vCPUs begin",

@@ -31,6 +31,18 @@ export const METRICS: Readonly<Record<string, MetricEntry>> = {
     meaning: "pages of VMs that lay together with equal ones and were written",
     labels: ["machine", "node"],
   },
+  backplane_vm_pages_swapped: {
+    type: "gauge",
+    unit: "{page}",
+    meaning: "pages of VMs that have no frame and lie in their node's swap store",
+    labels: ["machine", "node"],
+  },
+  backplane_vm_swap_ins_total: {
+    type: "counter",
+    unit: "{page}",
+    meaning: "pages of VMs that came in from the swap store because they were used",
+    labels: ["machine", "node"],
+  },
   backplane_vm_events_total: {
     type: "counter",
     unit: "{vm}",

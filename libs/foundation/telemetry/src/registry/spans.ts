@@ -104,6 +104,8 @@ export const ATTRIBUTES: Readonly<Record<string, AttributeEntry>> = {
   "backplane.bytes": { unit: "By", meaning: "size of the values that were sent" },
   "backplane.pages": { unit: "{page}", meaning: "pages of memory that were sent" },
   "backplane.saved": { unit: "{frame}", meaning: "frames that equal pages save by lying together" },
+  "backplane.swapped": { unit: "{page}", meaning: "pages of VMs that lie in the swap store" },
+  "backplane.ins": { unit: "{page}", meaning: "pages of VMs that came in from the swap store" },
   "backplane.rounds": { unit: "", meaning: "times that memory was gone through while the VM ran" },
   "backplane.downtime": { unit: "{cycle}", meaning: "how long a VM stood still while it moved, in virtual cycles" },
   "backplane.replicas": { unit: "", meaning: "replicas that took part, apart by spaces" },
