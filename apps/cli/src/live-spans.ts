@@ -1,6 +1,7 @@
 /** The spans of a machine that ran on a stack, in virtual time as the simulator's are: what the stack's collector has of it. */
 import type { PictureSpan } from "@backplane/scenario-picture/perfetto-input"
 import { CommandFailure } from "./failure.ts"
+import { bearerOf, type StackState } from "./stack-client.ts"
 
 /** Services send their spans twice a second: after so long nothing new comes of a machine that has ended. */
 const SETTLED_MILLISECONDS = 1_500
@@ -19,21 +20,24 @@ interface Span {
 }
 
 /** Waits until no more come. Throws where the collector cannot be asked. */
-export async function spansOf(url: string, machine: string): Promise<readonly PictureSpan[]> {
+export async function spansOf(http: Http, machine: string): Promise<readonly PictureSpan[]> {
   const deadline = Date.now() + DEADLINE_MILLISECONDS
-  let spans = await look(url, machine)
+  let spans = await look(http, machine)
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, SETTLED_MILLISECONDS))
-    const now = await look(url, machine)
+    const now = await look(http, machine)
     if (now.length === spans.length || Date.now() > deadline) return pictured(now)
     spans = now
   }
 }
 
-async function look(url: string, machine: string): Promise<readonly Span[]> {
+type Http = StackState["http"]
+
+async function look({ url, token }: Http, machine: string): Promise<readonly Span[]> {
   try {
     const signal = AbortSignal.timeout(REQUEST_MILLISECONDS)
-    const response = await fetch(`${url}/api/spans?machine=${encodeURIComponent(machine)}`, { signal })
+    const response = await fetch(`${url}/api/spans?machine=${encodeURIComponent(machine)}`, { headers: bearerOf(token), signal })
+    if (!response.ok) throw new Error(await response.text())
     const { spans, dropped } = (await response.json()) as { spans: readonly Span[]; dropped: number }
     if (dropped > 0) process.stderr.write(`the oldest ${dropped} spans are left out\n`)
     return spans

@@ -39,7 +39,7 @@ export function runLive(
     for (const path of images) await bringImage(client, { path, flag: "image" }, home)
     return await withMachine(client, spec, async (machine) => {
       const output = await waitForEnd(client, machine)
-      return withSpans ? { ...output, spans: await spansOf(client.state.http.url, machine) } : output
+      return withSpans ? { ...output, spans: await spansOf(client.state.http, machine) } : output
     })
   })
 }

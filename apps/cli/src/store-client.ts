@@ -2,7 +2,7 @@
 import type { Command } from "commander"
 import { bad, CommandFailure } from "./failure.ts"
 import { homeOf } from "./running-stack.ts"
-import { mustReadStack } from "./stack-client.ts"
+import { bearerOf, mustReadStack } from "./stack-client.ts"
 
 const TIMEOUT_MILLISECONDS = 15_000
 
@@ -22,12 +22,12 @@ export interface StoreRequest {
 
 export class StoreClient {
   readonly #url: string
-  readonly #token: string | null
+  readonly #bearer: Record<string, string>
 
   constructor(home: string) {
     const { url, token } = mustReadStack(home).http
     this.#url = url
-    this.#token = process.env["BACKPLANE_TOKEN"] ?? token
+    this.#bearer = bearerOf(token)
   }
 
   async ask(path: string, request: StoreRequest = {}): Promise<StoreAnswer> {
@@ -60,11 +60,10 @@ export class StoreClient {
   }
 
   async #fetch(path: string, { method = "GET", body, headers }: StoreRequest, signal: AbortSignal | undefined): Promise<Response> {
-    const authorization: Record<string, string> = this.#token === null ? {} : { authorization: `Bearer ${this.#token}` }
     try {
       return await fetch(this.#url + path, {
         method,
-        headers: { ...authorization, ...headers },
+        headers: { ...this.#bearer, ...headers },
         ...(body === undefined ? {} : { body }),
         ...(signal === undefined ? {} : { signal }),
       })

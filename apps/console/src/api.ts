@@ -37,13 +37,17 @@ export async function act<T>(method: "POST" | "PUT" | "DELETE", path: string, bo
   return answer<T>(await fetch(path, { method, headers: { ...headers(), "content-type": "application/json" }, ...json }))
 }
 
-function headers(): Record<string, string> {
+export function headers(): Record<string, string> {
   return token() === "" ? {} : { authorization: `Bearer ${token()}` }
 }
 
 async function answer<T>(response: Response): Promise<T> {
   if (response.ok) return (await response.json()) as T
+  throw new Refused(response.status, await reasonOf(response))
+}
+
+/** Why the gateway says no, in its own words, with the remedy. */
+export async function reasonOf(response: Response): Promise<string> {
   const problem = (await response.json().catch(() => ({}))) as { detail?: string; remedy?: string }
-  const words = [problem.detail ?? response.statusText, problem.remedy].filter((part) => part !== undefined)
-  throw new Refused(response.status, words.join(": "))
+  return [problem.detail ?? response.statusText, problem.remedy].filter((part) => part !== undefined).join(": ")
 }

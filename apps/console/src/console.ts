@@ -2,6 +2,7 @@
 import { keepToken, takeTokenFromAddress, token } from "./api.ts"
 import { startComparePanel } from "./compare-panel.ts"
 import { part, reason, redraw, say, table } from "./elements.ts"
+import { openFeed } from "./event-feed.ts"
 import { hostsOf, watchFaults } from "./faults-panel.ts"
 import { Gantt } from "./gantt.ts"
 import type { FeedFailure, MachineData, StackData } from "./machine-data.ts"
@@ -62,10 +63,10 @@ function drawQueues(machine: MachineData): void {
 }
 
 function listen(): void {
-  const feed = new EventSource("/api/machine/stream")
-  feed.addEventListener("message", ({ data }) => onState(JSON.parse(String(data)) as StackData | FeedFailure))
-  // The browser tries again by itself.
-  feed.addEventListener("error", () => say(part("summary"), "the gateway does not answer; trying again", "bad"))
+  openFeed("/api/machine/stream", {
+    onData: (data) => onState(JSON.parse(data) as StackData | FeedFailure),
+    onBroken: (why) => say(part("summary"), why, "bad"),
+  })
 }
 
 function startToken(): void {

@@ -4,6 +4,7 @@
  */
 import { act, Refused } from "./api.ts"
 import { part, reason, say } from "./elements.ts"
+import { openFeed, type Feed } from "./event-feed.ts"
 
 /** As much of xterm.js as is used here. */
 interface Screen {
@@ -53,15 +54,16 @@ export function closeTerminal(): void {
   close?.()
 }
 
-function listen(path: string, screen: Screen): EventSource {
-  const feed = new EventSource(path)
+function listen(path: string, screen: Screen): Feed {
   let state = ""
-  feed.addEventListener("message", ({ data }) => {
-    const said = JSON.parse(String(data)) as { data: string; state: string }
-    if (said.data !== "") screen.write(bytesOf(said.data))
-    if (said.state !== state) say(part("vm-told"), `the VM is ${(state = said.state)}`)
+  return openFeed(path, {
+    onData: (data) => {
+      const said = JSON.parse(data) as { data: string; state: string }
+      if (said.data !== "") screen.write(bytesOf(said.data))
+      if (said.state !== state) say(part("vm-told"), `the VM is ${(state = said.state)}`)
+    },
+    onBroken: (why) => say(part("vm-told"), why, "bad"),
   })
-  return feed
 }
 
 class Keyboard {

@@ -40,6 +40,7 @@ describe("the description of machines", () => {
     const { paths } = openApi() as unknown as { paths: Record<string, Record<string, { security: object[]; parameters: object[] }>> }
     expect(Object.keys(paths)).toEqual(expect.arrayContaining(["/v1/kv/{bucket}/{key}", "/v1/machines/{machine}/vms", "/api/traces/{id}"]))
     expect(paths["/v1/machines/{machine}/vms/{vm}/{operation}"]?.["post"]).toMatchObject({ security: [{ bearer: ["operate"] }] })
-    expect(paths["/api/traces"]?.["get"]?.security).toEqual([])
+    expect(paths["/api/traces"]?.["get"]).toMatchObject({ security: [{ bearer: ["read"] }] })
+    expect(paths["/metrics"]?.["get"]?.security).toEqual([])
   })
 })

@@ -4,9 +4,9 @@ import type { ApiRoute } from "./kv/openapi.ts"
 
 const JSON_TYPE = "application/json"
 const READ = { "400": "malformed: `field` names what is wrong, `remedy` what to send", "401": "a token is wanted" } as const
+const SCOPED = { ...READ, "403": "the token has not the scope" } as const
 const ASKED = {
-  ...READ,
-  "403": "the token has not the scope",
+  ...SCOPED,
   "409": "refused: `detail` says why",
   "503": "the gateway is not on the bus",
   "504": "who was asked does not answer",
@@ -18,9 +18,9 @@ const get = (path: string, summary: string, answer: string, query: Readonly<Reco
   method: "get",
   path,
   summary,
-  scope: path.startsWith("/v1/") ? "read" : null,
+  scope: /^\/(v1|api)\//.test(path) ? "read" : null,
   query,
-  answers: { "200": answer, ...(path.startsWith("/v1/") ? ASKED : READ) },
+  answers: { "200": answer, ...(path.startsWith("/v1/") ? ASKED : path.startsWith("/api/") ? SCOPED : READ) },
 })
 
 interface Act {

@@ -272,3 +272,21 @@ describe("the gateway's own telemetry", () => {
     expect(own.collector.services().map(({ service }) => service)).toEqual(["gateway"])
   })
 })
+
+describe("a gateway that is closed to strangers", () => {
+  it("tells traces, logs and views to a token that may read only; metrics and health stay open", async () => {
+    const token = "reader-0123456789ab"
+    const closed = await start({ access: { anonymous: [], tokens: new Map([[token, ["read"]]]) } })
+    try {
+      const status = async (path: string, headers: Record<string, string> = {}): Promise<number> =>
+        (await fetch(closed.url + path, { headers })).status
+      for (const path of ["/api/traces", "/api/traces/last/trap", "/api/spans?machine=demo", "/api/services", "/api/logs", "/api/machine"])
+        expect(await status(path), path).toBe(401)
+      for (const path of ["/api/traces", "/api/services", "/api/logs"])
+        expect(await status(path, { authorization: `Bearer ${token}` }), path).toBe(200)
+      for (const path of ["/metrics", "/healthz", "/readyz"]) expect(await status(path), path).toBe(200)
+    } finally {
+      await closed.close()
+    }
+  })
+})

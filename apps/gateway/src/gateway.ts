@@ -13,6 +13,7 @@ import { MetricStore } from "@backplane/foundation-telemetry/metric-store"
 import type { Environment } from "@backplane/foundation-telemetry/settings"
 import { startTelemetry, type Telemetry } from "@backplane/foundation-telemetry/telemetry"
 import type { DestinationStream } from "pino"
+import { needs } from "./access.ts"
 import { ConfigError, type GatewayConfig } from "./config.ts"
 import { Forwarder } from "./forwarder.ts"
 import { otlpReceiver } from "./otlp-receiver.ts"
@@ -81,6 +82,8 @@ function gatewayRoutes(options: GatewayOptions, collector: Collector): Hono {
     refuseForeignHost(context.req.header("host"), options.host)
     await next()
   })
+  // What the views and the collector tell is told to those who may read; `/metrics` stays open: who scrapes it often has no way to send a token.
+  app.use("/api/*", needs(options.access, "read"))
   app.route("/", queryRoutes(collector, options.now))
   for (const more of options.routes ?? []) app.route("/", more)
   app.get("/healthz", (context) => context.json({ status: "alive" }))

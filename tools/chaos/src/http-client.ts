@@ -141,7 +141,8 @@ export class HttpClient {
     const method = { get: "GET", put: "PUT", delete: "DELETE", cas: "POST" }[op]
     const headers: Record<string, string> = { accept: "application/json" }
     if (op !== "get") headers["idempotency-key"] = id
-    if (etag !== undefined) headers["if-match"] = etag
+    // Without a context a delete takes all that is there: the history would not know what.
+    if (etag !== undefined || op === "delete") headers["if-match"] = etag ?? '"e30"'
     return new Promise((resolve, reject) => {
       const request = httpRequest(base + path, { method, headers, agent: this.#agent, timeout: TRY_MILLISECONDS }, (response) => {
         let text = ""

@@ -62,11 +62,15 @@ export const API: readonly ApiRoute[] = [
   {
     method: "delete",
     path: "/v1/kv/{bucket}/{key}",
-    summary: "deletes what the context covers",
+    summary: "deletes what is there now, or what the context covers of it",
     scope: "write",
     query: WRITE_QUERY,
-    headers: WRITE_HEADERS,
-    answers: { "200": "deleted", ...REFUSALS },
+    headers: { ...WRITE_HEADERS, "If-Match": "the ETag of a read: what has come since stays; without it the gateway reads first" },
+    answers: {
+      "200":
+        "deleted, also where nothing was there; `values` and Kv-Values say what was written meanwhile and stays: none, and the key is gone",
+      ...REFUSALS,
+    },
   },
   {
     method: "post",

@@ -2,7 +2,9 @@
  * `/v1/kv/{bucket}/{key}`: read, write, delete, update, compare and set.
  *
  * Values are the body as it is (UTF-8 text). The ETag is the causal context: sent back with If-Match, a write replaces exactly what its reader
- * saw; without it, it stays beside what it did not see, as the bucket's policy says. `Idempotency-Key` makes a repeat, at any gateway, one write.
+ * saw; without it, it stays beside what it did not see, as the bucket's policy says. A DELETE without it means what is there now: that is read
+ * first. What was written meanwhile, or what a given context does not cover, stays, and the answer has it. `Idempotency-Key` makes a repeat, at any
+ * gateway, one write.
  */
 import { Hono, type Context } from "hono"
 import { Compile } from "typebox/compile"
@@ -42,7 +44,9 @@ export function keyRoutes(door: StoreDoor): Hono {
   })
   routes.delete(path, needs(door.access, "write"), async (context) => {
     const place = writablePlaceOf(context)
-    const operation: Operation = { type: "delete", ...place, ...seen(context), ...wishes(context) }
+    const given = seen(context)
+    const covered = given.context ?? succeeded(await door.ask(context, { type: "get", ...place, ...session(context) })).context
+    const operation: Operation = { type: "delete", ...place, context: { ...covered }, ...wishes(context) }
     return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
   })
   routes.post(path, needs(door.access, "write"), async (context) => {

@@ -134,6 +134,30 @@ describe("keys over HTTP", () => {
     expect((await ask("/v1/kv/default/a")).status).toBe(404)
   })
 
+  it("a delete without a context takes all that is there, concurrent values too; one with a context leaves what that does not cover, and says so", async () => {
+    const gone = async (path: string): Promise<unknown> => {
+      const answer = await ask(path, { method: "DELETE" })
+      return { status: answer.status, ...((await answer.json()) as object), left: answer.headers.get("kv-values") }
+    }
+    const etag = (await put("/v1/kv/default/d", "one")).headers.get("etag") ?? ""
+    await put("/v1/kv/default/d", "two")
+    expect((await ask("/v1/kv/default/d")).status).toBe(300)
+    expect(await gone("/v1/kv/default/d")).toMatchObject({ status: 200, values: [], left: "0" })
+    expect((await ask("/v1/kv/default/d")).status).toBe(404)
+    expect(await gone("/v1/kv/default/d")).toMatchObject({ status: 200, values: [] })
+
+    await put("/v1/kv/default/d", "three", { "if-match": etag })
+    const left = await ask("/v1/kv/default/d", { method: "DELETE", headers: { "if-match": etag } })
+    expect(left.status).toBe(200)
+    expect(await left.json()).toMatchObject({ values: ["three"] })
+    expect(await (await ask("/v1/kv/default/d")).text()).toBe("three")
+
+    await put("/v1/kv/last/d", "one")
+    expect(await gone("/v1/kv/last/d")).toMatchObject({ status: 200, values: [] })
+    expect((await ask("/v1/kv/counters/d", { method: "DELETE" })).status).toBe(409)
+    expect((await ask("/v1/kv/nowhere/d", { method: "DELETE" })).status).toBe(404)
+  })
+
   it("any name of a key, and a session that holds at another gateway", async () => {
     const key = encodeURIComponent("a/b c?d%e/ö")
     const written = await put(`/v1/kv/last/${key}`, "x", { "kv-session": "new" })
