@@ -79,6 +79,17 @@ describe("the last trace of a flow", () => {
     expect(lastTrace([...MIGRATION, other], "steal")).toMatchObject({ kind: "trace", spans: { length: 5 } })
   })
 
+  it("is one that has come whole, where the newest may still be on its way", () => {
+    const whole = span("8", null, { traceId: "e".repeat(32), vt: [50_000, 60_000], endMicros: 5_000_000 })
+    const young = span("7", "6", { traceId: "d".repeat(32), vt: [70_000, 80_000], endMicros: 6_000_000 })
+    expect(lastTrace([whole, young], "migration")).toEqual({ kind: "trace", spans: [whole] })
+    expect(lastTrace([young], "migration")).toEqual({ kind: "trace", spans: [young] })
+    // What has not come in three seconds does not come: its process is gone.
+    const torn = { ...young, endMicros: 7_000_000 }
+    const younger = span("5", "4", { traceId: "c".repeat(32), vt: [90_000, 99_000], endMicros: 11_000_000 })
+    expect(lastTrace([whole, torn, younger], "migration")).toEqual({ kind: "trace", spans: [torn] })
+  })
+
   it("is found by a span's pattern", () => {
     expect(lastTrace([span("1", null, { name: "trap ecall-u" })], "trap")).toMatchObject({ kind: "trace" })
   })

@@ -16,23 +16,39 @@ const NOT_LISTED = new Set(["backplane.machine", "backplane.actor", "backplane.v
 export type LastTrace =
   { readonly kind: "trace"; readonly spans: readonly TraceSpan[] } | { readonly kind: "none"; readonly reason: string }
 
-/** The trace with the newest span that identifies `flow` (see the registry), of all that `spans` hold. */
+/** Services send what they have done every second or so, each at its own time: parts of a trace as young as this may still come. */
+const ARRIVAL_MICROS = 3_000_000
+
+/**
+ * The trace with the newest span that identifies `flow` (see the registry), of all that `spans` hold. One that has just been and of which a
+ * parent is still to come is passed over for one before it, where there is any.
+ */
 export function lastTrace(spans: readonly TraceSpan[], flow: string): LastTrace {
   const known = flows()
   if (!known.has(flow))
     return { kind: "none", reason: `no such flow: ${flow}; there are ${[...known.keys()].sort(compareText).join(", ")}` }
-  let newest: TraceSpan | null = null
-  for (const span of spans) {
-    if (spanEntry(span.name)?.flows?.includes(flow) !== true) continue
-    if (newest === null || compareSpans(newest, span) < 0) newest = span
-  }
-  if (newest === null)
+  const telling = spans.filter((span) => spanEntry(span.name)?.flows?.includes(flow) === true).sort((a, b) => compareSpans(b, a))
+  const [newest] = telling
+  if (newest === undefined)
     return {
       kind: "none",
       reason: `no ${flow} among the last ${spans.length} spans; it is told by ${(known.get(flow) ?? []).join(" or ")}`,
     }
-  const traceId = newest.traceId
-  return { kind: "trace", spans: spans.filter((span) => span.traceId === traceId) }
+  const traceOf = ({ traceId }: TraceSpan): readonly TraceSpan[] => spans.filter((span) => span.traceId === traceId)
+  const last = Math.max(...telling.slice(0, TRIES_MAX).map(({ endMicros }) => endMicros))
+  for (const span of telling.slice(0, TRIES_MAX)) {
+    const trace = traceOf(span)
+    if (isWhole(trace) || span.endMicros < last - ARRIVAL_MICROS) return { kind: "trace", spans: trace }
+  }
+  return { kind: "trace", spans: traceOf(newest) }
+}
+
+/** Looking for a whole one costs a walk over all spans each. */
+const TRIES_MAX = 16
+
+function isWhole(trace: readonly TraceSpan[]): boolean {
+  const ids = new Set(trace.map(({ spanId }) => spanId))
+  return trace.every(({ parentSpanId }) => parentSpanId === null || ids.has(parentSpanId))
 }
 
 /** All spans of one trace, as lines. */
