@@ -1,5 +1,6 @@
 /** Where things are in the checkout, and programs of it that run as their own process. */
-import { spawn } from "node:child_process"
+import { spawn, type ChildProcess } from "node:child_process"
+import { constants } from "node:os"
 import { join } from "node:path"
 import { CommandFailure } from "./failure.ts"
 
@@ -29,10 +30,26 @@ export function runProgram(
   })
 }
 
-/** Runs a program with this terminal as its own. */
+/** Runs a program with this terminal as its own, and ends when it has ended: a signal does not leave it behind. */
 export function passThrough(path: string, args: readonly string[]): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [join(ROOT, path), ...args], { stdio: "inherit" })
-    child.on("close", (code) => resolve(code ?? 1))
+    const forget = handOn(child)
+    child.on("close", (code, signal) => {
+      forget()
+      resolve(code ?? (signal === null ? 1 : 128 + constants.signals[signal]))
+    })
   })
+}
+
+/** Ctrl-C reaches the whole foreground group, so the program has it already; what `kill` and `timeout` send reaches us alone. */
+function handOn(child: ChildProcess): () => void {
+  const wait = (): void => undefined
+  const tell = (signal: NodeJS.Signals): void => void child.kill(signal)
+  process.on("SIGINT", wait)
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, tell)
+  return () => {
+    process.removeListener("SIGINT", wait)
+    for (const signal of ["SIGTERM", "SIGHUP"] as const) process.removeListener(signal, tell)
+  }
 }

@@ -26,8 +26,21 @@ describe("a command that fails", { timeout: COMMAND_MS }, () => {
 
   it("in the simulator is told as JSON too", () => {
     const { code, out } = backplane("litmus", "nowhere.litmus", "--json")
-    expect(code).toBe(1)
-    expect(JSON.parse(out)).toMatchObject({ error: { message: expect.stringContaining("nowhere.litmus") } })
+    expect(code).toBe(2)
+    expect(JSON.parse(out)).toMatchObject({ error: { kind: "bad-input", message: expect.stringContaining("nowhere.litmus") } })
+  })
+
+  it.each([
+    ["lesson", "nowhere"],
+    ["chaos", "kv", "--faults", "nowhere"],
+    ["sched", "conform", "--mutant", "nowhere"],
+    ["sched", "conform", "--run", "true", "--mutant", "nowhere"],
+  ])("in a program of its own is told as JSON too: %s %s", (...args) => {
+    const { code, out, err } = backplane(...args, "--json")
+    expect(code).toBe(2)
+    const { error } = JSON.parse(out) as { error: { kind: string; message: string } }
+    expect(error.kind).toBe("bad-input")
+    expect(err).toContain(error.message)
   })
 
   it("but help and version are no failures", () => {

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Interruption, untilInterrupted } from "@backplane/foundation-runtime/interruption"
 import { runProgram } from "./checkout.ts"
 import { CommandFailure } from "./failure.ts"
 import { readStack, StackClient } from "./stack-client.ts"
@@ -28,22 +29,13 @@ export async function withStack<T>(home: string, use: (client: StackClient) => P
     const state = readStack(own)
     if (up.code !== 0 || state === null) throw new CommandFailure("no-stack", `a stack could not be started:\n${up.stdout}`)
     return await Promise.race([withClient(await StackClient.connect(state), use), interrupted.rejects])
+  } catch (error) {
+    throw error instanceof Interruption ? new CommandFailure("interrupted", error.message, { exitCode: error.exitCode }) : error
   } finally {
-    interrupted.forget()
     await runProgram(STACK, ["down", "--home", own])
     rmSync(own, { recursive: true, force: true })
+    interrupted.forget() // last: who asks twice has it taken down all the same
   }
-}
-
-/** Ctrl-C must not leave the stack of this command behind: it ends the use of it, and then the stack is taken down as always. */
-function untilInterrupted(): { readonly rejects: Promise<never>; readonly forget: () => void } {
-  let stop: () => void = () => undefined
-  const rejects = new Promise<never>((_, reject) => {
-    stop = () => reject(new CommandFailure("interrupted", "interrupted", { exitCode: 130 }))
-  })
-  rejects.catch(() => undefined) // it may come when nobody races it any more
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop)
-  return { rejects, forget: () => process.removeListener("SIGINT", stop).removeListener("SIGTERM", stop) }
 }
 
 async function withClient<T>(client: StackClient, use: (client: StackClient) => Promise<T>): Promise<T> {

@@ -63,6 +63,12 @@ export function mustReadStack(home: string): StackState {
   return state
 }
 
+/** What the gateway is asked with: the operator's token, or the one that the user has set. */
+export function bearerOf(token: string | null): Record<string, string> {
+  const own = process.env["BACKPLANE_TOKEN"] ?? token
+  return own === null ? {} : { authorization: `Bearer ${own}` }
+}
+
 export class StackClient {
   readonly state: StackState
   readonly connection: NatsConnection
@@ -116,7 +122,7 @@ export class StackClient {
   /**
    * Switches a process of the stack on or off, or its network; "on" of a service that may grow starts one more; "cycle": killed and started.
    */
-  async power(process: string, action: "on" | "off" | "cycle" | "partition" | "heal"): Promise<void> {
+  async power(process: string, action: "on" | "off" | "cycle" | "pause" | "resume" | "partition" | "heal"): Promise<void> {
     const reply = await this.#ask("the stack's supervisor", "bp.ctl.host.stack", { op: "power", process, action })
     if (reply["ok"] !== true) throw new CommandFailure("refused", `${process}: ${String(reply["reason"] ?? "refused")}`)
   }

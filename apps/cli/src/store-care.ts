@@ -134,6 +134,11 @@ function registerShards(kv: Command): void {
       .option("--zone <name>", "availability zone of one that comes", "zone-0")
       .option("--json", "print JSON")
       .action(async (replica: string, flags: { zone: string; json?: true }, command: Command) => {
+        if (!/^replica\.\d+$/.test(replica))
+          throw new CommandFailure(
+            "bad-input",
+            `replica: ${replica} is none; give one such as replica.3, which the process kv-shard-3 hosts`,
+          )
         const store = storeOf(command)
         const before = await store.json<Placement>("/v1/store")
         const isMember = before.members.some(({ id }) => id === replica)
@@ -158,7 +163,7 @@ function registerShards(kv: Command): void {
         console.log(`${after.members.length} members; ${copies} copies of partitions moved in ${seconds.toFixed(1)} s`)
       })
   }
-  change("add", "let a shard that runs hold its share")
+  change("add", "start a shard, and let it hold its share")
   change("remove", "move everything off a shard, and let it go")
 }
 

@@ -10,6 +10,8 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { connect } from "@nats-io/transport-node"
 import { createInbox, type NatsConnection } from "@nats-io/nats-core"
+import { untilInterrupted } from "@backplane/foundation-runtime/interruption"
+import { FlagError } from "./whole-flag.ts"
 import { LAWS } from "./conform/laws.ts"
 import { MUTANTS, mutantOf, type MutantName } from "./conform/mutants.ts"
 import { NatsSubject } from "./conform/nats-subject.ts"
@@ -32,9 +34,15 @@ const OPTIONS = {
 export async function conformCommand(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
   const policy = POLICY_NAMES.find((name) => name === values.policy)
-  if (policy === undefined) throw new Error(`--policy: there is no policy ${values.policy}; there are ${POLICY_NAMES.join(", ")}`)
-  const verdict = await (values.service === undefined && values.run === undefined
-    ? tryOut(ownOrMutant(values.mutant), policy)
+  if (policy === undefined) throw new FlagError(`--policy: there is no policy ${values.policy}; there are ${POLICY_NAMES.join(", ")}`)
+  const isOurs = values.service === undefined && values.run === undefined
+  if (!isOurs && values.mutant !== undefined)
+    throw new FlagError("--mutant: a fault is planted in a scheduler of ours; leave out --run and --service")
+  const ours = isOurs ? ownOrMutant(values.mutant) : null
+  if (isOurs && !values.json)
+    console.log(`ours, policy ${policy}${values.mutant === undefined ? "" : `, ${values.mutant}`} (--run tries another)`)
+  const verdict = await (ours !== null
+    ? tryOut(ours, policy)
     : tryService({ policy, service: values.service ?? "cpu-scheduler", url: values.nats, command: values.run }))
   if (values.log !== undefined) writeFileSync(values.log, `${verdict.log.join("\n")}\n`)
   if (values.json) console.log(JSON.stringify({ ...verdict, log: verdict.log.length }))
@@ -45,7 +53,7 @@ export async function conformCommand(args: readonly string[]): Promise<number> {
 function ownOrMutant(name: string | undefined): MakeSubject {
   if (name === undefined) return ownSubject()
   const mutant = MUTANTS[name as MutantName] as (typeof MUTANTS)[MutantName] | undefined
-  if (mutant === undefined) throw new Error(`--mutant: there is none that ${name}; there are: ${Object.keys(MUTANTS).join("; ")}`)
+  if (mutant === undefined) throw new FlagError(`--mutant: there is none that ${name}; there are: ${Object.keys(MUTANTS).join("; ")}`)
   return ownSubject((machine) => mutantOf(machine, mutant))
 }
 
@@ -82,17 +90,28 @@ async function tryService({ policy, service, url, command }: ServiceRequest): Pr
   })
   const wanted = command === undefined ? undefined : `conform-${process.pid}`
   const child = command === undefined || wanted === undefined ? null : started(command, { instance: wanted, servers })
-  try {
+  const interrupted = untilInterrupted()
+  const trial = async (): Promise<Verdict> => {
     const instance = await instanceOf(connection, service, wanted)
     const pingId = await idOf(connection, service, instance)
     let life = Math.floor(Date.now() / 1000)
     const make: MakeSubject = (spec: MachineSpec, id: ActorId) =>
       new NatsSubject({ at: { connection, service, instance, pingId }, spec, id, edge, life: ++life })
-    return await tryOut(make, policy)
+    return tryOut(make, policy)
+  }
+  try {
+    return await Promise.race([trial(), interrupted.rejects, ...(child === null ? [] : [goneTooSoon(child)])])
   } finally {
     await connection.close()
     if (child !== null) await ended(child)
+    interrupted.forget()
   }
+}
+
+/** Rejects where the program under trial ends by itself. */
+async function goneTooSoon(child: ChildProcess): Promise<never> {
+  const [code, signal] = (await once(child, "exit")) as [number | null, string | null]
+  throw new Error(`--run: the program has ended with ${code ?? signal ?? "an error"} in the middle of its trial`)
 }
 
 function started(command: string, { instance, servers }: { readonly instance: string; readonly servers: string }): ChildProcess {

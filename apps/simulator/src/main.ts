@@ -4,6 +4,8 @@
  */
 import { parseArgs } from "node:util"
 import { readFileSync } from "node:fs"
+import { Interruption } from "@backplane/foundation-runtime/interruption"
+import { FlagError } from "./whole-flag.ts"
 
 type Command = (args: readonly string[]) => number | Promise<number>
 
@@ -52,7 +54,9 @@ try {
   process.exitCode = await command(args)
 } catch (error) {
   const message = error instanceof Error ? error.message : String(error)
-  if (args.includes("--json")) console.log(JSON.stringify({ error: { kind: "failure", message } }))
+  if (error instanceof Interruption) process.exit(error.exitCode)
+  const isMisuse = error instanceof FlagError || (error as { code?: string } | null)?.code?.startsWith("ERR_PARSE_ARGS") === true
+  if (args.includes("--json")) console.log(JSON.stringify({ error: { kind: isMisuse ? "bad-input" : "failure", message } }))
   console.error(`backplane: ${message}`)
-  process.exitCode = 1
+  process.exitCode = isMisuse ? 2 : 1
 }

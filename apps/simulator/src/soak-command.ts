@@ -6,6 +6,7 @@ import { execFileSync } from "node:child_process"
 import { parseArgs } from "node:util"
 import { runTwice } from "@backplane/foundation-simulation/replay"
 import { soak, SOAK_KINDS, type SoakKind } from "./soak/soak-scenario.ts"
+import { FlagError } from "./whole-flag.ts"
 
 /** One seed in so many runs twice, and both runs must leave one fingerprint. */
 const TWICE_EVERY = 10
@@ -68,14 +69,14 @@ function readRequest(args: readonly string[]): SoakRequest {
   const text = { type: "string" } as const
   const { values } = parseArgs({ args: [...args], options: { seeds: text, from: text, kind: text, json: { type: "boolean" } } })
   const kind = SOAK_KINDS.find((one) => one === (values.kind ?? "faulty"))
-  if (kind === undefined) throw new Error(`--kind: there is no kind ${values.kind}; there are ${SOAK_KINDS.join(", ")}`)
+  if (kind === undefined) throw new FlagError(`--kind: there is no kind ${values.kind}; there are ${SOAK_KINDS.join(", ")}`)
   return { kind, from: whole("--from", values.from ?? "1"), seeds: whole("--seeds", values.seeds ?? "50"), json: values.json === true }
 }
 
 function whole(flag: string, text: string): number {
   const value = Number(text)
   if (!/^\d+$/.test(text) || value < 1 || value > 1_000_000_000)
-    throw new Error(`${flag}: ${text} is not a whole number; give one from 1 to 1000000000`)
+    throw new FlagError(`${flag}: ${text} is not a whole number; give one from 1 to 1000000000`)
   return value
 }
 

@@ -45,7 +45,7 @@ export async function startNatsServer(settings: StartSettings = {}): Promise<Run
     child.once("exit", () => resolve())
   })
   const clean = (): void => rmSync(folder, { recursive: true, force: true })
-  const release = killWithUs(child)
+  const release = killWithUs(child, folder)
   void ended.then(() => {
     release()
     clean()
@@ -60,18 +60,18 @@ export async function startNatsServer(settings: StartSettings = {}): Promise<Run
 }
 
 /**
- * Whoever forgets to stop the server, or is killed, leaves none behind: a shell waits on a pipe that breaks when this process
- * ends, however it ends. Windows has no such shell: there only an orderly end of this process takes the server along.
+ * Whoever forgets to stop the server, or is killed, leaves neither it nor its folder behind: a shell waits on a pipe that breaks when this
+ * process ends, however it ends. Ctrl-C reaches the shell as well, and must not end it before it has done that. Windows has no such shell:
+ * there only an orderly end of this process takes the server along.
  */
-function killWithUs(child: ChildProcess): () => void {
+function killWithUs(child: ChildProcess, folder: string): () => void {
   if (process.platform === "win32") {
     const kill = (): void => void child.kill("SIGKILL")
     process.once("exit", kill)
     return () => process.removeListener("exit", kill)
   }
-  const watch = spawn("/bin/sh", ["-c", 'read -r line || kill -9 "$1"', "watch", String(child.pid)], {
-    stdio: ["pipe", "ignore", "ignore"],
-  })
+  const script = `trap '' INT TERM HUP; read -r line || { kill -9 "$1"; rm -rf "$2"; }`
+  const watch = spawn("/bin/sh", ["-c", script, "watch", String(child.pid), folder], { stdio: ["pipe", "ignore", "ignore"] })
   watch.on("error", () => undefined)
   watch.stdin.on("error", () => undefined)
   watch.unref()

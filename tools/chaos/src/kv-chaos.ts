@@ -8,6 +8,7 @@
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { Random } from "@backplane/foundation-base/random"
+import { Interruption, untilInterrupted } from "@backplane/foundation-runtime/interruption"
 import { historyLine, type HistoryEntry } from "@backplane/kv-history/history"
 import { lastWriterViolation, siblingViolation } from "@backplane/kv-history/history-checkers"
 import { linearizabilityViolation } from "@backplane/kv-history/linearizability"
@@ -56,11 +57,16 @@ export interface ChaosOptions {
 }
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
-  const store = await LiveStore.start({ shards: SHARDS, ports: await freePorts(GATEWAYS) })
+  const interrupted = untilInterrupted()
   try {
-    return await hurtAndJudge(store, options)
+    const store = await LiveStore.start({ shards: SHARDS, ports: await freePorts(GATEWAYS), until: interrupted.rejects })
+    try {
+      return await Promise.race([hurtAndJudge(store, options), interrupted.rejects])
+    } finally {
+      await store.stop()
+    }
   } finally {
-    await store.stop()
+    interrupted.forget()
   }
 }
 
@@ -266,6 +272,10 @@ async function main(args: readonly string[]): Promise<number> {
 
 if (import.meta.main)
   process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => {
-    console.error(error instanceof FlagError ? error.message : error)
+    // Clients and faults are still under way, with nobody to talk to.
+    if (error instanceof Interruption) process.exit(error.exitCode)
+    if (error instanceof FlagError && process.argv.includes("--json"))
+      console.log(JSON.stringify({ error: { kind: "bad-input", message: error.message } }))
+    console.error(error instanceof FlagError ? `backplane: ${error.message}` : error)
     return error instanceof FlagError ? 2 : 1
   })

@@ -29,6 +29,7 @@ class LiveProcess {
   #child: ChildProcess | null = null
   /** What it printed last: for a reason when it does not come up. */
   #said = ""
+  #isOver = false
 
   constructor(name: string, command: readonly string[], environment: NodeJS.ProcessEnv) {
     this.name = name
@@ -37,6 +38,7 @@ class LiveProcess {
   }
 
   start(): void {
+    if (this.#isOver) return
     const child = spawn(process.execPath, [...this.#command], {
       env: { ...process.env, ...this.#environment },
       stdio: ["ignore", "pipe", "pipe"],
@@ -53,6 +55,12 @@ class LiveProcess {
 
   signal(signal: NodeJS.Signals): void {
     this.#child?.kill(signal)
+  }
+
+  /** Kills it for good: whoever still hurts it starts it no more. */
+  async end(): Promise<void> {
+    this.#isOver = true
+    await this.kill()
   }
 
   /** Kills it and waits until it is gone. */
@@ -111,16 +119,30 @@ export class LiveStore {
     )
   }
 
-  static async start(options: { readonly shards: number; readonly ports: readonly number[] }): Promise<LiveStore> {
+  /** `until`: rejects where nobody waits for the store any more. A store that does not come up leaves nothing behind. */
+  static async start(options: {
+    readonly shards: number
+    readonly ports: readonly number[]
+    readonly until?: Promise<never>
+  }): Promise<LiveStore> {
     await makeWholePackages()
     const folder = mkdtempSync(join(tmpdir(), "backplane-chaos-"))
     const server = await startNatsServer({ unrestrictedUsers: [OPERATOR] })
     const connection = await connect({ servers: server.url, user: OPERATOR, pass: server.credentials.get(OPERATOR) ?? "" })
     const store = new LiveStore(server, connection, folder, options)
     for (const each of [...store.shards, ...store.gateways]) each.start()
-    for (const index of store.shards.keys()) await store.shardReady(index)
-    for (const index of store.gateways.keys()) await store.gatewayReady(index)
-    return store
+    try {
+      await Promise.race([store.#ready(), ...(options.until === undefined ? [] : [options.until])])
+      return store
+    } catch (error) {
+      await store.stop()
+      throw error
+    }
+  }
+
+  async #ready(): Promise<void> {
+    for (const index of this.shards.keys()) await this.shardReady(index)
+    for (const index of this.gateways.keys()) await this.gatewayReady(index)
   }
 
   /** How a user of the bus connects. */
@@ -161,8 +183,7 @@ export class LiveStore {
   }
 
   async stop(): Promise<void> {
-    for (const each of [...this.shards, ...this.gateways]) each.signal("SIGCONT")
-    await Promise.all([...this.shards, ...this.gateways].map((each) => each.kill()))
+    await Promise.all([...this.shards, ...this.gateways].map((each) => each.end()))
     await this.#connection.close()
     await this.#server.stop()
     rmSync(this.#folder, { recursive: true, force: true })

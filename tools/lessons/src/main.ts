@@ -81,6 +81,10 @@ try {
 } catch (error) {
   const known = error instanceof BadFlag || error instanceof CommandError || (error as { code?: string }).code?.startsWith("ERR_PARSE_ARGS")
   if (known !== true) throw error
-  console.error(`error: ${(error as Error).message}`)
-  process.exitCode = 1
+  const { message } = error as Error
+  const kind = error instanceof CommandError ? "failure" : "bad-input"
+  if (process.argv.includes("--json")) console.log(JSON.stringify({ error: { kind, message } }))
+  console.error(`backplane: ${message}`)
+  // As everywhere: 2 is for what cannot be asked for, 1 for what was tried and failed.
+  process.exitCode = error instanceof CommandError ? 1 : 2
 }

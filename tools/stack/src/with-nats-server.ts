@@ -18,5 +18,6 @@ const child = spawn(process.execPath, [resolve(ROOT, script), ...args], {
 })
 // A terminal's interrupt reaches the child as well: it ends, and then so do we.
 process.on("SIGINT", () => undefined)
+for (const signal of ["SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal))
 process.exitCode = await new Promise<number>((done) => child.once("exit", (code) => done(code ?? 1)))
 await server.stop()

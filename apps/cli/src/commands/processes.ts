@@ -44,9 +44,9 @@ export function register(program: Command): void {
       .description(MEANINGS[action])
       .argument("<process>", "as `backplane ps` names it, for example numa-node-1")
       .option("--json", "print JSON")
-      .action((name: string, flags: { json?: true }, command: Command) => {
+      .action(async (name: string, flags: { json?: true }, command: Command) => {
         const found = find(runningStack(command).processes, name)
-        process.kill(found.pid, SIGNALS[action])
+        await send(command, { name, pid: found.pid }, action)
         console.log(
           flags.json === true
             ? JSON.stringify({ process: name, pid: found.pid, signal: SIGNALS[action] })
@@ -70,6 +70,22 @@ export function register(program: Command): void {
       })
   }
 }
+
+/** By the supervisor where it can be: then `ps` and `status` know who is paused. Without the bus nobody can be asked. */
+async function send(
+  command: Command,
+  { name, pid }: { readonly name: string; readonly pid: number },
+  action: keyof typeof SIGNALS,
+): Promise<void> {
+  const directly = (): void => void process.kill(pid, SIGNALS[action])
+  if (action === "kill" || name === BUS) return directly()
+  await withStack(homeOf(command), (client) => client.power(name, action)).catch((error: unknown) => {
+    if (!(error instanceof CommandFailure && error.kind === "no-answer")) throw error
+    directly()
+  })
+}
+
+const BUS = "nats-server"
 
 function find(processes: readonly StackProcess[], name: string): { readonly pid: number } {
   const found = processes.find((one) => one.name === name)

@@ -42,7 +42,7 @@ export function registerServices(sched: Command): void {
     .option("--feature <text...>", "what of the contract it uses", [])
     .action(async (name: string, flags: AttachFlags, command: Command) => {
       if ((flags.run === undefined) === (flags.instance === undefined))
-        throw new CommandFailure("flags", "--run or --instance: say which program it is, or which process")
+        throw new CommandFailure("bad-input", "--run or --instance: say which program it is, or which process")
       await onRunningStack(command, async (client, state) => {
         await attach(client, state, name, flags)
       })
@@ -68,7 +68,10 @@ async function attach(client: StackClient, state: StackState, name: string, flag
   const { layout, contract, version, language, feature } = flags
   const instance = flags.instance ?? `${name}-${process.pid}`
   const request = { op: "attach", instance, manifest: { name, version, contract, language, layout, features: [...feature] } }
-  await client.office(request) // whether the manifest is good is known before anything is started
+  await client.office(request).catch((error: unknown) => {
+    // Whether the manifest is good is known before anything is started; it is made of the flags.
+    throw error instanceof CommandFailure && error.message.startsWith("manifest.") ? new CommandFailure("bad-input", error.message) : error
+  })
   const program = flags.run === undefined ? null : runProgram(flags.run, environmentOf(state, instance))
   const ended = program?.ended ?? interrupted()
   let again: NodeJS.Timeout | undefined

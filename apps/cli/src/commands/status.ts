@@ -45,18 +45,35 @@ async function detailsOf(client: StackClient, machine: Listed): Promise<Details>
   return { ...machine, hypervisor: await look("hypervisor.0"), nodesState: await Promise.all(nodes) }
 }
 
+interface Hypervisor {
+  readonly policy?: string
+  /** Nodes schedule by themselves. */
+  readonly fallback?: boolean
+  readonly seats?: readonly { readonly policy: string; readonly cpus: readonly number[] | null }[]
+  readonly jobs?: Readonly<Record<string, number>>
+}
+
+/** What schedules now: a policy that was ejected does not, whatever was asked for; and there may be one for some CPUs only. */
+function policyText(hypervisor: Hypervisor | null, asked: string): string {
+  const { policy = asked, fallback = false, seats = [] } = hypervisor ?? {}
+  if (fallback) return `none: ${policy} was ejected and nodes schedule by themselves; \`backplane sched exits\` says why`
+  return [policy, ...seats.filter(({ cpus }) => cpus !== null).map((seat) => `${seat.policy} on CPU ${seat.cpus?.join(", ")}`)].join("; ")
+}
+
 function statusText(
-  services: readonly { name: string; phase: string; pid: number | null; restarts: number }[],
+  services: readonly { name: string; phase: string; pid: number | null; restarts: number; cutOff: boolean }[],
   machines: readonly Details[],
 ): string {
   const lines = ["services"]
-  for (const { name, phase, pid, restarts } of services)
-    lines.push(`  ${name.padEnd(22)} ${phase.padEnd(12)} pid ${String(pid ?? "-").padEnd(8)}${restarts > 0 ? ` restarts ${restarts}` : ""}`)
+  for (const { name, phase, pid, restarts, cutOff } of services)
+    lines.push(
+      `  ${name.padEnd(22)} ${(cutOff ? "cut off" : phase).padEnd(12)} pid ${String(pid ?? "-").padEnd(8)}${restarts > 0 ? ` restarts ${restarts}` : ""}`,
+    )
   for (const machine of machines) {
-    const hypervisor = machine.hypervisor as { readonly policy?: string; readonly jobs?: Readonly<Record<string, number>> } | null
+    const hypervisor = machine.hypervisor as Hypervisor | null
     const jobs = Object.entries(hypervisor?.jobs ?? {}).filter(([, count]) => count > 0)
     lines.push(
-      `machine ${machine.machine}: ${machine.ready ? "ready" : "not all actors are hosted"}, ${machine.mode}, policy ${hypervisor?.policy ?? machine.policy}`,
+      `machine ${machine.machine}: ${machine.ready ? "ready" : "not all actors are hosted"}, ${machine.mode}, policy ${policyText(hypervisor, machine.policy)}`,
     )
     lines.push(`  jobs  ${jobs.map(([state, count]) => `${count} ${state}`).join(", ")}`)
     for (const node of machine.nodesState as readonly ({

@@ -5,6 +5,7 @@ import { runProgram } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
 import { count, seconds } from "../number-flags.ts"
 import { onRunningStack, runningStack } from "../running-stack.ts"
+import { bearerOf } from "../stack-client.ts"
 import { VmClient } from "../vm-client.ts"
 import { readScenario } from "./run.ts"
 
@@ -122,18 +123,20 @@ async function show(command: Command, path: string, json: boolean): Promise<void
 }
 
 async function get(command: Command, path: string, accept: string): Promise<string> {
-  const { url } = runningStack(command).http
+  const { url, token } = runningStack(command).http
   let response: Response
   try {
-    response = await fetch(url + path, { headers: { accept }, signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS) })
+    response = await fetch(url + path, { headers: { accept, ...bearerOf(token) }, signal: AbortSignal.timeout(TIMEOUT_MILLISECONDS) })
   } catch (error) {
     throw new CommandFailure("no-answer", `the gateway at ${url} does not answer (${String(error)}): see \`npx nx run stack:status\``)
   }
   const text = await response.text()
   if (response.ok) return text
   const { detail, remedy } = JSON.parse(text) as { detail?: string; remedy?: string }
+  // A flow that there is not was never there: a wrong argument, not one that was looked for in vain.
+  const isUnknown = detail?.startsWith("no such flow") === true
   throw new CommandFailure(
-    response.status === 404 ? "not-found" : response.status >= 500 ? "unavailable" : "bad-input",
+    response.status === 404 && !isUnknown ? "not-found" : response.status >= 500 ? "unavailable" : "bad-input",
     [detail ?? text, remedy].filter((part) => part !== undefined).join(": "),
   )
 }

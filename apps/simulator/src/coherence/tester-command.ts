@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util"
 import { PLANTED_PROTOCOLS, type PlantedProtocol } from "@backplane/memory-coherence/planted"
 import { runRandomTester } from "./random-tester.ts"
+import { FlagError } from "../whole-flag.ts"
 
 /** Operations of one run of the command: each run has another seed. */
 const OPERATIONS_PER_RUN = 1_000_000
@@ -77,7 +78,7 @@ export function testerCommand(args: readonly string[]): number {
   if (values.planted) return planted(values.json)
   const { faults } = values
   if (faults !== "none" && faults !== "messages" && faults !== "messages-and-controller")
-    throw new Error(`--faults is none, messages or messages-and-controller, not ${faults}`)
+    throw new FlagError(`--faults is none, messages or messages-and-controller, not ${faults}`)
   let left = Number(values.operations)
   const runs = []
   for (let seed = Number(values.from); left > 0; seed++) {

@@ -1,7 +1,7 @@
 /** `sched-headline`: runs one claim and says whether it holds; without a name, lists them. */
 import { writeFileSync } from "node:fs"
 import { parseArgs } from "node:util"
-import { wholeFlag } from "../whole-flag.ts"
+import { FlagError, wholeFlag } from "../whole-flag.ts"
 import { headlineTable } from "./headline.ts"
 import { HEADLINES } from "./headlines.ts"
 
@@ -16,7 +16,7 @@ export function headlineCommand(args: readonly string[]): number {
   const [name] = positionals
   if (name === undefined) return list(values.json === true)
   const headline = HEADLINES.find((one) => one.name === name)
-  if (headline === undefined) throw new Error(`there is no headline ${name}; there are ${HEADLINES.map((one) => one.name).join(", ")}`)
+  if (headline === undefined) throw new FlagError(`there is no headline ${name}; there are ${HEADLINES.map((one) => one.name).join(", ")}`)
   const { columns, rows, holds, verdict, svg } = headline.run({ sets: wholeFlag("--seeds", values.seeds ?? SETS_DEFAULT, 1) })
   if (values.svg !== undefined) writeFileSync(values.svg, svg)
   if (values.json === true) console.log(JSON.stringify({ headline: name, claim: headline.claim, columns, rows, holds, verdict }))

@@ -5,6 +5,7 @@ import { EnginePool } from "../coherence/shared-world.ts"
 import { LitmusError, parseLitmus, type LitmusTest } from "./litmus-file.ts"
 import { PLACEMENTS, runLitmus, type Placement } from "./litmus-run.ts"
 import { scOutcomes, TooManyStates } from "./sc-outcomes.ts"
+import { FlagError } from "../whole-flag.ts"
 
 export interface LitmusReport {
   readonly file: string
@@ -75,11 +76,11 @@ export function litmusCommand(args: readonly string[]): number {
     },
   })
   const placements = (values.placement ?? PLACEMENTS).map((placement) => {
-    if (!isPlacement(placement)) throw new Error(`--placement is one of ${PLACEMENTS.join(", ")}, not ${placement}`)
+    if (!isPlacement(placement)) throw new FlagError(`--placement is one of ${PLACEMENTS.join(", ")}, not ${placement}`)
     return placement
   })
   const files = values.list === undefined ? positionals : [...positionals, ...readFileSync(values.list, "utf8").split("\n").filter(Boolean)]
-  if (files.length === 0) throw new Error("give at least one .litmus file")
+  if (files.length === 0) throw new FlagError("files: give at least one .litmus file; some lie in apps/simulator/litmus")
   const options = { runs: Number(values.runs), from: Number(values.from), placements, storeBuffer: values["store-buffer"] }
   const pool = new EnginePool()
   const reports: LitmusReport[] = []
@@ -92,9 +93,9 @@ export function litmusCommand(args: readonly string[]): number {
       }
     } catch (error) {
       if (!(error instanceof LitmusError || error instanceof TooManyStates))
-        throw new Error(`${file}: ${error instanceof Error ? error.message : String(error)}`)
+        throw new FlagError(`${file}: ${error instanceof Error ? error.message : String(error)}`)
       // One file that is no test is an error; in a suite it is counted and the others run.
-      if (files.length === 1) throw new Error(`${file}: ${error.message}`)
+      if (files.length === 1) throw new FlagError(`${file}: ${error.message}`)
       skipped.push({ file, reason: error.message })
     }
   }

@@ -1,5 +1,6 @@
 /** The columns of the scoreboard: which figure of a run each shows, and which way is better. */
 import type { Metrics } from "@backplane/schedule-measure/metrics"
+import { FlagError } from "../whole-flag.ts"
 
 export interface Column {
   readonly name: string
@@ -40,6 +41,7 @@ export const COLUMNS: readonly Column[] = [
 
 export function columnOf(name: string): Column {
   const column = COLUMNS.find((one) => one.name === name)
-  if (column === undefined) throw new Error(`--columns: there is no column ${name}; there are ${COLUMNS.map((one) => one.name).join(", ")}`)
+  if (column === undefined)
+    throw new FlagError(`--columns: there is no column ${name}; there are ${COLUMNS.map((one) => one.name).join(", ")}`)
   return column
 }

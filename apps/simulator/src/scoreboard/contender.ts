@@ -4,6 +4,7 @@ import { actorKind } from "@backplane/foundation-actor/actor-id"
 import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { OSTEP_POLICIES } from "@backplane/scenario-machine/policy-layouts"
 import { machineActor, type ActorMaker } from "../machine-actors.ts"
+import { FlagError } from "../whole-flag.ts"
 
 export interface Contender {
   readonly label: string
@@ -25,9 +26,9 @@ export function contenderOf(text: string): Contender {
   const [, name = "", peek, model] = /^([a-z0-9-]+?)(?:@(\d+))?(\/ostep)?$/.exec(text) ?? []
   const policy = POLICY_NAMES.find((one) => one === name)
   if (policy === undefined)
-    throw new Error(`--policies: there is no policy ${text}; there are ${[...POLICY_NAMES, FALLBACK.label].join(", ")}`)
+    throw new FlagError(`--policies: there is no policy ${text}; there are ${[...POLICY_NAMES, FALLBACK.label].join(", ")}`)
   if (model !== undefined && !OSTEP_POLICIES.includes(policy))
-    throw new Error(`--policies: ${policy} is not part of the OSTEP model; leave out /ostep`)
+    throw new FlagError(`--policies: ${policy} is not part of the OSTEP model; leave out /ostep`)
   return { label: text, policy, peekTicks: peek === undefined ? null : Number(peek), isOstep: model !== undefined, isSilent: false }
 }
 

@@ -12,7 +12,7 @@ import { distributionOf, mean, median, spread } from "@backplane/schedule-measur
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import { actorsWith } from "../machine-actors.ts"
 import { simulate } from "../simulate.ts"
-import { wholeFlag } from "../whole-flag.ts"
+import { FlagError, wholeFlag } from "../whole-flag.ts"
 import { contenderOf } from "./contender.ts"
 import { imageFiles, drawnImages, specFor, type Board, type Figure, type Score } from "./scoreboard.ts"
 import { tableOf } from "./scoreboard-table.ts"
@@ -36,7 +36,7 @@ export function liveSpecsCommand(args: readonly string[]): number {
   const { values } = parseArgs({ args: [...args], options: { policies: text, workloads: text, seeds: text, from: text } })
   const contenders = (values.policies ?? POLICIES_DEFAULT).split(",").map(contenderOf)
   const silent = contenders.find(({ isSilent, isOstep }) => isSilent || isOstep)
-  if (silent !== undefined) throw new Error(`--policies: ${silent.label} is not for live machines; name a policy`)
+  if (silent !== undefined) throw new FlagError(`--policies: ${silent.label} is not for live machines; name a policy`)
   const workloads = (values.workloads ?? WORKLOADS_DEFAULT).split(",").map(workloadOf)
   const [first, sets] = [wholeFlag("--from", values.from ?? "0", 0), wholeFlag("--seeds", values.seeds ?? String(SETS_DEFAULT), 1)]
   const runs = workloads.flatMap((workload) =>

@@ -1,6 +1,7 @@
 /** Programs that a bench starts and ends: found, given free ports, waited for, killed with their folder. */
 import { spawn, type ChildProcess } from "node:child_process"
-import { accessSync, constants } from "node:fs"
+import { accessSync, constants as fileConstants } from "node:fs"
+import { constants } from "node:os"
 import { delimiter, join } from "node:path"
 
 const BESIDE_PATH = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin"]
@@ -13,7 +14,7 @@ export function findProgram(name: string): string | null {
 
 function isProgram(path: string): boolean {
   try {
-    accessSync(path, constants.X_OK)
+    accessSync(path, fileConstants.X_OK)
     return true
   } catch {
     return false
@@ -32,6 +33,7 @@ export function launch(command: readonly string[], environment: Readonly<Record<
     child.once("exit", () => resolve())
     child.once("error", () => resolve())
   })
+  endOnSignals()
   const atExit = (): void => void child.kill("SIGKILL")
   process.once("exit", atExit)
   return {
@@ -44,6 +46,15 @@ export function launch(command: readonly string[], environment: Readonly<Record<
       process.removeListener("exit", atExit)
     },
   }
+}
+
+let isEnding = false
+
+/** A signal's default action would skip what is done at the exit, and leave the programs behind. Only once there are any: till then it ends at once. */
+function endOnSignals(): void {
+  if (isEnding) return
+  isEnding = true
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(128 + constants.signals[signal]))
 }
 
 /** Tries until it succeeds; throws the last reason at the deadline. */
