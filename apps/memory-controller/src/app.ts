@@ -22,17 +22,18 @@ export function start(environment: Environment): Promise<ActorService> {
     environment,
     codec: new MessageCodec(),
     links: LINKS_OF_MEMORY,
-    actorFactory: (actor, config, { epoch, machine }) => {
+    actorFactory: (actor, config, { epoch, machine, whenGone }) => {
       const spec = machineSpecOf(config)
       const index = storeIndexOf(actorIndex(actor))
       if (index === null) return new MemoryControllerMachine({ spec, incarnation: epoch, index: Number(actorIndex(actor)) }) as Machine
       const slots = storeSlots(spec, index)
+      const made = (device: PageDevice): Machine =>
+        new PageStoreMachine({ ...storeOptions(spec, index), device, text: RAW_BYTES }) as Machine
       // Without a data folder nothing of the process outlives it.
-      const device: PageDevice =
-        dataFolder === null
-          ? new MemoryPageDevice(slots)
-          : new PageFile({ folder: join(dataFolder, machine, `${actor}.pages`), slots, fresh: epoch === 1 })
-      return new PageStoreMachine({ ...storeOptions(spec, index), device, text: RAW_BYTES }) as Machine
+      if (dataFolder === null) return made(new MemoryPageDevice(slots))
+      const file = new PageFile({ folder: join(dataFolder, machine, `${actor}.pages`), slots, fresh: epoch === 1 })
+      whenGone(() => file.close())
+      return made(file)
     },
   })
 }

@@ -37,6 +37,16 @@ interface Running {
   readonly host: MachineHost
 }
 
+interface Made {
+  readonly machine: Machine
+  /** What the factory asked for with `whenGone`. */
+  readonly gone: readonly (() => void)[]
+}
+
+function letGo(gone: Made["gone"]): void {
+  for (const then of gone) then()
+}
+
 type HostRequest = Extract<ControlRequest, { op: "host" }>
 type Rejection = Extract<ControlReply, { ok: false }>
 
@@ -44,8 +54,8 @@ export class ServiceControl {
   readonly #options: ServiceControlOptions
   /** By machine and mode: the machine clock runs freely beside a machine in lock-step. */
   readonly #running = new Map<string, Running>()
-  /** `<machine> <actor>` → the machine of the actor, to look into. */
-  readonly #machines = new Map<string, Machine>()
+  /** `<machine> <actor>` → the machine of the actor, to look into, and what is to be let go of with it. */
+  readonly #machines = new Map<string, Made>()
   #last: Promise<unknown> = Promise.resolve()
   #waiting = 0
   #stopped = false
@@ -98,7 +108,7 @@ export class ServiceControl {
   #inspect(machine: string, actor: ActorId): ControlReply {
     const hosted = this.#machines.get(`${machine} ${actor}`)
     if (hosted === undefined) return no("/actor", `${actor} of ${machine} is not hosted here`)
-    return { ok: true, op: "inspect", machine, actor, state: hosted.inspect?.() ?? null }
+    return { ok: true, op: "inspect", machine, actor, state: hosted.machine.inspect?.() ?? null }
   }
 
   #reports(): ReturnType<MachineHost["reports"]> {
@@ -111,20 +121,24 @@ export class ServiceControl {
     const obstacle = this.#obstacle(request)
     if (obstacle !== null) return obstacle
     const already = request.actors.filter(({ id }) => this.#hostOf(machine, id)?.epochOf(id) === epoch).map(({ id }) => id)
-    const made: ActorToHost[] = []
+    const made: (ActorToHost & Made)[] = []
     for (const [index, { id, config }] of request.actors.entries()) {
       if (already.includes(id)) continue
       const machineOrNo = this.#make(request, index, id, config)
-      if ("ok" in machineOrNo) return machineOrNo
-      made.push({ actor: id, epoch, machine: machineOrNo })
+      if ("ok" in machineOrNo) {
+        for (const { gone } of made) letGo(gone)
+        return machineOrNo
+      }
+      made.push({ actor: id, epoch, ...machineOrNo })
     }
     const host = this.#hostFor(machine, mode)
     for (const each of made) {
-      this.#hostOf(machine, each.actor)?.remove(each.actor)
+      if (this.#hostOf(machine, each.actor)?.remove(each.actor) === true) this.#forget(machine, each.actor)
       try {
         await host.add(each)
-        this.#machines.set(`${machine} ${each.actor}`, each.machine)
+        this.#machines.set(`${machine} ${each.actor}`, each)
       } catch (error) {
+        for (const { gone } of made.slice(made.indexOf(each))) letGo(gone)
         if (error instanceof StoreDamagedError)
           return no(`/actors/${request.actors.findIndex(({ id }) => id === each.actor)}`, error.message)
         throw error
@@ -149,10 +163,13 @@ export class ServiceControl {
     return null
   }
 
-  #make(request: HostRequest, index: number, id: ActorId, config: HostRequest["actors"][number]["config"]): Machine | Rejection {
+  #make(request: HostRequest, index: number, id: ActorId, config: HostRequest["actors"][number]["config"]): Made | Rejection {
+    const { machine, epoch, mode } = request
+    const gone: (() => void)[] = []
     try {
-      return this.#options.actorFactory(id, config, { machine: request.machine, epoch: request.epoch, mode: request.mode })
+      return { machine: this.#options.actorFactory(id, config, { machine, epoch, mode, whenGone: (then) => void gone.push(then) }), gone }
     } catch (error) {
+      letGo(gone)
       if (error instanceof ActorConfigError) return no(`/actors/${index}/config${error.field}`, error.message)
       return no(`/actors/${index}/config`, error instanceof Error ? error.message : String(error))
     }
@@ -166,13 +183,18 @@ export class ServiceControl {
       for (const actor of actors === "all" ? here : here.filter((each) => actors.includes(each))) {
         if (!running.host.remove(actor)) continue
         stopped.push(actor)
-        this.#machines.delete(`${machine} ${actor}`)
+        this.#forget(machine, actor)
       }
       if (running.host.reports().length > 0) continue
       running.host.stop("the machine was taken off this service")
       this.#running.delete(key)
     }
     return Promise.resolve({ ok: true, op: "unhost", stopped })
+  }
+
+  #forget(machine: string, actor: ActorId): void {
+    letGo(this.#machines.get(`${machine} ${actor}`)?.gone ?? [])
+    this.#machines.delete(`${machine} ${actor}`)
   }
 
   #hostFor(machine: string, mode: HostMode): MachineHost {

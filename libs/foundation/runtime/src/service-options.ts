@@ -37,6 +37,8 @@ export interface ActorContext {
   readonly machine: string
   readonly epoch: number
   readonly mode: HostMode
+  /** Called once when this life of the actor is over here: what was opened for it (a file) is closed. The end of the process closes all by itself. */
+  readonly whenGone: (then: () => void) => void
 }
 
 export interface LinkSettings {
