@@ -54,7 +54,11 @@ async function openOffice(answer: (instance: string, request: Fields) => Promise
       const respond = (text: string): void => resolve(JSON.parse(text) as Fields)
       callbacks.get("bp.ctl.machines")?.(null, { string: () => JSON.stringify(request), respond } as unknown as Msg)
     })
-  return { office, ask, asked }
+  const alive = (instance: string, hosting: readonly Fields[]): void => {
+    const notice = { service: instance.replace(/-\d+$/, ""), instance, incarnation: "a", hosting }
+    callbacks.get("bp.ctl.alive.*")?.(null, { json: () => notice } as unknown as Msg)
+  }
+  return { office, ask, asked, alive }
 }
 
 const CREATE: Fields = { op: "create", spec: resolveMachineSpec({ name: "demo", topology: { nodes: 2 } }) as unknown as Json }
@@ -89,6 +93,48 @@ describe("a machine that is ended", () => {
     await ask(CREATE)
     const kept = keepSomething()
     await ask(DESTROY)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(existsSync(kept)).toBe(true)
+    await office.stop()
+  })
+
+  it("asks it again until it has given up its actors, and then nothing is left", async () => {
+    let isSilent = true
+    const { office, ask } = await openOffice((instance, { op }) =>
+      isSilent && op === "unhost" && instance === "numa-node-1" ? "silent" : "ok",
+    )
+    await ask(CREATE)
+    const kept = keepSomething()
+    await ask(DESTROY)
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect(existsSync(kept)).toBe(true)
+    isSilent = false
+    await vi.advanceTimersByTimeAsync(1_500)
+    expect(existsSync(kept)).toBe(false)
+    expect(await ask(CREATE)).toEqual({ ok: true, machine: "demo" })
+    await office.stop()
+  })
+
+  it("takes one that stays silent for gone; what it has written when it comes back goes once it has been told", async () => {
+    let isBack = false
+    const { office, ask, alive } = await openOffice((instance, { op }) =>
+      op === "unhost" && instance === "numa-node-1" && !isBack ? "silent" : "ok",
+    )
+    await ask(CREATE)
+    const kept = keepSomething()
+    await ask(DESTROY)
+    await vi.advanceTimersByTimeAsync(12_000)
+    expect(existsSync(kept)).toBe(false)
+    keepSomething()
+    isBack = true
+    alive("numa-node-1", [{ machine: "demo", actor: "node.1", epoch: 1 }])
+    await vi.advanceTimersByTimeAsync(0)
+    expect(existsSync(kept)).toBe(false)
+    // Of a machine that there is, one that strays takes nothing with it.
+    for (const each of PROCESSES) alive(each, [])
+    await ask(CREATE)
+    keepSomething()
+    alive("numa-node-1", [{ machine: "demo", actor: "node.0", epoch: 1 }])
     await vi.advanceTimersByTimeAsync(0)
     expect(existsSync(kept)).toBe(true)
     await office.stop()

@@ -82,6 +82,7 @@ export class MachineOffice {
 
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
     await this.#options.connection.close()
   }
 
@@ -208,16 +209,35 @@ export class MachineOffice {
     return { ok: true, machine }
   }
 
-  /** What its actors kept goes when nobody writes it any more. A process that does not answer may still: then it stays. */
+  /**
+   * What its actors kept goes when nobody writes it any more: a process that does not answer may still, and is asked until it does or is taken for
+   * gone. One that comes back after that is told when it says what it hosts (`#carryOut`), and what it wrote meanwhile goes then.
+   */
   async #takeDown(machine: string, requests: readonly HostingRequest[]): Promise<void> {
     this.#ending.add(machine)
-    const replies = await Promise.all(requests.map(({ instance, ...request }) => this.#request(instance, request)))
+    for (let left = requests; left.length > 0 && this.#timer !== null;) {
+      const replies = await Promise.all(left.map(({ instance, ...request }) => this.#request(instance, request)))
+      const living = new Set(this.#hosting.instances().map(({ instance }) => instance))
+      left = left.filter(({ instance }, index) => replies[index]?.ok !== true && living.has(instance))
+      if (left.length > 0) await new Promise((resolve) => setTimeout(resolve, TICK_MILLISECONDS))
+    }
+    this.#forget(machine)
+    this.#ending.delete(machine)
+  }
+
+  #forget(machine: string): void {
     try {
-      if (replies.every(({ ok }) => ok)) this.#file.forget(machine)
+      this.#file.forget(machine)
     } catch (error) {
       this.#say("machine-leftover", "warn", { "backplane.machine": machine, "backplane.reason": String(error) })
     }
-    this.#ending.delete(machine)
+  }
+
+  /** Takes actors off a process that should not have them. */
+  async #unhost({ instance, ...request }: HostingRequest): Promise<void> {
+    const { machine } = request
+    const { ok } = await this.#request(instance, request)
+    if (ok && !this.#hosting.machines.has(machine) && !this.#ending.has(machine)) this.#forget(machine)
   }
 
   #list(): Json {
@@ -242,7 +262,7 @@ export class MachineOffice {
 
   #carryOut(requests: readonly HostingRequest[]): void {
     for (const request of requests) {
-      if (request.op === "unhost") void this.#request(request.instance, { ...request })
+      if (request.op === "unhost") void this.#unhost(request)
       else void this.#host(request)
     }
     if (requests.length > 0) this.#save()

@@ -38,6 +38,7 @@ describe("what a user writes", () => {
     ],
     ["a weight of nothing", { jobs: [{ name: "a", run: 1, workingSet: 0, weight: 0 }] }, "jobs[0].weight", "1"],
     ["a foreign policy in the OSTEP model", { schedule: { compat: "ostep", policy: "mqms-warm" } }, "schedule.policy", "take mqms-steal"],
+    ["the name of the key-value store", { name: "store" }, "name", "take another"],
     ["nothing at all", null, "scenario", ""],
   ])("%s is refused by its field and with a remedy", (_what, input, field, remedy) => {
     const refused = refusalOf(() => resolveMachineSpec(input))

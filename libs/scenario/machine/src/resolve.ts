@@ -78,6 +78,9 @@ export type MachineInput = Static<typeof MachineInput>
 
 const checkInput = Compile(MachineInput)
 
+/** Names under which others speak on the bus and keep what they have in the data folder: the control side, the key-value store, the bus. */
+const TAKEN: ReadonlySet<string> = new Set(["ctl", "store", "jetstream"])
+
 /** Outputs of the twister that one drawn job takes: two numbers of 53 bits. */
 const DRAWS_PER_JOB = 4
 
@@ -89,6 +92,8 @@ export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader, 
     throw new Rejection(fieldOf(wrong.instancePath, wrong.params), unknown ? "there is no such field; leave it out" : wrong.message)
   }
   const given = input as MachineInput
+  if (given.name !== undefined && TAKEN.has(given.name))
+    throw new Rejection("name", `a part of the stack has the name ${given.name} on the bus and on the disk; take another`)
   const seed = given.seed ?? 0
   const drawn = given.jobs === undefined && given.arrivals === undefined && given.vms === undefined ? drawJobs(seed, given.draw) : []
   const spec: MachineSpec = {
