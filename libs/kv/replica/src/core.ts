@@ -49,6 +49,10 @@ export class ReplicaCore {
   readonly ready: Waiter[] = []
   /** Partitions of which something was lost, with the holders that were found equal since. */
   readonly unsure = new Map<number, Set<ActorId>>()
+  /** What this life found lost on its disk, as the disk has it; null: nothing. */
+  damage: Json = null
+  /** Partitions that were found lost with a later configuration, until the replica has said so to their registers. */
+  doubted: number[] = []
   /** Hear of every state that is taken over. */
   readonly onKept: ((record: KeyRecord) => void)[] = []
   readonly traces = new WriteTraces()
@@ -101,10 +105,22 @@ export class ReplicaCore {
   /** Takes a later configuration over; false where it is none. */
   adopt(config: StoreConfig): boolean {
     if (config.epoch <= this.#config.epoch) return false
+    if (this.damage !== null) this.#doubt(config)
     this.#config = config
     this.#buckets = this.#bucketsOf(config)
     this.#configured()
     return true
+  }
+
+  /**
+   * With the rest of its disk a replica may have lost the configuration under which it held partitions: of those that it neither kept under the one it goes
+   * by nor is copying, it knows nothing. Told to the disk before the configuration is, or a crash between would leave it sure of them.
+   */
+  #doubt(config: StoreConfig): void {
+    for (let partition = 0; partition < PARTITIONS; partition++)
+      if (holdersIn(config, partition).includes(this.id) && !this.keeps(partition)) this.doubted.push(partition)
+    for (const partition of this.doubted) this.unsure.set(partition, new Set())
+    if (this.unsure.size > 0) this.durable.write(DAMAGE_KEY, this.damage, null)
   }
 
   #configured(): void {

@@ -103,6 +103,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const damaged = restored.has(DAMAGE_KEY)
     const config = restored.get("config")
     if (config !== undefined) core.adopt(config as unknown as StoreConfig)
+    core.damage = restored.get(DAMAGE_KEY) ?? null
     for (let partition = 0; damaged && partition < PARTITIONS; partition++) {
       if (!core.keeps(partition)) continue
       core.unsure.set(partition, new Set())
@@ -427,6 +428,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
 
   /** A later configuration is in force: what it changes for each part. */
   #onConfig(): void {
+    for (const partition of this.#core.doubted.splice(0)) this.#linear.damaged(partition)
     this.#linear.reconfigured()
     this.#mover.reconfigured()
     this.#core.lone.reconfigured()

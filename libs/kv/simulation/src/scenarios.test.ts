@@ -351,6 +351,34 @@ describe("a partition that moves", () => {
   })
 })
 
+// Found by reading: the configuration lies on the same disk, and who does not know that it holds a partition does not know that it lost it.
+describe("a shard that joined, and whose disk lost the configuration too", () => {
+  it("is unsure of what it held as soon as it hears that it held that, also when it begins once more, until it is repaired", () => {
+    const scene = new Scene({ timings: { syncRound: 3 * SECOND } })
+    const everybody = scene.replicas
+    const key = scene.keyThatMoves("plain", everybody, (next) => next.includes(scene.spare))
+    const partition = partitionOf("plain", key)
+    scene.success(scene.holders("plain", key), put(key, "v"))
+    scene.change(everybody)
+    scene.moved()
+    expect(scene.holders("plain", key)).toContain(scene.spare)
+    const isTold = (): boolean => scene.view(scene.spare)?.config.epoch === scene.config.epoch
+    scene.damage(scene.spare)
+    scene.world.restart(scene.spare)
+    for (let turn = 0; turn < 10_000 && !isTold(); turn++) scene.run(MS)
+    expect(scene.view(scene.spare)?.table.record({ bucket: "plain", key })).toBeUndefined()
+    expect(scene.view(scene.spare)?.unsure.has(partition)).toBe(true)
+    scene.run(20 * MS)
+    scene.crash(scene.spare)
+    scene.world.restart(scene.spare)
+    expect(isTold()).toBe(true)
+    expect(scene.view(scene.spare)?.unsure.has(partition)).toBe(true)
+    scene.run(20 * SECOND)
+    expect(scene.view(scene.spare)?.unsure.size).toBe(0)
+    expect(values(scene, key)).toEqual([["v"], ["v"], ["v"]])
+  })
+})
+
 describe("a rolling upgrade", () => {
   const add: Operation = {
     type: "update",
