@@ -4,7 +4,8 @@
  * Invariants:
  * T1 The tree of a partition is a function of its states.
  * T2 A key that is not there stands for a state whose context is the cut: whatever the cut covers and is not here is dead.
- * T3 A cut is only taken over from a certificate that this life voted for, and is forgotten when data was lost (T2 would then be a lie).
+ * T3 A cut is only taken over from a certificate that this life voted for, and is forgotten when data was lost (T2 would then be a lie). Where only the end of
+ *    the log was lost it stays: what is left was all that was known at some moment, and what was dead then is dead.
  */
 import { compareText } from "@backplane/foundation-base/json"
 import { PARTITIONS } from "@backplane/kv-contract/limits"

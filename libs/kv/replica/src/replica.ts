@@ -21,7 +21,7 @@ import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { hashOf } from "@backplane/kv-replication/hash"
 import { holdersIn } from "@backplane/kv-replication/placement"
 import type { Attributes } from "@backplane/foundation-actor/trace-context"
-import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
+import { DAMAGE_KEY, losesEndOnly } from "@backplane/kv-store/log-store"
 import { AntiEntropy } from "./anti-entropy.ts"
 import { ConfigKeeper } from "./config-keeper.ts"
 import { Certifier } from "./certifier.ts"
@@ -110,7 +110,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       this.#linear.damaged(partition)
     }
     core.lone.toldUpTo(restored.has("told") ? Number(restored.get("told")) : null)
-    for (const [key, value] of restored) this.#restore(key, value, damaged)
+    for (const [key, value] of restored) this.#restore(key, value, damaged && !losesEndOnly(core.damage))
     core.begin(now, lives)
     core.outbox.effect(persist("lives", lives))
     core.lone.begin()
@@ -477,7 +477,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   }
 
   /** One value of the disk, which our own store vouches for: hence the casts. */
-  #restore(key: string, value: Json, damaged: boolean): void {
+  #restore(key: string, value: Json, forgetsCuts: boolean): void {
     const core = this.#core
     const slash = key.indexOf("/", 2)
     const [bucket, name] = [key.slice(2, slash), key.slice(slash + 1)]
@@ -492,7 +492,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       const inner = name.indexOf("/")
       const { state } = value as { readonly state: KeyState }
       core.shelf.put({ target: actorId(bucket), bucket: name.slice(0, inner), key: name.slice(inner + 1), state })
-    } else if (key.startsWith("c/") && !damaged) {
+    } else if (key.startsWith("c/") && !forgetsCuts) {
       const { cut, at } = value as { readonly cut: Vector; readonly at: number }
       core.table.certify(Number(key.slice(2)), cut, at)
     } else if (key.startsWith("r/")) this.#linear.restore(key, value)

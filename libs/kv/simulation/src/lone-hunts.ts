@@ -149,6 +149,32 @@ export const collectedVersion: DirectedHunt = (rules, seed) => {
   }
 }
 
+/** All lose the end of their logs with their power after a deletion was collected; then one of them comes back with an old disk. */
+export const powerAfterCollection: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed, timings: { certifyRound: SECOND } })
+  const [first, second, third] = scene.holders("plain", "k0") as [ActorId, ActorId, ActorId]
+  const { context } = scene.success([first], plain("k0", "v"))
+  scene.run(2 * SECOND)
+  const place = defined(scene.disks.get(third), "each replica has a disk")
+  const copy = place.disk.backup()
+  scene.success([first], { type: "delete", bucket: "plain", key: "k0", context })
+  scene.run(10 * SECOND)
+  assert(
+    scene.states("plain", "k0").every(({ versions }) => versions.length === 0),
+    "the tombstone is collected before the power goes",
+  )
+  scene.ask(first, plain("k1", "x".repeat(5000)))
+  scene.run(3 * MS)
+  for (const id of [first, second, third]) scene.crash(id)
+  place.restoreFrom = copy
+  for (const id of [first, second, third]) scene.world.restart(id)
+  scene.run(10 * MS)
+  assert((scene.view(first)?.unsure.size ?? 0) > 0, "the end of the first one's log is torn")
+  scene.run(10 * SECOND)
+  const { values } = scene.success([second], read("k0"))
+  assert(values.length === 0, `a deleted value came back: ${values.join()}`)
+}
+
 /** What was answered by one replica alone, as W = 1 has it, stays, however much of the key was done elsewhere while that one was cut off. */
 export const weakVersion: DirectedHunt = (rules, seed) => {
   const scene = new Scene({ rules, seed })

@@ -10,7 +10,16 @@ import { loneDots } from "@backplane/kv-versioning/doubt"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
 import { standsStill } from "./directed-hunts.ts"
 import { linkTo } from "./link-faults.ts"
-import { collectedVersion, cutOffVersion, heldVersion, loneCount, loneVersion, standInVersion, weakVersion } from "./lone-hunts.ts"
+import {
+  collectedVersion,
+  cutOffVersion,
+  heldVersion,
+  loneCount,
+  loneVersion,
+  powerAfterCollection,
+  standInVersion,
+  weakVersion,
+} from "./lone-hunts.ts"
 import { MS, Scene, SECOND } from "./scene.ts"
 
 const increment = (key: string, by = 1): Operation => ({ type: "update", bucket: "count", key, operation: { op: "increment", by } })
@@ -135,10 +144,15 @@ describe("a request that is sent again", () => {
     expect(() => heldVersion({ doubtsNews: false }, 1)).toThrow("a replaced value came back: twice")
   })
 
-  // Seed 640 of the same, and the drawn seed 70487.
+  // Seed 640 of the same.
   it("is refused where one came back with it on an old disk, and it was deleted and collected", () => {
     for (const seed of [1, 2, 3]) collectedVersion({}, seed)
     expect(() => collectedVersion({ doubtsNews: false }, 1)).toThrow("a deleted value came back: twice")
+  })
+
+  // Seed 70487: who has lost the end of its log still knows what it had certified.
+  it("does not come back with an old disk when it was deleted, though the others lost the ends of their logs", () => {
+    for (const seed of [1, 2, 3]) powerAfterCollection({}, seed)
   })
 
   it("stays where one replica alone had to promise it, whatever others forgot", () => {

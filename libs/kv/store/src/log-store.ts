@@ -15,6 +15,16 @@ import { inKeyOrder, recover, type Damage, type Segments } from "./recovery.ts"
 
 /** Under this key the owner finds what was lost; it writes null there when that is repaired. */
 export const DAMAGE_KEY = "!damage"
+const DAMAGE_TOLD_MAX = 64
+
+/**
+ * Whether all that was lost is the end of the log: then what is left was the whole store at some moment. `damage`: the value under `DAMAGE_KEY`.
+ */
+export function losesEndOnly(damage: Json | undefined): boolean {
+  return (
+    Array.isArray(damage) && damage.length > 0 && damage.every((each) => (each as { readonly what?: Json } | null)?.what === "torn end")
+  )
+}
 
 export type DiskOperation =
   { readonly op: "append"; readonly segment: number; readonly bytes: Uint8Array } | { readonly op: "remove"; readonly segment: number }
@@ -49,11 +59,16 @@ export class LogStore {
     this.#segment = Math.max(-1, ...segments.keys())
     this.#obsolete = [...segments.keys()]
     this.damage = recovered.damage
-    if (this.damage.length > 0)
-      this.#values.set(
-        DAMAGE_KEY,
-        this.damage.map((each) => ({ ...each })),
-      )
+    if (this.damage.length > 0) {
+      const before = this.#values.get(DAMAGE_KEY)
+      const found = this.damage.map((each): Json => ({ ...each }))
+      // What an earlier life found and nobody has made good yet is still lost.
+      const all = [...(Array.isArray(before) ? before : []), ...found]
+      const isEnd = (each: Json): boolean => losesEndOnly([each])
+      // An end last: of a long list the rest decides.
+      const inOrder = [...all.filter((each) => !isEnd(each)), ...all.filter(isEnd)]
+      this.#values.set(DAMAGE_KEY, inOrder.slice(0, DAMAGE_TOLD_MAX))
+    }
   }
 
   get values(): ReadonlyMap<string, Json> {

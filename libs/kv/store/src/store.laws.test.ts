@@ -5,7 +5,7 @@ import { Random } from "@backplane/foundation-base/random"
 import { BrokenDisk } from "./broken-disk.ts"
 import { crc32c } from "./crc32c.ts"
 import { decodeRecord, encodeRecord, HEADER_BYTES } from "./log-record.ts"
-import { DAMAGE_KEY, LogStore, type DiskOperation } from "./log-store.ts"
+import { DAMAGE_KEY, losesEndOnly, LogStore, type DiskOperation } from "./log-store.ts"
 import { recover } from "./recovery.ts"
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts"
 
@@ -132,6 +132,36 @@ describe("a log", () => {
     doAll(disk, third.begin())
     doAll(disk, third.write(DAMAGE_KEY, null))
     expect(new LogStore(disk.segments()).values.has(DAMAGE_KEY)).toBe(false)
+  })
+
+  it("tells a lost end from all other damage, and what an earlier life lost with what this one did", () => {
+    const [end, middle] = [{ what: "torn end" }, { what: "unreadable" }]
+    expect([[end], [end, end], [], [middle], [middle, end], null, undefined].map((each) => losesEndOnly(each))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+      false,
+    ])
+    const disk = new BrokenDisk()
+    fill(
+      disk,
+      Array.from({ length: 6 }, (_, index) => ({ key: `k${index}`, value: index })),
+      1,
+    )
+    const [[number, bytes] = [0, new Uint8Array(0)]] = disk.segments()
+    const cut = new LogStore(new Map([[number, bytes.subarray(0, bytes.length - 3)]]))
+    expect(losesEndOnly(cut.values.get(DAMAGE_KEY))).toBe(true)
+    const again = new BrokenDisk()
+    doAll(again, cut.begin())
+    doAll(again, cut.write("more", "x".repeat(40)))
+    again.sync(again.lengths())
+    const [[next, later] = [0, new Uint8Array(0)]] = again.segments()
+    const both = new LogStore(new Map([[next, later.subarray(0, later.length - 3)]])).values.get(DAMAGE_KEY)
+    expect(both).toHaveLength(2)
+    expect(losesEndOnly(both)).toBe(true)
   })
 
   it("keeps the old segment until the new checkpoint is synced, and stays bounded", () => {
