@@ -112,7 +112,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "what a certificate let go may come back",
-    hunt: { ...rules({ absentContext: () => ({}) }), ...only("plain"), ...BUSY, pace: 2, ...classes("backup") },
+    // Without the doubts of who is sent it, which would refuse it as well.
+    hunt: { ...rules({ absentContext: () => ({}), doubtsNews: false }), ...only("plain"), ...BUSY, pace: 2, ...classes("backup") },
     directed: restoredBackup,
   },
   {
