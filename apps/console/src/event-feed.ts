@@ -30,7 +30,9 @@ async function follow(path: string, { onData, onBroken }: FeedHearer, signal: Ab
     try {
       const resumed: Record<string, string> = last === "" ? {} : { "last-event-id": last }
       const access = withToken ? headers() : {}
-      const response = await fetch(path, { headers: { ...access, accept: "text/event-stream", ...resumed }, signal })
+      // A stream is no document: kept for the cache, it would have another tab wait for its end.
+      const request = { headers: { ...access, accept: "text/event-stream", ...resumed }, cache: "no-store", signal } as const
+      const response = await fetch(path, request)
       if (response.status === 401) {
         withToken = !withToken
         if (withToken && token() !== "") continue
