@@ -49,13 +49,13 @@ const PANELS: readonly Placeless[] = [
       [`sum by (node) (backplane_vm_frames_saved{${M}})`, "node {{node}} saved"],
       perSecond("backplane_vm_pages_unshared_total", "node"),
     ],
-    traces: '{ name = "vm.slice" }',
+    traces: '{ name =~ "trap.*" }',
   },
   {
     title: "Swapped pages of VMs",
     description: "Pages of VMs that lie in their node's swap file, and how many come in a second",
     lines: [[`sum by (node) (backplane_vm_pages_swapped{${M}})`, "node {{node}} out"], perSecond("backplane_vm_swap_ins_total", "node")],
-    traces: '{ name = "vm.slice" }',
+    traces: '{ name =~ "trap.*" }',
   },
 ]
 

@@ -78,6 +78,7 @@ type spec struct {
 type stream struct {
 	generation, incarnation, seen, commit int64 // incarnation: life of the node, 0 before its snapshot
 	commits                               map[int64][]*run
+	asked                                 bool // it waited for its snapshot when we said last that we are alive
 }
 
 // idle is a CPU without work, with the decision that is on its way to it.
@@ -373,8 +374,13 @@ func (p *process) sayAlive() {
 		for id, actor := range actors {
 			hosting = append(hosting, map[string]any{"machine": machine, "actor": id, "epoch": actor.life})
 			for node, at := range actor.streams {
-				if at.incarnation == 0 {
-					actor.attach(node) // again, until the snapshot comes
+				if at.incarnation > 0 {
+					continue
+				}
+				if at.asked { // since the last time at least: again, until the snapshot comes
+					actor.attach(node)
+				} else {
+					at.asked = true
 				}
 			}
 		}
