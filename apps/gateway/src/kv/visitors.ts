@@ -42,7 +42,15 @@ export class Visitors {
       await sleep(pauseMilliseconds * (0.5 + random()))
       const first = Math.floor(random() * BASKETS)
       const apart = round % MEET_EVERY === 0 ? 0 : 1
-      await Promise.all(visitors.map((ask, visitor) => this.#visit(ask, (first + visitor * apart) % BASKETS, `item-${visitor}-${round}`)))
+      const visits = visitors.map((ask, visitor) => ({
+        ask,
+        key: `demo/basket-${(first + visitor * apart) % BASKETS}`,
+        item: `item-${visitor}-${round}`,
+      }))
+      const looks = await Promise.all(visits.map(async (visit) => ({ ...visit, seen: await this.#look(visit) })))
+      await sleep(pauseMilliseconds / 4)
+      // In one moment: whose replicas have heard of each other's writes by then would only replace them.
+      await Promise.all(looks.map(({ ask, key, item, seen }) => this.#putBack(ask, { key, item, seen })))
     }
   }
 
@@ -50,12 +58,17 @@ export class Visitors {
     this.#stopped = true
   }
 
-  async #visit(ask: Ask, basket: number, item: string): Promise<void> {
-    const key = `demo/basket-${basket}`
+  async #look({ ask, key }: { readonly ask: Ask; readonly key: string }): Promise<KvSuccess | null> {
     const seen = await ask({ type: "get", bucket: BUCKET, key })
-    if (!seen.ok) return void this.counts.refused++
-    const { values, context } = seen as KvSuccess
-    await this.#options.sleep(this.#options.pauseMilliseconds / 4)
+    if (seen.ok) return seen
+    this.counts.refused++
+    return null
+  }
+
+  async #putBack(ask: Ask, basket: { readonly key: string; readonly item: string; readonly seen: KvSuccess | null }): Promise<void> {
+    const { key, item, seen } = basket
+    if (seen === null) return
+    const { values, context } = seen
     const put = await ask({ type: "put", bucket: BUCKET, key, value: JSON.stringify(filled(values, item)), context })
     if (!put.ok) return void this.counts.refused++
     this.counts.puts++
