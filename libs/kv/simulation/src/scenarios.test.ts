@@ -9,6 +9,7 @@ import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
 import { loneDots } from "@backplane/kv-versioning/doubt"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
 import { standsStill } from "./directed-hunts.ts"
+import { runKvWorld } from "./kv-world.ts"
 import { linkTo } from "./link-faults.ts"
 import {
   collectedVersion,
@@ -153,6 +154,18 @@ describe("a request that is sent again", () => {
   // Seed 70487: who has lost the end of its log still knows what it had certified.
   it("does not come back with an old disk when it was deleted, though the others lost the ends of their logs", () => {
     for (const seed of [1, 2, 3]) powerAfterCollection({}, seed)
+  })
+
+  // With a rule that took half of what is remembered for all of it, acknowledged writes were refused: clients that wait at most 200 ms, half a minute.
+  it("stays while the others remember enough to tell that its request was not done", () => {
+    const draw = {
+      classes: new Set(["partition"] as const),
+      buckets: ["plain"],
+      pauseMax: 200_000,
+      cycles: 30_000_000,
+      fingerprint: "off",
+    } as const
+    for (const seed of [1, 10, 16, 27, 36]) runKvWorld(seed, draw)
   })
 
   it("stays where one replica alone had to promise it, whatever others forgot", () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { canonicalJson, type Json } from "@backplane/foundation-base/json"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { crdtType } from "./crdt/crdt-types.ts"
-import { countedText, doneText, isDone, joinCounted, joinDone } from "./done.ts"
+import { countedText, doneText, isDone, joinCounted, joinDone, mayHaveForgotten } from "./done.ts"
 import { nextTick } from "./hybrid-clock.ts"
 import { joinStates, NOTHING_KNOWN, shownVersions, writeDelta, writeVersion } from "./key-state.ts"
 import { reconcilerOf, type Reconciler } from "./reconcile/reconciler.ts"
@@ -225,6 +225,15 @@ describe("the list of what was done", () => {
     expect(isDone(done, ["gateway.0", 1])).toBe(false)
     expect(isDone(done.slice(1), ["gateway.0", 7])).toBe(false)
     expect(isDone(done, ["~a 7 gateway.0", 1])).toBe(true)
+  })
+
+  it("may have forgotten what is not there where all of its kind came later, but for those that made two events", () => {
+    const done = Array.from({ length: 8 }, (_, index) => doneText(["g", index + 1], ["r0", index + 100], 0))
+    const forgotten = (list: readonly string[]): boolean => mayHaveForgotten([...list], [doneText(["c", 1], ["r1", 50], 0)], ["r1", 50])
+    expect(forgotten(done)).toBe(true)
+    expect(forgotten([doneText(["x", 1], ["r0", 40], 0), ...done.slice(1)])).toBe(false)
+    expect(forgotten([doneText(["g", 8], ["r2", 40], 0), ...done.slice(1)])).toBe(true)
+    expect(forgotten(done.slice(1))).toBe(false)
   })
 
   it("keeps the latest: eight with a sequence, two dozen with a name", () => {

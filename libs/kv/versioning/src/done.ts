@@ -140,8 +140,9 @@ export function mayHaveForgotten(done: Done | undefined, own: Done | undefined, 
   if (time <= collected) return true
   const isPast = (isOfKind: boolean, most: number): boolean => {
     const kind = done?.filter((each) => isNamed(each) === isOfKind) ?? []
-    // Some may be remembered longer than others (`joinDone`).
-    return kind.length >= most && kind.filter((each) => Number.parseInt(each, 10) > time).length >= most - PINNED_MAX
+    // Of those that are remembered for longer than their turn (`joinDone`) each is there twice: they say nothing of what was forgotten.
+    const isPinned = (text: string): boolean => kind.filter((each) => nameIn(each) === nameIn(text)).length > 1
+    return kind.length >= most && kind.every((each) => Number.parseInt(each, 10) > time || isPinned(each))
   }
   const [named, numbered] = [isPast(true, DONE_NAMES_MAX), isPast(false, DONE_SEQUENCES_MAX)]
   return text === undefined ? named || numbered : isNamed(text) ? named : numbered
