@@ -18,6 +18,7 @@ import { HintShelf, type Hint } from "@backplane/kv-replication/hint-shelf"
 import { firstConfig, holdersIn, isQuorum, keepersIn } from "@backplane/kv-replication/placement"
 import { observed } from "@backplane/kv-versioning/hybrid-clock"
 import { reconcilerOf, type Reconciler } from "@backplane/kv-versioning/reconcile/reconciler"
+import type { Witness } from "@backplane/kv-versioning/doubt"
 import { highestCount } from "@backplane/kv-versioning/vector"
 import { AnswerBook } from "./answer-book.ts"
 import { Doubts } from "./doubts.ts"
@@ -190,6 +191,12 @@ export class ReplicaCore {
   /** True where something of the key's partition was lost here and not repaired yet. */
   isUnsure(place: Place): boolean {
     return this.unsure.size > 0 && this.unsure.has(this.table.partitionOf(place))
+  }
+
+  /** What this replica tells of the key as one of its holders, where it knows `state`. */
+  witnessOf(place: Place, state: KeyState): Witness {
+    const [weak, collected] = [this.table.isWeak(place), this.table.collectedUpTo(place)]
+    return { state, unsure: this.isUnsure(place), weak, collected }
   }
 
   /** The partition is whole again here, or not held any more: with the last one, what the disk lost is made good. */

@@ -105,13 +105,8 @@ export class Doubts {
     if (question === undefined || state === undefined || !question.others.includes(from)) return
     question.answers.set(from, { state, unsure, weak: weak === true, collected: collected ?? 0 })
     if (question.answers.size < question.others.length) return
-    this.#settle(question, this.#core.rules.loneDots([this.#own(question.place), ...question.answers.values()], question.dots))
-  }
-
-  #own(place: Place): Witness {
-    const { table } = this.#core
-    const [weak, collected] = [table.isWeak(place), table.collectedUpTo(place)]
-    return { state: table.stateOf(place), unsure: this.#core.isUnsure(place), weak, collected }
+    const own = this.#core.witnessOf(question.place, this.#core.table.stateOf(question.place))
+    this.#settle(question, this.#core.rules.loneDots([own, ...question.answers.values()], question.dots))
   }
 
   tick(): void {

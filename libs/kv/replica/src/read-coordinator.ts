@@ -148,7 +148,7 @@ export class ReadCoordinator {
     const { own } = read
     read.own = undefined
     if (own === undefined || own === null) this.#askOwn(read)
-    else this.#tellOwn(read, own)
+    else read.states.set(this.#core.id, this.#core.witnessOf(read.place, own))
     this.#progress(read)
   }
 
@@ -290,13 +290,7 @@ export class ReadCoordinator {
       core.whenDurable(read.place, { kind: "read", id: read.id })
       return
     }
-    this.#tellOwn(read, core.table.stateOf(read.place))
-  }
-
-  #tellOwn({ states, place }: PendingRead, state: KeyState): void {
-    const core = this.#core
-    const [weak, collected] = [core.table.isWeak(place), core.table.collectedUpTo(place)]
-    states.set(core.id, { state, unsure: core.isUnsure(place), weak, collected })
+    read.states.set(core.id, core.witnessOf(read.place, core.table.stateOf(read.place)))
   }
 
   #progress(read: PendingRead): void {
