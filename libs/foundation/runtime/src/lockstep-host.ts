@@ -17,6 +17,9 @@ import type { ActorStore, Store } from "./store.ts"
 
 const CLOCK = actorId("clock.0")
 const INPUTS_PER_TURN = 256
+/** A turn ends sooner where its inputs take long: the clock's questions must be heard, or it gives us up. Looked at after so many inputs. */
+const TURN_MILLISECONDS_MAX = 10
+const INPUTS_PER_LOOK = 4
 /** Turns in microtasks before I/O gets its own. */
 const TURNS_BEFORE_YIELD = 16
 /** A grant without an end is given back after this, so that others may join and be heard. */
@@ -196,11 +199,20 @@ export class LockstepHost implements MachineHost {
     const now = performance.now()
     this.#runningSince ??= now
     if (now - this.#runningSince > GRANT_MILLISECONDS_MAX) this.#port.cutShort()
-    const result = this.#guard(this.#portId, () => this.#port.run(INPUTS_PER_TURN))
+    const result = this.#guard(this.#portId, () => this.#runFrom(now))
     if (result !== "more") this.#runningSince = null
     if (result !== "more" || this.#failed) return
     this.#turnPending = true
     setImmediate(this.#turn)
+  }
+
+  /** The inputs of a turn. */
+  #runFrom(now: number): ReturnType<LockstepPort["run"]> {
+    for (let left = INPUTS_PER_TURN; left > 0; left -= INPUTS_PER_LOOK) {
+      const result = this.#port.run(INPUTS_PER_LOOK)
+      if (result !== "more" || performance.now() - now > TURN_MILLISECONDS_MAX) return result
+    }
+    return "more"
   }
 
   #onTick(): void {

@@ -81,5 +81,6 @@ export class ContentSlots {
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.every((byte, index) => byte === b[index])
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  return true
 }

@@ -83,7 +83,7 @@ export class HostedVm {
   }
 
   /** Runs a vCPU as `Vm.runVcpu` does, within the limits of its description. */
-  run(index: number, slice: { readonly budget: number; readonly waited: number }): HostedStop {
+  run(index: number, slice: { readonly budget: number; readonly waited: number; readonly work: number }): HostedStop {
     if (this.#isGone || this.#end !== null) return { kind: "over" }
     if (this.#isFrozen) return { kind: "paused" }
     if (this.console.isFull()) return { kind: "full" }

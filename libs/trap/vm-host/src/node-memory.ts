@@ -17,6 +17,8 @@ import type { HostParts } from "./host-parts.ts"
 /** Pages looked at for a tick, some two microseconds each on the host; and at once, when many ticks have passed or frames are short. */
 const PAGES_PER_TICK = 16
 const PAGES_AT_ONCE_MAX = 256
+/** What pages on their way to the store may cost at once, by trap/vmm's work-meter.ts: some 64 of them. Who needs more frames than that meanwhile makes room itself. */
+const RECLAIM_WORK = 1_300_000
 /** Of all frames: as ESX Server's hard level, and what it is left at (memory/placement's reclaim.ts). */
 const LOW = 0.02
 const HIGH = 0.04
@@ -62,7 +64,7 @@ export class NodeMemory {
     const pages = isShort ? PAGES_AT_ONCE_MAX : Math.min(PAGES_AT_ONCE_MAX, (tick - this.#lookedTick) * PAGES_PER_TICK)
     this.#lookedTick = Math.max(tick, this.#lookedTick)
     if (this.#shares && pages > 0) vmm.shareEqualPages(pages)
-    if (isShort) vmm.reclaim(Math.floor(frames * HIGH))
+    if (isShort) vmm.reclaim(Math.floor(frames * HIGH), { work: RECLAIM_WORK })
   }
 
   /** What is to be told of it, where it has changed. */

@@ -1,7 +1,7 @@
 /** A vCPU as a task: what its guest asks of the VMM reaches the node, and with it the scheduler. */
 import { describe, expect, it } from "vitest"
 import type { HostedStop, HostedVm } from "./hosted-vm.ts"
-import { VcpuTask } from "./vcpu-task.ts"
+import { PART_WORK, VcpuTask } from "./vcpu-task.ts"
 
 const PER_TICK = 1000
 const CACHE = { isHot: () => true, ranTick: () => undefined, clone: () => CACHE }
@@ -51,6 +51,36 @@ describe("a vCPU whose slice is noticed late", () => {
     expect(budgets).toEqual([10 * PER_TICK])
     busy.plan({ cache: CACHE, fromTick: 110, budgetTicks: 10 })
     expect(budgets).toEqual([10 * PER_TICK, 10 * PER_TICK])
+  })
+})
+
+describe("a vCPU that has much to do", () => {
+  it("runs a long slice in parts, whole ticks each, and the sum is what the slice pays for", () => {
+    const budgets: number[] = []
+    const busy = vcpu({ kind: "budget" }, null, budgets)
+    const partTicks = PART_WORK / PER_TICK
+    const slice = 2 * partTicks + 7
+    const parts: number[] = []
+    for (let from = 0; from < slice; from += parts.at(-1)!) {
+      parts.push(busy.plan({ cache: CACHE, fromTick: from, budgetTicks: slice - from }))
+      expect(busy.run({ cache: CACHE, fromTick: from, budgetTicks: parts.at(-1)! }).pause ?? null).toBe(null)
+    }
+    expect([parts, budgets]).toEqual([
+      [partTicks, partTicks, 7],
+      [PART_WORK, PART_WORK, 7 * PER_TICK],
+    ])
+  })
+
+  it("by what the VMM does for it gets on no further in its ticks, and owes nothing", () => {
+    const budgets: number[] = []
+    const costly = vcpu({ kind: "worked" }, 2 * PER_TICK + 200, budgets)
+    expect(slice(costly)).toMatchObject({ ticks: 3, finished: false })
+    expect(slice(costly).pause ?? null).toBe(null)
+    expect(budgets).toEqual([10 * PER_TICK, 10 * PER_TICK])
+  })
+
+  it("even where it retires nothing it uses a tick: time goes on", () => {
+    expect(slice(vcpu({ kind: "worked" }, 0))).toMatchObject({ ticks: 1, finished: false })
   })
 })
 

@@ -2,7 +2,9 @@
  * One vCPU as a task of the node: slices of ticks, which end early when the guest waits.
  *
  * A tick pays for `instructionsPerTick` instructions. A slice is executed when it is planned, ahead of the node's clock, as guests are; what
- * was executed and not yet paid is a debt, so that the sum of ticks is what the guest used however it was cut. Waiting costs no ticks: the
+ * was executed and not yet paid is a debt, so that the sum of ticks is what the guest used however it was cut. A long slice is executed in parts of so much work, each planned
+ * when the one before is over: the node hears and says between them. What the VMM does for a guest is work, too: one that asks for more than a part's worth gets on no
+ * further in its ticks. Waiting costs no ticks: the
  * CPU is given away, and the time that has passed meanwhile (one unit a cycle) is told to the VM when the vCPU is on again. Ticks by which
  * the end of a slice was noticed late are used and buy nothing.
  * Pages that a slice had brought in from the swap store are there at once; the vCPU is blocked afterwards for as long as that would have taken, as by a disk.
@@ -120,21 +122,26 @@ export class VcpuTask implements EngineTask {
   #execute(fromTick: number, budgetTicks: number): Planned {
     this.#isBlocked = false
     this.#isPaging = false
-    const budget = budgetTicks * this.#perTick - this.#debt
+    const partTicks = Math.min(budgetTicks, Math.max(1, Math.floor(PART_WORK / this.#perTick)))
+    const budget = partTicks * this.#perTick - this.#debt
     if (budget <= 0) {
       this.#debt = -budget
-      return { fromTick, ticks: budgetTicks, finished: false, pause: null }
+      return { fromTick, ticks: partTicks, finished: false, pause: null }
     }
     const before = this.#hosted.vm.instructions()
     const waited = this.#restingSince === null ? 0 : (fromTick - this.#restingSince) * this.#tickCycles
-    const stop = this.#hosted.run(this.#index, { budget, waited })
+    const stop = this.#hosted.run(this.#index, { budget, waited, work: PART_WORK })
     if (stop.kind !== "paused" && stop.kind !== "full") this.#restingSince = null
     this.#pageCycles += this.#hosted.takePagesBroughtIn() * PAGE_IN_CYCLES
     const spent = this.#debt + this.#hosted.vm.instructions() - before
     switch (stop.kind) {
       case "budget":
         this.#debt = 0
-        return { fromTick, ticks: budgetTicks, finished: false, pause: this.#pagesWait(fromTick + budgetTicks) }
+        return this.#part(fromTick, partTicks)
+      case "worked":
+        // What is left of its last tick the VMM has had.
+        this.#debt = 0
+        return this.#part(fromTick, Math.max(1, Math.ceil(spent / this.#perTick)))
       case "over":
         return { fromTick, ticks: Math.min(budgetTicks, Math.ceil(spent / this.#perTick)), finished: true, pause: null }
       case "waiting":
@@ -149,6 +156,11 @@ export class VcpuTask implements EngineTask {
       case "full":
         return this.#pause(fromTick, spent, null)
     }
+  }
+
+  /** It goes on, unless it has to wait for pages. */
+  #part(fromTick: number, ticks: number): Planned {
+    return { fromTick, ticks, finished: false, pause: this.#pagesWait(fromTick + ticks) }
   }
 
   /** It waits for what was brought in, in whole ticks; null: there is nothing to wait for yet. */
@@ -176,6 +188,12 @@ export class VcpuTask implements EngineTask {
     return this.#hosted.spec.instructionsPerTick
   }
 }
+
+/**
+ * Work of a part of a slice besides instructions, and instructions of one of several ticks, by trap/vmm's work-meter.ts: some 15 ms of a quiet host, 10,000 exits or 200 pages; far below what a
+ * node may be silent for on a host that has twenty times as much to do.
+ */
+export const PART_WORK = 4_000_000
 
 /** What a page from the swap store takes: 100 µs of a machine of 100 MHz, a read of a solid-state disk. */
 const PAGE_IN_CYCLES = 10_000

@@ -9,6 +9,9 @@
 import { assert } from "@backplane/foundation-base/assert"
 import type { MachineFrames } from "./machine-frames.ts"
 import type { PhysicalMap } from "./physical-map.ts"
+import type { PageOf } from "./shared-frames.ts"
+import type { WorkLimit } from "./vm-types.ts"
+import { HIDE_UNITS, PAGE_UNITS, type WorkMeter } from "./work-meter.ts"
 
 /** Where pages without a frame lie: synchronous, as large as it says. Equal pages may take one slot there. */
 export interface SwapStore {
@@ -30,20 +33,24 @@ export interface SwapCounts {
 const RECENT = 16
 /** Pages that are taken out at once where a frame is needed now. */
 const AT_ONCE = 32
-/** Rounds of the hand until it is clear that nothing can go: one takes the ways, the next takes pages. */
-const ROUNDS_MAX = 3
-
-interface Used {
-  readonly memory: PhysicalMap
-  readonly index: number
-}
+/** Pages that the hand passes because they were used, in one go: who needs a frame now gets that of the next one, used or not. */
+const PASSED_MAX = 4096
+/** A step of the hand, in units of work-meter.ts. */
+const STEP_UNITS = 30
+/**
+ * Rounds of the hand until it is clear that nothing can go: one takes the ways, the next takes pages. All pages of a frame of equal ones would have to go for it: of how many pages
+ * it may be, by round. Where only such frames are left, one is made free, no more.
+ */
+const SHARERS_MAX = [8, 8, 64, 1024, Infinity]
+const ROUNDS_OF_MANY = 2
 
 export class FrameSwap {
   readonly #store: SwapStore
   readonly #slots: number
   readonly #frames: MachineFrames
   readonly #memories: () => readonly PhysicalMap[]
-  readonly #recent: Used[] = []
+  readonly #work: WorkMeter
+  readonly #recent: PageOf[] = []
   /** Where the hand stands. */
   #memory = 0
   #page = 0
@@ -56,11 +63,14 @@ export class FrameSwap {
     readonly slots: number
     readonly frames: MachineFrames
     readonly memories: () => readonly PhysicalMap[]
+    /** Told of every page that goes or comes. */
+    readonly work: WorkMeter
   }) {
     this.#store = options.store
     this.#slots = options.slots
     this.#frames = options.frames
     this.#memories = options.memories
+    this.#work = options.work
   }
 
   /** The VMM uses a page now: it has a frame, or gets one. */
@@ -83,6 +93,7 @@ export class FrameSwap {
     if (slot === null) return null
     this.#pages += 1
     this.#outs += 1
+    this.#work.page()
     return slot
   }
 
@@ -91,6 +102,7 @@ export class FrameSwap {
     const bytes = this.#store.read(slot)
     this.drop(slot)
     this.#ins += 1
+    this.#work.page()
     return bytes
   }
 
@@ -109,18 +121,39 @@ export class FrameSwap {
     this.reclaim(AT_ONCE)
   }
 
-  /** Takes pages out until so many frames are free. The number that went. */
-  reclaim(free: number): number {
+  /**
+   * Takes pages out until so many frames are free. The number that went. With `work` it ends when it has cost so much, and takes what nobody uses; without, it goes on until
+   * they are free or nothing can go.
+   */
+  reclaim(free: number, { work = Infinity }: WorkLimit = {}): number {
     const memories = this.#memories()
-    let left = ROUNDS_MAX * memories.reduce((sum, { pages }) => sum + pages, 0)
+    const round = Math.max(
+      1,
+      memories.reduce((sum, { pages }) => sum + pages, 0),
+    )
     const before = this.#outs
     const idle = new Map<PhysicalMap, number[]>()
-    for (; left > 0 && this.#frames.free() < free; left--) {
+    let passed = 0
+    let worked = 0
+    for (let step = 0; step < SHARERS_MAX.length * round && worked < work; step++) {
+      const turn = Math.floor(step / round)
+      if (this.#frames.free() >= (turn < ROUNDS_OF_MANY ? free : 1)) break
+      worked += STEP_UNITS
       const at = this.#next(memories)
-      if (at === null || !at.memory.canGoOut(at.index) || this.#isRecent(at)) continue
-      if (at.memory.takeUse(at.index)) idle.set(at.memory, [...(idle.get(at.memory) ?? []), at.index])
-      // One that finds no room may be followed by one that does: an equal page takes none.
-      else at.memory.swapOut(at.index)
+      if (at === null || !at.memory.canGoOut(at.index) || at.memory.sharersOf(at.index) > (SHARERS_MAX[turn] ?? Infinity)) continue
+      // Equal pages go together: the frame is free with the last of them.
+      const pages = at.memory.together(at.index)
+      if (pages.some((page) => !page.memory.canGoOut(page.index) || this.#isRecent(page))) continue
+      const used = pages.filter((page) => page.memory.takeUse(page.index))
+      if (used.length > 0 && (passed < PASSED_MAX || work < Infinity)) {
+        passed += used.length
+        worked += used.length * HIDE_UNITS
+        for (const page of used) addTo(idle, page)
+      } else {
+        // One that finds no room may be followed by one that does: an equal page takes none.
+        for (const page of pages) page.memory.swapOut(page.index)
+        worked += pages.length * PAGE_UNITS
+      }
       // What was used is out of reach before the hand can come back to it.
       if (this.#page === 0) this.#hide(idle)
     }
@@ -133,15 +166,18 @@ export class FrameSwap {
   }
 
   #hide(idle: Map<PhysicalMap, number[]>): void {
-    for (const [memory, pages] of idle) memory.hide(pages)
+    for (const [memory, pages] of idle) {
+      memory.hide(pages)
+      this.#work.hidden(pages.length)
+    }
     idle.clear()
   }
 
-  #isRecent({ memory, index }: Used): boolean {
+  #isRecent({ memory, index }: PageOf): boolean {
     return this.#recent.some((used) => used.index === index && used.memory === memory)
   }
 
-  #next(memories: readonly PhysicalMap[]): Used | null {
+  #next(memories: readonly PhysicalMap[]): PageOf | null {
     const memory = memories[this.#memory]
     if (memory === undefined) {
       assert(this.#page === 0, "the hand begins anew at a first page")
@@ -161,4 +197,10 @@ export class FrameSwap {
     }
     return { memory, index }
   }
+}
+
+function addTo(pages: Map<PhysicalMap, number[]>, { memory, index }: PageOf): void {
+  const known = pages.get(memory)
+  if (known === undefined) pages.set(memory, [index])
+  else known.push(index)
 }

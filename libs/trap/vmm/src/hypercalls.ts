@@ -54,6 +54,9 @@ export interface FrameQuota {
   claim(frames: number): boolean
 }
 
+/** A VM by itself: nobody else wants its frames. */
+export const OWN_QUOTA: FrameQuota = { giveBack: () => undefined, claim: () => true }
+
 export interface HypercallOptions {
   readonly memory: PhysicalMap
   readonly vcpus: readonly Vcpu[]

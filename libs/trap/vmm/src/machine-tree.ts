@@ -65,6 +65,15 @@ export class MachineTree {
     return true
   }
 
+  /** The machine page that this one leads to; null: it is not there. */
+  leafAt(address: bigint): bigint | null {
+    const leaf = this.#leaves.get(regionOf(address))
+    if (leaf === undefined) return null
+    const bytes = this.#engine.readMemory((leaf << PAGE_SHIFT) + BigInt(leafIndex(address) * ENTRY_BYTES), ENTRY_BYTES)
+    const entry = new DataView(bytes.buffer).getBigUint64(0, true)
+    return (entry & V) === 0n ? null : pageOf(entry)
+  }
+
   /** Takes 2 MiB out, and gives their table back. */
   dropRegion(region: number): void {
     const leaf = this.#leaves.get(region)
@@ -91,7 +100,7 @@ export class MachineTree {
         const entry = view.getBigUint64(index * ENTRY_BYTES, true)
         if ((entry & V) === 0n) continue
         const address = BigInt.asUintN(64, BigInt.asIntN(39, (BigInt(region) << REGION_SHIFT) | (BigInt(index) << PAGE_SHIFT)))
-        yield { address, machinePage: (entry >> 10n) & ((1n << 44n) - 1n), write: (entry & W) !== 0n }
+        yield { address, machinePage: pageOf(entry), write: (entry & W) !== 0n }
       }
     }
   }
@@ -124,6 +133,10 @@ export class MachineTree {
     if (entry !== null) this.#wordView.setBigUint64(0, entry, true)
     this.#engine.writeMemory((table << PAGE_SHIFT) + BigInt(index * ENTRY_BYTES), entry === null ? NO_ENTRY : this.#word)
   }
+}
+
+function pageOf(entry: bigint): bigint {
+  return (entry >> 10n) & ((1n << 44n) - 1n)
 }
 
 /** Which 2 MiB an address lies in. */

@@ -250,8 +250,8 @@ describe("a mistake that is planted is caught", () => {
       return create.call(this, ...of)
     })
     const plant = (): void => {
-      vi.spyOn(SharedFrames.prototype, "takeOut").mockImplementation(function (this: SharedFrames, frame, owner) {
-        this.leave(frame)
+      vi.spyOn(SharedFrames.prototype, "takeOut").mockImplementation(function (this: SharedFrames, frame, owner, page) {
+        this.leave(frame, page)
         return nodes.get(this)!.frames.allocate(owner)!
       })
     }
@@ -265,9 +265,9 @@ describe("a mistake that is planted is caught", () => {
   it("a user that is counted twice: the frame is lost", () => {
     const { join } = SharedFrames.prototype
     const plant = (): void => {
-      vi.spyOn(SharedFrames.prototype, "join").mockImplementation(function (this: SharedFrames, frame) {
-        join.call(this, frame)
-        join.call(this, frame)
+      vi.spyOn(SharedFrames.prototype, "join").mockImplementation(function (this: SharedFrames, frame, page) {
+        join.call(this, frame, page)
+        join.call(this, frame, page)
       })
     }
     expect(caught(plant)).toThrow(/still shared/)

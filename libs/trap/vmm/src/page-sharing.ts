@@ -37,7 +37,11 @@ export class PageSharing {
   /** Looks at the next so many pages that could be shared, at most once at each. The number that came to lie with others. */
   look(pagesMax: number): number {
     const gone = new Map<PhysicalMap, GonePage[]>()
-    const note = (memory: PhysicalMap, page: GonePage): void => void gone.set(memory, [...(gone.get(memory) ?? []), page])
+    const note = (memory: PhysicalMap, page: GonePage): void => {
+      const pages = gone.get(memory)
+      if (pages === undefined) gone.set(memory, [page])
+      else pages.push(page)
+    }
     const memories = this.#memories()
     let left = memories.reduce((sum, { pages }) => sum + pages, 0)
     let joined = 0

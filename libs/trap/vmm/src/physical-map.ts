@@ -8,10 +8,11 @@ import { assert } from "@backplane/foundation-base/assert"
 import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { CopiedPages } from "./copied-pages.ts"
 import { PAGE_BYTES, PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
+import { pieces } from "./page-pieces.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { FrameSwap } from "./frame-swap.ts"
 import type { GonePage } from "./guest-mmu.ts"
-import type { SharedFrames } from "./shared-frames.ts"
+import type { PageOf, SharedFrames } from "./shared-frames.ts"
 import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
 
 const FIRST_PAGE = RAM_BASE >> PAGE_SHIFT
@@ -143,7 +144,7 @@ export class PhysicalMap {
   offer(index: number, hash: number): GonePage {
     const frame = BigInt(this.#pages[index] ?? UNTOUCHED)
     assert(this.canShare(index) && this.#shared !== null, "a page that is offered is its own")
-    this.#shared.begin(frame, hash)
+    this.#shared.begin(frame, hash, { memory: this, index })
     this.#setShared(index, 1)
     return { page: FIRST_PAGE + BigInt(index), frame }
   }
@@ -152,7 +153,7 @@ export class PhysicalMap {
   join(index: number, frame: bigint): GonePage {
     const own = BigInt(this.#pages[index] ?? UNTOUCHED)
     assert(this.canShare(index) && this.#shared !== null, "a page that joins others has left a frame of its own")
-    this.#shared.join(frame)
+    this.#shared.join(frame, { memory: this, index })
     this.#pages[index] = Number(frame)
     this.#setShared(index, 1)
     this.#frames.release(own)
@@ -176,6 +177,17 @@ export class PhysicalMap {
   /** Could it lose its frame? */
   canGoOut(index: number): boolean {
     return (this.#pages[index] ?? UNTOUCHED) >= 0 && !this.#kept.has(index)
+  }
+
+  /** Pages that lie in its frame, itself among them. */
+  sharersOf(index: number): number {
+    return this.#isShared[index] === 1 ? (this.#shared?.usersOf(BigInt(this.#pages[index] ?? UNTOUCHED)) ?? 1) : 1
+  }
+
+  /** All pages that lie in its frame, itself among them. */
+  together(index: number): readonly PageOf[] {
+    if (this.#isShared[index] !== 1) return [{ memory: this, index }]
+    return this.#shared?.pagesIn(BigInt(this.#pages[index] ?? UNTOUCHED)) ?? []
   }
 
   /** Was it used since it was asked last? Who uses it from now on must come by again: `hide`. */
@@ -438,7 +450,7 @@ export class PhysicalMap {
 
   #letGo(index: number, frame: number): void {
     this.#engine.watchPage(BigInt(frame) << PAGE_SHIFT, "unwatched")
-    if (this.#isShared[index] === 1) this.#shared?.leave(BigInt(frame))
+    if (this.#isShared[index] === 1) this.#shared?.leave(BigInt(frame), { memory: this, index })
     else this.#frames.release(BigInt(frame))
     this.#setShared(index, 0)
   }
@@ -451,7 +463,7 @@ export class PhysicalMap {
     const from = BigInt(frame)
     this.#copied?.changed(index, frame)
     this.#onGone([{ page: FIRST_PAGE + BigInt(index), frame: from }])
-    const own = shared.takeOut(from, this.#owner)
+    const own = shared.takeOut(from, this.#owner, { memory: this, index })
     this.#unshared += 1
     this.#pages[index] = Number(own)
     this.#setShared(index, 0)
@@ -472,16 +484,6 @@ export class PhysicalMap {
     if ((address & OFFSET_MASK) > BigInt(PAGE_BYTES - bytes)) return null
     const page = this.machinePage(address >> PAGE_SHIFT)
     return page === null ? null : (page << PAGE_SHIFT) | (address & OFFSET_MASK)
-  }
-}
-
-/** A range cut at page boundaries. */
-function* pieces(address: bigint, bytes: number): Generator<{ readonly at: bigint; readonly from: number; readonly count: number }> {
-  for (let from = 0; from < bytes;) {
-    const at = address + BigInt(from)
-    const count = Math.min(bytes - from, PAGE_BYTES - Number(at & OFFSET_MASK))
-    yield { at, from, count }
-    from += count
   }
 }
 

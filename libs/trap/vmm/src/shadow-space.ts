@@ -5,11 +5,15 @@
  * in (shadow.ts). I2: a leaf is a frame of this VM, or an address below RAM, where the engine finds a device and leaves.
  */
 import { RAM_BASE } from "@backplane/compute-contract/engine"
+import { FrameLeaves } from "./frame-leaves.ts"
 import { MachineTree, regionOf, type TreeLeaf } from "./machine-tree.ts"
 import { PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
 import type { Engine, Translation } from "@backplane/compute-contract/engine"
 import type { TranslationView } from "@backplane/trap-csr/translation"
 import type { Mapping } from "./guest-mmu.ts"
+
+/** Of an address of Sv39. */
+const ADDRESS_BITS = 39
 
 export interface ShadowMapping extends TreeLeaf {
   /** The guest's tables that this was derived from. */
@@ -24,6 +28,7 @@ export class ShadowSpace {
   readonly #tree: MachineTree
   /** The guest's table page → regions derived from it. I3: no region is missing here as long as it has a leaf table. */
   readonly #regionsOfTable = new Map<bigint, Set<number>>()
+  readonly #leaves = new FrameLeaves()
 
   constructor({
     engine,
@@ -52,6 +57,7 @@ export class ShadowSpace {
     const region = regionOf(mapping.address)
     for (const table of mapping.tables) this.#depend(table, region)
     this.#tree.install(mapping)
+    this.#leaves.add(Number(mapping.machinePage), leafOf(mapping.address), this.#isLeaf)
   }
 
   /** Forgets everything derived from one of the guest's table pages. True if there was anything. */
@@ -65,13 +71,17 @@ export class ShadowSpace {
 
   /** Forgets every leaf that leads to one of these frames. */
   dropFrames(machinePages: ReadonlySet<bigint>): void {
-    for (const entry of [...this.#tree.entries()]) if (machinePages.has(entry.machinePage)) this.#tree.remove(entry.address)
+    for (const machinePage of machinePages) {
+      const page = Number(machinePage)
+      for (const leaf of this.#leaves.take(page)) if (this.#isLeaf(page, leaf)) this.#tree.remove(addressOf(leaf))
+    }
   }
 
   /** Gives all frames back; the space is of no more use. */
   destroy(): void {
     this.#tree.destroy()
     this.#regionsOfTable.clear()
+    this.#leaves.clear()
   }
 
   /** The guest's tables that something here was derived from. */
@@ -84,11 +94,22 @@ export class ShadowSpace {
     return this.#tree.entries()
   }
 
+  readonly #isLeaf = (machinePage: number, leaf: number): boolean => this.#tree.leafAt(addressOf(leaf)) === BigInt(machinePage)
+
   #depend(table: bigint, region: number): void {
     const regions = this.#regionsOfTable.get(table)
     if (regions === undefined) this.#regionsOfTable.set(table, new Set([region]))
     else regions.add(region)
   }
+}
+
+/** The number of a page of Sv39, for addresses in either half. */
+function leafOf(address: bigint): number {
+  return Number(BigInt.asUintN(ADDRESS_BITS, address) >> PAGE_SHIFT)
+}
+
+function addressOf(leaf: number): bigint {
+  return BigInt.asUintN(64, BigInt.asIntN(ADDRESS_BITS, BigInt(leaf) << PAGE_SHIFT))
 }
 
 /** A machine page below RAM: the engine leaves with the access for the VMM to answer. */

@@ -8,11 +8,20 @@
 import { assert } from "@backplane/foundation-base/assert"
 import { PAGE_BYTES, PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
+import type { PhysicalMap } from "./physical-map.ts"
+
+/** A page of a VM's memory, by its number there. */
+export interface PageOf {
+  readonly memory: PhysicalMap
+  readonly index: number
+}
 
 interface Shared {
   /** Pages that lie in it; at least one. */
   users: number
   readonly hash: number
+  /** Which they are. */
+  readonly pages: Map<PhysicalMap, Set<number>>
 }
 
 export interface SharingCounts {
@@ -44,27 +53,32 @@ export class SharedFrames {
   }
 
   /** A VM's own frame, with one page in it. */
-  begin(frame: bigint, hash: number): void {
+  begin(frame: bigint, hash: number, { memory, index }: PageOf): void {
     this.#frames.passOn(frame, "shared")
-    this.#shared.set(frame, { users: 1, hash })
+    this.#shared.set(frame, { users: 1, hash, pages: new Map([[memory, new Set([index])]]) })
     this.#byHash.set(hash, [...(this.#byHash.get(hash) ?? []), frame])
   }
 
-  join(frame: bigint): void {
-    this.#of(frame).users += 1
+  join(frame: bigint, { memory, index }: PageOf): void {
+    const shared = this.#of(frame)
+    shared.users += 1
+    const pages = shared.pages.get(memory)
+    if (pages === undefined) shared.pages.set(memory, new Set([index]))
+    else pages.add(index)
   }
 
   /** A page lies there no more. */
-  leave(frame: bigint): void {
+  leave(frame: bigint, { memory, index }: PageOf): void {
     const shared = this.#of(frame)
     shared.users -= 1
+    shared.pages.get(memory)?.delete(index)
     if (shared.users > 0) return
     this.#forget(frame, shared)
     this.#frames.release(frame)
   }
 
   /** A page is about to be written: what it held, in a frame that is its VM's. The last one keeps the frame. */
-  takeOut(frame: bigint, owner: number): bigint {
+  takeOut(frame: bigint, owner: number, page: PageOf): bigint {
     this.#broken += 1
     const shared = this.#of(frame)
     if (shared.users === 1) {
@@ -75,13 +89,19 @@ export class SharedFrames {
     const own = this.#frames.allocate(owner)
     assert(own !== null, "memory for every page of a VM was kept free when it was made")
     this.#engine.writeMemory(own << PAGE_SHIFT, this.#read(frame))
-    this.leave(frame) // others may have left it meanwhile: making room takes pages out
+    this.leave(frame, page) // others may have left it meanwhile: making room takes pages out
     return own
   }
 
-  /** For audits: pages that lie in this frame. */
+  /** Pages that lie in this frame. */
   usersOf(frame: bigint): number {
     return this.#shared.get(frame)?.users ?? 0
+  }
+
+  /** Those pages. */
+  pagesIn(frame: bigint): readonly PageOf[] {
+    const pages = this.#shared.get(frame)?.pages ?? NO_PAGES
+    return [...pages].flatMap(([memory, indices]) => [...indices].map((index) => ({ memory, index })))
   }
 
   counts(): SharingCounts {
@@ -109,10 +129,14 @@ export class SharedFrames {
   }
 }
 
+const NO_PAGES: ReadonlyMap<PhysicalMap, ReadonlySet<number>> = new Map()
+
 /** Pages, both whole and at the start of a word. */
 export function isEqual(left: Uint8Array, right: Uint8Array): boolean {
   const [these, those] = [wordsOf(left), wordsOf(right)]
-  return these.every((word, index) => word === those[index])
+  // Written out: `every` takes several times as long, and this is most of what a look at a page costs.
+  for (let index = 0; index < these.length; index++) if (these[index] !== those[index]) return false
+  return true
 }
 
 function wordsOf(bytes: Uint8Array): Uint32Array {

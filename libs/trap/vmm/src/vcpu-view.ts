@@ -1,5 +1,7 @@
 /** What may be looked at of a vCPU without changing it: by whoever handles its exits, and by the search for idle loops. */
+import { Slot } from "@backplane/trap-csr/csr-file"
 import { pendingBits } from "@backplane/trap-csr/interrupts"
+import type { BoardStop } from "@backplane/trap-board/board-types"
 import type { Moment } from "@backplane/trap-csr/moment"
 import type { ExitView } from "./entry.ts"
 import type { MachineSwitch, RunView } from "./machine-switch.ts"
@@ -29,4 +31,10 @@ export function runViewOf(vcpu: Vcpu, moment: Moment, calls: SystemCalls): RunVi
     callOpen: () => calls.isOpen(vcpu.index),
     fencesLeave: () => vcpu.mmu.owesFence(),
   }
+}
+
+/** It can never go on: where, and why. */
+export function stuckAt(vcpu: Vcpu, machineSwitch: MachineSwitch): Extract<BoardStop, { kind: "stuck" }> {
+  const pc = machineSwitch.readPc(vcpu).toString(16)
+  return { kind: "stuck", detail: `the trap handler itself traps: vCPU ${vcpu.index} at 0x${pc}, cause ${vcpu.file.get(Slot.mcause)}` }
 }

@@ -13,6 +13,7 @@ import type { MachineSwitch } from "./machine-switch.ts"
 import type { Paging } from "./physical-map.ts"
 import type { VmMmu } from "./guest-mmu.ts"
 import type { VmParts } from "./vm-parts.ts"
+import type { WorkMeter } from "./work-meter.ts"
 
 /**
  * `trap`: every privileged instruction exits. `assist`: CSRs and the guest's own traps are served beside the engine. `para`: as `assist`,
@@ -59,6 +60,8 @@ export interface VmPlace {
   /** Where its pages may lie but in frames of its own; absent: nowhere. */
   readonly paging?: Paging
   readonly recorder?: ExitRecorder
+  /** Of its node, which bounds runs of its vCPUs by it; absent: one of its own. */
+  readonly work?: WorkMeter
   /** It goes on where the VM of this capture left off, instead of booting. */
   readonly restored?: VmCapture
   readonly planted?: Planted
@@ -82,8 +85,15 @@ export type VmStop =
   /** Every vCPU that does not wait polls in a loop that only the outside can end, and the run was asked to give the CPU away then. */
   | { readonly kind: "polling" }
 
+/** How much a run may cost the host besides its instructions, by work-meter.ts; absent: as much as it likes. */
+export interface WorkLimit {
+  readonly work?: number
+}
+
 /** Why a vCPU that was run alone stopped. */
 export type VcpuStop =
+  /** It has cost as much as it might, before its instructions were used up. */
+  | { readonly kind: "worked" }
   /** It has left with an exit that is handled elsewhere: `heldExit`. */
   | { readonly kind: "exit" }
   | Exclude<BoardStop, { kind: "idle" }>

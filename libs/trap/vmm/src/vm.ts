@@ -12,7 +12,6 @@ import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
 import { IdleRounds } from "@backplane/trap-board/idle-rounds"
 import { HartWaits } from "@backplane/trap-board/hart-waits"
 import { MachineClock } from "@backplane/trap-board/machine-clock"
-import { Slot } from "@backplane/trap-csr/csr-file"
 import { WINDOW_INSTRUCTIONS } from "@backplane/trap-board/board"
 import { assist } from "./assist.ts"
 import { makeAddressSpaces, type AddressSpaces } from "./address-spaces.ts"
@@ -22,16 +21,17 @@ import { finishExit } from "./finish-exit.ts"
 import { GiveWays } from "./give-ways.ts"
 import { exitHandler, inject, LOOK_UP, type HandleExit } from "./handle-exit.ts"
 import { HeldExits } from "./held-exits.ts"
-import { HYPERVISOR, Hypercalls, type FrameQuota } from "./hypercalls.ts"
+import { HYPERVISOR, Hypercalls, OWN_QUOTA } from "./hypercalls.ts"
 import { IdleLoop, totalsOf } from "./idle-loop.ts"
 import { PhysicalMap } from "./physical-map.ts"
 import { servingOf } from "./vcpu-serving.ts"
 import { Vcpu } from "./vcpu.ts"
-import { runViewOf, viewOf } from "./vcpu-view.ts"
+import { runViewOf, stuckAt, viewOf } from "./vcpu-view.ts"
 import { VcpuTimes } from "./vcpu-times.ts"
 import { VmDevices } from "./vm-devices.ts"
 import { consoleBytesOf, captureOfVm, restoreVcpus } from "./vm-capture.ts"
-import type { BoardEnd, BoardStop } from "@backplane/trap-board/board-types"
+import { WorkMeter } from "./work-meter.ts"
+import type { BoardEnd } from "@backplane/trap-board/board-types"
 import type { EngineExit } from "@backplane/compute-contract/engine"
 import type { VmCapture } from "@backplane/trap-contract/vm-capture"
 import type { Moment } from "@backplane/trap-csr/moment"
@@ -39,12 +39,9 @@ import type { Entry, ExitView, Request } from "./entry.ts"
 import type { Ledger } from "./ledger.ts"
 import type { SystemCalls } from "./system-calls.ts"
 import type { TlbMisses } from "./tlb-misses.ts"
-import type { OnWait, VcpuStop, VmOptions, VmPlace, VmStop } from "./vm-types.ts"
+import type { OnWait, VcpuStop, VmOptions, VmPlace, VmStop, WorkLimit } from "./vm-types.ts"
 
 export type { OnWait, Planted, VcpuStop, VmMode, VmOptions, VmPlace, VmStop } from "./vm-types.ts"
-
-/** A VM by itself: nobody else wants its frames. */
-const OWN_QUOTA: FrameQuota = { giveBack: () => undefined, claim: () => true }
 
 export class Vm {
   readonly number: number
@@ -55,6 +52,7 @@ export class Vm {
   readonly para: Hypercalls | null
   readonly #books: ExitBooks
   readonly #place: VmPlace
+  readonly #work: WorkMeter
   readonly #options: VmOptions
   readonly #clock: MachineClock
   /** By vCPU, where they are scheduled one by one. */
@@ -87,6 +85,7 @@ export class Vm {
   constructor(place: VmPlace, options: VmOptions) {
     const { engine, frames, machineSwitch, number } = place
     this.#place = place
+    this.#work = place.work ?? new WorkMeter()
     this.#options = options
     this.number = number
     const { restored } = place
@@ -179,7 +178,7 @@ export class Vm {
    * Runs one vCPU alone for so many instructions, or until it waits or something ends the machine. `waited`: units that have passed since it
    * was last said to wait; they count until its timer rings. For a node whose scheduler chooses vCPUs.
    */
-  runVcpu(index: number, { budget, waited }: { readonly budget: number; readonly waited: number }): VcpuStop {
+  runVcpu(index: number, { budget, waited, ...limit }: { readonly budget: number; readonly waited: number } & WorkLimit): VcpuStop {
     assert(this.#options.turns === "scheduled", "vCPUs of this VM take turns of their own")
     assert(this.#state !== "destroyed", "a destroyed VM is not run")
     if (this.#state === "paused") return { kind: "paused" }
@@ -188,13 +187,16 @@ export class Vm {
     if (this.heldExits.has(index)) return { kind: "exit" }
     this.#turn = index
     this.#polling.delete(index)
+    this.#work.begin(limit)
     this.#skippable = this.#options.idleLoops !== "yield" ? null : this.#times.isResting(index) ? 0 : waited
     this.#times.endRest(index, waited, () => this.#unitsToTimer(vcpu))
     while (this.#end === null) {
       this.#devices.deliverInput()
       this.#waits.readLines(vcpu)
-      if (!this.#waits.ready(vcpu)) return vcpu.stuck() ? this.#stuckAt(vcpu) : this.#times.beginRest(index, this.#unitsToTimer(vcpu))
+      if (!this.#waits.ready(vcpu))
+        return vcpu.stuck() ? stuckAt(vcpu, this.#place.machineSwitch) : this.#times.beginRest(index, this.#unitsToTimer(vcpu))
       if (this.#instructions >= end) return { kind: "budget" }
+      if (this.#work.isSpent) return { kind: "worked" }
       this.#runVcpu(vcpu, end - this.#instructions)
       if (this.heldExits.has(index)) return { kind: "exit" }
       if (this.#giveWays.takeYield() && this.#end === null) return { kind: "yielded", to: this.#giveWays.takePreferred() }
@@ -369,12 +371,7 @@ export class Vm {
   #hold(): VmStop {
     const held = this.#waits.hold()
     if (held.kind === "idle") return held
-    return held.hart === null ? { kind: "stuck", detail: "every vCPU is stopped" } : this.#stuckAt(held.hart)
-  }
-
-  #stuckAt(cause: Vcpu): Extract<BoardStop, { kind: "stuck" }> {
-    const pc = this.#place.machineSwitch.readPc(cause).toString(16)
-    return { kind: "stuck", detail: `the trap handler itself traps: vCPU ${cause.index} at 0x${pc}, cause ${cause.file.get(Slot.mcause)}` }
+    return held.hart === null ? { kind: "stuck", detail: "every vCPU is stopped" } : stuckAt(held.hart, this.#place.machineSwitch)
   }
 
   #runVcpu(vcpu: Vcpu, budget: number): void {
@@ -458,6 +455,7 @@ export class Vm {
   }
 
   #onExit(vcpu: Vcpu, { exit, cpu }: { readonly exit: EngineExit; readonly cpu: number }): void {
+    this.#work.exit()
     if (exit.kind === "frame" && this.memory.onStore(exit.address)) return // the host's own affair: done again, and in no book
     const view = this.#viewOf(vcpu)
     const assisted = this.#options.mode === "trap" ? null : assist(this.#devices, vcpu, { exit, view })

@@ -14,12 +14,13 @@ import { SharedFrames, type SharingCounts } from "./shared-frames.ts"
 import { MachineSwitch } from "./machine-switch.ts"
 import { Vm } from "./vm.ts"
 import { VmTurns } from "./vm-turns.ts"
+import { WorkMeter } from "./work-meter.ts"
 import type { Engine } from "@backplane/compute-contract/engine"
 import type { ExitRecorder } from "./exit-recorder.ts"
 import type { FrameQuota } from "./hypercalls.ts"
 import type { PhysicalMap } from "./physical-map.ts"
 import type { VmCapture } from "@backplane/trap-contract/vm-capture"
-import type { OnWait, Planted, VmOptions, VmPlace, VmStop } from "./vm-types.ts"
+import type { OnWait, Planted, VmOptions, VmPlace, VmStop, WorkLimit } from "./vm-types.ts"
 
 /** What of a VM's options its memory depends on. */
 export type VmShape = Pick<VmOptions, "memoryBytes" | "vcpus" | "mmu">
@@ -63,6 +64,7 @@ export class Vmm {
   /** Null: every page that is promised has a frame. */
   readonly #swap: FrameSwap | null
   readonly #swapSlots: number
+  readonly #work = new WorkMeter()
   /** By VM: frames of its tables, which are among those kept for it. */
   readonly #tables = new Map<number, number>()
   readonly #vms = new Map<number, Vm>()
@@ -83,13 +85,18 @@ export class Vmm {
     const memories = (): readonly PhysicalMap[] => this.vms().map(({ memory }) => memory)
     this.#sharing = new PageSharing(this.shared, memories)
     this.#swapSlots = swap?.slots ?? 0
-    this.#swap = swap === undefined ? null : new FrameSwap({ ...swap, frames: this.frames, memories })
+    this.#swap = swap === undefined ? null : new FrameSwap({ ...swap, frames: this.frames, memories, work: this.#work })
     this.frames.observeShortage(() => this.#swap?.makeRoom())
   }
 
-  /** Has pages go to the swap store until so many frames are free, those first that were not used for longest. The number that went. */
-  reclaim(free: number): number {
-    return this.#swap?.reclaim(free) ?? 0
+  /** Has pages go to the swap store until so many frames are free, those first that were not used for longest; with `work` no further than that takes. The number that went. */
+  reclaim(free: number, limit: WorkLimit = {}): number {
+    return this.#swap?.reclaim(free, limit) ?? 0
+  }
+
+  /** What its VMs have cost the host besides their instructions, by work-meter.ts. */
+  get workBeside(): number {
+    return this.#work.beside
   }
 
   /** What its memory is used for. */
@@ -151,6 +158,7 @@ export class Vmm {
         frames,
         machineSwitch,
         number,
+        work: this.#work,
         quota: this.#quotaOf(number),
         paging: { shared: this.shared, ...(this.#swap && { swap: this.#swap }) },
         ...recorder,
