@@ -33,9 +33,14 @@ export function bad(flag: string, what: string, field = flag): CommandFailure {
 export function reportFailure(error: unknown, json: boolean): number {
   if (error instanceof CommanderError) return reportUsage(error, json)
   const failure = asFailure(error)
-  if (json) console.log(JSON.stringify({ error: { kind: failure.kind, ...failure.details, message: failure.message } }))
+  if (json) console.log(JSON.stringify({ error: jsonOfFailure(failure) }))
   console.error(`backplane: ${failure.message}`)
   return failure.exitCode
+}
+
+/** As programs read it. */
+export function jsonOfFailure({ kind, details, message }: CommandFailure): Readonly<Record<string, unknown>> {
+  return { kind, ...details, message }
 }
 
 /** Wrong flags and arguments, which commander has told of on standard error; `--help` and `--version` come here too. */

@@ -7,6 +7,8 @@ import { perfettoTrace } from "@backplane/scenario-picture/perfetto-trace"
 import type { PictureSpan } from "@backplane/scenario-picture/perfetto-input"
 import { scheduleOf } from "@backplane/trap-hypervisor/run-picture"
 import type { RunResult } from "@backplane/trap-hypervisor/run-result"
+import { jsonOfFailure, reportFailure } from "./failure.ts"
+import { vmFailure, vmRows } from "./vm-ends.ts"
 
 export interface Run {
   readonly spec: MachineSpec
@@ -22,10 +24,13 @@ export interface ReportFlags {
   readonly perfetto?: string
 }
 
+/** Where VMs were lost or refused it is told on standard error, too, and by the exit code. */
 export async function printRun(run: Run, flags: ReportFlags): Promise<void> {
   writePictures(run, flags)
-  if (flags.json === true) console.log(JSON.stringify({ bus: run.bus, ...run.result }))
+  const failure = vmFailure(run.result.vms)
+  if (flags.json === true) console.log(JSON.stringify({ bus: run.bus, ...run.result, ...(failure && { error: jsonOfFailure(failure) }) }))
   else console.log(reportText(run))
+  if (failure !== null) process.exitCode = reportFailure(failure, false)
 }
 
 export function writePictures({ spec, result, spans }: Run, flags: ReportFlags): void {
@@ -52,6 +57,7 @@ function reportText({ spec, result, bus }: Run): string {
     ...rows,
     `  finish: ${jobs.join("  ")}`,
     ...guests,
+    ...vmRows(result.vms),
     ...lost,
     ...restarts,
     `  fingerprint ${result.fingerprint}`,
