@@ -96,8 +96,9 @@ export class EffectCarrier {
     const { from, to, body } = message
     const sequence = (this.#injected.get(from) ?? 0) + 1
     this.#injected.set(from, sequence)
+    const carried = this.#carried(body)
     this.#options.record.did(now, from, { kind: "send", to, body })
-    this.#send(now, to, { from, sequence, body: this.#carried(body) })
+    this.#send(now, to, { from, sequence, body: carried })
   }
 
   /** What comes to a crashed actor is lost. */
@@ -108,6 +109,9 @@ export class EffectCarrier {
   }
 
   #carry(now: VirtualTime, host: ActorHost, effect: Effect<Body>): void {
+    // Frozen before its text is made: what is frozen is written out once.
+    if (effect.kind === "send") deepFreeze(effect.body)
+    else if (effect.kind === "persist") deepFreeze(effect.value)
     this.#options.record.did(now, host.id, effect)
     switch (effect.kind) {
       case "send":

@@ -46,6 +46,21 @@ describe("long text", () => {
 })
 
 describe("a frozen value", () => {
+  it("has the same text each time, and the text that it has thawed", () => {
+    const made = (): object => ({ list: [{ b: "x".repeat(60), a: 1n }, []], name: "n".repeat(130) })
+    const frozen = deepFreeze(made())
+    const texts = [stableText(frozen), stableText(frozen), stableText([frozen]).slice(1, -1), fieldsText(frozen), stableText(made())]
+    expect(new Set(texts).size).toBe(1)
+  })
+
+  it("with bytes, that can still change, is looked at each time", () => {
+    const bytes = new Uint8Array(64)
+    const frozen = deepFreeze({ page: { bytes, of: "a space with a name that is long enough to be kept" } })
+    const before = stableText(frozen)
+    bytes[63] = 1
+    expect(stableText(frozen)).not.toBe(before)
+  })
+
   it("cannot be changed at any depth", () => {
     const value = deepFreeze({ list: [{ deep: 1 }] })
     expect(() => Object.assign(value.list[0]!, { deep: 2 })).toThrow(TypeError)

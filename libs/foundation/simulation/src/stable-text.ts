@@ -12,6 +12,16 @@ const BYTES_SHOWN_MAX = 16
 /** Text up to this long is written out; of longer the beginning, with length and digest of all. */
 const TEXT_SHOWN_MAX = 120
 const TEXT_BEGINNING = 24
+/** Texts from this length on are kept. */
+const KEPT_FROM = 48
+
+/**
+ * Texts of what cannot change any more. Messages are made of what was in messages before (a configuration, a version, a list of holders): in a run of
+ * the key-value store six sevenths of all text. Who is frozen is taken for frozen deeply, as `deepFreeze` takes him.
+ */
+const KEPT = new WeakMap<object, string>()
+/** How often bytes were met, which nothing freezes: what holds some is not kept. */
+let bytesMet = 0
 
 export function stableText(value: unknown): string {
   switch (typeof value) {
@@ -32,28 +42,41 @@ export function fieldsText(body: object): string {
 }
 
 function objectText(value: object): string {
-  if (Array.isArray(value)) return `[${value.map(stableText).join(", ")}]`
   if (ArrayBuffer.isView(value)) return bytesText(value)
-  return recordText(value, null)
+  if (!Object.isFrozen(value)) return structureText(value)
+  const kept = KEPT.get(value)
+  if (kept !== undefined) return kept
+  const before = bytesMet
+  const text = structureText(value)
+  if (text.length >= KEPT_FROM && bytesMet === before) KEPT.set(value, text)
+  return text
+}
+
+function structureText(value: object): string {
+  return Array.isArray(value) ? listText(value) : recordText(value, null)
+}
+
+function listText(list: readonly unknown[]): string {
+  let text = "["
+  for (let index = 0; index < list.length; index++) text += index === 0 ? stableText(list[index]) : `, ${stableText(list[index])}`
+  return `${text}]`
 }
 
 function recordText(value: object, without: string | null): string {
-  const entries = Object.entries(value)
-  if (!inOrder(entries)) entries.sort((a, b) => compareText(a[0], b[0]))
+  const names = Object.keys(value)
+  if (!inOrder(names)) names.sort(compareText)
+  const record = value as Readonly<Record<string, unknown>>
   let text = "{"
-  for (const [name, field] of entries) {
+  for (const name of names) {
+    const field = record[name]
     if (field === undefined || name === without) continue
     text += text.length === 1 ? `${name}: ${stableText(field)}` : `, ${name}: ${stableText(field)}`
   }
   return `${text}}`
 }
 
-function inOrder(entries: readonly (readonly [string, unknown])[]): boolean {
-  let last = ""
-  for (const [name] of entries) {
-    if (name < last) return false
-    last = name
-  }
+function inOrder(names: readonly string[]): boolean {
+  for (let index = 1; index < names.length; index++) if ((names[index] ?? "") < (names[index - 1] ?? "")) return false
   return true
 }
 
@@ -63,6 +86,7 @@ function textText(text: string): string {
 }
 
 function bytesText(view: ArrayBufferView): string {
+  bytesMet++
   const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
   if (bytes.length > BYTES_SHOWN_MAX) return `<${bytes.length} bytes ${digestOfBytes(bytes)}>`
   return `<${Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")}>`
