@@ -14,6 +14,7 @@ const STATUS: Readonly<Record<RejectionReason, number>> = {
   "too-many-siblings": 409,
   "too-many-writers": 409,
   "quorum-not-met": 503,
+  forgotten: 503,
   "session-not-met": 503,
   busy: 503,
   "no-leader": 503,

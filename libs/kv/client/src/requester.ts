@@ -97,6 +97,8 @@ interface Outstanding {
   to: ActorId | null
   /** When it left; null while it waits here. */
   sentAt: number | null
+  /** When it left first. */
+  firstSentAt: number | null
   /** What it went with. */
   batch: Batch | null
   /** It goes to one that was away, to see whether it is back. */
@@ -197,6 +199,7 @@ export class KvRequester {
       againAt: null,
       to: null,
       sentAt: null,
+      firstSentAt: null,
       batch: null,
       isTrial: false,
     }
@@ -235,7 +238,13 @@ export class KvRequester {
       if (replica.batches.length >= BATCHES_MAX) continue
       const leaving = this.#leaving(now, replica)
       for (let first = 0; first < leaving.length; first += BATCH_ITEMS_MAX)
-        effects.push(send<KvMessage>(to, { kind: "KvAsk", requests: leaving.slice(first, first + BATCH_ITEMS_MAX).map(asSent), sent: now }))
+        effects.push(
+          send<KvMessage>(to, {
+            kind: "KvAsk",
+            requests: leaving.slice(first, first + BATCH_ITEMS_MAX).map((open) => asSent(open, now)),
+            sent: now,
+          }),
+        )
     }
     return effects
   }
@@ -255,6 +264,7 @@ export class KvRequester {
       batch.open++
       open.batch = batch
       open.sentAt = now
+      open.firstSentAt ??= now
       leaving.push(open)
     }
     if (leaving.length > 0) replica.batches.push(batch)
@@ -428,8 +438,8 @@ export class KvRequester {
   }
 }
 
-function asSent({ request, attempt }: Outstanding): KvRequest {
-  return attempt === 0 ? request : { ...request, attempt }
+function asSent({ request, attempt, firstSentAt }: Outstanding, now: VirtualTime): KvRequest {
+  return attempt === 0 ? request : { ...request, attempt, age: now - (firstSentAt ?? now) }
 }
 
 function charactersOf(operation: Operation): number {

@@ -94,6 +94,9 @@ export const KvRequest = Type.Object(
     attempt: Type.Integer({ minimum: 0, description: "0, then +1 a repeat: a forwarder tries another replica" }),
     operation: Operation,
     trace: Type.Optional(TraceName),
+    age: Type.Optional(
+      Type.Integer({ minimum: 0, description: "of a repeat: cycles since it was sent first, by the requester's clock", since: 2 }),
+    ),
     idempotency: Type.Optional(
       Type.String({
         minLength: 1,
@@ -133,6 +136,7 @@ export const REJECTIONS = [
   "too-many-siblings",
   "too-many-writers",
   "quorum-not-met",
+  "forgotten",
   "session-not-met",
   "busy",
   "no-leader",

@@ -86,6 +86,22 @@ describe("a version that is news, and older than all that is remembered", () => 
     expect(acknowledged).toEqual([{ type: "replicated", id: "r", ok: true, refused: [["c", 900]] }])
   })
 
+  it("is told dead from then on to whoever brings it, though nobody asks about it any more", () => {
+    const a = replica()
+    const id = questionId(a.step(peer(C, replicate())))
+    a.step(peer(B, fetched(id, NOW_KNOWN)))
+    a.step(peer(C, fetched(id, OLD)))
+    while (a.step(onDisk).length > 0);
+    const again = items(a.step(peer(C, replicate()))).map(({ item }) => item)
+    expect(again).toEqual([{ type: "replicated", id: "r", ok: true, refused: [["c", 900]] }])
+  })
+
+  it("is acknowledged as any other where its request is remembered, though it was replaced", () => {
+    const a = replica()
+    const replaced: KeyState = { ...NOW_KNOWN, versions: [{ dot: ["b", 5003], value: "replaced" }], context: { b: 5003 } }
+    expect(items(a.step(peer(C, replicate(replaced)))).map(({ item }) => item)).toEqual([{ type: "replicated", id: "r", ok: true }])
+  })
+
   it("takes what came with it over all the same", () => {
     const a = replica()
     const both = { context: { c: 9000 }, versions: [...OLD.versions, { dot: ["c", 9000] as [string, number], value: "new" }] }
@@ -130,6 +146,48 @@ describe("a version that is news, and older than all that is remembered", () => 
     const a = replica()
     a.step(peer(C, replicate()))
     expect(said(a.step({ kind: "timer", key: "retry" }, 60_000)).toSorted()).toEqual([`${B}: fetch`, `${C}: fetch`].toSorted())
+  })
+})
+
+describe("a write whose coordinator was away while others did and forgot more than a key remembers", () => {
+  const put = (more: object = {}): Input<KvMessage> => ({
+    kind: "message",
+    from: CLIENT,
+    body: { kind: "KvAsk", requests: [{ sequence: 1, attempt: 0, operation: { type: "put", ...K, value: "mine" }, ...more }] },
+  })
+  const told = (effects: readonly KvEffect[]): unknown[] =>
+    effects.flatMap((effect) =>
+      effect.kind === "send" && effect.body.kind === "KvTell"
+        ? effect.body.answers.map((answer) => (answer.ok ? "done" : [answer.reason, answer.unknown]))
+        : [],
+    )
+
+  it("is not answered as done by who refuses it, and its outcome is unknown", () => {
+    const a = replica()
+    const [sent] = items(a.step(put()))
+    a.step(onDisk)
+    const { id, state } = sent?.item as PeerItemOf<"replicate">
+    const dot = state.versions.find(({ value }) => value === "mine")?.dot as [string, number]
+    const refused = { type: "replicated", id, ok: true, refused: [dot] } as const
+    expect(told(a.step(peer(B, refused)))).toEqual([["forgotten", true]])
+    expect(told(a.step(peer(C, { type: "replicated", id, ok: true })))).toEqual([])
+  })
+
+  it("counts the acknowledgement of who refused another version that came with it", () => {
+    const a = replica()
+    const [sent] = items(a.step(put()))
+    a.step(onDisk)
+    const refused = { type: "replicated", id: (sent?.item as PeerItemOf<"replicate">).id, ok: true, refused: [["c", 900]] } as PeerItem
+    expect(told(a.step(peer(B, refused)))).toEqual(["done"])
+  })
+
+  it("is not done for a repeat that may have been done and forgotten, and done for one that is young enough", () => {
+    // The eight that are remembered were made at 5001 to 5008 by the wall clock, which stands at 1,001,000.
+    const [old, young] = [replica(), replica()]
+    expect(told(old.step(put({ attempt: 1, age: 996_000 })))).toEqual([["forgotten", true]])
+    expect(old.values()).toEqual(["present"])
+    expect(told(young.step(put({ attempt: 1, age: 995_000 })))).toEqual([])
+    expect(young.values()).toEqual(["present", "mine"])
   })
 })
 

@@ -19,6 +19,13 @@ export const LONE: Rejection = { reason: "busy", remedy: "ask again: this replic
 /** Nothing was done here either. */
 export const LATE: Rejection = { reason: "busy", remedy: "ask again: this request came so late that it may have been done elsewhere since" }
 
+/** So many requests of the key were done since it was sent first that it would not be remembered (kv/versioning, done.ts). */
+export const FORGOTTEN: Rejection = {
+  reason: "forgotten",
+  remedy: "read the key and write again where it is needed: this write was repeated for so long that nobody remembers whether it was done",
+  unknown: true,
+}
+
 export function rejection(sequence: number, { reason, field, remedy, unknown = false }: Rejection): KvRejection {
   const answer = { sequence, ok: false as const, reason, remedy, unknown }
   return field === undefined ? answer : { ...answer, field }

@@ -46,6 +46,10 @@ export interface ReplicaRules {
   readonly keepsOldVersions: boolean
   /** Whether a copy of a request is done that waited so long that its requester has asked another since. */
   readonly doesLateRequests: boolean
+  /** Whether a repeat that may have been done and forgotten is refused. */
+  readonly refusesForgotten: boolean
+  /** Whether a write ends when its version was refused. */
+  readonly mindsRefusals: boolean
   /** Whether a version that only this replica has when it begins again, and that the others may have forgotten, is withdrawn. */
   readonly withdrawsLone: boolean
   /** Whether a version that only its sender has, and that the others may have forgotten, is asked about before it is taken over. */
@@ -87,6 +91,8 @@ export const SOUND_RULES: ReplicaRules = {
   speaksUnasked: false,
   keepsOldVersions: false,
   doesLateRequests: false,
+  refusesForgotten: true,
+  mindsRefusals: true,
   withdrawsLone: true,
   doubtsNews: true,
   loneDots,

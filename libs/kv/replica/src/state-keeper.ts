@@ -7,6 +7,7 @@ import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, noteSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
+import { canBeDoubted, deadDots } from "@backplane/kv-versioning/doubt"
 import { hexOf, placeName, ZERO_HASH } from "@backplane/kv-replication/hash"
 import { sizeOf } from "./write-traces.ts"
 import type { ReplicaCore } from "./core.ts"
@@ -37,13 +38,20 @@ export class StateKeeper {
       if (!core.isKeeper(place)) return
       const before = core.table.stateOf(place)
       const wasShown = !core.isUndurable(place)
-      const dead = refused.length === 0 ? {} : { refused }
+      const all = refused.length > 0 ? refused : this.#dead(place, before, state)
+      const dead = all.length === 0 ? {} : { refused: all }
       core.absorb(place, state, { kind: "acknowledge", to: from, id, held: false, ...dead }, weak === true || !isOfHolder)
       if (reason === "write" && wasShown) this.#writeRepair(place, { before, written: state })
       return
     }
     const kept = core.shelve({ target: actorId(holdFor), bucket, key, state }, { kind: "acknowledge", to: from, id, held: true })
     if (!kept) core.outbox.send(from, { type: "replicated", id, ok: core.rules.acknowledgesRefusedHint, held: true })
+  }
+
+  /** Who refused a version tells that to whoever hears of the key from it; what comes later of that version is answered alike. */
+  #dead(place: Place, before: KeyState, state: KeyState): readonly Dot[] {
+    const core = this.#core
+    return core.rules.doubtsNews && canBeDoubted(core.reconciler(place.bucket)) ? deadDots(before, state) : []
   }
 
   /** A write that met versions its coordinator did not know: the join of both goes to all who hold the key. */

@@ -8,23 +8,27 @@
  *    only others have when the coordinator crashes is told in its next life, which counts under another name.
  * W4 What a holder did not acknowledge in time lies on a shelf, here or at a stand-in, or is left to anti-entropy if the shelf is full.
  * W5 A request that is repeated, here or elsewhere, makes no second event where the first is known; else the join that learns of both mends it.
+ * W6 Where a repeat may have been done and forgotten it is not done: it would bring back what was replaced since. Its outcome is unknown.
+ * W7 Who tells that the version of a write is dead there, and why is forgotten, does not count for it: the write is not answered as done.
  */
+import { defined } from "@backplane/foundation-base/assert"
 import { compareActors, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { KvRequest, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
-import type { KeyState, SessionToken } from "@backplane/kv-contract/versions"
+import type { Dot, KeyState, SessionToken } from "@backplane/kv-contract/versions"
 import { partitionOf, placeName } from "@backplane/kv-replication/hash"
 import { preferenceList } from "@backplane/kv-replication/partition-map"
 import { mapOf } from "@backplane/kv-replication/placement"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
-import { countedText, doneText, isDone, joinCounted, joinDone, type RequestName } from "@backplane/kv-versioning/done"
+import { countedText, doneText, isDone, joinCounted, joinDone, mayHaveBeenDone, type RequestName } from "@backplane/kv-versioning/done"
 import { NOTHING_KNOWN, shownVersions, withoutVersions, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
+import { isSameDot } from "@backplane/kv-versioning/vector"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
 import type { Asked } from "./peer-pace.ts"
-import { rejection, tooBig, type Rejection } from "./rejections.ts"
+import { FORGOTTEN, rejection, tooBig, type Rejection } from "./rejections.ts"
 import { sizeOf, traceOf } from "./write-traces.ts"
 
 export type WriteOperation = Extract<Operation, { type: "put" | "delete" | "update" }>
@@ -35,6 +39,8 @@ interface PendingWrite {
   readonly sequence: number
   readonly place: Place
   state: KeyState
+  /** The event that it made; null where an earlier attempt had. */
+  readonly dot: Dot | null
   /** What others are told: the state, with those of its requests that they may not know of. */
   readonly told: KeyState
   /** Trace that it is followed in. */
@@ -78,13 +84,17 @@ export class WriteCoordinator {
     const place: Place = { bucket: operation.bucket, key: operation.key }
     const name = nameOf(requester, request)
     const before = core.isHolder(place) ? core.table.stateOf(place) : this.#onShelf(place)
-    const state = isDone(before.done, name) ? before : this.#minted(place, { before, operation, name })
+    const state = isDone(before.done, name)
+      ? before
+      : this.#mayBeForgotten(before, name, request.age)
+        ? FORGOTTEN
+        : this.#minted(place, { before, operation, name })
     if ("reason" in state) {
       core.outbox.answer(requester, rejection(request.sequence, state))
       core.book.forget(requester, request.sequence)
       return
     }
-    const write = this.#opened(requester, request, { operation, place, state })
+    const write = this.#opened(requester, request, { operation, place, state, dot: state === before ? null : this.#latest(place, state) })
     if (!core.isHolder(place)) this.#standIn(write)
     else if (state === before) core.absorb(place, state, { kind: "write", id: write.id })
     else core.keep(place, state, { kind: "write", id: write.id }, write.needed < 2 || write.sloppy)
@@ -100,11 +110,16 @@ export class WriteCoordinator {
   }
 
   onReplicated(from: ActorId, item: PeerItemOf<"replicated">): void {
+    const core = this.#core
     const write = this.#pending.get(item.id)
     if (write === undefined) return
-    this.#core.pace.answered(from, write.sent, { now: this.#core.now, isFirst: write.isFirst })
+    core.pace.answered(from, write.sent, { now: core.now, isFirst: write.isFirst })
     if (!item.ok) return
-    if (item.refused !== undefined) write.state = withoutVersions(write.state, item.refused)
+    if (item.refused !== undefined) {
+      const own = write.dot
+      if (own !== null && core.rules.mindsRefusals && item.refused.some((dot) => isSameDot(dot, own))) return this.#refused(write)
+      write.state = withoutVersions(write.state, item.refused)
+    }
     const target = write.asked.get(from)
     if (item.held === true && target !== undefined) write.held = withEntry(write.held, target, from)
     else if (item.held !== true) write.acknowledged.add(from)
@@ -152,6 +167,12 @@ export class WriteCoordinator {
     return [...this.#silentKeepers(write), ...standIns.map(([standIn]) => standIn)]
   }
 
+  /** A repeat behind so many others that nothing would tell whether it was done (W6). */
+  #mayBeForgotten({ done }: KeyState, name: RequestName, age: number | undefined): boolean {
+    const core = this.#core
+    return age !== undefined && core.rules.refusesForgotten && mayHaveBeenDone(done, name, core.wall() - age)
+  }
+
   /** The state with the new version on top (W1). */
   #minted(
     place: Place,
@@ -159,10 +180,9 @@ export class WriteCoordinator {
   ): KeyState | Rejection {
     const core = this.#core
     const reconciler = core.reconciler(place.bucket)
-    const isHolder = core.isHolder(place)
     const seen = ("context" in operation ? operation.context : undefined) ?? {}
     const time = core.nextTime(before.context, seen, sessionFloor(operation.session, place.bucket, place.key))
-    const writer = isHolder ? core.writer : `${core.writer}.h${core.handovers}`
+    const writer = this.#writer(place)
     if (operation.type === "update") {
       if (reconciler.crdt === null) return { reason: "wrong-operation", field: "type", remedy: "this bucket has no data type: put a value" }
       const result = reconciler.crdt.delta(before.crdt ?? reconciler.crdt.empty, operation.operation, { writer, time })
@@ -181,6 +201,18 @@ export class WriteCoordinator {
     return tooBig(state) ?? this.#named(state, before, doneText(name, [writer, time], 0))
   }
 
+  /** The name under which this replica makes events of the key. */
+  #writer(place: Place): string {
+    const core = this.#core
+    return core.isHolder(place) ? core.writer : `${core.writer}.h${core.handovers}`
+  }
+
+  /** The event that it made last. */
+  #latest(place: Place, { context }: KeyState): Dot {
+    const writer = this.#writer(place)
+    return [writer, defined(context[writer], "it has just made one")]
+  }
+
   /** The request that made the event stands in the state (W5). */
   #named(state: KeyState, before: KeyState, text: string, added: readonly string[] = []): KeyState {
     if (!this.#core.rules.remembersDone) return state
@@ -192,10 +224,10 @@ export class WriteCoordinator {
   #opened(
     requester: ActorId,
     request: KvRequest,
-    what: { readonly operation: WriteOperation; readonly place: Place; readonly state: KeyState },
+    what: { readonly operation: WriteOperation; readonly place: Place; readonly state: KeyState; readonly dot: Dot | null },
   ): PendingWrite {
     const core = this.#core
-    const { operation, place, state } = what
+    const { operation, place, state, dot } = what
     const bucket = core.bucket(place.bucket)?.bucket ?? {}
     const quorum = quorumOf(core.holders(place).length, bucket, { w: operation.w })
     const needed = "field" in quorum ? core.holders(place).length : core.rules.writesNeeded(quorum)
@@ -205,6 +237,7 @@ export class WriteCoordinator {
       sequence: request.sequence,
       place,
       state,
+      dot,
       told: core.table.unshared(place, state, core.config.epoch),
       trace: request.trace,
       session: operation.session,
@@ -344,6 +377,15 @@ export class WriteCoordinator {
     if (write.trace === undefined) return
     const attributes = { "backplane.replicas": [...write.acknowledged].sort(compareActors).join(" ") }
     this.#core.outbox.atEnd(why === null ? closeSpan(spanOf(write), attributes) : closeSpan(spanOf(write), attributes, why))
+  }
+
+  /** Others have done and forgotten so much of the key that they took the new version for an old one: nobody keeps it (W7). */
+  #refused(write: PendingWrite): void {
+    this.#end(write, "taken for replaced by another replica")
+    if (write.answered) return
+    const { book, outbox } = this.#core
+    book.forget(write.requester, write.sequence)
+    outbox.answer(write.requester, rejection(write.sequence, FORGOTTEN))
   }
 
   #giveUp(write: PendingWrite): void {

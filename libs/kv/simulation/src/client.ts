@@ -132,13 +132,13 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
     }
   }
 
-  #send(now: VirtualTime, { sequence, operation, attempt, home }: Outstanding): readonly Effect<KvMessage>[] {
+  #send(now: VirtualTime, { sequence, operation, attempt, home, start }: Outstanding): readonly Effect<KvMessage>[] {
     const { replicas } = this.#options
     const to = replicas[(home + attempt) % replicas.length] as ActorId
     return [
       send<KvMessage>(to, {
         kind: "KvAsk",
-        requests: [{ sequence, attempt, operation }],
+        requests: [{ sequence, attempt, operation, ...(this.#options.tellsWhenSent && attempt > 0 ? { age: now - start } : {}) }],
         ...(this.#options.tellsWhenSent ? { sent: now } : {}),
       }),
       timer("repeat", after(now, REPEAT_CYCLES)),
@@ -162,7 +162,7 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
     // Refused for now: ask again with the same sequence, at the next repeat.
     if (!answer.ok && ["quorum-not-met", "session-not-met", "no-leader", "busy"].includes(answer.reason)) return []
     if (!answer.ok) {
-      this.#write(open, false, null, now)
+      this.#write(open, answer.unknown ? null : false, null, now)
       return this.#next(now)
     }
     this.#write(open, true, answer, now)

@@ -85,6 +85,38 @@ export const cutOffVersion: DirectedHunt = (rules, seed) => {
   demandLatest(scene)
 }
 
+/**
+ * A coordinator is cut off with a write that is not answered yet, while others do more of the key than they remember. They take its version for an old one:
+ * the write is not answered as done, and who repeats it has it done.
+ */
+export const refusedWrite: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed })
+  const [lone, other, third] = scene.holders("plain", "k0") as [ActorId, ActorId, ActorId]
+  scene.success([lone], plain("k0", "first"))
+  scene.world.partition([[lone], [other, third]])
+  const wanted = plain("k0", "wanted")
+  const sequence = scene.ask(lone, wanted)
+  scene.run(20 * MS)
+  let context: Vector = {}
+  for (let index = 0; index <= DONE_SEQUENCES_MAX; index++) {
+    const later = scene.ask(other, { ...plain("k0", `later-${index}`), context })
+    scene.run(40 * MS)
+    const answer = scene.answer(later)
+    assert(answer?.ok === true, "the others go on")
+    context = answer.context
+  }
+  assert(scene.answer(sequence) === undefined, "the write is not answered while its coordinator is cut off")
+  scene.world.healNetwork()
+  scene.run(500 * MS)
+  const isWanted = (id: ActorId): boolean => scene.success([id], read("k0")).values.includes("wanted")
+  const answer = scene.answer(sequence)
+  assert(answer?.ok !== true || isWanted(third), "an acknowledged write is lost")
+  scene.ask(lone, wanted, { sequence, attempt: 1 })
+  scene.run(500 * MS)
+  assert(scene.answer(sequence)?.ok === true, "it is done for who repeats it")
+  for (const id of [lone, other, third]) assert(isWanted(id), `the repeated write is lost at ${id}`)
+}
+
 /** Another does the request that was not answered. */
 function againBy(scene: Scene, id: ActorId, { sequence, operation }: { readonly sequence: number; readonly operation: Operation }): Vector {
   scene.ask(id, operation, { sequence, attempt: 1 })

@@ -28,7 +28,7 @@ import {
   votersWithoutData,
   type DirectedHunt,
 } from "./directed-hunts.ts"
-import { collectedVersion, cutOffVersion, loneCount, weakVersion } from "./lone-hunts.ts"
+import { collectedVersion, cutOffVersion, loneCount, refusedWrite, weakVersion } from "./lone-hunts.ts"
 import { droppedField, oldAmongNew, putBack, raisedEarly } from "./mixed-hunts.ts"
 import type { FaultClass } from "./kv-faults.ts"
 import type { KvWorldOptions } from "./kv-world.ts"
@@ -130,6 +130,15 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "version that its sender alone has is taken over, though it may have been replaced",
     hunt: { ...rules({ doubtsNews: false }), ...only("plain"), ...BUSY, pauseMax: 200_000, ...classes("partition") },
     directed: cutOffVersion,
+  },
+  {
+    name: "acknowledgement that refuses the version counts for its write",
+    hunt: { ...rules({ mindsRefusals: false }), ...only("plain"), ...BUSY, ...classes("partition") },
+    directed: refusedWrite,
+  },
+  {
+    name: "repeat that may have been done and forgotten is done",
+    hunt: { ...rules({ refusesForgotten: false }), ...only("plain"), ...BUSY, ...classes("partition") },
   },
   {
     name: "version of an old disk is taken over, though it may have been deleted and forgotten",

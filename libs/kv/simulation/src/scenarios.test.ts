@@ -4,7 +4,7 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Operation } from "@backplane/kv-contract/client-messages"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
-import type { ReplicaRules } from "@backplane/kv-replica/rules"
+import { SOUND_RULES, type ReplicaRules } from "@backplane/kv-replica/rules"
 import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
 import { loneDots } from "@backplane/kv-versioning/doubt"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
@@ -18,6 +18,7 @@ import {
   loneCount,
   loneVersion,
   powerAfterCollection,
+  refusedWrite,
   standInVersion,
   weakVersion,
 } from "./lone-hunts.ts"
@@ -166,6 +167,25 @@ describe("a request that is sent again", () => {
       fingerprint: "off",
     } as const
     for (const seed of [1, 10, 16, 27, 36]) runKvWorld(seed, draw)
+  })
+
+  // Found by reading: the acknowledgement of who refused it counted.
+  it("is not answered as done where it is refused, and is done for who repeats it", () => {
+    for (const seed of [1, 2, 3]) refusedWrite({}, seed)
+    expect(() => refusedWrite({ mindsRefusals: false }, 1)).toThrow("an acknowledged write is lost")
+  })
+
+  // Of clients that repeat for seconds what many others replace.
+  it("is not made again for a repeat that may have been done and forgotten", () => {
+    const draw = {
+      classes: new Set(["partition"] as const),
+      buckets: ["plain"],
+      pauseMax: 200_000,
+      cycles: 30_000_000,
+      fingerprint: "off",
+    } as const
+    for (const seed of [60, 62, 69]) runKvWorld(seed, draw)
+    expect(() => runKvWorld(60, { ...draw, rules: { ...SOUND_RULES, refusesForgotten: false } })).toThrow("reads it again")
   })
 
   it("stays where one replica alone had to promise it, whatever others forgot", () => {

@@ -130,22 +130,43 @@ function pinnedIn(done: Done, versions: readonly Version[]): Done {
   return done.filter((text) => events.includes(eventIn(text)))
 }
 
+/** Whether the request that made the event is remembered. */
+export function remembers(done: Done | undefined, dot: Dot): boolean {
+  return textOf(done, dot) !== undefined
+}
+
+function textOf(done: Done | undefined, [writer, time]: Dot): string | undefined {
+  const start = `${time} ${writer} `
+  return done?.find((each) => each.startsWith(start))
+}
+
 /**
  * Whether `done` may have forgotten the request that made the event, which `own` may still name: it is not there, and as many of its kind as are
  * remembered came later; or the event is not later than `collected`, when all that was done may have gone with the key.
  */
 export function mayHaveForgotten(done: Done | undefined, own: Done | undefined, [writer, time]: Dot, collected = 0): boolean {
-  const text = own?.find((each) => each.startsWith(`${time} ${writer} `))
+  const text = textOf(own, [writer, time])
   if (text !== undefined && done?.some((each) => nameIn(each) === nameIn(text)) === true) return false
   if (time <= collected) return true
-  const isPast = (isOfKind: boolean, most: number): boolean => {
-    const kind = done?.filter((each) => isNamed(each) === isOfKind) ?? []
-    // Of those that are remembered for longer than their turn (`joinDone`) each is there twice: they say nothing of what was forgotten.
-    const isPinned = (text: string): boolean => kind.filter((each) => nameIn(each) === nameIn(text)).length > 1
-    return kind.length >= most && kind.every((each) => Number.parseInt(each, 10) > time || isPinned(each))
-  }
-  const [named, numbered] = [isPast(true, DONE_NAMES_MAX), isPast(false, DONE_SEQUENCES_MAX)]
+  const [named, numbered] = [isPast(done, true, time), isPast(done, false, time)]
   return text === undefined ? named || numbered : isNamed(text) ? named : numbered
+}
+
+/**
+ * Whether a request that was sent first at `since`, and is not in `done`, may have been done and forgotten. Of a key that was collected nothing tells;
+ * nor does a key that has always been there and had too few requests.
+ */
+export function mayHaveBeenDone(done: Done | undefined, [requester]: RequestName, since: number): boolean {
+  return isPast(done, requester.startsWith("~"), since)
+}
+
+/** As many requests of the kind as are remembered, all later than `time`. */
+function isPast(done: Done | undefined, isOfKind: boolean, time: number): boolean {
+  const kind = done?.filter((each) => isNamed(each) === isOfKind) ?? []
+  // Of those that are remembered for longer than their turn (`joinDone`) each is there twice: they say nothing of what was forgotten.
+  const isPinned = (text: string): boolean => kind.filter((each) => nameIn(each) === nameIn(text)).length > 1
+  const most = isOfKind ? DONE_NAMES_MAX : DONE_SEQUENCES_MAX
+  return kind.length >= most && kind.every((each) => Number.parseInt(each, 10) > time || isPinned(each))
 }
 
 /** The requests in the list that made more than one event. */

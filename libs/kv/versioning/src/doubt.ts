@@ -10,9 +10,9 @@
  */
 import type { Done, Dot, KeyState } from "@backplane/kv-contract/versions"
 import { DONE_SEQUENCES_MAX } from "@backplane/kv-contract/limits"
-import { joinDone, mayHaveForgotten } from "./done.ts"
+import { joinDone, mayHaveForgotten, remembers } from "./done.ts"
 import type { Reconciler } from "./reconcile/reconciler.ts"
-import { covers } from "./vector.ts"
+import { covers, isSameDot } from "./vector.ts"
 
 /** Whether versions of the policy can be in doubt: of counters each event counts, and where only the latest is kept that decides. */
 export function canBeDoubted({ crdt, endsTogether }: Reconciler): boolean {
@@ -27,6 +27,17 @@ export function doubtfulDots(known: KeyState, told: KeyState, collected: number)
     // Nearly always: what comes is later than all that was.
     if (dot[1] > latest && dot[1] > collected) return []
     return !covers(known.context, dot) && mayHaveForgotten(done, told.done, dot, collected) ? [dot] : []
+  })
+}
+
+/**
+ * Versions of `told` that `known` has seen and does not show, and whose requests it does not remember: refused, or replaced so long ago that it looks the
+ * same. Nearly always none, for what is told is news or still remembered.
+ */
+export function deadDots(known: KeyState, told: KeyState): readonly Dot[] {
+  return told.versions.flatMap(({ dot }) => {
+    if (!covers(known.context, dot) || known.versions.some((each) => isSameDot(each.dot, dot))) return []
+    return remembers(known.done, dot) ? [] : [dot]
   })
 }
 

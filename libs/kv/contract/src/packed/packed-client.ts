@@ -12,7 +12,7 @@ const COPIES_MAX = 7
 type OperationOf<Name extends Operation["type"]> = Extract<Operation, { type: Name }>
 
 true satisfies AllFields<KvAsk, "kind" | "requests" | "sent">
-true satisfies AllFields<KvRequest, "sequence" | "attempt" | "operation" | "trace" | "idempotency">
+true satisfies AllFields<KvRequest, "sequence" | "attempt" | "operation" | "trace" | "age" | "idempotency">
 true satisfies AllFields<OperationOf<"get">, "type" | "bucket" | "key" | "r" | "session">
 true satisfies AllFields<OperationOf<"put">, "type" | "bucket" | "key" | "value" | "context" | "w" | "sloppy" | "session">
 true satisfies AllFields<KvTell, "kind" | "answers">
@@ -38,8 +38,10 @@ export function readAsk(reader: PackReader): KvAsk {
   return sent === undefined ? { kind: "KvAsk", requests } : { kind: "KvAsk", requests, sent }
 }
 
-function writeRequest(writer: PackWriter, { sequence, attempt, operation, trace, idempotency }: KvRequest): boolean {
+function writeRequest(writer: PackWriter, { sequence, attempt, operation, trace, age, idempotency }: KvRequest): boolean {
   if (operation.type !== "get" && operation.type !== "put") return false
+  // Of repeats alone, and those are few.
+  if (age !== undefined) return false
   if (operation.session !== undefined) return false
   writer.whole(sequence)
   writer.whole(attempt)
