@@ -27,10 +27,13 @@ const NOW_KNOWN: KeyState = {
 const OLD: KeyState = { context: { c: 900 }, versions: [{ dot: ["c", 900], value: "old" }], done: ["900 c 0 7 gateway.0"] }
 const KNOWS_BOTH: KeyState = { context: { b: 5008, c: 900 }, versions: NOW_KNOWN.versions }
 
-function replica(): { readonly step: (input: Input<KvMessage>, at?: number) => readonly KvEffect[]; readonly values: () => unknown } {
+function replica(storeVersion = WIRE_VERSION): {
+  readonly step: (input: Input<KvMessage>, at?: number) => readonly KvEffect[]
+  readonly values: () => unknown
+} {
   const restored = new Map([["k/plain/k", { state: NOW_KNOWN as never }]])
   const buckets = [{ name: "plain", policy: "siblings" as const }]
-  const machine = new ReplicaMachine({ id: A, map: MAP, buckets, storeVersion: WIRE_VERSION, wall: (now) => 1_000_000 + now })
+  const machine = new ReplicaMachine({ id: A, map: MAP, buckets, storeVersion, wall: (now) => 1_000_000 + now })
   machine.start(virtualTime(0), restored)
   const values = (): unknown => machine.view.table.record(K)?.state.versions.map(({ value }) => value)
   return { step: (input, at = 1000) => machine.step(virtualTime(at), input), values }
@@ -100,6 +103,13 @@ describe("a version that is news, and older than all that is remembered", () => 
     const a = replica()
     const replaced: KeyState = { ...NOW_KNOWN, versions: [{ dot: ["b", 5003], value: "replaced" }], context: { b: 5003 } }
     expect(items(a.step(peer(C, replicate(replaced)))).map(({ item }) => item)).toEqual([{ type: "replicated", id: "r", ok: true }])
+  })
+
+  // Seed 38: who does not know the field refuses the message, and a hint stayed on its shelf for ever.
+  it("is told dead to nobody while a member may not know what that is", () => {
+    const a = replica(WIRE_VERSION - 1)
+    const dead: KeyState = { ...OLD, context: { b: 4000 }, versions: [{ dot: ["b", 4000], value: "dead" }] }
+    expect(items(a.step(peer(C, replicate(dead)))).map(({ item }) => item)).toEqual([{ type: "replicated", id: "r", ok: true }])
   })
 
   it("takes what came with it over all the same", () => {

@@ -51,7 +51,8 @@ export class StateKeeper {
   /** Who refused a version tells that to whoever hears of the key from it; what comes later of that version is answered alike. */
   #dead(place: Place, before: KeyState, state: KeyState): readonly Dot[] {
     const core = this.#core
-    return core.rules.doubtsNews && canBeDoubted(core.reconciler(place.bucket)) ? deadDots(before, state) : []
+    const isTold = core.rules.doubtsNews && core.versions.keeps(2) && canBeDoubted(core.reconciler(place.bucket))
+    return isTold ? deadDots(before, state) : []
   }
 
   /** A write that met versions its coordinator did not know: the join of both goes to all who hold the key. */

@@ -33,7 +33,7 @@ import { watchAcknowledgements } from "./acknowledgement-checker.ts"
 import { watchLastWriter } from "./last-writer-checker.ts"
 import { watchConsensus } from "./consensus-checker.ts"
 import { judge } from "./verdict.ts"
-import { BUCKETS } from "./workload.ts"
+import { BUCKETS, drawCrowd } from "./workload.ts"
 
 export interface KvWorldOptions {
   /** Cycles (microseconds) that faults and requests last. */
@@ -185,13 +185,14 @@ function addClients(run: KvRun, options: KvWorldOptions, random: Random): void {
   const { world, clients, replicas, history, tokens, faults } = run
   const { classes } = faults
   const amnesia = classes.has("lie") || classes.has("backup")
-  const buckets = (options.buckets ?? BUCKETS.map(({ name }) => name)).filter((name) => !(amnesia && name === "register"))
+  const names = (options.buckets ?? BUCKETS.map(({ name }) => name)).filter((name) => !(amnesia && name === "register"))
+  const crowd = drawCrowd(random.fork("crowd"), names)
   const shared = {
     replicas,
-    buckets,
+    buckets: options.buckets === undefined ? crowd.buckets : names,
     tokens,
     history,
-    pauseMax: options.pauseMax ?? 1_000_000,
+    pauseMax: options.pauseMax ?? crowd.pauseMax,
     until: options.cycles ?? CYCLES_DEFAULT,
     duplicates: classes.has("duplication"),
     presentPromises: presentPromises(run),

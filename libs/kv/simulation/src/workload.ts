@@ -26,6 +26,20 @@ export interface Wish {
 
 const KEYS = 3
 
+/** Which buckets clients use, and the longest that one waits before its next request, in cycles. */
+export interface Crowd {
+  readonly buckets: readonly string[]
+  readonly pauseMax: number
+}
+
+/**
+ * Mostly everything is used, at ease. In one seed of eight clients hardly wait, in one bucket alone: then more requests of a key are done than it remembers
+ * while one of them is repeated.
+ */
+export function drawCrowd(random: Random, buckets: readonly string[]): Crowd {
+  return random.chance(1 / 8) ? { buckets: [random.pick(buckets)], pauseMax: 200_000 } : { buckets, pauseMax: 1_000_000 }
+}
+
 /** The counter in a map that clients change, as a value of the map names it. */
 export const MAP_COUNTER = "n:counter"
 
