@@ -18,7 +18,7 @@ import { HintShelf, type Hint } from "@backplane/kv-replication/hint-shelf"
 import { firstConfig, holdersIn, isQuorum, keepersIn } from "@backplane/kv-replication/placement"
 import { observed } from "@backplane/kv-versioning/hybrid-clock"
 import { reconcilerOf, type Reconciler } from "@backplane/kv-versioning/reconcile/reconciler"
-import type { Witness } from "@backplane/kv-versioning/doubt"
+import { canBeDoubted, type Witness } from "@backplane/kv-versioning/doubt"
 import { highestCount } from "@backplane/kv-versioning/vector"
 import { AnswerBook } from "./answer-book.ts"
 import { Doubts } from "./doubts.ts"
@@ -191,6 +191,16 @@ export class ReplicaCore {
   /** True where something of the key's partition was lost here and not repaired yet. */
   isUnsure(place: Place): boolean {
     return this.unsure.size > 0 && this.unsure.has(this.table.partitionOf(place))
+  }
+
+  /** Whether versions of the bucket can be in doubt (doubts.ts), and all who would be told so know what that means. */
+  canDoubt(bucket: string): boolean {
+    return this.rules.doubtsNews && this.versions.keeps(2) && canBeDoubted(this.reconciler(bucket))
+  }
+
+  /** False while the key's partition is moved: then everything may be the last of its kind. */
+  isInPlace(place: Place): boolean {
+    return this.holders(place).length === this.keepers(place).length
   }
 
   /** What this replica tells of the key as one of its holders, where it knows `state`. */

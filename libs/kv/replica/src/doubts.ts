@@ -17,7 +17,7 @@ import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { placeName } from "@backplane/kv-replication/hash"
-import { canBeDoubted, doubtfulDots, type Witness } from "@backplane/kv-versioning/doubt"
+import { doubtfulDots, type Witness } from "@backplane/kv-versioning/doubt"
 import { covers, isSameDot, withDot } from "@backplane/kv-versioning/vector"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
@@ -62,7 +62,7 @@ export class Doubts {
   /** Whether `state` is held back; `again` does what is to be done with it, once that is known. */
   holdsBack(from: ActorId, place: Place, state: KeyState, again: Again): boolean {
     const core = this.#core
-    if (this.#isSettling || !core.rules.doubtsNews || !core.versions.keeps(2)) return false
+    if (this.#isSettling || !core.canDoubt(place.bucket)) return false
     const name = placeName(place.bucket, place.key)
     const open = this.#questions.get(name)
     const dots = doubtfulDots(core.table.stateOf(place), state, core.table.collectedUpTo(place))
@@ -77,9 +77,8 @@ export class Doubts {
   /** Only where all is in its place: of a partition that is moved, and where data was lost, everything may be the last of its kind. */
   #canAsk(place: Place): boolean {
     const core = this.#core
-    const [holders, keepers] = [core.holders(place), core.keepers(place)]
-    const isInPlace = holders.length === keepers.length && holders.includes(core.id) && holders.length > 1
-    return isInPlace && canBeDoubted(core.reconciler(place.bucket)) && !core.isUnsure(place) && !core.lone.has(place)
+    const hasOthers = core.isHolder(place) && core.holders(place).length > 1
+    return hasOthers && core.isInPlace(place) && !core.isUnsure(place) && !core.lone.has(place)
   }
 
   #open(from: ActorId, place: Place, { dots, again }: { readonly dots: readonly Dot[]; readonly again: Again }): boolean {

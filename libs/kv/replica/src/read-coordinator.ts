@@ -15,7 +15,7 @@ import type { Dot, KeyState, SessionToken, Vector } from "@backplane/kv-contract
 import { hexOf, placeName } from "@backplane/kv-replication/hash"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
-import { canBeDoubted, type Witness } from "@backplane/kv-versioning/doubt"
+import type { Witness } from "@backplane/kv-versioning/doubt"
 import { NOTHING_KNOWN, shownVersions, withoutVersions } from "@backplane/kv-versioning/key-state"
 import type { ReplicaCore } from "./core.ts"
 import { Hedge } from "./hedge.ts"
@@ -316,10 +316,8 @@ export class ReadCoordinator {
   /** Who holds the key and has answered, with what they told; null where no version of it can be in doubt. */
   #holdersTold({ place, states }: PendingRead): Witness[] | null {
     const core = this.#core
-    const holders = core.holders(place)
-    const isInPlace = core.rules.doubtsNews && core.versions.keeps(2) && core.keepers(place).length === holders.length
-    if (!isInPlace || !canBeDoubted(core.reconciler(place.bucket))) return null
-    return holders.flatMap((holder) => states.get(holder) ?? [])
+    if (!core.isInPlace(place) || !core.canDoubt(place.bucket)) return null
+    return core.holders(place).flatMap((holder) => states.get(holder) ?? [])
   }
 
   /** One alone shows a version that the others may have forgotten, and not all were heard: they are asked. */

@@ -7,7 +7,7 @@ import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, noteSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
-import { canBeDoubted, deadDots } from "@backplane/kv-versioning/doubt"
+import { deadDots } from "@backplane/kv-versioning/doubt"
 import { hexOf, placeName, ZERO_HASH } from "@backplane/kv-replication/hash"
 import { sizeOf } from "./write-traces.ts"
 import type { ReplicaCore } from "./core.ts"
@@ -50,9 +50,7 @@ export class StateKeeper {
 
   /** Who refused a version tells that to whoever hears of the key from it; what comes later of that version is answered alike. */
   #dead(place: Place, before: KeyState, state: KeyState): readonly Dot[] {
-    const core = this.#core
-    const isTold = core.rules.doubtsNews && core.versions.keeps(2) && canBeDoubted(core.reconciler(place.bucket))
-    return isTold ? deadDots(before, state) : []
+    return this.#core.canDoubt(place.bucket) ? deadDots(before, state) : []
   }
 
   /** A write that met versions its coordinator did not know: the join of both goes to all who hold the key. */
