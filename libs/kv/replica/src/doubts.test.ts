@@ -178,7 +178,7 @@ describe("a write whose coordinator was away while others did and forgot more th
     a.step(onDisk)
     const { id, state } = sent?.item as PeerItemOf<"replicate">
     const dot = state.versions.find(({ value }) => value === "mine")?.dot as [string, number]
-    const refused = { type: "replicated", id, ok: true, refused: [dot] } as const
+    const refused = { type: "replicated", id, ok: true, refused: [dot] } as PeerItem
     expect(told(a.step(peer(B, refused)))).toEqual([["forgotten", true]])
     expect(told(a.step(peer(C, { type: "replicated", id, ok: true })))).toEqual([])
   })
