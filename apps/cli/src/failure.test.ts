@@ -43,6 +43,22 @@ describe("a command that fails", { timeout: COMMAND_MS }, () => {
     expect(err).toContain(error.message)
   })
 
+  it.each([
+    ["jobs", "--list", "a:10:10", "--svg", "/nowhere/x.svg"],
+    ["run", "apps/hypervisor/scenarios/a-job-moves.yaml", "--perfetto", "/nowhere/x.json"],
+    ["compare", "--svg", "/nowhere/x.svg"],
+    ["trace", "sim", "migration", "--svg", "/nowhere/x.svg"],
+    ["lesson", "system-call", "--svg", "/nowhere/x.svg"],
+    ["bench", "locks", "--svg", "/nowhere/x.svg"],
+    ["sched", "compare", "--svg", "/nowhere/x.svg"],
+    ["sched", "headline", "gang", "--svg", "/nowhere/x.svg"],
+    ["sched", "conform", "--log", "/nowhere/x.log"],
+  ])("has not begun where it could not write its result: %s", (...args) => {
+    const { code, out } = backplane(...args, "--json")
+    expect(code).toBe(2)
+    expect(JSON.parse(out)).toMatchObject({ error: { message: expect.stringContaining("there is no folder /nowhere") } })
+  })
+
   it("but help and version are no failures", () => {
     for (const flag of ["--help", "--version"]) expect(backplane(flag)).toMatchObject({ code: 0, err: "" })
   })

@@ -1,6 +1,7 @@
 /** `backplane compare`: the scheduling policies side by side on many drawn sets of jobs, as a table and a picture. */
 import type { Command } from "commander"
 import { passThrough } from "../checkout.ts"
+import { fileToWrite } from "../output-file.ts"
 
 export function register(program: Command): void {
   program
@@ -12,7 +13,7 @@ export function register(program: Command): void {
     .option("--max-run <n>", "longest run time", "200")
     .option("--max-wset <n>", "largest working set", "60")
     .option("--peeks <list>", "peek intervals of mqms-steal", "1,2,5,10,20,30")
-    .option("--svg <file>", "write the picture here")
+    .option("--svg <file>", "write the picture here", fileToWrite)
     .option("--json", "print JSON")
     .action(async (flags: Readonly<Record<string, string | true>>) => {
       const args = Object.entries(flags).flatMap(([name, value]) => (value === true ? [`--${dashed(name)}`] : [`--${dashed(name)}`, value]))

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs"
 import type { Command } from "commander"
 import { readFile } from "../guest-file.ts"
 import { bytes } from "../number-flags.ts"
+import { fileToWrite } from "../output-file.ts"
 import { storeOf } from "../store-client.ts"
 import { StoreDisks } from "../store-disks.ts"
 
@@ -50,13 +51,17 @@ export function register(program: Command): void {
       await disksOf(command).copy(from, to, kind)
       tell(flags, { disk: to, origin: from, kind }, `kv:${to} is a ${kind} of kv:${from}`)
     })
-  json(disk.command("read").description("write what is on it to a file").argument("<name>").argument("<file>")).action(
-    async (name: string, file: string, flags: Flags, command: Command) => {
-      const data = await disksOf(command).read(name)
-      writeFileSync(file, data)
-      tell(flags, { disk: name, bytes: data.length }, `${data.length} bytes of kv:${name} are in ${file}`)
-    },
-  )
+  json(
+    disk
+      .command("read")
+      .description("write what is on it to a file")
+      .argument("<name>")
+      .argument("<file>", "not there, or written over", fileToWrite),
+  ).action(async (name: string, file: string, flags: Flags, command: Command) => {
+    const data = await disksOf(command).read(name)
+    writeFileSync(file, data)
+    tell(flags, { disk: name, bytes: data.length }, `${data.length} bytes of kv:${name} are in ${file}`)
+  })
   json(disk.command("release").description("take it from a VM that is gone for good").argument("<name>")).action(
     async (name: string, flags: Flags, command: Command) => {
       const owner = await disksOf(command).release(name)

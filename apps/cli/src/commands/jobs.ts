@@ -5,6 +5,7 @@ import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
 import { scenarioOf, type JobFlags } from "../job-flags.ts"
 import { runInSimulator, runLive, unwrap } from "../machine-run.ts"
+import { fileToWrite } from "../output-file.ts"
 import { printRun } from "../run-report.ts"
 import { homeOf } from "../running-stack.ts"
 
@@ -41,8 +42,8 @@ export function register(program: Command): void {
     .option("--restartable", "jobs that are lost with a node begin again")
     .option("--sim", "in the simulator (default)")
     .option("--live", "over NATS: on the running stack, else on one of its own")
-    .option("--svg <file>", "also write a picture of the schedule")
-    .option("--perfetto <file>", "also write the schedule for ui.perfetto.dev (.json or .pftrace)")
+    .option("--svg <file>", "also write a picture of the schedule", fileToWrite)
+    .option("--perfetto <file>", "also write the schedule for ui.perfetto.dev (.json or .pftrace)", fileToWrite)
     .option("--json", "print JSON")
     .action((flags: Flags, command: Command) => runJobs(flags, homeOf(command)))
 }

@@ -10,6 +10,7 @@ import type { Command } from "commander"
 import { parse } from "yaml"
 import { CommandFailure } from "../failure.ts"
 import { runInSimulator, runLive, unwrap } from "../machine-run.ts"
+import { fileToWrite } from "../output-file.ts"
 import { printRun, type ReportFlags } from "../run-report.ts"
 import type { ImageRef } from "@backplane/scenario-machine/vm-spec"
 import { imageRef } from "../image-upload.ts"
@@ -29,8 +30,8 @@ export function register(program: Command): void {
     .option("--sim", "in the simulator (default)")
     .option("--live", "over NATS: on the running stack, else on one of its own")
     .option("--seed <n>", "instead of the scenario's")
-    .option("--svg <file>", "also write a picture of the schedule")
-    .option("--perfetto <file>", "also write schedule and spans for ui.perfetto.dev (.json or .pftrace)")
+    .option("--svg <file>", "also write a picture of the schedule", fileToWrite)
+    .option("--perfetto <file>", "also write schedule and spans for ui.perfetto.dev (.json or .pftrace)", fileToWrite)
     .option("--json", "print JSON")
     .action((file: string, flags: Flags, command: Command) => runScenario(file, flags, homeOf(command)))
 }

@@ -6,6 +6,7 @@ import { CommandFailure } from "../failure.ts"
 import { bringImage } from "../image-upload.ts"
 import { withStack } from "../live-stack.ts"
 import { runOn } from "../machine-run.ts"
+import { fileToWrite } from "../output-file.ts"
 import { homeOf } from "../running-stack.ts"
 
 /** Belongs under `sched`, which is registered before. */
@@ -21,7 +22,7 @@ export function register(program: Command): void {
     .option("--seeds <n>", "drawn sets of each workload; default: 20, live 3")
     .option("--from <n>", "first set; default: 0")
     .option("--list", "only list the workloads and what they ask")
-    .option("--svg <file>", "write the picture here")
+    .option("--svg <file>", "write the picture here", fileToWrite)
     .option("--live", "machines in free mode over NATS instead, one after the other: on the running stack, else on one of its own")
     .option("--json", "print JSON")
     .action(async (given: Readonly<Record<string, string | true>>, command: Command) => {
@@ -35,7 +36,7 @@ export function register(program: Command): void {
     .description("run one claim about schedulers: a table, a picture, and whether it holds; without a name, list them")
     .argument("[name]", "contention, wasted-cores, short-tasks, gang, directed-yield, energy, energy-aware, cache-aware")
     .option("--seeds <n>", "drawn sets, where there is something to draw", "20")
-    .option("--svg <file>", "write the picture here")
+    .option("--svg <file>", "write the picture here", fileToWrite)
     .option("--json", "print JSON")
     .action(async (name: string | undefined, flags: Readonly<Record<string, string | true>>) => {
       const args = Object.entries(flags).flatMap(([flag, value]) => (value === true ? [`--${flag}`] : [`--${flag}`, value]))

@@ -6,6 +6,7 @@ import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Command } from "commander"
 import type { ExitRecord } from "../exit-record.ts"
 import { passThrough, ROOT } from "../checkout.ts"
+import { fileToWrite } from "../output-file.ts"
 import { onRunningStack } from "../running-stack.ts"
 import { registerServices } from "./sched-services.ts"
 import { registerStorm } from "./sched-storm.ts"
@@ -40,7 +41,7 @@ function registerTrials(sched: Command): void {
     .option("--run <command>", "start this program for the trial, as cpu-scheduler")
     .option("--policy <name>", "without a service: ours of this policy; with one: what its queues are like", "rr")
     .option("--mutant <name>", "without a service: one with this fault, to see how it is found")
-    .option("--log <file>", "write every decision here")
+    .option("--log <file>", "write every decision here", fileToWrite)
     .option("--json", "print JSON")
     .action(async (flags: Readonly<Record<string, string | true>>) => {
       // The program is ours for the trial, and so is the server where nobody named another.

@@ -4,6 +4,7 @@ import type { Command } from "commander"
 import { runProgram } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
 import { count, seconds } from "../number-flags.ts"
+import { fileToWrite } from "../output-file.ts"
 import { onRunningStack, runningStack } from "../running-stack.ts"
 import { bearerOf } from "../stack-client.ts"
 import { VmClient } from "../vm-client.ts"
@@ -102,7 +103,7 @@ function registerSim(trace: Command): void {
     .description("the newest trace of a flow in a simulated run of a scenario; no stack is needed")
     .argument("<flow>", "decision, migration, steal, lease, trap, …")
     .argument("[scenario]", "file", SCENARIO)
-    .option("--svg <file>", "also write it as a moving picture: who takes part, and each message between them")
+    .option("--svg <file>", "also write it as a moving picture: who takes part, and each message between them", fileToWrite)
     .option("--json", "print the spans as JSON")
     .action(async (flow: string, scenario: string, flags: { svg?: string; json?: true }) => {
       const files: string[] = []
