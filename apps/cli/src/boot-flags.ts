@@ -1,4 +1,4 @@
-/** The flags of `backplane boot` and `backplane ledger`: what can be asked, and what of it is refused because it is not built. */
+/** The flags of `backplane boot`, most of them also of `backplane ledger`: what can be asked, and what of it is refused because it is not built. */
 import { readFile } from "./guest-file.ts"
 import { bad, type CommandFailure } from "./failure.ts"
 import { bytes, count, seconds } from "./number-flags.ts"
@@ -69,7 +69,6 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
     .option("--memory <size>", "RAM of the guest, such as 128M", bytes, DEFAULT_MEMORY)
     .option("--mode <mode>", "native, trap, assist, or para (assist with hypercalls)", "trap")
     .option("--mmu <mmu>", "native: walk or softtlb; else shadow, nested, softtlb or softtlb,l2 (with the VMM's second level)")
-    .option("--trap-path <path>", "resident: exits are handled in this process", "resident")
     .option(
       "--polling <how>",
       "of several CPUs, one that goes round in its kernel and finds nothing to do: `give-way` to its siblings (unless said; a guess that costs time at most), or `run` on",
@@ -86,6 +85,13 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
       return text
     })
     .option("--initrd <file>", "an initial RAM disk (for Linux: a cpio archive), put into RAM and told in the device tree")
+    .option("--json", "print one line of JSON at the end instead of the console as it comes")
+}
+
+/** Where a guest runs, and at which fidelity. The ledger is of a VM in this process, and has costs of its own. */
+export function addPlaceFlags(command: Command): Command {
+  return command
+    .option("--trap-path <path>", "resident: exits are handled in this process", "resident")
     .option(
       "--nodes <n>",
       "NUMA nodes that the CPUs and memory are spread over, by `--mode native`: hart h lies on node h modulo their number",
@@ -95,11 +101,10 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
     .option("--fidelity <f>", "functional, or timed: caches, TLB and memory cost virtual time", "functional")
     .option("--timing <preset>", "cost table of a timed run: modern, disco1997, or the timing of a scenario file")
     .option("--placement <how>", "where pages lie in a timed run: first-touch, interleave or local")
-    .option("--json", "print one line of JSON at the end instead of the console as it comes")
 }
 
 /** Refuses what is not built, by name and with what to use instead. */
-export function planOf(flags: BootFlags): BootPlan {
+export function planOf(flags: Pick<BootFlags, "mode" | "mmu" | "trapPath" | "nodes" | "fidelity" | "polling">): BootPlan {
   // A timed run has nodes in its account of memory; boot-timing.ts looks at them. A guest over several is boot-over-nodes.ts's.
   if (flags.nodes !== undefined && flags.nodes !== "1" && flags.fidelity !== "timed")
     throw refuse("--nodes", "a VMM over several nodes is not built", "leave it out, or boot with --mode native or --fidelity timed")

@@ -11,6 +11,7 @@ import { virtualTimeOrder } from "@backplane/trap-board/turn-order"
 import { timedEngineFor, timedPlanOf, timingReport, type TimingReport } from "./boot-timing.ts"
 import type { Console } from "@backplane/trap-board/console"
 import type { MemoryDisk } from "@backplane/trap-devices/virtio-block/disk"
+import type { CostTable } from "@backplane/trap-vmm/costs"
 import type { Ledger } from "@backplane/trap-vmm/ledger"
 import type { Hypercalls } from "@backplane/trap-vmm/hypercalls"
 import type { SystemCalls } from "@backplane/trap-vmm/system-calls"
@@ -43,7 +44,8 @@ export interface VirtualBooks {
 const PAGE_BYTES = 4096
 const MEMORY_BYTES_MIN = 2 ** 20
 
-export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
+/** `costs`: of the exits of a VM; not given: modern. */
+export function makeBootMachine(flags: BootFlags, plan: BootPlan, costs?: CostTable): BootMachine {
   const { mode } = plan
   const { cpus, memory: memoryBytes } = flags
   if (cpus > CPUS_MAX) throw refuse("--cpus", `${cpus} vCPUs are too many`, `give 1 to ${CPUS_MAX}`)
@@ -77,7 +79,8 @@ export function makeBootMachine(flags: BootFlags, plan: BootPlan): BootMachine {
     return { ...facade(board), state: () => architectureOfBoard(board), virtual: null, exits, disk, timing: timing(exits) }
   }
   const vmm = new Vmm(engine)
-  const vm = vmm.create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...(givesWay && { idleLoops: "give-way" }), ...options })
+  const priced = { ...options, ...(costs !== undefined && { costs }) }
+  const vm = vmm.create({ image, vcpus: cpus, memoryBytes, mode, ...mmuOf(plan), ...(givesWay && { idleLoops: "give-way" }), ...priced })
   if (vm === null) throw refuse("--memory", "the VM does not fit", "give less")
   const { ledger, systemCalls, tlbMisses, para } = vm
   const exits = (): ReadonlyMap<string, number> => ledger.exits()

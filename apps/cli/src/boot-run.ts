@@ -1,11 +1,12 @@
 /** `backplane boot`: one guest OS from image to result. Time and limits of the person are here; the machine knows instructions only. */
-import { accessSync, constants, existsSync, statSync, writeFileSync } from "node:fs"
-import { dirname, resolve } from "node:path"
+import { writeFileSync } from "node:fs"
 import { Conversation } from "@backplane/trap-board/conversation"
+import type { CostTable } from "@backplane/trap-vmm/costs"
 import { makeBootMachine, type BootMachine } from "./boot-machine.ts"
 import { timingText, type TimingReport } from "./boot-timing.ts"
 import { planOf, refuse, type BootFlags, type BootPlan, type BootStep } from "./boot-flags.ts"
 import { readFile } from "./guest-file.ts"
+import { unwritable } from "./output-file.ts"
 
 /** As `timeout(1)` says it. */
 const EXIT_LIMIT = 124
@@ -58,12 +59,14 @@ export function bootGuest(flags: BootFlags, steps: readonly BootStep[]): number 
 
 export function runBoot(
   flags: BootFlags,
-  { steps, emit }: { readonly steps: readonly BootStep[]; readonly emit: (text: string) => void },
+  { steps, emit, costs }: { readonly steps: readonly BootStep[]; readonly emit: (text: string) => void; readonly costs?: CostTable },
 ): { readonly report: BootReport; readonly machine: BootMachine } {
   const plan = planOf(flags)
-  const machine = makeBootMachine(flags, plan)
+  const machine = makeBootMachine(flags, plan, costs)
   if (flags.saveDisk !== undefined && machine.disk === null) throw refuse("--save-disk", "there is no disk", "give --disk, too")
-  if (flags.saveDisk !== undefined) checkWritable(flags.saveDisk)
+  // Before the run: what the guest made of its disk shall not be lost for want of a folder.
+  const problem = flags.saveDisk === undefined ? null : unwritable(flags.saveDisk)
+  if (problem !== null) throw refuse("--save-disk", `${flags.saveDisk}: ${problem}`, "give a file that can be written")
   if (flags.stdin !== undefined) feed(machine, { data: readFile(flags.stdin, "--stdin"), field: "--stdin" })
   const type = (text: string): void => feed(machine, { data: Buffer.from(text), field: "--type" })
   const started = performance.now()
@@ -152,16 +155,6 @@ function idle(conversation: Conversation): Driven {
 function feed(machine: BootMachine, { data, field }: { readonly data: Uint8Array; readonly field: string }): void {
   const taken = machine.console.feed(data)
   if (taken < data.length) throw refuse(field, `${data.length} bytes do not fit the console`, `give at most ${taken}`)
-}
-
-/** Before the run: what the guest made of its disk shall not be lost for want of a folder. */
-function checkWritable(path: string): void {
-  try {
-    if (existsSync(path) && statSync(path).isDirectory()) throw new Error(`${path} is a folder`)
-    accessSync(existsSync(path) ? path : dirname(resolve(path)), constants.W_OK)
-  } catch (error) {
-    throw refuse("--save-disk", error instanceof Error ? error.message : String(error), "give a file that can be written")
-  }
 }
 
 function save(path: string, data: Uint8Array): void {

@@ -17,19 +17,15 @@ import {
 import { PUBLISHED, PUBLISHED_NOTE } from "@backplane/trap-vmm/published"
 import { MICRO_BYTES, microBoard, microVm, type MicroRun } from "@backplane/trap-vmm/suite/micro-guest"
 import { readGuest } from "./guest-file.ts"
-import { planOf, refuse, type BootFlags } from "./boot-flags.ts"
-import { printSteps } from "./ledger-run.ts"
+import { planOf } from "./boot-flags.ts"
+import { presetOf, printSteps, type LedgerFlags } from "./ledger-run.ts"
 
 const KERNEL = fileURLToPath(new URL("../../../tools/guests/images/micro.elf", import.meta.url))
 const CALLS = 100
 const FEW = 10
 const MANY = 60
-const PRESETS = ["modern", "disco1997"] as const
 
-export interface LedgerFlags extends Omit<BootFlags, "kernel"> {
-  readonly kernel?: string
-  readonly costs?: string
-}
+export type TableFlags = Pick<LedgerFlags, "mode" | "mmu" | "costs" | "json">
 
 interface Table {
   readonly title: string
@@ -38,13 +34,12 @@ interface Table {
 }
 
 /** `machines`: what the operations are measured on; the tables are of the one that was asked for, in any case. */
-export function showTables(flags: LedgerFlags, machines: "every" | "asked"): number {
-  const preset = PRESETS.find((name) => name === (flags.costs ?? "modern"))
-  if (preset === undefined) throw refuse("--costs", `there is no ${flags.costs ?? ""}`, `give ${PRESETS.join(" or ")}`)
+export function showTables(flags: TableFlags, machines: "every" | "asked"): number {
+  const preset = presetOf(flags.costs)
   const image = readGuest(KERNEL, MICRO_BYTES, "kernel")
   const costs = costTable(preset)
   const engineOf = (options: ConstructorParameters<typeof WasmEngine>[0]): WasmEngine => new WasmEngine(options)
-  const plan = planOf({ ...flags, kernel: KERNEL, mode: flags.mode })
+  const plan = planOf({ ...flags, trapPath: "resident" })
   const machine: LedgerMachine = plan
   const asked = machines === "every" ? LEDGER_MACHINES : withAsked(machine)
   const operations = measureMicro({ image, engineOf, costs, few: FEW, many: MANY }, asked)

@@ -1,7 +1,7 @@
 /** `backplane boot`: one guest operating system under the VMM (or natively), without the stack. */
 import type { Command } from "commander"
 import { bootOverNodes, isOverNodes } from "../boot-over-nodes.ts"
-import { addBootFlags, type BootFlags, type BootStep } from "../boot-flags.ts"
+import { addBootFlags, addPlaceFlags, type BootFlags, type BootStep } from "../boot-flags.ts"
 
 export function register(program: Command): void {
   const steps: BootStep[] = []
@@ -10,7 +10,7 @@ export function register(program: Command): void {
     .description(
       "boot a guest operating system deprivileged: every privileged instruction exits to the VMM; exits as the guest does, 124 at a limit",
     )
-  addBootFlags(command, steps).action(async (flags: BootFlags) => {
+  addPlaceFlags(addBootFlags(command, steps)).action(async (flags: BootFlags) => {
     if (isOverNodes(flags)) {
       process.exitCode = await bootOverNodes(flags, steps)
       return
