@@ -61,9 +61,16 @@ export function slowest({ results }: TimedRun): number {
   return Math.max(...results)
 }
 
-/** Share of the second level's misses that the node's own memory served. */
-export function localShare({ counters }: TimedRun): number {
-  const sum = (of: (each: TimedRun["counters"][number]) => number): number => counters.reduce((total, each) => total + of(each), 0)
-  const local = sum(({ localMisses }) => localMisses)
-  return local / Math.max(1, local + sum(({ remoteMisses }) => remoteMisses))
+/**
+ * Share of the second level's misses that the node's own memory served. `before`: a run of the same machine that ends where the share begins;
+ * its misses are left out.
+ */
+export function localShare(run: TimedRun, before?: TimedRun): number {
+  const of = (name: "localMisses" | "remoteMisses"): number => totalOf(run, name) - (before === undefined ? 0 : totalOf(before, name))
+  const local = of("localMisses")
+  return local / Math.max(1, local + of("remoteMisses"))
+}
+
+function totalOf({ counters }: TimedRun, name: "localMisses" | "remoteMisses"): number {
+  return counters.reduce((total, each) => total + each[name], 0)
 }
