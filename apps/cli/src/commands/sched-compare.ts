@@ -1,13 +1,18 @@
 /** `backplane sched compare` and `headline`: policies on workloads in the simulator, as tables, JSON and pictures. */
 import type { Command } from "commander"
-import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { FALLBACK, POLICY_NAMES, type MachineSpec } from "@backplane/scenario-machine/machine-spec"
+import { HYPERVISOR } from "@backplane/scenario-machine/topology"
+import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import { passThrough, runProgram } from "../checkout.ts"
-import { CommandFailure } from "../failure.ts"
+import type { ExitRecord } from "../exit-record.ts"
+import { bad, CommandFailure } from "../failure.ts"
 import { bringImage } from "../image-upload.ts"
 import { withStack } from "../live-stack.ts"
-import { runOn } from "../machine-run.ts"
+import { runOn, waitForEnd, withMachine } from "../machine-run.ts"
 import { fileToWrite } from "../output-file.ts"
 import { homeOf } from "../running-stack.ts"
+import { readStack, StackClient } from "../stack-client.ts"
+import { takeOver } from "./sched-swap.ts"
 
 /** Belongs under `sched`, which is registered before. */
 export function register(program: Command): void {
@@ -16,7 +21,10 @@ export function register(program: Command): void {
   sched
     .command("compare")
     .description("the scoreboard: every policy on every workload over drawn sets, beside the built-in fallback")
-    .option("--policies <list>", "policies, comma-separated; mqms-steal@5 looks every 5 ticks; default: all")
+    .option(
+      "--policies <list>",
+      "policies, comma-separated; mqms-steal@5 looks every 5 ticks; a file is a policy of your own, as apps/my-sched/src/my-sched.ts; with --live also services of `sched services`; default: all",
+    )
     .option("--workloads <list>", "workloads, comma-separated; default: all")
     .option("--columns <list>", "columns of the tables, comma-separated, or all; default: those that the workload is about")
     .option("--seeds <n>", "drawn sets of each workload; default: 20, live 3")
@@ -51,6 +59,7 @@ interface LiveRun {
   readonly set: number
   readonly workload: string
   readonly spec: MachineSpec
+  readonly isService?: true
 }
 
 /** The simulator draws the machines and adds up; here they are run. */
@@ -58,7 +67,10 @@ async function compareLive({ json, ...flags }: Readonly<Record<string, string | 
   const known = ["policies", "workloads", "seeds", "from"]
   const unknown = Object.keys(flags).find((flag) => !known.includes(flag))
   if (unknown !== undefined) throw new CommandFailure("bad-input", `--${unknown} is not for --live; leave one of them out`)
-  const args = Object.entries(flags).flatMap(([name, value]) => (value === true ? [] : [`--${name}`, value]))
+  const services = await servicesOf(String(flags["policies"] ?? ""), home)
+  const args = Object.entries(services === "" ? flags : { ...flags, services }).flatMap(([name, value]) =>
+    typeof value === "string" ? [`--${name}`, value] : [],
+  )
   const drawn = await runProgram(SIMULATOR, ["sched-live-specs", ...args])
   if (drawn.code !== 0) return drawn.code
   const { runs, images } = JSON.parse(drawn.stdout) as { readonly runs: readonly LiveRun[]; readonly images: readonly string[] }
@@ -67,7 +79,7 @@ async function compareLive({ json, ...flags }: Readonly<Record<string, string | 
     const ended: object[] = []
     for (const run of runs) {
       process.stderr.write(`${ended.length + 1} of ${runs.length}: ${run.workload}, ${run.contender}, set ${run.set}\n`)
-      const { result, failure } = await runOn(client, run.spec)
+      const { result, failure }: LiveEnd = await (run.isService === true ? runUnderService(client, run) : runOn(client, run.spec))
       ended.push(result === undefined ? { ...run, failure: failure?.message ?? "no end" } : { ...run, result })
     }
     return ended
@@ -75,4 +87,42 @@ async function compareLive({ json, ...flags }: Readonly<Record<string, string | 
   const table = await runProgram(SIMULATOR, ["sched-live-table", ...(json === true ? ["--json"] : [])], JSON.stringify({ outcomes }))
   process.stdout.write(table.stdout)
   return table.code
+}
+
+/** Those of the list that are services, with the queues they want: `name=layout`, comma-separated. They are there on a running stack only. */
+async function servicesOf(policies: string, home: string): Promise<string> {
+  const names = policies.split(",").filter((name) => /^[a-z0-9-]+$/.test(name) && ![...POLICY_NAMES, FALLBACK].some((one) => one === name))
+  const file = policies.split(",").find((name) => /[./]/.test(name))
+  if (file !== undefined)
+    throw bad("--policies", `${file}: with --live a policy of your own is a service: \`sched attach\` makes it known, or leave out --live`)
+  const state = names.length === 0 ? null : readStack(home)
+  if (state === null) return ""
+  const client = await StackClient.connect(state)
+  try {
+    const { services } = (await client.office({ op: "services" })) as unknown as { readonly services: readonly Service[] }
+    return services.flatMap(({ name, layout }) => (names.includes(name) ? [`${name}=${layout}`] : [])).join(",")
+  } finally {
+    await client.close()
+  }
+}
+
+interface Service {
+  readonly name: string
+  readonly layout: string
+}
+
+/** It takes over as soon as the machine is there. A run that it was ejected from is not its own. */
+function runUnderService(client: StackClient, { spec, contender }: LiveRun): Promise<LiveEnd> {
+  return withMachine(client, spec, async (machine) => {
+    await takeOver(client, machine, contender)
+    const output = await waitForEnd(client, machine)
+    const { exits = [] } = ((await client.inspect(machine, HYPERVISOR)) ?? {}) as { exits?: readonly ExitRecord[] }
+    const [exit] = exits
+    return exit === undefined ? output : { failure: { message: `it was ejected: ${exit.fault}: ${exit.message}` } }
+  })
+}
+
+interface LiveEnd {
+  readonly result?: RunResult
+  readonly failure?: { readonly message: string }
 }

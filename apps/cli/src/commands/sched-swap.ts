@@ -4,7 +4,7 @@ import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { SwapAnswer } from "@backplane/trap-contract/operator-messages"
 import { InvalidArgumentError, type Command } from "commander"
 import { askHypervisor } from "../ask-hypervisor.ts"
-import { CommandFailure } from "../failure.ts"
+import { bad, CommandFailure } from "../failure.ts"
 import { count, cpuList } from "../number-flags.ts"
 import { shadowText, type Shadow } from "../shadow-report.ts"
 import { onRunningStack } from "../running-stack.ts"
@@ -39,7 +39,7 @@ export function registerSwap(sched: Command): void {
     .option("--json", "print JSON")
     .action(async (policy: string, flags: SwapFlags, command: Command) => {
       if (flags.now === true && (flags.shadowOnly === true || flags.for !== undefined))
-        throw new CommandFailure("flags", "--now: takes over without shadow; leave out --shadow-only and --for")
+        throw bad("--now", "takes over without shadow; leave out --shadow-only and --for")
       await onRunningStack(command, (client) => swap(client, policy, flags))
     })
 }
@@ -109,6 +109,14 @@ async function swap(client: StackClient, policy: string, flags: SwapFlags): Prom
   if (json === true) return console.log(JSON.stringify({ machine, policy, epoch, ...(cpus && { cpus }), ...(shadow && { shadow }) }))
   if (shadow !== null) console.log(shadowText(shadow))
   console.log(`${machine}: ${policy} schedules ${cpus === undefined ? "" : `CPU ${cpus.join(", ")} `}now (epoch ${epoch})`)
+}
+
+/** A policy or a service that has attached takes over at once, without shadow. */
+export async function takeOver(client: StackClient, machine: string, policy: string): Promise<number> {
+  const isKnown = [...POLICY_NAMES, FALLBACK].some((name) => name === policy)
+  const service = isKnown ? undefined : await client.takeService(machine, policy)
+  const { epoch } = await askHypervisor<SwapAnswer>(client, machine, { kind: "SwapAsk", policy, service })
+  return taken(client, machine, epoch)
 }
 
 /** How the shadow of this epoch did, when it is over. */

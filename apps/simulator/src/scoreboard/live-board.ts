@@ -13,7 +13,7 @@ import type { RunResult } from "@backplane/trap-hypervisor/run-result"
 import { actorsWith } from "../machine-actors.ts"
 import { simulate } from "../simulate.ts"
 import { FlagError, wholeFlag } from "../whole-flag.ts"
-import { contenderOf } from "./contender.ts"
+import { contenderOf, contenderOfService } from "./contender.ts"
 import { imageFiles, drawnImages, specFor, type Board, type Figure, type Score } from "./scoreboard.ts"
 import { tableOf } from "./scoreboard-table.ts"
 import { workloadOf } from "./workload-of.ts"
@@ -28,13 +28,19 @@ export interface LiveRun {
   readonly contender: string
   readonly set: number
   readonly spec: MachineSpec
+  /** A service schedules it: nobody can simulate that. */
+  readonly isService?: true
 }
 
 /** Prints the machines to run, and the files that their VMs boot. */
 export function liveSpecsCommand(args: readonly string[]): number {
   const text = { type: "string" } as const
-  const { values } = parseArgs({ args: [...args], options: { policies: text, workloads: text, seeds: text, from: text } })
-  const contenders = (values.policies ?? POLICIES_DEFAULT).split(",").map(contenderOf)
+  const { values } = parseArgs({ args: [...args], options: { policies: text, workloads: text, seeds: text, from: text, services: text } })
+  const services = new Map((values.services ?? "").split(",").map((one) => one.split("=") as [string, string]))
+  const contenders = [...new Set((values.policies ?? POLICIES_DEFAULT).split(","))].map((name) => {
+    const layout = services.get(name)
+    return layout === undefined ? contenderOf(name) : contenderOfService(name, layout === "cpu" ? "cpu" : "all")
+  })
   const silent = contenders.find(({ isSilent, isOstep }) => isSilent || isOstep)
   if (silent !== undefined) throw new FlagError(`--policies: ${silent.label} is not for live machines; name a policy`)
   const workloads = (values.workloads ?? WORKLOADS_DEFAULT).split(",").map(workloadOf)
@@ -43,7 +49,9 @@ export function liveSpecsCommand(args: readonly string[]): number {
     contenders.flatMap((contender) =>
       Array.from({ length: sets }, (_, index): LiveRun => {
         const set = first + index
-        return { workload: workload.name, contender: contender.label, set, spec: specFor(workload, contender, set, { mode: "free" }) }
+        const spec = specFor(workload, contender, set, { mode: "free" })
+        const isService = services.has(contender.label)
+        return { workload: workload.name, contender: contender.label, set, spec, ...(isService && { isService }) }
       }),
     ),
   )
@@ -74,7 +82,8 @@ export function liveBoard(outcomes: readonly LiveOutcome[]): Board {
   const contenders = [...new Set(outcomes.map(({ contender }) => contender))]
   const scores = contenders.flatMap((contender): Score[] => {
     const own = outcomes.filter((one) => one.contender === contender)
-    return [scoreOf(contender, own), scoreOf(`${contender}, simulated`, own.map(simulated))]
+    const live = scoreOf(contender, own)
+    return own.some(({ isService }) => isService === true) ? [live] : [live, scoreOf(`${contender}, simulated`, own.map(simulated))]
   })
   return { workload: workloadOf(outcomes[0]?.workload ?? ""), sets: outcomes.length / Math.max(1, contenders.length), scores }
 }

@@ -6,14 +6,15 @@ import { WORKLOADS } from "@backplane/scenario-workloads/workloads"
 import { scoreboardSvg } from "@backplane/scenario-picture/scoreboard-svg"
 import { wholeFlag } from "../whole-flag.ts"
 import { COLUMNS, columnOf } from "./columns.ts"
-import { contenderOf, FALLBACK, type Contender } from "./contender.ts"
+import { FALLBACK, type Contender } from "./contender.ts"
+import { contendersOf } from "./own-policy.ts"
 import { boardOf, type Board } from "./scoreboard.ts"
 import { bestOf, tableOf } from "./scoreboard-table.ts"
 import { workloadOf } from "./workload-of.ts"
 
 const SETS_DEFAULT = 20
 
-export function scoreboardCommand(args: readonly string[]): number {
+export async function scoreboardCommand(args: readonly string[]): Promise<number> {
   const text = { type: "string" } as const
   const flag = { type: "boolean" } as const
   const { values } = parseArgs({
@@ -21,8 +22,8 @@ export function scoreboardCommand(args: readonly string[]): number {
     options: { policies: text, workloads: text, columns: text, seeds: text, from: text, svg: text, json: flag, list: flag },
   })
   if (values.list === true) return listWorkloads(values.json === true)
-  const contenders = withFallback((values.policies?.split(",") ?? [...POLICY_NAMES]).map(contenderOf))
-  const workloads = values.workloads?.split(",").map(workloadOf) ?? WORKLOADS
+  const contenders = withFallback(await contendersOf(values.policies ?? POLICY_NAMES.join(",")))
+  const workloads = values.workloads === undefined ? WORKLOADS : [...new Set(values.workloads.split(","))].map(workloadOf)
   const columns = values.columns === undefined ? undefined : columnsOf(values.columns)
   const sets = wholeFlag("--seeds", values.seeds ?? String(SETS_DEFAULT), 1)
   const firstSet = wholeFlag("--from", values.from ?? "0", 0)

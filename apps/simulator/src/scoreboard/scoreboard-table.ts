@@ -10,7 +10,7 @@ export function tableOf({ workload, sets, scores }: Board, columnNames: readonly
   const label = Math.max(LABEL, ...scores.map(({ contender }) => contender.length + 2))
   const width = (column: Column): number => Math.max(CELL, column.name.length + 2)
   return [
-    `${workload.name}: ${workload.question} (${sets} sets; median ± half of the middle half's width; * best)`,
+    `${workload.name}: ${workload.question} (${sets === 1 ? "1 set" : `${sets} sets; median ± half of the middle half's width`}; * best)`,
     `${"".padEnd(label)}${columns.map((column) => column.name.padStart(width(column))).join("")}`,
     ...scores.map(
       (score) =>

@@ -46,6 +46,16 @@ describe(`npx nx g @backplane/generators:scheduler ${NAME}`, () => {
     )
   })
 
+  it("stands on the scoreboard beside ours, and does as it comes what round robin does", { timeout: DEADLINE_MS }, () => {
+    const flags = ["--policies", `apps/${NAME}/src/${NAME}.ts,rr`, "--workloads", "ostep", "--seeds", "1", "--json"]
+    const { boards } = JSON.parse(run("apps/simulator/src/main.ts", "sched-compare", ...flags)) as {
+      readonly boards: readonly { readonly scores: readonly { readonly contender: string }[] }[]
+    }
+    const scoreOf = (name: string): object | undefined => boards[0]?.scores.find(({ contender }) => contender === name)
+    expect(scoreOf("rr")).toBeDefined()
+    expect(scoreOf(NAME)).toEqual({ ...scoreOf("rr"), contender: NAME })
+  })
+
   it.skipIf(findNatsServer(process.env) === null)(
     "keeps the contract (needs the nats-server program)",
     { timeout: DEADLINE_MS },
