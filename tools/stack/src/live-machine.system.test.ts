@@ -193,6 +193,42 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
     DEADLINE_MS,
   )
 
+  it.skipIf(!hasPython)(
+    "an attached program that is asked to end gives the machine back first: nobody is ejected, and it takes no more time than a swap",
+    async () => {
+      const policyNow = async (): Promise<string | undefined> => {
+        const { machines } = (await json("status")) as { machines: { machine: string; hypervisor: { policy: string } | null }[] }
+        return machines.find(({ machine }) => machine === "demo")?.hypervisor?.policy
+      }
+      const exitsNow = async (): Promise<number> => ((await json("sched", "exits")) as { exits: readonly unknown[] }).exits.length
+      const [before, exits] = [await policyNow(), await exitsNow()]
+      const run = "python3 tools/stack/examples/round_robin.py"
+      // A group of its own, all of which is told, as the terminal does it with Ctrl-C.
+      const attached = spawn(process.execPath, [CLI, "--home", stack.home, "sched", "attach", "polite", "--run", run], {
+        cwd: ROOT,
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      })
+      let said = ""
+      for (const stream of [attached.stdout, attached.stderr]) stream.setEncoding("utf8").on("data", (text: string) => (said += text))
+      const ended = new Promise((resolve) => attached.on("close", resolve))
+      try {
+        for (let tries = 0; tries < 100 && !said.includes("has attached"); tries++) await json("sched", "services")
+        expect(await cli("sched", "swap", "polite", "--now")).toMatchObject({ code: 0 })
+        expect(await policyNow()).toBe("polite")
+      } finally {
+        process.kill(-(attached.pid ?? 0), "SIGINT")
+      }
+      expect(await ended).toBe(0)
+      expect(said).toContain(`demo: ${before} schedules now`)
+      expect(said).not.toContain("Traceback")
+      expect(await policyNow()).toBe(before)
+      expect(await exitsNow()).toBe(exits)
+      expect(JSON.stringify(await json("sched", "services"))).not.toContain("polite")
+    },
+    DEADLINE_MS,
+  )
+
   // How long CPUs waited is told by the command, and not asserted: it is the computer's load as much as the machine.
   it(
     "a storm of swaps through all policies and a program in Python, with processes killed in the middle, loses nothing",

@@ -10,6 +10,7 @@ import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
 import { count } from "../number-flags.ts"
 import { onRunningStack } from "../running-stack.ts"
+import { ServiceGoodbye } from "../service-goodbye.ts"
 import type { StackClient, StackState } from "../stack-client.ts"
 
 const SAY_AGAIN_MILLISECONDS = 2_000
@@ -72,20 +73,31 @@ async function attach(client: StackClient, state: StackState, name: string, flag
     // Whether the manifest is good is known before anything is started; it is made of the flags.
     throw error instanceof CommandFailure && error.message.startsWith("manifest.") ? new CommandFailure("bad-input", error.message) : error
   })
+  const goodbye = new ServiceGoodbye(client, name)
+  const interrupted = untilSignal()
   const program = flags.run === undefined ? null : runProgram(flags.run, environmentOf(state, instance))
-  const ended = program?.ended ?? interrupted()
+  const ended = program === null ? interrupted.first : Promise.race([interrupted.first, program.failed])
   let again: NodeJS.Timeout | undefined
+  const sayAgain = async (): Promise<void> => {
+    await client.office(request)
+    await goodbye.note()
+  }
   try {
     const isThere = await Promise.race([heard(client, instance), ended.then(() => false)])
     if (!isThere) return
-    again = setInterval(() => void client.office(request).catch(() => undefined), SAY_AGAIN_MILLISECONDS)
-    await client.office(request)
+    again = setInterval(() => void sayAgain().catch(() => undefined), SAY_AGAIN_MILLISECONDS)
+    await sayAgain()
     console.log(`${name} has attached as ${instance}; \`backplane sched swap ${name}\` lets it take over, Ctrl-C ends it`)
     await ended
+    clearInterval(again)
+    // Who does not want to wait for it asks a second time.
+    const given = await Promise.race([goodbye.say().catch(() => []), interrupted.second.then(() => [])])
+    for (const { machine, policy } of given) console.log(`${machine}: ${policy} schedules now`)
   } finally {
     clearInterval(again)
-    program?.stop()
+    await program?.stop()
     await client.office({ op: "detach", service: name }).catch(() => undefined)
+    interrupted.forget()
   }
 }
 
@@ -108,35 +120,65 @@ async function heard(client: StackClient, instance: string): Promise<true> {
 export function environmentOf({ nats }: StackState, instance: string): NodeJS.ProcessEnv {
   const access = nats.scheduler ?? (nats.user === null ? null : { user: nats.user, password: nats.password ?? "" })
   const user = access === null ? {} : { BACKPLANE_NATS_USER: access.user, BACKPLANE_NATS_PASSWORD: access.password }
-  return { ...process.env, BACKPLANE_INSTANCE: instance, BACKPLANE_NATS_URL: nats.url, NATS_URL: nats.url, ...user }
+  // What is ours ends with us, also where we are killed.
+  const parent = { BACKPLANE_PARENT_PID: String(process.pid) }
+  return { ...process.env, BACKPLANE_INSTANCE: instance, BACKPLANE_NATS_URL: nats.url, NATS_URL: nats.url, ...user, ...parent }
 }
 
-function interrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve())
-  })
+interface Signals {
+  readonly first: Promise<void>
+  readonly second: Promise<void>
+  readonly forget: () => void
+}
+
+function untilSignal(): Signals {
+  const heard: (() => void)[] = []
+  const next = (): Promise<void> => new Promise((resolve) => heard.push(resolve))
+  const [first, second] = [next(), next()]
+  const hear = (): void => heard.shift()?.()
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
+  for (const signal of signals) process.on(signal, hear)
+  return {
+    first,
+    second,
+    forget: () => {
+      for (const signal of signals) process.removeListener(signal, hear)
+    },
+  }
 }
 
 interface RunningProgram {
-  /** Settles when it has ended as it was told to; rejects where it ended by itself. */
-  readonly ended: Promise<void>
-  readonly stop: () => void
+  /** Rejects where it ends by itself. */
+  readonly failed: Promise<never>
+  /** Resolves when it has ended. */
+  readonly stop: () => Promise<void>
 }
 
+/** In a group of its own: Ctrl-C is for us, and it schedules on until the machines have somebody else. */
 function runProgram(command: string, env: NodeJS.ProcessEnv): RunningProgram {
-  const child = spawn("exec " + command, { shell: true, env, stdio: ["ignore", "inherit", "inherit"] })
+  const child = spawn("exec " + command, { shell: true, env, stdio: ["ignore", "inherit", "inherit"], detached: true })
+  const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
   let isStopping = false
-  const stop = (): void => {
-    isStopping = true
-    child.kill("SIGTERM")
-    setTimeout(() => child.kill("SIGKILL"), STOP_MILLISECONDS).unref()
+  const signal = (name: NodeJS.Signals): void => {
+    try {
+      if (child.pid !== undefined) process.kill(-child.pid, name)
+    } catch {
+      // all of the group has ended
+    }
   }
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stop)
-  const ended = new Promise<void>((resolve, reject) => {
-    child.once("exit", (code) => {
-      if (isStopping) resolve()
-      else reject(new CommandFailure("ended", `the program has ended with ${code ?? "a signal"}`))
-    })
+  const failed = exited.then((code) => {
+    if (isStopping) return new Promise<never>(() => undefined)
+    throw new CommandFailure("ended", `the program has ended with ${code ?? "a signal"}`)
   })
-  return { ended, stop }
+  failed.catch(() => undefined)
+  return {
+    failed,
+    stop: async () => {
+      isStopping = true
+      signal("SIGTERM")
+      const killer = setTimeout(() => signal("SIGKILL"), STOP_MILLISECONDS)
+      await exited
+      clearTimeout(killer)
+    },
+  }
 }
