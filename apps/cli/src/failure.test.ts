@@ -59,6 +59,16 @@ describe("a command that fails", { timeout: COMMAND_MS }, () => {
     expect(JSON.parse(out)).toMatchObject({ error: { message: expect.stringContaining("there is no folder /nowhere") } })
   })
 
+  it.each([
+    ["sched", "storm", "--machines", "3"],
+    ["sched", "storm", "--live", "--machines", "100"],
+    ["sched", "swap", "rr", "--now", "--shadow-only"],
+    ["sched", "compare", "--live", "--policies", "./mine.ts"],
+    ["cpu", "offline", "x"],
+  ])("was asked wrongly and ends with 2, stack or not: %s %s %s", (...args) => {
+    expect(backplane(...args).code).toBe(2)
+  })
+
   it("but help and version are no failures", () => {
     for (const flag of ["--help", "--version"]) expect(backplane(flag)).toMatchObject({ code: 0, err: "" })
   })

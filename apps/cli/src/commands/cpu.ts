@@ -51,7 +51,7 @@ export function register(program: Command): void {
 }
 
 function cpuNumber(text: string): number {
-  if (!/^\d+$/.test(text) || Number(text) > 255) throw new CommandFailure("flags", `cpu: ${text} is no CPU; give its number, as 3`)
+  if (!/^\d+$/.test(text) || Number(text) > 255) throw new CommandFailure("bad-input", `cpu: ${text} is no CPU; give its number, as 3`)
   return Number(text)
 }
 

@@ -1,7 +1,7 @@
 /** `backplane sched storm`: swap after swap, schedulers killed in the middle; in the simulator, or with `--live` over NATS. */
 import type { Command } from "commander"
 import { passThrough } from "../checkout.ts"
-import { CommandFailure } from "../failure.ts"
+import { bad } from "../failure.ts"
 import { liveStorm, SERVICE_COMMAND } from "../live-storm.ts"
 import { stormLine, stormVerdict } from "../live-storm-text.ts"
 import { count } from "../number-flags.ts"
@@ -61,7 +61,7 @@ function whole(text: string): number {
 function stormInSimulator({ swaps, every, from, killEvery = SIMULATED_KILL_EVERY, json, ...live }: StormFlags): Promise<number> {
   const misplaced = Object.entries(live).find(([, value]) => value !== undefined)
   const flag = misplaced?.[0].replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
-  if (flag !== undefined) throw new CommandFailure("flags", `--${flag}: only with --live; leave it out, or add that`)
+  if (flag !== undefined) throw bad(`--${flag}`, "only with --live; leave it out, or add that")
   const numbers = ["--swaps", swaps, "--every", every, "--kill-every", killEvery, "--from", from].map(String)
   return passThrough("apps/simulator/src/main.ts", ["storm", ...numbers, ...(json === true ? ["--json"] : [])])
 }
@@ -69,8 +69,7 @@ function stormInSimulator({ swaps, every, from, killEvery = SIMULATED_KILL_EVERY
 async function stormLive(flags: StormFlags, home: string): Promise<number> {
   const { swaps, every, from, json, minutes = null, service = SERVICE_COMMAND } = flags
   const { killEvery = LIVE.killEvery, machines = LIVE.machines, sliceMs = LIVE.sliceMs, cpus = LIVE.cpus } = flags
-  if (machines > MACHINES_MOST)
-    throw new CommandFailure("flags", `--machines ${machines}: a stack has not so many; give at most ${MACHINES_MOST}`)
+  if (machines > MACHINES_MOST) throw bad("--machines", `a stack has not ${machines}; give at most ${MACHINES_MOST}`)
   const { perMachine = Math.min(LIVE.perMachineMost, Math.ceil(swaps / machines)) } = flags
   if (json !== true) console.error(`backplane: ${estimate({ swaps, every, machines, perMachine, sliceMs })}`)
   const report = await liveStorm({
