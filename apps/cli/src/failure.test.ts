@@ -33,6 +33,13 @@ describe("a command that fails", { timeout: COMMAND_MS }, () => {
   it.each([
     ["lesson", "nowhere"],
     ["chaos", "kv", "--faults", "nowhere"],
+    ["lesson", "--predict", "1"],
+    ["lesson", "tlb-miss", "--all"],
+    ["lesson", "tlb-miss", "--predict", "9"],
+    ["lesson", "tlb-miss", "--svg", "x.svg"],
+    ["bench", "nowhere"],
+    ["bench", "--svg", "x.svg"],
+    ["bench", "exit", "--svg", "x.svg"],
     ["sched", "conform", "--mutant", "nowhere"],
     ["sched", "conform", "--run", "true", "--mutant", "nowhere"],
   ])("in a program of its own is told as JSON too: %s %s", (...args) => {

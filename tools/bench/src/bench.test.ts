@@ -20,6 +20,16 @@ async function command(...args: string[]): Promise<{ code: number; out: string[]
   return { code, out, notes }
 }
 
+describe("the list of benches", () => {
+  it("is JSON where that is asked for", async () => {
+    const { code, out } = await command("--json")
+    expect(code).toBe(0)
+    const { benches } = JSON.parse(out.join("\n")) as { readonly benches: readonly { readonly name: string; readonly draws: boolean }[] }
+    expect(benches.map(({ name }) => name)).toEqual(benchNames())
+    expect(benches.filter(({ draws }) => draws).map(({ name }) => name)).toEqual(["locks", "numa"])
+  })
+})
+
 describe("tables and pictures", () => {
   const table = { name: "curve", title: "A curve", columns: ["x", "y"], rows: [[1, 2]], text: "A curve\n  x  y", svg: null }
 

@@ -43,6 +43,8 @@ export interface Bench {
   readonly name: string
   /** One line: what is measured against what. */
   readonly summary: string
+  /** It presents pictures. */
+  readonly draws?: true
   run(options: BenchOptions): Promise<readonly Figure[]>
 }
 

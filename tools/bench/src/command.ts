@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from "node:fs"
 import { parse } from "node:path"
+import { assert } from "@backplane/foundation-base/assert"
 import { benchNames, BenchUsageError, loadBench } from "./registry.ts"
 import { reportJson, reportTable } from "./report-text.ts"
 import { ROUNDS_DEFAULT, runBench } from "./run-bench.ts"
@@ -19,30 +20,42 @@ export interface CommandOutput {
 interface Wanted {
   readonly name: string | null
   readonly json: boolean
-  readonly rounds: number
+  /** Null: not said. */
+  readonly rounds: number | null
   readonly svg: string | null
 }
 
 export async function benchCommand(args: readonly string[], output: CommandOutput): Promise<number> {
   try {
     const wanted = parseArguments(args)
-    if (wanted.name === null) {
-      for (const name of benchNames()) output.out(`${name.padEnd(10)} ${(await loadBench(name)).summary}`)
-      return 0
-    }
-    const report = await runBench(wanted.name, { rounds: wanted.rounds, progress: output.note })
+    if (wanted.name === null) return await listBenches(wanted, output)
+    const { draws } = await loadBench(wanted.name)
+    if (wanted.svg !== null && draws !== true) throw new BenchUsageError(`bench ${wanted.name} has no pictures; leave out --svg`)
+    const report = await runBench(wanted.name, { rounds: wanted.rounds ?? ROUNDS_DEFAULT, progress: output.note })
     if (wanted.svg !== null) writePictures(wanted.svg, report, output)
     output.out(wanted.json ? reportJson(report) : reportTable(report))
     return 0
   } catch (error) {
     if (!(error instanceof BenchUsageError)) throw error
+    if (args.includes("--json")) output.out(JSON.stringify({ error: { kind: "bad-input", message: error.message } }))
     output.note(error.message)
     return 2
   }
 }
 
+async function listBenches({ json, svg, rounds }: Wanted, { out }: CommandOutput): Promise<number> {
+  if (svg !== null || rounds !== null) throw new BenchUsageError(`${svg === null ? "--rounds" : "--svg"} is of one bench; say which`)
+  const benches = await Promise.all(benchNames().map(loadBench))
+  if (json) out(JSON.stringify({ benches: benches.map(({ name, summary, draws = false }) => ({ name, summary, draws })) }))
+  else for (const { name, summary } of benches) out(`${name.padEnd(NAME_WIDTH)} ${summary}`)
+  return 0
+}
+
+/** As long as the longest. */
+const NAME_WIDTH = Math.max(...benchNames().map(({ length }) => length))
+
 function parseArguments(args: readonly string[]): Wanted {
-  let wanted: Wanted = { name: null, json: false, rounds: ROUNDS_DEFAULT, svg: null }
+  let wanted: Wanted = { name: null, json: false, rounds: null, svg: null }
   for (let index = 0; index < args.length; index++) {
     const argument = args[index] ?? ""
     if (argument === "--json") wanted = { ...wanted, json: true }
@@ -64,7 +77,7 @@ function parseFile(text: string | undefined): string {
 function writePictures(file: string, { bench, presentations }: BenchReport, { note }: CommandOutput): void {
   const { dir, name } = parse(file)
   const pictures = presentations.flatMap((each) => (each.svg === null ? [] : [{ name: each.name, svg: each.svg }]))
-  if (pictures.length === 0) throw new BenchUsageError(`bench ${bench} has no pictures; leave out --svg`)
+  assert(pictures.length > 0, `bench ${bench} draws, as it says`)
   for (const picture of pictures) {
     const path = `${dir === "" ? "." : dir}/${name}-${picture.name}.svg`
     try {

@@ -72,5 +72,6 @@ function run(options: BenchOptions): Promise<readonly Figure[]> {
 export const bench: Bench = {
   name: "locks",
   summary: "virtual time: six spin locks from 1 to 32 CPUs, a kernel under one lock, many and none, false sharing",
+  draws: true,
   run,
 }

@@ -81,5 +81,6 @@ async function run(options: BenchOptions): Promise<readonly Figure[]> {
 export const bench: Bench = {
   name: "numa",
   summary: "virtual time: page migration and replication, placement, data or computation, cache affinity, threads; and timed_mips",
+  draws: true,
   run,
 }

@@ -18,6 +18,8 @@ export interface Lesson {
   readonly question: string
   /** At least two. */
   readonly choices: readonly string[]
+  /** Its run has a picture. */
+  readonly draws?: true
   run(commands: LessonCommands): Promise<LessonRun>
 }
 

@@ -23,6 +23,7 @@ describe("every lesson", () => {
       expect(result.run.claims.filter((claim) => !claim.holds)).toEqual([])
       expect(result.ok).toBe(true)
       expect(result.run.claims.length).toBeGreaterThan(0)
+      expect(lesson.draws === true).toBe(result.run.picture !== null)
       expect(lesson.choices[result.run.answer ?? -1]).toBeDefined()
       expect(resultText(lesson, result)).toContain(`the run says: ${(result.run.answer ?? 0) + 1}.`)
       // All that there is to read, tables and commands too, slowly, and a minute to think.

@@ -5,7 +5,7 @@ import { CommandError } from "./commands.ts"
 import { listText, questionText, resultText } from "./lesson-text.ts"
 import type { Lesson } from "./lesson.ts"
 import { LESSONS } from "./lessons.ts"
-import { runLesson } from "./run-lesson.ts"
+import { runLesson, type LessonResult } from "./run-lesson.ts"
 
 interface Flags {
   readonly json: boolean
@@ -23,35 +23,43 @@ async function main(args: readonly string[]): Promise<number> {
     options: { all: { type: "boolean" }, predict: { type: "string" }, svg: { type: "string" }, json: { type: "boolean" } },
   })
   const flags: Flags = { json: values.json === true, svg: values.svg ?? null, predict: values.predict ?? null }
+  const [name, more] = positionals
+  if (more !== undefined) throw new BadFlag(`one lesson at a time: ${name} or ${more}`)
+  const ofOne = flags.predict !== null ? "--predict" : flags.svg !== null ? "--svg" : null
+  if (name === undefined && ofOne !== null) throw new BadFlag(`${ofOne} is of one lesson; say which, by its name or number`)
+  if (values.all === true && name !== undefined) throw new BadFlag(`--all runs every lesson; leave out ${name}, or --all`)
   if (values.all === true) return runAll(flags)
-  const [name] = positionals
   if (name === undefined) return (console.log(flags.json ? JSON.stringify({ lessons: LESSONS.map(described) }) : listText(LESSONS)), 0)
   const lesson = LESSONS.find((each, index) => each.name === name || String(index + 1) === name)
   if (lesson === undefined) throw new BadFlag(`there is no lesson "${name}"; there are ${LESSONS.map((each) => each.name).join(", ")}`)
-  return runOne(lesson, flags)
-}
-
-async function runAll(flags: Flags): Promise<number> {
-  let failed = 0
-  for (const [index, lesson] of LESSONS.entries()) {
-    if (!flags.json) console.log(`${index === 0 ? "" : "\n"}== ${index + 1}. ${lesson.name} ==\n`)
-    failed += await runOne(lesson, { ...flags, predict: null, svg: null })
-  }
-  if (!flags.json) console.log(`\n${LESSONS.length - failed} of ${LESSONS.length} lessons: every claim held`)
-  return failed === 0 ? 0 : 1
-}
-
-async function runOne(lesson: Lesson, flags: Flags): Promise<number> {
-  if (!flags.json) console.log(`${questionText(lesson)}\n`)
-  const predicted = await prediction(lesson, flags)
-  const result = await runLesson(lesson, { predicted, svg: flags.svg })
-  console.log(flags.json ? JSON.stringify(result) : resultText(lesson, result))
+  if (flags.svg !== null && lesson.draws !== true) throw new BadFlag(`--svg: lesson ${lesson.name} draws no picture; leave it out`)
+  const predicted = flags.predict === null ? null : choiceOf(lesson, flags.predict)
+  const result = await runOne(lesson, flags, predicted)
+  if (flags.json) console.log(JSON.stringify(result))
   return result.ok ? 0 : 1
 }
 
-async function prediction(lesson: Lesson, { json, predict }: Flags): Promise<number | null> {
-  if (predict !== null) return choiceOf(lesson, predict)
-  if (json || process.stdin.isTTY !== true || process.stdout.isTTY !== true) return null
+async function runAll(flags: Flags): Promise<number> {
+  const results: LessonResult[] = []
+  for (const [index, lesson] of LESSONS.entries()) {
+    if (!flags.json) console.log(`${index === 0 ? "" : "\n"}== ${index + 1}. ${lesson.name} ==\n`)
+    results.push(await runOne(lesson, flags))
+  }
+  const held = results.filter(({ ok }) => ok).length
+  console.log(flags.json ? JSON.stringify({ held, results }) : `\n${held} of ${results.length} lessons: every claim held`)
+  return held === results.length ? 0 : 1
+}
+
+async function runOne(lesson: Lesson, { json, svg }: Flags, predicted: number | null = null): Promise<LessonResult> {
+  if (!json) console.log(`${questionText(lesson)}\n`)
+  const result = await runLesson(lesson, { predicted: predicted ?? (json ? null : await askedPrediction(lesson)), svg })
+  if (!json) console.log(resultText(lesson, result))
+  return result
+}
+
+/** On a terminal; null where nobody is asked, or does not say. */
+async function askedPrediction(lesson: Lesson): Promise<number | null> {
+  if (process.stdin.isTTY !== true || process.stdout.isTTY !== true) return null
   const terminal = createInterface({ input: process.stdin, output: process.stdout })
   try {
     for (;;) {

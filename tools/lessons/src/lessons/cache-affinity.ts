@@ -15,6 +15,7 @@ export const cacheAffinity: Lesson = {
   ],
   question: "One CPU takes 300 ticks. How long do three CPUs take?",
   choices: ["150 ticks: half", "100 ticks: a third, three times the CPUs", "less than 100 ticks: more than three times as fast"],
+  draws: true,
   async run(commands) {
     const finish = []
     for (const cpus of ["1", "2", "3"]) finish.push({ cpus, report: jobReport(await commands.json(["jobs", "--cpus", cpus, ...JOBS])) })

@@ -15,6 +15,7 @@ export const oneQueueOrMany: Lesson = {
   ],
   question: "Three jobs, two CPUs. Which finishes all of them sooner, when no job is ever moved between the queues?",
   choices: ["the single queue: no CPU is ever idle", "a queue for each CPU: caches are warm", "both at the same tick"],
+  draws: true,
   async run(commands) {
     const one = jobReport(await commands.json(MACHINE))
     const many = jobReport(await commands.json([...MACHINE, "--per-cpu-queues", "--peek", "0"]))

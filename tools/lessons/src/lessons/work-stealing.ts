@@ -16,6 +16,7 @@ export const workStealing: Lesson = {
   ],
   question: "Of the intervals never, 60, 25, 10, 5 and 1 tick: which ends this run first?",
   choices: ["never: nothing disturbs the caches", "a long interval (60 or 25)", "a short interval (10, 5 or 1)"],
+  draws: true,
   async run(commands) {
     const runs = []
     for (const peek of PEEKS) runs.push({ peek, report: jobReport(await commands.json([...MACHINE, "--peek", peek])) })
