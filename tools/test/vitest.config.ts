@@ -22,7 +22,7 @@ export default defineConfig({
     maxWorkers: 3,
     sequence: { sequencer: SlowFirstSequencer },
     // Generous: the limit is there to end a hang, not to measure. Many tests start real processes on a busy machine.
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 120_000,
     teardownTimeout: 10_000,
     // Only where a machine decides: tests with real processes on a shared computer. The reporter names each test that needed it.
