@@ -19,7 +19,7 @@ void frames_begin(void) {
   fresh = (first + bytes + PAGE - 1) & ~(PAGE - 1ull);
 }
 
-void *frame_take_dirty(void) {
+static void *take(void) {
   lock(&frames_lock);
   void *frame = free_list;
   if (frame != 0) {
@@ -32,6 +32,13 @@ void *frame_take_dirty(void) {
   if (frame != 0) *owners_of(frame) = 1;
   unlock(&frames_lock);
   return frame;
+}
+
+/* When none is left, pages that the hypervisor asked for are asked back. */
+static int balloon_return(void);
+void *frame_take_dirty(void) {
+  void *frame = take();
+  return frame != 0 || !balloon_return() ? frame : take();
 }
 
 /* Nobody may see what another process left behind. */
@@ -63,23 +70,77 @@ void frame_release(void *frame) {
   unlock(&frames_lock);
 }
 
-/* Gives pages to the hypervisor, who has a use for them elsewhere, or takes them back (negative). How many were, before or now, away. */
+/* The balloon: pages that the hypervisor has a use for elsewhere. A program may lend some (`lent`); others are given because the hypervisor
+ * asks (`given`): it says how many, the kernel says which, and those are free ones, which nobody here misses. */
+#define AWAY_MAX 4096
 #define LIST_MAX 512
-static uint64 away[LIST_MAX] __attribute__((aligned(8)));
-static int away_count;
-int balloon_change(int pages) {
+#define AT_ONCE 128
+#define KEPT 64
+static LOCK balloon_lock = {.name = "balloon"};
+static uint64 away[AWAY_MAX] __attribute__((aligned(8)));
+static int away_count, lent, given;
+
+/* With the balloon locked: how many went. */
+static int send_away(int pages) {
   int went = 0;
-  if (!para) return -1;
-  for (; went < pages && away_count < LIST_MAX; went++) {
-    void *frame = frame_take_dirty();
+  for (; went < pages && went < LIST_MAX && away_count < AWAY_MAX; went++) {
+    void *frame = take();
     if (frame == 0) break;
     away[away_count++] = physical(frame);
   }
-  if (went > 0 && !para_balloon(&away[away_count - went], went, 1)) panic("the hypervisor does not take the pages");
-  int back = pages < 0 ? (-pages < away_count ? -pages : away_count) : 0;
-  if (back > 0 && para_balloon(&away[away_count - back], back, 0))
-    for (; back > 0; back--) frame_release(kernel_view(away[--away_count]));
-  return away_count;
+  if (went > 0 && para_balloon(&away[away_count - went], went, 1) != went) panic("the hypervisor does not take the pages");
+  return went;
+}
+
+/* With the balloon locked: how many came. The hypervisor may have no room for all of them: it takes them in the order of the list. */
+static int bring_back(int pages) {
+  int wanted = pages < away_count ? pages : away_count;
+  if (wanted > LIST_MAX) wanted = LIST_MAX;
+  if (wanted <= 0) return 0;
+  uint64 *list = &away[away_count - wanted];
+  int came = para_balloon(list, wanted, 0);
+  for (int it = 0; it < came; it++) frame_release(kernel_view(list[it]));
+  for (int it = came; it < wanted; it++) list[it - came] = list[it];
+  away_count -= came;
+  return came;
+}
+
+/* Lends pages, or takes lent ones back (negative). How many are away now. */
+int balloon_change(int pages) {
+  if (!para) return -1;
+  lock(&balloon_lock);
+  if (pages > 0) lent += send_away(pages);
+  else lent -= bring_back(-pages < lent ? -pages : lent);
+  int now_away = away_count;
+  unlock(&balloon_lock);
+  return now_away;
+}
+
+/* At every slice and when somebody rings, but not again at once: as many are given as the hypervisor asks for now, some at a time, and none that this
+ * machine needs soon. */
+void balloon_follow(void) {
+  static uint64 followed_at;
+  if (!para || now() - followed_at < machine.ticks_per_second / 200) return;
+  followed_at = now();
+  int64_t target = para_balloon_target();
+  if (target < 0) return;
+  lock(&balloon_lock);
+  int64_t more = target - away_count, spare = (int64_t)frames_free() - KEPT;
+  if (more > 0 && more > spare) more = spare > 0 ? spare : 0;
+  if (more > AT_ONCE) more = AT_ONCE;
+  if (more < -AT_ONCE) more = -AT_ONCE;
+  if (more > 0) given += send_away((int)more);
+  if (more < 0) given -= bring_back((int)(-more < given ? -more : given));
+  unlock(&balloon_lock);
+}
+
+static int balloon_return(void) {
+  if (given == 0) return 0;
+  lock(&balloon_lock);
+  int came = bring_back(given < AT_ONCE ? given : AT_ONCE);
+  given -= came;
+  unlock(&balloon_lock);
+  return came > 0;
 }
 
 int frame_owners(void *frame) { return counted(frame) ? *owners_of(frame) : 2; }

@@ -213,7 +213,9 @@ int para_zero_page(void *frame);
 int para_change_tables(const void *list, int count);
 void para_switch(uint64 satp);
 int para_balloon(void *list, int count, int out);
+int64_t para_balloon_target(void);
 int balloon_change(int pages);
+void balloon_follow(void);
 
 /* Bytes and text: memory.c. */
 void *memset(void *, int, size_t);

@@ -12,13 +12,17 @@
 static void timer(struct cpu *cpu) {
   clock_set(NEVER);
   cpu->slice_end = 0;
+  balloon_follow();
 }
 
 void interrupt(uint64 cause) {
   struct cpu *cpu = this_cpu();
   cpu->interrupts++;
   if (cause == 5) timer(cpu);
-  else if (cause == 1) csr_clear(sip, INTERRUPT_SOFTWARE); /* its message is the interrupt itself: look for work */
+  else if (cause == 1) {
+    csr_clear(sip, INTERRUPT_SOFTWARE); /* its message is the interrupt itself: look for work, and whether the hypervisor wants pages */
+    balloon_follow();
+  }
   else if (cause == 9) plic_interrupt();
 }
 

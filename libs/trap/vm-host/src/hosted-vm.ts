@@ -186,6 +186,7 @@ export class HostedVm {
       pagesUnshared: vm.memory.unshared,
       pagesSwapped: vm.memory.pagesSwapped(),
       pagesBroughtIn: vm.memory.broughtIn,
+      ...(vm.para !== null && { pagesGiven: vm.para.counts().pagesOut, pagesAsked: vm.para.counts().target }),
       consoleBytes: this.console.bytes,
       inputTaken: this.console.taken,
       inputUnread: this.console.unread,

@@ -4,6 +4,7 @@
  * P1: a page that is out has no frame, and no translation of any vCPU leads to one. P2: a refused call has done what its a1 says, no more.
  */
 import { Slot } from "@backplane/trap-csr/csr-file"
+import { SSIP } from "@backplane/trap-csr/causes"
 import { STCE } from "@backplane/trap-csr/interrupts"
 import { SbiError } from "@backplane/trap-sbi/sbi-numbers"
 import { TVM } from "@backplane/trap-csr/status"
@@ -25,7 +26,7 @@ const WORD_BYTES = 8n
 const LIST_MAX = 512n
 const CALLS_MAX = 64n
 const CALL_WORDS = 8n
-const FEATURES = 0x1ffn
+const FEATURES = 0x3ffn
 const ANY = 2n ** 64n - 1n
 const EVERYTHING = { address: null, addressSpace: null } as const
 /** Bit V of a page-table entry. */
@@ -42,10 +43,12 @@ const NAMES = [
   "balloon-in",
   "switch-space",
   "multicall",
+  "balloon-target",
 ] as const
 type Name = (typeof NAMES)[number]
 const YIELD = 1n
 const MULTICALL = 8n
+const BALLOON_TARGET = 9n
 
 /** Frames promised to the VM, as the node keeps them. */
 export interface FrameQuota {
@@ -75,6 +78,9 @@ export interface ParaCounts {
   readonly zeroingAvoided: number
   readonly zeroed: number
   readonly pagesOut: number
+  /** Whether the guest has ever asked how many pages it is to do without; and how many that are. */
+  readonly listens: boolean
+  readonly target: number
 }
 
 interface Answer {
@@ -91,6 +97,8 @@ export class Hypercalls {
   #zeroingAvoided = 0
   #zeroed = 0
   #pagesOut = 0
+  #target = 0
+  #listens = false
 
   constructor(options: HypercallOptions) {
     this.#options = options
@@ -99,7 +107,14 @@ export class Hypercalls {
 
   counts(): ParaCounts {
     const [calls, updates, zeroingAvoided] = [this.#calls, this.#updates, this.#zeroingAvoided]
-    return { calls, updates, zeroingAvoided, zeroed: this.#zeroed, pagesOut: this.#pagesOut }
+    return { calls, updates, zeroingAvoided, zeroed: this.#zeroed, pagesOut: this.#pagesOut, listens: this.#listens, target: this.#target }
+  }
+
+  /** So many pages the guest would do well to do without, in all: it hears of it when it asks, and is rung up (SSIP) as long as that is not so. */
+  askBalloon(pages: number): void {
+    this.#target = pages
+    const [first] = this.#options.vcpus
+    if (this.#listens && this.#pagesOut !== pages) first?.file.set(Slot.mipSoftware, first.file.get(Slot.mipSoftware) | SSIP)
   }
 
   /** Is this environment call from S-mode one of ours? */
@@ -156,6 +171,9 @@ export class Hypercalls {
         return switchSpace(vcpu, first, second)
       case "multicall":
         return this.#multicall(vcpu, first, second)
+      case "balloon-target":
+        this.#listens = true
+        return done(BigInt(this.#target))
     }
   }
 
@@ -237,7 +255,7 @@ export class Hypercalls {
       const words = Array.from({ length: ARGUMENTS + 1 }, (_, word) => memory.read64(at + WORD_BYTES * BigInt(word)))
       if (words.includes(null)) return { error: SbiError.invalidAddress, value: index }
       const [number = 0n, ...values] = words.map((word) => word ?? 0n)
-      const nested = number === MULTICALL || number === YIELD || number === 0n
+      const nested = number === MULTICALL || number === YIELD || number === BALLOON_TARGET || number === 0n
       const { error } = nested ? refused(SbiError.denied) : this.#answer(vcpu, number, values)
       memory.write64(at + WORD_BYTES * (CALL_WORDS - 1n), error)
       if (error !== SbiError.success) return { error, value: index }

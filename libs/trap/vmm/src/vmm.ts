@@ -94,6 +94,11 @@ export class Vmm {
     return this.#swap?.reclaim(free, limit) ?? 0
   }
 
+  /** May it promise more than it has frames? */
+  get canSwap(): boolean {
+    return this.#swap !== null
+  }
+
   /** What its VMs have cost the host besides their instructions, by work-meter.ts. */
   get workBeside(): number {
     return this.#work.beside
