@@ -10,7 +10,7 @@ import { HYPERVISOR, movingVms, SOURCE, TARGET } from "./testing/moving-vm.ts"
 
 const { kernel, machine, stayed, world } = movingVms((name) => readFileSync(kernelPath({ name })))
 
-/** Each VM uses some 260 pages and is promised 1,100 frames with its tables; the nodes have 500 each. */
+/** Each VM uses some 260 pages and is promised 1,100 frames with its tables; the nodes have 500 each, and less where much is shared. */
 const WORK = { append: "run=walk 200 3; forks 1", memoryBytes: 4 << 20, instructionsPerTick: 5000 }
 const beside = (name: string, more: object = {}): object => ({
   name,
@@ -20,9 +20,9 @@ const beside = (name: string, more: object = {}): object => ({
   ...WORK,
   ...more,
 })
-const short = (spec: MachineSpec, { share = false, swapPages = 3500 } = {}): MachineSpec => ({
+const short = (spec: MachineSpec, { share = false, swapPages = 3500, framesPerNode = 500 } = {}): MachineSpec => ({
   ...spec,
-  topology: { ...spec.topology, framesPerNode: 500 },
+  topology: { ...spec.topology, framesPerNode },
   memory: { swapPages: 0, vms: { swapPages, ...(share && { share }) } },
 })
 const three = (move: number | null, more: object = {}, memory: object = {}): MachineSpec =>
@@ -45,7 +45,7 @@ afterEach(() => {
 describe("VMs of a node that is short of frames", () => {
   it.each([
     [{}, {}],
-    [{ mode: "assist", mmu: "nested" }, { share: true }],
+    [{ mode: "assist", mmu: "nested" }, { share: true, framesPerNode: 400 }],
   ])("%j %j: three end as one does alone, and the node says what went out", (more, memory) => {
     const guest = stayed("kernel", { ...WORK, ...more })
     const running = world(three(null, more, memory))
