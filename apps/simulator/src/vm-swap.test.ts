@@ -45,7 +45,10 @@ afterEach(() => {
 describe("VMs of a node that is short of frames", () => {
   it.each([
     [{}, {}],
-    [{ mode: "assist", mmu: "nested" }, { share: true, framesPerNode: 400 }],
+    [
+      { mode: "assist", mmu: "nested" },
+      { share: true, framesPerNode: 400 },
+    ],
   ])("%j %j: three end as one does alone, and the node says what went out", (more, memory) => {
     const guest = stayed("kernel", { ...WORK, ...more })
     const running = world(three(null, more, memory))
