@@ -8,6 +8,7 @@ import { actorIndex, actorKind, type ActorId } from "@backplane/foundation-actor
 import type { Body, Effect } from "@backplane/foundation-actor/machine"
 import { after, virtualTime, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { defined } from "@backplane/foundation-base/assert"
+import { PriorityQueue } from "@backplane/foundation-base/priority-queue"
 import { NodeMachine } from "@backplane/compute-node/node"
 import type { NodeHears, NodeSays } from "@backplane/compute-node/node-context"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
@@ -62,7 +63,7 @@ export class FakeMachine {
   readonly #nodes: NodeMachine[]
   readonly #ticks: TickClock
   /** In order of time; of equals, of their coming. */
-  #queue: Due[] = []
+  readonly #queue = new PriorityQueue<Due>((a, b) => a.at - b.at || a.order - b.order)
   #orders = 0
   #now = virtualTime(0)
   /** Per node and key: a timer set again replaces the one before. */
@@ -102,13 +103,13 @@ export class FakeMachine {
     const end = this.#ticks.start(maxTicks)
     for (let step = 0; step < STEPS_MAX; step++) {
       if (this.finished.size === this.#spec.jobs.length) return true
-      const next = this.#queue[0]
+      const next = this.#queue.peek()
       const [id, due] = this.#nextSubject()
       const at = Math.min(next?.at ?? Infinity, due ?? Infinity)
       if (at === Infinity || at > end) return true
       this.#now = virtualTime(Math.max(this.#now, at))
       if (next !== undefined && next.at <= (due ?? Infinity)) {
-        this.#queue.shift()
+        this.#queue.pop()
         await next.run()
       } else if (id !== null) this.#say(id, await defined(this.#subjects.get(id), "the scheduler is ours").due(this.#now))
     }
@@ -130,10 +131,7 @@ export class FakeMachine {
   }
 
   #at(at: VirtualTime, run: Due["run"]): void {
-    const due = { at: virtualTime(Math.max(at, this.#now)), order: this.#orders++, run }
-    let index = this.#queue.length
-    while (index > 0 && (this.#queue[index - 1] as Due).at > due.at) index--
-    this.#queue.splice(index, 0, due)
+    this.#queue.push({ at: virtualTime(Math.max(at, this.#now)), order: this.#orders++, run })
   }
 
   /** The hypervisor's part: each job at its tick, dealt over nodes and queues in turn. */

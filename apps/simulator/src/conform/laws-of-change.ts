@@ -16,10 +16,12 @@ export function isOfChange(verdict: Verdict): boolean {
   return verdict === "AFFINITY" || verdict === "CPU_OFFLINE" || verdict === "CPU_BUSY"
 }
 
-/** As the scheduler said when it attached. */
-export function contractOf({ passed }: FakeMachine, commit: SchedulerCommit | undefined): number {
-  const attach = passed.findLast(({ body }) => body.kind === "SchedulerAttach" && Reflect.get(body, "queue") === commit?.queue)
-  return Number(Reflect.get(attach?.body ?? {}, "contract") ?? 1)
+/** The contract that the scheduler of a commit speaks, as it said when it attached last; who said nothing speaks the first. */
+export function contractsOf({ passed }: FakeMachine): (commit: SchedulerCommit | undefined) => number {
+  const contracts = new Map<unknown, number>()
+  for (const { body } of passed)
+    if (body.kind === "SchedulerAttach") contracts.set(Reflect.get(body, "queue"), Number(Reflect.get(body, "contract") ?? 1))
+  return (commit) => contracts.get(commit?.queue) ?? 1
 }
 
 /** Goes through all that passed, with what each scheduler has heard by then. Returns what is wrong first, beyond what is allowed to it. */
@@ -35,6 +37,7 @@ function whileHearing<State>(
 ): string | null {
   const states = new Map<string, State>()
   const wrong = new Map<string, number>()
+  const contractOf = contractsOf(machine)
   for (const { from, to, body } of machine.passed) {
     const id = actorKind(to) === "scheduler" ? to : from
     const state = states.get(id) ?? make()
@@ -47,7 +50,7 @@ function whileHearing<State>(
     if (found === null) continue
     const times = (wrong.get(`${id} ${found.key}`) ?? 0) + 1
     wrong.set(`${id} ${found.key}`, times)
-    if (times > (contractOf(machine, commit) === 1 ? 1 : 0)) return `${from} ${found.what}`
+    if (times > (contractOf(commit) === 1 ? 1 : 0)) return `${from} ${found.what}`
   }
   return null
 }

@@ -14,7 +14,7 @@ import type {
   Verdict,
 } from "@backplane/schedule-contract/scheduler-messages"
 import type { FakeMachine, Passed } from "./fake-machine.ts"
-import { CHANGE_LAWS, contractOf, isOfChange } from "./laws-of-change.ts"
+import { CHANGE_LAWS, contractsOf, isOfChange } from "./laws-of-change.ts"
 
 export interface Trial {
   readonly spec: MachineSpec
@@ -118,6 +118,7 @@ export const LAWS = {
     return null
   },
   "decides what holds": ({ machine, spec }) => {
+    const contractOf = contractsOf(machine)
     const refused = refusals(machine).filter(({ verdict, index, commit }) => {
       const decision = commit?.decisions[index]
       // A preemption may come too late, and so may KEEP: the slice was over, or the task had paused.
@@ -128,7 +129,7 @@ export const LAWS = {
       // Where two sets share a machine, a CPU that waits too long takes a task of the other by itself.
       if (decision?.type === "RUN" && verdict === "CPU_BUSY" && isShared(machine)) return false
       // Who speaks the first contract learns of a change by being refused: laws-of-change.ts counts.
-      return !(isOfChange(verdict) && contractOf(machine, commit) === 1)
+      return !(isOfChange(verdict) && contractOf(commit) === 1)
     })
     const first = refused[0]
     if (first === undefined) return null
