@@ -4,8 +4,10 @@
  * A tick pays for `instructionsPerTick` units of the board's own clock (instructions, and what its hart waits in `wfi`). The board runs a
  * slice ahead of the node's clock when the slice is planned: a CPU is never taken away before the slice's end, so nobody can see it. A
  * hart that sleeps goes to its timer at once; its task then burns ticks until the node's clock is there.
+ * A long slice runs in parts, each planned when the one before is over: the node hears and says between them. Where a host is slower than the guest should be, ticks
+ * that were noticed late are made up for by one more part, and no more: each would be later than the one before.
  *
- * Invariants: the run is the same however it is cut into slices and wherever they are; so is the sum of ticks: the whole ticks that its
+ * Invariants: the run is the same however it is cut into slices and wherever they are; so is the sum of ticks, unless the host is too slow: the whole ticks that its
  * clock is worth, and the one in which its end shows.
  */
 import { assert, defined } from "@backplane/foundation-base/assert"
@@ -21,6 +23,8 @@ import { KeptConsole } from "./kept-console.ts"
 
 /** As `timeout(1)` says it. */
 const EXIT_LIMIT = 124
+/** Of a part of a slice, or one tick if that pays for more: some 15 ms of a quiet host, as for vCPUs (trap/vm-host). */
+const PART_INSTRUCTIONS = 4_000_000
 
 /** Told when a board comes to be and when it goes: engines take much memory, so there are only so many at a time. */
 export interface BoardKeeper {
@@ -59,13 +63,19 @@ export class GuestTask implements EngineTask {
   }
 
   plan({ budgetTicks }: TaskSlice): number {
-    return this.#advance(budgetTicks).ticks
+    return this.#advance(Math.min(budgetTicks, this.#partTicks)).ticks
   }
 
   run({ cache, budgetTicks }: TaskSlice): SliceOutcome {
-    const { ticks, finished } = this.#advance(budgetTicks)
-    this.#granted += ticks * this.#guest.instructionsPerTick
+    const paidTicks = Math.min(budgetTicks, 2 * this.#partTicks)
+    const { ticks: ran, finished } = this.#advance(paidTicks)
+    this.#granted += ran * this.#guest.instructionsPerTick
+    const ticks = finished ? ran : budgetTicks
     return { left: 0, ticks, finished, warmTicks: warmUp(cache, this.#task, ticks) }
+  }
+
+  get #partTicks(): number {
+    return Math.max(1, Math.floor(PART_INSTRUCTIONS / this.#guest.instructionsPerTick))
   }
 
   progress(): TaskProgress {
