@@ -85,7 +85,10 @@ export type TaskProgress = Pick<TaskToken, "left" | "part" | "guest">
 
 /** A task that lies on this node. */
 export interface EngineTask {
-  /** How many ticks `run` would use now. Changes nothing that anybody sees: the task may still be dropped. */
+  /**
+   * How many ticks `run` would use now; of a slice that takes the host long only a part, and it is planned again after that: no step of a node may take long. Changes nothing
+   * that anybody sees: the task may still be dropped.
+   */
   plan(slice: TaskSlice): number
   /**
    * Runs it. Follows a `plan`, but with another budget where the slice's end was noticed late (greater) or the CPU was taken away

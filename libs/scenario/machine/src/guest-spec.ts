@@ -10,7 +10,7 @@ export const GUEST_MEMORY_BYTES_MAX = 4 * 2 ** 20
 export const GUEST_IMAGE_BYTES_MAX = 256 * 1024
 /** Of all images of a machine together, as base64: a machine is told of in one message. */
 export const IMAGES_LENGTH_MAX = 6_000_000
-/** A node runs a slice in one go: so many instructions of all its CPUs take about a second, and longer it must not be silent. */
+/** A node runs a tick of a CPU in one go: so many instructions of all its CPUs take about a second, and longer it must not be silent. */
 export const SLICE_INSTRUCTIONS_MAX = 50_000_000
 export const PAGE_BYTES = 4096
 
