@@ -4,11 +4,16 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 /** JSON with the keys of every object in code-unit order: equal values give equal text. */
 export function canonicalJson(value: Json): string {
   if (value === null || typeof value !== "object") return JSON.stringify(value)
-  if (isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
-  const fields = Object.keys(value)
-    .sort(compareText)
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`)
-  return `{${fields.join(",")}}`
+  let text = ""
+  if (isArray(value)) {
+    for (const each of value) text += text === "" ? canonicalJson(each) : `,${canonicalJson(each)}`
+    return `[${text}]`
+  }
+  const keys = Object.keys(value)
+  // Most objects are written in order.
+  if (!keys.every((key, index) => index === 0 || (keys[index - 1] ?? "") <= key)) keys.sort(compareText)
+  for (const key of keys) text += `${text === "" ? "" : ","}${JSON.stringify(key)}:${canonicalJson(value[key] ?? null)}`
+  return `{${text}}`
 }
 
 /** Whether both give the same `canonicalJson`, found out without making it. */
