@@ -7,6 +7,8 @@ const PER_TICK = 1000
 const CACHE = { isHot: () => true, ranTick: () => undefined, clone: () => CACHE }
 const PAIR = { name: "pair", cpus: 2, instructionsPerTick: PER_TICK }
 
+const TASK = { task: "pair.0", attempt: 1, ordinal: 0, run: 1, workingSet: 0, affinity: [] }
+
 /** vCPU 0 of a VM of two, which ends every run with `stop` after so many instructions; null: as many as it may. */
 function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] = [], broughtIn: number[] = []): VcpuTask {
   let ran = 0
@@ -22,8 +24,7 @@ function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] =
     wouldRun: () => true,
     takePagesBroughtIn: () => broughtIn.shift() ?? 0,
   } as unknown as HostedVm
-  const task = { task: "pair.0", attempt: 1, ordinal: 0, run: 1, workingSet: 0, affinity: [] }
-  return new VcpuTask({ task, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined })
+  return new VcpuTask({ task: TASK, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined })
 }
 
 function slice(of: VcpuTask) {
@@ -77,6 +78,21 @@ describe("a vCPU that has much to do", () => {
     expect(slice(costly)).toMatchObject({ ticks: 3, finished: false })
     expect(slice(costly).pause ?? null).toBe(null)
     expect(budgets).toEqual([10 * PER_TICK, 10 * PER_TICK])
+  })
+
+  it("may cost more where a tick pays for much", () => {
+    const works = [PER_TICK, 5_000_000].map((instructionsPerTick) => {
+      let given = 0
+      const run = (_index: number, { work }: { readonly work: number }): HostedStop => {
+        given = work
+        return { kind: "budget" }
+      }
+      const vm = { instructions: () => 0 }
+      const hosted = { spec: { ...PAIR, instructionsPerTick }, vm, run, takePagesBroughtIn: () => 0 } as unknown as HostedVm
+      slice(new VcpuTask({ task: TASK, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined }))
+      return given
+    })
+    expect(works).toEqual([PART_WORK, 20_000_000])
   })
 
   it("even where it retires nothing it uses a tick: time goes on", () => {
