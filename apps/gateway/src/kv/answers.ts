@@ -67,6 +67,11 @@ export function readResponse(answer: KvSuccess, wantsJson: boolean): Response {
   return new Response(value, { status: 200, headers: { ...headers, "content-type": "text/plain; charset=utf-8" } })
 }
 
+/** A read whose caller has what there is. */
+export function unchangedResponse(answer: KvSuccess): Response {
+  return new Response(null, { status: 304, headers: headersOf(answer) })
+}
+
 export function writtenResponse(answer: KvSuccess): Response {
   const { values, result, swapped, context } = answer
   const body = { values, context, ...(result === undefined ? {} : { result }), ...(swapped === undefined ? {} : { swapped }) }

@@ -9,6 +9,11 @@ export function etagOf(context: Vector): string {
   return `"${Buffer.from(JSON.stringify(context)).toString("base64url")}"`
 }
 
+/** Whether `If-None-Match` names what there is: compared as it stands, weak or not (RFC 9110, 13.1.2). */
+export function isNamed(header: string | undefined, etag: string): boolean {
+  return (header ?? "").split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === etag)
+}
+
 /** Null where the header is missing or `*`: the write then replaces nothing that it has not seen. */
 export function contextOf(header: string | undefined): Vector | null {
   if (header === undefined || header.trim() === "*") return null

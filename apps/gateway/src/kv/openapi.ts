@@ -24,9 +24,12 @@ const REFUSALS = {
   "404": "no such bucket or key",
   "503": "the store cannot now: Retry-After says when",
 } as const
+const TOO_LONG = "the key is too long"
+const WRONG_KIND = "not what the bucket takes: a put into a register, an operation of another type; or too many concurrent values"
 const WRITE_HEADERS = {
   "If-Match": "the ETag of the read that this write replaces; without it concurrent values stay beside it, as the bucket's policy says",
-  "Idempotency-Key": "1 to 60 letters, digits, dots, colons, dashes: sent again at any gateway, the write is done once",
+  "Idempotency-Key":
+    "1 to 60 letters, digits, dots, colons, dashes, one for each write: sent again at any gateway, also with another body, it is the write of the first time that is done, once, and its answer that comes back",
   "Kv-Session": 'session token of the last answer, or "new"',
 } as const
 const WRITE_QUERY = {
@@ -42,10 +45,15 @@ export const API: readonly ApiRoute[] = [
     summary: "the value; concurrent values and data types as JSON",
     scope: "read",
     query: { r: "replicas that must answer, 1 to 7" },
-    headers: { "Kv-Session": WRITE_HEADERS["Kv-Session"] },
+    headers: {
+      "Kv-Session": WRITE_HEADERS["Kv-Session"],
+      "If-None-Match": "ETags of reads: where one is that of what is there, it is not sent again",
+    },
     answers: {
       "200": "the value, its context as ETag, what is known of its staleness as Kv-… headers",
       "300": "concurrent values",
+      "304": "what is there is what If-None-Match names",
+      "414": TOO_LONG,
       ...REFUSALS,
     },
   },
@@ -57,7 +65,7 @@ export const API: readonly ApiRoute[] = [
     query: WRITE_QUERY,
     headers: WRITE_HEADERS,
     body: TEXT,
-    answers: { "200": "on the disks of W replicas", "413": "too large", "414": "the key is too long", ...REFUSALS },
+    answers: { "200": "on the disks of W replicas", "409": WRONG_KIND, "413": "too large", "414": TOO_LONG, ...REFUSALS },
   },
   {
     method: "delete",
@@ -69,6 +77,8 @@ export const API: readonly ApiRoute[] = [
     answers: {
       "200":
         "deleted, also where nothing was there; `values` and Kv-Values say what was written meanwhile and stays: none, and the key is gone",
+      "409": WRONG_KIND,
+      "414": TOO_LONG,
       ...REFUSALS,
     },
   },
@@ -79,7 +89,14 @@ export const API: readonly ApiRoute[] = [
     scope: "write",
     headers: { "Idempotency-Key": WRITE_HEADERS["Idempotency-Key"] },
     body: { type: "application/json", schema: { type: "object" } },
-    answers: { "200": "done", "412": "the register holds something else: `values` says what", ...REFUSALS },
+    answers: {
+      "200": "done",
+      "409": WRONG_KIND,
+      "412": "the register holds something else: `values` says what",
+      "413": "too large",
+      "414": TOO_LONG,
+      ...REFUSALS,
+    },
   },
   { method: "get", path: "/v1/kv", summary: "the buckets", scope: "read", answers: { "200": "list", ...REFUSALS } },
   {

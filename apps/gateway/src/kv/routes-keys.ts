@@ -15,8 +15,8 @@ import { SessionToken } from "@backplane/kv-contract/versions"
 import type { Json } from "@backplane/foundation-base/json"
 import { needs } from "../access.ts"
 import { Problem } from "../problem.ts"
-import { readResponse, succeeded, writtenResponse } from "./answers.ts"
-import { contextOf } from "./etag.ts"
+import { readResponse, succeeded, unchangedResponse, writtenResponse } from "./answers.ts"
+import { contextOf, etagOf, isNamed } from "./etag.ts"
 import { bucketParameter } from "./parameters.ts"
 import { readText } from "./text-body.ts"
 import type { StoreDoor } from "./store-door.ts"
@@ -33,6 +33,7 @@ export function keyRoutes(door: StoreDoor): Hono {
     const place = placeOf(context)
     const operation: Operation = { type: "get", ...place, ...number(context, "r"), ...session(context) }
     const answer = succeeded(await door.ask(context, operation))
+    if (answer.values.length > 0 && isNamed(context.req.header("if-none-match"), etagOf(answer.context))) return unchangedResponse(answer)
     return readResponse(answer, context.req.header("accept")?.includes("application/json") === true)
   })
   routes.put(path, needs(door.access, "write"), async (context) => {
@@ -63,8 +64,9 @@ type Place = { readonly bucket: string; readonly key: string }
 
 function placeOf(context: Context): Place {
   const bucket = bucketParameter(context)
-  // The router hands the rest of the path over as it came; the bucket it has decoded.
-  const key = decoded(context.req.param("key") ?? "")
+  mustBeEncoded(context.req.url)
+  // Decoded by the router, once: a second time, and x%2541 would be xA.
+  const key = context.req.param("key") ?? ""
   if (key.length > KEY_LENGTH_MAX)
     throw new Problem({
       status: 414,
@@ -79,6 +81,15 @@ function placeOf(context: Context): Place {
 /** In the store's own bucket lies who its members are: it is written by what checks that, for those who may operate the store. */
 function writablePlaceOf(context: Context): Place {
   const place = placeOf(context)
+  // What nobody can promise is not passed over: a caller that sent it relies on it.
+  if (context.req.header("if-none-match") !== undefined)
+    throw new Problem({
+      status: 400,
+      title: "Bad request",
+      detail: "a write on condition that the key is not there cannot be promised by replicas that agree later",
+      field: "If-None-Match",
+      remedy: 'leave it out, or POST {"expect": null, "value": …} to a register of a linear bucket',
+    })
   if (place.bucket !== SYSTEM_BUCKET) return place
   throw new Problem({
     status: 403,
@@ -89,11 +100,18 @@ function writablePlaceOf(context: Context): Place {
   })
 }
 
-function decoded(text: string): string {
+/** The router takes what it cannot decode as it is, and so for what another, well encoded, means. */
+function mustBeEncoded(url: string): void {
   try {
-    return decodeURIComponent(text)
+    decodeURIComponent(new URL(url).pathname)
   } catch {
-    return text
+    throw new Problem({
+      status: 400,
+      title: "Bad request",
+      detail: "the key is no percent-encoded UTF-8",
+      field: "key",
+      remedy: "encode the key, % itself as %25",
+    })
   }
 }
 

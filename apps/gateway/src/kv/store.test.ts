@@ -158,6 +158,14 @@ describe("keys over HTTP", () => {
     expect((await ask("/v1/kv/nowhere/d", { method: "DELETE" })).status).toBe(404)
   })
 
+  it("a key that looks encoded is another than the one it looks like", async () => {
+    const names = ["x%41", "xA", "x%2541", "%", "a//b"].map((name) => [name, encodeURIComponent(name)] as const)
+    for (const [name, path] of names) await put(`/v1/kv/last/${path}`, name)
+    for (const [name, path] of names) expect(await (await ask(`/v1/kv/last/${path}`)).text()).toBe(name)
+    const { entries } = (await (await ask("/v1/kv/last?prefix=x")).json()) as { entries: readonly { readonly key: string }[] }
+    expect(entries.map(({ key }) => key)).toEqual(["x%2541", "x%41", "xA"])
+  })
+
   it("any name of a key, and a session that holds at another gateway", async () => {
     const key = encodeURIComponent("a/b c?d%e/ö")
     const written = await put(`/v1/kv/last/${key}`, "x", { "kv-session": "new" })
@@ -256,6 +264,21 @@ describe("keys over HTTP", () => {
   })
 })
 
+describe("a read that names what its caller has", () => {
+  it("is told that nothing has changed, and gets what has", async () => {
+    await put("/v1/kv/last/cached", "one")
+    const etag = (await ask("/v1/kv/last/cached")).headers.get("etag") ?? ""
+    for (const named of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+      const unchanged = await ask("/v1/kv/last/cached", { headers: { "if-none-match": named } })
+      expect([unchanged.status, await unchanged.text(), unchanged.headers.get("etag")]).toEqual([304, "", etag])
+    }
+    await put("/v1/kv/last/cached", "two", { "if-match": etag })
+    const changed = await ask("/v1/kv/last/cached", { headers: { "if-none-match": etag } })
+    expect([changed.status, await changed.text()]).toEqual([200, "two"])
+    expect((await ask("/v1/kv/last/never", { headers: { "if-none-match": "*" } })).status).toBe(404)
+  })
+})
+
 describe("what is wrong with a request", () => {
   const far = Buffer.from(JSON.stringify({ w: 9e15 })).toString("base64url")
   it.each<[string, () => Promise<Response>, number, string]>([
@@ -275,6 +298,8 @@ describe("what is wrong with a request", () => {
     ["a context from a future", () => put("/v1/kv/default/a", "x", { "if-match": `"${far}"` }), 400, "context"],
     ["a quorum of none", () => ask("/v1/kv/default/a?r=0"), 400, "r"],
     ["a quorum that is too large", () => ask("/v1/kv/default/a?r=5"), 400, "r"],
+    ["a key that is not encoded", () => ask("/v1/kv/default/%ZZ"), 400, "key"],
+    ["a write where nothing may be", () => put("/v1/kv/default/a", "x", { "if-none-match": "*" }), 400, "If-None-Match"],
     ["a session that is none", () => ask("/v1/kv/default/a", { headers: { "kv-session": "%%" } }), 400, "Kv-Session"],
     ["a put into a register", () => put("/v1/kv/registers/r", "x"), 409, "type"],
     ["an operation that is none of the type's", () => post("/v1/kv/counters/c", { op: "fly" }), 400, "operation"],
