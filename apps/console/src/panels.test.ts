@@ -179,7 +179,7 @@ describe("a waterfall", () => {
     const svg = drawWaterfall([span("c", "a", 300, 3), span("b", "a", 100, 2), span("d", "c", 310), span("a", null, 0, 1)]) as Element
     const names = [...svg.querySelectorAll("text")].map((each) => each.textContent ?? "").filter((each) => each.includes("span-"))
     expect(names).toEqual(["1. span-a", "2. span-b", "3. span-c", "span-d"])
-    expect(svg.getAttribute("aria-label")).toContain("4 spans over 1 services, 2.31 ms")
+    expect(svg.getAttribute("aria-label")).toContain("4 spans over 1 service, 2.31 ms")
   })
 })
 

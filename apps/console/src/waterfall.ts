@@ -22,7 +22,8 @@ export function drawWaterfall(spans: readonly SpanData[]): Node {
   const start = Math.min(...shown.map(({ span }) => span.startMicros))
   const length = Math.max(1, Math.max(...shown.map(({ span }) => span.endMicros)) - start)
   const x = (micros: number): number => NAMES + ((micros - start) / length) * (WIDTH - NAMES - 130)
-  const words = `trace of ${spans.length} spans over ${new Set(spans.map((span) => span.service)).size} services, ${(length / 1000).toFixed(2)} ms`
+  const services = new Set(spans.map((span) => span.service)).size
+  const words = `trace of ${counted(spans.length, "span")} over ${counted(services, "service")}, ${(length / 1000).toFixed(2)} ms`
   const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${shown.length * ROW + 24}`, width: "100%", role: "img", "aria-label": words })
   svg.append(label(words, { x: 0, y: 14, class: "faint" }))
   for (const [row, { span, depth }] of shown.entries()) {
@@ -87,3 +88,5 @@ const SERVICE_COLOURS: Readonly<Record<string, string>> = {
 function colourOf(service: string): string {
   return SERVICE_COLOURS[service] ?? "#8a94a0"
 }
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`

@@ -101,7 +101,17 @@ export const STEPS: readonly Step[] = [
       await page.locator("#terminal").click()
       await page.keyboard.type("echo seen-$(", { delay: 5 })
       await page.keyboard.press("Control+U")
-      await page.keyboard.type("\recho back plane works\r", { delay: 10 })
+      await page.keyboard.press("Enter")
+      // What is typed ahead of the prompt is echoed before it, and the output then stands behind it.
+      await page.waitForFunction(
+        () => {
+          const rows = [...document.querySelectorAll("#terminal .xterm-rows > div")].map((row) => (row.textContent ?? "").trim())
+          return rows.filter((row) => row.startsWith("$")).length > 1 && rows.findLast((row) => row !== "") === "$"
+        },
+        undefined,
+        PATIENCE,
+      )
+      await page.keyboard.type("echo back plane works\r", { delay: 10 })
       await page.waitForFunction(
         () =>
           /(^|\n)back plane works/m.test(
@@ -173,7 +183,7 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "accessible",
-    says: "axe-core finds nothing serious, light and dark, wide and narrow",
+    says: "axe-core finds nothing serious, tables fit a wide page and drawings can be read on a narrow one, light and dark",
     async run({ page, shot }: Visit): Promise<string> {
       const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8")
       const findings: string[] = []
@@ -183,6 +193,7 @@ export const STEPS: readonly Step[] = [
           await page.setViewportSize({ width, height: 800 })
           await page.waitForTimeout(300)
           await shot(`${scheme}-${width}`)
+          findings.push(...(await unfit(page, width)).map((what) => `${scheme} ${width}: ${what}`))
           await page.evaluate(axe)
           const violations = await page.evaluate(async () => {
             const { axe: loaded } = globalThis as unknown as {
@@ -221,6 +232,21 @@ export const STEPS: readonly Step[] = [
     },
   },
 ]
+
+/** Tables that are cut off on a wide page; writing in drawings that is smaller than nine pixels. */
+function unfit(page: Visit["page"], width: number): Promise<readonly string[]> {
+  return page.evaluate((wide) => {
+    const cut = ["vms", "processes", "store"].filter((id) => {
+      const panel = document.getElementById(id)
+      return wide && panel !== null && panel.scrollWidth > panel.clientWidth
+    })
+    const small = [...document.querySelectorAll("#gantt svg, #numa svg, #trace svg")].filter((drawing) => {
+      const scale = (drawing as SVGSVGElement).getScreenCTM()?.a ?? 1
+      return drawing.querySelector("text") !== null && 12 * scale < 9
+    })
+    return [...cut.map((id) => `${id} is cut off`), ...small.map((drawing) => `too small to read: ${drawing.parentElement?.id ?? ""}`)]
+  }, width >= 1280)
+}
 
 /**
  * A scheduler that is back in time begins a trace of its restart. On a computer so busy that its process takes seconds to start, the machine has
