@@ -5,8 +5,10 @@ import type { ApiRoute } from "./kv/openapi.ts"
 const JSON_TYPE = "application/json"
 const READ = { "400": "malformed: `field` names what is wrong, `remedy` what to send", "401": "a token is wanted" } as const
 const SCOPED = { ...READ, "403": "the token has not the scope" } as const
+const NONE = "there is none of that name: `remedy` says which there are"
 const ASKED = {
   ...SCOPED,
+  "404": NONE,
   "409": "refused: `detail` says why",
   "503": "the gateway is not on the bus",
   "504": "who was asked does not answer",
@@ -20,7 +22,10 @@ const get = (path: string, summary: string, answer: string, query: Readonly<Reco
   summary,
   scope: /^\/(v1|api)\//.test(path) ? "read" : null,
   query,
-  answers: { "200": answer, ...(path.startsWith("/v1/") ? ASKED : path.startsWith("/api/") ? SCOPED : READ) },
+  answers: {
+    "200": answer,
+    ...(path.startsWith("/v1/") ? ASKED : path.startsWith("/api/") ? { ...SCOPED, ...(path.includes("{") && { "404": NONE }) } : READ),
+  },
 })
 
 interface Act {

@@ -143,6 +143,16 @@ describe("virtual machines over HTTP", () => {
     expect(asked).toEqual([])
   })
 
+  it("the console of a VM that is not there is refused, and one that goes away ends", async () => {
+    const { app } = setup(() => ({ from: 0, data: "", state: "unknown" }))
+    const refused = await app.request("/v1/machines/demo/vms/nowhere/console")
+    expect([refused.status, await refused.json()]).toMatchObject([409, { field: "vm", detail: "there is no VM nowhere" }])
+    let asked = 0
+    const { app: other } = setup(() => ({ from: 0, data: "", state: ++asked < 3 ? "running" : "unknown" }))
+    const text = await (await other.request("/v1/machines/demo/vms/a/console")).text()
+    expect(text.match(/"state":"\w+"/g)).toEqual(['"state":"running"', '"state":"running"', '"state":"unknown"'])
+  })
+
   it("a wrong place in the console is refused", async () => {
     const { app } = setup(() => ({}))
     expect((await app.request("/v1/machines/demo/vms/a/console?from=-1")).status).toBe(400)

@@ -16,7 +16,7 @@ import { Value } from "typebox/value"
 import { needs, type Access } from "./access.ts"
 import { answered, hand } from "./asking.ts"
 import { readText } from "./kv/text-body.ts"
-import type { Operator } from "./operator.ts"
+import type { Operator, OperatorAnswer } from "./operator.ts"
 import { Problem } from "./problem.ts"
 
 const STREAMS_MAX = 64
@@ -28,7 +28,6 @@ const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 export function vmRoutes(operator: () => Operator | null, access: Access): Hono {
   const routes = new Hono()
-  let streams = 0
   routes.get("/v1/machines/:machine/vms", needs(access, "read"), async (context) => {
     const { vms } = await answered(hand(operator).askHypervisor(context.req.param("machine"), { kind: "VmListAsk" }))
     return context.json({ vms: vms ?? [] })
@@ -61,7 +60,13 @@ export function vmRoutes(operator: () => Operator | null, access: Access): Hono 
       throw new Problem({ status: 409, title: "Refused", detail: String(reason), field: "vm", remedy: `GET /v1/machines/${machine}/vms` })
     return context.json({ vm: (vms as readonly Json[] | undefined)?.[0] ?? null }, 202)
   })
-  routes.get("/v1/machines/:machine/vms/:vm/console", needs(access, "read"), (context) => {
+  consoleRoute(routes, operator, access)
+  return routes
+}
+
+function consoleRoute(routes: Hono, operator: () => Operator | null, access: Access): void {
+  let streams = 0
+  routes.get("/v1/machines/:machine/vms/:vm/console", needs(access, "read"), async (context) => {
     const { machine, vm } = context.req.param()
     const from = offsetOf(context)
     if (streams >= STREAMS_MAX)
@@ -71,7 +76,15 @@ export function vmRoutes(operator: () => Operator | null, access: Access): Hono 
         detail: `${STREAMS_MAX} consoles are open`,
         remedy: "close one, or ask another gateway",
       })
+    const ask = (next: number): Promise<OperatorAnswer> => hand(operator).askHypervisor(machine, { kind: "ConsoleAsk", vm, from: next })
     streams++
+    // Before the stream begins: it could not refuse any more.
+    const first = await answered(ask(from))
+      .then((said) => (said["state"] === "unknown" ? Promise.reject(noSuchVm(machine, vm)) : said))
+      .catch((refusal: unknown) => {
+        streams--
+        throw refusal
+      })
     return streamSSE(context, async (stream) => {
       let next = from
       let gone = false
@@ -79,12 +92,12 @@ export function vmRoutes(operator: () => Operator | null, access: Access): Hono 
         gone = true
       })
       try {
-        while (!gone) {
-          const said = await hand(operator).askHypervisor(machine, { kind: "ConsoleAsk", vm, from: next })
+        for (let said = first; !gone; said = await ask(next)) {
           const data = String(said["data"] ?? "")
           const start = Number(said["from"] ?? next)
           next = start + Buffer.byteLength(data, "base64")
           await stream.writeSSE({ id: String(next), data: JSON.stringify({ from: start, data, state: said["state"] ?? "unknown" }) })
+          if (said["state"] === "unknown") return // it has been destroyed
           if (data === "") await stream.sleep(PAUSE_MILLISECONDS)
         }
       } finally {
@@ -92,7 +105,11 @@ export function vmRoutes(operator: () => Operator | null, access: Access): Hono 
       }
     })
   })
-  return routes
+}
+
+function noSuchVm(machine: string, vm: string): Problem {
+  const remedy = `GET /v1/machines/${machine}/vms`
+  return new Problem({ status: 409, title: "Refused", detail: `there is no VM ${vm}`, field: "vm", remedy })
 }
 
 /** As a scenario says it; images by their hash, which `backplane` brings, disks in the store by their name. */
