@@ -83,7 +83,9 @@ export function liveBoard(outcomes: readonly LiveOutcome[]): Board {
   const scores = contenders.flatMap((contender): Score[] => {
     const own = outcomes.filter((one) => one.contender === contender)
     const live = scoreOf(contender, own)
-    return own.some(({ isService }) => isService === true) ? [live] : [live, scoreOf(`${contender}, simulated`, own.map(simulated))]
+    return own.some(({ isService }) => isService === true)
+      ? [live]
+      : [live, { ...scoreOf(`${contender}, simulated`, own.map(simulated)), isReference: true }]
   })
   return { workload: workloadOf(outcomes[0]?.workload ?? ""), sets: outcomes.length / Math.max(1, contenders.length), scores }
 }

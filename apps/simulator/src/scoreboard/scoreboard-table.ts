@@ -24,18 +24,18 @@ function cellOf(score: Score, column: Column, scores: readonly Score[]): string 
   const figure = score.figures[column.name]
   if (figure === null || figure === undefined) return "–"
   const best = bestOf(column, scores)
-  return `${figure.median === best ? "* " : ""}${textOf(figure, column)}`
+  const isBest = figure.median === best && canBeBest(score)
+  return `${isBest ? "* " : ""}${textOf(figure, column)}`
 }
 
 /** Null: neither way is better, or all are alike. */
 export function bestOf({ name, better }: Column, scores: readonly Score[]): number | null {
-  const medians = scores.flatMap(({ figures, failures }) => {
-    const figure = figures[name] ?? null
-    return failures.sets > 0 || figure === null ? [] : [figure.median]
-  })
+  const medians = scores.filter(canBeBest).flatMap(({ figures }) => figures[name]?.median ?? [])
   if (better === null || new Set(medians).size < 2) return null
   return better === "less" ? Math.min(...medians) : Math.max(...medians)
 }
+
+const canBeBest = ({ failures, isReference }: Score): boolean => failures.sets === 0 && isReference !== true
 
 function textOf({ median, spread }: Figure, { unit }: Column): string {
   const digits = unit === "ratio" ? 3 : unit === "percent" ? 1 : median < 100 ? 1 : 0

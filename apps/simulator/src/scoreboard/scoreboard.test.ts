@@ -140,6 +140,19 @@ describe("a live board", () => {
     expect(scores[1]?.figures["makespan"]).toEqual(simulated?.figures["makespan"])
   })
 
+  it("marks the best of the live runs, whatever the simulated ones came to", () => {
+    const result = { jobs: {}, schedule: [], warmRuns: [], lost: [], restarts: 0, fingerprint: "", cpus: [{ utilization: 50, warm: 0 }] }
+    const ended = (contender: string, finish: number): LiveOutcome => ({
+      ...outcome(0),
+      contender,
+      result: { ...result, migrations: 1, finish },
+    })
+    const rows = tableOf(liveBoard([ended("rr", 2000), ended("mqms", 3000)]), ["makespan"])
+      .split("\n")
+      .slice(2)
+    expect(rows.filter((row) => row.includes("*"))).toEqual([expect.stringMatching(/^rr +\* 2000/)])
+  })
+
   it("says what had no end", () => {
     const [score] = liveBoard([{ ...outcome(3), failure: "gone" }]).scores
     expect(score?.failures).toEqual({ sets: 1, first: "set 3: gone" })

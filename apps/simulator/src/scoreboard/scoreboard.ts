@@ -33,6 +33,8 @@ export interface Score {
   readonly failures: { readonly sets: number; readonly first: string | null }
   /** Per set, in order; failed ones left out. */
   readonly runs: readonly Metrics[]
+  /** Stands beside a contender to compare with, and cannot be the best. */
+  readonly isReference?: true
 }
 
 export interface Board {
