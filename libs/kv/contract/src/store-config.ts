@@ -5,7 +5,7 @@
  * partition is moved it has two sets of holders, the old and the next; every quorum is then one of both (see kv/replication/placement).
  */
 import { Type, type Static } from "typebox"
-import { Value } from "typebox/value"
+import { Compile } from "typebox/compile"
 import { Bucket } from "./bucket.ts"
 import { closed } from "./forms.ts"
 import { PARTITIONS } from "./limits.ts"
@@ -50,7 +50,11 @@ export const StoreConfig = Type.Object(
 )
 export type StoreConfig = Static<typeof StoreConfig>
 
+/** Compiled when it is first asked for: many who import this never do. */
+let check: { Check(value: unknown): boolean } | null = null
+
 /** What a register holds is text, and whoever may write there may err. */
 export function isStoreConfig(value: unknown): value is StoreConfig {
-  return Value.Check(StoreConfig, value)
+  check ??= Compile(StoreConfig)
+  return check.Check(value)
 }
