@@ -2,7 +2,8 @@
  * Finds equal pages of a node's VMs and has them lie in one frame: goes round all pages, so many at a time, and compares.
  *
  * A page is looked at twice before it is shared: what was written between two looks would be written again, and a shared page that is written costs an exit and a copy
- * (Linux's KSM decides alike). By hash first, then by every byte. Pages of zeros are equal pages like others. When it looks is the caller's: a pure function of what it is told.
+ * (Linux's KSM decides alike). One that was written after it was shared is looked at in every second round only, then in every fourth, at last never: a vCPU whose exits take
+ * long, over the bus, would find it shared again each time before its store is done. By hash first, then by every byte. Pages of zeros are equal pages like others. When it looks is the caller's: a pure function of what it is told.
  * Not here: the frames (shared-frames.ts), which ways lead to them (physical-map.ts).
  */
 import { hashOfPage } from "@backplane/foundation-base/page-hash"
@@ -12,6 +13,9 @@ import type { PhysicalMap } from "./physical-map.ts"
 
 /** No hash is that: it has not been looked at. */
 const UNKNOWN = -1
+
+/** A page that was shared in vain so often is left alone. As in memory/controller. */
+export const VAIN_MAX = 8
 
 interface Candidate {
   readonly memory: PhysicalMap
@@ -28,6 +32,8 @@ export class PageSharing {
   /** Where it stands: in the memory at this place in the list, before this page. */
   #memory = 0
   #page = 0
+  /** Times that it has gone round. */
+  #rounds = 0
 
   constructor(shared: SharedFrames, memories: () => readonly PhysicalMap[]) {
     this.#shared = shared
@@ -47,7 +53,7 @@ export class PageSharing {
     let joined = 0
     for (let looked = 0; looked < pagesMax && left > 0; left--) {
       const at = this.#next(memories)
-      if (at === null || !at.memory.canShare(at.index)) continue
+      if (at === null || !at.memory.canShare(at.index) || !this.#isDue(at)) continue
       looked += 1
       if (this.#lookAt(at, note)) joined += 1
     }
@@ -62,6 +68,7 @@ export class PageSharing {
       this.#memory = 0
       this.#page = 0
       this.#alone.clear()
+      this.#rounds += 1
       return null
     }
     const index = this.#page
@@ -70,6 +77,11 @@ export class PageSharing {
     this.#memory += 1
     this.#page = 0
     return { memory, index }
+  }
+
+  #isDue({ memory, index }: Candidate): boolean {
+    const vain = memory.timesUnshared(index)
+    return vain < VAIN_MAX && this.#rounds % 2 ** vain === 0
   }
 
   #lookAt({ memory, index }: Candidate, note: (memory: PhysicalMap, page: GonePage) => void): boolean {

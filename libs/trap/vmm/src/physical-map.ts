@@ -55,6 +55,8 @@ export class PhysicalMap {
   /** By page: it lies in a frame of equal pages. */
   readonly #isShared: Uint8Array
   #unshared = 0
+  /** By page: how often it was shared in vain, counted up to 255. */
+  readonly #timesUnshared: Uint8Array
   #pagesShared = 0
   #broughtIn = 0
   /** Pages that stay where they are: somebody else watches their frames. */
@@ -77,6 +79,7 @@ export class PhysicalMap {
     this.#swap = swap ?? null
     this.#used = new Uint8Array(this.#pages.length)
     this.#isShared = new Uint8Array(this.#pages.length)
+    this.#timesUnshared = new Uint8Array(this.#pages.length)
   }
 
   /** Page tables must know of writes that no store of the guest makes. */
@@ -138,6 +141,11 @@ export class PhysicalMap {
   /** Could it share a frame: has it one of its own, and does nobody watch or copy it? */
   canShare(index: number): boolean {
     return (this.#pages[index] ?? UNTOUCHED) >= 0 && this.#isShared[index] === 0 && this.#copied === null && !this.#kept.has(index)
+  }
+
+  /** How often it lay with others and was written. */
+  timesUnshared(index: number): number {
+    return this.#timesUnshared[index] ?? 0
   }
 
   /** Its own frame becomes one of equal pages, of which it is the first. The caller says what is gone (`tellGone`) before anybody runs. */
@@ -460,11 +468,11 @@ export class PhysicalMap {
     const shared = this.#shared
     const frame = this.#pages[index]
     assert(shared !== null && frame !== undefined, "what is shared lies in a frame of equal pages")
-    const from = BigInt(frame)
     this.#copied?.changed(index, frame)
-    this.#onGone([{ page: FIRST_PAGE + BigInt(index), frame: from }])
-    const own = shared.takeOut(from, this.#owner, { memory: this, index })
+    this.#onGone([{ page: FIRST_PAGE + BigInt(index), frame: BigInt(frame) }])
+    const own = shared.takeOut(BigInt(frame), this.#owner, { memory: this, index })
     this.#unshared += 1
+    this.#timesUnshared[index] = Math.min(255, this.timesUnshared(index) + 1)
     this.#pages[index] = Number(own)
     this.#setShared(index, 0)
     return own
