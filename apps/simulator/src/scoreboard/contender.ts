@@ -3,6 +3,7 @@ import type { Machine } from "@backplane/foundation-actor/machine"
 import { actorIndex, actorKind } from "@backplane/foundation-actor/actor-id"
 import { POLICY_NAMES, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { OSTEP_POLICIES, type QueueLayout } from "@backplane/scenario-machine/policy-layouts"
+import { QUEUE_POLICY } from "@backplane/schedule-policies/queue-policies"
 import type { QueuePolicyKind } from "@backplane/schedule-policies/queue-policy"
 import { SchedulerMachine } from "@backplane/schedule-scheduler/scheduler"
 import { machineActor, type ActorMaker } from "../machine-actors.ts"
@@ -27,6 +28,8 @@ const STAND_IN: Readonly<Record<QueueLayout, PolicyName>> = { all: "rr", cpu: "m
 /** The baseline of every table: nodes whose schedulers are silent fall back to what they have built in. */
 export const FALLBACK: Contender = { label: "fallback", policy: "sqms", peekTicks: null, isOstep: false, isSilent: true }
 
+const STEALING = POLICY_NAMES.filter((name) => QUEUE_POLICY[name].steal !== "none")
+
 /** `mqms-steal`, `mqms-steal@5` (looks every 5 ticks), `sqms/ostep` (in the OSTEP model), `mqms-steal@5/ostep`, `fallback`. */
 export function contenderOf(text: string): Contender {
   if (text === FALLBACK.label) return FALLBACK
@@ -36,8 +39,10 @@ export function contenderOf(text: string): Contender {
     throw new FlagError(
       `--policies: there is no policy ${text}; there are ${[...POLICY_NAMES, FALLBACK.label].join(", ")}, or the file of your own, as ./my-policy.ts`,
     )
-  if (peek !== undefined && (policy !== "mqms-steal" || Number(peek) < 1))
-    throw new FlagError(`--policies: ${text}: only mqms-steal looks into other queues, every so many ticks (from 1); leave out @${peek}`)
+  if (peek !== undefined && (QUEUE_POLICY[policy].steal === "none" || Number(peek) < 1))
+    throw new FlagError(
+      `--policies: ${text}: only policies that steal (${STEALING.join(", ")}) look elsewhere every so many ticks (from 1); leave out @${peek}`,
+    )
   if (model !== undefined && !OSTEP_POLICIES.includes(policy))
     throw new FlagError(`--policies: ${policy} is not part of the OSTEP model; leave out /ostep`)
   return { label: text, policy, peekTicks: peek === undefined ? null : Number(peek), isOstep: model !== undefined, isSilent: false }

@@ -39,7 +39,7 @@ describe("a policy of one's own on the scoreboard", () => {
     [join(import.meta.dirname, "columns.ts"), /exports no policy: an object with name, layout/],
     [join(POLICIES, "queue-policies.ts"), /exports no policy/],
     ["cfq", /there is no policy cfq; .*or the file of your own/],
-    ["mqms@5", /only mqms-steal looks/],
+    ["mqms@5", /only policies that steal \(mqms-steal, .*mqms-warm/],
     ["mqms-steal@0", /from 1/],
   ])("%s is refused", async (text, said) => {
     await expect(contendersOf(text)).rejects.toThrow(said)
@@ -50,6 +50,10 @@ describe("a policy of one's own on the scoreboard", () => {
     writeFileSync(path, "export const policy = {")
     await expect(contendersOf(path)).rejects.toThrow(/broken\.mjs cannot be loaded: /)
     rmSync(dirname(path), { recursive: true })
+  })
+
+  it("an interval may be said of every policy that steals", async () => {
+    expect((await contendersOf("mqms-steal@5,mqms-warm@5")).map(({ peekTicks }) => peekTicks)).toEqual([5, 5])
   })
 
   it("ours are known by their names as before", async () => {
