@@ -4,6 +4,7 @@ import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import { hostedActors } from "@backplane/scenario-machine/topology"
 import { GONE_MILLISECONDS, Hosting, STOOD_STILL_MILLISECONDS, type AliveNotice, type HostingRequest } from "./hosting.ts"
 import { planHosting, SERVICE_OF_KIND } from "./hosting-plan.ts"
+import type { SchedulerManifest } from "./scheduler-services.ts"
 
 const spec = resolveMachineSpec({ name: "m", topology: { nodes: 2, cpus: 4 }, schedule: { policy: "mqms" }, jobs: [] })
 const INSTANCES = ["hypervisor-0", "memory-controller-0", "numa-node-0", "numa-node-1", "cpu-scheduler-0", "cpu-scheduler-1"]
@@ -176,5 +177,33 @@ describe("a plan", () => {
       const cpus = [0, 1, 2, 3].map((cpu) => places.get(`scheduler.${seat}cpu-${cpu}` as ActorId))
       expect(new Set(cpus)).toEqual(new Set(["s-0", "s-1"]))
     }
+  })
+
+  // Found by the test of an orderly goodbye: who came after a service that had been ejected never got a word in.
+  it("gives the seat of a service that has detached to the next one, whose process plays it", () => {
+    const machine = new Processes()
+    machine.hear(0)
+    const { hosting } = machine
+    hosting.create({ ...spec, clock: { ...spec.clock, mode: "free" } })
+    const manifest = (name: string): SchedulerManifest => ({
+      name,
+      version: "1",
+      contract: 2,
+      language: "any",
+      layout: "all",
+      features: [],
+    })
+    const seatOf = (name: string, instance: string): readonly HostingRequest[] => {
+      hosting.attach(manifest(name), instance)
+      const given = hosting.addSeat("m", name)
+      if ("refused" in given) throw new Error(given.refused)
+      return given.requests
+    }
+    const [actor] = (seatOf("first", "first-1")[0]?.actors ?? []) as [ActorId]
+    hosting.onHosted("m", [actor])
+    expect(seatOf("first", "first-1")).toEqual([])
+    hosting.services.detach("first")
+    expect(seatOf("second", "second-1")).toEqual([{ op: "host", instance: "second-1", machine: "m", epoch: 2, actors: [actor] }])
+    expect(hosting.machines.get("m")?.places.get(actor)).toMatchObject({ instance: "second-1", service: "second" })
   })
 })

@@ -115,8 +115,11 @@ export class Hosting {
     if (machine.spec.clock.mode !== "free")
       return { field: "machine", refused: `${machineName} is in lock-step, and its actors were fixed when it was made` }
     for (const actor of seatActors(attached, machine.spec.topology.cpus)) {
-      if (machine.places.has(actor)) continue
-      machine.places.set(actor, { instance: attached.instance, incarnation: null, epoch: 1, running: false, service })
+      const before = machine.places.get(actor)
+      if (before?.service === service) continue
+      // A service that has gone left the seat: the actor begins anew, with a later epoch, where the present one plays it.
+      const epoch = (before?.epoch ?? 0) + 1
+      machine.places.set(actor, { instance: attached.instance, incarnation: null, epoch, running: false, service })
     }
     return { attached, requests: this.#missingOf(machine, attached.instance) }
   }
