@@ -24,6 +24,15 @@ import {
 } from "./lone-hunts.ts"
 import { MS, Scene, SECOND } from "./scene.ts"
 
+/** Clients that hardly wait, half a minute. */
+const IMPATIENT = {
+  classes: new Set(["partition"] as const),
+  buckets: ["plain"],
+  pauseMax: 200_000,
+  cycles: 30_000_000,
+  fingerprint: "off",
+} as const
+
 const increment = (key: string, by = 1): Operation => ({ type: "update", bucket: "count", key, operation: { op: "increment", by } })
 const put = (key: string, value: string, context: { readonly [writer: string]: number } = {}): Operation => ({
   type: "put",
@@ -159,14 +168,7 @@ describe("a request that is sent again", () => {
 
   // With a rule that took half of what is remembered for all of it, acknowledged writes were refused: clients that wait at most 200 ms, half a minute.
   it("stays while the others remember enough to tell that its request was not done", () => {
-    const draw = {
-      classes: new Set(["partition"] as const),
-      buckets: ["plain"],
-      pauseMax: 200_000,
-      cycles: 30_000_000,
-      fingerprint: "off",
-    } as const
-    for (const seed of [1, 10, 16, 27, 36]) runKvWorld(seed, draw)
+    for (const seed of [1, 10, 16, 27, 36]) runKvWorld(seed, IMPATIENT)
   })
 
   // Found by reading: the acknowledgement of who refused it counted.
@@ -177,15 +179,8 @@ describe("a request that is sent again", () => {
 
   // Of clients that repeat for seconds what many others replace.
   it("is not made again for a repeat that may have been done and forgotten", () => {
-    const draw = {
-      classes: new Set(["partition"] as const),
-      buckets: ["plain"],
-      pauseMax: 200_000,
-      cycles: 30_000_000,
-      fingerprint: "off",
-    } as const
-    for (const seed of [60, 62, 69]) runKvWorld(seed, draw)
-    expect(() => runKvWorld(60, { ...draw, rules: { ...SOUND_RULES, refusesForgotten: false } })).toThrow("reads it again")
+    for (const seed of [60, 62, 69]) runKvWorld(seed, IMPATIENT)
+    expect(() => runKvWorld(60, { ...IMPATIENT, rules: { ...SOUND_RULES, refusesForgotten: false } })).toThrow("reads it again")
   })
 
   it("stays where one replica alone had to promise it, whatever others forgot", () => {
