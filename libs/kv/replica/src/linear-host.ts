@@ -96,7 +96,7 @@ export class LinearHost {
 
   /** To who leads; where nobody is known to, it waits here until somebody does: an election is a matter of a few messages. */
   #withoutLead(partition: number, leader: ActorId | null, asked: AskedLinear): void {
-    const { book, outbox, now } = this.#core
+    const { book, outbox, now, versions } = this.#core
     const { requester, request, way } = asked
     const { sequence } = request
     if (leader === null && this.#waiting.add(partition, asked, now)) return
@@ -106,7 +106,7 @@ export class LinearHost {
       outbox.answer(requester, rejection(sequence, { reason: "no-leader", remedy: NO_LEADER }))
       return
     }
-    outbox.send(leader, { type: "forward", requester, request })
+    outbox.send(leader, { type: "forward", requester, request: versions.request(leader, request) })
     this.#waiting.passedOn(partition, leader, asked, now)
   }
 

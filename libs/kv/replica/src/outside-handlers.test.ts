@@ -1,13 +1,16 @@
 /** A bucket whose handler is a service: what the replica asks, when, and what it does with the answer. */
 import { describe, expect, it } from "vitest"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Input } from "@backplane/foundation-actor/machine"
+import type { Json } from "@backplane/foundation-base/json"
+import type { Input, Restored } from "@backplane/foundation-actor/machine"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { KvReconcile } from "@backplane/kv-contract/handler-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
-import type { KeyState } from "@backplane/kv-contract/versions"
+import { VECTOR_ENTRIES_MAX } from "@backplane/kv-contract/limits"
+import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersOf, partitionMap } from "@backplane/kv-replication/partition-map"
+import { shownVersions } from "@backplane/kv-versioning/key-state"
 import type { KvEffect } from "./outbox.ts"
 import { ReplicaMachine } from "./replica.ts"
 
@@ -21,9 +24,9 @@ class Trial {
   readonly machine: ReplicaMachine
   at = 1000
 
-  constructor(id: ActorId) {
+  constructor(id: ActorId, disk: Restored = new Map()) {
     this.machine = new ReplicaMachine({ id, map: MAP, buckets: [{ name: "merged", policy: "handler", handler: "service:sum" }] })
-    this.machine.start(virtualTime(0), new Map())
+    this.machine.start(virtualTime(0), disk)
   }
 
   /** One input, and the notices of the disk that follow. */
@@ -54,9 +57,12 @@ class Trial {
     return this.step({ kind: "message", from, body: { kind: "KvReconciled", id, value } })
   }
 
+  get state(): KeyState {
+    return this.machine.view.table.stateOf({ bucket: "merged", key: "k" })
+  }
+
   get values(): readonly (string | null)[] {
-    const state = this.machine.view.table.stateOf({ bucket: "merged", key: "k" })
-    return state.versions.map(({ value }) => value)
+    return this.state.versions.map(({ value }) => value)
   }
 }
 
@@ -122,6 +128,68 @@ describe("a handler outside the store", () => {
     trial.told(HANDLER, again?.id ?? "", "7")
     trial.told(HANDLER, again?.id ?? "", "8")
     expect(trial.values).toEqual(["7"])
+  })
+
+  it("a request that two coordinators each did is told once, and its answer replaces both", () => {
+    const trial = new Trial(FIRST)
+    const three = { context: { "a@1.1": 5 }, versions: [{ dot: ["a@1.1", 5] as Dot, value: "3" }], done: ["5 a@1.1 0 1 gateway.0"] }
+    trial.copy(three)
+    trial.copy({ context: { "b@1.1": 6 }, versions: [{ dot: ["b@1.1", 6], value: "4" }], done: ["6 b@1.1 0 2 gateway.0"] })
+    // The same put of 3, sent again to another coordinator when the first one did not answer.
+    trial.copy({ context: { "c@1.1": 7 }, versions: [{ dot: ["c@1.1", 7], value: "3" }], done: ["7 c@1.1 0 1 gateway.0"] })
+    const [question] = trial.look(20_000)
+    expect(question?.values).toEqual(["3", "4"])
+    trial.told(HANDLER, question?.id ?? "", "7")
+    expect(trial.values).toEqual(["7"])
+  })
+
+  it("nobody is asked about one value that is there twice because its request was", () => {
+    const trial = new Trial(FIRST)
+    trial.copy({ context: { "a@1.1": 5 }, versions: [{ dot: ["a@1.1", 5], value: "3" }], done: ["5 a@1.1 0 1 gateway.0"] })
+    trial.copy({ context: { "c@1.1": 7 }, versions: [{ dot: ["c@1.1", 7], value: "3" }], done: ["7 c@1.1 0 1 gateway.0"] })
+    expect(trial.look(20_000)).toEqual([])
+    expect(trial.look(SECOND_ASKS)).toEqual([])
+  })
+
+  it("two holders that were told the same write one value: nobody is asked to add up both answers", () => {
+    const [first, second] = [new Trial(FIRST), new Trial(SECOND)]
+    for (const trial of [first, second]) trial.siblings()
+    first.told(HANDLER, first.look(20_000)[0]?.id ?? "", "7")
+    second.told(HANDLER, second.look(SECOND_ASKS)[0]?.id ?? "", "7")
+    first.copy(second.state)
+    expect(shownVersions(first.state).map(({ value }) => value)).toEqual(["7"])
+    expect(first.look(20_000)).toEqual([])
+    expect(first.look(SECOND_ASKS)).toEqual([])
+  })
+
+  it("an answer that cannot be written is asked for again, later each time", () => {
+    const trial = new Trial(FIRST)
+    // As many writers as a key may have: one more is refused.
+    const context = Object.fromEntries(Array.from({ length: VECTOR_ENTRIES_MAX }, (_, index) => [`w${index}@1.1`, 5]))
+    const versions = [
+      { dot: ["w0@1.1", 5] as Dot, value: "3" },
+      { dot: ["w1@1.1", 5] as Dot, value: "4" },
+    ]
+    trial.copy({ context, versions })
+    trial.told(HANDLER, trial.look(20_000)[0]?.id ?? "", "7")
+    expect(trial.values).toEqual(["3", "4"])
+    expect(trial.look(500_000)).toEqual([])
+    const [again] = trial.look(2_000_000)
+    expect(again?.values).toEqual(["3", "4"])
+    trial.told(HANDLER, again?.id ?? "", "7")
+    expect(trial.look(2_000_000)).toEqual([])
+    expect(trial.look(4_000_000)).toHaveLength(1)
+  })
+
+  it("siblings that a replica has when it begins again are asked about", () => {
+    const versions = [
+      { dot: ["a@1.1", 5] as Dot, value: "3" },
+      { dot: ["b@1.1", 6] as Dot, value: "4" },
+    ]
+    const state = { context: { "a@1.1": 5, "b@1.1": 6 }, versions }
+    const trial = new Trial(FIRST, new Map<string, Json>([["k/merged/k", { state }]]))
+    expect(trial.look(20_000)).toMatchObject([{ key: "k", values: ["3", "4"] }])
+    expect(new Trial(FIRST).look(20_000)).toEqual([])
   })
 
   it("a value beside a deletion wins without anybody being asked", () => {

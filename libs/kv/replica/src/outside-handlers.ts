@@ -1,28 +1,30 @@
 /**
  * Buckets whose handler is a service on the bus: concurrent values stay beside each other until it has made one of them.
  *
- * Procedure: a holder that comes to have siblings asks `handler.<name>`, the first holder at once, the next ones later, should it still be needed. The answer
- * is written as any put is, with the context of what was told, so it replaces exactly that: a value that came meanwhile stays, and is asked about
- * again. A service that is away costs nothing but time: readers see the siblings.
+ * Procedure: a holder that comes to have siblings, or begins again with some, asks `handler.<name>`, the first holder at once, the next ones later,
+ * should it still be needed. It tells what a reader is shown. The answer is written as any put is, with the context of what was told, so it replaces
+ * exactly that: a value that came meanwhile stays, and is asked about again. A service that is away costs nothing but time: readers see the siblings.
  *
  * Invariants:
  * O1 At most one question a key is under way here, and one replica's answer never replaces what the service was not told.
- * O2 Bounded: at most KEYS_MAX keys wait; one more waits for the next change of its key.
+ * O2 Bounded: at most KEYS_MAX keys wait; those that found no room are looked for once the others are done.
+ * O3 What was told names the write: where two holders were each answered about the same values, that is one request done twice (kv/versioning, done.ts),
+ *    so the answers are not siblings that somebody is asked to add up.
  */
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, openSpan, send } from "@backplane/foundation-actor/effects"
 import { SERVICE_PREFIX, type KvReconciled } from "@backplane/kv-contract/handler-messages"
 import type { KvRequest } from "@backplane/kv-contract/client-messages"
-import { VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
+import { PARTITIONS, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
 import type { KeyState } from "@backplane/kv-contract/versions"
-import { placeName } from "@backplane/kv-replication/hash"
+import { hashOf, hexOf, placeName } from "@backplane/kv-replication/hash"
+import { shownVersions } from "@backplane/kv-versioning/key-state"
+import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
 import type { ReplicaCore } from "./core.ts"
 import type { KeyRecord, Place } from "./key-table.ts"
 import { sizeOf } from "./write-traces.ts"
 import type { WriteOperation } from "./write-coordinator.ts"
 
-/** The end of an id is what tells it from others. */
-const IDEMPOTENCY_LENGTH = 60
 const KEYS_MAX = 4_096
 /** How long after the holder before it a holder asks. */
 const RANK_CYCLES = 500_000
@@ -47,6 +49,8 @@ export class OutsideHandlers {
   readonly #write: BeginWrite
   readonly #open = new Map<string, Open>()
   #sequence = 0
+  /** There may be keys with siblings that do not wait here yet. */
+  #isBehind = false
 
   constructor(core: ReplicaCore, write: BeginWrite) {
     this.#core = core
@@ -54,19 +58,28 @@ export class OutsideHandlers {
   }
 
   get isIdle(): boolean {
-    return this.#open.size === 0
+    return this.#open.size === 0 && !this.#isBehind
+  }
+
+  /** The replica has its keys back: no change of theirs may be to come. */
+  begin(): void {
+    this.#isBehind = this.#buckets().length > 0
   }
 
   /** Hears of every state that this replica takes over. */
   onKept({ bucket, key, state }: KeyRecord): void {
     const handler = this.#core.bucket(bucket)?.bucket.handler
-    if (handler?.startsWith(SERVICE_PREFIX) !== true) return
+    if (!isService(handler)) return
     const name = placeName(bucket, key)
-    if (state.versions.length < 2) {
+    if (shownVersions(state).length < 2) {
       this.#open.delete(name)
       return
     }
-    if (this.#open.has(name) || this.#open.size >= KEYS_MAX) return
+    if (this.#open.has(name)) return
+    if (this.#open.size >= KEYS_MAX) {
+      this.#isBehind = true
+      return
+    }
     const rank = Math.max(0, this.#core.holders({ bucket, key }).indexOf(this.#core.id))
     this.#open.set(name, {
       place: { bucket, key },
@@ -79,10 +92,11 @@ export class OutsideHandlers {
   }
 
   tick(): void {
+    if (this.#isBehind && this.#open.size === 0) this.#catchUp()
     for (const [name, open] of this.#open) {
       if (this.#core.now < open.askAt) continue
       const record = this.#core.table.record(open.place)
-      if (record === undefined || record.state.versions.length < 2) this.#open.delete(name)
+      if (record === undefined || shownVersions(record.state).length < 2) this.#open.delete(name)
       else if (!this.#core.isUndurable(open.place)) this.#ask(open, record.state)
     }
   }
@@ -91,7 +105,8 @@ export class OutsideHandlers {
     const core = this.#core
     const found = [...this.#open].find(([, open]) => open.id === id && open.handler === from)
     if (found === undefined || (value !== null && value.length > VALUE_LENGTH_MAX)) return
-    const [name, { place, told }] = found
+    const [name, open] = found
+    const { place, told } = open
     if (told === null || !core.isHolder(place)) return
     // Whatever is beside it by now is asked about anew.
     this.#open.delete(name)
@@ -99,18 +114,33 @@ export class OutsideHandlers {
     const attributes = {
       "backplane.key": name,
       "backplane.rule": core.reconciler(place.bucket).rule,
-      "backplane.siblings": told.versions.length,
+      "backplane.siblings": shownVersions(told).length,
       "backplane.bytes": sizeOf([told]),
     }
     core.outbox.effect(openSpan(span, "kv.reconcile handler", attributes, { root: true, links: core.traces.linksOf([told]) }))
     core.outbox.atEnd(closeSpan(span))
     const operation: WriteOperation =
       value === null ? { type: "delete", ...place, context: told.context } : { type: "put", ...place, value, context: told.context }
-    this.#write(
-      core.id,
-      { sequence: ++this.#sequence, attempt: 0, operation, idempotency: `handler-${id}`.slice(-IDEMPOTENCY_LENGTH) },
-      operation,
-    )
+    this.#write(core.id, { sequence: ++this.#sequence, attempt: 0, operation, idempotency: nameOf(told) }, operation)
+    const left = core.table.record(place)
+    if (left !== undefined && shownVersions(left.state).length > 1 && !this.#open.has(name)) this.#later(name, open)
+  }
+
+  /** The answer was not written: it is asked for again. */
+  #later(name: string, { place, handler, wait }: Open): void {
+    this.#open.set(name, { place, handler, askAt: this.#core.now + wait, wait, id: null, told: null })
+  }
+
+  /** All keys with siblings, as far as there is room. */
+  #catchUp(): void {
+    this.#isBehind = false
+    for (const bucket of this.#buckets())
+      for (let partition = 0; partition < PARTITIONS; partition++)
+        for (const record of this.#core.table.recordsOf(partition, bucket)) this.onKept(record)
+  }
+
+  #buckets(): string[] {
+    return this.#core.config.buckets.flatMap(({ name, handler }) => (isService(handler) ? [name] : []))
   }
 
   #ask(open: Open, state: KeyState): void {
@@ -119,9 +149,18 @@ export class OutsideHandlers {
     open.told = state
     open.askAt = core.now + open.wait
     open.wait = Math.min(AGAIN_CYCLES_MAX, open.wait * 2)
-    const values = state.versions.flatMap(({ value }) => (value === null ? [] : [value]))
+    const values = [...liveValues(shownVersions(state))]
     // One value and deletions beside it: the value wins, as readers see it already.
     if (values.length < 2) this.onReconciled(open.handler, { kind: "KvReconciled", id: open.id, value: values[0] ?? null })
     else core.outbox.effect(send(open.handler, { kind: "KvReconcile", id: open.id, ...open.place, values }))
   }
+}
+
+function isService(handler: string | undefined): handler is string {
+  return handler?.startsWith(SERVICE_PREFIX) === true
+}
+
+/** Of the write of an answer to what was told (O3). */
+function nameOf({ versions }: KeyState): string {
+  return `handler-${hexOf(hashOf(versions.map(({ dot: [writer, time] }) => `${time} ${writer}`).join(" ")))}`
 }

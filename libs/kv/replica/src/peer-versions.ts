@@ -12,6 +12,7 @@
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { send } from "@backplane/foundation-actor/effects"
+import type { KvRequest } from "@backplane/kv-contract/client-messages"
 import type { KvHello, KvPeer } from "@backplane/kv-contract/peer-items"
 import { WIRE_VERSION_FIRST } from "@backplane/kv-contract/forms"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
@@ -48,6 +49,13 @@ export class PeerVersions {
   /** Whether the peer may be sent fields of `version` (V1). */
   knows(peer: ActorId, version: number): boolean {
     return this.own >= version && (this.#rules.speaksUnasked || this.#store >= version || (this.#known.get(peer) ?? 1) >= version)
+  }
+
+  /** The request as the peer may be told it (V1): how old a repeat is came with the second version. */
+  request<Request extends KvRequest>(peer: ActorId, request: Request): Request {
+    if (request.age === undefined || this.knows(peer, 2)) return request
+    const { age: _, ...rest } = request
+    return rest as Request
   }
 
   /** Said to those of whom nothing better is known. */

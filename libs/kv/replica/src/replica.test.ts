@@ -4,7 +4,8 @@ import type { Input, Restored } from "@backplane/foundation-actor/machine"
 import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
 import type { Bucket } from "@backplane/kv-contract/bucket"
-import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
+import type { KvAnswer, KvRequest, Operation } from "@backplane/kv-contract/client-messages"
+import { WIRE_VERSION, WIRE_VERSION_FIRST } from "@backplane/kv-contract/forms"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { BATCH_ITEMS_MAX, KEY_LENGTH_MAX, REQUESTS_UNDER_WAY_MAX, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
 import type { PeerItem } from "@backplane/kv-contract/peer-items"
@@ -169,6 +170,24 @@ describe("a write", () => {
   it("at a replica without a copy is forwarded, with the requester's address", () => {
     const effects = replica(OUTSIDER).step(ask(put("v")))
     expect(effects).toMatchObject([{ kind: "send", body: { kind: "KvPeer", epoch: 1, items: [{ type: "forward", requester: CLIENT }] } }])
+  })
+
+  it("that is repeated is forwarded with its age, but not to who may refuse what the first version did not have", () => {
+    const repeat: Input<KvMessage> = {
+      kind: "message",
+      from: CLIENT,
+      body: { kind: "KvAsk", requests: [{ sequence: 1, attempt: 1, age: 700_000, operation: put("v") }] },
+    }
+    for (const [storeVersion, age] of [
+      [WIRE_VERSION_FIRST, undefined],
+      [WIRE_VERSION, 700_000],
+    ]) {
+      const machine = new ReplicaMachine({ id: OUTSIDER, map: MAP, buckets: BUCKETS, storeVersion: storeVersion as number })
+      machine.start(virtualTime(0), new Map())
+      const [forwarded] = machine.step(virtualTime(1000), repeat)
+      expect(forwarded).toMatchObject({ kind: "send", body: { items: [{ type: "forward", request: { sequence: 1, attempt: 1 } }] } })
+      expect((forwarded as { body: { items: { request: KvRequest }[] } }).body.items[0]?.request.age).toBe(age)
+    }
   })
 
   it("that finds no quorum is refused as unknown at the deadline, and is handed to the shelf", () => {

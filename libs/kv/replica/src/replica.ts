@@ -7,7 +7,7 @@
  */
 import { unreachable } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
-import { actorId, isActorId, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { isActorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, event, persist, timer } from "@backplane/foundation-actor/effects"
 import type { Input, Machine, Restored } from "@backplane/foundation-actor/machine"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
@@ -17,10 +17,7 @@ import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { PARTITIONS, REQUESTS_UNDER_WAY_MAX } from "@backplane/kv-contract/limits"
 import type { PeerItem, PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { StoreConfig } from "@backplane/kv-contract/store-config"
-import type { KeyState, Vector } from "@backplane/kv-contract/versions"
 import { hashOf } from "@backplane/kv-replication/hash"
-import { holdersIn } from "@backplane/kv-replication/placement"
-import type { Attributes } from "@backplane/foundation-actor/trace-context"
 import { DAMAGE_KEY, losesEndOnly } from "@backplane/kv-store/log-store"
 import { AntiEntropy } from "./anti-entropy.ts"
 import { ConfigKeeper } from "./config-keeper.ts"
@@ -35,6 +32,8 @@ import type { KvEffect } from "./outbox.ts"
 import { Mover } from "./mover.ts"
 import { OutsideHandlers } from "./outside-handlers.ts"
 import { ReadCoordinator } from "./read-coordinator.ts"
+import { healthOf, inspected } from "./replica-health.ts"
+import { restore } from "./restore.ts"
 import { LATE, LONE, rejection, whatIsWrong } from "./rejections.ts"
 import type { ReplicaOptions } from "./replica-options.ts"
 import { Scanner } from "./scanner.ts"
@@ -110,10 +109,12 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
       this.#linear.damaged(partition)
     }
     core.lone.toldUpTo(restored.has("told") ? Number(restored.get("told")) : null)
-    for (const [key, value] of restored) this.#restore(key, value, damaged && !losesEndOnly(core.damage))
+    const linear = (key: string, value: Json): void => this.#linear.restore(key, value)
+    for (const entry of restored) restore(core, entry, { linear, forgetsCuts: damaged && !losesEndOnly(core.damage) })
     core.begin(now, lives)
     core.outbox.effect(persist("lives", lives))
     core.lone.begin()
+    this.#outside.begin()
     this.#linear.wakeRestored()
     this.#mover.reconfigured()
     this.#configs.greet()
@@ -260,7 +261,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     }
     const to = holders[(hashOf(`${requester}#${request.sequence}`).low + request.attempt) % holders.length]
     const sent = core.versions.isMixed ? {} : { sent: core.now }
-    if (to !== undefined) core.outbox.send(to, { type: "forward", requester, request, ...sent })
+    if (to !== undefined) core.outbox.send(to, { type: "forward", requester, request: core.versions.request(to, request), ...sent })
   }
 
   #onItem(from: ActorId, item: PeerItem): void {
@@ -397,7 +398,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
         break
       case "certify":
         this.#certifier.round()
-        this.#core.outbox.effect(event("kv.state", this.#health()))
+        this.#core.outbox.effect(event("kv.state", healthOf(this.#core)))
         this.#arm("certify", timings.certifyRound)
         break
     }
@@ -437,64 +438,13 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     this.#reads.hurry()
   }
 
-  /** What people watch: told with each round of certificates, and to whoever inspects. */
-  #health(): Attributes {
-    const core = this.#core
-    const own = Array.from({ length: PARTITIONS }, (_, partition) => partition).filter(
-      (each) => holdersIn(core.config, each)[0] === core.id,
-    )
-    const times = own.map((partition) => core.table.certifiedAt(partition))
-    const oldest = times.reduce((least, at) => (at === null || least === null ? null : Math.min(least, at)), core.now as number | null)
-    return {
-      shard: core.id,
-      keys: core.table.size,
-      hints: core.shelf.count,
-      unsure: core.unsure.size,
-      moving: Object.keys(core.config.next).length,
-      apart: core.reads.apart,
-      reads: core.reads.count,
-      epoch: core.config.epoch,
-      ...(oldest === null ? {} : { certified: (core.now - oldest) / 1_000_000 }),
-    }
-  }
-
   inspect(): Json {
-    const { table, config } = this.#core
-    const roots = Array.from({ length: PARTITIONS }, (_, partition) => (this.#core.keeps(partition) ? table.tree(partition).root() : null))
-    return {
-      ...this.#health(),
-      members: config.members.map(({ id, zone }) => ({ id, zone })),
-      roots,
-      speaks: this.#core.versions.own,
-      keysCopied: this.#mover.keysCopied,
-    } as Json
+    return inspected(this.#core, { keysCopied: this.#mover.keysCopied })
   }
 
   #arm(key: string, cycles: number): void {
     if (this.#armed.has(key)) return
     this.#armed.add(key)
     this.#core.outbox.effect(timer(key, after(this.#core.now, cycles)))
-  }
-
-  /** One value of the disk, which our own store vouches for: hence the casts. */
-  #restore(key: string, value: Json, forgetsCuts: boolean): void {
-    const core = this.#core
-    const slash = key.indexOf("/", 2)
-    const [bucket, name] = [key.slice(2, slash), key.slice(slash + 1)]
-    if (key.startsWith("k/")) {
-      const { state, weak } = value as { readonly state: KeyState; readonly weak?: boolean }
-      if (core.bucket(bucket) === undefined) return
-      const record = { bucket, key: name, state }
-      core.table.set(record)
-      if (weak === true) core.table.weaken(record)
-      else core.lone.restored(record)
-    } else if (key.startsWith("h/")) {
-      const inner = name.indexOf("/")
-      const { state } = value as { readonly state: KeyState }
-      core.shelf.put({ target: actorId(bucket), bucket: name.slice(0, inner), key: name.slice(inner + 1), state })
-    } else if (key.startsWith("c/") && !forgetsCuts) {
-      const { cut, at } = value as { readonly cut: Vector; readonly at: number }
-      core.table.certify(Number(key.slice(2)), cut, at)
-    } else if (key.startsWith("r/")) this.#linear.restore(key, value)
   }
 }

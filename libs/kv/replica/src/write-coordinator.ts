@@ -84,11 +84,7 @@ export class WriteCoordinator {
     const place: Place = { bucket: operation.bucket, key: operation.key }
     const name = nameOf(requester, request)
     const before = core.isHolder(place) ? core.table.stateOf(place) : this.#onShelf(place)
-    const state = isDone(before.done, name)
-      ? before
-      : this.#mayBeForgotten(before, name, request.age)
-        ? FORGOTTEN
-        : this.#minted(place, { before, operation, name })
+    const state = this.#after(before, { place, operation, name, age: request.age })
     if ("reason" in state) {
       core.outbox.answer(requester, rejection(request.sequence, state))
       core.book.forget(requester, request.sequence)
@@ -167,6 +163,16 @@ export class WriteCoordinator {
     return [...this.#silentKeepers(write), ...standIns.map(([standIn]) => standIn)]
   }
 
+  /** The state with the write in it: as it was where an earlier attempt made it (W5). */
+  #after(
+    before: KeyState,
+    write: { readonly place: Place; readonly operation: WriteOperation; readonly name: RequestName; readonly age: number | undefined },
+  ): KeyState | Rejection {
+    if (isDone(before.done, write.name)) return before
+    if (this.#mayBeForgotten(before, write.name, write.age)) return FORGOTTEN
+    return this.#minted(write.place, before, write)
+  }
+
   /** A repeat behind so many others that nothing would tell whether it was done (W6). */
   #mayBeForgotten({ done }: KeyState, name: RequestName, age: number | undefined): boolean {
     const core = this.#core
@@ -176,7 +182,8 @@ export class WriteCoordinator {
   /** The state with the new version on top (W1). */
   #minted(
     place: Place,
-    { before, operation, name }: { readonly before: KeyState; readonly operation: WriteOperation; readonly name: RequestName },
+    before: KeyState,
+    { operation, name }: { readonly operation: WriteOperation; readonly name: RequestName },
   ): KeyState | Rejection {
     const core = this.#core
     const reconciler = core.reconciler(place.bucket)
