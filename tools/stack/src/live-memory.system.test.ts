@@ -56,7 +56,9 @@ describe.skipIf(kind !== "program")("shared memory on the real stack (needs the 
 
   it(
     "moves by rule and by hand, and outlives its controller; what dies with a node is named",
-    async () => {
+    async ({ task }) => {
+      // What an earlier try left.
+      if ((task.result?.retryCount ?? 0) > 0) await cli("stop", "alpha")
       const rules = ["--placement", "local:0", "--migrate", "--hot", "4"]
       expect((await cli("run", "alpha", "--program", "own", "--rounds", "1000000", ...rules)).code).toBe(0)
       await comes(({ spaces }) => (spaces[0]?.migrations ?? 0) > 0)

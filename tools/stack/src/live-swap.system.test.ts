@@ -61,7 +61,9 @@ describe.skipIf(kind !== "program")("swap on the real stack (needs the nats-serv
 
   it(
     "every page is where it belongs and holds what was written, over a death of controller and page store",
-    async () => {
+    async ({ task }) => {
+      // What an earlier try left.
+      if ((task.result?.retryCount ?? 0) > 0) await cli("stop", "alpha")
       expect((await cli("run", "alpha", "--program", "own", "--pages", `${PAGES}`, "--rounds", `${ROUNDS}`, "--copies", "2")).code).toBe(0)
       const before = await comes<Map>(({ spaces }) => (spaces[0]?.swapIns ?? 0) > 20, "map", "alpha")
       process.kill(stack.pidOf("memory-controller-0"), "SIGKILL")
