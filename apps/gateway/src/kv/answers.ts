@@ -19,6 +19,7 @@ const STATUS: Readonly<Record<RejectionReason, number>> = {
   busy: 503,
   "no-leader": 503,
   "compute-failed": 422,
+  "key-reused": 422,
 }
 
 /** The success, or the problem as an exception. */

@@ -26,10 +26,11 @@ const REFUSALS = {
 } as const
 const TOO_LONG = "the key is too long"
 const WRONG_KIND = "not what the bucket takes: a put into a register, an operation of another type; or too many concurrent values"
+const REUSED = "the Idempotency-Key was that of another request for this key: send another one"
 const WRITE_HEADERS = {
   "If-Match": "the ETag of the read that this write replaces; without it concurrent values stay beside it, as the bucket's policy says",
   "Idempotency-Key":
-    "1 to 60 letters, digits, dots, colons, dashes, one for each write: sent again at any gateway, also with another body, it is the write of the first time that is done, once, and its answer that comes back",
+    "1 to 60 letters, digits, dots, colons, dashes, one for each write: sent again at any gateway, it is done once; with another method or body for the same key it is refused (422)",
   "Kv-Session": 'session token of the last answer, or "new"',
 } as const
 const WRITE_QUERY = {
@@ -65,7 +66,7 @@ export const API: readonly ApiRoute[] = [
     query: WRITE_QUERY,
     headers: WRITE_HEADERS,
     body: TEXT,
-    answers: { "200": "on the disks of W replicas", "409": WRONG_KIND, "413": "too large", "414": TOO_LONG, ...REFUSALS },
+    answers: { "200": "on the disks of W replicas", "409": WRONG_KIND, "413": "too large", "414": TOO_LONG, "422": REUSED, ...REFUSALS },
   },
   {
     method: "delete",
@@ -79,6 +80,7 @@ export const API: readonly ApiRoute[] = [
         "deleted, also where nothing was there; `values` and Kv-Values say what was written meanwhile and stays: none, and the key is gone",
       "409": WRONG_KIND,
       "414": TOO_LONG,
+      "422": REUSED,
       ...REFUSALS,
     },
   },
@@ -95,6 +97,7 @@ export const API: readonly ApiRoute[] = [
       "412": "the register holds something else: `values` says what",
       "413": "too large",
       "414": TOO_LONG,
+      "422": REUSED,
       ...REFUSALS,
     },
   },
@@ -102,10 +105,15 @@ export const API: readonly ApiRoute[] = [
   {
     method: "put",
     path: "/v1/kv/{bucket}",
-    summary: "makes a bucket",
+    summary: "makes a bucket, which is never changed afterwards: the same again changes nothing",
     scope: "operate",
     body: { type: "application/json", schema: Bucket },
-    answers: { "201": "made, known to all replicas that are up", "409": "there is one of that name", ...REFUSALS },
+    answers: {
+      "200": "it is there, just so",
+      "201": "made, known to all replicas that are up",
+      "409": "there is another of that name: `field` names the first that differs",
+      ...REFUSALS,
+    },
   },
   {
     method: "get",

@@ -4,11 +4,13 @@
  * Values are the body as it is (UTF-8 text). The ETag is the causal context: sent back with If-Match, a write replaces exactly what its reader
  * saw; without it, it stays beside what it did not see, as the bucket's policy says. A DELETE without it means what is there now: that is read
  * first. What was written meanwhile, or what a given context does not cover, stays, and the answer has it. `Idempotency-Key` makes a repeat, at any
- * gateway, one write.
+ * gateway, one write; with another method, place or body under it, it is no repeat and refused (422).
  */
+import { createHash } from "node:crypto"
 import { Hono, type Context } from "hono"
 import { Compile } from "typebox/compile"
 import type { Operation } from "@backplane/kv-contract/client-messages"
+import { IDEMPOTENCY_KEY_LENGTH_MAX, idempotencyName } from "@backplane/kv-contract/idempotency"
 import { KEY_LENGTH_MAX, VALUE_LENGTH_MAX } from "@backplane/kv-contract/limits"
 import { SYSTEM_BUCKET } from "@backplane/kv-contract/store-config"
 import { SessionToken } from "@backplane/kv-contract/versions"
@@ -24,7 +26,7 @@ import type { StoreDoor } from "./store-door.ts"
 /** A character has at most four bytes of UTF-8; the store counts characters. */
 const BODY_BYTES_MAX = 4 * VALUE_LENGTH_MAX
 const SESSION = Compile(SessionToken)
-const IDEMPOTENCY = /^[A-Za-z0-9._:-]{1,60}$/
+const IDEMPOTENCY = new RegExp(`^[A-Za-z0-9._:-]{1,${IDEMPOTENCY_KEY_LENGTH_MAX}}$`)
 
 export function keyRoutes(door: StoreDoor): Hono {
   const routes = new Hono()
@@ -41,21 +43,22 @@ export function keyRoutes(door: StoreDoor): Hono {
     const value = await readText(context, BODY_BYTES_MAX)
     if (value.length > VALUE_LENGTH_MAX) throw tooLong(value.length)
     const operation: Operation = { type: "put", ...place, value, ...seen(context), ...wishes(context) }
-    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
+    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context, place, value))))
   })
   routes.delete(path, needs(door.access, "write"), async (context) => {
     const place = writablePlaceOf(context)
     const given = seen(context)
     const covered = given.context ?? succeeded(await door.ask(context, { type: "get", ...place, ...session(context) })).context
     const operation: Operation = { type: "delete", ...place, context: { ...covered }, ...wishes(context) }
-    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
+    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context, place, ""))))
   })
   routes.post(path, needs(door.access, "write"), async (context) => {
     const place = writablePlaceOf(context)
-    const body = jsonOf(await readText(context, BODY_BYTES_MAX))
+    const text = await readText(context, BODY_BYTES_MAX)
+    const body = jsonOf(text)
     const operation =
       "expect" in body ? compareAndSet(place, body) : ({ type: "update", ...place, operation: body as Json, ...wishes(context) } as const)
-    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context))))
+    return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context, place, text))))
   })
   return routes
 }
@@ -188,14 +191,20 @@ function session(context: Context): { session?: SessionToken } {
   })
 }
 
-function idempotency(context: Context): string | undefined {
+/**
+ * The caller's name of the write, with a fingerprint of what it sent: method, place and body. Not of If-Match: who has read again since
+ * repeats the same write.
+ */
+function idempotency(context: Context, { bucket, key: place }: Place, body: string): string | undefined {
   const key = context.req.header("idempotency-key")
-  if (key === undefined || IDEMPOTENCY.test(key)) return key
+  if (key === undefined) return undefined
+  const sent = JSON.stringify([context.req.method, bucket, place, body])
+  if (IDEMPOTENCY.test(key)) return idempotencyName(key, createHash("sha256").update(sent).digest("base64url"))
   throw new Problem({
     status: 400,
     title: "Bad request",
     detail: "the idempotency key is not of the right form",
     field: "Idempotency-Key",
-    remedy: "1 to 60 letters, digits, dots, colons, dashes",
+    remedy: `1 to ${IDEMPOTENCY_KEY_LENGTH_MAX} letters, digits, dots, colons, dashes`,
   })
 }

@@ -188,6 +188,22 @@ describe("keys over HTTP", () => {
     expect([(await swap(url)).status, (await swap(secondUrl)).status]).toEqual([200, 200])
   })
 
+  it("an idempotency key that comes with another request is refused, at any gateway, and changes nothing", async () => {
+    const under = { "idempotency-key": "reused-7" }
+    expect((await put("/v1/kv/last/reused?w=3", "one", under)).status).toBe(200)
+    for (const base of [url, secondUrl]) {
+      const other = await put("/v1/kv/last/reused", "two", under, base)
+      expect([other.status, await other.json()]).toMatchObject([422, { field: "Idempotency-Key", remedy: expect.stringMatching(/another/) }])
+      expect((await ask("/v1/kv/last/reused", { method: "DELETE", headers: under }, base)).status).toBe(422)
+      expect((await put("/v1/kv/last/reused", "one", under, base)).status).toBe(200)
+    }
+    expect(await (await ask("/v1/kv/last/reused")).text()).toBe("one")
+    const set = (value: string, base: string): Promise<Response> =>
+      ask("/v1/kv/registers/reused", { method: "POST", body: JSON.stringify({ expect: null, value }), headers: under }, base)
+    expect([(await set("1", url)).status, (await set("2", secondUrl)).status, (await set("1", secondUrl)).status]).toEqual([200, 422, 200])
+    expect(await (await ask("/v1/kv/registers/reused")).text()).toBe("1")
+  })
+
   it("a register is set where it holds what is expected, and says what it holds where not", async () => {
     expect((await post("/v1/kv/registers/r", { expect: null, value: "1" })).status).toBe(200)
     const refused = await post("/v1/kv/registers/r", { expect: "7", value: "2" })
@@ -253,11 +269,21 @@ describe("keys over HTTP", () => {
     expect(text).not.toContain("unseen")
   })
 
-  it("makes a bucket, once; every replica knows it when the answer comes", async () => {
+  it("makes a bucket, once; every replica knows it when the answer comes; the same again is fine, another is refused by its field", async () => {
     const made = await put("/v1/kv/mine", '{"policy":"crdt","crdt":"flag"}')
     expect(made.status).toBe(201)
     expect((await post("/v1/kv/mine/f", { op: "enable" })).status).toBe(200)
-    expect((await put("/v1/kv/mine", '{"policy":"lww"}')).status).toBe(409)
+    const { epoch } = (await made.json()) as { epoch: number }
+    const again = await put("/v1/kv/mine", '{"crdt":"flag","policy":"crdt"}', {}, secondUrl)
+    expect([again.status, await again.json()]).toMatchObject([200, { bucket: { name: "mine", policy: "crdt", crdt: "flag" }, epoch }])
+    for (const [body, field] of [
+      ['{"policy":"lww"}', "policy"],
+      ['{"policy":"crdt","crdt":"pn-counter"}', "crdt"],
+      ['{"policy":"crdt","crdt":"flag","w":3}', "w"],
+    ] as const) {
+      const other = await put("/v1/kv/mine", body)
+      expect([other.status, await other.json()]).toMatchObject([409, { field, remedy: expect.stringMatching(/another/) }])
+    }
     const { buckets } = (await (await ask("/v1/kv")).json()) as { buckets: { name: string }[] }
     expect(buckets.map(({ name }) => name)).toContain("mine")
     expect(access.config.epoch).toBeGreaterThan(1)

@@ -6,6 +6,7 @@ import { Type, type Static } from "typebox"
 import { BATCH_ITEMS_MAX, KEY_LENGTH_MAX, PARTITIONS, VALUE_LENGTH_MAX } from "./limits.ts"
 import { Functions } from "./compute-messages.ts"
 import { closed, open } from "./forms.ts"
+import { IDEMPOTENCY_LENGTH_MAX } from "./idempotency.ts"
 import { AnyJson, BucketName, Key, SessionToken, TraceName, Vector } from "./versions.ts"
 
 const Count = Type.Integer({ minimum: 1, maximum: 7 })
@@ -100,8 +101,9 @@ export const KvRequest = Type.Object(
     idempotency: Type.Optional(
       Type.String({
         minLength: 1,
-        maxLength: 60,
-        description: "the caller's own name of a write: whoever sends it again, it is done once",
+        maxLength: IDEMPOTENCY_LENGTH_MAX,
+        description:
+          "the caller's own name of a write: whoever sends it again, it is done once; behind a # a fingerprint of what was sent, so that another request under the same name is refused",
       }),
     ),
   },
@@ -141,6 +143,8 @@ export const REJECTIONS = [
   "busy",
   "no-leader",
   "compute-failed",
+  // Answers only a name with a fingerprint, which gateways give that know this reason.
+  "key-reused",
 ] as const
 export type RejectionReason = (typeof REJECTIONS)[number]
 

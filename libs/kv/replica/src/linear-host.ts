@@ -6,6 +6,7 @@
 import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { KvRequest } from "@backplane/kv-contract/client-messages"
+import { sameRequest } from "@backplane/kv-contract/idempotency"
 import { CONFIG_KEY, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
 import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
 import { ConsensusGroup, DAMAGED } from "@backplane/kv-replication/consensus/consensus-group"
@@ -14,7 +15,7 @@ import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
 import type { ReplicaCore } from "./core.ts"
 import { LeaderWait, type AskedLinear, type LinearOperation } from "./leader-wait.ts"
-import { rejection } from "./rejections.ts"
+import { rejection, REUSED, type Rejection } from "./rejections.ts"
 
 interface PendingLinear {
   readonly requester: ActorId
@@ -84,7 +85,9 @@ export class LinearHost {
     this.#carry(partition, group.hurry(core.now))
     if (group.role !== "leader") return this.#withoutLead(partition, group.leader, { requester, request, operation, way })
     const isWrite = operation.type === "cas"
-    const [name, number] = request.idempotency === undefined || !isWrite ? [requester, sequence] : [`~${request.idempotency}`, 1]
+    const name = request.idempotency === undefined || !isWrite ? requester : nameAmong(group.requesters(), `~${request.idempotency}`)
+    if (name === null) return this.#rejected(requester, sequence, REUSED)
+    const number = name === requester ? sequence : 1
     this.#pending.set(`${name}#${number}`, { requester, sequence, isWrite, startedAt: core.now })
     if (operation.type === "get") this.#carry(partition, group.read({ requester, sequence, bucket, key }))
     else
@@ -92,6 +95,11 @@ export class LinearHost {
         partition,
         group.propose({ requester: name, sequence: number, bucket, key, expect: operation.expect, value: operation.value }),
       )
+  }
+
+  #rejected(requester: ActorId, sequence: number, why: Rejection): void {
+    this.#core.book.forget(requester, sequence)
+    this.#core.outbox.answer(requester, rejection(sequence, why))
   }
 
   /** To who leads; where nobody is known to, it waits here until somebody does: an election is a matter of a few messages. */
@@ -141,18 +149,15 @@ export class LinearHost {
   }
 
   tick(): void {
-    const { now, timings, outbox, book } = this.#core
+    const { now, timings } = this.#core
     for (const [partition, group] of this.#groups) this.#carry(partition, group.tick(now))
-    for (const { requester, request } of this.#waiting.late(now)) {
-      book.forget(requester, request.sequence)
-      outbox.answer(requester, rejection(request.sequence, { reason: "no-leader", remedy: NO_LEADER }))
-    }
+    for (const { requester, request } of this.#waiting.late(now))
+      this.#rejected(requester, request.sequence, { reason: "no-leader", remedy: NO_LEADER })
     for (const [name, pending] of this.#pending) {
       if (now - pending.startedAt < timings.deadline) continue
       this.#pending.delete(name)
-      book.forget(pending.requester, pending.sequence)
       const remedy = "ask again, with the same sequence: no majority answered in time"
-      outbox.answer(pending.requester, rejection(pending.sequence, { reason: "quorum-not-met", remedy, unknown: pending.isWrite }))
+      this.#rejected(pending.requester, pending.sequence, { reason: "quorum-not-met", remedy, unknown: pending.isWrite })
     }
   }
 
@@ -258,8 +263,7 @@ export class LinearHost {
   #refused(requester: string, sequence: number): void {
     const pending = this.#take(requester, sequence)
     if (pending === undefined) return
-    this.#core.book.forget(pending.requester, pending.sequence)
-    this.#core.outbox.answer(pending.requester, rejection(pending.sequence, { reason: "no-leader", remedy: NO_LEADER }))
+    this.#rejected(pending.requester, pending.sequence, { reason: "no-leader", remedy: NO_LEADER })
   }
 
   #take(requester: string, sequence: number): PendingLinear | undefined {
@@ -268,6 +272,17 @@ export class LinearHost {
     this.#pending.delete(name)
     return pending
   }
+}
+
+/** The name under which the log has the request already, else its own; null where it has another request under the caller's name of this one. */
+function nameAmong(requesters: readonly string[], name: string): string | null {
+  let reused = false
+  for (const known of requesters) {
+    const alike = known.startsWith("~") ? sameRequest(known, name) : "other"
+    if (alike === "same") return known
+    reused ||= alike === "reused"
+  }
+  return reused ? null : name
 }
 
 function votersOf(

@@ -26,6 +26,13 @@ export const FORGOTTEN: Rejection = {
   unknown: true,
 }
 
+/** Another write was done under the name that the caller gave this one; nothing was done for this one. */
+export const REUSED: Rejection = {
+  reason: "key-reused",
+  field: "Idempotency-Key",
+  remedy: "send another key with another request; under this one, only what was sent with it the first time",
+}
+
 export function rejection(sequence: number, { reason, field, remedy, unknown = false }: Rejection): KvRejection {
   const answer = { sequence, ok: false as const, reason, remedy, unknown }
   return field === undefined ? answer : { ...answer, field }

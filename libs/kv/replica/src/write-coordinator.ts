@@ -10,6 +10,7 @@
  * W5 A request that is repeated, here or elsewhere, makes no second event where the first is known; else the join that learns of both mends it.
  * W6 Where a repeat may have been done and forgotten it is not done: it would bring back what was replaced since. Its outcome is unknown.
  * W7 Who tells that the version of a write is dead there, and why is forgotten, does not count for it: the write is not answered as done.
+ * W8 One name that callers gave to two requests is one request's: the other is refused, where the first is known.
  */
 import { defined } from "@backplane/foundation-base/assert"
 import { compareActors, type ActorId } from "@backplane/foundation-actor/actor-id"
@@ -22,13 +23,13 @@ import { preferenceList } from "@backplane/kv-replication/partition-map"
 import { mapOf } from "@backplane/kv-replication/placement"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
-import { countedText, doneText, isDone, joinCounted, joinDone, mayHaveBeenDone, type RequestName } from "@backplane/kv-versioning/done"
+import { countedText, doneText, joinCounted, joinDone, mayHaveBeenDone, standingOf, type RequestName } from "@backplane/kv-versioning/done"
 import { NOTHING_KNOWN, shownVersions, withoutVersions, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
 import { isSameDot } from "@backplane/kv-versioning/vector"
 import type { ReplicaCore } from "./core.ts"
 import type { Place } from "./key-table.ts"
 import type { Asked } from "./peer-pace.ts"
-import { FORGOTTEN, rejection, tooBig, type Rejection } from "./rejections.ts"
+import { FORGOTTEN, rejection, REUSED, tooBig, type Rejection } from "./rejections.ts"
 import { sizeOf, traceOf } from "./write-traces.ts"
 
 export type WriteOperation = Extract<Operation, { type: "put" | "delete" | "update" }>
@@ -168,7 +169,9 @@ export class WriteCoordinator {
     before: KeyState,
     write: { readonly place: Place; readonly operation: WriteOperation; readonly name: RequestName; readonly age: number | undefined },
   ): KeyState | Rejection {
-    if (isDone(before.done, write.name)) return before
+    const standing = standingOf(before.done, write.name)
+    if (standing === "done") return before
+    if (standing === "reused") return REUSED
     if (this.#mayBeForgotten(before, write.name, write.age)) return FORGOTTEN
     return this.#minted(write.place, before, write)
   }

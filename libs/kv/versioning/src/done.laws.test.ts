@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { canonicalJson, type Json } from "@backplane/foundation-base/json"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { crdtType } from "./crdt/crdt-types.ts"
-import { countedText, doneText, isDone, joinCounted, joinDone, mayHaveForgotten } from "./done.ts"
+import { countedText, doneText, isDone, joinCounted, joinDone, mayHaveForgotten, standingOf } from "./done.ts"
 import { nextTick } from "./hybrid-clock.ts"
 import { joinStates, NOTHING_KNOWN, shownVersions, writeDelta, writeVersion } from "./key-state.ts"
 import { reconcilerOf, type Reconciler } from "./reconcile/reconciler.ts"
@@ -243,5 +243,26 @@ describe("the list of what was done", () => {
     expect(kept.length).toBe(32)
     expect(kept.at(0)).toContain("13 r0")
     expect(kept.at(-1)).toContain("~n39")
+  })
+})
+
+describe("a request under a name that its caller gave", () => {
+  const done = [doneText(["~a#one", 1], ["r0", 7], 0), doneText(["client.0", 1], ["r0", 8], 0), doneText(["~old", 1], ["r0", 9], 0)]
+  it.each<[string, string, "done" | "new" | "reused"]>([
+    ["again", "~a#one", "done"],
+    ["with something else", "~a#two", "reused"],
+    ["of a gateway that tells no fingerprint", "~a", "done"],
+    ["after one of such a gateway", "~old#one", "done"],
+    ["for the first time", "~b#one", "new"],
+    ["that begins like another's", "~a#one#two", "new"],
+  ])("%s", (_what, name, standing) => {
+    expect(standingOf(done, [name, 1])).toBe(standing)
+    expect(standingOf(undefined, [name, 1])).toBe("new")
+  })
+
+  it("is nobody's who gave none, whatever a requester is called", () => {
+    expect(standingOf(done, ["client.0", 1])).toBe("done")
+    expect(standingOf(done, ["client.0", 2])).toBe("new")
+    expect(standingOf(done, ["a#two", 1])).toBe("new")
   })
 })

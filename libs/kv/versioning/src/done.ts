@@ -8,6 +8,7 @@
  * earliest are taken back, of one inside a map at the place that `counted` tells. Limits: the last few requests of a key (`DONE_…_MAX`), those that their callers named longer; `lww` lets the later of two events win, as of any two writes.
  */
 import { compareText } from "@backplane/foundation-base/json"
+import { sameRequest } from "@backplane/kv-contract/idempotency"
 import { DONE_NAMES_MAX, DONE_SEQUENCES_MAX } from "@backplane/kv-contract/limits"
 import type { Counted, Done, Dot, Version } from "@backplane/kv-contract/versions"
 import { isSameDot } from "./vector.ts"
@@ -60,6 +61,15 @@ export function isDone(done: Done | undefined, [requester, sequence]: RequestNam
   const end = ` ${sequence} ${requester}`
   // A requester's name may have spaces in it, so an end alone could be that of another's.
   return done.some((text) => text.endsWith(end) && nameIn(text) === end.slice(1))
+}
+
+/** As `isDone`; "reused": it is not, and another request was done under the same name that callers gave both. */
+export function standingOf(done: Done | undefined, name: RequestName): "new" | "done" | "reused" {
+  const [requester] = name
+  if (isDone(done, name)) return "done"
+  if (done === undefined || !requester.startsWith("~")) return "new"
+  const alike = done.filter(isNamed).map((text) => sameRequest(requesterIn(text), requester))
+  return alike.includes("same") ? "done" : alike.includes("reused") ? "reused" : "new"
 }
 
 /** Both lists as one, with what is going to be forgotten: one of the two itself where the other adds nothing to it. */
@@ -187,6 +197,11 @@ function nameIn(text: string): string {
   let at = -1
   for (let field = 0; field < 3; field++) at = text.indexOf(" ", at + 1)
   return text.slice(at + 1)
+}
+
+function requesterIn(text: string): string {
+  const name = nameIn(text)
+  return name.slice(name.indexOf(" ") + 1)
 }
 
 /** By time as numbers, then as texts: the order of the events. */

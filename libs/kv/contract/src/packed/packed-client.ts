@@ -1,12 +1,12 @@
 /** Packed messages between requesters and replicas (packed-messages.ts): gets, puts and their answers. */
 import { NotPacked, type PackReader, type PackWriter } from "@backplane/foundation-base/packed-bytes"
 import type { KvAnswer, KvAsk, KvRequest, KvSuccess, KvTell, Operation, Staleness } from "../client-messages.ts"
+import { IDEMPOTENCY_LENGTH_MAX } from "../idempotency.ts"
 import { BATCH_ITEMS_MAX, SIBLINGS_MAX } from "../limits.ts"
 import { checked, readBucket, readCount, readKey, readTrace, readValue, readVector, writeVector, type AllFields } from "./packed-parts.ts"
 
 const GET = 1
 const PUT = 2
-const IDEMPOTENCY_LENGTH_MAX = 60
 const COPIES_MAX = 7
 
 type OperationOf<Name extends Operation["type"]> = Extract<Operation, { type: Name }>

@@ -81,15 +81,12 @@ export class ConsensusGroup {
   get role(): Role {
     return this.#role
   }
-
   get term(): number {
     return this.#term
   }
-
   get leader(): ActorId | null {
     return this.#leader
   }
-
   get commit(): number {
     return this.#commit
   }
@@ -111,6 +108,11 @@ export class ConsensusGroup {
       this.#broadcast(now)
     }
     return this.#done()
+  }
+
+  /** Of the commands that a proposal of now comes after: those remembered, and those in the log that are not applied yet. */
+  requesters(): readonly string[] {
+    return [...this.#machine.requesters(), ...this.#log.after(this.#applied, Infinity).map(({ command }) => command.requester)]
   }
 
   registers(): readonly (readonly [place: string, value: string])[] {

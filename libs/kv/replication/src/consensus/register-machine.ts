@@ -41,6 +41,11 @@ export class RegisterMachine {
     return this.#registers.get(placeName(bucket, key)) ?? null
   }
 
+  /** Whose requests are remembered. */
+  requesters(): readonly string[] {
+    return [...this.#done.keys()]
+  }
+
   apply(command: Command): Applied {
     const place = placeName(command.bucket, command.key)
     const done = this.#done.get(command.requester) ?? new Map<number, boolean>()

@@ -1,0 +1,33 @@
+/**
+ * The caller's own name of a write as requests carry it: `key`, or `key#fingerprint`, where the fingerprint is of what the caller sent.
+ *
+ * Goal: a key that is used again for another request is told from a repeat. Limits: a name without a fingerprint (of a gateway of before) is that of any
+ * request under its key, so a repeat at another gateway is one write while gateways are upgraded. Source: draft-ietf-httpapi-idempotency-key-header, 2.4.
+ */
+
+/** Of the key, as callers give it. */
+export const IDEMPOTENCY_KEY_LENGTH_MAX = 60
+/** Characters of base64url: 72 bits. */
+export const FINGERPRINT_LENGTH = 12
+export const IDEMPOTENCY_LENGTH_MAX = IDEMPOTENCY_KEY_LENGTH_MAX + 1 + FINGERPRINT_LENGTH
+
+const MARK = "#"
+
+/** `key`: without a `#`. */
+export function idempotencyName(key: string, fingerprint: string): string {
+  return `${key}${MARK}${fingerprint.slice(0, FINGERPRINT_LENGTH)}`
+}
+
+/** What two such names say of their requests: "reused" is one key for two. */
+export function sameRequest(a: string, b: string): "same" | "reused" | "other" {
+  if (a === b) return "same"
+  const [keyA, printA] = parts(a)
+  const [keyB, printB] = parts(b)
+  if (keyA !== keyB) return "other"
+  return printA === null || printB === null ? "same" : "reused"
+}
+
+function parts(name: string): readonly [key: string, fingerprint: string | null] {
+  const at = name.lastIndexOf(MARK)
+  return at < 0 ? [name, null] : [name.slice(0, at), name.slice(at + 1)]
+}
