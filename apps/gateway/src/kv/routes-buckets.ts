@@ -33,12 +33,15 @@ export function bucketRoutes(door: StoreDoor): Hono {
   })
   routes.put("/v1/kv/:bucket", needs(door.access, "operate"), async (context) => {
     const bucket = await bucketOf(context)
+    let isThere = false
     const config = await changed(door, (before) => {
-      if (before.buckets.some(({ name }) => name === bucket.name)) return { refused: `there is a bucket ${bucket.name} already` }
+      const there = before.buckets.find(({ name }) => name === bucket.name)
+      isThere = there !== undefined
+      if (there !== undefined) return mustBeAsItIs(there, bucket, before)
       return before.buckets.length >= BUCKETS_MAX ? { refused: `there are ${BUCKETS_MAX} buckets already` } : withBucket(before, bucket)
     })
-    await settled(door, config.epoch)
-    return context.json({ bucket, epoch: config.epoch }, 201)
+    if (!isThere) await settled(door, config.epoch)
+    return context.json({ bucket, epoch: config.epoch }, isThere ? 200 : 201)
   })
   routes.get("/v1/kv/:bucket", needs(door.access, "read"), async (context) => {
     const bucket = bucketParameter(context)
@@ -84,6 +87,20 @@ function shown(config: StoreConfig): object {
     holders,
     next,
   }
+}
+
+/** The configuration as it is, for a bucket that is asked for as it is; any other is refused, since a bucket stays what it was made as. */
+function mustBeAsItIs(there: Bucket, asked: Bucket, config: StoreConfig): StoreConfig {
+  const field = (Object.keys(Bucket.properties) as (keyof Bucket)[]).find((name) => there[name] !== asked[name])
+  if (field === undefined) return config
+  const said = (value: Bucket[keyof Bucket]): string => (value === undefined ? "not given" : String(value))
+  throw new Problem({
+    status: 409,
+    title: "Refused",
+    detail: `there is a bucket ${there.name} already, whose ${field} is ${said(there[field])}, not ${said(asked[field])}; a bucket is never changed`,
+    field,
+    remedy: "use another name, or ask for it as `GET /v1/kv` shows it",
+  })
 }
 
 async function changed(door: StoreDoor, change: (config: StoreConfig) => StoreConfig | { readonly refused: string }): Promise<StoreConfig> {

@@ -154,7 +154,7 @@ export class StoreAccess {
     for (let tries = 0; tries < CHANGES_TRIES; tries++) {
       const { config, text } = await this.#register()
       const changed = change(config)
-      if ("refused" in changed) return changed
+      if ("refused" in changed || changed === config) return changed
       const value = canonicalJson(changed as unknown as Json)
       const answer = await this.ask({ type: "cas", bucket: SYSTEM_BUCKET, key: CONFIG_KEY, expect: text, value })
       if (!answer.ok) throw new StoreSilent(answer.remedy)
