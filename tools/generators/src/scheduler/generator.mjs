@@ -10,6 +10,11 @@ import { fileURLToPath } from "node:url"
 
 const FILES = join(dirname(fileURLToPath(import.meta.url)), "files")
 const SUFFIX = ".template"
+/** Policies of ours, and what stands for none: a service of such a name is refused when it attaches. A test holds it against the list there. */
+export const TAKEN =
+  "sqms mqms mqms-steal mqms-warm sqms-affinity patient fifo rr o1 cfs cfs-domains bfs eevdf mlfq lottery stride credit numa smt gang eas fallback".split(
+    " ",
+  )
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
 
 /**
@@ -18,6 +23,7 @@ const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/
  */
 export default function scheduler(tree, { name }) {
   if (!NAME.test(name)) throw new Error(`name: "${name}" is no name; use lower case letters, digits and dashes, as in my-sched`)
+  if (TAKEN.includes(name)) throw new Error(`name: ${name} is a policy of ours; take another name, as my-${name}`)
   const folder = `apps/${name}`
   if (tree.exists(folder)) throw new Error(`name: ${folder} is there already; take another name or remove it`)
   const camel = name.replace(/-([a-z0-9])/g, (_, letter) => letter.toUpperCase())

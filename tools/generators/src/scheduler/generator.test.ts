@@ -1,5 +1,6 @@
 import { expect, it } from "vitest"
-import scheduler from "./generator.mjs"
+import { FALLBACK, POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
+import scheduler, { TAKEN } from "./generator.mjs"
 
 /** A tree in memory. */
 function treeOf(...folders: readonly string[]): {
@@ -27,4 +28,9 @@ it("fills in the name everywhere", () => {
 it("refuses what is no name, and a folder that is there", () => {
   expect(() => scheduler(treeOf(), { name: "My Sched" })).toThrow('name: "My Sched" is no name; use lower case letters, digits and dashes')
   expect(() => scheduler(treeOf("apps/mine"), { name: "mine" })).toThrow("name: apps/mine is there already; take another name or remove it")
+})
+
+it("refuses the name of a policy of ours, under which no service could attach", () => {
+  expect(TAKEN).toEqual([...POLICY_NAMES, FALLBACK])
+  for (const name of TAKEN) expect(() => scheduler(treeOf(), { name })).toThrow(`name: ${name} is a policy of ours; take another name`)
 })
