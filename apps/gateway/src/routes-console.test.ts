@@ -18,11 +18,12 @@ const ACTORS = ["hypervisor.0", "memory.0", "node.0", "node.1"].map((actor) => (
 /** An office with one machine of two nodes whose actors say their own names; the process of `silent` does not answer. */
 function sightOf(silent: string | null): Sight {
   return {
-    office: () => Promise.resolve({ ok: true, machines: [{ machine: "demo", nodes: 2, actors: ACTORS }], instances: [] }),
+    office: () => Promise.resolve({ ok: true, machines: [{ machine: "demo", policy: "mqms", nodes: 2, actors: ACTORS }], instances: [] }),
     process: (instance, request) => {
       const actor = String(request["actor"])
       expect(instance).toBe(`process-of-${actor}`)
-      return Promise.resolve(actor === silent ? null : { ok: true, state: { said: actor, result: { schedule: [1, 2, 3] } } })
+      const policy = actor === "hypervisor.0" ? { policy: "eevdf" } : {}
+      return Promise.resolve(actor === silent ? null : { ok: true, state: { said: actor, ...policy, result: { schedule: [1, 2, 3] } } })
     },
   }
 }
@@ -56,6 +57,14 @@ describe("the console's routes", () => {
         nodes: [{ said: "node.0" }, { said: "node.1" }],
       },
     ])
+  })
+
+  it("tell the policy in force, and the one that it was made with where the hypervisor is silent", async () => {
+    const policyOf = async (silent: string | null): Promise<unknown> => {
+      const answer = (await (await routes(sightOf(silent)).request("/api/machine")).json()) as { machines: { policy: string }[] }
+      return answer.machines[0]?.policy
+    }
+    expect([await policyOf(null), await policyOf("hypervisor.0")]).toEqual(["eevdf", "mqms"])
   })
 
   it("tell of the others when one process is silent", async () => {

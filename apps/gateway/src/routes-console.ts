@@ -102,13 +102,16 @@ async function machinesNow(sight: Sight): Promise<Json> {
     }
     const nodes = Array.from({ length: listed.nodes }, (_, node) => look(`node.${node}`))
     const [hypervisor, memory] = await Promise.all([look("hypervisor.0"), look("memory.0")])
-    return { ...listed, hypervisor: withoutResult(hypervisor), memory, nodes: await Promise.all(nodes) }
+    const now = withoutResult(hypervisor)
+    return { ...listed, policy: policyOf(now) ?? listed.policy, hypervisor: now, memory, nodes: await Promise.all(nodes) }
   })
   return { machines: await Promise.all(detailed), instances: instances ?? [] }
 }
 
 interface Listed {
   readonly machine: string
+  /** With which it was made. */
+  readonly policy: string
   readonly nodes: number
   readonly actors: readonly { readonly actor: string; readonly instance: string }[]
 }
@@ -117,4 +120,10 @@ interface Listed {
 function withoutResult(hypervisor: Json): Json {
   if (hypervisor === null || typeof hypervisor !== "object" || Array.isArray(hypervisor)) return hypervisor
   return { ...hypervisor, result: null }
+}
+
+/** What is in force, of all its CPUs; null where the hypervisor is silent. */
+function policyOf(hypervisor: Json): string | null {
+  const { policy } = (hypervisor ?? {}) as { readonly policy?: unknown }
+  return typeof policy === "string" ? policy : null
 }

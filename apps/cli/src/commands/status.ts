@@ -42,7 +42,9 @@ type Details = Listed & { readonly hypervisor: Json; readonly nodesState: readon
 async function detailsOf(client: StackClient, machine: Listed): Promise<Details> {
   const look = (actor: string): Promise<Json> => client.inspect(machine.machine, actor).catch(() => null)
   const nodes = Array.from({ length: machine.nodes }, (_, node) => look(`node.${node}`))
-  return { ...machine, hypervisor: await look("hypervisor.0"), nodesState: await Promise.all(nodes) }
+  const hypervisor = await look("hypervisor.0")
+  const { policy = machine.policy } = (hypervisor ?? {}) as Hypervisor
+  return { ...machine, policy, hypervisor, nodesState: await Promise.all(nodes) }
 }
 
 interface Hypervisor {
