@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto"
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { askActor } from "@backplane/foundation-runtime/ask-actor"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
-import { CommandFailure } from "./failure.ts"
+import { bad, CommandFailure } from "./failure.ts"
 import type { StackClient } from "./stack-client.ts"
 
 const PATIENCE_MILLISECONDS = 10_000
@@ -26,9 +26,17 @@ export async function answerOf<Answer extends { readonly request: string }>(
   machine: string,
   question: { readonly kind: string } & Readonly<Record<string, unknown>>,
 ): Promise<Answer> {
+  await mustBeThere(client, machine)
   const from = actorId(`operator.cli-${process.pid}-${randomUUID().slice(0, 8)}`)
   const times = { repeatMilliseconds: REPEAT_MILLISECONDS, patienceMilliseconds: PATIENCE_MILLISECONDS }
   const answer = await askActor<Answer>({ connection: client.connection, machine, from, to: HYPERVISOR, ...times }, question)
   if (answer !== null) return answer
   throw new CommandFailure("no-answer", `the hypervisor of ${machine} does not answer; \`backplane status\` shows the machines there are`)
+}
+
+/** Nobody answers for a machine that there is not: that is known at once. */
+async function mustBeThere(client: StackClient, machine: string): Promise<void> {
+  const names = await client.machineNames(machine)
+  if (names.includes(machine)) return
+  throw bad("--machine", `there is no machine ${machine}; ${names.length === 0 ? "none is running" : `there is ${names.join(", ")}`}`)
 }

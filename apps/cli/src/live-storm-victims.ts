@@ -9,11 +9,13 @@ import { spawn, type ChildProcess } from "node:child_process"
 import type { PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { queuesOf, schedulerActor } from "@backplane/scenario-machine/topology"
 import { ROOT } from "./checkout.ts"
-import { environmentOf } from "./commands/sched-services.ts"
+import { environmentOf, untilHeard } from "./commands/sched-services.ts"
+import { bad } from "./failure.ts"
 import { readStack, type StackClient, type StackProcess } from "./stack-client.ts"
 
 export const SERVICE = "storm-service"
 const ATTACH_AGAIN_MILLISECONDS = 2_000
+const RESTART_MILLISECONDS = 500
 /** A process is there again when it has been ready for so long: then it hosts what it hosted before. */
 const UP_MILLISECONDS = 3_000
 const SIDES = ["before", "after"] as const
@@ -48,6 +50,8 @@ export class StormVictims {
   #kills = 0
   #child: ChildProcess | null = null
   #again: NodeJS.Timeout | undefined
+  /** Was heard of, once. */
+  #isSeated = false
   #isOver = false
 
   /** `killEvery`: one swap in so many, of all machines together; 0: none. */
@@ -59,19 +63,42 @@ export class StormVictims {
 
   async begin(): Promise<void> {
     if (this.#command === null) return
-    this.#start(this.#command)
+    await this.#firstLife(this.#command)
     const manifest = { name: SERVICE, version: "1", contract: 1, language: "", layout: "all", features: [] }
     const attach = (): Promise<unknown> => this.#client.office({ op: "attach", instance: this.#instance, manifest })
     await attach()
     this.#again = setInterval(() => void attach().catch(() => undefined), ATTACH_AGAIN_MILLISECONDS)
   }
 
-  #start(command: string): void {
+  /** Nobody would take its turns where the program does not run: the storm would go on without it, and say nothing. */
+  async #firstLife(command: string): Promise<void> {
+    const child = this.#start(command)
+    const ended = new Promise<never>((_, reject) => {
+      child.once("exit", (code) => {
+        reject(
+          bad(
+            "--service",
+            `\`${command}\` has ended with ${code ?? "a signal"} before it was heard of; give a program that runs, or --no-service`,
+          ),
+        )
+      })
+    })
+    await Promise.race([untilHeard(this.#client, this.#instance), ended])
+    this.#isSeated = true
+  }
+
+  #start(command: string): ChildProcess {
     const env = environmentOf(this.#client.state, this.#instance)
     const child = spawn(`exec ${command}`, { shell: true, cwd: ROOT, env, stdio: ["ignore", "ignore", "inherit"] })
     this.#child = child
     this.#startedAt = Date.now()
-    child.once("exit", () => this.#isOver || this.#child !== child || this.#start(command))
+    child.once("exit", (_code, signal) => {
+      const again = (): void => void (this.#isOver || !this.#isSeated || this.#child !== child || this.#start(command))
+      // What we killed comes back at once; what ends by itself would do so again and again.
+      if (signal === "SIGKILL") again()
+      else setTimeout(again, RESTART_MILLISECONDS).unref()
+    })
+    return child
   }
 
   get #hosts(): readonly StackProcess[] {

@@ -183,8 +183,8 @@ export async function liveStorm(options: LiveStormOptions): Promise<LiveStormRep
     places = victims
     const watch = new HostWatch(drawn.sliceMilliseconds / 2)
     watch.begin()
-    await victims.begin()
     try {
+      await victims.begin()
       const done = await mapLimited(todo, width, async (next) => {
         if (!mayBegin()) return null
         const report = await oneMachine(client, next, { victims, ledgers, watch })

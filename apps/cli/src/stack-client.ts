@@ -72,6 +72,7 @@ export function bearerOf(token: string | null): Record<string, string> {
 export class StackClient {
   readonly state: StackState
   readonly connection: NatsConnection
+  #machines: readonly string[] = []
 
   private constructor(state: StackState, connection: NatsConnection) {
     this.state = state
@@ -100,6 +101,14 @@ export class StackClient {
     const reply = await this.#ask("the hypervisor", MACHINES_SUBJECT, request)
     if (reply["ok"] === true) return reply
     throw new CommandFailure("refused", `${String(reply["field"])}: ${String(reply["reason"])}`)
+  }
+
+  /** Of all machines, as far as the office knows them; it is not asked again for one that was there before. */
+  async machineNames(wanted: string): Promise<readonly string[]> {
+    if (this.#machines.includes(wanted)) return this.#machines
+    const { machines } = (await this.office({ op: "list" })) as unknown as { readonly machines: readonly { readonly machine: string }[] }
+    this.#machines = machines.map(({ machine }) => machine)
+    return this.#machines
   }
 
   /** Gives a scheduler service its seat on the machine. */

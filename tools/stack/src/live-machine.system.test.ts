@@ -258,6 +258,18 @@ describe.skipIf(kind !== "program")("machines on the real stack (needs the nats-
   )
 
   it(
+    "a storm whose program does not run, and a machine that there is not, are told by their flag",
+    async () => {
+      const failure = async (...args: readonly string[]): Promise<unknown> => ((await json(...args)) as { readonly error?: unknown }).error
+      const storm = await failure("sched", "storm", "--live", "--swaps", "2", "--service", "false")
+      expect(storm).toMatchObject({ kind: "bad-input", field: "--service", message: expect.stringContaining("has ended with 1") })
+      const swap = await failure("sched", "swap", "mqms", "--machine", "nosuch")
+      expect(swap).toMatchObject({ kind: "bad-input", field: "--machine", message: expect.stringContaining("there is demo") })
+    },
+    DEADLINE_MS,
+  )
+
+  it(
     "a scheduling decision is one trace over node and scheduler, from the idle CPU to the dispatch",
     async () => {
       expect(await servicesOfLast("decision", "cpu-scheduler")).toEqual(["cpu-scheduler", "numa-node"])

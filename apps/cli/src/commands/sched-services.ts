@@ -83,7 +83,7 @@ async function attach(client: StackClient, state: StackState, name: string, flag
     await goodbye.note()
   }
   try {
-    const isThere = await Promise.race([heard(client, instance), ended.then(() => false)])
+    const isThere = await Promise.race([untilHeard(client, instance), ended.then(() => false)])
     if (!isThere) return
     again = setInterval(() => void sayAgain().catch(() => undefined), SAY_AGAIN_MILLISECONDS)
     await sayAgain()
@@ -102,7 +102,7 @@ async function attach(client: StackClient, state: StackState, name: string, flag
 }
 
 /** Until the hypervisor has heard of the process. */
-async function heard(client: StackClient, instance: string): Promise<true> {
+export async function untilHeard(client: StackClient, instance: string): Promise<true> {
   for (const deadline = Date.now() + START_MILLISECONDS; Date.now() < deadline;) {
     const { instances } = (await client.office({ op: "list" })) as unknown as {
       readonly instances: readonly { readonly instance: string }[]
