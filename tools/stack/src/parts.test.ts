@@ -4,12 +4,12 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { freePort } from "@backplane/foundation-process/free-ports"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
 import { findNatsServer, installHint } from "../nats-server-lookup.mjs"
 import { natsVersionFinding, nodeFinding } from "./doctor.ts"
 import { lastLines, LogFile } from "./log-file.ts"
 import { choosePort } from "./ports.ts"
-import { matchPing, parsePing } from "./presence.ts"
+import { matchPing, parsePing, Presence } from "./presence.ts"
 import { RESTART_LIMITS, RestartPolicy } from "./restart-policy.ts"
 import type { ProcessState } from "./stack-state.ts"
 import { createView, tableOf } from "./view.ts"
@@ -137,5 +137,41 @@ describe("the search for a nats-server", () => {
   })
   it("has a hint for every system", () => {
     for (const platform of ["linux", "darwin", "win32"]) expect(installHint(platform)).toMatch(/Run|run/)
+  })
+})
+
+describe("how often it is asked who answers", () => {
+  afterEach(() => void vi.useRealTimers())
+
+  /** Times of the questions, in milliseconds from the first. */
+  function asked(milliseconds: number, awaited: (at: number) => number): number[] {
+    vi.useFakeTimers()
+    const begun = performance.now()
+    const times: number[] = []
+    const connection = {
+      subscribe: () => ({ unsubscribe: () => undefined }),
+      publish: () => void times.push(performance.now() - begun),
+      close: () => Promise.resolve(),
+      isClosed: () => false,
+    } as unknown as ConstructorParameters<typeof Presence>[0]
+    new Presence(connection, "_INBOX_test", { awaited: () => awaited(performance.now() - begun), onPing: () => undefined })
+    vi.advanceTimersByTime(milliseconds)
+    return times
+  }
+
+  it("leaves no more questions to a process that is busy with its start than the server lets it answer at once, with eight more for processes that begin or end meanwhile", () => {
+    const times = asked(90_000, () => 1)
+    expect(times.filter((at) => at < 1_000).length).toBeGreaterThan(12)
+    for (const listens of [0, 500, 1_000, 3_000])
+      for (const seconds of [1, 4, 10, 20])
+        expect(times.filter((at) => at >= listens && at < listens + seconds * 1_000).length).toBeLessThanOrEqual(64 - 8)
+  })
+
+  it("is told of an answer a twelfth of the wait later than it came at most, and at once again when somebody else is awaited", () => {
+    const times = asked(60_000, (at) => (at < 40_000 ? 1 : 2))
+    const pauses = times.slice(1).map((at, index) => ({ at, pause: at - (times[index] ?? 0) }))
+    for (const { at, pause } of pauses.filter(({ at }) => at < 30_000)) expect(pause).toBeLessThanOrEqual(Math.max(51, at / 11))
+    expect(pauses.filter(({ at }) => at > 42_000 && at < 43_000).length).toBeGreaterThan(8)
+    expect(asked(20_000, () => 0).length).toBe(11)
   })
 })

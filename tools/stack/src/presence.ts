@@ -5,12 +5,13 @@
  */
 import type { NatsConnection, Subscription } from "@nats-io/nats-core"
 import { connect } from "@nats-io/transport-node"
-import { performance } from "node:perf_hooks"
 import type { HostedService } from "./process-plan.ts"
 
-/** Asked often while somebody is awaited, seldom otherwise. */
+/** Asked often when somebody begins to be awaited, ever more seldom the longer that takes, and seldom when nobody is. */
 const EAGER_MS = 50
 const CALM_MS = 2_000
+/** A wait is asked about so often that it is told of at most this part of it too late. */
+const WAITED_SHARE = 12
 const CONNECT_RETRY_MS = 25
 const CLOSE_DEADLINE_MS = 200
 
@@ -79,18 +80,35 @@ export function matchPing(ping: Ping, awaited: readonly HostedService[]): Hosted
   return named[0] ?? null
 }
 
+/**
+ * How long until the next question, when somebody has been awaited for so long.
+ *
+ * A process that listens and is still busy with its start answers all of them at once, when it has time. The server lets it answer as often as
+ * `allow_responses` says (infra/nats, 64) and refuses the rest, with an error in the log for each: asked evenly, a start of four seconds had too many.
+ */
+export function pauseMs(awaitedMs: number): number {
+  return Math.min(CALM_MS, Math.max(EAGER_MS, awaitedMs / WAITED_SHARE))
+}
+
 export class Presence {
-  readonly #connection: NatsConnection
+  readonly #connection: Pick<NatsConnection, "subscribe" | "publish" | "close" | "isClosed">
   readonly #subscription: Subscription
   readonly #inbox: string
-  readonly #eager: () => boolean
+  readonly #awaited: () => number
+  #awaitedBefore = 0
+  /** Since when those are awaited that are now. */
+  #since = 0
   #timer: NodeJS.Timeout | null = null
   #closed = false
 
-  /** `eager` tells whether somebody is awaited; `onPing` is called for each answer. */
-  constructor(connection: NatsConnection, prefix: string, options: { eager: () => boolean; onPing: (ping: Ping) => void }) {
+  /** `awaited` tells how many are; `onPing` is called for each answer. */
+  constructor(
+    connection: Pick<NatsConnection, "subscribe" | "publish" | "close" | "isClosed">,
+    prefix: string,
+    options: { awaited: () => number; onPing: (ping: Ping) => void },
+  ) {
     this.#connection = connection
-    this.#eager = options.eager
+    this.#awaited = options.awaited
     this.#inbox = `${prefix}.presence`
     this.#subscription = connection.subscribe(this.#inbox, {
       callback: (error, message) => {
@@ -118,6 +136,9 @@ export class Presence {
   #ask(): void {
     if (this.#closed || this.#connection.isClosed()) return
     this.#connection.publish("$SRV.PING", undefined, { reply: this.#inbox })
-    this.#timer = setTimeout(() => this.#ask(), this.#eager() ? EAGER_MS : CALM_MS)
+    const awaited = this.#awaited()
+    if (awaited > this.#awaitedBefore) this.#since = performance.now()
+    this.#awaitedBefore = awaited
+    this.#timer = setTimeout(() => this.#ask(), awaited > 0 ? pauseMs(performance.now() - this.#since) : CALM_MS)
   }
 }

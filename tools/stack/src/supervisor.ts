@@ -103,7 +103,7 @@ export class Supervisor {
     if (typeof connection === "string") return { ok: false, reason: connection }
     this.#connection = connection
     this.#presence = new Presence(connection, this.#settings.access.inboxPrefix, {
-      eager: () => this.#units.some((unit) => unit.awaited.length > 0),
+      awaited: () => this.#units.filter((unit) => unit.awaited.length > 0).length,
       onPing: (ping) => this.#onPing(ping),
     })
     servePower(connection, this)

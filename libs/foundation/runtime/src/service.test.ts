@@ -157,6 +157,7 @@ describe("service", () => {
     for (const [request, field] of cases) expect(await ask("sched-b", request)).toMatchObject({ ok: false, field })
     expect((await operator.request(hostSubject("sched-b"), "{", { timeout: 3000 })).json()).toMatchObject({ ok: false })
     expect((await report("sched-b")).actors).toEqual([])
+    expect(await ask("sched-b", { op: "inspect", machine: "m", actor: "scheduler.0" })).toMatchObject({ ok: false, field: "/actor" })
     expect([...sink.events].filter(({ name }) => name === "service.control-refused").length).toBe(cases.length)
   })
 

