@@ -193,7 +193,10 @@ describe("keys over HTTP", () => {
     expect((await put("/v1/kv/last/reused?w=3", "one", under)).status).toBe(200)
     for (const base of [url, secondUrl]) {
       const other = await put("/v1/kv/last/reused", "two", under, base)
-      expect([other.status, await other.json()]).toMatchObject([422, { field: "Idempotency-Key", remedy: expect.stringMatching(/another/) }])
+      expect([other.status, await other.json()]).toMatchObject([
+        422,
+        { field: "Idempotency-Key", remedy: expect.stringMatching(/another/) },
+      ])
       expect((await ask("/v1/kv/last/reused", { method: "DELETE", headers: under }, base)).status).toBe(422)
       expect((await put("/v1/kv/last/reused", "one", under, base)).status).toBe(200)
     }
