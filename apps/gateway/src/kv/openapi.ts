@@ -30,7 +30,7 @@ const REUSED = "the Idempotency-Key was that of another request for this key: se
 const WRITE_HEADERS = {
   "If-Match": "the ETag of the read that this write replaces; without it concurrent values stay beside it, as the bucket's policy says",
   "Idempotency-Key":
-    "1 to 60 letters, digits, dots, colons, dashes, one for each write: sent again at any gateway, it is done once; with another method or body for the same key it is refused (422)",
+    "1 to 60 letters, digits, dots, colons, dashes, one for each write: sent again at any gateway, it is done once; with another method or body for the same key it is refused (422), but for keys of more than 55",
   "Kv-Session": 'session token of the last answer, or "new"',
 } as const
 const WRITE_QUERY = {
