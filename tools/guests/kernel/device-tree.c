@@ -92,13 +92,13 @@ void read_device_tree(const void *tree) {
   }
 }
 
-/* Arguments are separated by blanks; `run=` takes the rest of the line, blanks included, so it comes last. */
+/* Arguments are separated by blanks; `run=` and `start=` take the rest of the line, blanks included, so one of them comes last. */
 const char *boot_argument(const char *name) {
   for (const char *at = machine.arguments; *at != 0;) {
     const char *given = name;
     while (*given != 0 && *at == *given) at++, given++;
     if (*given == 0 && (*at == '=' || *at == ' ' || *at == 0)) return *at == '=' ? at + 1 : at;
-    if (starts(at, "run=")) return 0;
+    if (starts(at, "run=") || starts(at, "start=")) return 0;
     while (*at != 0 && *at != ' ') at++;
     while (*at == ' ') at++;
   }

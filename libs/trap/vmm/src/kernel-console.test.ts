@@ -12,13 +12,13 @@ const CONTROL_C = "\x03"
 const CONTROL_D = "\x04"
 const CONTROL_U = "\x15"
 
-function shell() {
+function shell(bootArguments = "") {
   const image = readImage(readFileSync(kernelPath({ name: "kernel" })), {
     memory: { base: 0x8000_0000n, bytes: BigInt(MEMORY_BYTES) },
     symbols: [],
   })
   if (image.kind === "rejection") throw new Error(image.reason)
-  const board = new Board(new WasmEngine({ memoryBytes: MEMORY_BYTES, cpus: 2 }), image)
+  const board = new Board(new WasmEngine({ memoryBytes: MEMORY_BYTES, cpus: 2 }), image, { bootArguments })
   return {
     /** Types all of it at once; what the guest says until it waits again. */
     type(text: string): string {
@@ -60,5 +60,20 @@ describe("the shell's terminal", { timeout: 60_000 }, () => {
     terminal.type("")
     const said = terminal.type("sleep 50 & echo first; ps; wait; echo last\n")
     expect(said).toMatch(/\nfirst\n(?:.*\n)*\d+ sleep sleeping parent=1 .*\n(?:.*\n)*last\n\$ $/)
+  })
+
+  it("a line that ends with a program in the background ends there, whatever was typed before it", () => {
+    const terminal = shell()
+    terminal.type("")
+    terminal.type("echo a line that is long enough to be found again behind a short one\n")
+    expect(terminal.type("true &\n")).toBe("true &\n$ ")
+    expect(terminal.type("wait; ps\n")).toMatch(/\n1 shell sleeping /)
+  })
+
+  it("boots with commands of its own, before it asks for more", () => {
+    const terminal = shell("start=echo first; beat 10 3 &")
+    expect(terminal.type("")).toMatch(/\nfirst\n(?:.*\n)*\$ $/)
+    expect(terminal.type("wait; echo last\n")).toContain("\nlast\n$ ")
+    expect(shell("start=beat 50 2 &").type("ps; wait; echo last\n")).toMatch(/\n\d+ beat sleeping parent=1 .*\n(?:.*\n)*last\n\$ $/)
   })
 })

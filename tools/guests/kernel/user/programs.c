@@ -41,6 +41,7 @@ const struct entry programs[] = {
     {"fair", fair, "[PROCESSES] [MILLISECONDS]: who gets how much"},
     {"idle", idle, "[MILLISECONDS]: nothing, and how much of it"},
     {"spin", spin, "[MILLISECONDS]: a tight loop"},
+    {"beat", beat, "[MILLISECONDS] [N]: a system call now and then; without N until it is killed"},
     {0, 0, 0},
 };
 

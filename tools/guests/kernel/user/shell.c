@@ -1,5 +1,6 @@
 /* The shell: a line is a list of pipelines. It is an ordinary program; what makes it first is only that the kernel starts it. With the boot
- * argument `run=` it takes its one line from there, and the machine ends with it: well, if every command did. */
+ * argument `run=` it takes its one line from there, and the machine ends with it: well, if every command did; with `start=` it goes on
+ * to ask for more. */
 #include "user.h"
 
 #define WORDS 16
@@ -68,27 +69,38 @@ static int run_line(char *line) {
   while (*line != 0) {
     char *end = line;
     while (*end != 0 && *end != ';' && *end != '&') end++;
-    int background = *end == '&', more = *end != 0, code = 0;
+    int background = *end == '&', code = 0;
+    char *after = *end != 0 ? end + 1 : end;
     *end = 0;
     while (end > line && end[-1] == ' ') *--end = 0;
-    char *after = end;
-    while (more && *after == 0) after++;
     if (!built_in(line, &code)) {
       int last = start_pipeline(line), ended;
       while (!background && last >= 0 && (ended = wait(&code)) >= 0 && ended != last) {}
     }
     if (code != 0) failed++;
-    line = more ? after : end;
+    line = after;
   }
   return failed;
+}
+
+static int begins(const char *text, const char *with) {
+  while (*with != 0)
+    if (*text++ != *with++) return 0;
+  return 1;
 }
 
 int shell(int count, char **words) {
   static char line[512];
   (void)count, (void)words;
   call(CALL_ARGUMENTS, (word)line, sizeof line, 0);
-  for (char *at = line; *at != 0; at++)
-    if (at[0] == 'r' && at[1] == 'u' && at[2] == 'n' && at[3] == '=' && (at == line || at[-1] == ' ')) halt(run_line(at + 4) == 0 ? HALT_OFF : HALT_FAILED);
+  for (char *at = line; *at != 0; at++) {
+    if (at != line && at[-1] != ' ') continue;
+    if (begins(at, "run=")) halt(run_line(at + 4) == 0 ? HALT_OFF : HALT_FAILED);
+    if (begins(at, "start=")) {
+      run_line(at + 6);
+      break;
+    }
+  }
   say("Type help for a list of programs, halt to end.\n");
   for (;;) {
     say("$ ");

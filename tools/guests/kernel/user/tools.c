@@ -21,6 +21,16 @@ int sleep_program(int count, char **words) {
   return 0;
 }
 
+/* The cheapest system call now and then: to whoever watches this machine from below, it shows one without a crowd of others around it. */
+int beat(int count, char **words) {
+  word pause = milliseconds(number(count > 1 ? words[1] : 0, 5000)), times = number(count > 2 ? words[2] : 0, 0);
+  for (word made = 0; times == 0 || made < times; made++) {
+    sleep(pause);
+    getpid();
+  }
+  return 0;
+}
+
 int ps(int count, char **words) {
   static const char *const states[] = {"unused", "ready", "running", "sleeping", "ended"};
   struct status it;

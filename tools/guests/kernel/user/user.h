@@ -63,5 +63,5 @@ extern const struct entry programs[];
 program shell, help, echo, cat, count_program, ls, save, rm, format, disk, ps, memory, cpus, kill_program, sleep_program, true_program, false_program;
 program syscalls, yields, pingpong, forks, spawns, faults, costs;
 program chaos, balloon, walk, zero, copies, shared, hold, bad;
-program locks, kernel_locks, pipes, primes, fair, idle, spin;
+program locks, kernel_locks, pipes, primes, fair, idle, spin, beat;
 #endif
