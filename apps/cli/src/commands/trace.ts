@@ -11,7 +11,7 @@ import { VmClient } from "../vm-client.ts"
 import { readScenario } from "./run.ts"
 
 const TIMEOUT_MILLISECONDS = 5_000
-const WAIT_SECONDS = 30
+const WAIT_SECONDS = 60
 const LOOK_AGAIN_MILLISECONDS = 500
 const SCENARIO = "apps/hypervisor/scenarios/a-job-moves.yaml"
 

@@ -53,7 +53,8 @@ export class BusExits {
     const sequence = (this.#sequences[vcpu] ?? 0) + 1
     this.#sequences[vcpu] = sequence
     const spans: SpanEffect[] = []
-    const place = this.#spans[vcpu]?.onAsk(held.role, held.cause, spans) ?? null
+    const { role, cause } = held
+    const place = this.#spans[vcpu]?.onAsk({ role, cause, time: Number(this.#hosted.vm.time()) }, spans) ?? null
     const { name } = this.#hosted.spec
     const { life } = this.#hosted
     const step = place === null ? {} : { step: place.step }

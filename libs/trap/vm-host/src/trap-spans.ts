@@ -2,11 +2,13 @@
  * The traces of traps whose exits are handled by the hypervisor: one trace from the trap of a user program to the instruction at which it goes
  * on, over node and hypervisor, with the numbered steps of OSTEP's tables B.3 (system call) and B.5 (TLB miss, software TLB).
  *
- * One traps object a vCPU. Most traps of a busy guest are not traced: of calls and of misses the first ones, then one in so many, and those that were armed.
+ * One traps object a vCPU. Most traps of a busy guest are not traced: of calls and of misses the first ones, then one in so many,
+ * one after a while of the guest's time without any, and those that were armed.
  */
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { Attributes } from "@backplane/foundation-actor/trace-context"
 import type { SpanEffect } from "@backplane/foundation-actor/machine"
+import { TIMEBASE_HZ } from "@backplane/trap-devices/device-tree/virt-tree"
 
 /** Numbers of the steps in the tables (trap/vmm's ostep-tables.ts). */
 const STEPS = {
@@ -18,6 +20,8 @@ type Flow = keyof typeof STEPS
 
 const FIRST = 16
 const EVERY = 256
+/** In ticks of the guest's clock. A busy guest's time hardly passes; of one that seldom does anything each trap may be looked at. */
+const QUIET_TICKS = 2 * TIMEBASE_HZ
 
 /** What an exit is to the trap that is followed. */
 export type ExitRole = "call" | "miss" | "write" | "return-to-user" | "other"
@@ -29,6 +33,8 @@ export class TrapSpans {
   #flow: Flow | null = null
   #isInHandler = false
   readonly #seen = { call: 0, miss: 0 }
+  /** When one was traced last, by the guest's clock. */
+  readonly #tracedAt = { call: 0, miss: 0 }
   #armed = 0
 
   constructor(name: string, attributes: Attributes) {
@@ -41,9 +47,12 @@ export class TrapSpans {
     this.#armed += traps
   }
 
-  /** An exit is asked about: the span that the question belongs to, its step, and what opens before. */
-  onAsk(role: ExitRole, cause: string, out: SpanEffect[]): { readonly span: string; readonly step: number } | null {
-    if (role === "call" || (role === "miss" && this.#flow === null)) this.#begin(role, cause, out)
+  /** An exit is asked about, at `time` by the guest's clock: the span that the question belongs to, its step, and what opens before. */
+  onAsk(
+    { role, cause, time }: { readonly role: ExitRole; readonly cause: string; readonly time: number },
+    out: SpanEffect[],
+  ): { readonly span: string; readonly step: number } | null {
+    if (role === "call" || (role === "miss" && this.#flow === null)) this.#begin(role, { cause, time }, out)
     if (this.#flow === null) return null
     const steps = STEPS[this.#flow]
     if (!this.#isInHandler) return { span: this.#trapKey, step: steps.enter }
@@ -73,14 +82,16 @@ export class TrapSpans {
     }
   }
 
-  #begin(flow: Flow, cause: string, out: SpanEffect[]): void {
+  #begin(flow: Flow, { cause, time }: { readonly cause: string; readonly time: number }, out: SpanEffect[]): void {
     if (this.#flow !== null) out.push(closeSpan(this.#handlerKey), closeSpan(this.#trapKey, {}, "the vCPU went on with another program"))
     this.#flow = null
     this.#isInHandler = false
     this.#seen[flow]++
     const isArmed = this.#armed > 0
-    if (!isArmed && this.#seen[flow] > FIRST && this.#seen[flow] % EVERY !== 0) return
+    const isDue = this.#seen[flow] <= FIRST || this.#seen[flow] % EVERY === 0 || time - this.#tracedAt[flow] >= QUIET_TICKS
+    if (!isArmed && !isDue) return
     if (isArmed) this.#armed--
+    this.#tracedAt[flow] = time
     this.#flow = flow
     const attributes = { ...this.#attributes, "backplane.cause": cause, "backplane.step": STEPS[flow].trap }
     out.push(openSpan(this.#trapKey, `trap ${cause}`, attributes, { root: true }))
