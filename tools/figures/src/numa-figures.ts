@@ -183,9 +183,11 @@ export function dataOrComputation(size: FigureSize): VirtualFigure {
     chart: {
       title: "Move the data or the computation",
       xLabel: "operations in a row before the other node's turn",
-      yLabel: "cycles per operation",
+      yLabel: "cycles per operation, each step of the scale ten times the last",
       x: inRow,
       xScale: "doubling",
+      // A hundred times as dear for one operation as for many: on an even scale the place where the lines cross is not seen.
+      yScale: "log",
       series: [
         { name: "data moves", y: moved },
         { name: "computation moves", y: asked },

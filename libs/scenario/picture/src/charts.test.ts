@@ -33,6 +33,19 @@ describe("a line chart", () => {
     expect(lineChartSvg(LINES)).toBe(svg)
   })
 
+  it("draws equal factors equally high on a logarithmic axis, with a mark below the least and one above the most", () => {
+    const drawn = lineChartSvg({ ...LINES, yScale: "log", series: [{ name: "falls", y: [9000, 900, 90] }] })
+    const [, list = ""] = /points="([^"]*)"/.exec(drawn) ?? []
+    const [a = 0, b = 0, c = 0] = list.split(" ").map((pair) => Number(pair.split(",")[1]))
+    expect(c - b).toBeCloseTo(b - a, 0)
+    expect(c - b).toBeGreaterThan(50)
+    const marks = [...drawn.matchAll(/text-anchor="end"[^>]*>([\d.]+)</g)].map(([, mark]) => Number(mark))
+    expect(marks).toEqual([10, 100, 1000, 10000])
+    const near = lineChartSvg({ ...LINES, yScale: "log", series: [{ name: "near", y: [3, 4, 18] }] })
+    expect([...near.matchAll(/text-anchor="end"[^>]*>([\d.]+)</g)].map(([, mark]) => Number(mark))).toEqual([2, 5, 10, 20])
+    expect(() => lineChartSvg({ ...LINES, yScale: "log", series: [{ name: "none", y: [1, 0, 2] }] })).toThrow("no place for 0")
+  })
+
   it("moves names apart where lines end together", () => {
     const close = lineChartSvg({ ...LINES, series: [{ name: "one", y: [1, 1, 50] }, { name: "two", y: [1, 1, 50] }] }) // prettier-ignore
     const heights = ["one", "two"].map((name) => Number(new RegExp(`y="([\\d.]+)"[^>]*>${name}<`).exec(close)?.[1]))

@@ -1,4 +1,5 @@
 /** A few series over one axis, such as time per lock acquisition over CPUs: lines with points, each named at its end. */
+import { assert } from "@backplane/foundation-base/assert"
 import { decimal, element, escapeXml, picture, text } from "./svg-text.ts"
 
 export interface LineChart {
@@ -9,6 +10,8 @@ export interface LineChart {
   readonly x: readonly number[]
   /** `linear` from 0, or each doubling of x as wide as the last. */
   readonly xScale: "linear" | "doubling"
+  /** `linear` from 0 if not given; `log`: each factor as high as the same factor elsewhere, for values of several powers of ten. All are above 0 then. */
+  readonly yScale?: "linear" | "log"
   /** One value for each x; null: none. */
   readonly series: readonly { readonly name: string; readonly y: readonly (number | null)[] }[]
 }
@@ -32,20 +35,47 @@ const STYLE = ".grid{stroke:#d8dee4;stroke-width:1}@media(prefers-color-scheme:d
 
 export function lineChartSvg(chart: LineChart, options: { readonly width?: number } = {}): string {
   const width = options.width ?? 640
-  const most = Math.max(1e-9, ...chart.series.flatMap(({ y }) => y.map((value) => value ?? 0)))
-  const top = niceAbove(most)
+  const scale = scaleOf(chart)
   const place = (x: number): number => LEFT + position(chart, x) * (width - LEFT - NAMES)
-  const height = (y: number): number => TOP + (1 - y / top) * (HEIGHT - TOP - BOTTOM)
+  const height = (y: number): number => TOP + (1 - scale.share(y)) * (HEIGHT - TOP - BOTTOM)
   const body = [
     text({ x: 16, y: 24, class: "head" }, chart.title),
     text({ x: 16, y: 42, class: "faint" }, chart.yLabel),
     text({ x: LEFT, y: HEIGHT - 10, class: "faint" }, chart.xLabel),
-    ...Array.from({ length: GRID_LINES + 1 }, (_, index) => grid(height((top * index) / GRID_LINES), (top * index) / GRID_LINES, width)),
+    ...scale.marks.map((mark) => grid(height(mark), mark, width)),
     ...chart.x.map((x) => text({ x: place(x), y: HEIGHT - BOTTOM + 18, anchor: "middle" }, decimal(x))),
     ...endLabels(chart, height).map(({ name, y }) => text({ x: width - NAMES + 10, y: y + 4 }, name)),
     ...chart.series.flatMap((series, index) => line(chart, series, index, { place, height })),
   ]
   return picture({ width, height: HEIGHT, title: chart.title, description: describe(chart), style: STYLE }, body)
+}
+
+interface Scale {
+  readonly marks: readonly number[]
+  /** 0…1 from the bottom up. */
+  readonly share: (value: number) => number
+}
+
+function scaleOf({ series, yScale = "linear" }: LineChart): Scale {
+  const values = series.flatMap(({ y }) => y.filter((value) => value !== null))
+  if (yScale === "log") return logScale(values)
+  const top = niceAbove(Math.max(1e-9, ...values))
+  const marks = Array.from({ length: GRID_LINES + 1 }, (_, index) => (top * index) / GRID_LINES)
+  return { marks, share: (value) => value / top }
+}
+
+/** From the mark below the least to the one above the most; within two powers of ten, marks at 2 and 5 of each, too. */
+function logScale(values: readonly number[]): Scale {
+  assert(values.length > 0 && values.every((value) => value > 0), "a logarithmic axis has no place for 0")
+  const [least, most] = [Math.min(...values), Math.max(...values)]
+  const first = Math.floor(Math.log10(least))
+  const powers = Array.from({ length: Math.ceil(Math.log10(most)) - first + 1 }, (_, index) => 10 ** (first + index))
+  const all = powers.length > 3 ? powers : powers.flatMap((power) => [power, 2 * power, 5 * power])
+  const [bottom, top] = [all.findLast((mark) => mark <= least) ?? least, all.find((mark) => mark >= most && mark > least) ?? 2 * most]
+  return {
+    marks: all.filter((mark) => mark >= bottom && mark <= top),
+    share: (value) => Math.log(value / bottom) / Math.log(top / bottom),
+  }
 }
 
 /** 0…1 along the axis. */
