@@ -103,6 +103,8 @@ export class Hypercalls {
   constructor(options: HypercallOptions) {
     this.#options = options
     this.#pagesOut = options.pagesOut ?? 0
+    // Until the node says otherwise: a guest that hears of no wish any more would have them all back, on a node that may be as short.
+    this.#target = this.#pagesOut
   }
 
   counts(): ParaCounts {

@@ -148,6 +148,27 @@ describe("a VM that moves", () => {
     expect([from.frames.free() > free, from.reserve(options) !== null, next.instructions()]).toEqual([true, true, 1000])
     expect(next.runVcpu(0, { budget: 1000, waited: 0 }).kind).toBe("budget")
   })
+
+  it("keeps the pages that it was asked for given away, until the node that it has come to says otherwise", () => {
+    const options = optionsOf({ name: "kernel", machine: { mode: "para" }, run: "spin 9000" })
+    const [from, to] = [node(options), node(options)]
+    // Its slices are of a million instructions: at the end of each it hears what it is asked for.
+    const runUntil = (vm: Vm, isSo: () => boolean, runs: number): void => {
+      for (let run = 0; run < runs && !isSo(); run++) vm.runVcpu(0, { budget: 500_000, waited: 0 })
+    }
+    const vm = from.create(options)!
+    const pagesOut = (of: Vm): number => of.para?.counts().pagesOut ?? -1
+    runUntil(vm, () => vm.para?.counts().listens === true, 40)
+    vm.para?.askBalloon(100)
+    runUntil(vm, () => pagesOut(vm) === 100, 40)
+    const next = moved(vm, to, options, {})
+    expect(pagesOut(next)).toBe(100)
+    runUntil(next, () => pagesOut(next) !== 100, 40)
+    expect([pagesOut(next), next.para?.counts().listens]).toEqual([100, true])
+    next.para?.askBalloon(40)
+    runUntil(next, () => pagesOut(next) === 40, 40)
+    expect(pagesOut(next)).toBe(40)
+  })
 })
 
 describe("a mover that forgets something is caught", () => {
