@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import { kernelPath } from "@backplane/guests/build-kernel"
 import { FrameSwap } from "@backplane/trap-vmm/frame-swap"
+import { Vmm } from "@backplane/trap-vmm/vmm"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import type { World } from "@backplane/foundation-simulation/world"
 import { afterEach, describe, expect, it, vi } from "vitest"
@@ -89,6 +90,30 @@ describe("VMs of a node that is short of frames", () => {
   it("is over where all are refused before the first tick", () => {
     const spec = short(machine("kernel", null, { ...WORK, memoryBytes: 64 << 20 }), { swapPages: 0 })
     expect(finish(world(spec))).toMatchObject({ result: { vms: { guest: { state: "refused" } } } })
+  })
+
+  it("waits for pages that go as for pages that come: the run is longer by both, and the guests do not notice", () => {
+    const guest = stayed("kernel", WORK)
+    // One guest alone: nobody runs while it waits.
+    const spec = short(machine("kernel", null, WORK), { framesPerNode: 240, swapPages: 1200 })
+    const endOf = (): number => {
+      const running = world(spec)
+      expect(finish(running)).toMatchObject({ result: { vms: { guest: { outcome: guest } } } })
+      return Number(running.now)
+    }
+    const end = endOf()
+    const { takePagesOut } = Vmm.prototype
+    let outs = 0
+    const free = vi.spyOn(Vmm.prototype, "takePagesOut").mockImplementation(function (this: Vmm) {
+      outs += takePagesOut.call(this)
+      return 0
+    })
+    const before = endOf()
+    free.mockRestore()
+    expect(outs).toBeGreaterThan(50)
+    // Less than all: what a guest waits for while it would sleep, and what is left of a tick, costs nothing.
+    expect((end - before) / (outs * 10_000)).toBeGreaterThan(0.5)
+    expect((end - before) / (outs * 10_000)).toBeLessThanOrEqual(1)
   })
 
   it("a mistake that is planted there is seen: a page comes in empty", () => {

@@ -146,11 +146,11 @@ export class HostedVm {
     }
   }
 
-  /** Pages that its vCPUs have had brought in from the swap store since they were asked last. */
-  takePagesBroughtIn(): number {
+  /** Pages that its vCPUs have had brought in from the swap store since they were asked last, and those of the node that went there: for them. */
+  takePagesMoved(): number {
     const fresh = this.vm.memory.broughtIn - this.#broughtIn
     this.#broughtIn += fresh
-    return fresh
+    return fresh + this.#vmm.takePagesOut()
   }
 
   /** It is given up: its frames go back. */

@@ -10,7 +10,7 @@ const PAIR = { name: "pair", cpus: 2, instructionsPerTick: PER_TICK }
 const TASK = { task: "pair.0", attempt: 1, ordinal: 0, run: 1, workingSet: 0, affinity: [] }
 
 /** vCPU 0 of a VM of two, which ends every run with `stop` after so many instructions; null: as many as it may. */
-function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] = [], broughtIn: number[] = []): VcpuTask {
+function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] = [], pagesMoved: number[] = []): VcpuTask {
   let ran = 0
   const run = (_index: number, { budget }: { readonly budget: number }): HostedStop => {
     budgets.push(budget)
@@ -22,7 +22,7 @@ function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] =
     vm: { instructions: () => ran },
     run,
     wouldRun: () => true,
-    takePagesBroughtIn: () => broughtIn.shift() ?? 0,
+    takePagesMoved: () => pagesMoved.shift() ?? 0,
   } as unknown as HostedVm
   return new VcpuTask({ task: TASK, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined })
 }
@@ -88,7 +88,7 @@ describe("a vCPU that has much to do", () => {
         return { kind: "budget" }
       }
       const vm = { instructions: () => 0 }
-      const hosted = { spec: { ...PAIR, instructionsPerTick }, vm, run, takePagesBroughtIn: () => 0 } as unknown as HostedVm
+      const hosted = { spec: { ...PAIR, instructionsPerTick }, vm, run, takePagesMoved: () => 0 } as unknown as HostedVm
       slice(new VcpuTask({ task: TASK, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined }))
       return given
     })

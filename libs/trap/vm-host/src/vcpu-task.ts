@@ -36,7 +36,7 @@ export class VcpuTask implements EngineTask {
   /** Tick at which it began to wait; null: it does not. */
   #restingSince: number | null = null
   #planned: Planned | null = null
-  /** Cycles that it has yet to wait for pages that were brought in. */
+  /** Cycles that it has yet to wait for pages that were brought in, and for those that went to make room. */
   #pageCycles = 0
   /** It is blocked for those: nothing but time can end that. */
   #isPaging = false
@@ -132,7 +132,7 @@ export class VcpuTask implements EngineTask {
     const waited = this.#restingSince === null ? 0 : (fromTick - this.#restingSince) * this.#tickCycles
     const stop = this.#hosted.run(this.#index, { budget, waited, work: Math.max(PART_WORK, TICK_WORK * this.#perTick) })
     if (stop.kind !== "paused" && stop.kind !== "full") this.#restingSince = null
-    this.#pageCycles += this.#hosted.takePagesBroughtIn() * PAGE_IN_CYCLES
+    this.#pageCycles += this.#hosted.takePagesMoved() * PAGE_CYCLES
     const spent = this.#debt + this.#hosted.vm.instructions() - before
     switch (stop.kind) {
       case "budget":
@@ -163,7 +163,7 @@ export class VcpuTask implements EngineTask {
     return { fromTick, ticks, finished: false, pause: this.#pagesWait(fromTick + ticks) }
   }
 
-  /** It waits for what was brought in, in whole ticks; null: there is nothing to wait for yet. */
+  /** It waits for what came and went, in whole ticks; null: there is nothing to wait for yet. */
   #pagesWait(tick: number): SlicePause | null {
     const ticks = Math.floor(this.#pageCycles / this.#tickCycles)
     if (ticks === 0) return null
@@ -197,8 +197,8 @@ export const PART_WORK = 4_000_000
 /** For each instruction that a tick pays for, where that is more: a guest that leaves once in a hundred gets what it is paid for, however fast its machine. */
 const TICK_WORK = 4
 
-/** What a page from the swap store takes: 100 µs of a machine of 100 MHz, a read of a solid-state disk. */
-const PAGE_IN_CYCLES = 10_000
+/** What a page from or to the swap store takes: 100 µs of a machine of 100 MHz, as a solid-state disk has it. */
+const PAGE_CYCLES = 10_000
 
 /** A guest gets on no faster with a warm cache, but it wears the cache in like any task. The ticks that it was warm for. */
 function warmUp(cache: TaskCache, { task, workingSet }: TaskSpec, ticks: number): number {

@@ -6,7 +6,6 @@
  * that a page can always go out or come in.
  * W2 A page that was handed out to the VMM a moment ago (`RECENT`) stays: whoever installs a way to it can rely on it.
  */
-import { assert } from "@backplane/foundation-base/assert"
 import type { MachineFrames } from "./machine-frames.ts"
 import type { PhysicalMap } from "./physical-map.ts"
 import type { PageOf } from "./shared-frames.ts"
@@ -56,6 +55,7 @@ export class FrameSwap {
   #page = 0
   #pages = 0
   #outs = 0
+  #outsTaken = 0
   #ins = 0
 
   constructor(options: {
@@ -161,6 +161,13 @@ export class FrameSwap {
     return this.#outs - before
   }
 
+  /** Pages that went out since this was asked last. */
+  takeOuts(): number {
+    const fresh = this.#outs - this.#outsTaken
+    this.#outsTaken = this.#outs
+    return fresh
+  }
+
   counts(): SwapCounts {
     return { pages: this.#pages, slots: this.#slots, outs: this.#outs, ins: this.#ins }
   }
@@ -180,8 +187,9 @@ export class FrameSwap {
   #next(memories: readonly PhysicalMap[]): PageOf | null {
     const memory = memories[this.#memory]
     if (memory === undefined) {
-      assert(this.#page === 0, "the hand begins anew at a first page")
+      // Behind the last, or in the middle of one that is gone.
       this.#memory = 0
+      this.#page = 0
       return null
     }
     const index = this.#page

@@ -94,6 +94,11 @@ export class Vmm {
     return this.#swap?.reclaim(free, limit) ?? 0
   }
 
+  /** Pages of its VMs that went to the swap store since this was asked last: who had room made waits until they are written. */
+  takePagesOut(): number {
+    return this.#swap?.takeOuts() ?? 0
+  }
+
   /** May it promise more than it has frames? */
   get canSwap(): boolean {
     return this.#swap !== null
