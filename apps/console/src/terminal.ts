@@ -8,6 +8,8 @@ import { openFeed, type Feed } from "./event-feed.ts"
 
 /** As much of xterm.js as is used here. */
 interface Screen {
+  readonly cols: number
+  resize(columns: number, rows: number): void
   open(at: HTMLElement): void
   write(data: Uint8Array | string): void
   onData(listener: (text: string) => void): void
@@ -17,6 +19,12 @@ interface Screen {
 interface ScreenLibrary {
   readonly Terminal: new (options: Readonly<Record<string, unknown>>) => Screen
 }
+
+const ROWS = 24
+/** As many as there is room for, within these: on a narrow page a long line goes on in the next row, instead of beyond the panel. */
+const COLUMNS = { least: 20, most: 96 } as const
+/** Of xterm.js, beside the columns. */
+const SCROLLBAR_PIXELS = 16
 
 const LIBRARY = "/console/vendor/xterm.mjs"
 const PIECE_BYTES = 4096
@@ -28,13 +36,15 @@ export async function openTerminal(machine: string, vm: string): Promise<void> {
   close?.()
   const path = `/v1/machines/${encodeURIComponent(machine)}/vms/${encodeURIComponent(vm)}/console`
   const { Terminal } = (await import(LIBRARY)) as ScreenLibrary
-  const screen = new Terminal({ rows: 24, cols: 96, convertEol: true, screenReaderMode: true, fontSize: 13 })
+  const screen = new Terminal({ rows: ROWS, cols: COLUMNS.most, convertEol: true, screenReaderMode: true, fontSize: 13 })
   const place = part("terminal")
   place.replaceChildren()
   place.hidden = false
   part("terminal-bar").hidden = false
   say(part("terminal-of"), `terminal of ${vm} on ${machine}`)
   screen.open(place)
+  const width = new ResizeObserver(() => fit(screen, place))
+  width.observe(place)
   const feed = listen(path, screen)
   const keyboard = new Keyboard(path)
   screen.onData((text) => keyboard.type(text))
@@ -42,6 +52,7 @@ export async function openTerminal(machine: string, vm: string): Promise<void> {
   close = () => {
     feed.close()
     keyboard.stop()
+    width.disconnect()
     screen.dispose()
     place.hidden = true
     part("terminal-bar").hidden = true
@@ -52,6 +63,14 @@ export async function openTerminal(machine: string, vm: string): Promise<void> {
 
 export function closeTerminal(): void {
   close?.()
+}
+
+function fit(screen: Screen, place: HTMLElement): void {
+  const drawn = place.querySelector(".xterm-screen")?.clientWidth ?? 0
+  if (drawn === 0) return
+  const room = (place.clientWidth - SCROLLBAR_PIXELS) / (drawn / screen.cols)
+  const columns = Math.min(COLUMNS.most, Math.max(COLUMNS.least, Math.floor(room)))
+  if (columns !== screen.cols) screen.resize(columns, ROWS)
 }
 
 function listen(path: string, screen: Screen): Feed {

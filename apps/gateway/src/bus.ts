@@ -13,14 +13,13 @@ import type { Environment } from "@backplane/foundation-telemetry/settings"
 import type { NatsConnection } from "@nats-io/nats-core"
 import type { GatewayConfig } from "./config.ts"
 import type { Gateway, Readiness } from "./gateway.ts"
-import { operatorOn, type Operator } from "./operator.ts"
+import { MACHINES_SUBJECT, operatorOn, type Operator } from "./operator.ts"
 import type { Telemetry } from "@backplane/foundation-telemetry/telemetry"
 import { askFollowed } from "./kv/followed-ask.ts"
 import { StoreAccess } from "./kv/store-access.ts"
 import { Visitors } from "./kv/visitors.ts"
 import type { Sight } from "./routes-console.ts"
 
-const MACHINES_SUBJECT = "bp.ctl.machines"
 const ASK_MILLISECONDS = 3_000
 /** The page goes on without whom does not answer for so long. */
 const LOOK_MILLISECONDS = 500

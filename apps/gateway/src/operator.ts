@@ -7,7 +7,10 @@ import type { NatsConnection } from "@nats-io/nats-core"
 
 const ANSWER_MILLISECONDS = 5_000
 const REPEAT_MILLISECONDS = 1_000
+const LIST_MILLISECONDS = 1_000
 const POWER_SUBJECT = "bp.ctl.host.stack"
+/** Of the office of machines. */
+export const MACHINES_SUBJECT = "bp.ctl.machines"
 const HYPERVISOR = actorId("hypervisor.0")
 
 export type OperatorAnswer = Readonly<Record<string, Json>>
@@ -15,6 +18,16 @@ export type OperatorAnswer = Readonly<Record<string, Json>>
 export type Question = { readonly kind: string } & Readonly<Record<string, Json>>
 
 export class NoAnswer extends Error {}
+
+/** There is no machine of the name. */
+export class NoMachine extends Error {
+  readonly names: readonly string[]
+
+  constructor(machine: string, names: readonly string[]) {
+    super(`there is no machine ${machine}`)
+    this.names = names
+  }
+}
 
 export interface Operator {
   /** A request to the hypervisor of a machine, answered with the same `request`. */
@@ -25,18 +38,29 @@ export interface Operator {
   askStack(request: Readonly<Record<string, Json>>): Promise<OperatorAnswer>
 }
 
-export function operatorOn(connection: NatsConnection, instance: string): Operator {
+export function operatorOn(connection: Pick<NatsConnection, "request" | "subscribe" | "publish">, instance: string): Operator {
   let asked = 0
+  const known = new Set<string>()
+  /** Nobody would answer for a machine that there is not, and the asker would wait for that. Where the office is silent it is not known. */
+  const mustBeThere = async (machine: string): Promise<void> => {
+    const names = await machineNames(connection)
+    if (names === null) return
+    known.clear()
+    for (const name of names) known.add(name)
+    if (!known.has(machine)) throw new NoMachine(machine, names)
+  }
   const ask = async (
     { machine, actor, name }: { readonly machine: string; readonly actor: ActorId; readonly name: string },
     question: Question,
   ): Promise<OperatorAnswer> => {
+    if (!known.has(machine)) await mustBeThere(machine)
     const from = actorId(`gateway.${instance.replaceAll(/[^a-z0-9]/g, "")}-${++asked}`)
     const times = { repeatMilliseconds: REPEAT_MILLISECONDS, patienceMilliseconds: ANSWER_MILLISECONDS }
     const asking = { connection, machine, from, to: actor, ...times }
     const answer = await askActor<OperatorAnswer & { readonly request: string }>(asking, question)
-    if (answer === null) throw new NoAnswer(`the ${name} of ${machine} does not answer`)
-    return answer
+    if (answer !== null) return answer
+    await mustBeThere(machine)
+    throw new NoAnswer(`the ${name} of ${machine} does not answer`)
   }
   return {
     askHypervisor: (machine, question) => ask({ machine, actor: HYPERVISOR, name: "hypervisor" }, question),
@@ -48,5 +72,15 @@ export function operatorOn(connection: NatsConnection, instance: string): Operat
         throw new NoAnswer("no supervisor answers: the services were not started by `npm start`")
       }
     },
+  }
+}
+
+/** Null: the office does not answer. */
+async function machineNames(connection: Pick<NatsConnection, "request">): Promise<readonly string[] | null> {
+  try {
+    const reply = await connection.request(MACHINES_SUBJECT, JSON.stringify({ op: "list" }), { timeout: LIST_MILLISECONDS })
+    return reply.json<{ readonly machines: readonly { readonly machine: string }[] }>().machines.map(({ machine }) => machine)
+  } catch {
+    return null
   }
 }

@@ -183,7 +183,7 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: "accessible",
-    says: "axe-core finds nothing serious, tables fit a wide page and drawings can be read on a narrow one, light and dark",
+    says: "axe-core finds nothing serious, tables fit a wide page, terminal and drawings a narrow one, light and dark",
     async run({ page, shot }: Visit): Promise<string> {
       const axe = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8")
       const findings: string[] = []
@@ -233,7 +233,7 @@ export const STEPS: readonly Step[] = [
   },
 ]
 
-/** Tables that are cut off on a wide page; writing in drawings that is smaller than nine pixels. */
+/** Tables that are cut off on a wide page; a terminal that is wider than its panel; writing in drawings that is smaller than nine pixels. */
 function unfit(page: Visit["page"], width: number): Promise<readonly string[]> {
   return page.evaluate((wide) => {
     const cut = ["vms", "processes", "store"].filter((id) => {
@@ -244,7 +244,14 @@ function unfit(page: Visit["page"], width: number): Promise<readonly string[]> {
       const scale = (drawing as SVGSVGElement).getScreenCTM()?.a ?? 1
       return drawing.querySelector("text") !== null && 12 * scale < 9
     })
-    return [...cut.map((id) => `${id} is cut off`), ...small.map((drawing) => `too small to read: ${drawing.parentElement?.id ?? ""}`)]
+    const screen = document.querySelector("#terminal .xterm-screen")
+    const isWide = screen !== null && screen.getBoundingClientRect().right > (screen.closest("section")?.getBoundingClientRect().right ?? 0)
+    const beyond = isWide ? ["the terminal is wider than its panel"] : []
+    return [
+      ...cut.map((id) => `${id} is cut off`),
+      ...beyond,
+      ...small.map((drawing) => `too small to read: ${drawing.parentElement?.id ?? ""}`),
+    ]
   }, width >= 1280)
 }
 

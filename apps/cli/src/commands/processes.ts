@@ -35,7 +35,10 @@ export function register(program: Command): void {
     .action((_: object, command: Command) => {
       const { http } = runningStack(command)
       if (http.token === null)
-        throw new CommandFailure("no-token", "BACKPLANE_TOKENS was set when the stack was started: the tokens in it are the ones to use")
+        throw new CommandFailure(
+          "no-token",
+          "BACKPLANE_TOKENS was set when the stack was started: use one of the tokens in it; commands take it from BACKPLANE_TOKEN",
+        )
       console.log(http.token)
     })
   for (const action of ["pause", "resume", "kill"] as const) {

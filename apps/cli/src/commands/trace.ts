@@ -136,8 +136,11 @@ async function get(command: Command, path: string, accept: string): Promise<stri
   const { detail, remedy } = JSON.parse(text) as { detail?: string; remedy?: string }
   // A flow that there is not was never there: a wrong argument, not one that was looked for in vain.
   const isUnknown = detail?.startsWith("no such flow") === true
-  throw new CommandFailure(
-    response.status === 404 && !isUnknown ? "not-found" : response.status >= 500 ? "unavailable" : "bad-input",
-    [detail ?? text, remedy].filter((part) => part !== undefined).join(": "),
-  )
+  throw new CommandFailure(kindOf(response.status, isUnknown), [detail ?? text, remedy].filter((part) => part !== undefined).join(": "))
+}
+
+function kindOf(status: number, isUnknown: boolean): string {
+  if (status === 401 || status === 403) return "not-allowed"
+  if (status === 404 && !isUnknown) return "not-found"
+  return status >= 500 ? "unavailable" : "bad-input"
 }
