@@ -233,7 +233,7 @@ export const STEPS: readonly Step[] = [
   },
 ]
 
-/** Tables that are cut off on a wide page; a terminal that is wider than its panel; writing in drawings that is smaller than nine pixels. */
+/** Tables that are cut off on a wide page; a terminal that is wider than its panel, anything that is wider than the page; writing in drawings that is smaller than nine pixels. */
 function unfit(page: Visit["page"], width: number): Promise<readonly string[]> {
   return page.evaluate((wide) => {
     const cut = ["vms", "processes", "store"].filter((id) => {
@@ -247,6 +247,8 @@ function unfit(page: Visit["page"], width: number): Promise<readonly string[]> {
     const screen = document.querySelector("#terminal .xterm-screen")
     const isWide = screen !== null && screen.getBoundingClientRect().right > (screen.closest("section")?.getBoundingClientRect().right ?? 0)
     const beyond = isWide ? ["the terminal is wider than its panel"] : []
+    const { scrollWidth } = document.documentElement
+    if (scrollWidth > innerWidth) beyond.push(`the page is ${scrollWidth} pixels wide`)
     return [
       ...cut.map((id) => `${id} is cut off`),
       ...beyond,
