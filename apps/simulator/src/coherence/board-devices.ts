@@ -12,10 +12,10 @@ import type { Console } from "@backplane/trap-board/console"
 import { Wiring } from "@backplane/trap-board/wiring"
 import { UART, UART_INTERRUPT, virtioInterrupt, VIRTIO_SLOTS } from "@backplane/trap-devices/address-map/virt-map"
 import type { PlicAffinity } from "@backplane/trap-devices/plic/plic"
+import { DmaPages } from "@backplane/trap-devices/virtio-mmio/dma-pages"
 import { callSbi } from "@backplane/trap-sbi/sbi"
 import type { SbiEffect } from "@backplane/trap-sbi/sbi-types"
 import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
-import { DmaPages } from "./dma-pages.ts"
 import { guestMemory, pagesOf } from "./guest-pages.ts"
 import type { BoardMessage, BoardNodeConfig, Out, SharedEnd } from "./board-messages.ts"
 
@@ -55,7 +55,10 @@ export class BoardDevices {
     const { engine, nodeOfHart } = node.config
     const harts = engine.options.cpus
     this.#node = node
-    this.#dma = new DmaPages(engine)
+    this.#dma = new DmaPages({
+      read: (address, bytes) => engine.readMemory(address, bytes),
+      isMemory: (...range) => engine.isMemory(...range),
+    })
     this.#lines = new Array<bigint>(harts).fill(0n)
     this.#wiring = new Wiring({
       harts,

@@ -4,11 +4,15 @@
  * A device must find them at its node before it begins, for it cannot wait in the middle. All descriptors of a queue are looked at, in use or
  * not: a few pages too many do no harm. Virtio 1.2, sections 2.7 (split virtqueues) and 4.2 (MMIO).
  */
-import { PAGE_BYTES, RAM_BASE, type Engine } from "@backplane/compute-contract/engine"
+import { RAM_BASE, virtioPlace, VIRTIO_SLOTS } from "../address-map/virt-map.ts"
+import { QUEUE_SIZE_MAX } from "./split-queue.ts"
+import type { GuestMemory } from "./guest-memory.ts"
 
-const FIRST = 0x1000_1000n
-const SLOT_BYTES = 0x1000n
-const SLOTS = 8n
+const { base: FIRST, bytes } = virtioPlace(0)
+const SLOT_BYTES = BigInt(bytes)
+const SLOTS = BigInt(VIRTIO_SLOTS)
+const PAGE_BYTES = 4096
+const PAGE_SHIFT = 12n
 const DESCRIPTOR_BYTES = 16
 const QUEUE_NUM = 0x38
 const NOTIFY = 0x50
@@ -20,12 +24,17 @@ interface Queue {
   readonly addresses: [bigint, bigint, bigint]
 }
 
+/** The guest's RAM, whether its pages are here or not. */
+export interface DmaMemory extends Pick<GuestMemory, "read"> {
+  isMemory(address: bigint, bytes: number): boolean
+}
+
 export class DmaPages {
-  readonly #engine: Engine
+  readonly #memory: DmaMemory
   readonly #queues = new Map<bigint, Queue>()
 
-  constructor(engine: Engine) {
-    this.#engine = engine
+  constructor(memory: DmaMemory) {
+    this.#memory = memory
   }
 
   /** Notes a store to a device's register. True: it makes the device work on its queue. */
@@ -35,7 +44,7 @@ export class DmaPages {
     const offset = Number(address & (SLOT_BYTES - 1n))
     const queue = this.#queues.get(slot) ?? { size: 0, addresses: [0n, 0n, 0n] }
     this.#queues.set(slot, queue)
-    if (offset === QUEUE_NUM) queue.size = Number(value)
+    if (offset === QUEUE_NUM) queue.size = Math.min(Number(value), QUEUE_SIZE_MAX)
     LOW.forEach((low, index) => {
       const known = queue.addresses[index] ?? 0n
       if (offset === low) queue.addresses[index] = (known & ~0xffff_ffffn) | value
@@ -44,14 +53,15 @@ export class DmaPages {
     return offset === NOTIFY
   }
 
-  /** As far as the descriptors can be read here now: where their own page is missing, that page is the first to be brought. */
+  /** Of the device at that address, by number from the beginning of RAM. As far as the descriptors can be read here now: where their own page is missing, that page is the first to be brought. */
   pages(address: bigint): readonly number[] {
     const queue = this.#queues.get(address & ~(SLOT_BYTES - 1n))
     if (queue === undefined) return []
     const pages = new Set<number>()
     const add = (from: bigint, bytes: number): void => {
-      if (bytes === 0 || !this.#engine.isMemory(from, bytes)) return
-      for (let page = (from - RAM_BASE) >> 12n; page <= (from + BigInt(bytes - 1) - RAM_BASE) >> 12n; page++) pages.add(Number(page))
+      if (bytes === 0 || !this.#memory.isMemory(from, bytes)) return
+      const last = (from + BigInt(bytes - 1) - RAM_BASE) >> PAGE_SHIFT
+      for (let page = (from - RAM_BASE) >> PAGE_SHIFT; page <= last; page++) pages.add(Number(page))
     }
     const [descriptors, available, used] = queue.addresses
     add(descriptors, queue.size * DESCRIPTOR_BYTES)
@@ -59,8 +69,9 @@ export class DmaPages {
     add(used, 6 + 8 * queue.size)
     for (let index = 0; index < queue.size; index++) {
       const at = descriptors + BigInt(index * DESCRIPTOR_BYTES)
-      if (!this.#engine.isMemory(at, DESCRIPTOR_BYTES)) continue
-      const view = new DataView(this.#engine.readMemory(at, DESCRIPTOR_BYTES).buffer)
+      const descriptor = this.#memory.read(at, DESCRIPTOR_BYTES)
+      if (descriptor === null) continue
+      const view = new DataView(descriptor.buffer, descriptor.byteOffset, DESCRIPTOR_BYTES)
       const bytes = view.getUint32(8, true)
       if (bytes <= BUFFER_BYTES_MAX) add(view.getBigUint64(0, true), bytes)
     }
