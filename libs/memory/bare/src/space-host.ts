@@ -2,7 +2,8 @@
  * A node's shared memories beside whatever else the node does: for each space that an operator opens here, harts on an engine of its own,
  * whose pages are kept coherent with the other nodes'. A wrapper: the node inside hears everything that is not about pages or spaces.
  *
- * What runs is the program that came with the space; an `ecall` ends a hart. Pages are told to a home in a new life for all spaces together.
+ * What runs is the program that came with the space; an `ecall` ends a hart. Pages are told to a home in a new life for all spaces together, those of
+ * the node inside (of VMs over several nodes) among them.
  */
 import { event, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
@@ -12,7 +13,8 @@ import { decodeBase64 } from "@backplane/foundation-base/base64"
 import { PAGE_BYTES, RAM_BASE, type Engine, type EngineExit, type EngineOptions } from "@backplane/compute-contract/engine"
 import type { PageText } from "@backplane/memory-agent/agent-options"
 import { pagesReports } from "@backplane/memory-agent/page-reports"
-import type { PageMessage, PagesAsk, PagesGone } from "@backplane/memory-contract/coherence-messages"
+import { VM_SPACE_PREFIX } from "@backplane/scenario-machine/vm-span"
+import type { PageMessage, PagesAsk, PagesGone, PagesReport } from "@backplane/memory-contract/coherence-messages"
 import type { SpaceAnswer, SpaceAsk, SpaceClose, SpaceOpen } from "@backplane/memory-contract/memory-operator-messages"
 import { BareNodeMachine, type BareNodeConfig, type BareNodeHears, type HartDriver } from "./bare-node.ts"
 
@@ -96,14 +98,21 @@ export class SpaceHost implements Machine {
         return [this.#answer(from, body, "")]
       case "PagesAsk": {
         const spaces = [...this.#spaces.values()].flatMap(({ machine }) => machine.agent.asked(from, body) ?? [])
-        const told: readonly Effect<Body>[] = pagesReports(this.#options.node, body.epoch, spaces).map((report) =>
+        // The home takes what a node tells for all that it has: what the node inside has is told with it.
+        const inside = this.#inside.step(now, input)
+        const theirs = inside.flatMap((effect) => reportOf(effect)?.spaces ?? [])
+        const told: readonly Effect<Body>[] = pagesReports(this.#options.node, body.epoch, [...spaces, ...theirs]).map((report) =>
           send(from, report as Body),
         )
-        return [...told, ...[...this.#spaces].flatMap(([space, { machine }]) => this.#recount(now, space, machine))]
+        const recounted = [...this.#spaces].flatMap(([space, { machine }]) => this.#recount(now, space, machine))
+        return [...told, ...inside.filter((effect) => reportOf(effect) === null), ...recounted]
       }
-      case "PagesGone":
-        return [...this.#spaces.keys()].flatMap((space) => [...this.#inSpace(now, space, { kind: "message", from, body })])
+      case "PagesGone": {
+        const here = [...this.#spaces.keys()].flatMap((space) => [...this.#inSpace(now, space, { kind: "message", from, body })])
+        return [...here, ...this.#inside.step(now, input)]
+      }
       default:
+        if (!this.#spaces.has(body.space)) return this.#inside.step(now, input)
         return this.#inSpace(now, body.space, { kind: "message", from, body })
     }
   }
@@ -154,6 +163,7 @@ export class SpaceHost implements Machine {
   #refusal({ space, program, pages, harts }: SpaceOpen): string | null {
     if (this.#spaces.size >= SPACES_MAX) return `node ${this.#options.node} has ${SPACES_MAX} spaces; close one with \`memory stop\``
     if (space.includes("/")) return "space: a name has no slash"
+    if (space.startsWith(VM_SPACE_PREFIX)) return `space: names that begin with ${VM_SPACE_PREFIX} are of virtual machines; give another`
     const bytes = decodeBase64(program).length
     if (bytes > pages * PAGE_BYTES) return `program: ${bytes} bytes do not fit in ${pages} pages`
     const beyond = harts.find((node) => node >= this.#options.nodes)
@@ -201,6 +211,11 @@ export class SpaceHost implements Machine {
 function walksOf({ pages, copiesMax }: SpaceOpen): Pick<BareNodeConfig, "walkPages"> {
   const ahead = copiesMax === 0 ? WALK_PAGES : Math.min(WALK_PAGES, copiesMax >> 2)
   return ahead < WALK_PAGES_MIN ? {} : { walkPages: { ahead, pages, when: "if-free" } }
+}
+
+/** What the node inside says to a home in a new life; null: the effect is something else. */
+function reportOf(effect: Effect<Body>): PagesReport | null {
+  return effect.kind === "send" && effect.body.kind === "PagesReport" ? (effect.body as PagesReport) : null
 }
 
 function isOurs(input: Input<Body>): boolean {
