@@ -2,6 +2,7 @@
  * A memory that is copied in pieces while its guest runs is, once what has changed is copied again, the guest's to the last byte; and the guest notices nothing.
  * Each planted log forgets one way in which a page is written, and is caught by it.
  */
+import { deviceMemory } from "./device-memory.ts"
 import { readFileSync } from "node:fs"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { WasmEngine } from "@backplane/compute-engine/engine"
@@ -121,7 +122,7 @@ describe("a memory that is copied while its guest runs", () => {
       write()
       return memory.changedPages()
     }
-    expect(seen(() => memory.forDevices().write(address(second + 1) - 2n, new Uint8Array(2)))).toEqual([second])
+    expect(seen(() => deviceMemory(memory).write(address(second + 1) - 2n, new Uint8Array(2)))).toEqual([second])
     expect(seen(() => memory.writeEntry(address(first), 1n))).toEqual([first, second])
     expect(seen(() => memory.write64(address(third) + 8n, 1n))).toEqual([first, second, third])
     // Given back: nobody asks for it. Taken again: it holds zeros, and has to be sent as such, though it has no frame.

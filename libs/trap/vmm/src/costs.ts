@@ -30,6 +30,7 @@ const WORK: Readonly<Record<string, readonly (keyof EventCosts)[]>> = {
   "shadow-store": ["shadowFill"],
   "first-touch": ["pageFault"],
   unshare: ["pageFault", "shadowFill"],
+  "remote-page": ["pageFault"],
   "io-load": ["device"],
   "io-store": ["device"],
   disk: ["device"],

@@ -2,6 +2,7 @@
  * Equal pages of a node's VMs lie in one frame, and nobody notices: each guest ends as it does where nothing is shared, whatever looks when, and no frame is lost.
  * Each planted mistake is caught.
  */
+import { deviceMemory } from "./device-memory.ts"
 import { readFileSync } from "node:fs"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { WasmEngine } from "@backplane/compute-engine/engine"
@@ -178,7 +179,7 @@ describe("equal pages that lie in one frame", () => {
     const [first, second, third] = shared as unknown as readonly [number, number, number]
     const address = (page: number): bigint => RAM_BASE + BigInt(page * 4096)
     const before = shared.map((page) => other.memory.copyOf(page))
-    one.memory.forDevices().write(address(first) + 4094n, Uint8Array.of(1, 2))
+    deviceMemory(one.memory).write(address(first) + 4094n, Uint8Array.of(1, 2))
     one.memory.writeEntry(address(second), 77n)
     one.memory.write64(address(third) + 8n, 78n)
     expect(shared.map((page) => Buffer.from(other.memory.copyOf(page)).equals(before[shared.indexOf(page)]!))).not.toContain(false)

@@ -8,12 +8,12 @@ import { assert } from "@backplane/foundation-base/assert"
 import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { CopiedPages } from "./copied-pages.ts"
 import { PAGE_BYTES, PAGE_SHIFT, type MachineFrames } from "./machine-frames.ts"
-import { pieces } from "./page-pieces.ts"
-import type { Engine } from "@backplane/compute-contract/engine"
+import { holdsAnything, pieces } from "./page-pieces.ts"
+import { PageRights } from "./page-rights.ts"
+import type { Engine, FrameRights } from "@backplane/compute-contract/engine"
 import type { FrameSwap } from "./frame-swap.ts"
 import type { GonePage } from "./guest-mmu.ts"
 import type { PageOf, SharedFrames } from "./shared-frames.ts"
-import type { GuestMemory } from "@backplane/trap-devices/virtio-mmio/guest-memory"
 
 const FIRST_PAGE = RAM_BASE >> PAGE_SHIFT
 const OFFSET_MASK = BigInt(PAGE_BYTES - 1)
@@ -29,6 +29,8 @@ export interface Paging {
   readonly shared?: SharedFrames
   /** Where pages go when frames are short; absent: nowhere, and there is a frame for every page. */
   readonly swap?: FrameSwap
+  /** Other nodes have part in this memory: pages have rights, at first none, and stay in frames of their own. */
+  readonly coherent?: boolean
 }
 
 export interface PhysicalMapOptions extends Paging {
@@ -67,8 +69,10 @@ export class PhysicalMap {
   #onGone: (gone: readonly GonePage[]) => void = () => undefined
   /** Null: nobody copies it. */
   #copied: CopiedPages | null = null
+  /** Null: all of it is this node's. */
+  readonly #rights: PageRights | null
 
-  constructor({ engine, frames, owner, bytes, shared, swap }: PhysicalMapOptions) {
+  constructor({ engine, frames, owner, bytes, shared, swap, coherent = false }: PhysicalMapOptions) {
     assert(bytes % PAGE_BYTES === 0 && bytes > 0, "a guest's RAM is whole pages")
     this.bytes = bytes
     this.#engine = engine
@@ -77,6 +81,7 @@ export class PhysicalMap {
     this.#pages = new Float64Array(bytes / PAGE_BYTES).fill(UNTOUCHED)
     this.#shared = shared ?? null
     this.#swap = swap ?? null
+    this.#rights = coherent ? new PageRights(engine, this.#pages.length) : null
     this.#used = new Uint8Array(this.#pages.length)
     this.#isShared = new Uint8Array(this.#pages.length)
     this.#timesUnshared = new Uint8Array(this.#pages.length)
@@ -109,7 +114,18 @@ export class PhysicalMap {
     assert(frame !== null, "memory for every page of a VM was kept free when it was made")
     this.#pages[index] = Number(frame)
     this.#copied?.changed(index, Number(frame))
+    this.#rights?.given(index, Number(frame))
     return frame
+  }
+
+  /** What the CPUs of this node may do with the page from now on. */
+  setRights(index: number, rights: FrameRights): void {
+    this.#rights?.set(index, this.#pages[index] ?? UNTOUCHED, rights)
+  }
+
+  /** The page whose rights an access at this machine address fell short of; null: all of the memory is this node's. */
+  pageShort(address: bigint): number | null {
+    return this.#rights?.pageAt(address) ?? null
   }
 
   /** The frame of a physical page for who will write there: this VM's alone from now on. Null as `machinePage`. */
@@ -140,7 +156,8 @@ export class PhysicalMap {
 
   /** Could it share a frame: has it one of its own, and does nobody watch or copy it? */
   canShare(index: number): boolean {
-    return (this.#pages[index] ?? UNTOUCHED) >= 0 && this.#isShared[index] === 0 && this.#copied === null && !this.#kept.has(index)
+    if (this.#rights !== null || this.#copied !== null || this.#kept.has(index)) return false
+    return (this.#pages[index] ?? UNTOUCHED) >= 0 && this.#isShared[index] === 0
   }
 
   /** How often it lay with others and was written. */
@@ -184,7 +201,7 @@ export class PhysicalMap {
 
   /** Could it lose its frame? */
   canGoOut(index: number): boolean {
-    return (this.#pages[index] ?? UNTOUCHED) >= 0 && !this.#kept.has(index)
+    return (this.#pages[index] ?? UNTOUCHED) >= 0 && !this.#kept.has(index) && this.#rights === null
   }
 
   /** Pages that lie in its frame, itself among them. */
@@ -400,18 +417,6 @@ export class PhysicalMap {
     }
   }
 
-  /** The same memory as the DMA of this VM's devices sees it: they reach no other. */
-  forDevices(): GuestMemory {
-    return {
-      read: (address, bytes) => (this.contains(address, bytes) && this.#isIn(address, bytes) ? this.read(address, bytes) : null),
-      write: (address, data) => {
-        if (!this.contains(address, data.length) || !this.#isIn(address, data.length)) return false
-        this.write(address, data)
-        return true
-      },
-    }
-  }
-
   /** Gives every frame back: the VM is gone. */
   releaseAll(): void {
     this.endCopy()
@@ -457,6 +462,7 @@ export class PhysicalMap {
   }
 
   #letGo(index: number, frame: number): void {
+    this.#rights?.taken(frame)
     this.#engine.watchPage(BigInt(frame) << PAGE_SHIFT, "unwatched")
     if (this.#isShared[index] === 1) this.#shared?.leave(BigInt(frame), { memory: this, index })
     else this.#frames.release(BigInt(frame))
@@ -483,18 +489,9 @@ export class PhysicalMap {
     this.#copied?.changed(Number(page - FIRST_PAGE), Number(frame))
   }
 
-  #isIn(address: bigint, bytes: number): boolean {
-    for (const { at } of pieces(address, bytes)) if (this.isOut(at >> PAGE_SHIFT)) return false
-    return true
-  }
-
   #machine(address: bigint, bytes: number): bigint | null {
     if ((address & OFFSET_MASK) > BigInt(PAGE_BYTES - bytes)) return null
     const page = this.machinePage(address >> PAGE_SHIFT)
     return page === null ? null : (page << PAGE_SHIFT) | (address & OFFSET_MASK)
   }
-}
-
-function holdsAnything(page: Uint8Array): boolean {
-  return new BigUint64Array(page.buffer, page.byteOffset, page.length / WORD_BYTES).some((word) => word !== 0n)
 }

@@ -50,6 +50,19 @@ export class VcpuTimes {
     this.#rest(vcpu, units === null ? waited : Math.min(waited, this.lag(vcpu) + units))
   }
 
+  /** By another clock so much has passed, whoever ran: it is no longer behind that. */
+  keepUp(vcpu: number, units: number): void {
+    this.#resting.delete(vcpu)
+    this.#units[vcpu] = Math.max(this.of(vcpu), units)
+    this.#catchUp(vcpu)
+  }
+
+  /** The same of the clock, whoever is behind. */
+  reach(units: number): void {
+    const ahead = units - this.#clock.passed()
+    if (ahead > 0) this.#clock.pass(ahead)
+  }
+
   isResting(vcpu: number): boolean {
     return this.#resting.has(vcpu)
   }

@@ -2,6 +2,7 @@
 import { Slot } from "@backplane/trap-csr/csr-file"
 import { pendingBits } from "@backplane/trap-csr/interrupts"
 import type { BoardStop } from "@backplane/trap-board/board-types"
+import type { HartWaits } from "@backplane/trap-board/hart-waits"
 import type { Moment } from "@backplane/trap-csr/moment"
 import type { ExitView } from "./entry.ts"
 import type { MachineSwitch, RunView } from "./machine-switch.ts"
@@ -37,4 +38,10 @@ export function runViewOf(vcpu: Vcpu, moment: Moment, calls: SystemCalls): RunVi
 export function stuckAt(vcpu: Vcpu, machineSwitch: MachineSwitch): Extract<BoardStop, { kind: "stuck" }> {
   const pc = machineSwitch.readPc(vcpu).toString(16)
   return { kind: "stuck", detail: `the trap handler itself traps: vCPU ${vcpu.index} at 0x${pc}, cause ${vcpu.file.get(Slot.mcause)}` }
+}
+
+/** Nobody of a VM can go on, and no timer is set: what a run stops with. */
+export function heldAt(held: ReturnType<HartWaits<Vcpu>["hold"]>, machineSwitch: MachineSwitch): BoardStop {
+  if (held.kind === "idle") return held
+  return held.hart === null ? { kind: "stuck", detail: "every vCPU is stopped" } : stuckAt(held.hart, machineSwitch)
 }

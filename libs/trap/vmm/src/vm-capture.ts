@@ -62,6 +62,8 @@ export function restoreVcpus(
     const { resume } = rest
     vcpu.restore({ ...rest, resume: resume === null ? null : { pc: BigInt(resume.pc), opaque: BigInt(resume.opaque) } })
     times.restore(index, { units, resting })
+    vcpu.refreshProtection()
+    vcpu.refreshTranslation()
   }
 }
 

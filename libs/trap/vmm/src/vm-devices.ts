@@ -4,6 +4,7 @@ import { HtifService } from "@backplane/trap-board/htif-service"
 import { SbiService } from "@backplane/trap-board/sbi-service"
 import { Wiring, type DevicesState, type VirtioSlotState } from "@backplane/trap-board/wiring"
 import { devicesOf } from "@backplane/trap-board/board-capture"
+import { deviceMemory } from "./device-memory.ts"
 import { PAGE_SHIFT } from "./machine-frames.ts"
 import { TableWatch } from "./table-watch.ts"
 import { transportsOf } from "./vm-capture.ts"
@@ -20,6 +21,7 @@ import type { MachineSwitch } from "./machine-switch.ts"
 import type { PhysicalMap } from "./physical-map.ts"
 import type { RegisterWrite } from "./entry.ts"
 import type { Vcpu } from "./vcpu.ts"
+import type { VmPart } from "./vm-part.ts"
 
 export interface VmDevicesOptions {
   readonly engine: Engine
@@ -32,6 +34,8 @@ export interface VmDevicesOptions {
   readonly para?: Hypercalls
   /** Where the devices of another VM left off. */
   readonly restored?: VmCapture
+  /** The VM lies on several nodes: of what is not here, what is known. */
+  readonly part?: VmPart
 }
 
 export interface DevicesCapture {
@@ -66,7 +70,7 @@ export class VmDevices implements VmParts {
     const { image, disks = [] } = options.options
     const { restored } = options
     const devices = restored === undefined ? {} : { devices: devicesOf(restored.devices) }
-    this.#wiring = new Wiring({ ...options.options, ...devices, harts: vcpus.length, clock, console, memory: memory.forDevices(), disks })
+    this.#wiring = new Wiring({ ...options.options, ...devices, harts: vcpus.length, clock, console, memory: deviceMemory(memory), disks })
     if (restored !== undefined) this.#wiring.restoreVirtio(transportsOf(restored))
     this.#uartUsed = restored?.devices.uartUsed ?? false
     const tohost = image.symbols.get("tohost")
@@ -74,7 +78,9 @@ export class VmDevices implements VmParts {
     for (const page of this.#hostPages) memory.keep(page)
     this.tables = new TableWatch({ engine, memory, vcpus: vcpus.length, kept: this.#hostPages })
     this.#htif = tohost === undefined ? null : this.#makeHtif(tohost, image.symbols.get("fromhost"))
-    this.sbi = image.start === "supervisor" ? this.#makeSbi() : null
+    const { part } = options
+    const firmware = (): VmParts["sbi"] => (part === undefined ? this.#makeSbi() : (vcpu) => part.call(vcpu))
+    this.sbi = image.start === "supervisor" ? firmware() : null
   }
 
   /** Registers of all of them; R1 of vm-capture.ts. */
@@ -93,16 +99,20 @@ export class VmDevices implements VmParts {
   }
 
   lines(vcpu: number): bigint {
-    return this.#wiring.lines(vcpu)
+    return this.#options.part?.away?.lines(vcpu) ?? this.#wiring.lines(vcpu)
   }
 
   loadDevice(address: bigint, width: Width): LoadAnswer {
+    const { away = null } = this.#options.part ?? {}
+    if (away !== null) return away.load()
     const answer = this.#wiring.map.load(address, width)
     if (answer.kind === "value") this.#uartUsed ||= isIn(address, UART)
     return answer
   }
 
   storeDevice(address: bigint, width: Width, value: bigint): DeviceStoreAnswer {
+    const { away = null } = this.#options.part ?? {}
+    if (away !== null) return away.store()
     if (this.#wiring.map.store(address, width, value).kind === "absent") return { kind: "absent" }
     this.#uartUsed ||= isIn(address, UART)
     const finish = isIn(address, FINISHER) ? this.#wiring.finisher.finish() : null

@@ -11,6 +11,7 @@ import type { FrameQuota } from "./hypercalls.ts"
 import type { MachineFrames } from "./machine-frames.ts"
 import type { MachineSwitch } from "./machine-switch.ts"
 import type { Paging } from "./physical-map.ts"
+import type { VmPart } from "./vm-part.ts"
 import type { VmMmu } from "./guest-mmu.ts"
 import type { VmParts } from "./vm-parts.ts"
 import type { WorkMeter } from "./work-meter.ts"
@@ -64,6 +65,8 @@ export interface VmPlace {
   readonly work?: WorkMeter
   /** It goes on where the VM of this capture left off, instead of booting. */
   readonly restored?: VmCapture
+  /** It lies on several nodes, and this is what one has of it. */
+  readonly part?: VmPart
   readonly planted?: Planted
 }
 
@@ -96,6 +99,8 @@ export type VcpuStop =
   | { readonly kind: "worked" }
   /** It has left with an exit that is handled elsewhere: `heldExit`. */
   | { readonly kind: "exit" }
+  /** It waits for a page or a device of another node (vm-part.ts). */
+  | { readonly kind: "away" }
   | Exclude<BoardStop, { kind: "idle" }>
   | { readonly kind: "paused" }
   /** In wfi: `units` of its time until its timer rings, null without one; or stopped until a sibling starts it (null). */

@@ -6,7 +6,6 @@
  * Not here: which VM runs next (vmm.ts), what an exit means (handle-exit.ts). V1: a VM that is paused or destroyed retires nothing.
  */
 import { assert, defined } from "@backplane/foundation-base/assert"
-import { boot } from "@backplane/trap-board/boot"
 import { Console } from "@backplane/trap-board/console"
 import { interruptToTake, wakes } from "@backplane/trap-csr/interrupts"
 import { IdleRounds } from "@backplane/trap-board/idle-rounds"
@@ -21,24 +20,26 @@ import { finishExit } from "./finish-exit.ts"
 import { GiveWays } from "./give-ways.ts"
 import { exitHandler, inject, LOOK_UP, type HandleExit } from "./handle-exit.ts"
 import { HeldExits } from "./held-exits.ts"
-import { HYPERVISOR, Hypercalls, OWN_QUOTA } from "./hypercalls.ts"
+import { Hypercalls, OWN_QUOTA } from "./hypercalls.ts"
 import { IdleLoop, totalsOf } from "./idle-loop.ts"
 import { PhysicalMap } from "./physical-map.ts"
+import { bootVm } from "./boot-vm.ts"
 import { servingOf } from "./vcpu-serving.ts"
 import { Vcpu } from "./vcpu.ts"
-import { runViewOf, stuckAt, viewOf } from "./vcpu-view.ts"
+import { heldAt, runViewOf, stuckAt, viewOf } from "./vcpu-view.ts"
 import { VcpuTimes } from "./vcpu-times.ts"
 import { VmDevices } from "./vm-devices.ts"
+import { VmSide } from "./vm-side.ts"
 import { consoleBytesOf, captureOfVm, restoreVcpus } from "./vm-capture.ts"
 import { WorkMeter } from "./work-meter.ts"
 import type { BoardEnd } from "@backplane/trap-board/board-types"
 import type { EngineExit } from "@backplane/compute-contract/engine"
 import type { VmCapture } from "@backplane/trap-contract/vm-capture"
-import type { Moment } from "@backplane/trap-csr/moment"
 import type { Entry, ExitView, Request } from "./entry.ts"
 import type { Ledger } from "./ledger.ts"
 import type { SystemCalls } from "./system-calls.ts"
 import type { TlbMisses } from "./tlb-misses.ts"
+import type { VmPart } from "./vm-part.ts"
 import type { OnWait, VcpuStop, VmOptions, VmPlace, VmStop, WorkLimit } from "./vm-types.ts"
 
 export type { OnWait, Planted, VcpuStop, VmMode, VmOptions, VmPlace, VmStop } from "./vm-types.ts"
@@ -50,6 +51,8 @@ export class Vm {
   readonly console: Console
   /** Null: the guest may make no hypercalls. */
   readonly para: Hypercalls | null
+  /** For the other nodes of a VM that lies on several. */
+  readonly side: VmSide
   readonly #books: ExitBooks
   readonly #place: VmPlace
   readonly #work: WorkMeter
@@ -111,6 +114,7 @@ export class Vm {
       clock: () => this.#clock.ticks(),
       ...(this.para !== null && { para: this.para }),
       ...(restored !== undefined && { restored }),
+      ...(place.part !== undefined && { part: place.part }),
     })
     this.#addressSpaces = makeAddressSpaces(options, { engine, frames, memory })
     for (const vcpu of this.vcpus) {
@@ -127,15 +131,30 @@ export class Vm {
     this.#views = this.vcpus.map((vcpu) => viewOf(vcpu, { machineSwitch, time: () => this.time() }))
     this.#waits = new HartWaits({
       harts: this.vcpus,
-      moment: (vcpu) => this.#moment(vcpu),
+      moment: (vcpu) => this.#viewOf(vcpu).moment,
       lines: (index) => this.#devices.lines(index),
       timer: (index) => this.#devices.timer(index),
     })
     this.#idleLoops = this.vcpus.map(() => new IdleLoop(engine))
     this.#idleRounds = new IdleRounds(options.vcpus)
     this.#handleExit = handler(this.#devices)
-    this.heldExits = new HeldExits({
-      ...{ engine, machineSwitch, vcpus, handleExit: this.#handleExit, state: () => this.#state },
+    this.heldExits = this.#newHeldExits()
+    const idleLoops = this.#idleLoops
+    this.side = new VmSide({
+      vcpus,
+      machineSwitch,
+      idleLoops,
+      devices: this.#devices,
+      times: this.#times,
+      end: (end) => void (this.#end ??= end),
+    })
+    if (restored === undefined) bootVm({ memory, vcpus, machineSwitch, isPara: this.para !== null }, options)
+    else this.#goOn(restored)
+  }
+
+  #newHeldExits(): HeldExits {
+    return new HeldExits({
+      ...{ ...this.#place, vcpus: this.vcpus, handleExit: this.#handleExit, state: () => this.#state },
       ...{ viewOf: (vcpu) => this.#viewOf(vcpu), hasFirmware: () => this.#devices.sbi !== null || this.para !== null },
       ...{ turnTo: ({ index }) => (this.#turn = index), ran: (vcpu, retired) => this.#ran(vcpu, retired) },
       interrupted: (vcpu, { cause }) => {
@@ -147,8 +166,6 @@ export class Vm {
         this.#finish(vcpu, { answer, cpu })
       },
     })
-    if (restored === undefined) this.#boot()
-    else this.#goOn(restored)
   }
 
   /** Runs until that many more instructions have retired on all vCPUs together, or something ends or holds up the machine. */
@@ -185,10 +202,13 @@ export class Vm {
     const vcpu = defined(this.vcpus[index], "the vCPU exists")
     const end = this.#instructions + budget
     if (this.heldExits.has(index)) return { kind: "exit" }
+    const { part } = this.#place
+    if (part?.isHeld(index) === true && this.#end === null) return { kind: "away" }
     this.#turn = index
     this.#polling.delete(index)
     this.#work.begin(limit)
     this.#skippable = this.#options.idleLoops !== "yield" ? null : this.#times.isResting(index) ? 0 : waited
+    if (part !== undefined) this.#times.keepUp(index, part.units())
     this.#times.endRest(index, waited, () => this.#unitsToTimer(vcpu))
     while (this.#end === null) {
       this.#devices.deliverInput()
@@ -199,6 +219,7 @@ export class Vm {
       if (this.#work.isSpent) return { kind: "worked" }
       this.#runVcpu(vcpu, end - this.#instructions)
       if (this.heldExits.has(index)) return { kind: "exit" }
+      if (part?.isHeld(index) === true && this.#end === null) return { kind: "away" }
       if (this.#giveWays.takeYield() && this.#end === null) return { kind: "yielded", to: this.#giveWays.takePreferred() }
       if (!this.#giveWays.takePolls() || this.#end !== null) continue
       this.#polling.add(index)
@@ -215,15 +236,16 @@ export class Vm {
     this.#waits.readLines(vcpu)
     if (this.heldExits.has(index)) return false
     if (this.#end !== null || vcpu.stuck()) return true
-    if (this.#polling.has(index)) return interruptToTake(vcpu.file, this.#moment(vcpu)) !== null
+    if (this.#place.part?.isHeld(index) === true) return false
+    if (this.#polling.has(index)) return interruptToTake(vcpu.file, this.#viewOf(vcpu).moment) !== null
     if (!this.#times.isResting(index)) return true // if it waits, nobody was told
-    return vcpu.state !== "stopped" && (!vcpu.waiting || wakes(vcpu.file, this.#moment(vcpu)))
+    return vcpu.state !== "stopped" && (!vcpu.waiting || wakes(vcpu.file, this.#viewOf(vcpu).moment))
   }
 
   /** A device has written to the guest's memory while it was off the CPU: who polls may find what it waited for. */
   written(): void {
     this.#polling.clear()
-    for (const idle of this.#idleLoops) idle.disturbed()
+    this.side.written()
   }
 
   /** Others had the CPU for so long: if this one waits, it waits so much less. How far its clock goes is its own timer's business. */
@@ -305,29 +327,11 @@ export class Vm {
     return this.#end
   }
 
-  #boot(): void {
-    const { machineSwitch } = this.#place
-    const vcpu = (index: number): Vcpu => defined(this.vcpus[index], "the vCPU exists")
-    boot(
-      {
-        writeMemory: (address, data) => this.memory.write(address, data),
-        writePc: (index, pc) => machineSwitch.writePc(vcpu(index), pc),
-        writeRegister: (index, register, value) => machineSwitch.writeRegister(vcpu(index), register, value),
-      },
-      this.#options.image,
-      { ...this.#options, harts: this.vcpus, ...(this.para !== null && { hypervisor: HYPERVISOR }) },
-    )
-  }
-
   /** Where the VM of that capture left off; its memory is written by whoever has it. */
   #goOn(capture: VmCapture): void {
     assert(this.#options.turns === "scheduled", "only vCPUs that are scheduled one by one are moved")
     this.#instructions = capture.instructions
     restoreVcpus({ vcpus: this.vcpus, machineSwitch: this.#place.machineSwitch, times: this.#times }, capture)
-    for (const vcpu of this.vcpus) {
-      vcpu.refreshProtection()
-      vcpu.refreshTranslation()
-    }
   }
 
   #nextTurn(): void {
@@ -335,16 +339,12 @@ export class Vm {
     this.#windowLeft = WINDOW_INSTRUCTIONS
     const vcpu = defined(this.vcpus[this.#turn], "the turn is a vCPU's")
     this.#waits.readLines(vcpu)
-    const isInterrupted = (): boolean => interruptToTake(vcpu.file, this.#moment(vcpu)) !== null
+    const isInterrupted = (): boolean => interruptToTake(vcpu.file, this.#viewOf(vcpu).moment) !== null
     if (this.#idleRounds.passes(vcpu.index, isInterrupted)) this.#leaveWindow()
   }
 
   #viewOf(vcpu: Vcpu): ExitView {
     return defined(this.#views[vcpu.index], "every vCPU has its view")
-  }
-
-  #moment(vcpu: Vcpu): Moment {
-    return this.#viewOf(vcpu).moment
   }
 
   /** The present vCPU waits: the VM's time passes. An answer if nothing but the outside can go on. */
@@ -354,7 +354,7 @@ export class Vm {
       return null
     }
     const next = this.#waits.firstDeadline()
-    if (next === null) return this.#hold()
+    if (next === null) return heldAt(this.#waits.hold(), this.#place.machineSwitch)
     const units = this.#clock.unitsUntil(next - this.time())
     if (onWait === "yield" && this.#waited < units) return { kind: "waiting" }
     this.#waited = 0
@@ -368,16 +368,11 @@ export class Vm {
     return deadline === null ? null : this.#clock.unitsUntil(deadline - this.time())
   }
 
-  #hold(): VmStop {
-    const held = this.#waits.hold()
-    if (held.kind === "idle") return held
-    return held.hart === null ? { kind: "stuck", detail: "every vCPU is stopped" } : stuckAt(held.hart, this.#place.machineSwitch)
-  }
-
   #runVcpu(vcpu: Vcpu, budget: number): void {
     const { engine, machineSwitch } = this.#place
-    const moment = this.#moment(vcpu)
-    const interrupt = interruptToTake(vcpu.file, moment)
+    const moment = this.#viewOf(vcpu).moment
+    const isAsking = this.#place.part?.isAsking(vcpu.index) === true
+    const interrupt = isAsking ? null : interruptToTake(vcpu.file, moment)
     if (interrupt !== null && this.#options.exits === "bus" && this.#options.mode === "trap")
       return this.heldExits.hold(vcpu, { kind: "interrupt", cause: interrupt, pc: machineSwitch.readPc(vcpu) })
     if (interrupt !== null) {
@@ -385,7 +380,7 @@ export class Vm {
       if (injected.step.kind === "trap") machineSwitch.writePc(vcpu, injected.step.pc)
       this.#books.count(vcpu, { cause: injected.cause, class: "R", exited: this.#options.mode === "trap" })
     }
-    const most = Math.min(budget, this.#windowLeft, this.#unitsToRing(vcpu) ?? Infinity)
+    const most = isAsking ? 1 : Math.min(budget, this.#windowLeft, this.#unitsToRing(vcpu) ?? Infinity)
     const cpu = vcpu.index % engine.options.cpus
     machineSwitch.enter(vcpu, cpu)
     const idle = this.#options.idleLoops === "run" ? null : this.#idleLoopOf(vcpu)
@@ -393,7 +388,7 @@ export class Vm {
     const { exit, served } = machineSwitch.run(
       vcpu,
       idle === null ? most : Math.min(most, idle.stretch()),
-      runViewOf(vcpu, moment, this.systemCalls),
+      isAsking ? { ...runViewOf(vcpu, moment, this.systemCalls), pending: () => 0n } : runViewOf(vcpu, moment, this.systemCalls),
     )
     this.#ran(vcpu, exit.retired)
     if (served !== null) this.#books.served(vcpu, served)
@@ -432,7 +427,10 @@ export class Vm {
       this.#onExit(vcpu, { exit, cpu })
     }
     if (round === null) return
-    const givesAway = this.#skippable !== null && !this.#othersCanRun(vcpu)
+    // Under a scheduler of vCPUs the siblings are its business.
+    const othersCanRun = (): boolean =>
+      this.#options.turns !== "scheduled" && this.vcpus.some((other) => other !== vcpu && this.#waits.couldRun(other))
+    const givesAway = this.#skippable !== null && !othersCanRun()
     const rounds = Math.floor(Math.min(most - steps, givesAway ? (this.#skippable ?? 0) : Infinity) / round)
     if (rounds > 0) {
       engine.writeInstret(cpu, engine.readInstret(cpu) + BigInt(rounds * round))
@@ -442,20 +440,18 @@ export class Vm {
     this.#giveWays.polls(givesAway)
   }
 
-  /** Under a scheduler of vCPUs the siblings are its business. */
-  #othersCanRun(vcpu: Vcpu): boolean {
-    if (this.#options.turns === "scheduled") return false
-    return this.vcpus.some((other) => other !== vcpu && this.#waits.couldRun(other))
-  }
-
   #ran(vcpu: Vcpu, retired: number): void {
     if (retired === 0) return
     vcpu.retired(retired)
+    this.#place.part?.retired(vcpu.index)
     this.#account(retired)
   }
 
   #onExit(vcpu: Vcpu, { exit, cpu }: { readonly exit: EngineExit; readonly cpu: number }): void {
     this.#work.exit()
+    const { part } = this.#place
+    if (part !== undefined && exit.kind === "frame") return this.#onFrame(vcpu, exit, part)
+    if (part?.isReady(vcpu, exit, this.#devices) === false) return
     if (exit.kind === "frame" && this.memory.onStore(exit.address)) return // the host's own affair: done again, and in no book
     const view = this.#viewOf(vcpu)
     const assisted = this.#options.mode === "trap" ? null : assist(this.#devices, vcpu, { exit, view })
@@ -464,6 +460,13 @@ export class Vm {
     const exited = assisted === null && answer.cause !== LOOK_UP
     this.#books.exit(vcpu, exit, { cause: answer.cause, class: answer.class, exited })
     this.#finish(vcpu, { answer, cpu })
+  }
+
+  /** A page that another node has, or may have: the first miss of an instruction is in the books. */
+  #onFrame(vcpu: Vcpu, exit: Extract<EngineExit, { kind: "frame" }>, part: VmPart): void {
+    const page = defined(this.memory.pageShort(exit.address) ?? undefined, "frames of a memory that is shared have rights")
+    this.#books.exit(vcpu, exit, { cause: "remote-page", class: "B", exited: true })
+    part.access(vcpu.index, page, exit)
   }
 
   #finish(vcpu: Vcpu, { answer, cpu }: { readonly answer: Entry | Request; readonly cpu: number }): void {

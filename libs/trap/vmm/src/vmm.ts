@@ -19,6 +19,7 @@ import type { Engine } from "@backplane/compute-contract/engine"
 import type { ExitRecorder } from "./exit-recorder.ts"
 import type { FrameQuota } from "./hypercalls.ts"
 import type { PhysicalMap } from "./physical-map.ts"
+import type { VmPart } from "./vm-part.ts"
 import type { VmCapture } from "@backplane/trap-contract/vm-capture"
 import type { OnWait, Planted, VmOptions, VmPlace, VmStop, WorkLimit } from "./vm-types.ts"
 
@@ -133,6 +134,12 @@ export class Vmm {
     return number === null ? null : this.#make(number, options, { planted })
   }
 
+  /** This node's part of a VM that lies on several; it may come to have all of its pages here. Null as `create`. */
+  createPart(options: VmOptions, part: VmPart): Vm | null {
+    const number = this.reserve(options)
+    return number === null ? null : this.#make(number, options, { part })
+  }
+
   /** Promises the memory of a VM of that shape, which comes later. Its number, or null: the node has too little left. */
   reserve(shape: VmShape): number | null {
     const needed = framesFor(shape)
@@ -158,7 +165,7 @@ export class Vmm {
     return this.#make(reserved, options, { restored })
   }
 
-  #make(number: number, options: VmOptions, how: Pick<VmPlace, "planted" | "restored">): Vm {
+  #make(number: number, options: VmOptions, how: Pick<VmPlace, "planted" | "restored" | "part">): Vm {
     assert(Number.isInteger(options.vcpus) && options.vcpus >= 1, "a VM has at least one vCPU")
     const { engine, frames, machineSwitch } = this
     const recorder = this.#recorder === null ? {} : { recorder: this.#recorder }
@@ -170,7 +177,7 @@ export class Vmm {
         number,
         work: this.#work,
         quota: this.#quotaOf(number),
-        paging: { shared: this.shared, ...(this.#swap && { swap: this.#swap }) },
+        paging: { shared: this.shared, ...(this.#swap && { swap: this.#swap }), coherent: how.part !== undefined },
         ...recorder,
         ...how,
       },
