@@ -12,6 +12,7 @@ import { vmExitMessages } from "@backplane/trap-contract/vm-exit-messages"
 import { vmMessages } from "@backplane/trap-contract/vm-messages"
 import { vmMoveMessages } from "@backplane/trap-contract/vm-move-messages"
 import { vmOperatorMessages } from "@backplane/trap-contract/vm-operator-messages"
+import { vmSpanMessages } from "@backplane/trap-contract/vm-span-messages"
 import type { TSchema } from "typebox"
 
 export interface MessageEntry {
@@ -30,6 +31,7 @@ export const MESSAGES: readonly MessageEntry[] = [
   ...entries("schedule", scheduleMessages),
   ...entries("memory", memoryMessages),
   ...entries("memory", { ...coherenceMessages, ...memoryOperatorMessages }),
-  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmExitMessages, ...vmOperatorMessages, ...vmMoveMessages, ...diskMessages }),
+  ...entries("trap", { ...trapMessages, ...vmMessages, ...vmExitMessages, ...vmOperatorMessages }),
+  ...entries("trap", { ...vmMoveMessages, ...vmSpanMessages, ...diskMessages }),
   ...entries("kv", kvMessages),
 ]

@@ -1,6 +1,7 @@
 /** From what a scenario says of its virtual machines to whole descriptions, with the checks that need more than one field. */
 import { Rejection } from "./rejection.ts"
 import { cpusOfNode, nodeOfCpu } from "./topology.ts"
+import { checkSpan, SPAN_MMU } from "./vm-span.ts"
 import {
   VM_DEFAULTS,
   VOLUME_NAME,
@@ -27,6 +28,7 @@ export function resolveVm({ kernel, disk, initrd, ...given }: VmInput, field: st
     ...VM_DEFAULTS,
     ...given,
     affinity: [...(given.affinity ?? [])],
+    ...(given.span !== undefined && { span: [...given.span], mmu: given.mmu ?? SPAN_MMU }),
     kernel: image(kernel, "kernel"),
     ...(disk !== undefined && { disk: diskOf(disk) }),
     ...(initrd !== undefined && { initrd: image(initrd, "initrd") }),
@@ -40,12 +42,10 @@ export function volumeNamed(name: string, field: string): DiskRef {
 }
 
 /** Throws a `Rejection` for a VM that no node of the machine could ever run. Also asked for VMs that an operator brings later. */
-export function checkVm(
-  vm: VmSpec,
-  { topology, schedule, clock }: Pick<MachineSpec, "topology" | "schedule" | "clock">,
-  field: string,
-): void {
+export function checkVm(vm: VmSpec, spec: Pick<MachineSpec, "topology" | "schedule" | "clock" | "memory">, field: string): void {
+  const { topology, schedule, clock } = spec
   const { node, affinity, instructionsPerTick } = vm
+  checkSpan(vm, spec, field)
   if (node !== undefined && node >= topology.nodes)
     throw new Rejection(`${field}.node`, `there is no node ${node}; the nodes are 0 to ${topology.nodes - 1}`)
   if (vm.disk !== undefined && "volume" in vm.disk && clock.mode === "lock-step")
@@ -60,7 +60,7 @@ export function checkVm(
   if (nodes.length > 1)
     throw new Rejection(
       `${field}.affinity`,
-      `its CPUs lie on nodes ${nodes.join(" and ")}, and a VM over several nodes is not built; name CPUs of one`,
+      `its CPUs lie on nodes ${nodes.join(" and ")}, and a vCPU's affinity is one node's; name CPUs of one, or give \`span\` for a VM over several`,
     )
   if (node !== undefined && nodes[0] !== undefined && nodes[0] !== node)
     throw new Rejection(`${field}.affinity`, `its CPUs lie on node ${nodes[0]}, and the VM on node ${node}; name one or the other`)
@@ -73,8 +73,9 @@ export function checkVm(
     )
 }
 
-/** The node that a VM must be on, or null where any will do. */
-export function requiredNode({ node, affinity }: VmSpec, topology: MachineSpec["topology"]): number | null {
+/** The node that a VM must be on, or null where any will do; of a VM over several, the one with its devices. */
+export function requiredNode({ node, affinity, span }: VmSpec, topology: MachineSpec["topology"]): number | null {
+  if (span?.[0] !== undefined) return span[0]
   const [first] = affinity
   return node ?? (first === undefined ? null : nodeOfCpu(topology, first))
 }

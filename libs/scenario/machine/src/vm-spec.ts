@@ -16,6 +16,8 @@ export const VCPUS_MAX = 16
 export const VM_MEMORY_BYTES_MAX = 2 ** 31
 /** A kernel, a disk or a RAM disk. */
 export const IMAGE_BYTES_MAX = 2 ** 29
+/** Nodes that share a memory are bits of a mask (memory/coherence), and the page store takes a place. */
+const SPAN_NODE_MAX = 29
 /** A node runs a slice in one go; see guest-spec.ts. */
 export const VM_INSTRUCTIONS_PER_TICK_MAX = 50_000_000
 
@@ -56,7 +58,7 @@ export const TRAP_PATHS = ["resident", "bus"] as const
 const COMMON = {
   name: Name,
   append: Type.Optional(Type.String({ maxLength: 2048, description: "the kernel's command line" })),
-  cpus: Type.Integer({ minimum: 1, maximum: VCPUS_MAX, description: "vCPUs; all lie on one node" }),
+  cpus: Type.Integer({ minimum: 1, maximum: VCPUS_MAX, description: "vCPUs; all lie on one node, unless `span` says otherwise" }),
   memoryBytes: Type.Integer({
     minimum: 2 ** 20,
     maximum: VM_MEMORY_BYTES_MAX,
@@ -76,6 +78,14 @@ const COMMON = {
     maxItems: 256,
     description: "CPUs that may run its vCPUs, all of one node; empty: any of its node",
   }),
+  span: Type.Optional(
+    Type.Array(Type.Integer({ minimum: 0, maximum: SPAN_NODE_MAX }), {
+      minItems: 2,
+      maxItems: VCPUS_MAX,
+      description:
+        "nodes that it lies on: vCPU i on the node at place i modulo their number, devices on the first, its memory coherent by page, mmu nested; not given: one node",
+    }),
+  ),
   virtioConsole: Type.Optional(
     Type.Boolean({ description: "a virtio-console beside the UART; input goes there once the guest drives it" }),
   ),

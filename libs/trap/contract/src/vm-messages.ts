@@ -8,7 +8,8 @@ import { base64Schema } from "@backplane/scenario-machine/guest-spec"
 import { ImageHash, VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { Type, type Static } from "typebox"
 import type { VmEntry, VmExit } from "./vm-exit-messages.ts"
-import type { VmMoveFromNode, VmMoveToNode } from "./vm-move-messages.ts"
+import type { VmMoveFromNode, VmMoveToNode, VmPart, VmPartAsk } from "./vm-move-messages.ts"
+import type { VmLink, VmLinkSeen } from "./vm-span-messages.ts"
 
 const closed = { additionalProperties: false } as const
 export const VM_NAME_CHARACTERS_MAX = 32
@@ -130,6 +131,9 @@ export type VmOutputSeen = Static<typeof VmOutputSeen>
 export type VmInput = Static<typeof VmInput>
 export type VmInputTaken = Static<typeof VmInputTaken>
 
+/** What nodes say to each other of a VM that moves, or that lies on several. */
+export type VmToPeer = VmPartAsk | VmPart | VmLink | VmLinkSeen
 /** What the node that runs VMs hears of them, and says. */
-export type VmToNode = VmPlace | VmControl | ImageChunk | ImageUnknown | VmOutputSeen | VmInput | VmEntry | VmTrace | VmMoveToNode
+export type VmToNode =
+  VmPlace | VmControl | ImageChunk | ImageUnknown | VmOutputSeen | VmInput | VmEntry | VmTrace | VmMoveToNode | VmLink | VmLinkSeen
 export type VmFromNode = VmPlaced | VmRefused | VmControlled | ImageAsk | VmOutput | VmInputTaken | VmExit | VmMoveFromNode

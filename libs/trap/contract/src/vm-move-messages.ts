@@ -164,7 +164,5 @@ export type VmMoveTaken = Static<typeof VmMoveTaken>
 export type VmMoveOff = Static<typeof VmMoveOff>
 export type VmMoveOffSeen = Static<typeof VmMoveOffSeen>
 
-/** What nodes say to each other of a VM that moves. */
-export type VmToPeer = VmPartAsk | VmPart
-export type VmMoveToNode = VmMoveIn | VmMoveOut | VmMoveOff | VmToPeer
+export type VmMoveToNode = VmMoveIn | VmMoveOut | VmMoveOff | VmPartAsk | VmPart
 export type VmMoveFromNode = VmMoveReady | VmMoveRefused | VmMoveStopped | VmMoveTaken | VmMoveOffSeen
