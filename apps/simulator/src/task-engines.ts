@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import type { EngineOptions } from "@backplane/compute-contract/engine"
 import { WasmEngine } from "@backplane/compute-engine/engine"
 import { readGuestImage } from "@backplane/compute-image/guest-image"
+import { machineSpaces } from "@backplane/memory-agent/machine-spaces"
 import { ContentSlots } from "@backplane/memory-controller/content-slots"
 import { MemoryPageDevice } from "@backplane/memory-controller/page-device"
 import type { TaskEngines } from "@backplane/compute-node/task-works"
@@ -18,6 +19,7 @@ export function taskEngines(spec: MachineSpec, place: VmHostPlace): TaskEngines 
     readImage: readGuestImage,
     decodeText: (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8"),
     makeSwap: (slots: number) => new ContentSlots(new MemoryPageDevice(slots)),
+    makeSpaces: () => machineSpaces(spec, place.node),
     digest: (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex"),
   }
   return { jobs: new SyntheticEngine(spec.cache), guests: new GuestEngine(parts), vms: new NodeVms(spec, place, parts) }

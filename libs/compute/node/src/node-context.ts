@@ -36,7 +36,7 @@ import type {
   TaskTune,
   TaskTuned,
 } from "@backplane/compute-contract/machine-messages"
-import type { PagesAsk, PagesReport } from "@backplane/memory-contract/coherence-messages"
+import type { CoherenceMessage } from "@backplane/memory-contract/coherence-messages"
 import type {
   FrameLeaseAsk,
   FrameLeaseGrant,
@@ -67,8 +67,8 @@ import type {
   SchedulerVerdicts,
 } from "@backplane/schedule-contract/scheduler-messages"
 import type { BlockAsk, BlockTold } from "@backplane/trap-contract/disk-messages"
-import type { VmToPeer } from "@backplane/trap-contract/vm-move-messages"
-import type { VmFromNode, VmToNode } from "@backplane/trap-contract/vm-messages"
+import type { VmPages } from "@backplane/trap-contract/vm-host"
+import type { VmFromNode, VmToNode, VmToPeer } from "@backplane/trap-contract/vm-messages"
 import { TaskWorks, type TaskEngines } from "./task-works.ts"
 
 export type NodeHears =
@@ -89,7 +89,7 @@ export type NodeHears =
   | ShadowSwap
   | CpuLevels
   | TaskTune
-  | PagesAsk
+  | VmPages
   | ScheduleAsk
   | SchedulerAttach
   | SchedulerCommit
@@ -129,7 +129,7 @@ export type NodeSays =
   | FrameLeaseAsk
   | FrameRelease
   | LeaseReport
-  | PagesReport
+  | CoherenceMessage
   | VmFromNode
   | VmToPeer
   | BlockAsk

@@ -12,7 +12,7 @@ import type { PolicySwap, ScheduleAsk, TaskRevoke } from "@backplane/compute-con
 import type { SchedulerAttach, SchedulerCommit, SchedulerEvent } from "@backplane/schedule-contract/scheduler-messages"
 import { POLICY_NAMES, type MachineSpec, type PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { doorActor, HYPERVISOR, nodeActor, ownSeat, schedulerActor, type QueueName } from "@backplane/scenario-machine/topology"
-import type { VmSaying } from "@backplane/trap-contract/vm-host"
+import type { VmPages, VmSaying } from "@backplane/trap-contract/vm-host"
 import { CpuLevelKeeper } from "./cpu-levels.ts"
 import { Channels } from "./channels.ts"
 import { Commits } from "./commits.ts"
@@ -139,6 +139,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
 
   start(now: VirtualTime, restored: Restored = new Map()): readonly Effect<NodeSays>[] {
     const out: Out = []
+    this.#context.works.vms?.at(now)
     this.#context.works.vms?.restore(restored)
     const begin = this.#context.ticks.start(0)
     out.push(timer("begin", now > begin ? now : begin))
@@ -155,6 +156,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   step(now: VirtualTime, input: Input<NodeHears>): readonly Effect<NodeSays>[] {
     const out: Out = []
     this.#tick = this.#context.ticks.tickAt(now)
+    this.#context.works.vms?.at(now)
     if (input.kind === "message") this.#onMessage(now, input.from, input.body, out)
     else if (input.kind === "timer") this.#onTimer(now, input.key, out)
     else this.#onPersisted(now, input.key, out)
@@ -215,14 +217,18 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
         return this.#leases.onReleased(body)
       case "MemoryUp":
         return this.#leases.onMemoryUp(body, this.#moves.tokensLeaving(), out)
-      case "PagesAsk":
-        return void out.push(
-          send(from, { kind: "PagesReport", node: this.#context.node, epoch: body.epoch, part: 0, parts: 1, spaces: [] }),
-        )
       default:
-        this.#context.works.vms?.hear(body)
+        if (isOfPages(body)) this.#onPages(from, body, out)
+        else this.#context.works.vms?.hear(body)
         return this.#sleepers.wakeNamed(now, out)
     }
+  }
+
+  /** Memory that it shares with other nodes is of VMs; a node without any holds no page. */
+  #onPages(from: ActorId, body: VmPages, out: Out): void {
+    const { works, node } = this.#context
+    if (works.vms !== null) works.vms.hearPages(from, body)
+    else if (body.kind === "PagesAsk") out.push(send(from, { kind: "PagesReport", node, epoch: body.epoch, part: 0, parts: 1, spaces: [] }))
   }
 
   #onPersisted(now: VirtualTime, key: string, out: Out): void {
@@ -243,6 +249,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
     else if (name === "node-up") this.#sayNodeUp(now, out)
     else if (name === "retry") this.#repeatAll(now, out)
     else if (name === "send") this.#flush(now, out)
+    else if (name === "pages") {
+      this.#context.works.vms?.onTimer(key)
+      this.#sleepers.wakeNamed(now, out)
+    }
   }
 
   /** Once a slice of the machine. */
@@ -280,7 +290,7 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
   #finishStep(now: VirtualTime, out: Out): readonly Effect<NodeSays>[] {
     this.#fallback.serve(now, out)
     for (const said of this.#context.works.vms?.say() ?? [])
-      out.push("body" in said ? send(this.#hearerOf(said), said.body, said.span) : said)
+      out.push("kind" in said ? said : send(this.#hearerOf(said), said.body, said.span))
     if ((this.#streams.hasPending() || this.#shadow.streams.hasPending()) && !this.#flushing) {
       this.#flushing = true
       out.push(timer("send", now)) // sorts after the keys of CPUs: one message for all that happens at one instant
@@ -419,6 +429,10 @@ export class NodeMachine implements Machine<NodeHears, NodeSays> {
       vms: this.#context.works.vms?.inspect() ?? null,
     }
   }
+}
+
+function isOfPages(body: NodeHears): body is Extract<NodeHears, VmPages> {
+  return body.kind.startsWith("Page")
 }
 
 function runningOn(cpu: number, { spec, taskSeq }: Task): SchedulerEvent {

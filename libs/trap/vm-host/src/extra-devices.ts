@@ -1,4 +1,6 @@
 /** What a description asks of a VM's devices beside its disk: virtio-console, virtio-rng, the way of interrupts. */
+import { nodeOfVcpu } from "@backplane/scenario-machine/vm-span"
+import { UART_INTERRUPT, virtioInterrupt, VIRTIO_SLOTS } from "@backplane/trap-devices/address-map/virt-map"
 import { Random } from "@backplane/foundation-base/random"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
 import type { BoardOptions } from "@backplane/trap-board/board-types"
@@ -34,6 +36,18 @@ export function devicesOf(vm: VmSpec, entropy = entropyOf(vm)): Pick<BoardOption
     ...(virtioConsole === true && { console: true }),
     ...(entropy !== null && { entropy: (bytes: number) => entropy.draw(bytes) }),
   }
+  if (vm.span !== undefined) return { virtio, interruptAffinity: homeAffinity(vm) }
   const affinity = new Map(irqAffinity?.map(({ source, vcpus }) => [source, vcpus.reduce((mask, vcpu) => mask | (1 << vcpu), 0)]))
   return { virtio, ...(affinity.size > 0 && { interruptAffinity: affinity }) }
+}
+
+/** Of a VM over several nodes: interrupts go to the vCPUs of its home, since one elsewhere would have to bring the pages of its driver there first. */
+function homeAffinity(vm: Pick<VmSpec, "span" | "cpus">): ReadonlyMap<number, number> {
+  const home = vm.span?.[0] ?? 0
+  const mask = Array.from({ length: vm.cpus }, (_, vcpu) => (nodeOfVcpu(vm, vcpu, home) === home ? 1 << vcpu : 0)).reduce(
+    (all, bit) => all | bit,
+  )
+  return new Map(
+    [UART_INTERRUPT, ...Array.from({ length: VIRTIO_SLOTS }, (_, slot) => virtioInterrupt(slot))].map((source) => [source, mask]),
+  )
 }

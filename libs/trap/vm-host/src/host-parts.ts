@@ -3,6 +3,7 @@ import type { Engine, EngineOptions } from "@backplane/compute-contract/engine"
 import type { SwapStore } from "@backplane/trap-vmm/frame-swap"
 import type { ExitMemory } from "@backplane/trap-vmm/exit-recorder"
 import type { BootImage } from "@backplane/trap-board/board-types"
+import type { Spaces } from "./space-port.ts"
 
 export interface HostParts {
   /** An engine that nobody used before. */
@@ -15,6 +16,8 @@ export interface HostParts {
   readonly makeRing?: () => ExitMemory
   /** Keeps pages of VMs that have no frame, for so many; a scenario that asks for such room needs it. */
   readonly makeSwap?: (slots: number) => SwapStore
+  /** Memory that this node's VMs share with other nodes; absent: no VM lies on several. */
+  readonly makeSpaces?: () => Spaces
   /** SHA-256 as 64 hexadecimal digits. */
   readonly digest: (bytes: Uint8Array) => string
 }

@@ -8,10 +8,12 @@ import type { EventEffect } from "@backplane/foundation-actor/machine"
 import { architectureOfVm } from "@backplane/trap-vmm/architecture-state"
 import type { GuestEnd, GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { VmSpec } from "@backplane/scenario-machine/vm-spec"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
 import type { Vm, VcpuStop } from "@backplane/trap-vmm/vm"
 import type { Vmm } from "@backplane/trap-vmm/vmm"
 import { BusExits, type Say } from "./bus-exits.ts"
+import type { SpanPart } from "./span-part.ts"
 import type { TrapTap } from "./trap-tap.ts"
 import { ConsoleStream, type ConsoleCapture } from "./console-stream.ts"
 import type { SeededEntropy } from "./extra-devices.ts"
@@ -35,6 +37,7 @@ export class HostedVm {
   readonly console: ConsoleStream
   /** Null: exits are handled here. */
   readonly exits: BusExits | null
+  readonly part: SpanPart | null
   readonly #vmm: Vmm
   /** By cause: exits that were counted into the metrics. */
   readonly #counted = new Map<string, number>()
@@ -67,6 +70,9 @@ export class HostedVm {
     readonly entropy: SeededEntropy | null
     /** The streams of its console where it comes from another node. */
     readonly consoleBefore?: ConsoleCapture
+    /** What of a VM over several nodes lies here; null: it lies on one. */
+    readonly part: SpanPart | null
+    readonly now: VirtualTime
   }) {
     this.spec = options.spec
     this.life = options.life
@@ -80,11 +86,18 @@ export class HostedVm {
     this.#entropy = options.entropy
     this.console = new ConsoleStream(options.vm.console, options.consoleBefore)
     this.exits = options.spec.trapPath === "bus" ? new BusExits(this, options.node, options.say) : null
+    this.part = options.part
+    this.part?.attach(this.vm, { now: options.now, isFull: () => this.console.isFull() })
   }
 
   /** Runs a vCPU as `Vm.runVcpu` does, within the limits of its description. */
   run(index: number, slice: { readonly budget: number; readonly waited: number; readonly work: number }): HostedStop {
     if (this.#isGone || this.#end !== null) return { kind: "over" }
+    const elsewhere = this.part?.end ?? null
+    if (elsewhere !== null) {
+      this.console.collect()
+      return this.#over(elsewhere)
+    }
     if (this.#isFrozen) return { kind: "paused" }
     if (this.console.isFull()) return { kind: "full" }
     const left = (this.spec.instructionsMax ?? Infinity) - this.vm.instructions()
@@ -100,7 +113,7 @@ export class HostedVm {
 
   /** Would a run get on with this vCPU now? */
   wouldRun(index: number): boolean {
-    if (this.#isGone || this.#end !== null) return true
+    if (this.isOver || (this.part?.end ?? null) !== null) return true
     return !this.#isFrozen && !this.console.isFull() && this.vm.wouldRun(index)
   }
 
@@ -187,6 +200,7 @@ export class HostedVm {
       pagesSwapped: vm.memory.pagesSwapped(),
       pagesBroughtIn: vm.memory.broughtIn,
       ...(vm.para !== null && { pagesGiven: vm.para.counts().pagesOut, pagesAsked: vm.para.counts().target }),
+      ...(this.part !== null && { span: [...(spec.span ?? [])], pagesMoved: this.part.pages.counts() }),
       consoleBytes: this.console.bytes,
       inputTaken: this.console.taken,
       inputUnread: this.console.unread,
@@ -198,6 +212,7 @@ export class HostedVm {
 
   #over(end: GuestEnd): { readonly kind: "over" } {
     this.#end = end
+    this.part?.tellEnd(end)
     return { kind: "over" }
   }
 }

@@ -5,32 +5,35 @@
  */
 import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
 import { leavesRoomForDeviceTree } from "@backplane/trap-board/boot"
-import { Vmm } from "@backplane/trap-vmm/vmm"
 import type { EngineTask, TaskProgress } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Restored } from "@backplane/foundation-actor/machine"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { Json } from "@backplane/foundation-base/json"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import type { BootImage } from "@backplane/trap-board/board-types"
-import type { LaterDisk } from "@backplane/trap-devices/virtio-block/later-disk"
-import type { Vm, VmOptions } from "@backplane/trap-vmm/vm"
+import type { Vm } from "@backplane/trap-vmm/vm"
 import type { VmMoveIn } from "@backplane/trap-contract/vm-move-messages"
-import { PAGE_BYTES, vmModeProblem, type VmSpec, type ImageRef } from "@backplane/scenario-machine/vm-spec"
+import { vmModeProblem, type ImageRef } from "@backplane/scenario-machine/vm-spec"
 import type { BlockTold } from "@backplane/trap-contract/disk-messages"
-import type { VmHost, VmHostPlace, VmSaid } from "@backplane/trap-contract/vm-host"
+import type { VmHost, VmHostPlace, VmPages, VmSaid } from "@backplane/trap-contract/vm-host"
 import type { ImageChunk, ImageUnknown, VmControl, VmFromNode, VmPlace, VmToNode, VmTrace } from "@backplane/trap-contract/vm-messages"
 import { Arrivals } from "./arrivals.ts"
 import { ArrivingVm, type ArrivingState } from "./arriving-vm.ts"
 import type { ConsoleCapture } from "./console-stream.ts"
 import { Departures } from "./departures.ts"
-import { devicesOf, entropyOf, type SeededEntropy } from "./extra-devices.ts"
+import { entropyOf, type SeededEntropy } from "./extra-devices.ts"
 import { HostedVm } from "./hosted-vm.ts"
 import { ImageCache } from "./image-cache.ts"
 import type { HostParts } from "./host-parts.ts"
-import { NodeMemory, swapOf, swapSlotsOf } from "./node-memory.ts"
+import { NodeMemory } from "./node-memory.ts"
+import { NodeVmm } from "./node-vmm.ts"
 import { NodeDisks, type Attached } from "./node-disks.ts"
 import { TrapTap } from "./trap-tap.ts"
+import { SpanParts } from "./span-parts.ts"
+import type { SpanPart } from "./span-part.ts"
 import { VcpuTask } from "./vcpu-task.ts"
+import { vmOptionsOf } from "./vm-options.ts"
 
 /** A VM that waits for its images. */
 type Placing = Pick<VmPlace, "vm" | "life" | "firstLife">
@@ -40,13 +43,13 @@ export class NodeVms implements VmHost {
   readonly #place: VmHostPlace
   readonly #parts: HostParts
   readonly #images: ImageCache
-  /** Made with the first VM: a node without any needs no memory for them. */
-  #vmm: Vmm | null = null
+  readonly #vmm: NodeVmm
   readonly #hosted = new Map<string, HostedVm>()
   readonly #placing = new Map<string, Placing>()
   readonly #disks: NodeDisks
   readonly #departures: Departures
   readonly #arrivals: Arrivals
+  readonly #spans: SpanParts
   /** By VM: why its life could not begin here. */
   readonly #refused = new Map<string, { readonly life: number; readonly reason: string }>()
   /** By VM: lives up to this one are over here. */
@@ -72,18 +75,32 @@ export class NodeVms implements VmHost {
       onOpened: (vm, refusal) => this.#onDisk(vm, refusal),
       onAnswered: (vm) => this.#hosted.get(vm)?.vm.written(),
     })
-    this.#memory = new NodeMemory(spec, { node: place.node, vmm: () => this.#vmm })
+    this.#memory = new NodeMemory(spec, { node: place.node, vmm: () => this.#vmm.made })
     this.#tap = new TrapTap(parts.makeRing ?? null)
+    this.#vmm = new NodeVmm(spec, { node: place.node, parts, recorder: this.#tap })
     const { node } = place
     const say = (...said: readonly VmSaid[]): void => void this.#says.push(...said)
+    this.#spans = new SpanParts({ node, say, tickCycles: spec.clock.tickCycles, spaces: parts.makeSpaces?.() ?? null })
     this.#departures = new Departures({ node, disks: this.#disks, hosted: (of) => this.#of(of), say })
     this.#arrivals = new Arrivals({
       ...{ node, say },
-      reserve: ({ vm }) => this.#reserve(vm),
+      reserve: ({ vm }) => this.#vmm.reserve(vm),
       make: (arriving, state) => this.#goOn(arriving, state),
       giveBack: (arriving) => this.#giveBack(arriving),
       takeDisk: (arriving, done) => this.#disks.take(arriving, done),
     })
+  }
+
+  at(now: VirtualTime): void {
+    this.#spans.at(now)
+  }
+
+  hearPages(from: ActorId, body: VmPages): void {
+    this.#spans.hearPages(from, body)
+  }
+
+  onTimer(key: string): void {
+    this.#spans.onTimer(key)
   }
 
   restore(restored: Restored): void {
@@ -112,6 +129,9 @@ export class NodeVms implements VmHost {
         return this.#onTrace(body)
       case "VmMoveIn":
         return this.#onMoveIn(body)
+      case "VmLink":
+      case "VmLinkSeen":
+        return this.#of(body)?.part?.hearLink(body)
       case "VmPart":
         return this.#arrivals.onPart(body)
       case "VmMoveOut":
@@ -137,17 +157,19 @@ export class NodeVms implements VmHost {
     this.#sayings++
     this.#departures.look()
     for (const hosted of this.#hosted.values()) {
+      if (hosted.part !== null) hosted.console.collect() // vCPUs elsewhere write, too
       this.#sayOutput(hosted, "new")
       if (this.#sayings % COUNTED_EVERY === 0) this.#says.push(...hosted.takeCounts())
     }
     if (this.#sayings % COUNTED_EVERY === 0) this.#says.push(...this.#memory.takeCounts())
+    this.#says.push(...this.#spans.takeSaid())
     const says = this.#says
     if (says.length > 0) this.#says = []
     return says
   }
 
   get unanswered(): number {
-    let count = this.#placing.size + this.#arrivals.unanswered + this.#disks.unanswered
+    let count = this.#placing.size + this.#arrivals.unanswered + this.#disks.unanswered + this.#spans.unanswered
     for (const { console, exits } of this.#hosted.values()) count += (console.hasUnseen ? 1 : 0) + (exits?.unanswered ?? 0)
     return count
   }
@@ -157,6 +179,7 @@ export class NodeVms implements VmHost {
     if (this.#repeats % REPEAT_EVERY !== 0) return // what is on the way is large: it is given time
     for (const placing of this.#waiting()) this.#askImage(placing)
     this.#arrivals.repeat()
+    this.#spans.repeat()
     this.#disks.repeat()
     for (const hosted of this.#hosted.values()) {
       this.#sayOutput(hosted, "again")
@@ -184,6 +207,7 @@ export class NodeVms implements VmHost {
   }
 
   takeWakes(): readonly string[] {
+    for (const task of this.#tasks) task.goOn()
     return [...this.#tasks].filter((task) => task.takeWake()).map((task) => task.name)
   }
 
@@ -197,7 +221,7 @@ export class NodeVms implements VmHost {
       images: this.#images.sizes(),
       disks: this.#disks.inspect(),
       memory: this.#memory.inspect(),
-      framesLeft: this.#vmm?.framesLeft() ?? this.#spec.topology.framesPerNode + swapSlotsOf(this.#spec),
+      framesLeft: this.#vmm.framesLeft(),
     }
   }
 
@@ -325,36 +349,44 @@ export class NodeVms implements VmHost {
         "memoryBytes: the image leaves no room for the device tree and the RAM disk at the end of RAM; give more",
       )
     if (this.#disks.prepare(placing, this.#diskImage(placing)) === "wait") return
+    if (vm.span !== undefined && image.symbols.has("tohost"))
+      return this.#refuse(
+        placing,
+        "kernel: a guest that ends by tohost cannot lie on several nodes; give one with the finisher or SBI, or leave out span",
+      )
     const attached = this.#disks.attach(placing)
     const entropy = entropyOf(vm)
-    const made = this.#vmmOfNode().create({ ...vmOptionsOf(vm, { image, entropy, disk: attached?.disk ?? null }), ...told })
+    const part = this.#spans.make(vm, placing.life, (reason) => this.#onLost(placing, reason))
+    const disk = attached?.disk ?? null
+    const options = { ...vmOptionsOf(vm, { image, entropy, disk: disk === null ? null : (part?.diskOf(disk) ?? disk) }), ...told }
+    const made = part === null ? this.#vmm.get().create(options) : this.#vmm.get().createPart(options, part)
     if (made === null) {
       attached?.detach()
-      return this.#refuse(placing, this.#noRoom())
+      return this.#refuse(placing, this.#vmm.noRoom())
     }
     this.#placing.delete(vm.name)
-    this.#host(placing, { made, entropy, attached })
+    this.#host(placing, { made, entropy, attached, part })
   }
 
-  #host({ vm: spec, life }: Placing, { made, entropy, attached, consoleBefore }: Made): void {
+  /** It lies on several nodes, and one of its pages will never come. */
+  #onLost({ vm, life }: Placing, reason: string): void {
+    this.#say({ kind: "VmRefused", vm: vm.name, life, node: this.#place.node, reason: reason.slice(0, 200) })
+  }
+
+  #host({ vm: spec, life }: Placing, { made, entropy, attached, consoleBefore, part = null }: Made): void {
     const { node } = this.#place
+    if (part !== null) this.#spans.add(part)
     this.#hosted.set(
       spec.name,
       new HostedVm({
-        ...{ spec, life, vm: made, vmm: this.#vmmOfNode(), decodeText: this.#parts.decodeText, node, tap: this.#tap, entropy },
+        ...{ spec, life, vm: made, vmm: this.#vmm.get(), decodeText: this.#parts.decodeText, node, tap: this.#tap, entropy, part },
+        now: this.#spans.now,
         ...(consoleBefore !== undefined && { consoleBefore }),
         detachDisk: attached?.detach ?? null,
         say: (...said) => void this.#says.push(...said),
       }),
     )
     this.#say({ kind: "VmPlaced", vm: spec.name, life, node })
-  }
-
-  #noRoom(): string {
-    const frames = this.#vmmOfNode().framesLeft()
-    const mib = Math.floor((frames * PAGE_BYTES) / 2 ** 20)
-    const swap = swapSlotsOf(this.#spec) > 0 ? ", room in its swap file counted" : ""
-    return `memoryBytes: node ${this.#place.node} has ${frames} frames left (${mib} MiB${swap}), and it needs more; give less`
   }
 
   #diskImage(placing: Placing): Uint8Array | null {
@@ -376,13 +408,6 @@ export class NodeVms implements VmHost {
     } else if (typeof came === "object") this.#refuse({ vm, life }, came.refusal)
   }
 
-  #reserve(vm: VmSpec): number | { readonly refusal: string } {
-    const problem = vmModeProblem(vm)
-    const { memoryBytes, cpus: vcpus, mmu } = vm
-    const shape = { memoryBytes, vcpus, ...(mmu !== undefined && mmu !== "walk" && { mmu }) }
-    return problem !== null ? { refusal: problem } : (this.#vmmOfNode().reserve(shape) ?? { refusal: this.#noRoom() })
-  }
-
   /** The VM as it stopped where it comes from, with memory that is all zeros so far. */
   #goOn(arriving: ArrivingVm, { state, entropyDrawn, diskSectors }: ArrivingState): Vm {
     const { vm, reserved, kernel } = arriving
@@ -392,13 +417,13 @@ export class NodeVms implements VmHost {
     const entropy = entropyOf(vm, entropyDrawn)
     arriving.attached = attached
     arriving.entropy = entropy
-    return this.#vmmOfNode().goOn(reserved, vmOptionsOf(vm, { image, entropy, disk: attached?.disk ?? null }), state)
+    return this.#vmm.get().goOn(reserved, vmOptionsOf(vm, { image, entropy, disk: attached?.disk ?? null }), state)
   }
 
   #giveBack(arriving: ArrivingVm): void {
     const { made, reserved, vm, life, attached } = arriving
-    if (made === null) this.#vmmOfNode().release(reserved)
-    else this.#vmmOfNode().destroy(made)
+    if (made === null) this.#vmm.get().release(reserved)
+    else this.#vmm.get().destroy(made)
     attached?.detach()
     this.#disks.forget(vm.name, life)
   }
@@ -412,14 +437,6 @@ export class NodeVms implements VmHost {
     this.#end(vm.name)
     this.#arrivals.leave(vm.name)
     this.#host(arriving, { made, entropy, attached, consoleBefore: state.console })
-  }
-
-  #vmmOfNode(): Vmm {
-    const { framesPerNode, cpus, nodes } = this.#spec.topology
-    const memoryBytes = Math.min(framesPerNode * PAGE_BYTES, MEMORY_BYTES_MAX)
-    const engine = { memoryBytes, cpus: Math.min(ENGINE_CPUS_MAX, Math.ceil(cpus / nodes)) }
-    this.#vmm ??= new Vmm(this.#parts.makeEngine(engine), { recorder: this.#tap, ...swapOf(this.#spec, this.#parts) })
-    return this.#vmm
   }
 
   #onControl({ vm, life, seq, want }: VmControl): void {
@@ -445,6 +462,7 @@ export class NodeVms implements VmHost {
       this.#says.push(...hosted.takeCounts())
     }
     this.#departures.forget(vm)
+    if (hosted?.part) this.#spans.drop(hosted.part)
     hosted?.remove()
     this.#hosted.delete(vm)
     this.#placing.delete(vm)
@@ -470,22 +488,8 @@ interface Made {
   readonly made: Vm
   readonly entropy: SeededEntropy | null
   readonly attached: Attached | null
+  readonly part?: SpanPart | null
   readonly consoleBefore?: ConsoleCapture
-}
-
-/** How the VMM is to make a VM of that description. */
-function vmOptionsOf(
-  vm: VmSpec,
-  { image, entropy, disk }: { readonly image: BootImage; readonly entropy: SeededEntropy | null; readonly disk: LaterDisk | null },
-): VmOptions {
-  const { cpus: vcpus, memoryBytes, mode, mmu, trapPath } = vm
-  assert(mode !== "native", "a native machine is refused")
-  return {
-    ...{ image, vcpus, memoryBytes, mode, turns: "scheduled", exits: trapPath, idleLoops: "yield" },
-    ...(mmu !== undefined && mmu !== "walk" && { mmu }),
-    ...devicesOf(vm, entropy),
-    ...(disk !== null && { disks: [disk] }),
-  }
 }
 
 /** VMs that are over and whose last state is shown. */
@@ -494,6 +498,3 @@ const ENDED_MAX = 64
 const COUNTED_EVERY = 64
 /** Calls of `repeat` until something is said again. */
 const REPEAT_EVERY = 8
-/** Linear memory of the engine ends there. */
-const MEMORY_BYTES_MAX = 3 * 2 ** 30
-const ENGINE_CPUS_MAX = 64

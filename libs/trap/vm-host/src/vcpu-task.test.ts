@@ -22,6 +22,7 @@ function vcpu(stop: HostedStop, instructions: number | null, budgets: number[] =
     vm: { instructions: () => ran },
     run,
     wouldRun: () => true,
+    part: null,
     takePagesMoved: () => pagesMoved.shift() ?? 0,
   } as unknown as HostedVm
   return new VcpuTask({ task: TASK, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined })
@@ -116,5 +117,88 @@ describe("a vCPU that had pages brought in from the swap store", () => {
     task.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })
     expect(task.run({ cache: CACHE, fromTick: 5, budgetTicks: 4 }).pause).toBe(undefined)
     expect(slice(task)).toMatchObject({ ticks: 10, pause: { kind: "blocked", wakeTick: 35 } })
+  })
+})
+
+describe("a vCPU of a VM over two nodes", () => {
+  /** Its runs end as given, each after so many instructions; `here` says whether what it waits for has come. */
+  function waiting(runs: (readonly [HostedStop, number])[]) {
+    let [ran, here] = [0, false]
+    const budgets: number[] = []
+    const hosted = {
+      spec: PAIR,
+      vm: { instructions: () => ran },
+      run: (_index: number, { budget }: { readonly budget: number }): HostedStop => {
+        const [stop, instructions] = runs.shift() ?? [{ kind: "budget" } as const, budget]
+        budgets.push(budget)
+        ran += instructions
+        return stop
+      },
+      wouldRun: () => here,
+      part: { sliceFrom: () => undefined },
+      takePagesMoved: () => 0,
+    } as unknown as HostedVm
+    const task = new VcpuTask({ task: TASK, index: 0, hosted, tickCycles: 1000, onSlice: () => undefined, onClose: () => undefined })
+    return { task, budgets, come: (is: boolean) => void (here = is) }
+  }
+  const AWAY: HostedStop = { kind: "away" }
+
+  it("keeps its CPU while a page comes, and executes the rest of its tick as soon as it has", () => {
+    const { task, budgets, come } = waiting([
+      [AWAY, 300],
+      [AWAY, 200],
+    ])
+    expect(task.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })).toBe(1)
+    task.goOn()
+    expect(budgets).toEqual([PER_TICK])
+    come(true)
+    task.goOn()
+    task.goOn()
+    task.goOn()
+    expect(budgets).toEqual([PER_TICK, 700, 500])
+    expect(task.run({ cache: CACHE, fromTick: 5, budgetTicks: 1 })).toMatchObject({ ticks: 1, finished: false })
+    expect(task.plan({ cache: CACHE, fromTick: 6, budgetTicks: 9 })).toBe(1)
+    expect(budgets.at(-1)).toBe(PER_TICK)
+  })
+
+  it("gives the CPU away when it has waited for all of a tick, and is woken once when the page is there", () => {
+    const { task, come } = waiting([
+      [AWAY, 300],
+      [AWAY, 0],
+      [AWAY, 0],
+    ])
+    expect(slice(task)).toMatchObject({ ticks: 1, finished: false })
+    expect(slice(task).pause).toBe(undefined)
+    expect(slice(task)).toMatchObject({ ticks: 0, pause: { kind: "blocked", wakeTick: null } })
+    expect(task.takeWake()).toBe(false)
+    come(true)
+    expect([task.takeWake(), task.takeWake()]).toEqual([true, false])
+  })
+
+  it("that was taken off in the middle owes what it has executed, not what it waited for", () => {
+    const { task, budgets } = waiting([[AWAY, 300]])
+    task.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })
+    expect(task.run({ cache: CACHE, fromTick: 5, budgetTicks: 0 })).toMatchObject({ ticks: 0, finished: false })
+    task.plan({ cache: CACHE, fromTick: 9, budgetTicks: 10 })
+    expect(budgets).toEqual([PER_TICK, PER_TICK - 300])
+  })
+
+  it("that ends, or waits for its timer, in what it went on with says so at the end of its tick", () => {
+    const over = waiting([
+      [AWAY, 300],
+      [{ kind: "over" }, 10],
+    ])
+    over.task.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })
+    over.come(true)
+    over.task.goOn()
+    expect(over.task.run({ cache: CACHE, fromTick: 5, budgetTicks: 1 })).toMatchObject({ ticks: 1, finished: true })
+    const resting = waiting([
+      [AWAY, 300],
+      [{ kind: "waiting", units: 2_500 }, 10],
+    ])
+    resting.task.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })
+    resting.come(true)
+    resting.task.goOn()
+    expect(resting.task.run({ cache: CACHE, fromTick: 5, budgetTicks: 1 }).pause).toEqual({ kind: "blocked", wakeTick: 9 })
   })
 })

@@ -14,7 +14,7 @@ import type { GuestOutcome } from "@backplane/compute-contract/guest-state"
 import type { EngineTask, SlicePause, SliceOutcome, TaskCache, TaskProgress, TaskSlice } from "@backplane/compute-contract/task-engine"
 import type { TaskSpec } from "@backplane/compute-contract/task-messages"
 import { vcpuTask } from "@backplane/scenario-machine/vm-spec"
-import type { HostedVm } from "./hosted-vm.ts"
+import type { HostedStop, HostedVm } from "./hosted-vm.ts"
 
 interface Planned {
   readonly fromTick: number
@@ -40,6 +40,12 @@ export class VcpuTask implements EngineTask {
   #pageCycles = 0
   /** It is blocked for those: nothing but time can end that. */
   #isPaging = false
+  /** Instructions of the part under way that are left, while it waits in the middle of it for a page or a device of another node; null: it does not. */
+  #left: number | null = null
+  /** The same of the part that is being settled. */
+  #unspent = 0
+  /** All of its last part went by so. */
+  #isFruitless = false
   /** It was reported blocked, and nobody has been told since that it can go on. */
   #isBlocked = false
 
@@ -73,6 +79,8 @@ export class VcpuTask implements EngineTask {
     const planned = this.#planned
     assert(planned?.fromTick === fromTick, "what runs was planned")
     this.#planned = null
+    this.#unspent = this.#left ?? 0
+    this.#left = null
     const outcome = this.#settle(planned, budgetTicks)
     // Taken off before the end: the pages are waited for after its next slice.
     if (outcome.pause === null) this.#isPaging = false
@@ -99,6 +107,46 @@ export class VcpuTask implements EngineTask {
     this.#onClose(this)
   }
 
+  /** What it waited for in the middle of a part may have come: the rest of it is executed. The CPU has been its own meanwhile. */
+  goOn(): void {
+    const [planned, left] = [this.#planned, this.#left]
+    if (planned === null || left === null || !this.#hosted.wouldRun(this.#index)) return
+    const before = this.#hosted.vm.instructions()
+    const stop = this.#hosted.run(this.#index, { budget: left, waited: 0, work: PART_WORK })
+    const spent = this.#hosted.vm.instructions() - before
+    this.#isFruitless &&= spent === 0
+    this.#left = stop.kind === "away" && spent < left ? left - spent : null
+    this.#planned = this.#endsWith(stop, planned)
+  }
+
+  /** The part as it ends after all: none of its ticks can be given back. */
+  #endsWith(stop: HostedStop, planned: Planned): Planned {
+    const endTick = planned.fromTick + planned.ticks
+    switch (stop.kind) {
+      case "away":
+      case "budget":
+      case "worked":
+        return planned
+      case "over":
+        return { ...planned, finished: true }
+      case "waiting":
+      case "polling":
+        return { ...planned, pause: { kind: "blocked", wakeTick: this.#wakeTick(stop, endTick) } }
+      case "yielded":
+        return { ...planned, pause: this.#gaveWay(stop.to) }
+      case "exit":
+      case "paused":
+      case "full":
+        return { ...planned, pause: { kind: "blocked", wakeTick: null } }
+    }
+  }
+
+  /** When its timer rings; who polls and has siblings looks again in a tick, since one may end the loop with any store. */
+  #wakeTick({ kind, units }: Extract<HostedStop, { kind: "waiting" | "polling" }>, tick: number): number | null {
+    const cycles = kind === "polling" && this.#hosted.spec.cpus > 1 ? Math.min(units ?? Infinity, this.#tickCycles) : units
+    return cycles === null ? null : tick + Math.max(1, Math.ceil(cycles / this.#tickCycles))
+  }
+
   /** True once for each block that is over. */
   takeWake(): boolean {
     if (!this.#isBlocked || this.#isPaging || !this.#hosted.wouldRun(this.#index)) return false
@@ -110,7 +158,7 @@ export class VcpuTask implements EngineTask {
   #settle(planned: Planned, budgetTicks: number): Omit<Planned, "fromTick"> {
     if (budgetTicks < planned.ticks) {
       // Taken off before: what was executed beyond is paid from the next slices, and a pause that lies there is met again.
-      this.#debt += (planned.ticks - budgetTicks) * this.#perTick
+      this.#debt += Math.max(0, (planned.ticks - budgetTicks) * this.#perTick - this.#unspent)
       return { ticks: budgetTicks, finished: false, pause: null }
     }
     if (planned.finished || planned.pause !== null) return planned
@@ -122,7 +170,10 @@ export class VcpuTask implements EngineTask {
   #execute(fromTick: number, budgetTicks: number): Planned {
     this.#isBlocked = false
     this.#isPaging = false
-    const partTicks = Math.min(budgetTicks, Math.max(1, Math.floor(PART_WORK / this.#perTick)))
+    const { part } = this.#hosted
+    part?.sliceFrom(fromTick * this.#tickCycles)
+    // Nodes of one VM are apart by a part at most, in the guest's time.
+    const partTicks = part === null ? Math.min(budgetTicks, Math.max(1, Math.floor(PART_WORK / this.#perTick))) : 1
     const budget = partTicks * this.#perTick - this.#debt
     if (budget <= 0) {
       this.#debt = -budget
@@ -145,17 +196,32 @@ export class VcpuTask implements EngineTask {
       case "over":
         return { fromTick, ticks: Math.min(budgetTicks, Math.ceil(spent / this.#perTick)), finished: true, pause: null }
       case "waiting":
-        return this.#pause(fromTick, spent, stop.units)
       case "polling":
-        // A sibling may end the loop with any store: who has siblings looks again in a tick.
-        return this.#pause(fromTick, spent, this.#hosted.spec.cpus > 1 ? Math.min(stop.units ?? Infinity, this.#tickCycles) : stop.units)
+        return this.#pause(fromTick, spent, (tick) => this.#wakeTick(stop, tick))
       case "yielded":
-        return { ...this.#pause(fromTick, spent, null), pause: this.#gaveWay(stop.to) }
+        return { ...this.#pause(fromTick, spent, () => null), pause: this.#gaveWay(stop.to) }
+      case "away":
+        return this.#stall(fromTick, { ticks: partTicks, ran: spent - this.#debt, left: budget + this.#debt - spent })
       case "exit":
       case "paused":
       case "full":
-        return this.#pause(fromTick, spent, null)
+        return this.#pause(fromTick, spent, () => null)
     }
+  }
+
+  /**
+   * It waits for a page or a device of another node, and keeps its CPU for the rest of the part, as a processor does that waits for far memory. Who has waited
+   * so for all of a part gives the CPU away until it comes.
+   */
+  #stall(fromTick: number, { ticks, ran, left }: { readonly ticks: number; readonly ran: number; readonly left: number }): Planned {
+    if (ran === 0 && this.#isFruitless) {
+      this.#isFruitless = false
+      return this.#pause(fromTick, this.#debt, () => null)
+    }
+    this.#isFruitless = ran === 0
+    this.#debt = 0
+    this.#left = left > 0 ? left : null
+    return { fromTick, ticks, finished: false, pause: null }
   }
 
   /** It goes on, unless it has to wait for pages. */
@@ -176,12 +242,11 @@ export class VcpuTask implements EngineTask {
     return { kind: "yield", ...(to !== null && { to: vcpuTask(this.#hosted.spec.name, to) }) }
   }
 
-  /** It waits, for so many units where it waits for a timer. */
-  #pause(fromTick: number, spent: number, units: number | null): Planned {
+  /** It waits, until that tick where it waits for a timer. */
+  #pause(fromTick: number, spent: number, wakeTick: (endTick: number) => number | null): Planned {
     const ticks = Math.floor(spent / this.#perTick)
     this.#debt = spent % this.#perTick
-    const wakeTick = units === null ? null : fromTick + ticks + Math.max(1, Math.ceil(units / this.#tickCycles))
-    return { fromTick, ticks, finished: false, pause: { kind: "blocked", wakeTick } }
+    return { fromTick, ticks, finished: false, pause: { kind: "blocked", wakeTick: wakeTick(fromTick + ticks) } }
   }
 
   get #perTick(): number {
