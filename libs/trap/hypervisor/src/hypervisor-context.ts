@@ -32,6 +32,7 @@ import type {
   SpaceMoved,
   SpaceShared,
 } from "@backplane/memory-contract/memory-messages"
+import type { MemoryAnswer, SpaceClose } from "@backplane/memory-contract/memory-operator-messages"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { TickClock } from "@backplane/scenario-machine/tick-clock"
 import { ownSeat, type Seat } from "@backplane/scenario-machine/topology"
@@ -51,6 +52,7 @@ export type HypervisorHears =
   | FrameReleased
   | NodeGoneSeen
   | SpaceShared
+  | MemoryAnswer
   | SchedulerFailure
   | SchedulerFault
   | SwapAsk
@@ -74,6 +76,7 @@ export type HypervisorSays =
   | FrameRelease
   | NodeGone
   | SpaceMoved
+  | SpaceClose
   | SwapAnswer
   | MachineAnswer
   | VmToNode

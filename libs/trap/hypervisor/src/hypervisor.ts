@@ -127,6 +127,8 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
         return this.#tunings.onAsk(from, body, out)
       case "SpaceShared":
         return this.#tunings.onShared(body, out)
+      case "MemoryAnswer":
+        return this.#vms.lives.onMemoryForgotten(from, body.request, out)
       case "PolicySwapped":
         return this.#swaps.onSwapped(body, out)
       case "SchedulePage":

@@ -7,7 +7,10 @@
  */
 import { closeSpan, event, openSpan, persist, send } from "@backplane/foundation-actor/effects"
 import type { Restored } from "@backplane/foundation-actor/machine"
+import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { mmuFramesMax } from "@backplane/trap-vmm/address-spaces"
 import { machineBytesFor } from "@backplane/trap-vmm/vmm"
+import { nodeOfVcpu, spaceOfVm } from "@backplane/scenario-machine/vm-span"
 import { requiredNode, vcpuAffinity } from "@backplane/scenario-machine/resolve-vms"
 import { nodeActor } from "@backplane/scenario-machine/topology"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
@@ -18,6 +21,7 @@ import type { JobStarts } from "./job-starts.ts"
 import type { Job, JobTable } from "./job-table.ts"
 import type { NodeWatch } from "./node-watch.ts"
 import { VmMoves } from "./vm-moves.ts"
+import { closedSpace, VmSpans } from "./vm-span.ts"
 import { LIVE_STATES, LIVES_KEY, vmSpan, type VmRecord, type VmTable } from "./vm-table.ts"
 import { Writes } from "./writes.ts"
 
@@ -39,9 +43,11 @@ export class VmLives {
   readonly #parts: VmLivesParts
   readonly #writes = new Writes()
   readonly moves: VmMoves
+  readonly #spans: VmSpans
 
   constructor(parts: VmLivesParts) {
     this.#parts = parts
+    this.#spans = new VmSpans(parts)
     this.moves = new VmMoves({
       ...parts,
       keep: (vm, out) => this.#keep(vm, out),
@@ -69,7 +75,9 @@ export class VmLives {
 
   /** Requests of ours wait for an answer. */
   get isUnderWay(): boolean {
-    return this.#parts.vms.all().some((vm) => vm.state === "placing" || vm.pending !== null || this.moves.isUnderWay(vm))
+    return this.#parts.vms
+      .all()
+      .some((vm) => vm.state === "placing" || vm.pending !== null || vm.closing.length > 0 || this.moves.isUnderWay(vm))
   }
 
   /** Boots it, on the node where its disk is if that lives. */
@@ -77,7 +85,9 @@ export class VmLives {
     const { vms } = this.#parts
     this.moves.abandon(vm, "it boots anew", out)
     this.#forgetVcpus({ name: vm.spec.name, life: vm.life }, out)
+    const before = vm.life
     vm.life = vms.nextLife()
+    this.#spans.begin(vm, before)
     if (vm.firstLife === 0) vm.firstLife = vm.life
     vm.boots++
     vm.pending = null
@@ -103,7 +113,8 @@ export class VmLives {
       this.#revokeVcpus(vm, out)
       out.push(closeSpan(vmSpan(vm), { "backplane.verdict": want }))
       vm.state = "stopping"
-      if (vm.node === null || this.#parts.watch.lostNodes().has(vm.node)) return this.#confirmed(vm, out)
+      if (vm.node === null || this.#parts.watch.lostNodes().has(vm.node)) this.#confirmedBy(vm, vm.node ?? 0, out)
+      if (vm.pending === null) return // done at once, and kept or gone
     }
     this.#keep(vm, out)
   }
@@ -112,7 +123,8 @@ export class VmLives {
     const vm = this.#of(name, life)
     if (vm === null) return void out.push(send(nodeActor(node), this.#stop(name, life)))
     const hasMoved = vm.move?.phase === "placing"
-    if ((vm.state !== "placing" && !hasMoved) || vm.node !== node) return
+    if ((vm.state !== "placing" && !hasMoved) || !this.#spans.liesOn(vm, node)) return
+    if (!this.#spans.placed(vm, node)) return this.#keep(vm, out)
     vm.state = "running"
     if (hasMoved) this.moves.placed(vm)
     else out.push(event("vm-started", { "backplane.vm": name, "backplane.node": node }, "info"))
@@ -127,13 +139,27 @@ export class VmLives {
     if (this.moves.onTargetRefused(refused, out)) return
     const vm = this.#of(refused.vm, refused.life)
     if (vm?.state === "placing" || vm?.move?.phase === "placing") this.#refused(vm, refused.reason, out)
+    else if (vm !== null && vm.parts.length > 0 && LOSABLE.has(vm.state)) {
+      // One of its nodes cannot go on with it: a page is lost.
+      this.#revokeVcpus(vm, out)
+      this.#lost(vm, refused.reason, out)
+    }
   }
 
   onControlled(controlled: VmControlled, out: Out): void {
     this.moves.onControlled(controlled, out)
-    const { vm: name, life, seq } = controlled
+    const { vm: name, life, seq, node } = controlled
     const vm = this.#of(name, life)
-    if (vm !== null && vm.pending?.seq === seq) this.#confirmed(vm, out)
+    if (vm !== null && vm.pending?.seq === seq) this.#confirmedBy(vm, node, out)
+  }
+
+  /** The memory controllers have forgotten what a life of a VM over several nodes had. */
+  onMemoryForgotten(from: ActorId, request: string, out: Out): void {
+    const space = closedSpace(request)
+    const vm = this.#parts.vms.all().find(({ closing }) => space !== null && closing.includes(space))
+    if (vm === undefined || space === null || !this.#spans.onForgotten(vm, from, space)) return
+    if (vm.pending?.want === "destroyed" && vm.closedLife === vm.life) this.#confirmed(vm, out)
+    else this.#keep(vm, out)
   }
 
   /** A node has accepted a vCPU. */
@@ -177,14 +203,18 @@ export class VmLives {
   onNodeLost(node: number, how: string, out: Out): void {
     for (const vm of this.#parts.vms.all()) {
       this.moves.onNodeLost(vm, node, how, out)
-      if (vm.node !== node) continue
-      const isGone = this.#parts.watch.lostNodes().has(node) || vm.nodeLife < this.#parts.watch.incarnationOf(node)
+      if (!this.#spans.liesOn(vm, node)) continue
+      const nodeLife = this.#spans.lifeOn(vm, node)
+      const isGone = this.#parts.watch.lostNodes().has(node) || nodeLife < this.#parts.watch.incarnationOf(node)
       if (!isGone) continue // begun again already, in the node's new life
-      if (vm.pending !== null && vm.pending.want !== "running" && vm.pending.want !== "paused") this.#confirmed(vm, out)
-      else if (vm.state === "placing" && vm.nodeLife === 0)
+      if (vm.pending !== null && vm.pending.want !== "running" && vm.pending.want !== "paused") this.#confirmedBy(vm, node, out)
+      else if (vm.state === "placing" && nodeLife === 0)
         continue // its node has not said a word yet
       else if (vm.state === "placing" && this.#canStart(vm)) this.start(vm, out)
-      else if (LOSABLE.has(vm.state)) this.#lost(vm, `node ${node} ${how}`, out)
+      else if (LOSABLE.has(vm.state)) {
+        if (vm.parts.length > 0) this.#revokeVcpus(vm, out) // those of the other nodes
+        this.#lost(vm, `node ${node} ${how}`, out)
+      }
     }
     this.#startLost(out)
   }
@@ -192,8 +222,9 @@ export class VmLives {
   /** The node has said its first word to us. */
   onNodeFirst(node: number, out: Out): void {
     for (const vm of this.#parts.vms.all()) {
-      if (vm.node !== node || vm.state !== "placing" || vm.nodeLife !== 0) continue
-      vm.nodeLife = this.#parts.watch.incarnationOf(node)
+      if (!this.#spans.liesOn(vm, node) || vm.state !== "placing" || this.#spans.lifeOn(vm, node) !== 0) continue
+      if (vm.node === node) vm.nodeLife = this.#parts.watch.incarnationOf(node)
+      this.#spans.onNodeFirst(vm, node)
       this.#keep(vm, out)
     }
   }
@@ -219,13 +250,14 @@ export class VmLives {
   #endWithNode(vm: VmRecord, out: Out): void {
     const { pending, node } = vm
     const isEnding = pending?.want === "stopped" || pending?.want === "destroyed"
-    if (isEnding && node !== null && this.#parts.watch.lostNodes().has(node)) this.#confirmed(vm, out)
+    if (isEnding && node !== null && this.#parts.watch.lostNodes().has(node)) this.#confirmedBy(vm, node, out)
   }
 
   /** Told only when it is on disk (I1 of the README holds for lives of VMs as for jobs). */
   #sayAll(vm: VmRecord, out: Out): void {
     const { spec, life, firstLife, node, nodeLife, state, pending } = vm
     if (node === null) return
+    if (vm.parts.length > 0) return this.#spans.sayAll(vm, out)
     this.moves.sayAll(vm, out)
     if ((state === "placing" || vm.move?.phase === "placing") && nodeLife > 0)
       out.push(send(nodeActor(node), { kind: "VmPlace", vm: spec, life, firstLife, incarnation: nodeLife }, vmSpan(vm)))
@@ -236,9 +268,16 @@ export class VmLives {
     return { kind: "VmControl", vm, life, seq: 1, want: "stopped" } as const
   }
 
+  /** A node confirms how the VM shall be, or is dead; a VM over several nodes is so when it is on all of them. */
+  #confirmedBy(vm: VmRecord, node: number, out: Out): void {
+    if (this.#spans.confirmedBy(vm, node)) this.#confirmed(vm, out)
+  }
+
   #confirmed(vm: VmRecord, out: Out): void {
     const { pending } = vm
     if (pending === null) return
+    if (pending.want === "stopped" || pending.want === "destroyed") this.#spans.close(vm, vm.life)
+    if (pending.want === "destroyed" && vm.closing.length > 0) return this.#keep(vm, out) // its memory first
     // Its name is free only when nothing of it is left anywhere that can be asked.
     if (pending.want === "destroyed" && vm.leavings.some(({ node }) => !this.#parts.watch.lostNodes().has(node))) return
     vm.pending = null
@@ -256,6 +295,7 @@ export class VmLives {
     this.moves.abandon(vm, reason, out)
     vm.state = "refused"
     vm.reason = reason
+    this.#endParts(vm)
     out.push(event("vm-refused", { "backplane.vm": vm.spec.name, "backplane.reason": reason }, "warn"))
     out.push(closeSpan(vmSpan(vm), {}, reason))
     this.#keep(vm, out)
@@ -267,14 +307,24 @@ export class VmLives {
     if (vm.spec.restartable && this.#canStart(vm)) return this.start(vm, out)
     this.#forgetVcpus({ name: vm.spec.name, life: vm.life }, out)
     vm.state = "lost"
+    this.#endParts(vm)
     const waits = isBound(vm) ? "what it wrote to its disk is there: it boots when the node is back" : "it boots when a node is back"
     vm.reason = vm.spec.restartable ? `${reason}; ${waits}` : reason
     this.#keep(vm, out)
   }
 
+  /** Of a VM over several nodes that does not run on: what the nodes that live have of it goes. */
+  #endParts(vm: VmRecord): void {
+    if (vm.parts.length === 0) return
+    vm.seq++
+    vm.pending = { seq: vm.seq, want: "stopped" }
+  }
+
   /** Where it must be; else where it was; else the live node with the fewest vCPUs. */
-  #chooseNode({ spec, node: last }: VmRecord): number | null {
+  #chooseNode(record: VmRecord): number | null {
+    const { spec, node: last } = record
     const { context, watch, vms } = this.#parts
+    if (!this.#spans.canBegin(record)) return null
     const { topology } = context.spec
     const dead = watch.lostNodes()
     const required = requiredNode(spec, topology)
@@ -289,7 +339,7 @@ export class VmLives {
   /** A node that may run it lives; for a VM whose disk lies on its node, that node. */
   #canStart(vm: VmRecord): boolean {
     if (!isBound(vm)) return this.#chooseNode(vm) !== null
-    return vm.node !== null && !this.#parts.watch.lostNodes().has(vm.node)
+    return vm.node !== null && !this.#parts.watch.lostNodes().has(vm.node) && this.#spans.canBegin(vm)
   }
 
   /** Those that were lost when no node could take them. */
@@ -342,23 +392,31 @@ function isBound({ spec, boots }: VmRecord): boolean {
   return spec.restartable && boots > 0 && spec.disk !== undefined && "hash" in spec.disk
 }
 
-/** A vCPU as a job among others. vCPU 0 leases what the whole VM needs, its shadow tables included. */
+/** A vCPU as a job among others. */
 function vcpuJob({ spec, node, life }: VmRecord, index: number, { spec: machine }: HypervisorContext): Job["spec"] {
-  const { name: vm, cpus: vcpus, memoryBytes, weight, kernel } = spec
-  const frames = index === 0 ? leasedFrames(machineBytesFor({ memoryBytes, vcpus }) / PAGE_BYTES, machine) : 0
+  const { name: vm, cpus: vcpus, weight, kernel, span } = spec
   return {
     name: vcpuTask(vm, index),
     run: 0,
     workingSet: workingSetOf(kernel),
-    affinity: vcpuAffinity(spec, node ?? 0, machine.topology),
+    affinity: vcpuAffinity(spec, nodeOfVcpu(spec, index, node ?? 0), machine.topology),
     restartable: false,
     arrival: 0,
     ...(weight !== undefined && { weight }),
     // What schedulers may know of it: vCPUs of one VM share an address space, and wait for each other's locks.
-    space: vm,
+    space: span === undefined ? vm : spaceOfVm(vm, life),
     ...(vcpus > 1 && { gang: { name: vm, size: vcpus } }),
-    vcpu: { vm, index, life, frames },
+    vcpu: { vm, index, life, frames: framesOf(spec, index, machine) },
   }
+}
+
+/**
+ * What is leased with a vCPU: with the first, all that the VM needs. Of a VM over several nodes the first at each node has room for the VMM's tables there; its pages
+ * get their frames from the memory controller, one by one (memory/controller).
+ */
+function framesOf({ cpus: vcpus, memoryBytes, span }: VmSpec, index: number, machine: MachineSpec): number {
+  if (span !== undefined) return index < span.length ? mmuFramesMax({ memoryBytes, vcpus, mmu: "nested" }) : 0
+  return index === 0 ? leasedFrames(machineBytesFor({ memoryBytes, vcpus }) / PAGE_BYTES, machine) : 0
 }
 
 /** Of what a VM is promised, the part that is frames: the rest is room in its node's swap file. So leases are used up when the promises are. */

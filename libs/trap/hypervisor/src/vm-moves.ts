@@ -49,13 +49,15 @@ export class VmMoves {
 
   /** A reason why the VM cannot move there, with the remedy; or null. */
   refusal(vm: VmRecord, to: number): string | null {
-    const { name, affinity } = vm.spec
+    const { name, affinity, span } = vm.spec
     const { nodes } = this.#parts.context.spec.topology
     if (vm.state === "moving") return `${name} is being moved to node ${vm.move?.to ?? "?"} already; wait until it is there`
     if (vm.state !== "running")
       return `${name} is ${vm.state}; a VM moves while it is running${vm.state === "paused" ? ": resume it first" : ""}`
     if (to >= nodes) return `there is no node ${to}; the nodes are 0 to ${nodes - 1}`
     if (to === vm.node) return `${name} is on node ${to} already`
+    if (span !== undefined)
+      return `span: ${name} lies on nodes ${span.join(" and ")}, and such a VM does not move; create it again on others`
     if (affinity.length > 0) return `its affinity binds ${name} to CPUs of node ${vm.node}; a VM that may move names none`
     if (this.#parts.watch.lostNodes().has(to) || this.#parts.watch.incarnationOf(to) === 0)
       return `node ${to} is not there; \`backplane ps\` shows why`

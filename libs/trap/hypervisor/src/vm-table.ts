@@ -32,6 +32,11 @@ export interface VmRecord {
   node: number | null
   /** Life of that node that it was placed on; 0: to be told. */
   nodeLife: number
+  /** Of one that lies on several nodes (vm-span.ts): where, the home first. Empty: on one. */
+  parts: readonly VmPartRecord[]
+  /** Memories of lives that are over, until the memory controllers have forgotten them; and the last life whose memory was to be forgotten. */
+  closing: readonly string[]
+  closedLife: number
   /** How it shall be and is not known to be yet. */
   pending: { readonly seq: number; readonly want: "running" | "paused" | "stopped" | "destroyed" } | null
   seq: number
@@ -47,14 +52,23 @@ export interface VmRecord {
   outcome: GuestOutcome | null
 }
 
+/** Its part at one of its nodes. */
+export interface VmPartRecord {
+  readonly node: number
+  /** As `nodeLife`. */
+  readonly nodeLife: number
+  /** The present life lies there, ready to run. */
+  readonly isPlaced: boolean
+}
+
 /** States in which a VM uses a node, or is about to. */
 export const LIVE_STATES: ReadonlySet<VmState> = new Set<VmState>(["placing", "running", "paused", "moving", "stopping"])
 
 /** Key of the last life that was begun. */
 export const LIVES_KEY = "vm-lives"
 
-/** Of a record that was kept before VMs could move. */
-const NOT_MOVED = { move: null, off: null, leavings: [], moved: null }
+/** Of a record that was kept before VMs could move, or lie on several nodes. */
+const NOT_MOVED = { move: null, off: null, leavings: [], moved: null, parts: [], closing: [], closedLife: 0 }
 
 export function vmSpan({ spec }: Pick<VmRecord, "spec">): string {
   return `vm/${spec.name}`
@@ -83,6 +97,9 @@ export class VmTable {
       boots: 0,
       node: null,
       nodeLife: 0,
+      parts: [],
+      closing: [],
+      closedLife: 0,
       pending: null,
       seq: 0,
       move: null,
