@@ -1,5 +1,6 @@
 /** The flags that describe a VM, and the description that they make once its images are on the stack. */
 import { randomBytes } from "node:crypto"
+import { SPAN_MMU } from "@backplane/scenario-machine/vm-span"
 import {
   TRAP_PATHS,
   VM_DEFAULTS,
@@ -28,6 +29,7 @@ export interface VmFlags {
   readonly weight?: number
   readonly node?: string
   readonly affinity?: string
+  readonly span?: string
   readonly restartable?: true
   readonly virtioConsole?: true
   readonly virtioRng?: string
@@ -58,6 +60,10 @@ export function addVmFlags(command: Command): Command {
     .option("--weight <n>", "share of each vCPU under policies that know weights (not given: 100)", count)
     .option("--node <n>", "node where it runs (not given: the one with the fewest vCPUs)")
     .option("--affinity <cpus>", "CPUs that may run it, all of one node, such as 0,1")
+    .option(
+      "--span <nodes>",
+      "nodes that it lies on, such as 0,1: vCPUs go round, devices on the first, memory coherent by page, mmu nested",
+    )
     .option("--virtio-console", "a virtio-console beside the UART; input goes there once the guest drives it (Linux: console=hvc0)")
     .option("--virtio-rng <seed>", "a virtio-rng; the same seed gives the same bytes, `random` draws a seed")
     .option(
@@ -72,7 +78,8 @@ const NAME = /^[a-z0-9][a-z0-9-]{0,31}$/
 
 /** Checked against the schema, and against the machine where it is known. */
 export function vmSpecOf(name: string, flags: VmFlags, images: VmImages): VmSpec {
-  const { append, cpus, memory: memoryBytes, mode, mmu, trapPath, weight, node, affinity, restartable, speed } = flags
+  const { append, cpus, memory: memoryBytes, mode, trapPath, weight, node, affinity, span, restartable, speed } = flags
+  const { mmu = span === undefined ? undefined : SPAN_MMU } = flags
   if (!NAME.test(name))
     throw bad("name", `${JSON.stringify(name)} is no name for a VM; give up to 32 small letters, digits and hyphens, no hyphen first`)
   if (cpus > VCPUS_MAX) throw bad("--cpus", `${cpus} vCPUs are too many; give 1 to ${VCPUS_MAX}`)
@@ -93,6 +100,7 @@ export function vmSpecOf(name: string, flags: VmFlags, images: VmImages): VmSpec
     }),
     ...(flags.irqAffinity !== undefined && { irqAffinity: listed(affinityOf(flags.irqAffinity, cpus), cpus) }),
     affinity: affinity === undefined ? [] : affinity.split(",").map((cpu) => wholeNumber("--affinity", cpu)),
+    ...(span !== undefined && { span: span.split(",").map((each) => wholeNumber("--span", each)) }),
     instructionsPerTick: speed ?? VM_DEFAULTS.instructionsPerTick,
   }
   const [wrong] = Value.Errors(VmSpec, spec)

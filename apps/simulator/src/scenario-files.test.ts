@@ -39,6 +39,7 @@ describe("scenario files", () => {
     expect(readdirSync(FOLDER).sort()).toEqual([
       "a-job-moves.yaml",
       "a-vm-moves.yaml",
+      "a-vm-over-two-nodes.yaml",
       "default.yaml",
       "eight-cpus-many-queues.yaml",
       "eight-cpus-one-queue.yaml",
@@ -72,6 +73,26 @@ describe("scenario files", () => {
     expect(events).toEqual(["vm-moved", "vm-moved"])
     expect(vms["moves"]).toMatchObject({ state: "ended", boots: 1, outcome: { exit: 0, reason: "shutdown" } })
     expect(vms["moves"]?.outcome).toEqual(vms["stays"]?.outcome)
+  })
+
+  it("a-vm-over-two-nodes.yaml: four harts on two nodes run the kernel's programs, beside jobs, and both nodes had its pages", () => {
+    const spec = read("a-vm-over-two-nodes.yaml")
+    const world = machineWorld(spec, { fingerprint: "off", stepsMax: STEPS_MAX }, actorsWith(images))
+    const sent = new Map<string, number>()
+    world.onMessage(({ from, body }) => {
+      if (body.kind === "PageData" || (body.kind === "PagesRun" && "of" in body && body.of === "PageData"))
+        sent.set(from, (sent.get(from) ?? 0) + 1)
+    })
+    world.run({ stop: () => outcomeOf(world) !== null })
+    const { vms = {}, jobs } = resultOf(outcomeOf(world))
+    expect(vms["wide"]).toMatchObject({ state: "ended", boots: 1, outcome: { exit: 0, reason: "shutdown" } })
+    for (const line of ["kernel: 4 harts", "primes: below=300 found=62 sum=8275", "pingpong: count=20", "forks: count=3"])
+      expect(vms["wide"]?.outcome?.console).toContain(line)
+    expect([Object.values(jobs).includes(null), (sent.get("node.0") ?? 0) > 20, (sent.get("node.1") ?? 0) > 20]).toEqual([
+      false,
+      true,
+      true,
+    ])
   })
 
   it("default.yaml stays busy on every CPU and never ends", () => {

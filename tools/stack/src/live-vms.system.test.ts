@@ -19,6 +19,7 @@ const KERNEL = join(ROOT, "tools/guests/images/kernel.bin")
 const PAGING = join(ROOT, "tools/guests/images/paging.elf")
 const ECHO = join(ROOT, "tools/guests/images/echo.elf")
 const SCENARIO = join(ROOT, "apps/hypervisor/scenarios/vms.yaml")
+const OVER_TWO_NODES = join(ROOT, "apps/hypervisor/scenarios/a-vm-over-two-nodes.yaml")
 const MIB = 2 ** 20
 
 interface Listed {
@@ -132,9 +133,43 @@ describe.skipIf(kind !== "program")("virtual machines on the real stack (needs t
   it(
     "in lock-step a live run with VMs is the simulation, byte for byte",
     async () => {
-      const [live, simulated] = [await cli(["run", SCENARIO, "--live", "--json"]), await cli(["run", SCENARIO, "--sim", "--json"])]
-      expect(live.code).toBe(0)
-      expect(live.output.replace('"bus":"nats"', '"bus":"sim"')).toBe(simulated.output)
+      for (const scenario of [SCENARIO, OVER_TWO_NODES]) {
+        const [live, simulated] = [await cli(["run", scenario, "--live", "--json"]), await cli(["run", scenario, "--sim", "--json"])]
+        expect([scenario, live.code]).toEqual([scenario, 0])
+        expect(live.output.replace('"bus":"nats"', '"bus":"sim"')).toBe(simulated.output)
+      }
+    },
+    DEADLINE_MS,
+  )
+
+  it(
+    "a VM over two nodes: its harts run in two processes, its disk is read and written, its pages are the memory controller's; it goes without a rest",
+    async () => {
+      const disk = join(stack.home, "wide.img")
+      writeFileSync(disk, Buffer.alloc(MIB, "backplane "))
+      const shape = ["--kernel", KERNEL, "--disk", disk, "--memory", "8M", "--cpus", "2", "--mode", "assist"]
+      expect(JSON.parse((await cli(["vm", "create", "wide", ...shape, "--span", "0,1", "--json"])).output)).toMatchObject({
+        state: "running",
+      })
+      const { output } = await cli(["console", "wide"], "disk write 7 kept\nforks 3\npingpong 5\ndisk read 7\n")
+      expect(output).toContain("kernel: 2 harts")
+      expect(output).toContain("forks: count=3")
+      expect(output).toContain("pingpong: count=5")
+      expect(output.split("disk read 7").at(-1)).toContain("kept")
+      const stats = JSON.parse((await cli(["memory", "stats", "--json"])).output) as {
+        spaces: { space: string; reads: number[]; writes: number[] }[]
+      }
+      const space = stats.spaces.find((each) => each.space.startsWith("vm.wide."))
+      for (const node of [0, 1]) expect([node, (space?.writes[node] ?? 0) > 10]).toEqual([node, true])
+      const refused = await cli(["vm", "move", "wide", "--to", "1"], "", "pipe")
+      expect([refused.code, refused.output]).toEqual([1, expect.stringContaining("span: wide lies on nodes 0 and 1")])
+      const wrong = await cli(["vm", "create", "other", ...shape, "--span", "0,1", "--mmu", "shadow"], "", "pipe")
+      expect([wrong.code, wrong.output]).toEqual([
+        1,
+        expect.stringContaining("--mmu: shadow is not built for a VM over several nodes; give nested"),
+      ])
+      expect((await cli(["vm", "destroy", "wide", "--json"])).output).toContain('"destroyed"')
+      expect((await cli(["memory", "stats"])).output).not.toContain("vm.wide.")
     },
     DEADLINE_MS,
   )

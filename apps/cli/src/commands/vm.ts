@@ -112,7 +112,7 @@ async function create({ client, vms }: Ends, name: string, flags: CreateFlags, h
   console.log(
     flags.json === true
       ? JSON.stringify({ vm: name, state: view?.state, node: view?.node ?? null })
-      : `${name} is ${view?.state ?? "there"}${view === null || view.node === null ? "" : ` on node ${view.node}`}; ${flags.start ? `\`backplane console ${name}\` talks with it` : `\`backplane vm start ${name}\` boots it`}`,
+      : `${name} is ${view?.state ?? "there"}${view === null || view.node === null ? "" : ` on ${whereOf(view)}`}; ${flags.start ? `\`backplane console ${name}\` talks with it` : `\`backplane vm start ${name}\` boots it`}`,
   )
 }
 
@@ -127,7 +127,7 @@ async function move({ vms }: Ends, name: string, flags: MoveFlags): Promise<void
   if (moved.verdict !== "moved")
     throw new CommandFailure(
       "given-up",
-      `${name} did not move: ${moved.reason}; it is ${view.state}${view.node === null ? "" : ` on node ${view.node}`}`,
+      `${name} did not move: ${moved.reason}; it is ${view.state}${view.node === null ? "" : ` on ${whereOf(view)}`}`,
     )
   if (flags.json === true) return console.log(JSON.stringify({ vm: name, ...moved }))
   const { from, pages, bytes, downtimeCycles } = moved
@@ -155,12 +155,17 @@ export async function bringImages(
   }
 }
 
+/** Where it lies: one node, or several. */
+function whereOf({ spec, node }: Pick<VmView, "spec" | "node">): string {
+  return spec.span === undefined ? `node ${node}` : `nodes ${spec.span.join(" and ")}`
+}
+
 function printList(views: readonly VmView[], flags: Common): void {
   if (flags.json === true) return console.log(JSON.stringify({ vms: views }))
   if (views.length === 0) console.log(`${flags.machine} has no VMs; \`backplane vm create\` makes one`)
   for (const { spec, state, node, life, reason } of views) {
     const size = `${spec.cpus} vCPU${spec.cpus > 1 ? "s" : ""}, ${spec.memoryBytes >> 20} MiB`
-    const where = node === null ? "" : `node ${node}`
+    const where = node === null ? "" : whereOf({ spec, node })
     console.log(
       `${spec.name.padEnd(16)} ${state.padEnd(9)} ${where.padEnd(8)} ${size.padEnd(18)} ${spec.mode.padEnd(7)} boots ${life}${reason === "" ? "" : `  ${reason}`}`,
     )
