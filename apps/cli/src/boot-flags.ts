@@ -94,7 +94,7 @@ export function addPlaceFlags(command: Command): Command {
     .option("--trap-path <path>", "resident: exits are handled in this process", "resident")
     .option(
       "--nodes <n>",
-      "NUMA nodes that the CPUs and memory are spread over, by `--mode native`: hart h lies on node h modulo their number",
+      "NUMA nodes that the CPUs and memory are spread over: hart h lies on node h modulo their number; under a VMM as a VM of a machine (mmu nested)",
     )
     .option("--sim", "as a VM of a simulated machine, its actors in one process; slower than without, which has neither scheduler nor bus")
     .option("--live", "as a VM of a machine of its own over NATS: on the running stack, else on one of its own")
@@ -107,7 +107,7 @@ export function addPlaceFlags(command: Command): Command {
 export function planOf(flags: Pick<BootFlags, "mode" | "mmu" | "trapPath" | "nodes" | "fidelity" | "polling">): BootPlan {
   // A timed run has nodes in its account of memory; boot-timing.ts looks at them. A guest over several is boot-over-nodes.ts's.
   if (flags.nodes !== undefined && flags.nodes !== "1" && flags.fidelity !== "timed")
-    throw refuse("--nodes", "a VMM over several nodes is not built", "leave it out, or boot with --mode native or --fidelity timed")
+    throw refuse("--nodes", "a VMM in this process has one node", "leave it out, or boot with --sim, --live or --fidelity timed")
   if (flags.trapPath !== "resident")
     throw refuse("--trap-path", "exits are handled in this process, there is no bus", "give --sim or --live, too, or resident")
   const mode = MODES.find((name) => name === flags.mode)

@@ -18,7 +18,8 @@ import { withStack } from "./live-stack.ts"
 import type { StackClient } from "./stack-client.ts"
 import { inspectOnNode, VmClient } from "./vm-client.ts"
 import { bringImages } from "./commands/vm.ts"
-import { vmSpecOf } from "./vm-flags.ts"
+import { nodesOf } from "./boot-over-nodes.ts"
+import { byFlag, vmSpecOf } from "./vm-flags.ts"
 
 /** As `timeout(1)` says it. */
 const EXIT_LIMIT = 124
@@ -69,12 +70,16 @@ export async function bootOnMachine(flags: BootFlags, steps: readonly Conversati
   return report.exit <= BYTE_MAX ? report.exit : BYTE_MAX
 }
 
-/** The machine around the guest: one node with a CPU for each vCPU. */
-export function machineAround(name: string, vm: Pick<VmSpec, "cpus" | "memoryBytes">, mode: "free" | "lock-step"): MachineSpec {
-  const { cpus, memoryBytes } = vm
+/** The machine around the guest: the nodes that it lies on, with a CPU for each vCPU. */
+export function machineAround(name: string, vm: Pick<VmSpec, "cpus" | "memoryBytes" | "span">, mode: "free" | "lock-step"): MachineSpec {
+  const { cpus: vcpus, memoryBytes, span = [0] } = vm
+  const { length: nodes } = span
   return resolveMachineSpec({
     name,
-    topology: { nodes: 1, cpus, framesPerNode: machineBytesFor({ memoryBytes, vcpus: cpus }) / PAGE_BYTES + SPARE_FRAMES },
+    topology: {
+      ...{ nodes, cpus: nodes * Math.ceil(vcpus / nodes) },
+      framesPerNode: machineBytesFor({ memoryBytes, vcpus }) / PAGE_BYTES + SPARE_FRAMES,
+    },
     schedule: { policy: "cfs", sliceTicks: 2 },
     clock: { mode, tickCycles: TICK_CYCLES, latencyCycles: 1_000, cyclesPerSecond: CYCLES_PER_SECOND },
     jobs: [],
@@ -84,7 +89,9 @@ export function machineAround(name: string, vm: Pick<VmSpec, "cpus" | "memoryByt
 
 function describe(flags: BootFlags, images: Parameters<typeof vmSpecOf>[2]): VmSpec {
   const { maxInstructions } = flags
-  const vm = vmSpecOf(GUEST, { ...flags, speed: flags.speed ?? INSTRUCTIONS_PER_TICK }, images)
+  const nodes = nodesOf(flags)
+  const span = nodes === 1 ? {} : { span: Array.from({ length: nodes }, (_, node) => node).join(",") }
+  const vm = vmSpecOf(GUEST, { ...flags, ...span, speed: flags.speed ?? INSTRUCTIONS_PER_TICK }, images)
   return maxInstructions === undefined ? vm : { ...vm, instructionsMax: maxInstructions }
 }
 
@@ -201,7 +208,7 @@ async function bootSimulated(flags: BootFlags, steps: readonly ConversationStep[
   const { code, stdout } = await runProgram("apps/simulator/src/main.ts", ["boot"], JSON.stringify(input))
   if (code !== 0) throw new CommandFailure("simulation", "the simulation failed; see above")
   const report = JSON.parse(stdout) as MachineBootReport & { readonly refused?: string }
-  if (report.refused !== undefined) throw new CommandFailure("refused", `the guest is refused: ${report.refused}`)
+  if (report.refused !== undefined) throw new CommandFailure("refused", `the guest is refused: ${byFlag(report.refused)}`)
   if (flags.json !== true) process.stdout.write(report.transcript)
   return report
 }

@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { bootOverNodes, checkOverNodes, isOverNodes } from "./boot-over-nodes.ts"
+import { bootOnMachine } from "./boot-on-machine.ts"
 import type { BootFlags } from "./boot-flags.ts"
 
 const KERNEL = fileURLToPath(new URL("../../../tools/guests/images/kernel.bin", import.meta.url))
@@ -24,7 +25,6 @@ describe("boot over nodes", () => {
     [{ nodes: "two" }, "--nodes: two is no count"],
     [{ nodes: "0" }, "--nodes: 0 is no count"],
     [{ nodes: "3" }, "--nodes: 3 nodes have no hart each"],
-    [{ mode: "trap" }, "--nodes: a VMM over several nodes is not built; add --mode native"],
     [{ mode: "ring" }, "--mode: there is no ring"],
     [{ mmu: "softtlb" }, "--mmu: softtlb is not built over several nodes"],
     [{ disk: "kv:root" }, "--disk: a disk in the store is not built"],
@@ -34,6 +34,27 @@ describe("boot over nodes", () => {
   ])("refuses %j", (change, message) => {
     expect(() => checkOverNodes(flags(change))).toThrow(message)
   })
+
+  it("is a VM on each of them under a VMM, in simulation where nothing else is said; what such a VM cannot have is refused by flag", async () => {
+    const said = vi.spyOn(console, "log").mockReturnValue()
+    const steps = [
+      { kind: "expect", text: "$ " },
+      { kind: "type", text: "forks 3" },
+      { kind: "expect", text: "forks: count=3" },
+    ] as const
+    expect(await bootOnMachine(flags({ mode: "assist", json: true }), steps, "")).toBe(0)
+    const report = JSON.parse(String(said.mock.calls[0]?.[0])) as { readonly exits: Readonly<Record<string, number>> }
+    expect(report).toMatchObject({ ok: true, reason: "steps-done", bus: "sim", mode: "assist", cpus: 2 })
+    expect(report.exits["remote-page"]).toBeGreaterThan(10)
+    const refused = async (change: Partial<BootFlags>): Promise<string> => {
+      return bootOnMachine(flags({ mode: "assist", ...change }), steps, "").then(
+        () => "taken",
+        (error: unknown) => String(error),
+      )
+    }
+    expect(await refused({ mmu: "shadow" })).toContain("--mmu: shadow is not built for a VM over several nodes; give nested")
+    expect(await refused({ nodes: "3" })).toContain("--nodes: 3 nodes have no hart each")
+  }, 60_000)
 
   it("boots our kernel with a hart on each of two nodes and reports as any boot does", async () => {
     const said = vi.spyOn(console, "log").mockReturnValue()

@@ -47,23 +47,28 @@ export interface NodesBootReport {
   readonly transcript: string
 }
 
-/** Is this for here: more than one node, and no timed run, whose nodes are an account of memory? */
+/** Is this for more than one node, and no timed run, whose nodes are an account of memory? */
 export function isOverNodes({ nodes, fidelity }: BootFlags): boolean {
   return nodes !== undefined && nodes !== "1" && fidelity !== "timed"
 }
 
-/** Refuses by flag what is not built over several nodes. */
-export function checkOverNodes(flags: BootFlags): number {
-  const nodes = Number(flags.nodes)
+/** Of a guest over several nodes, under a VMM or not: how many. */
+export function nodesOf(flags: Pick<BootFlags, "nodes" | "cpus">): number {
+  const nodes = Number(flags.nodes ?? "1")
   if (!Number.isSafeInteger(nodes) || nodes < 1) throw refuse("--nodes", `${flags.nodes} is no count`, "give a number from 1")
+  if (nodes > flags.cpus)
+    throw refuse("--nodes", `${nodes} nodes have no hart each with --cpus ${flags.cpus}`, `give --cpus ${nodes} or more`)
+  return nodes
+}
+
+/** Refuses by flag what is not built over several nodes without a VMM. */
+export function checkOverNodes(flags: BootFlags): number {
+  const nodes = nodesOf(flags)
   if (flags.sim === true && flags.live === true) throw refuse("--live", "--sim and --live exclude each other", "give one")
   planOf({ ...flags, nodes: "1" })
-  if (flags.mode !== "native") throw refuse("--nodes", "a VMM over several nodes is not built", "add --mode native, or leave it out")
   if (flags.mmu !== undefined && flags.mmu !== "walk") throw refuse("--mmu", `${flags.mmu} is not built over several nodes`, "leave it out")
   if (flags.disk?.startsWith(VOLUME_PREFIX) === true)
     throw refuse("--disk", "a disk in the store is not built for a guest over several nodes", "give a file, or leave --nodes out")
-  if (nodes > flags.cpus)
-    throw refuse("--nodes", `${nodes} nodes have no hart each with --cpus ${flags.cpus}`, `give --cpus ${nodes} or more`)
   for (const name of NOT_BUILT) {
     const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
     if (flags[name] !== undefined) throw refuse(flag, "not built for a guest over several nodes", "leave it out, or boot without --nodes")

@@ -119,6 +119,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   virtioRng: "virtio-rng",
   virtioConsole: "virtio-console",
   irqAffinity: "irq-affinity",
+  instructionsMax: "max-instructions",
 }
 
 /** The same of what a machine refuses: `vm.node: …` was `--node`. */

@@ -11,11 +11,12 @@ export function register(program: Command): void {
       "boot a guest operating system deprivileged: every privileged instruction exits to the VMM; exits as the guest does, 124 at a limit",
     )
   addPlaceFlags(addBootFlags(command, steps)).action(async (flags: BootFlags) => {
-    if (isOverNodes(flags)) {
+    const isOver = isOverNodes(flags)
+    if (isOver && flags.mode === "native") {
       process.exitCode = await bootOverNodes(flags, steps)
       return
     }
-    if (flags.sim === true || flags.live === true) {
+    if (isOver || flags.sim === true || flags.live === true) {
       const { bootOnMachine } = await import("../boot-on-machine.ts")
       const { homeFolder } = await import("../stack-client.ts")
       process.exitCode = await bootOnMachine(flags, steps, homeFolder(command.optsWithGlobals<{ home?: string }>().home))
