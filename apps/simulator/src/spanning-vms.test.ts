@@ -9,7 +9,7 @@ import { imagePath, readManifest, type Guest } from "@backplane/guests/manifest"
 import { MemoryControllerMachine } from "@backplane/memory-controller/memory-controller"
 import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
-import { MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
+import { HYPERVISOR, MEMORY_CONTROLLER } from "@backplane/scenario-machine/topology"
 import type { VmEnd } from "@backplane/trap-hypervisor/run-result"
 import { describe, expect, it, vi } from "vitest"
 import { actorsWith, type ActorMaker } from "./machine-actors.ts"
@@ -170,6 +170,27 @@ describe("the lives of a VM over two nodes", () => {
         [0, 0],
       ])
       expect(spacesOf(running)).toEqual([])
+    }
+  })
+
+  it("is begun once and ended once, whenever the hypervisor is killed: its memory is forgotten all the same", () => {
+    for (const messages of [1, 2]) {
+      for (const kind of ["VmPlaced", "TaskAccepted", "TaskFinished", "VmControlled", "MemoryAnswer"]) {
+        const spec = machine({ vms: [vm("sbi", { instructionsPerTick: 2_000 })] })
+        const running = world(spec)
+        let seen = 0
+        running.onMessage(({ to, body }) => void (seen += to === HYPERVISOR && body.kind === kind ? 1 : 0))
+        running.run({ until: later(running, spec, 3_000), stop: () => seen >= messages })
+        running.crash(HYPERVISOR)
+        running.run({ until: later(running, spec, 2) })
+        running.restart(HYPERVISOR)
+        expect([kind, messages, end(running)["sbi"]]).toMatchObject([kind, messages, { state: "ended", boots: 1, outcome: { exit: 0 } }])
+        running.run({ until: later(running, spec, 100) })
+        expect([kind, messages, spacesOf(running), viewsOf(running).map(({ vms }) => vms.framesLeft)]).toEqual([
+          ...[kind, messages, []],
+          [FRAMES, FRAMES],
+        ])
+      }
     }
   })
 
