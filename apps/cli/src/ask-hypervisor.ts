@@ -26,17 +26,18 @@ export async function answerOf<Answer extends { readonly request: string }>(
   machine: string,
   question: { readonly kind: string } & Readonly<Record<string, unknown>>,
 ): Promise<Answer> {
-  await mustBeThere(client, machine)
+  await mustBeThere(client, machine, "early")
   const from = actorId(`operator.cli-${process.pid}-${randomUUID().slice(0, 8)}`)
   const times = { repeatMilliseconds: REPEAT_MILLISECONDS, patienceMilliseconds: PATIENCE_MILLISECONDS }
   const answer = await askActor<Answer>({ connection: client.connection, machine, from, to: HYPERVISOR, ...times }, question)
   if (answer !== null) return answer
+  await mustBeThere(client, machine, "late")
   throw new CommandFailure("no-answer", `the hypervisor of ${machine} does not answer; \`backplane status\` shows the machines there are`)
 }
 
-/** Nobody answers for a machine that there is not: that is known at once. */
-async function mustBeThere(client: StackClient, machine: string): Promise<void> {
+/** Nobody answers for a machine that there is not: that is known at once, but on a stack without any, whose first may just be made. */
+async function mustBeThere(client: StackClient, machine: string, when: "early" | "late"): Promise<void> {
   const names = await client.machineNames(machine)
-  if (names.includes(machine)) return
+  if (names.includes(machine) || (names.length === 0 && when === "early")) return
   throw bad("--machine", `there is no machine ${machine}; ${names.length === 0 ? "none is running" : `there is ${names.join(", ")}`}`)
 }

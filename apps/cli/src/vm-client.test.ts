@@ -22,7 +22,8 @@ function client(said: "refused" | "begun" = "refused") {
       )
     },
   }
-  return { asked, vms: new VmClient({ connection } as unknown as StackClient, "demo") }
+  const machineNames = (): Promise<readonly string[]> => Promise.resolve(["demo"])
+  return { asked, vms: new VmClient({ connection, machineNames } as unknown as StackClient, "demo") }
 }
 
 describe("questions about VMs", () => {
@@ -38,6 +39,12 @@ describe("questions about VMs", () => {
 
   it("may be answered with no VM at all: one that never ran is gone as soon as it is destroyed", async () => {
     await expect(client("begun").vms.control("idle", "destroy")).resolves.toBeNull()
+  })
+
+  it("are not asked of a machine that there is not", async () => {
+    const machineNames = (): Promise<readonly string[]> => Promise.resolve(["demo", "other"])
+    const nobody = new VmClient({ machineNames } as unknown as StackClient, "nosuch")
+    await expect(nobody.control("alpha", "pause")).rejects.toThrow("--machine: there is no machine nosuch; there is demo, other")
   })
 
   it("are asked where they may be", async () => {

@@ -38,6 +38,20 @@ describe("who is asked of a machine", () => {
     expect(document).toMatchObject({ status: 404, field: "machine", detail: "there is no machine nosuch", remedy: "there is demo, other" })
   })
 
+  it("waits where there is none yet: the first may just be made", async () => {
+    vi.useFakeTimers()
+    const operator = operatorOn(
+      silentBus(() => []),
+      "gateway-0",
+    )
+    let isOver = false
+    const asked = problemOf(answered(operator.askHypervisor("demo", { kind: "VmListAsk" })).finally(() => (isOver = true)))
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect(isOver).toBe(false)
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(await asked).toMatchObject({ status: 404 })
+  })
+
   it("hears in time that one is silent, or has gone meanwhile, or that nobody knows", async () => {
     vi.useFakeTimers()
     let machines: readonly string[] | null = ["demo"]

@@ -41,10 +41,11 @@ export interface Operator {
 export function operatorOn(connection: Pick<NatsConnection, "request" | "subscribe" | "publish">, instance: string): Operator {
   let asked = 0
   const known = new Set<string>()
-  /** Nobody would answer for a machine that there is not, and the asker would wait for that. Where the office is silent it is not known. */
-  const mustBeThere = async (machine: string): Promise<void> => {
+  /** Nobody would answer for a machine that there is not, and the asker would wait for that. Where the office is silent it is not known; where there
+   * is none at all the first may just be made, and is awaited. */
+  const mustBeThere = async (machine: string, when: "early" | "late"): Promise<void> => {
     const names = await machineNames(connection)
-    if (names === null) return
+    if (names === null || (names.length === 0 && when === "early")) return
     known.clear()
     for (const name of names) known.add(name)
     if (!known.has(machine)) throw new NoMachine(machine, names)
@@ -53,13 +54,13 @@ export function operatorOn(connection: Pick<NatsConnection, "request" | "subscri
     { machine, actor, name }: { readonly machine: string; readonly actor: ActorId; readonly name: string },
     question: Question,
   ): Promise<OperatorAnswer> => {
-    if (!known.has(machine)) await mustBeThere(machine)
+    if (!known.has(machine)) await mustBeThere(machine, "early")
     const from = actorId(`gateway.${instance.replaceAll(/[^a-z0-9]/g, "")}-${++asked}`)
     const times = { repeatMilliseconds: REPEAT_MILLISECONDS, patienceMilliseconds: ANSWER_MILLISECONDS }
     const asking = { connection, machine, from, to: actor, ...times }
     const answer = await askActor<OperatorAnswer & { readonly request: string }>(asking, question)
     if (answer !== null) return answer
-    await mustBeThere(machine)
+    await mustBeThere(machine, "late")
     throw new NoAnswer(`the ${name} of ${machine} does not answer`)
   }
   return {

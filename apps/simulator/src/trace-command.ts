@@ -9,6 +9,7 @@ import { conversationSvg } from "@backplane/scenario-picture/conversation-svg"
 import { actorsWith } from "./machine-actors.ts"
 import { imagesOf } from "./memory-images.ts"
 import { simulate } from "./simulate.ts"
+import { FlagError } from "./whole-flag.ts"
 
 /** `trace <flow> [--svg file] [--json] [--image file]…`, the machine as JSON on standard input. */
 export function traceCommand(args: readonly string[]): number {
@@ -25,7 +26,7 @@ export function traceCommand(args: readonly string[]): number {
     recorder.spans.map((span) => simulatedTraceSpan(span, spec.name)),
     flow,
   )
-  if (found.kind === "none") throw new Error(found.reason)
+  if (found.kind === "none") throw found.isUnknown ? new FlagError(found.reason) : new Error(found.reason)
   const ids = new Set(found.spans.map(({ spanId }) => spanId))
   const spans = recorder.spans.filter(({ spanId }) => ids.has(spanId))
   if (values.svg !== undefined) writeFileSync(values.svg, conversationSvg(spans, `A ${flow} on ${spec.name} (${spec.schedule.policy})`))

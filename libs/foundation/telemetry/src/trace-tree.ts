@@ -14,7 +14,9 @@ import type { TraceSpan } from "./trace-span.ts"
 const NOT_LISTED = new Set(["backplane.machine", "backplane.actor", "backplane.vt", "backplane.vt_end", "backplane.step"])
 
 export type LastTrace =
-  { readonly kind: "trace"; readonly spans: readonly TraceSpan[] } | { readonly kind: "none"; readonly reason: string }
+  | { readonly kind: "trace"; readonly spans: readonly TraceSpan[] }
+  // Unknown: there never is a trace of that name.
+  | { readonly kind: "none"; readonly isUnknown: boolean; readonly reason: string }
 
 /** Services send what they have done every second or so, each at its own time: parts of a trace as young as this may still come. */
 const ARRIVAL_MICROS = 3_000_000
@@ -26,12 +28,13 @@ const ARRIVAL_MICROS = 3_000_000
 export function lastTrace(spans: readonly TraceSpan[], flow: string): LastTrace {
   const known = flows()
   if (!known.has(flow))
-    return { kind: "none", reason: `no such flow: ${flow}; there are ${[...known.keys()].sort(compareText).join(", ")}` }
+    return { kind: "none", isUnknown: true, reason: `no such flow: ${flow}; there are ${[...known.keys()].sort(compareText).join(", ")}` }
   const telling = spans.filter((span) => spanEntry(span.name)?.flows?.includes(flow) === true).sort((a, b) => compareSpans(b, a))
   const [newest] = telling
   if (newest === undefined)
     return {
       kind: "none",
+      isUnknown: false,
       reason: `no ${flow} among the last ${spans.length} spans; it is told by ${(known.get(flow) ?? []).join(" or ")}`,
     }
   const traceOf = ({ traceId }: TraceSpan): readonly TraceSpan[] => spans.filter((span) => span.traceId === traceId)
