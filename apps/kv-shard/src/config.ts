@@ -50,4 +50,4 @@ function backendOf(text: string): Backend {
 export const SEGMENT_BYTES = 64 * 1024 * 1024
 
 /** Microseconds. Short enough that a leader that was killed is replaced while a caller waits, long enough for a host that is busy. */
-export const LIVE_TIMINGS = { retry: 30_000, hedge: 10_000, handoff: 150_000, election: 150_000, heartbeat: 50_000 } as const
+export const LIVE_TIMINGS = { retry: 30_000, hedge: 12_000, handoff: 150_000, election: 150_000, heartbeat: 50_000 } as const

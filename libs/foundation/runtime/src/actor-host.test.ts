@@ -124,6 +124,29 @@ describe("actor host in free mode", () => {
     expect(performance.nodeTiming.uvMetricsInfo.loopCount - loopCount).toBeLessThan(20)
   })
 
+  it("nor is the rest of a long wait polled for that comes first when another timer has gone off", async () => {
+    const waits = Array.from({ length: 20 }, (_, index) => 20_000 + index * 700)
+    const { host } = makeHost()
+    const due = new Map<string, number>()
+    const machine = new Scripted((now, input) =>
+      input === null
+        ? waits.map((wait) => {
+            due.set(`after ${wait}`, now + wait)
+            return timer(`after ${wait}`, after(now, wait))
+          })
+        : [],
+    )
+    await host.add({ actor: A, epoch: 1, machine })
+    const loops = (): number => performance.nodeTiming.uvMetricsInfo.loopCount
+    const before = loops()
+    await until(() => machine.heard.length === waits.length)
+    const went = machine.heard.map((input, index) => [input.kind === "timer" ? input.key : "", machine.times[index] ?? 0] as const)
+    expect(went.map(([key]) => key)).toEqual([...due.keys()])
+    expect(went.every(([key, at]) => at >= (due.get(key) ?? Number.POSITIVE_INFINITY))).toBe(true)
+    // The timers, and `until`, a millisecond each time: polling would be thousands.
+    expect(loops() - before).toBeLessThan(200)
+  })
+
   it("two actors that talk without end do not starve I/O", async () => {
     const { host } = makeHost()
     const echo = new Scripted((_, input) => (input?.kind === "message" ? [send(input.from, { kind: "Ping" })] : []))

@@ -24,7 +24,8 @@ const TURN_INPUTS_MAX = 256
 const TURN_MILLISECONDS_MAX = 0.5
 /**
  * A timer of the event loop counts whole milliseconds from when the loop last woke, so it comes up to one early. A wait as long as this may
- * end one late instead: else each wait would end in half a millisecond of polling, a tenth of a core for each process of machines that tick.
+ * end one late instead: else each wait would end in half a millisecond of polling, a tenth of a core for each process of machines that tick. Nor is
+ * the rest of one polled for that comes first when another timer has gone off: a busy shard has a few timers, and that was a sixth of its CPU.
  */
 const LONG_WAIT_MILLISECONDS = 10
 /** setTimeout takes 31 bits. */
@@ -165,7 +166,7 @@ export class ActorHost implements MachineHost {
           trace === undefined ? { machine: machineName, from: actor, to, body } : { machine: machineName, from: actor, to, body, trace },
         )
       },
-      timer: (key, at) => this.#timers.set(own(), key, at),
+      timer: (key, at) => this.#timers.set(own(), { key, at, setAt: this.#options.clock.now() }),
       cancel: (key) => this.#timers.cancel(own(), key),
       persist: (key, value) => disk.write(key, value, (error) => this.#onWritten(own(), key, error)),
     }
@@ -272,17 +273,19 @@ export class ActorHost implements MachineHost {
   #rest(): void {
     if (this.#failed || this.#turnPending) return
     if (this.#queue.length > 0) return this.#wake()
-    const next = this.#timers.nextTime()
-    if (next === this.#sleepUntil) return
+    const { clock } = this.#options
+    const next = this.#timers.next()
+    if (next !== null && next.at === this.#sleepUntil) return
     this.#awake()
     if (next === null) return
-    const milliseconds = this.#options.clock.millisecondsUntil(next)
+    const milliseconds = clock.millisecondsUntil(next.at)
+    const isLong = clock.milliseconds(next.at - next.setAt) >= LONG_WAIT_MILLISECONDS
     // A timer of the event loop is a millisecond late at best: shorter waits poll, so that short slices stay short.
-    if (milliseconds < 1) {
+    if (milliseconds === 0 || (milliseconds < 1 && !isLong)) {
       this.#turnPending = true
       setImmediate(this.#turn)
     } else {
-      this.#sleepUntil = next
+      this.#sleepUntil = next.at
       const slack = milliseconds < LONG_WAIT_MILLISECONDS ? 0 : 1
       this.#sleep = setTimeout(this.#onAlarm, Math.min(SLEEP_MAX_MILLISECONDS, Math.ceil(milliseconds) + slack))
     }

@@ -64,7 +64,7 @@ export class ActorPort<Hears extends Body, Says extends Body> {
     const { bus, machineName, actor } = this.#options
     for (const effect of effects) {
       if (effect.kind === "send") bus.publish({ machine: machineName, from: actor, to: effect.to, body: effect.body })
-      else if (effect.kind === "timer") this.#timers.set(actor, effect.key, effect.at)
+      else if (effect.kind === "timer") this.#timers.set(actor, { key: effect.key, at: effect.at, setAt: this.#options.clock.now() })
       else if (effect.kind === "cancel") this.#timers.cancel(actor, effect.key)
     }
   }

@@ -4,6 +4,7 @@ import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 
 interface Entry<Owner> {
   readonly at: VirtualTime
+  readonly setAt: VirtualTime
   /** Order of setting: makes the order total. */
   readonly order: number
   readonly owner: Owner
@@ -21,11 +22,11 @@ export class FreeTimers<Owner> {
   readonly #valid = new Map<Owner, Map<string, Entry<Owner>>>()
   #order = 0
 
-  set(owner: Owner, key: string, at: VirtualTime): void {
+  set(owner: Owner, { key, at, setAt }: Omit<Entry<Owner>, "order" | "owner">): void {
     const timers = this.#valid.get(owner) ?? new Map<string, Entry<Owner>>()
     this.#valid.set(owner, timers)
     if (timers.get(key)?.at === at) return
-    const entry: Entry<Owner> = { at, order: this.#order++, owner, key }
+    const entry: Entry<Owner> = { at, setAt, order: this.#order++, owner, key }
     timers.set(key, entry)
     this.#heap.push(entry)
   }
@@ -43,10 +44,15 @@ export class FreeTimers<Owner> {
   }
 
   nextTime(): VirtualTime | null {
+    return this.next()?.at ?? null
+  }
+
+  /** When the first is due, and when it was set. */
+  next(): { readonly at: VirtualTime; readonly setAt: VirtualTime } | null {
     for (;;) {
       const first = this.#heap.peek()
       if (first === undefined) return null
-      if (this.#valid.get(first.owner)?.get(first.key) === first) return first.at
+      if (this.#valid.get(first.owner)?.get(first.key) === first) return first
       this.#heap.pop()
     }
   }

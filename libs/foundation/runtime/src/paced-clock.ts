@@ -30,6 +30,11 @@ export class PacedClock {
     return this.#latest
   }
 
+  /** Wall milliseconds of so many cycles. */
+  milliseconds(cycles: number): number {
+    return cycles / this.#cyclesPerMillisecond
+  }
+
   /** Wall milliseconds until `at`, at least 0. */
   millisecondsUntil(at: VirtualTime): number {
     return Math.max(0, at / this.#cyclesPerMillisecond - (performance.now() - this.#origin))
