@@ -35,7 +35,7 @@ function asker(): { requester: KvRequester; answers: string[]; ask: (now: number
 }
 
 describe("a requester of keys", () => {
-  it("sends what was asked in one turn for one replica as one message; what comes while two are under way leaves when one is answered", () => {
+  it("sends what was asked in one turn for one replica as one message; what comes while three are under way leaves when one is answered", () => {
     const { requester, answers, ask } = asker()
     ask(0, put)
     ask(0, put)
@@ -45,12 +45,14 @@ describe("a requester of keys", () => {
     ask(10, put)
     expect(said(requester.settle(at(10)))).toEqual([`${first.slice(0, 9)}: 3/0`])
     ask(11, put)
+    expect(said(requester.settle(at(11)))).toEqual([`${first.slice(0, 9)}: 4/0`])
     ask(12, put)
-    expect(said(requester.settle(at(12)))).toEqual([])
+    ask(13, put)
+    expect(said(requester.settle(at(13)))).toEqual([])
     requester.step(at(20), tell(replica, success(1)))
     expect(said(requester.settle(at(20)))).toEqual([])
     requester.step(at(21), tell(replica, success(2)))
-    expect(said(requester.settle(at(21)))).toEqual([`${first.slice(0, 9)}: 4/0 5/0`])
+    expect(said(requester.settle(at(21)))).toEqual([`${first.slice(0, 9)}: 5/0 6/0`])
     expect(answers).toEqual(["ok", "ok"])
   })
 

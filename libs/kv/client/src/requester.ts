@@ -28,8 +28,11 @@ import { Patience } from "@backplane/kv-replication/patience"
 const WINDOW_CYCLES = 10_000
 /** How long a replica that went away is left alone. */
 const AWAY_CYCLES = 200_000
-/** Batches that may be under way to one replica. What comes meanwhile leaves together when one of them is answered. */
-export const BATCHES_MAX = 2
+/**
+ * Batches that may be under way to one replica. What comes meanwhile leaves together when one of them is answered. A replica has work for three: one is on
+ * its way to it, one with it, one at its peers' disks; with two, 64 callers over one connection wait a tenth longer.
+ */
+export const BATCHES_MAX = 3
 export const OUTSTANDING_MAX = 65_536
 /**
  * Requests that one replica may have of one requester. Enough to fill its turns and its syncs; more would only wait there instead of here. Half as many
