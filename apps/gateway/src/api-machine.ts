@@ -115,7 +115,11 @@ export const MACHINE_API: readonly ApiRoute[] = [
     attribute: "name=value, such as backplane.task=j7",
     limit: "1 to 1000, default 50",
   }),
-  get("/api/traces/last/{flow}", "the newest trace of a flow (migration, trap, …)", "spans; with Accept: text/plain the tree"),
+  get(
+    "/api/traces/last/{flow}",
+    "the newest trace of a flow (migration, trap, …)",
+    "spans; with Accept: text/plain the tree. With the header backplane-trace-arriving parts of it may still come",
+  ),
   get("/api/traces/{id}", "one trace", "spans; with Accept: text/plain the tree"),
   get("/api/spans", "all spans of one machine that are here", "at most the newest 50 000, and how many that leaves out", {
     machine: "its name",

@@ -144,6 +144,21 @@ describe("what a process tells over OTLP", () => {
     expect(text).toContain("1.00 ms")
   })
 
+  it("says of the last trace of a flow that parts of it may still come, while it is young and a parent is missing", async () => {
+    const nano = (milliseconds: number): string => `${NOW + milliseconds}000000`
+    const times = { startTimeUnixNano: nano(-20), endTimeUnixNano: nano(-10) }
+    const torn = spanBody("e".repeat(32), "kv.reconcile read-repair").replace(
+      /"startTimeUnixNano".*?"endTimeUnixNano":"\d+"/,
+      `"parentSpanId":"3333333333333333",${JSON.stringify(times).slice(1, -1)}`,
+    )
+    await post("/v1/traces", torn)
+    const isArriving = async (): Promise<boolean> =>
+      (await fetch(`${gateway.url}/api/traces/last/reconciliation`)).headers.has("backplane-trace-arriving")
+    expect(await isArriving()).toBe(true)
+    await post("/v1/traces", spanBody("e".repeat(32), "kv.request").replace("2".repeat(16), "3".repeat(16)))
+    expect(await isArriving()).toBe(false)
+  })
+
   it("is taken packed by gzip", async () => {
     const response = await post("/v1/traces", gzipSync(spanBody("d".repeat(32))), {
       "content-type": "application/json; charset=utf-8",

@@ -2,7 +2,7 @@
 import { Hono, type Context } from "hono"
 import type { Collector } from "@backplane/foundation-telemetry/collector/collector"
 import { CONTENT_TYPES, formatFor } from "@backplane/foundation-telemetry/exposition"
-import { lastTrace, renderTrace } from "@backplane/foundation-telemetry/trace-tree"
+import { isArriving, lastTrace, renderTrace } from "@backplane/foundation-telemetry/trace-tree"
 import type { TraceSpan } from "@backplane/foundation-telemetry/trace-span"
 import { Problem } from "./problem.ts"
 
@@ -11,6 +11,10 @@ const LIMIT_MAX = 1000
 /** Of one answer with the spans of a machine. */
 const SPANS_MAX = 50_000
 
+/** Of an answer with a trace of which parts may still come: ask again. */
+const ARRIVING = "backplane-trace-arriving"
+
+/** `now`: milliseconds of the wall. */
 export function queryRoutes(collector: Collector, now: () => number): Hono {
   const routes = new Hono()
   routes.get("/api/traces", (context) => {
@@ -20,6 +24,7 @@ export function queryRoutes(collector: Collector, now: () => number): Hono {
   routes.get("/api/traces/last/:flow", (context) => {
     const found = lastTrace([...collector.traces.all()], context.req.param("flow"))
     if (found.kind === "none") throw notFound("flow", found.reason)
+    if (isArriving(found.spans, now() * 1000)) context.header(ARRIVING, "true")
     return traceAnswer(context, found.spans)
   })
   routes.get("/api/traces/:id", (context) => {

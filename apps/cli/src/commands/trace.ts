@@ -13,6 +13,8 @@ import { readScenario } from "./run.ts"
 const TIMEOUT_MILLISECONDS = 5_000
 const WAIT_SECONDS = 60
 const LOOK_AGAIN_MILLISECONDS = 500
+/** Parts of a trace come from all services, each at its own pace: for so long those of one that has just been are waited for. */
+const ARRIVAL_MILLISECONDS = 4_000
 const SCENARIO = "apps/hypervisor/scenarios/a-job-moves.yaml"
 
 interface TraceSummary {
@@ -59,8 +61,8 @@ export function register(program: Command): void {
     .description("one trace by its id")
     .argument("<id>", "32 hexadecimal digits")
     .option("--json", "print the spans as JSON")
-    .action((id: string, flags: { json?: true }, command: Command) =>
-      show(command, `/api/traces/${encodeURIComponent(id)}`, flags.json === true),
+    .action(async (id: string, flags: { json?: true }, command: Command) =>
+      console.log((await get(command, `/api/traces/${encodeURIComponent(id)}`, acceptOf(flags))).text),
     )
   trace
     .command("list")
@@ -70,7 +72,7 @@ export function register(program: Command): void {
     .option("--json", "print JSON")
     .action(async (flags: { limit: string; service?: string; json?: true }, command: Command) => {
       const query = new URLSearchParams({ limit: flags.limit, ...(flags.service === undefined ? {} : { service: flags.service }) })
-      const text = await get(command, `/api/traces?${query.toString()}`, "application/json")
+      const { text } = await get(command, `/api/traces?${query.toString()}`, "application/json")
       if (flags.json === true) return console.log(text)
       for (const { traceId, name, root, spans, services } of (JSON.parse(text) as { traces: TraceSummary[] }).traces)
         console.log(
@@ -81,9 +83,13 @@ export function register(program: Command): void {
 
 async function showLast(flow: string, flags: { wait: number; json?: true }, command: Command): Promise<void> {
   const until = Date.now() + flags.wait * 1000
+  let arrivingSince: number | null = null
   for (let tries = 0; ; tries++) {
     try {
-      return await show(command, `/api/traces/last/${encodeURIComponent(flow)}`, flags.json === true)
+      const found = await get(command, `/api/traces/last/${encodeURIComponent(flow)}`, acceptOf(flags))
+      arrivingSince ??= Date.now()
+      if (!found.isArriving || Date.now() >= Math.min(until, arrivingSince + ARRIVAL_MILLISECONDS)) return console.log(found.text)
+      await sleep(LOOK_AGAIN_MILLISECONDS)
     } catch (error) {
       if (!isNoneYet(error, flow) || Date.now() >= until) throw error
       if (tries === 0) console.error(`no ${flow} yet: waiting for one, ${flags.wait} s at most`)
@@ -119,11 +125,11 @@ function registerSim(trace: Command): void {
     })
 }
 
-async function show(command: Command, path: string, json: boolean): Promise<void> {
-  console.log(await get(command, path, json ? "application/json" : "text/plain"))
+function acceptOf({ json }: { readonly json?: true }): string {
+  return json === true ? "application/json" : "text/plain"
 }
 
-async function get(command: Command, path: string, accept: string): Promise<string> {
+async function get(command: Command, path: string, accept: string): Promise<{ readonly text: string; readonly isArriving: boolean }> {
   const { url, token } = runningStack(command).http
   let response: Response
   try {
@@ -132,7 +138,7 @@ async function get(command: Command, path: string, accept: string): Promise<stri
     throw new CommandFailure("no-answer", `the gateway at ${url} does not answer (${String(error)}): see \`npx nx run stack:status\``)
   }
   const text = await response.text()
-  if (response.ok) return text
+  if (response.ok) return { text, isArriving: response.headers.has("backplane-trace-arriving") }
   const { detail, remedy } = JSON.parse(text) as { detail?: string; remedy?: string }
   // A flow that there is not was never there: a wrong argument, not one that was looked for in vain.
   const isUnknown = detail?.startsWith("no such flow") === true

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { lastTrace, renderTrace } from "./trace-tree.ts"
+import { isArriving, lastTrace, renderTrace } from "./trace-tree.ts"
 import type { TraceSpan } from "./trace-span.ts"
 
 const TRACE = "a".repeat(32)
@@ -88,6 +88,12 @@ describe("the last trace of a flow", () => {
     const torn = { ...young, endMicros: 7_000_000 }
     const younger = span("5", "4", { traceId: "c".repeat(32), vt: [90_000, 99_000], endMicros: 11_000_000 })
     expect(lastTrace([whole, torn, younger], "migration")).toEqual({ kind: "trace", spans: [torn] })
+  })
+
+  it("may be arriving while it is young and a parent is missing", () => {
+    const torn = span("7", "6", { endMicros: 6_000_000 })
+    expect([8_000_000, 9_500_000].map((now) => isArriving([torn], now))).toEqual([true, false])
+    expect(isArriving([span("8", null, {})], 0)).toBe(false)
   })
 
   it("is found by a span's pattern", () => {

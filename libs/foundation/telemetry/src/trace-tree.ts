@@ -49,6 +49,11 @@ export function lastTrace(spans: readonly TraceSpan[], flow: string): LastTrace 
 /** Looking for a whole one costs a walk over all spans each. */
 const TRIES_MAX = 16
 
+/** Parts of the trace may still come, for a span names a parent that has not, and not long ago. `nowMicros`: of the wall, as the spans' own. */
+export function isArriving(trace: readonly TraceSpan[], nowMicros: number): boolean {
+  return !isWhole(trace) && Math.max(...trace.map(({ endMicros }) => endMicros)) > nowMicros - ARRIVAL_MICROS
+}
+
 function isWhole(trace: readonly TraceSpan[]): boolean {
   const ids = new Set(trace.map(({ spanId }) => spanId))
   return trace.every(({ parentSpanId }) => parentSpanId === null || ids.has(parentSpanId))
