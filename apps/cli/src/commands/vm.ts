@@ -163,11 +163,13 @@ function whereOf({ spec, node }: Pick<VmView, "spec" | "node">): string {
 function printList(views: readonly VmView[], flags: Common): void {
   if (flags.json === true) return console.log(JSON.stringify({ vms: views }))
   if (views.length === 0) console.log(`${flags.machine} has no VMs; \`backplane vm create\` makes one`)
-  for (const { spec, state, node, life, reason } of views) {
+  const placeOf = ({ spec, node }: VmView): string => (node === null ? "" : whereOf({ spec, node }))
+  const width = Math.max(...views.map((view) => placeOf(view).length), 8)
+  for (const view of views) {
+    const { spec, state, life, reason } = view
     const size = `${spec.cpus} vCPU${spec.cpus > 1 ? "s" : ""}, ${spec.memoryBytes >> 20} MiB`
-    const where = node === null ? "" : whereOf({ spec, node })
     console.log(
-      `${spec.name.padEnd(16)} ${state.padEnd(9)} ${where.padEnd(8)} ${size.padEnd(18)} ${spec.mode.padEnd(7)} boots ${life}${reason === "" ? "" : `  ${reason}`}`,
+      `${spec.name.padEnd(16)} ${state.padEnd(9)} ${placeOf(view).padEnd(width)} ${size.padEnd(18)} ${spec.mode.padEnd(7)} boots ${life}${reason === "" ? "" : `  ${reason}`}`,
     )
   }
 }
