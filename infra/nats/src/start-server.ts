@@ -45,12 +45,12 @@ export async function startNatsServer(settings: StartSettings = {}): Promise<Run
     child.once("exit", () => resolve())
   })
   const clean = (): void => rmSync(folder, { recursive: true, force: true })
-  const release = killWithUs(child, folder)
+  const { isWatching, release } = killWithUs(child, folder)
   void ended.then(() => {
     release()
     clean()
   })
-  const ports = await portsOf(folder, ended)
+  const [ports] = await Promise.all([portsOf(folder, ended), isWatching])
   if (ports === null) {
     child.kill("SIGKILL")
     await ended
@@ -61,21 +61,28 @@ export async function startNatsServer(settings: StartSettings = {}): Promise<Run
 
 /**
  * Whoever forgets to stop the server, or is killed, leaves neither it nor its folder behind: a shell waits on a pipe that breaks when this
- * process ends, however it ends. Ctrl-C reaches the shell as well, and must not end it before it has done that. Windows has no such shell:
- * there only an orderly end of this process takes the server along.
+ * process ends, however it ends. Ctrl-C reaches the shell as well, and must not end it before it has done that: it says when it no longer does, and
+ * nobody has the server before. Windows has no such shell: there only an orderly end of this process takes the server along.
  */
-function killWithUs(child: ChildProcess, folder: string): () => void {
+function killWithUs(child: ChildProcess, folder: string): { readonly isWatching: Promise<void>; readonly release: () => void } {
   if (process.platform === "win32") {
     const kill = (): void => void child.kill("SIGKILL")
     process.once("exit", kill)
-    return () => process.removeListener("exit", kill)
+    return { isWatching: Promise.resolve(), release: () => process.removeListener("exit", kill) }
   }
-  const script = `trap '' INT TERM HUP; read -r line || { kill -9 "$1"; rm -rf "$2"; }`
-  const watch = spawn("/bin/sh", ["-c", script, "watch", String(child.pid), folder], { stdio: ["pipe", "ignore", "ignore"] })
-  watch.on("error", () => undefined)
+  const script = `trap '' INT TERM HUP; echo; read -r line || { kill -9 "$1"; rm -rf "$2"; }`
+  const watch = spawn("/bin/sh", ["-c", script, "watch", String(child.pid), folder], { stdio: ["pipe", "pipe", "ignore"] })
+  // Where there is no shell, or it is gone, there is nothing to wait for.
+  const isWatching = new Promise<void>((resolve) => {
+    watch.on("error", () => resolve())
+    watch.stdout.once("data", () => resolve()).once("close", () => resolve())
+  })
   watch.stdin.on("error", () => undefined)
   watch.unref()
-  return () => watch.stdin.end("stopped\n")
+  return {
+    isWatching: isWatching.then(() => void watch.stdout.destroy()),
+    release: () => watch.stdin.end("stopped\n"),
+  }
 }
 
 async function portsOf(folder: string, ended: Promise<void>): Promise<{ port: number; monitorPort: number | null } | null> {
