@@ -100,8 +100,10 @@ export class HypervisorContext {
   lastEpoch = 1
   /** CPUs that are off line. */
   offline: ReadonlySet<number> = new Set()
-  /** The policy's schedulers are ejected: the nodes schedule by themselves. */
+  /** The nodes schedule by themselves: the policy's schedulers are ejected, or somebody asked for it. */
   isFallback = false
+  /** Somebody asked for it: then it stays so. */
+  isFallbackAsked = false
 
   constructor(spec: MachineSpec) {
     this.spec = spec

@@ -297,6 +297,34 @@ describe("a scheduler that does not do its part", () => {
   })
 })
 
+describe("nodes that schedule by themselves because somebody asked for it", () => {
+  const input: MachineInput = { jobs: [job("a", { run: 1000 })], schedule: { policy: "sqms", sliceTicks: 5 } }
+  const ask: HypervisorHears = { kind: "SwapAsk", request: "r", policy: "fallback" }
+  const backs = (effects: Out): number => effects.filter((effect) => effect.kind === "timer" && effect.key === "policy-back").length
+
+  it("go on so when the hypervisor begins anew", () => {
+    const disk = new Map<string, Json>()
+    const before = new Hypervisor(input, disk)
+    before.ready()
+    before.hear("operator.1" as ActorId, ask)
+    const after = new HypervisorMachine({ spec: resolveMachineSpec({ topology: { nodes: 2, cpus: 2 }, ...input }) })
+    expect(backs(after.start(tick(30), disk))).toBe(0)
+    expect(after.inspect()).toMatchObject({ fallback: true, fallbackAsked: true })
+  })
+
+  it("go on so though a policy that was ejected before would be back by now", () => {
+    const hypervisor = new Hypervisor(input)
+    hypervisor.ready()
+    const fault = { node: 0, epoch: 1, queue: "all", policy: "sqms", tick: 10, fault: "stall", message: "20 times" } as const
+    const ejected = hypervisor.hear(nodeActor(0), { kind: "SchedulerFault", ...fault, lines: [], tasks: [] }, tick(10))
+    expect(backs(ejected)).toBe(1)
+    expect(hypervisor.machine.inspect()).toMatchObject({ fallback: true, fallbackAsked: false })
+    hypervisor.hear("operator.1" as ActorId, ask, tick(20))
+    hypervisor.due(tick(500), "policy-back")
+    expect(hypervisor.machine.inspect()).toMatchObject({ fallback: true, fallbackAsked: true })
+  })
+})
+
 describe("a change of policy", () => {
   const input: MachineInput = {
     jobs: [job("a")],

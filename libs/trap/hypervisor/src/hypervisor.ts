@@ -315,6 +315,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
       topology: this.#lines.topology,
       epoch: this.#context.epoch,
       fallback: this.#context.isFallback,
+      fallbackAsked: this.#context.isFallbackAsked,
       exits: this.#swaps.ladder.records as unknown as Json,
       quarantined: [...this.#swaps.ladder.quarantined],
       ...inspectJobs(this.#jobs),

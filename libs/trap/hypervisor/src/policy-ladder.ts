@@ -84,6 +84,12 @@ export class PolicyLadder {
     this.#back = null
   }
 
+  /** Somebody asked that the nodes schedule by themselves: nobody comes back from an ejection then. */
+  onFallback(): void {
+    this.#previous = null
+    this.#back = null
+  }
+
   /** The seat that is at fault. The whole machine's standing still is counted against the first. */
   #faulty(queue: string): Seat {
     const { seats } = this.#context
@@ -158,8 +164,8 @@ export class PolicyLadder {
 
   /** A hypervisor that begins anew while the nodes schedule by themselves. */
   resume(now: VirtualTime, out: Out): void {
-    const { isFallback, policy, spec } = this.#context
-    if (!isFallback || this.quarantined.includes(policy)) return
+    const { isFallback, isFallbackAsked, policy, spec } = this.#context
+    if (!isFallback || isFallbackAsked || this.quarantined.includes(policy)) return
     this.#back = this.#context.seats
     out.push(timer(BACK_TIMER, this.#context.laterTicks(now, BACK_SLICES * spec.schedule.sliceTicks)))
   }

@@ -30,6 +30,8 @@ const ANSWERED_MAX = 64
 interface Change {
   readonly seats: readonly Seat[]
   readonly fallback: boolean
+  /** Somebody wants it so; not given: the ladder does. */
+  readonly asked?: boolean
   readonly reason: string
 }
 
@@ -66,6 +68,7 @@ export class PolicySwaps {
     this.#context.lastEpoch = "lastEpoch" in kept ? Number(kept.lastEpoch) : this.#context.epoch
     this.#context.seats = seatsOf(kept) ?? this.#context.seats
     this.#context.isFallback = "fallback" in kept && kept.fallback === true
+    this.#context.isFallbackAsked = this.#context.isFallback && "asked" in kept && kept.asked === true
     this.#actionsDone = "actionsDone" in kept ? Number(kept.actionsDone) : 0
     for (let node = 0; node < this.#context.spec.topology.nodes; node++) this.#waiting.add(node)
     // A trial of an earlier life is over: what nodes have compared so far is not worth a new beginning.
@@ -93,7 +96,8 @@ export class PolicySwaps {
   begin(now: VirtualTime, wish: SwapWish, out: Out): number | string {
     if (wish.policy === FALLBACK) {
       this.#endShadow(out)
-      this.#begin({ seats: this.#context.seats, fallback: true, reason: "asked for" }, out)
+      this.ladder.onFallback()
+      this.#begin({ seats: this.#context.seats, fallback: true, asked: true, reason: "asked for" }, out)
       return this.#context.epoch
     }
     const candidate = candidateOf(wish)
@@ -157,9 +161,10 @@ export class PolicySwaps {
     out.push(passed ? closeSpan("swap", { "backplane.reason": "shadow only" }) : closeSpan("swap", {}, reason))
   }
 
-  #begin({ seats, fallback, reason }: Change, out: Out): void {
+  #begin({ seats, fallback, asked = false, reason }: Change, out: Out): void {
     this.#context.seats = seats
     this.#context.isFallback = fallback
+    this.#context.isFallbackAsked = fallback && asked
     this.#context.epoch = this.#context.nextEpoch()
     const { epoch, spec } = this.#context
     for (let node = 0; node < spec.topology.nodes; node++) this.#waiting.add(node)
@@ -171,10 +176,10 @@ export class PolicySwaps {
   }
 
   #keep(out: Out): void {
-    const { epoch, lastEpoch, seats, policy, isFallback: fallback } = this.#context
+    const { epoch, lastEpoch, seats, policy, isFallback: fallback, isFallbackAsked } = this.#context
     this.#writes.begin(KEY)
     const kept = { epoch, lastEpoch, policy, seats: seats as unknown as Json, fallback, actionsDone: this.#actionsDone }
-    out.push(persist(KEY, kept))
+    out.push(persist(KEY, isFallbackAsked ? { ...kept, asked: true } : kept))
   }
 
   onPersisted(key: string, out: Out): void {
