@@ -20,6 +20,8 @@ export interface StackProcess {
   /** Of the present phase, milliseconds since 1970. */
   readonly since: number
   readonly cutOff: boolean
+  /** The command that runs in the service's stead (`--replace`); a stack of an earlier version does not say it. */
+  readonly replacedBy?: string | null
 }
 
 export interface StackState {

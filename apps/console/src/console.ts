@@ -14,6 +14,8 @@ import { showFlow, showTask, startTracesPanel } from "./traces-panel.ts"
 import { watchVms } from "./vms-panel.ts"
 
 let stack: StackData | null = null
+/** Another program runs as the schedulers' processes. */
+let isReplaced = false
 /** Drawn at most once a frame, however often the feed speaks: a busy or hidden page draws less, not later. */
 let frame: number | null = null
 const numa = new NumaPanel()
@@ -35,7 +37,7 @@ function draw({ machines }: StackData): void {
   gantt.draw(machine)
   drawQueues(machine)
   numa.draw(machine, performance.now())
-  drawScheduler(machine)
+  drawScheduler(machine, isReplaced)
 }
 
 function shown(machines: readonly MachineData[]): MachineData | null {
@@ -87,4 +89,7 @@ part("terminal-close").addEventListener("click", closeTerminal)
 void showFlow()
 void watchVms(() => shown(stack?.machines ?? []))
 void watchStore()
-await watchFaults((instance) => hostsOf(stack?.machines ?? [])(instance))
+await watchFaults({
+  hostedBy: (instance) => hostsOf(stack?.machines ?? [])(instance),
+  onProcesses: (processes) => (isReplaced = processes.some(({ name, replaced }) => replaced === true && name.startsWith("cpu-scheduler-"))),
+})

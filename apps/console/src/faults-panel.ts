@@ -11,6 +11,8 @@ export interface ProcessData {
   readonly lastExit: string | null
   /** Partitioned from all others. */
   readonly cutOff: boolean
+  /** Another program runs in the service's stead (`--replace`); a supervisor of an earlier version does not say it. */
+  readonly replaced?: boolean
 }
 
 export interface LogLine {
@@ -43,11 +45,17 @@ const ACTIONS: Readonly<Record<string, readonly [Action, string][]>> = {
   failed: [["on", "start it again"]],
 }
 
-export async function watchFaults(hostedBy: (instance: string) => string): Promise<never> {
+export interface FaultsWatch {
+  readonly hostedBy: (instance: string) => string
+  readonly onProcesses: (processes: readonly ProcessData[]) => void
+}
+
+export async function watchFaults({ hostedBy, onProcesses }: FaultsWatch): Promise<never> {
   for (;;) {
     try {
       const { processes } = await look<{ processes: readonly ProcessData[] }>("/v1/processes")
       drawProcesses(processes, hostedBy)
+      onProcesses(processes)
       const { logs } = await look<{ logs: readonly LogLine[] }>("/api/logs?level=warn&limit=300")
       drawReports(logs)
     } catch (error) {
@@ -61,13 +69,14 @@ export function drawProcesses(processes: readonly ProcessData[], hostedBy: (inst
   const rows = processes.map((process) => ({
     ...process,
     state: process.cutOff && process.phase === "ready" ? "cut off" : process.phase,
+    own: process.replaced === true ? " (replaced)" : "",
     hosts: hostedBy(process.name),
   }))
   redraw(part("processes"), rows, () => [
     table(
       "processes of the stack",
       ["process", "state", "restarts", "hosts", "do"],
-      rows.map(({ name, state, restarts, lastExit, hosts }) => {
+      rows.map(({ name, state, own, restarts, lastExit, hosts }) => {
         const buttons = document.createElement("span")
         buttons.className = "buttons"
         if (name !== "nats-server")
@@ -76,7 +85,7 @@ export function drawProcesses(processes: readonly ProcessData[], hostedBy: (inst
               button(action, `${action} ${name}: ${meaning}`, () => void press(name, action)),
             ),
           )
-        return [name, state, restarts === 0 ? "" : `${restarts} (${lastExit ?? ""})`, hosts, buttons]
+        return [name, state + own, restarts === 0 ? "" : `${restarts} (${lastExit ?? ""})`, hosts, buttons]
       }),
     ),
   ])

@@ -52,6 +52,11 @@ export interface MachineData {
   readonly hypervisor: {
     readonly policy: string
     readonly epoch: number
+    /** Nodes schedule by themselves: somebody asked for it, or the policy was ejected. */
+    readonly fallback?: boolean
+    readonly fallbackAsked?: boolean
+    /** Prefixes of queues: empty or `set1` is a policy of ours, any other a service that has attached. */
+    readonly seats?: readonly { readonly seat: string }[]
     readonly jobs: Readonly<Record<string, number>>
     readonly lost: readonly { readonly job: string; readonly reason: string }[]
     readonly shadow?: ShadowData | null

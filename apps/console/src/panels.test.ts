@@ -258,6 +258,17 @@ describe("the scheduler", () => {
     expect(text("swap-told")).toContain("takes over with epoch 3")
   })
 
+  it("that is ejected, or is none, is not said to schedule", () => {
+    drawScheduler(machine({ fallback: true }))
+    expect(text("policy-now")).toBe("mqms was ejected, the nodes themselves schedule demo (epoch 2)")
+    drawScheduler(machine(), true)
+    expect(text("policy-now")).toBe("the program of --replace, as mqms, schedules demo (epoch 2)")
+    drawScheduler(machine({ seats: [{ seat: "x1" }] }), true)
+    expect(text("policy-now")).toBe("mqms schedules demo (epoch 2)")
+    drawScheduler(machine({ fallback: true, fallbackAsked: true }))
+    expect(text("policy-now")).toBe("as was asked for, the nodes themselves schedule demo (epoch 2)")
+  })
+
   it("shows what a shadow would do, and why it may not take over", () => {
     drawScheduler(machine({ shadow: SHADOW }))
     expect(text("shadow-report")).toContain("eevdf in shadow, it decides as it should. 12 choices, 7 the same; 5 task")

@@ -32,15 +32,24 @@ export function chosenPolicies(): readonly string[] {
   return [...new Set([(part("policy") as HTMLSelectElement).value, ...(now === undefined ? [] : [now])])]
 }
 
-export function drawScheduler(now: MachineData): void {
+/** `isReplaced`: another program runs in place of our schedulers (`--replace`), and plays our policies by name. */
+export function drawScheduler(now: MachineData, isReplaced = false): void {
   const isFirst = machine === null
   machine = now
   const { policy, epoch } = now.hypervisor ?? { policy: "?", epoch: 0 }
-  say(part("policy-now"), `${policy} schedules ${now.machine} (epoch ${epoch})`)
+  say(part("policy-now"), `${schedulerOf(now, isReplaced)} ${now.machine} (epoch ${epoch})`)
   const choice = part("policy") as HTMLSelectElement
   if (isFirst && policy !== "?") choice.value = policy
   const shadow = now.hypervisor?.shadow ?? null
   redraw(part("shadow-report"), shadow, () => (shadow === null ? [] : reportOf(shadow)))
+}
+
+/** A policy that was ejected schedules nothing. */
+function schedulerOf({ hypervisor }: MachineData, isReplaced: boolean): string {
+  const { policy = "?", fallback = false, fallbackAsked = false, seats = [{ seat: "" }] } = hypervisor ?? {}
+  const isOurs = seats.some(({ seat }) => seat === "" || seat === "set1")
+  if (!fallback) return isReplaced && isOurs ? `the program of --replace, as ${policy}, schedules` : `${policy} schedules`
+  return `${fallbackAsked ? "as was asked for" : `${policy} was ejected`}, the nodes themselves schedule`
 }
 
 function reportOf(shadow: ShadowData): readonly Node[] {

@@ -86,6 +86,7 @@ const STATE: ProcessState = {
   restarts: 1,
   lastExit: "SIGKILL",
   cutOff: false,
+  replacedBy: null,
   since: 0,
   log: "",
 }

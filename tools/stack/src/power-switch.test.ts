@@ -6,6 +6,7 @@ import type { ProcessState } from "./stack-state.ts"
 
 const NODE: ProcessState = {
   ...{ name: "numa-node-0", services: ["numa-node"], phase: "ready", pid: 7, restarts: 0, lastExit: null, cutOff: false, since: 0 },
+  replacedBy: "python3 /a/path/of/this/computer/s.py",
   log: "/a/path/of/this/computer",
 }
 
@@ -50,7 +51,7 @@ describe("the power switch", () => {
     })
     const reply = await ask({ op: "power", process: "numa-node-0", action: "kill" })
     expect(asked).toEqual([["numa-node-0", "kill"]])
-    expect(reply).toMatchObject({ ok: true, processes: [{ name: "numa-node-0", phase: "ready" }] })
+    expect(reply).toMatchObject({ ok: true, processes: [{ name: "numa-node-0", phase: "ready", replaced: true }] })
     expect(JSON.stringify(reply)).not.toContain(NODE.log)
   })
 

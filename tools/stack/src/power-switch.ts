@@ -73,9 +73,9 @@ export function servePower(connection: NatsConnection, powered: Powered): Subscr
   })
 }
 
-/** Paths of this computer are no business of the bus. */
-function publicState({ name, services, phase, pid, restarts, lastExit, cutOff }: ProcessState): object {
-  return { name, services, phase, pid, restarts, lastExit, cutOff }
+/** Paths of this computer are no business of the bus, nor is a command line. */
+function publicState({ name, services, phase, pid, restarts, lastExit, cutOff, replacedBy }: ProcessState): object {
+  return { name, services, phase, pid, restarts, lastExit, cutOff, replaced: replacedBy !== null }
 }
 
 function no(field: string, reason: string): PowerRejection {

@@ -21,6 +21,8 @@ export interface ProcessState {
   readonly lastExit: string | null
   /** Partitioned from all others by the power switch: it runs, and nobody hears it. */
   readonly cutOff: boolean
+  /** The command that runs in the service's stead (`--replace`), or null. */
+  readonly replacedBy: string | null
   /** Of the present phase, milliseconds since 1970. */
   readonly since: number
   readonly log: string

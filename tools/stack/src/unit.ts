@@ -156,6 +156,7 @@ export class Unit {
       restarts: this.#restarts,
       lastExit: this.#lastExit,
       cutOff: this.#cutOff,
+      replacedBy: this.plan.shell ? (this.plan.command[0] ?? null) : null,
       since: this.#since,
       log: this.#log.path,
     }
