@@ -138,8 +138,11 @@ export class MachineOffice {
         return this.#inspect(request.machine, request.actor)
       case "attach":
         return this.#attach(request.manifest, request.instance)
+      case "leave":
+        this.#hosting.services.leave(request.service)
+        return { ok: true, service: request.service }
       case "detach":
-        this.#hosting.services.detach(request.service)
+        this.#hosting.detach(request.service)
         return { ok: true, service: request.service }
       case "services":
         return {

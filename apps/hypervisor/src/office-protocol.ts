@@ -18,7 +18,7 @@ export type OfficeRequest =
   | { readonly op: "inspect"; readonly machine: string; readonly actor: ActorId }
   | { readonly op: "image"; readonly piece: ImagePiece }
   | { readonly op: "attach"; readonly instance: string; readonly manifest: SchedulerManifest }
-  | { readonly op: "detach"; readonly service: string }
+  | { readonly op: "leave" | "detach"; readonly service: string }
   | { readonly op: "services" }
   | { readonly op: "seat"; readonly machine: string; readonly service: string }
 
@@ -36,12 +36,12 @@ export function parseOfficeRequest(text: string): OfficeRequest {
   const op = Reflect.get(value, "op") as unknown
   if (op === "list" || op === "services") return { op }
   if (op === "attach") return parseAttach(value)
-  if (op === "detach") return { op, service: textOf(value, "service") }
+  if (op === "leave" || op === "detach") return { op, service: textOf(value, "service") }
   if (op === "create") return { op, spec: machineSpecOf(Reflect.get(value, "spec")) }
   if (op === "image") return { op, piece: parsePiece(value) }
   if (op === "seat") return { op, machine: textOf(value, "machine"), service: textOf(value, "service") }
   if (op !== "destroy" && op !== "inspect")
-    throw new Rejection("op", "one of create, destroy, list, inspect, image, attach, detach, services, seat")
+    throw new Rejection("op", "one of create, destroy, list, inspect, image, attach, leave, detach, services, seat")
   const machine = Reflect.get(value, "machine") as unknown
   if (typeof machine !== "string") throw new Rejection("machine", "the name of a machine, as text")
   if (op === "destroy") return { op, machine }

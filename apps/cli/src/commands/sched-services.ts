@@ -11,6 +11,7 @@ import { CommandFailure } from "../failure.ts"
 import { count } from "../number-flags.ts"
 import { onRunningStack } from "../running-stack.ts"
 import { ServiceGoodbye } from "../service-goodbye.ts"
+import { takeOver } from "./sched-swap.ts"
 import type { StackClient, StackState } from "../stack-client.ts"
 
 const SAY_AGAIN_MILLISECONDS = 2_000
@@ -73,7 +74,14 @@ async function attach(client: StackClient, state: StackState, name: string, flag
     // Whether the manifest is good is known before anything is started; it is made of the flags.
     throw error instanceof CommandFailure && error.message.startsWith("manifest.") ? new CommandFailure("bad-input", error.message) : error
   })
-  const goodbye = new ServiceGoodbye(client, name)
+  const goodbye = new ServiceGoodbye(
+    {
+      office: (request) => client.office(request),
+      inspect: (machine, actor) => client.inspect(machine, actor),
+      takeOver: (machine, policy) => takeOver(client, machine, policy),
+    },
+    name,
+  )
   const interrupted = untilSignal()
   const program = flags.run === undefined ? null : runProgram(flags.run, environmentOf(state, instance))
   const ended = program === null ? interrupted.first : Promise.race([interrupted.first, program.failed])

@@ -179,22 +179,49 @@ describe("a plan", () => {
     }
   })
 
+  const free = resolveMachineSpec({ name: "m", topology: { nodes: 2, cpus: 4 }, clock: { mode: "free" } })
+  const service = (name: string): SchedulerManifest => ({
+    ...{ name, version: "1", contract: 2, language: "any" },
+    layout: "all",
+    features: [],
+  })
+
+  // Two that were asked to end in one second: one gave its machine to the other, which had nobody to give it to any more.
+  it("gives a service that is ending no seat, whatever its process still says", () => {
+    const { hosting } = new Processes()
+    for (const instance of INSTANCES) hosting.onAlive(0, alive(instance))
+    hosting.create(free)
+    hosting.attach(service("first"), "first-1")
+    hosting.services.leave("first")
+    hosting.attach(service("first"), "first-1")
+    expect(hosting.addSeat("m", "first")).toMatchObject({ field: "service", refused: expect.stringContaining("is ending") })
+    // Its next process is not.
+    hosting.attach(service("first"), "first-2")
+    expect(hosting.addSeat("m", "first")).toMatchObject({ attached: { instance: "first-2" } })
+  })
+
+  it("puts nothing of ours on the process of a service that has detached, before it says that it is there", () => {
+    const { hosting } = new Processes()
+    for (const instance of [...INSTANCES, "cpu-scheduler-9"]) hosting.onAlive(0, alive(instance))
+    hosting.attach(service("first"), "cpu-scheduler-9")
+    hosting.detach("first")
+    hosting.create(free)
+    const hosts = (): Set<string> => new Set([...(hosting.machines.get("m")?.places.values() ?? [])].map(({ instance }) => instance))
+    expect(hosts()).not.toContain("cpu-scheduler-9")
+    hosting.destroy("m")
+    hosting.onAlive(1, alive("cpu-scheduler-9"))
+    hosting.create(free)
+    expect(hosts()).toContain("cpu-scheduler-9")
+  })
+
   // Found by the test of an orderly goodbye: who came after a service that had been ejected never got a word in.
   it("gives the seat of a service that has detached to the next one, whose process plays it", () => {
     const machine = new Processes()
     machine.hear(0)
     const { hosting } = machine
     hosting.create({ ...spec, clock: { ...spec.clock, mode: "free" } })
-    const manifest = (name: string): SchedulerManifest => ({
-      name,
-      version: "1",
-      contract: 2,
-      language: "any",
-      layout: "all",
-      features: [],
-    })
     const seatOf = (name: string, instance: string): readonly HostingRequest[] => {
-      hosting.attach(manifest(name), instance)
+      hosting.attach(service(name), instance)
       const given = hosting.addSeat("m", name)
       if ("refused" in given) throw new Error(given.refused)
       return given.requests
@@ -202,7 +229,7 @@ describe("a plan", () => {
     const [actor] = (seatOf("first", "first-1")[0]?.actors ?? []) as [ActorId]
     hosting.onHosted("m", [actor])
     expect(seatOf("first", "first-1")).toEqual([])
-    hosting.services.detach("first")
+    hosting.detach("first")
     expect(seatOf("second", "second-1")).toEqual([{ op: "host", instance: "second-1", machine: "m", epoch: 2, actors: [actor] }])
     expect(hosting.machines.get("m")?.places.get(actor)).toMatchObject({ instance: "second-1", service: "second" })
   })

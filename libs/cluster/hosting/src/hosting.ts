@@ -69,6 +69,8 @@ export class Hosting {
   #tickedAt: number | null = null
   readonly #machines = new Map<string, HostedMachine>()
   readonly services = new SchedulerServices()
+  /** Processes of services that have detached, not heard of since: they have most likely ended. */
+  readonly #former = new Set<string>()
 
   get machines(): ReadonlyMap<string, HostedMachine> {
     return this.#machines
@@ -80,7 +82,7 @@ export class Hosting {
 
   /** Processes that host what any of their service may. */
   #ordinary(): readonly Instance[] {
-    return this.instances().filter(({ instance }) => !this.services.isService(instance))
+    return this.instances().filter(({ instance }) => !this.services.isService(instance) && !this.#former.has(instance))
   }
 
   /** A process says what scheduler service it is; said again while it lives. Its seats of an earlier process move to it. */
@@ -95,6 +97,12 @@ export class Hosting {
       requests.push(...this.#missingOf(machine, instance))
     }
     return { requests }
+  }
+
+  detach(service: string): void {
+    const instance = this.services.get(service)?.instance
+    if (instance !== undefined) this.#former.add(instance)
+    this.services.detach(service)
   }
 
   /** Gives the service its seat on the machine. Its actors have no part in the machine before a swap names them. */
@@ -112,6 +120,7 @@ export class Hosting {
         field: "service",
         refused: `there is no policy and no service ${service}; \`sched list\` and \`sched services\` show them, \`sched attach\` makes a service known`,
       }
+    if (attached.leaving === true) return { field: "service", refused: `${service} is ending and takes no machine any more; take another` }
     if (machine.spec.clock.mode !== "free")
       return { field: "machine", refused: `${machineName} is in lock-step, and its actors were fixed when it was made` }
     for (const actor of seatActors(attached, machine.spec.topology.cpus)) {
@@ -161,6 +170,7 @@ export class Hosting {
   onAlive(now: number, notice: AliveNotice): readonly HostingRequest[] {
     this.#instances.set(notice.instance, { notice, heardAt: now })
     this.#awaited.delete(notice.instance)
+    this.#former.delete(notice.instance)
     const requests: HostingRequest[] = []
     const said = new Map(notice.hosting.map((one) => [`${one.machine} ${one.actor}`, one.epoch]))
     for (const machine of this.#machines.values()) {
@@ -201,7 +211,10 @@ export class Hosting {
     const gone = [...this.#instances.values()]
       .filter(({ heardAt }) => now - heardAt > GONE_MILLISECONDS)
       .map(({ notice }) => notice.instance)
-    for (const instance of gone) this.#instances.delete(instance)
+    for (const instance of gone) {
+      this.#instances.delete(instance)
+      this.#former.delete(instance)
+    }
     for (const [instance, since] of this.#awaited) if (now - since > GONE_MILLISECONDS) this.#awaited.delete(instance)
     const requests: HostingRequest[] = []
     for (const machine of this.#machines.values()) {

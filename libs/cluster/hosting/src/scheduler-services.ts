@@ -49,6 +49,8 @@ export interface AttachedService {
   readonly instance: string
   /** Prefix of its queues, on whatever machine. */
   readonly seat: string
+  /** It is giving its machines back, and takes none any more. */
+  readonly leaving?: true
 }
 
 export class SchedulerServices {
@@ -73,9 +75,15 @@ export class SchedulerServices {
     if (before === undefined && this.#services.size >= SERVICES_MAX) return null
     const taken = new Set(this.all().map(({ seat }) => seat))
     const free = Array.from({ length: SERVICES_MAX + 1 }, (_, index) => `x${index + 1}`).find((seat) => !taken.has(seat)) as string
-    const attached = { manifest, instance, seat: before?.seat ?? free }
+    const leaving = before?.leaving === true && before.instance === instance
+    const attached = { manifest, instance, seat: before?.seat ?? free, ...(leaving && { leaving: true as const }) }
     this.#services.set(manifest.name, attached)
     return attached
+  }
+
+  leave(name: string): void {
+    const service = this.#services.get(name)
+    if (service !== undefined) this.#services.set(name, { ...service, leaving: true })
   }
 
   detach(name: string): void {
