@@ -140,14 +140,17 @@ describe("the command", () => {
     expect(await command("simm")).toMatchObject({
       code: 2,
       out: [],
-      notes: [expect.stringMatching(/no bench is named "simm": there are .*sim/)],
+      notes: [expect.stringMatching(/^backplane: no bench is named "simm": there are .*sim/)],
     })
     expect(await command("sim", "--jsno")).toMatchObject({
       code: 2,
-      notes: ["no option --jsno: there are --json, --rounds N and --svg FILE"],
+      notes: ["backplane: no option --jsno: there are --json, --rounds N and --svg FILE"],
     })
-    expect(await command("sim", "--rounds", "0")).toMatchObject({ code: 2, notes: ["--rounds takes a whole number from 1 to 1000"] })
-    expect(await command("sim", "bus")).toMatchObject({ code: 2, notes: ["one bench at a time: sim or bus"] })
+    expect(await command("sim", "--rounds", "0")).toMatchObject({
+      code: 2,
+      notes: ["backplane: --rounds takes a whole number from 1 to 1000"],
+    })
+    expect(await command("sim", "bus")).toMatchObject({ code: 2, notes: ["backplane: one bench at a time: sim or bus"] })
   })
 
   it("gives the simulation's figure beside its baseline", async () => {

@@ -38,7 +38,7 @@ export async function benchCommand(args: readonly string[], output: CommandOutpu
   } catch (error) {
     if (!(error instanceof BenchUsageError)) throw error
     if (args.includes("--json")) output.out(JSON.stringify({ error: { kind: "bad-input", message: error.message } }))
-    output.note(error.message)
+    output.note(`backplane: ${error.message}`)
     return 2
   }
 }
