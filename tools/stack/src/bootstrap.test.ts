@@ -72,3 +72,13 @@ it("stops without a nats-server; for the tests it only warns", () => {
   expect(bootstrap(environment)).toMatchObject({ code: 1, said: expect.stringContaining("NATS_SERVER is") })
   expect(bootstrap(environment, "--for-tests")).toMatchObject({ code: 0, said: expect.stringContaining("warning") })
 })
+
+// By way of nx anything that failed was 130, as if somebody had pressed Ctrl-C.
+it("npm start says by its exit code that it was asked for something impossible", () => {
+  const checkout = join(STACK, "../..")
+  const { scripts } = JSON.parse(readFileSync(join(checkout, "package.json"), "utf8")) as { readonly scripts: { readonly start: string } }
+  const env = { ...process.env, PATH: `${join(checkout, "node_modules/.bin")}${delimiter}${process.env["PATH"] ?? ""}` }
+  const { status, stderr } = spawnSync(`${scripts.start} --nosuch`, { shell: true, cwd: checkout, encoding: "utf8", env })
+  expect(stderr).toContain("stack:up has no option --nosuch")
+  expect(status).toBe(2)
+})
