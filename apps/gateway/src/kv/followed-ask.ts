@@ -14,6 +14,8 @@ export interface FollowedAsk {
   readonly operation: Operation
   readonly idempotency?: string | undefined
   readonly whenGone?: WhenGone
+  /** By a visitor whom the gateway plays, and no user. */
+  readonly isPlayed?: boolean
   /** The span of the caller; null: this one is the first of its trace. */
   readonly parent?: { readonly traceId: string; readonly spanId: string } | null
 }
@@ -31,6 +33,7 @@ export async function askFollowed({
   operation,
   idempotency,
   whenGone,
+  isPlayed = false,
   parent = null,
 }: FollowedAsk): Promise<FollowedAnswer> {
   const began = wallMilliseconds()
@@ -47,7 +50,10 @@ export async function askFollowed({
     actor: GATEWAY,
     start: moment(began),
     end: moment(wallMilliseconds()),
-    attributes: { "backplane.kind": operation.type, "backplane.key": `${operation.bucket}/${"key" in operation ? operation.key : ""}` },
+    attributes: {
+      ...{ "backplane.kind": operation.type, "backplane.key": `${operation.bucket}/${"key" in operation ? operation.key : ""}` },
+      ...(isPlayed && { "backplane.played": true }),
+    },
     error: answer.ok ? null : answer.reason,
     links: [],
   })

@@ -90,6 +90,23 @@ describe("the last trace of a flow", () => {
     expect(lastTrace([whole, torn, younger], "migration")).toEqual({ kind: "trace", spans: [torn] })
   })
 
+  it("of what a user asked the store for goes before what the gateway's visitors did since", () => {
+    const request = (trace: string, at: number, attributes: TraceSpan["attributes"]): readonly TraceSpan[] => {
+      const traceId = trace.repeat(32)
+      return [
+        span("1", null, { traceId, name: "kv.request", vt: [at, at + 9], attributes }),
+        span("2", "1", { traceId, name: "kv.write", vt: [at + 1, at + 8] }),
+      ]
+    }
+    const own = request("d", 10_000, {})
+    const played = { "backplane.played": true }
+    const others = [...request("b", 20_000, played), ...request("c", 5_000, played)]
+    expect(lastTrace([...own, ...others], "write")).toEqual({ kind: "trace", spans: own })
+    expect(lastTrace(others, "write")).toEqual({ kind: "trace", spans: others.slice(0, 2) })
+    // Of a flow that no request has had a part in, the newest.
+    expect(lastTrace([...own, ...MIGRATION], "migration")).toMatchObject({ kind: "trace", spans: { length: 5 } })
+  })
+
   it("may be arriving while it is young and a parent is missing", () => {
     const torn = span("7", "6", { endMicros: 6_000_000 })
     expect([8_000_000, 9_500_000].map((now) => isArriving([torn], now))).toEqual([true, false])
