@@ -108,7 +108,9 @@ function sightOver(connection: NatsConnection): Sight {
 function visit(telemetry: Telemetry, access: (visitor: number) => StoreAccess, visitors: number): { stop(): void } {
   const accesses = Array.from({ length: visitors }, (_, visitor) => access(visitor))
   const guests = new Visitors({
-    visitors: accesses.map((each) => async (operation) => (await askFollowed({ store: each, telemetry, operation, isPlayed: true })).answer),
+    visitors: accesses.map(
+      (each) => async (operation) => (await askFollowed({ store: each, telemetry, operation, isPlayed: true })).answer,
+    ),
     random: Math.random,
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds).unref()),
     pauseMilliseconds: VISITOR_PAUSE_MILLISECONDS,

@@ -29,7 +29,9 @@ export function register(program: Command): void {
   const trace = program.command("trace").description("traces of the last minutes, across the services")
   trace
     .command("last")
-    .description("the newest trace of a flow (of the store: of what you asked for, where there is any): decision, migration, steal, lease, restart, swap, trap, boot, …")
+    .description(
+      "the newest trace of a flow (of the store: of what you asked for, where there is any): decision, migration, steal, lease, restart, swap, trap, boot, …",
+    )
     .argument("<flow>")
     .option(
       "--wait <s>",
