@@ -3,6 +3,7 @@
  *
  * It decides nothing about requests; the coordinators and the repairs do (see replica.ts for the walk).
  */
+import { event } from "@backplane/foundation-actor/effects"
 import { defined } from "@backplane/foundation-base/assert"
 import type { Json } from "@backplane/foundation-base/json"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
@@ -211,7 +212,9 @@ export class ReplicaCore {
 
   /** The partition is whole again here, or not held any more: with the last one, what the disk lost is made good. */
   isSureOf(partition: number): void {
-    if (this.unsure.delete(partition) && this.unsure.size === 0) this.durable.write(DAMAGE_KEY, null, null)
+    if (!this.unsure.delete(partition) || this.unsure.size > 0) return
+    this.durable.write(DAMAGE_KEY, null, null)
+    this.outbox.effect(event("kv.mended", { shard: this.id }, "info"))
   }
 
   /** True where reads of the partition count this replica. */

@@ -100,6 +100,24 @@ describe("a replica that has too much to do", () => {
 
 // Found by seed 6: nothing lay in the partition, so nothing was dropped, and the replica stayed unsure of it for ever.
 describe("a replica that lost data", () => {
+  const told = (effects: readonly KvEffect[]): unknown[] =>
+    effects.flatMap((effect) =>
+      effect.kind === "event" && /damaged|mended/.test(effect.name) ? [[effect.name, effect.level, effect.fields]] : [],
+    )
+
+  // A disk that fails was made good by the others, and nobody who could replace it heard of it.
+  it("says so, and when it is made good; a torn end is what a loss of power leaves", () => {
+    const begun = (...what: string[]): unknown[] => {
+      const damage = what.map((each) => ({ segment: 0, offset: 0, bytes: 1, what: each }))
+      const machine = new ReplicaMachine({ id: A, map: MAP, buckets: BUCKETS })
+      return told(machine.start(virtualTime(0), new Map<string, Json>([[DAMAGE_KEY, damage]])))
+    }
+    const fields = (count: number, reason: string): object => ({ shard: A, count, reason })
+    expect(begun("unreadable", "torn end")).toEqual([["kv.damaged", "warn", fields(2, "unreadable, torn end")]])
+    expect(begun("torn end")).toEqual([["kv.damaged", "info", fields(1, "torn end")]])
+    expect(told(new ReplicaMachine({ id: A, map: MAP, buckets: BUCKETS }).start(virtualTime(0), new Map()))).toEqual([])
+  })
+
   it("is unsure no more of a partition that it gives up, be it empty", () => {
     const { machine, step } = replica(A, new Map<string, Json>([[DAMAGE_KEY, [{ segment: 0, offset: 0, bytes: 1, what: "unreadable" }]]]))
     const before = machine.view.config
@@ -108,8 +126,9 @@ describe("a replica that lost data", () => {
     expect(machine.view.unsure.size).toBeGreaterThan(0)
     const changed = before.changed.map(() => 2)
     step(peer(B, { type: "config-tell", config: { ...before, epoch: 2, holders, changed } }))
-    step({ kind: "timer", key: "move" }, 10_000_000)
+    const last = step({ kind: "timer", key: "move" }, 10_000_000)
     expect(machine.view.unsure.size).toBe(0)
+    expect(told(last)).toEqual([["kv.mended", "info", { shard: A }]])
   })
 })
 

@@ -24,6 +24,7 @@ import { ConfigKeeper } from "./config-keeper.ts"
 import { Certifier } from "./certifier.ts"
 import { Computer, type KeyValues } from "./computer.ts"
 import { ReplicaCore } from "./core.ts"
+import { damageTold } from "./damage-told.ts"
 import type { Waiter } from "./durable-writes.ts"
 import { HintKeeper } from "./hint-keeper.ts"
 import { LateRequests } from "./late-requests.ts"
@@ -112,6 +113,7 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
     const linear = (key: string, value: Json): void => this.#linear.restore(key, value)
     for (const entry of restored) restore(core, entry, { linear, forgetsCuts: damaged && !losesEndOnly(core.damage) })
     core.begin(now, lives)
+    if (damaged) core.outbox.effect(damageTold(core.id, core.damage))
     core.outbox.effect(persist("lives", lives))
     core.lone.begin()
     this.#outside.begin()

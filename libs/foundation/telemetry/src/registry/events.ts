@@ -416,6 +416,16 @@ export const EVENTS: Readonly<Record<string, EventEntry>> = {
       { metric: "backplane_kv_epoch", op: "set", field: "epoch" },
     ],
   },
+  "kv.damaged": {
+    meaning: "a replica began with a log of which something could not be read: it serves nothing of it, and has it from the others",
+    fields: { shard: "the replica", count: "places in the log", reason: "what they are" },
+    metrics: [],
+  },
+  "kv.mended": {
+    meaning: "what a damaged log had lost is there again, from the other replicas",
+    fields: { shard: "the replica" },
+    metrics: [],
+  },
   "kv.moved": {
     meaning: "a partition was copied to the replica that will hold it",
     fields: { shard: "the replica", partition: "which", keys: "keys that were copied" },
