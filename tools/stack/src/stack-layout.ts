@@ -16,6 +16,7 @@ import { findNatsServer, type NatsServer } from "../nats-server-lookup.mjs"
 import { UsageError, type Invocation, type UpOptions } from "./options.ts"
 import { choosePort, DEFAULT_PORTS, type PortWish } from "./ports.ts"
 import type { BusAccess } from "./presence.ts"
+import { GrownFile, regrown } from "./grown-processes.ts"
 import { planProcesses, type HostedService, type ProcessPlan } from "./process-plan.ts"
 import { BUS, SERVICES, type ServiceDeclaration } from "./service-manifest.ts"
 
@@ -41,6 +42,8 @@ export interface StackLayout {
   readonly scheduler: { readonly user: string; readonly password: string } | null
   /** Lets its bearer act through the gateway; null where BACKPLANE_TOKENS was set by whoever started the stack. */
   readonly httpToken: string | null
+  /** Shards that have joined the store, to be started the next time, too. */
+  readonly grown: GrownFile
   readonly environmentOf: (plan: ProcessPlan) => Readonly<Record<string, string | undefined>>
 }
 
@@ -68,7 +71,10 @@ export async function checkUp(options: UpOptions): Promise<{ services: readonly 
 export async function layOut(invocation: Invocation, parentPid: number): Promise<StackLayout> {
   const { up } = invocation
   const home = homeOf(invocation)
-  const { services, plans } = await checkUp(up)
+  const { services, plans: planned } = await checkUp(up)
+  const grown = new GrownFile(home)
+  const more = regrown(grown.names, services, { plans: planned, counts: up.counts })
+  const plans = [...planned, ...more.plans]
   const nats = findNatsServer()
   const { ports, notices } = await choosePorts(up, nats)
   const rules = rulesFor(services)
@@ -79,7 +85,7 @@ export async function layOut(invocation: Invocation, parentPid: number): Promise
   const schedulerPassword = credentials?.get("cpu-scheduler")
   const scenario = up.scenario === null || up.scenario === "none" ? up.scenario : resolve(up.scenario)
   const httpToken = (process.env["BACKPLANE_TOKENS"] ?? "") === "" ? randomBytes(TOKEN_BYTES).toString("base64url") : null
-  const shards = plans.flatMap(({ hosted }) => hosted).filter(({ service }) => service === "kv-shard").length
+  const shards = planned.flatMap(({ hosted }) => hosted).filter(({ service }) => service === "kv-shard").length
   const store = { shards, zones: up.zones }
   const shared = sharedEnvironment({ home, access, ports, scenario, parentPid, store, grafana: up.grafana, external: credentials === null })
   return {
@@ -89,7 +95,8 @@ export async function layOut(invocation: Invocation, parentPid: number): Promise
     bus,
     access,
     ports,
-    notices,
+    notices: [...notices, ...more.notices],
+    grown,
     scenario,
     scheduler: schedulerPassword === undefined ? null : { user: "cpu-scheduler", password: schedulerPassword },
     operator: password === undefined ? null : { user: "operator", password },

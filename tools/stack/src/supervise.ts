@@ -3,6 +3,7 @@
  *
  * It belongs to no terminal and to no process tree of nx, so that nobody but us decides the order in which its processes end.
  */
+import { grownAfter } from "./grown-processes.ts"
 import { planAnother } from "./process-plan.ts"
 import { rmSync } from "node:fs"
 import { Socket } from "node:net"
@@ -43,6 +44,7 @@ async function main(args: readonly string[]): Promise<void> {
     report: (text) => {
       if (text !== null) tell({ kind: "line", text })
       const state = stateOf(layout, supervisor, startedAt)
+      layout.grown.keep(grownAfter(layout.grown.names, layout.services, state.processes))
       writeStackState(layout.home, state)
       tell({ kind: "state", state })
     },
