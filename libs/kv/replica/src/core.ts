@@ -78,6 +78,9 @@ export class ReplicaCore {
   /** By partition, as the configuration has them: every request asks several times. The same list where the partition is not moved. */
   #holders: readonly (readonly ActorId[])[] = []
   #keepers: readonly (readonly ActorId[])[] = []
+  /** By partition: whether this replica is one of them. */
+  #isHolder: readonly boolean[] = []
+  #isKeeper: readonly boolean[] = []
   #buckets: ReadonlyMap<string, { readonly bucket: Bucket; readonly reconciler: Reconciler }>
 
   constructor(options: ReplicaOptions) {
@@ -130,6 +133,8 @@ export class ReplicaCore {
     outbox.epoch = this.#config.epoch
     this.#holders = Array.from({ length: PARTITIONS }, (_, partition) => holdersIn(this.#config, partition))
     this.#keepers = Array.from({ length: PARTITIONS }, (_, partition) => keepersIn(this.#config, partition))
+    this.#isHolder = this.#holders.map((holders) => holders.includes(this.id))
+    this.#isKeeper = this.#keepers.map((keepers) => keepers.includes(this.id))
     versions.configured(this.#config)
     outbox.mixed = versions.isMixed ? { version: versions.own, isTold: (to) => versions.knows(to, 2) } : null
   }
@@ -178,15 +183,15 @@ export class ReplicaCore {
   }
 
   isHolder(place: Place): boolean {
-    return this.holders(place).includes(this.id)
+    return this.#isHolder[this.table.partitionOf(place)] === true
   }
 
   isKeeper(place: Place): boolean {
-    return this.keepers(place).includes(this.id)
+    return this.#isKeeper[this.table.partitionOf(place)] === true
   }
 
   keeps(partition: number): boolean {
-    return this.#keepers[partition]?.includes(this.id) === true
+    return this.#isKeeper[partition] === true
   }
 
   /** True where something of the key's partition was lost here and not repaired yet. */
@@ -219,7 +224,7 @@ export class ReplicaCore {
 
   /** True where reads of the partition count this replica. */
   holdsNow(partition: number): boolean {
-    return this.#holders[partition]?.includes(this.id) === true
+    return this.#isHolder[partition] === true
   }
 
   /** True where `has` holds for a quorum of the place's holders (and next holders). */

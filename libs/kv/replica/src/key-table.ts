@@ -2,7 +2,8 @@
  * All keys that a replica holds, in memory, with the Merkle tree and the certified cut of each partition.
  *
  * Invariants:
- * T1 The tree of a partition is a function of its states.
+ * T1 The tree of a partition, as anybody gets to see it, is a function of its states. It follows them when somebody looks: a key that is written again and
+ *    again is hashed once.
  * T2 A key that is not there stands for a state whose context is the cut: whatever the cut covers and is not here is dead.
  * T3 A cut is only taken over from a certificate that this life voted for, and is forgotten when data was lost (T2 would then be a lie). Where only the end of
  *    the log was lost it stays: what is left was all that was known at some moment, and what was dead then is dead.
@@ -12,6 +13,7 @@ import { PARTITIONS } from "@backplane/kv-contract/limits"
 import type { Done, KeyState, Vector } from "@backplane/kv-contract/versions"
 import { hexOf, partitionOf, placeName, type Hash64 } from "@backplane/kv-replication/hash"
 import { leafOf, LEAVES, MerkleTree } from "@backplane/kv-replication/merkle-tree"
+import { newsIn } from "@backplane/kv-versioning/done"
 import { isTombstone } from "@backplane/kv-versioning/key-state"
 import { descends, highestCount, joinVectors, NO_EVENTS } from "@backplane/kv-versioning/vector"
 import type { ReplicaRules } from "./rules.ts"
@@ -39,8 +41,10 @@ export interface Spot {
 interface Entry extends Spot {
   readonly leaf: number
   record: KeyRecord
-  /** Null where it counts as absent. */
+  /** As the tree has it. Null where it counts as absent. */
   hash: Hash64 | null
+  /** The record has changed since. */
+  isStale: boolean
   /** Of `hash`, once somebody asked for it. */
   hex: string | null
   /** Requests that all keepers of the key knew under configuration `epoch`. */
@@ -49,8 +53,13 @@ interface Entry extends Spot {
   weak: boolean
 }
 
+/** Stale entries that a partition has at most: who looks at all trees is not to wait for long. */
+const STALE_MAX = 64
+
 interface Partition {
   readonly tree: MerkleTree
+  /** All entries that are stale, and some that were. */
+  stale: Entry[]
   readonly keys: Map<string, Entry>
   /** Names of the keys in each leaf of the tree. */
   readonly leaves: Map<number, Set<string>>
@@ -67,11 +76,14 @@ export class KeyTable {
   readonly #entries = new Map<string, Map<string, Entry>>()
   /** The entry that was asked for last: a request asks for its own a dozen times. Null: to be looked for. */
   #last: Entry | null = null
+  #lastBucket = ""
+  #lastKey = ""
 
   constructor(rules: ReplicaRules) {
     this.#rules = rules
     this.#partitions = Array.from({ length: PARTITIONS }, () => ({
       tree: new MerkleTree(),
+      stale: [],
       keys: new Map(),
       leaves: new Map(),
       cut: NO_EVENTS,
@@ -103,17 +115,34 @@ export class KeyTable {
 
   set(record: KeyRecord): void {
     const entry = this.#entry(record) ?? this.#open(record)
-    const after = this.#rules.stateHash(record.state)
-    this.#of(entry.partition).tree.replaceIn(entry.leaf, entry.hash, after)
     entry.record = record
+    if (entry.isStale) return
+    entry.isStale = true
+    const partition = this.#of(entry.partition)
+    partition.stale.push(entry)
+    if (partition.stale.length >= STALE_MAX) this.#freshen(partition)
+  }
+
+  #freshen(partition: Partition): void {
+    for (const entry of partition.stale) this.#hashAnew(partition, entry)
+    partition.stale = []
+  }
+
+  #hashAnew({ tree }: Partition, entry: Entry): void {
+    if (!entry.isStale) return
+    const after = this.#rules.stateHash(entry.record.state)
+    tree.replaceIn(entry.leaf, entry.hash, after)
     entry.hash = after
     entry.hex = null
+    entry.isStale = false
   }
 
   /** The hash of the key's state; null where it is not there or counts as absent. */
   hashOf(place: Place): string | null {
     const entry = this.#entry(place)
-    return entry === undefined ? null : hexIn(entry)
+    if (entry === undefined) return null
+    this.#hashAnew(this.#of(entry.partition), entry)
+    return hexIn(entry)
   }
 
   /** The partition is given up: what was certified of it says nothing here any more. */
@@ -128,6 +157,7 @@ export class KeyTable {
     const entry = this.#entry(place)
     if (entry === undefined) return
     const partition = this.#of(entry.partition)
+    entry.isStale = false
     partition.tree.replaceIn(entry.leaf, entry.hash, null)
     partition.keys.delete(entry.name)
     partition.leaves.get(entry.leaf)?.delete(entry.name)
@@ -136,16 +166,19 @@ export class KeyTable {
   }
 
   #entry({ bucket, key }: Place): Entry | undefined {
-    const last = this.#last
-    if (last !== null && last.record.key === key && last.record.bucket === bucket) return last
+    // Mostly the very texts that were asked for before, and then nothing is compared but where they lie.
+    if (this.#last !== null && key === this.#lastKey && bucket === this.#lastBucket) return this.#last
     const entry = this.#entries.get(bucket)?.get(key)
-    if (entry !== undefined) this.#last = entry
+    if (entry === undefined) return undefined
+    this.#last = entry
+    this.#lastBucket = bucket
+    this.#lastKey = key
     return entry
   }
 
   #open(record: KeyRecord): Entry {
     const spot = spotOf(record)
-    const entry: Entry = { ...spot, leaf: leafOf(spot.name), record, hash: null, hex: null, shared: null, weak: false }
+    const entry: Entry = { ...spot, leaf: leafOf(spot.name), record, hash: null, isStale: false, hex: null, shared: null, weak: false }
     const { keys, leaves } = this.#of(spot.partition)
     keys.set(spot.name, entry)
     leaves.set(entry.leaf, (leaves.get(entry.leaf) ?? new Set<string>()).add(spot.name))
@@ -174,11 +207,13 @@ export class KeyTable {
   unshared(place: Place, state: KeyState, epoch: number): KeyState {
     const shared = this.#entry(place)?.shared
     if (state.done === undefined || shared === undefined || shared === null || shared.epoch !== epoch) return state
-    return { ...state, done: state.done.filter((text) => !shared.done.includes(text)) }
+    return { ...state, done: newsIn(state.done, shared.done) }
   }
 
   tree(partition: number): MerkleTree {
-    return this.#of(partition).tree
+    const of = this.#of(partition)
+    this.#freshen(of)
+    return of.tree
   }
 
   cut(partition: number): Vector {
@@ -221,6 +256,7 @@ export class KeyTable {
   /** Records in one of `leaves`, in the order of the leaves, with the hash of each; null: counts as absent. */
   recordsIn(partition: number, leaves: readonly number[]): readonly { readonly record: KeyRecord; readonly hash: string | null }[] {
     const of = this.#of(partition)
+    this.#freshen(of)
     // Most leaves of a small partition have nothing in them, and pages go through all.
     const full = leaves.filter((leaf) => (of.leaves.get(leaf)?.size ?? 0) > 0)
     return full.flatMap((leaf) =>

@@ -23,7 +23,16 @@ import { preferenceList } from "@backplane/kv-replication/partition-map"
 import { mapOf } from "@backplane/kv-replication/placement"
 import { quorumOf } from "@backplane/kv-replication/quorum"
 import { sessionAfter, sessionFloor } from "@backplane/kv-replication/session"
-import { countedText, doneText, joinCounted, joinDone, mayHaveBeenDone, standingOf, type RequestName } from "@backplane/kv-versioning/done"
+import {
+  countedText,
+  doneText,
+  joinCounted,
+  joinDone,
+  laterDone,
+  mayHaveBeenDone,
+  standingOf,
+  type RequestName,
+} from "@backplane/kv-versioning/done"
 import { NOTHING_KNOWN, shownVersions, withoutVersions, writeDelta, writeVersion } from "@backplane/kv-versioning/key-state"
 import { isSameDot } from "@backplane/kv-versioning/vector"
 import type { ReplicaCore } from "./core.ts"
@@ -226,7 +235,7 @@ export class WriteCoordinator {
   /** The request that made the event stands in the state (W5). */
   #named(state: KeyState, before: KeyState, text: string, added: readonly string[] = []): KeyState {
     if (!this.#core.rules.remembersDone) return state
-    const done = joinDone(before.done, [text], { versions: state.versions }) ?? []
+    const done = laterDone(before.done, [text], state.versions) ?? joinDone(before.done, [text], { versions: state.versions }) ?? []
     const counted = joinCounted(before.counted, [...added], done)
     return counted === undefined ? { ...state, done } : { ...state, done, counted }
   }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { canonicalJson, type Json } from "@backplane/foundation-base/json"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { crdtType } from "./crdt/crdt-types.ts"
-import { countedText, doneText, isDone, joinCounted, joinDone, mayHaveForgotten, standingOf } from "./done.ts"
+import { countedText, doneText, isDone, joinCounted, joinDone, laterDone, mayHaveForgotten, newsIn, standingOf } from "./done.ts"
 import { nextTick } from "./hybrid-clock.ts"
 import { joinStates, NOTHING_KNOWN, shownVersions, writeDelta, writeVersion } from "./key-state.ts"
 import { reconcilerOf, type Reconciler } from "./reconcile/reconciler.ts"
@@ -215,6 +215,62 @@ describe("a request of siblings that was done twice, and more requests than a ke
       20,
     ).done
     expect(done?.some((each) => each.endsWith(" 1 client.0"))).toBe(false)
+  })
+})
+
+describe("the short way for a request that is later than all", () => {
+  const request = fc.record({ sequence: fc.integer({ min: 1, max: 20 }), named: fc.nat(19), writer: fc.nat(1), step: fc.nat(3) })
+  const lists = fc.record({ known: fc.array(request, { maxLength: 12 }), last: request, shown: fc.constantFrom(0, 0, 0, -1, 1, 2) })
+  type Lists = typeof lists extends fc.Arbitrary<infer Drawn> ? Drawn : never
+
+  function drawn({ known, last, shown }: Lists) {
+    let time = 0
+    const told = [...known, last].map(({ sequence, named, writer, step }) => {
+      time += step
+      const dot: Dot = [`r${writer}`, time + 1]
+      return { dot, text: doneText(named === 0 ? [`~n${sequence}`, 1] : [`client.${sequence % 2}`, sequence], dot, 0) }
+    })
+    const versions = shown < 0 ? [] : told.slice(-1 - shown).map(({ dot }) => ({ dot, value: "v" }))
+    const texts = told.map((each) => each.text)
+    const a = texts.slice(0, -1).reduce<readonly string[] | undefined>((all, text) => joinDone(all, [text]), undefined)
+    return { a, b: texts.slice(-1), versions: shown > 0 ? versions : versions.slice(-1) }
+  }
+
+  it("ends where the long one does", () => {
+    let short = 0
+    fc.assert(
+      fc.property(lists, (script) => {
+        const { a, b, versions } = drawn(script)
+        const later = laterDone(a, b, versions)
+        if (later === null) return
+        short++
+        expect(later).toEqual(joinDone(a, b, { versions }))
+      }),
+      { numRuns: Math.max(2000, RUNS.numRuns) },
+    )
+    expect(short).toBeGreaterThan(200)
+  })
+
+  it("is not taken where a request was done twice, where more is shown, or where what is later is in the list", () => {
+    const done = (request: number, time: number): string => doneText(["c", request], ["r", time], 0)
+    const known = [done(1, 1), done(2, 2)]
+    const own = [{ dot: ["r", 3] as Dot, value: "v" }]
+    expect(laterDone(known, [done(3, 3)], own)).toEqual([...known, done(3, 3)])
+    expect(laterDone(known, [done(1, 3)], own)).toBeNull()
+    expect(laterDone(known, [done(3, 3)], [...own, { dot: ["r", 2], value: "w" }])).toBeNull()
+    expect(laterDone([...known, done(4, 4)], [done(3, 3)], own)).toBeNull()
+    expect(laterDone(known, [done(3, 3)], [{ dot: ["r", 2], value: "w" }])).toBeNull()
+    expect(laterDone(known, [done(3, 3)], [{ dot: ["r3", 3], value: "w" }])).toBeNull()
+  })
+
+  it("tells what is news in a list", () => {
+    const ascending = fc.uniqueArray(fc.nat(14), { maxLength: 8 }).map((times) => times.sort((a, b) => a - b).map((time) => `${time} r`))
+    fc.assert(
+      fc.property(ascending, ascending, (all, known) => {
+        expect(newsIn(all, known)).toEqual(all.filter((text) => !known.includes(text)))
+      }),
+      { numRuns: 2000 },
+    )
   })
 })
 

@@ -96,6 +96,27 @@ export function joinDone(
   return joined.length === a?.length && joined.every((text, at) => text === a[at]) ? a : joined
 }
 
+/**
+ * `joinDone` where it is simple, as for nearly every write: `b` tells of one request, later than all in `a` and not among them, and the versions that are
+ * left are its own, so that nothing is pinned (a request that made several events would have one of them there). Null: it is not that simple.
+ */
+export function laterDone(a: Done | undefined, b: Done | undefined, versions: readonly Version[]): Done | null {
+  const [only] = versions
+  if (a === undefined || b?.length !== 1 || only === undefined || versions.length > 1) return null
+  const text = b[0] as string
+  const isFull = a.length === DONE_SEQUENCES_MAX
+  if (a.length === 0 || a.length > DONE_SEQUENCES_MAX || (isFull && text.includes("~"))) return null
+  if (!isOfEvent(text, only.dot) || Number.parseInt(a[a.length - 1] as string, 10) >= only.dot[1]) return null
+  const name = text.slice(nameAt(text) - 1)
+  for (const each of a) if (each.endsWith(name) || (isFull && each.includes("~"))) return null
+  // Made as long as it will be: what grows is copied, with room that is never used.
+  const dropped = isFull ? 1 : 0
+  const next = new Array<string>(a.length + 1 - dropped)
+  for (let at = dropped; at < a.length; at++) next[at - dropped] = a[at] as string
+  next[a.length - dropped] = text
+  return next
+}
+
 /** `sorted`, as lists of requests are, with `news` among it: mostly one that is later than all. */
 function inOrder(sorted: Done, news: readonly string[]): string[] {
   const all = [...sorted]
@@ -145,9 +166,13 @@ export function remembers(done: Done | undefined, dot: Dot): boolean {
   return textOf(done, dot) !== undefined
 }
 
-function textOf(done: Done | undefined, [writer, time]: Dot): string | undefined {
-  const start = `${time} ${writer} `
-  return done?.find((each) => each.startsWith(start))
+function textOf(done: Done | undefined, dot: Dot): string | undefined {
+  return done?.find((each) => isOfEvent(each, dot))
+}
+
+function isOfEvent(text: string, [writer, time]: Dot): boolean {
+  const start = text.indexOf(" ") + 1
+  return Number.parseInt(text, 10) === time && text.startsWith(writer, start) && text[start + writer.length] === " "
 }
 
 /**
@@ -179,6 +204,17 @@ function isPast(done: Done | undefined, isOfKind: boolean, time: number): boolea
   return kind.length >= most && kind.every((each) => Number.parseInt(each, 10) > time || isPinned(each))
 }
 
+/** What is in `done` and not in `known`: mostly what came behind it. */
+export function newsIn(done: Done, known: Done): Done {
+  const first = done[0]
+  const start = first === undefined ? -1 : known.indexOf(first)
+  let at = 0
+  if (start >= 0) while (start + at < known.length && done[at] === known[start + at]) at++
+  // All that it has from the first on is at the beginning, in order, so what follows is later than all of it.
+  if (start >= 0 && start + at === known.length) return done.slice(at)
+  return done.filter((text) => !known.includes(text))
+}
+
 /** The requests in the list that made more than one event. */
 export function doubledIn(done: Done): readonly Doubled[] {
   // Nearly always none: each write of a key asks.
@@ -194,9 +230,13 @@ export function doubledIn(done: Done): readonly Doubled[] {
 
 /** `sequence requester`: what stands behind the event. */
 function nameIn(text: string): string {
+  return text.slice(nameAt(text))
+}
+
+function nameAt(text: string): number {
   let at = -1
   for (let field = 0; field < 3; field++) at = text.indexOf(" ", at + 1)
-  return text.slice(at + 1)
+  return at + 1
 }
 
 function requesterIn(text: string): string {

@@ -9,7 +9,7 @@
  */
 import { isSameJson, type Json } from "@backplane/foundation-base/json"
 import type { Counted, Done, Dot, KeyState, Vector, Version } from "@backplane/kv-contract/versions"
-import { doubledIn, joinCounted, joinDone, placeIn, unitedDone } from "./done.ts"
+import { doubledIn, joinCounted, joinDone, laterDone, placeIn, unitedDone } from "./done.ts"
 import { compareDots, covers, descends, isSameDot, joinVectors, NO_EVENTS, withDot } from "./vector.ts"
 import type { Reconciler } from "./reconcile/reconciler.ts"
 
@@ -28,6 +28,9 @@ export function isTombstone(state: KeyState): boolean {
 export function joinStates(reconciler: Reconciler, a: KeyState, b: KeyState): KeyState {
   if (a === b) return a
   const joined = reconciler.crdt === null ? joinVersions(reconciler, a, b) : joinCrdts(reconciler.crdt.merge, a, b)
+  const later = reconciler.crdt === null ? laterDone(a.done, b.done, joined.versions) : null
+  // Of a request that nobody knew, and that made all that is left, nothing was done twice.
+  if (later !== null) return withRequests(joined, later, joinCounted(a.counted, b.counted, later))
   const united = unitedDone(a.done, b.done)
   const done = joinDone(a.done, b.done, { united, versions: joined.versions })
   if (done === undefined || united === undefined) return joined
@@ -144,8 +147,12 @@ function isIn(versions: readonly Version[], version: Version): boolean {
   return versions.some((other) => isSameDot(other.dot, version.dot))
 }
 
-function inOrder(versions: readonly Version[]): Version[] {
-  return versions.toSorted((a, b) => compareDots(a.dot, b.dot))
+/** The list itself where it is in order: mostly one version is there, or a later one behind it. */
+function inOrder(versions: Version[]): Version[] {
+  for (let at = 1; at < versions.length; at++)
+    if (compareDots((versions[at - 1] as Version).dot, (versions[at] as Version).dot) > 0)
+      return versions.toSorted((a, b) => compareDots(a.dot, b.dot))
+  return versions
 }
 
 function sameVersions(a: readonly Version[], b: readonly Version[]): boolean {

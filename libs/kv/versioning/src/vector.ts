@@ -16,7 +16,8 @@ export function covers(vector: Vector, [writer, count]: Dot): boolean {
 
 /** True where `a` stands for every event of `b`. */
 export function descends(a: Vector, b: Vector): boolean {
-  return Object.keys(b).every((writer) => (a[writer] ?? 0) >= (b[writer] ?? 0))
+  for (const writer of Object.keys(b)) if ((a[writer] ?? 0) < (b[writer] ?? 0)) return false
+  return true
 }
 
 /** The least vector that descends both: one of them itself where that does. */
@@ -34,7 +35,9 @@ export function withDot(vector: Vector, dot: Dot): Vector {
 
 /** The highest count of any writer: no event in the vector is later than this by the hybrid clock. */
 export function highestCount(vector: Vector): number {
-  return Object.values(vector).reduce((highest, count) => Math.max(highest, count), 0)
+  let highest = 0
+  for (const writer of Object.keys(vector)) highest = Math.max(highest, vector[writer] ?? 0)
+  return highest
 }
 
 /** Total order of events: by the hybrid clock, ties by writer. */
