@@ -85,6 +85,27 @@ describe.each(BACKENDS)("%s on disk", (backend) => {
     rmSync(folder, { recursive: true, force: true })
   })
 
+  it("keeps all that one turn writes, short and long, in any script", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "backplane-turn-"))
+    const store = storeOf(backend, folder)
+    const own = store.open("store", ACTOR)
+    await own.load()
+    const texts = ["plain", "zweiunddreißig", "値段", "🛰 and more"]
+    // Around every size at which records are laid out in another way, and many of each.
+    const lengths = [0, 1, 100, 2_700, 2_725, 8_100, 8_192, 30_000]
+    const written = Array.from({ length: 400 }, (_, index): readonly [string, string] => {
+      const text = texts[index % texts.length] ?? ""
+      return [`k${index}`, text.padEnd(lengths[index % lengths.length] ?? 0, index % 3 === 0 ? "ü" : "x")]
+    })
+    const errors = await Promise.all(
+      written.map(([key, value]) => new Promise<Error | null>((resolve) => own.write(key, value, (error) => resolve(error)))),
+    )
+    expect(errors.filter((error) => error !== null)).toEqual([])
+    await store.close?.()
+    expect([...(await restored(backend, folder))].sort()).toEqual([...written].sort())
+    rmSync(folder, { recursive: true, force: true })
+  })
+
   it("a byte that is flipped in a value is never served: the value is gone, and it is told until somebody has repaired it", async () => {
     const folder = mkdtempSync(join(tmpdir(), "backplane-flipped-"))
     const store = storeOf(backend, folder)

@@ -14,11 +14,30 @@ export function storeOf(backend: Backend, folder: string): Store {
   }
 }
 
+/** Short texts are written one behind the other in pieces of this size: a buffer for each costs more than writing it, and neighbours are one write to the disk. */
+const CHUNK_BYTES = 65_536
+const SHORT_BYTES = CHUNK_BYTES / 8
+/** A unit of UTF-16 takes so many bytes at most. */
+const UNIT_BYTES_MAX = 3
+
+let chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+let used = 0
+
 /** UTF-8 behind `room` bytes, by the host's encoder. */
 export function encode(text: string, room: number): Uint8Array {
-  const bytes = Buffer.allocUnsafe(room + Buffer.byteLength(text))
-  bytes.write(text, room)
-  return bytes
+  const most = room + text.length * UNIT_BYTES_MAX
+  if (most > SHORT_BYTES) {
+    const bytes = Buffer.allocUnsafe(room + Buffer.byteLength(text))
+    bytes.write(text, room)
+    return bytes
+  }
+  if (used + most > CHUNK_BYTES) {
+    chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES)
+    used = 0
+  }
+  const start = used
+  used += room + chunk.write(text, start + room)
+  return chunk.subarray(start, used)
 }
 
 /** What `encode` made, by the host's decoder. */

@@ -162,7 +162,7 @@ class ActorLog implements ActorStore {
       if (next?.op === "append" && next.segment === operation.segment) continue
       foldersChanged ||= !this.#files.has(operation.segment)
       const file = this.#files.get(operation.segment) ?? (await this.#create(operation.segment))
-      const rest = file.append(parts.length === 1 ? operation.bytes : Buffer.concat(parts))
+      const rest = file.append(inOne(parts))
       if (rest !== null) await rest
       touched.add(file)
       parts = []
@@ -185,4 +185,16 @@ class ActorLog implements ActorStore {
     this.#files.delete(segment)
     await rm(join(this.#folder, `${segment}.log`), { force: true })
   }
+}
+
+/** The parts one behind the other: as they lie where they are neighbours, which those that were made together mostly are. */
+function inOne(parts: readonly Uint8Array[]): Uint8Array {
+  const [first] = parts
+  if (first === undefined) return Buffer.alloc(0)
+  let end = first.byteOffset
+  for (const { buffer, byteOffset, byteLength } of parts) {
+    if (buffer !== first.buffer || byteOffset !== end) return Buffer.concat(parts)
+    end += byteLength
+  }
+  return new Uint8Array(first.buffer, first.byteOffset, end - first.byteOffset)
 }

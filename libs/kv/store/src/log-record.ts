@@ -34,13 +34,24 @@ export type DecodeText = (bytes: Uint8Array, start: number, end: number) => stri
 /** `encode`: the host's encoder, where it has a faster one than pure code. */
 export function encodeRecord(record: LogRecord, encode: EncodeText = encodeUtf8): Uint8Array {
   const bytes = encode(JSON.stringify(payloadOf(record)), HEADER_BYTES)
-  const view = new DataView(bytes.buffer, bytes.byteOffset)
   bytes[0] = RECORD_MARK
   bytes[1] = KINDS.indexOf(record.kind) + 1
-  view.setUint32(2, bytes.length - HEADER_BYTES, true)
-  view.setFloat64(10, record.sequence, true)
-  view.setUint32(6, checksumOf(bytes, 0, bytes.length), true)
+  writeUint32(bytes, 2, bytes.length - HEADER_BYTES)
+  SEQUENCE.setFloat64(0, record.sequence, true)
+  bytes.set(SEQUENCE_BYTES, 10)
+  writeUint32(bytes, 6, checksumOf(bytes, 0, bytes.length))
   return bytes
+}
+
+const SEQUENCE_BYTES = new Uint8Array(8)
+const SEQUENCE = new DataView(SEQUENCE_BYTES.buffer)
+
+/** Little endian. */
+function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
 }
 
 export interface Decoded {

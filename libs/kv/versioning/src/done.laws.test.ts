@@ -1,7 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { canonicalJson, type Json } from "@backplane/foundation-base/json"
-import type { Dot, KeyState } from "@backplane/kv-contract/versions"
+import type { Done, Dot, KeyState } from "@backplane/kv-contract/versions"
 import { crdtType } from "./crdt/crdt-types.ts"
 import { countedText, doneText, isDone, joinCounted, joinDone, laterDone, mayHaveForgotten, newsIn, standingOf } from "./done.ts"
 import { nextTick } from "./hybrid-clock.ts"
@@ -232,7 +232,7 @@ describe("the short way for a request that is later than all", () => {
     })
     const versions = shown < 0 ? [] : told.slice(-1 - shown).map(({ dot }) => ({ dot, value: "v" }))
     const texts = told.map((each) => each.text)
-    const a = texts.slice(0, -1).reduce<readonly string[] | undefined>((all, text) => joinDone(all, [text]), undefined)
+    const a = texts.slice(0, -1).reduce<Done | undefined>((all, text) => joinDone(all, [text]), undefined)
     return { a, b: texts.slice(-1), versions: shown > 0 ? versions : versions.slice(-1) }
   }
 
