@@ -22,14 +22,18 @@ export type LastTrace =
 const ARRIVAL_MICROS = 3_000_000
 
 /**
- * The trace with the newest span that identifies `flow` (see the registry), of all that `spans` hold. One that has just been and of which a
- * parent is still to come is passed over for one before it, where there is any.
+ * The trace with the newest span that identifies `flow` (see the registry), of all that `spans` hold. What came of a user's request to the store
+ * goes before all that was not asked for by anybody, however new: who has just written a key wants to see that. One that has just been and of
+ * which a parent is still to come is passed over for one before it, where there is any.
  */
 export function lastTrace(spans: readonly TraceSpan[], flow: string): LastTrace {
   const known = flows()
   if (!known.has(flow))
     return { kind: "none", isUnknown: true, reason: `no such flow: ${flow}; there are ${[...known.keys()].sort(compareText).join(", ")}` }
-  const telling = spans.filter((span) => spanEntry(span.name)?.flows?.includes(flow) === true).sort((a, b) => compareSpans(b, a))
+  const all = spans.filter((span) => spanEntry(span.name)?.flows?.includes(flow) === true).sort((a, b) => compareSpans(b, a))
+  const ofUsers = new Set(spans.flatMap((span) => (isRequestOfUser(span) ? [span.traceId] : [])))
+  const asked = all.filter(({ traceId }) => ofUsers.has(traceId))
+  const telling = asked.length > 0 ? asked : all
   const [newest] = telling
   if (newest === undefined)
     return {
@@ -44,6 +48,11 @@ export function lastTrace(spans: readonly TraceSpan[], flow: string): LastTrace 
     if (isWhole(trace) || span.endMicros < last - ARRIVAL_MICROS) return { kind: "trace", spans: trace }
   }
   return { kind: "trace", spans: traceOf(newest) }
+}
+
+/** A stack that runs by itself has visitors in its store, whom the gateway plays. */
+function isRequestOfUser({ name, attributes }: TraceSpan): boolean {
+  return name === "kv.request" && attributes["backplane.played"] !== true
 }
 
 /** Looking for a whole one costs a walk over all spans each. */
