@@ -37,7 +37,9 @@ describe("a shard that joined the store", () => {
     const joined = grownAfter([], SERVICES, [state("kv-shard-3", "ready"), state("kv-shard-0", "ready"), state("numa-node-0", "ready")])
     expect(joined).toEqual(["kv-shard-0", "kv-shard-3"])
     expect(grownAfter(joined, SERVICES, [state("kv-shard-3", "stopped")])).toEqual(joined)
-    expect(grownAfter(joined, SERVICES, [state("kv-shard-3", "off")])).toEqual(["kv-shard-0"])
+    const left = grownAfter(joined, SERVICES, [state("kv-shard-3", "off")])
+    expect(left).toEqual(["kv-shard-0"])
+    expect(grownAfter(left, SERVICES, [state("kv-shard-3", "stopped"), state("kv-shard-0", "stopped")])).toEqual(["kv-shard-0"])
   })
 
   it("is remembered in the data folder, and a file that cannot be read is as none", () => {

@@ -41,7 +41,8 @@ export function grownAfter(
   for (const { services: instances, phase } of states) {
     for (const instance of instances.filter(grow)) {
       if (phase === "off") names.delete(instance)
-      else names.add(instance)
+      // With the stack everything is stopped in the end, what was switched off before, too.
+      else if (phase !== "stopped") names.add(instance)
     }
   }
   return [...names].sort()
