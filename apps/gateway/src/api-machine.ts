@@ -118,7 +118,7 @@ export const MACHINE_API: readonly ApiRoute[] = [
   get(
     "/api/traces/last/{flow}",
     "the newest trace of a flow (migration, trap, …)",
-    "spans; with Accept: text/plain the tree. With the header backplane-trace-arriving parts of it may still come",
+    "spans; with Accept: text/plain the tree. With the header backplane-trace-arriving parts of it may still come; with backplane-trace-played a visitor of the gateway's asked for it, and no user has yet",
   ),
   get("/api/traces/{id}", "one trace", "spans; with Accept: text/plain the tree"),
   get("/api/spans", "all spans of one machine that are here", "at most the newest 50 000, and how many that leaves out", {

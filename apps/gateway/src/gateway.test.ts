@@ -29,8 +29,10 @@ function start(more: Partial<GatewayOptions> = {}): Promise<Gateway> {
   })
 }
 
-function spanBody(traceId: string, name = "migrate"): string {
-  const span = { traceId, spanId: "2".repeat(16), name, startTimeUnixNano: "1700000000000000000", endTimeUnixNano: "1700000000001000000" }
+function spanBody(traceId: string, name = "migrate", isPlayed = false): string {
+  const attributes = isPlayed ? [{ key: "backplane.played", value: { boolValue: true } }] : []
+  const times = { startTimeUnixNano: "1700000000000000000", endTimeUnixNano: "1700000000001000000" }
+  const span = { traceId, spanId: "2".repeat(16), name, ...times, attributes }
   const resource = { attributes: [{ key: "service.name", value: { stringValue: "numa-node" } }] }
   return JSON.stringify({ resourceSpans: [{ resource, scopeSpans: [{ spans: [span] }] }] })
 }
@@ -157,6 +159,19 @@ describe("what a process tells over OTLP", () => {
     expect(await isArriving()).toBe(true)
     await post("/v1/traces", spanBody("e".repeat(32), "kv.request").replace("2".repeat(16), "3".repeat(16)))
     expect(await isArriving()).toBe(false)
+  })
+
+  it("says of the last trace of a flow that a visitor asked for it: one of a user may still come", async () => {
+    const server = await start()
+    const isPlayed = async (): Promise<boolean> =>
+      (await fetch(`${server.url}/api/traces/last/request`)).headers.has("backplane-trace-played")
+    const tell = (body: string): Promise<Response> =>
+      fetch(`${server.url}/v1/traces`, { method: "POST", body, headers: { "content-type": "application/json" } })
+    await tell(spanBody("d".repeat(32), "kv.request", true))
+    expect(await isPlayed()).toBe(true)
+    await tell(spanBody("c".repeat(32), "kv.request"))
+    expect(await isPlayed()).toBe(false)
+    await server.close()
   })
 
   it("is taken packed by gzip", async () => {

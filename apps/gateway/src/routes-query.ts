@@ -2,7 +2,7 @@
 import { Hono, type Context } from "hono"
 import type { Collector } from "@backplane/foundation-telemetry/collector/collector"
 import { CONTENT_TYPES, formatFor } from "@backplane/foundation-telemetry/exposition"
-import { isArriving, lastTrace, renderTrace } from "@backplane/foundation-telemetry/trace-tree"
+import { isArriving, isPlayed, lastTrace, renderTrace } from "@backplane/foundation-telemetry/trace-tree"
 import type { TraceSpan } from "@backplane/foundation-telemetry/trace-span"
 import { Problem } from "./problem.ts"
 
@@ -13,6 +13,8 @@ const SPANS_MAX = 50_000
 
 /** Of an answer with a trace of which parts may still come: ask again. */
 const ARRIVING = "backplane-trace-arriving"
+/** Of one with a trace that a visitor asked for: one of a user may still come. */
+const PLAYED = "backplane-trace-played"
 
 /** `now`: milliseconds of the wall. */
 export function queryRoutes(collector: Collector, now: () => number): Hono {
@@ -25,6 +27,7 @@ export function queryRoutes(collector: Collector, now: () => number): Hono {
     const found = lastTrace([...collector.traces.all()], context.req.param("flow"))
     if (found.kind === "none") throw notFound("flow", found.reason)
     if (isArriving(found.spans, now() * 1000)) context.header(ARRIVING, "true")
+    if (isPlayed(found.spans)) context.header(PLAYED, "true")
     return traceAnswer(context, found.spans)
   })
   routes.get("/api/traces/:id", (context) => {

@@ -15,6 +15,8 @@ const WAIT_SECONDS = 60
 const LOOK_AGAIN_MILLISECONDS = 500
 /** Parts of a trace come from all services, each at its own pace: for so long those of one that has just been are waited for. */
 const ARRIVAL_MILLISECONDS = 4_000
+/** A visitor's is shown where no user's has come by then: he who has just asked for something wants to see that. */
+const OWN_MILLISECONDS = 2_000
 const SCENARIO = "apps/hypervisor/scenarios/a-job-moves.yaml"
 
 interface TraceSummary {
@@ -90,7 +92,8 @@ async function showLast(flow: string, flags: { wait: number; json?: true }, comm
     try {
       const found = await get(command, `/api/traces/last/${encodeURIComponent(flow)}`, acceptOf(flags))
       arrivingSince ??= Date.now()
-      if (!found.isArriving || Date.now() >= Math.min(until, arrivingSince + ARRIVAL_MILLISECONDS)) return console.log(found.text)
+      const patience = found.isArriving ? ARRIVAL_MILLISECONDS : found.isPlayed ? OWN_MILLISECONDS : 0
+      if (Date.now() >= Math.min(until, arrivingSince + patience)) return console.log(found.text)
       await sleep(LOOK_AGAIN_MILLISECONDS)
     } catch (error) {
       if (!isNoneYet(error, flow) || Date.now() >= until) throw error
@@ -131,7 +134,13 @@ function acceptOf({ json }: { readonly json?: true }): string {
   return json === true ? "application/json" : "text/plain"
 }
 
-async function get(command: Command, path: string, accept: string): Promise<{ readonly text: string; readonly isArriving: boolean }> {
+interface Found {
+  readonly text: string
+  readonly isArriving: boolean
+  readonly isPlayed: boolean
+}
+
+async function get(command: Command, path: string, accept: string): Promise<Found> {
   const { url, token } = runningStack(command).http
   let response: Response
   try {
@@ -140,7 +149,8 @@ async function get(command: Command, path: string, accept: string): Promise<{ re
     throw new CommandFailure("no-answer", `the gateway at ${url} does not answer (${String(error)}): see \`npx nx run stack:status\``)
   }
   const text = await response.text()
-  if (response.ok) return { text, isArriving: response.headers.has("backplane-trace-arriving") }
+  const has = (name: string): boolean => response.headers.has(name)
+  if (response.ok) return { text, isArriving: has("backplane-trace-arriving"), isPlayed: has("backplane-trace-played") }
   const { detail, remedy } = JSON.parse(text) as { detail?: string; remedy?: string }
   // A flow that there is not was never there: a wrong argument, not one that was looked for in vain.
   const isUnknown = detail?.startsWith("no such flow") === true

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { isArriving, lastTrace, renderTrace } from "./trace-tree.ts"
+import { isArriving, isPlayed, lastTrace, renderTrace } from "./trace-tree.ts"
 import type { TraceSpan } from "./trace-span.ts"
 
 const TRACE = "a".repeat(32)
@@ -103,6 +103,7 @@ describe("the last trace of a flow", () => {
     const others = [...request("b", 20_000, played), ...request("c", 5_000, played)]
     expect(lastTrace([...own, ...others], "write")).toEqual({ kind: "trace", spans: own })
     expect(lastTrace(others, "write")).toEqual({ kind: "trace", spans: others.slice(0, 2) })
+    expect([own, others].map(isPlayed)).toEqual([false, true])
     // Of a flow that no request has had a part in, the newest.
     expect(lastTrace([...own, ...MIGRATION], "migration")).toMatchObject({ kind: "trace", spans: { length: 5 } })
   })

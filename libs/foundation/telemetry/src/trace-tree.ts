@@ -50,6 +50,11 @@ export function lastTrace(spans: readonly TraceSpan[], flow: string): LastTrace 
   return { kind: "trace", spans: traceOf(newest) }
 }
 
+/** A visitor asked for it: what a user has just asked for may not have come yet, for services send what they have done every second or so. */
+export function isPlayed(trace: readonly TraceSpan[]): boolean {
+  return trace.some(({ name, attributes }) => name === "kv.request" && attributes["backplane.played"] === true)
+}
+
 /** A stack that runs by itself has visitors in its store, whom the gateway plays. */
 function isRequestOfUser({ name, attributes }: TraceSpan): boolean {
   return name === "kv.request" && attributes["backplane.played"] !== true
