@@ -5,7 +5,8 @@ import { defined } from "@backplane/foundation-base/assert"
 import { canonicalJson, type Json } from "@backplane/foundation-base/json"
 import { Random } from "@backplane/foundation-base/random"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
-import { after } from "@backplane/foundation-actor/virtual-time"
+import { after, virtualTime } from "@backplane/foundation-actor/virtual-time"
+import type { CycleRange } from "@backplane/foundation-simulation/fault-plan"
 import type { SpanRecorder } from "@backplane/foundation-simulation/span-recorder"
 import { World } from "@backplane/foundation-simulation/world"
 import type { Bucket } from "@backplane/kv-contract/bucket"
@@ -30,6 +31,8 @@ const OPERATOR = actorId("operator.0")
 export const MS = 1000
 export const SECOND = 1_000_000
 const WALL = 1_000_000_000_000
+/** Longer than any scenario. */
+const DELAYED_CYCLES = 1_000 * SECOND
 
 export interface SceneOptions {
   /** Members, one in each of three zones in turn. One more replica is there as a spare. Default: 3. */
@@ -43,6 +46,8 @@ export interface SceneOptions {
   readonly oldEdge?: OldEdge
   /** Cycles from a write to its sync. Default: 4 ms. */
   readonly syncCycles?: number
+  /** How long a message takes, drawn by the seed for each. Default: 1 ms, each. */
+  readonly delay?: CycleRange
   /** Where spans go; then each request is followed. */
   readonly spans?: SpanRecorder
   /** Of what little chance there is: how much of what was not synced a crash leaves. */
@@ -73,9 +78,12 @@ export class Scene {
   readonly versions = new Map<ActorId, number>()
 
   constructor(options: SceneOptions = {}) {
-    const { members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1, spans, versions, oldEdge } = options
-    const recorded = spans === undefined ? {} : { spans }
-    this.world = new World({ seed, latency: MS, persistLatency: syncCycles, stepsMax: 1_000_000, fingerprint: "off", ...recorded })
+    const { members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1, spans, versions, oldEdge, delay } = options
+    const more = {
+      ...(spans === undefined ? {} : { spans }),
+      ...(delay === undefined ? {} : { faults: { until: virtualTime(DELAYED_CYCLES), delay } }),
+    }
+    this.world = new World({ seed, latency: MS, persistLatency: syncCycles, stepsMax: 1_000_000, fingerprint: "off", ...more })
     this.#isMixed = versions !== undefined
     this.#isFollowed = spans !== undefined
     this.replicas = Array.from({ length: members + 1 }, (_, index) => actorId(`kv-shard.${index}`))

@@ -9,10 +9,21 @@ export class Candidacy {
   /** The host has said that the leader is gone, not only silent: others need not trust it any longer either. Until one is heard. */
   leaderGone = false
   #granted = new Set<ActorId>()
+  /** Who answered, with yes or no, since it asked last. */
+  #answered = new Set<ActorId>()
 
   /** Asks anew: for promises first, then for votes. */
   begin(): void {
     this.#granted = new Set()
+    this.#answered = new Set()
+  }
+
+  answeredBy(from: ActorId): void {
+    this.#answered.add(from)
+  }
+
+  wasAnsweredBy(all: readonly ActorId[]): boolean {
+    return all.every((each) => this.#answered.has(each))
   }
 
   grantedBy(from: ActorId): void {

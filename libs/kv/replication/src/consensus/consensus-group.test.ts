@@ -107,6 +107,61 @@ describe("three replicas of one register", () => {
     }
   })
 
+  // Found by killing live leaders on a busy computer: its turn came after half a second, for the other's log was longer.
+  it("a leader that is gone is replaced by who has more of its log, at once, where the one that is first in turn has less", () => {
+    const cluster = new Cluster()
+    cluster.carry(A, 0, cluster.of(A).hurry(0))
+    cluster.tick(10)
+    const first = [B, C].find((id) => isFirst(cluster, id)) as ActorId
+    const other = first === B ? C : B
+    // The last that the leader says reaches one of them alone.
+    for (const action of [...cluster.of(A).propose(set(1, null, "a")), ...cluster.of(A).flush(15)])
+      if (action.do === "send" && action.to === other) cluster.of(other).hear(15, A, action.message)
+    cluster.down = A
+    // The other has not heard of it yet, and nothing ticks.
+    cluster.carry(first, 20, cluster.of(first).gone(20, A))
+    expect([first, other].map((id) => cluster.of(id).role)).toEqual(["follower", "leader"])
+  })
+
+  // Found likewise: every second time it asked for the word of the dead, too, and had to ask a third time.
+  it("who was answered too late by one, while another is gone, needs a majority the next time too, not everyone", () => {
+    const cluster = new Cluster()
+    cluster.carry(A, 0, cluster.of(A).hurry(0))
+    cluster.tick(10)
+    cluster.down = A
+    const said = (at: number): GroupAction[] =>
+      cluster
+        .of(B)
+        .tick(at)
+        .filter((action) => action.do === "send" && action.to === C)
+    const asked = Array.from({ length: 60 }, (_, turn) => said(20 + 10 * turn)).filter((actions) => actions.length > 0)
+    expect(asked.length).toBeGreaterThan(2)
+    for (const actions of asked) expect(actions.map((action) => action.do === "send" && "everyone" in action.message)).toEqual([false])
+    cluster.carry(B, 700, asked.at(-1) ?? [])
+    expect(cluster.of(B).role).toBe("leader")
+  })
+
+  // Found likewise: votes that were on their way were for a term that had been given up by then.
+  it("a candidate waits for its votes as long as for a leader, however late the promises came", () => {
+    const cluster = new Cluster()
+    cluster.carry(A, 0, cluster.of(A).hurry(0))
+    cluster.tick(10)
+    cluster.down = A
+    let now = 20
+    while (cluster.of(B).tick(now).length === 0) now += 1
+    let due = now + 1
+    const copy = new Cluster()
+    copy.carry(A, 0, copy.of(A).hurry(0))
+    copy.tick(10)
+    for (let at = 20; at <= now; at++) copy.of(B).tick(at)
+    while (copy.of(B).tick(due).length === 0) due += 1
+    // The promise comes just before it would ask again.
+    cluster.of(B).hear(due - 1, C, { step: "pre-vote-answer", term: cluster.of(B).term + 1, granted: true })
+    expect(cluster.of(B).role).toBe("candidate")
+    for (let at = due; at < due + 90; at++) cluster.of(B).tick(at)
+    expect(cluster.of(B).role).toBe("candidate")
+  })
+
   it("two that stand at the same moment do not split the vote: the one behind in the order leaves it to the other", () => {
     for (let partition = 0; partition < 20; partition++) {
       const options = { partition, voters: VOTERS, rules: SOUND_CONSENSUS, election: 100, heartbeat: 10, restored: new Map<string, Json>() }

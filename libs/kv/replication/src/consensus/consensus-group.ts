@@ -16,16 +16,16 @@
  */
 import { assert } from "@backplane/foundation-base/assert"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
-import type { Command, ConsensusMessage, Entry, Snapshot } from "@backplane/kv-contract/consensus-items"
+import type { Command, ConsensusMessage, Entry } from "@backplane/kv-contract/consensus-items"
 import { Candidacy } from "./candidacy.ts"
 import { ElectionClock } from "./election-clock.ts"
-import { ConsensusLog, ENTRIES_PER_MESSAGE, firstEntry, LOG_WEIGHT_MIN, type LogWrite } from "./consensus-log.ts"
+import { CommittedRegisters } from "./committed-registers.ts"
+import { ConsensusLog, ENTRIES_PER_MESSAGE, firstEntry, type LogWrite } from "./consensus-log.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
 import { DiskGate } from "./disk-gate.ts"
 import { FollowersProgress } from "./followers-progress.ts"
 import type { AnyVote, Append, AppendAnswer, GroupAction, GroupOptions, Read, Voters } from "./group-types.ts"
 import { PendingReads } from "./pending-reads.ts"
-import { RegisterMachine } from "./register-machine.ts"
 import { VoterSets } from "./voter-sets.ts"
 
 /** Stands on disk from the loss of data until the replica may vote again (C5). */
@@ -34,20 +34,16 @@ export const DAMAGED = "damaged"
 export class ConsensusGroup {
   readonly #options: GroupOptions
   readonly #log: ConsensusLog
-  readonly #machine: RegisterMachine
+  readonly #committed: CommittedRegisters
   #role: Role = "follower"
   #term = 0
   #vote: string | null = null
   #leader: ActorId | null = null
-  #commit = 0
-  #applied = 0
   readonly #disk: DiskGate
   readonly #candidacy = new Candidacy()
   readonly #followers = new FollowersProgress()
   readonly #reads = new PendingReads()
   #voters: VoterSets
-  /** The latest configuration that a committed entry names: what was committed before it, whoever holds the partition then has. */
-  #committedEpoch = 0
   readonly #elections: ElectionClock
   /** On disk as DAMAGED (C5). */
   #damaged = false
@@ -63,11 +59,7 @@ export class ConsensusGroup {
     const { voters, next = null, epoch = 0, rules } = options
     this.#voters = new VoterSets({ voters, next, epoch }, rules.majorityOf)
     this.#log = ConsensusLog.restored(options.restored)
-    this.#machine = new RegisterMachine(options.rules.remembersCommands)
-    this.#machine.restore(this.#log.base)
-    this.#committedEpoch = this.#log.base.epoch ?? 0
-    this.#commit = this.#log.base.index
-    this.#applied = this.#commit
+    this.#committed = new CommittedRegisters(this.#log.base, rules.remembersCommands)
     this.#disk = new DiskGate(this.#log.lastIndex)
     const meta = options.restored.get("meta") as { readonly term: number; readonly vote: string | null } | undefined
     this.#term = meta?.term ?? 0
@@ -88,14 +80,14 @@ export class ConsensusGroup {
     return this.#leader
   }
   get commit(): number {
-    return this.#commit
+    return this.#committed.commit
   }
   /** Votes, and has something to vote about. */
   get isActive(): boolean {
     return this.#role !== "learner" && this.#log.lastIndex > 0
   }
   get committedEpoch(): number {
-    return this.#committedEpoch
+    return this.#committed.epoch
   }
 
   /** Other voters, by a later configuration. A leader says so in the log: when that entry is committed, the next voters have all. */
@@ -110,13 +102,13 @@ export class ConsensusGroup {
     return this.#done()
   }
 
-  /** Of the commands that a proposal of now comes after: those remembered, and those in the log that are not applied yet. */
+  /** Of the commands that a proposal of now comes after, as far as they are remembered. */
   requesters(): readonly string[] {
-    return [...this.#machine.requesters(), ...this.#log.after(this.#applied, Infinity).map(({ command }) => command.requester)]
+    return this.#committed.requesters(this.#log)
   }
 
   registers(): readonly (readonly [place: string, value: string])[] {
-    return this.#machine.registers()
+    return this.#committed.registers()
   }
 
   /** Of what lies on disk, for who gives the partition up. */
@@ -126,7 +118,7 @@ export class ConsensusGroup {
 
   /** Committed entry, for checkers; null where it is in the snapshot. */
   committed(index: number): Entry | null {
-    return index > this.#commit || this.#log.termAt(index) === null || index <= this.#log.base.index ? null : this.#log.entry(index)
+    return index > this.commit || this.#log.termAt(index) === null || index <= this.#log.base.index ? null : this.#log.entry(index)
   }
 
   tick(now: number): readonly GroupAction[] {
@@ -164,10 +156,10 @@ export class ConsensusGroup {
   read(read: Read): readonly GroupAction[] {
     const { rules } = this.#options
     if (this.#role !== "leader") return [{ do: "refused", requester: read.requester, sequence: read.sequence }]
-    if (!rules.confirmsReads) return [{ do: "read", read, value: this.#machine.read(read.bucket, read.key) }]
+    if (!rules.confirmsReads) return [{ do: "read", read, value: this.#committed.read(read.bucket, read.key) }]
     // The commit index is sure to be the newest only once an entry of the own term is committed; wait for the last entry until then.
-    const ownTerm = this.#log.termAt(this.#commit) === this.#term
-    this.#reads.add(read, ownTerm ? this.#commit : this.#log.lastIndex)
+    const ownTerm = this.#log.termAt(this.commit) === this.#term
+    this.#reads.add(read, ownTerm ? this.commit : this.#log.lastIndex)
     this.#hasNews = true
     return this.#done()
   }
@@ -193,6 +185,7 @@ export class ConsensusGroup {
     if (!this.#peers().includes(from)) return []
     // A promise given bears the term asked for; a refusal the refuser's own, so that who is behind learns of it.
     const promises = message.step === "pre-vote" || (message.step === "pre-vote-answer" && message.granted)
+    if (message.step === "pre-vote-answer") this.#candidacy.answeredBy(from)
     if (message.term > this.#term && !promises) this.#follow(now, message.term, null)
     if (message.term < this.#term) {
       this.#answerStale(from, message)
@@ -227,9 +220,7 @@ export class ConsensusGroup {
 
   #askPromises(now: number): void {
     this.#elections.restart(now, this.#term)
-    // Whom no majority answers asks everyone the next time.
-    const { everyone } = this.#candidacy
-    this.#candidacy.everyone = (this.#damaged && this.#options.rules.learnersNeedEveryone) || (this.#role === "pre-candidate" && !everyone)
+    this.#candidacy.everyone = (this.#damaged && this.#options.rules.learnersNeedEveryone) || this.#mayNeedEveryone()
     this.#become(this.#damaged ? "learner" : "pre-candidate")
     this.#leader = null
     this.#candidacy.begin()
@@ -237,10 +228,17 @@ export class ConsensusGroup {
     this.#countPromise(now, this.#options.id)
   }
 
+  /** All others answered and no majority promised, so some of them may only learn (C6). Where one is silent, everyone would not agree either. */
+  #mayNeedEveryone(): boolean {
+    return this.#role === "pre-candidate" && !this.#candidacy.everyone && this.#candidacy.wasAnsweredBy(this.#peers())
+  }
+
   #countPromise(now: number, from: ActorId): void {
     this.#candidacy.grantedBy(from)
     if (!this.#candidacy.isElected(this.#voters)) return
     this.#become("candidate")
+    // Its term has its own time, or it would be given up for a new one while the votes are on their way.
+    this.#elections.restart(now, this.#term)
     this.#term++
     this.#vote = this.#options.id
     this.#candidacy.begin()
@@ -262,13 +260,21 @@ export class ConsensusGroup {
 
   #promise(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone, gone }: AnyVote): void {
     const isLed = this.#role === "leader" || (this.#elections.trustsLeader(now) && gone !== true)
-    const granted = this.#mayVote(everyone) && !isLed && term > this.#term && this.#isUpToDate(lastIndex, lastTerm)
+    const isFree = this.#mayVote(everyone) && !isLed && term > this.#term
+    const granted = isFree && this.#isUpToDate(lastIndex, lastTerm)
     // Two that stand at once would each vote for themselves: the one behind in the order leaves it to the other.
     if (granted && this.#role === "pre-candidate" && this.#elections.isBefore(from, this.#term)) {
       this.#become("follower")
       this.#elections.restart(now, this.#term)
     }
     this.#send(from, { step: "pre-vote-answer", term: granted ? term : this.#term, granted })
+    if (isFree && !granted && gone === true && this.#role === "follower") this.#standInstead(now)
+  }
+
+  /** The leader is gone, and who asks lacks some of the log that is here: it cannot lead, this one can, and nobody waits for its turn. */
+  #standInstead(now: number): void {
+    this.#candidacy.leaderGone = true
+    this.#askPromises(now)
   }
 
   #giveVote(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone }: AnyVote): void {
@@ -328,7 +334,7 @@ export class ConsensusGroup {
     const progress = this.#followers.of(peer)
     if (progress === undefined) return
     const part = this.#log.appendFrom(progress.next, ENTRIES_PER_MESSAGE)
-    this.#send(peer, { step: "append", term: this.#term, commit: this.#commit, round: this.#reads.round, ...part })
+    this.#send(peer, { step: "append", term: this.#term, commit: this.commit, round: this.#reads.round, ...part })
   }
 
   #accept(now: number, from: ActorId, append: Append): void {
@@ -340,11 +346,11 @@ export class ConsensusGroup {
       this.#vote = from
       this.#writeMeta()
     }
-    if (append.snapshot !== undefined && append.snapshot.index > this.#commit) this.#install(append.snapshot)
+    if (append.snapshot !== undefined && append.snapshot.index > this.commit) this.#install(append.snapshot)
     const match = this.#matched(append)
     if (match === null) {
       const back = Math.min(append.previousIndex - 1, this.#log.lastIndex)
-      this.#send(from, this.#appendAnswer(false, Math.max(back, this.#commit), append.round))
+      this.#send(from, this.#appendAnswer(false, Math.max(back, this.commit), append.round))
       return
     }
     this.#commitUpTo(Math.min(append.commit, match))
@@ -361,7 +367,7 @@ export class ConsensusGroup {
     const plan = this.#log.plan(append)
     if (plan === null) return null
     if (plan.cutAt !== null) {
-      assert(plan.cutAt > this.#commit, "what is committed is never cut")
+      assert(plan.cutAt > this.commit, "what is committed is never cut")
       this.#write(this.#log.cut(plan.cutAt))
       this.#disk.durableIndex = Math.min(this.#disk.durableIndex, plan.cutAt - 1)
     }
@@ -371,17 +377,14 @@ export class ConsensusGroup {
 
   #install(snapshot: NonNullable<Append["snapshot"]>): void {
     this.#write(this.#log.rebase(snapshot))
-    this.#machine.restore(snapshot)
-    this.#committedEpoch = Math.max(this.#committedEpoch, snapshot.epoch ?? 0)
-    this.#commit = snapshot.index
-    this.#applied = snapshot.index
+    this.#committed.restore(snapshot)
     this.#disk.durableIndex = Math.min(this.#disk.durableIndex, this.#log.lastIndex)
   }
 
   #learn({ commit }: Append, match: number): void {
     if (this.#role !== "learner") return
     this.#learningFrom ??= match
-    if (commit <= this.#learningFrom || this.#commit <= this.#learningFrom) return
+    if (commit <= this.#learningFrom || this.commit <= this.#learningFrom) return
     this.#role = "follower"
     this.#isSound()
   }
@@ -406,7 +409,7 @@ export class ConsensusGroup {
     progress.match = answer.voter ? Math.max(progress.match, answer.match) : answer.match
     progress.next = Math.max(progress.next, answer.match + 1)
     // A learner may vote again once something committed without it: give it something to see.
-    if (!answer.voter && answer.match === this.#log.lastIndex && this.#commit === this.#log.lastIndex)
+    if (!answer.voter && answer.match === this.#log.lastIndex && this.commit === this.#log.lastIndex)
       this.#write(this.#log.append([firstEntry(this.#term, this.#voters.epoch)]))
     this.#advance(now)
     this.#answerReads()
@@ -422,7 +425,7 @@ export class ConsensusGroup {
     const own = rules.persistsEntries ? this.#disk.durableIndex : this.#log.lastIndex
     const most = this.#voters.reached((majority, ids) => this.#followers.matchOf(majority, { ids, id: this.#options.id, own }))
     const index = Math.max(this.#candidacy.everyone ? 0 : most, this.#followers.matchOfAll(own))
-    if (index <= this.#commit) return
+    if (index <= this.commit) return
     if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
     this.#commitUpTo(index)
     if (this.#damaged) this.#isSound()
@@ -433,16 +436,9 @@ export class ConsensusGroup {
   }
 
   #commitUpTo(index: number): void {
-    this.#commit = Math.max(this.#commit, index)
-    while (this.#applied < this.#commit) {
-      this.#applied++
-      const { command } = this.#log.entry(this.#applied)
-      this.#committedEpoch = Math.max(this.#committedEpoch, command.epoch ?? 0)
-      const result = command.sequence === 0 ? null : this.#machine.apply(command)
-      if (result !== null) this.#actions.push({ do: "applied", command, result })
-    }
-    if (this.#log.weight > LOG_WEIGHT_MIN + this.#machine.weight && this.#applied > this.#log.base.index)
-      this.#write(this.#log.rebase(this.#snapshot()))
+    for (const done of this.#committed.commitUpTo(index, this.#log)) this.#actions.push({ do: "applied", ...done })
+    const snapshot = this.#committed.shorterThan(this.#log)
+    if (snapshot !== null) this.#write(this.#log.rebase(snapshot))
   }
 
   #answerReads(): void {
@@ -450,8 +446,8 @@ export class ConsensusGroup {
     const confirmed = this.#voters.reached((majority, ids) =>
       this.#followers.roundOf(majority, { ids, id: this.#options.id, own: this.#reads.round }),
     )
-    for (const read of this.#reads.takeReady(confirmed, this.#applied))
-      this.#actions.push({ do: "read", read, value: this.#machine.read(read.bucket, read.key) })
+    for (const read of this.#reads.takeReady(confirmed, this.#committed.applied))
+      this.#actions.push({ do: "read", read, value: this.#committed.read(read.bucket, read.key) })
   }
 
   #writeMeta(): void {
@@ -478,10 +474,6 @@ export class ConsensusGroup {
 
   #peers(): readonly ActorId[] {
     return this.#voters.others(this.#options.id)
-  }
-
-  #snapshot(): Snapshot {
-    return { ...this.#machine.snapshot(this.#applied, this.#log.termAt(this.#applied) ?? 0), epoch: this.#committedEpoch }
   }
 
   #toPeers(message: ConsensusMessage): void {
