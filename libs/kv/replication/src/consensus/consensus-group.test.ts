@@ -162,6 +162,39 @@ describe("three replicas of one register", () => {
     expect(cluster.of(B).role).toBe("candidate")
   })
 
+  it("a vote that comes when its candidate asks for promises again still counts, and one of an older term does not", () => {
+    for (const isLate of [false, true]) {
+      const cluster = new Cluster()
+      cluster.carry(A, 0, cluster.of(A).hurry(0))
+      cluster.tick(10)
+      cluster.down = A
+      const stands = cluster.of(B)
+      let now = 20
+      for (; stands.role !== "pre-candidate"; now++) stands.tick(now)
+      const writes = stands.hear(now, C, { step: "pre-vote-answer", term: 2, granted: true })
+      for (const action of writes) if (action.do === "write" && action.ticket !== null) stands.durable(action.ticket, now)
+      for (; stands.role === "candidate"; now++) stands.tick(now)
+      expect([stands.role, stands.term]).toEqual(["pre-candidate", 2])
+      stands.hear(now, C, { step: "vote-answer", term: isLate ? 1 : 2, granted: true })
+      expect(stands.role).toBe(isLate ? "pre-candidate" : "leader")
+    }
+  })
+
+  it("who has promised its vote does not stand in the other's way, once; who asks it without end keeps it from nothing", () => {
+    const asksAt = (promises: readonly number[]): number => {
+      const cluster = new Cluster()
+      cluster.carry(A, 0, cluster.of(A).hurry(0))
+      cluster.tick(10)
+      for (let now = 20; now < 2_000; now++) {
+        if (promises.includes(now)) cluster.of(C).hear(now, B, { step: "pre-vote", term: 2, lastIndex: 1, lastTerm: 1, gone: true })
+        if (cluster.of(C).tick(now).length > 0) return now
+      }
+      throw new Error("it never stands")
+    }
+    expect(asksAt([100])).toBeGreaterThanOrEqual(200)
+    expect(asksAt(Array.from({ length: 190 }, (_, index) => 100 + 10 * index))).toBe(asksAt([100]))
+  })
+
   it("two that stand at the same moment do not split the vote: the one behind in the order leaves it to the other", () => {
     for (let partition = 0; partition < 20; partition++) {
       const options = { partition, voters: VOTERS, rules: SOUND_CONSENSUS, election: 100, heartbeat: 10, restored: new Map<string, Json>() }

@@ -176,7 +176,7 @@ export class ConsensusGroup {
   durable(ticket: number, now: number): readonly GroupAction[] {
     this.#disk.durable(ticket, (index) => this.#log.termAt(index))
     this.#releaseHeld()
-    if (this.#role === "candidate" && this.#disk.isMetaDurable) this.#countVote(now, this.#options.id)
+    if (this.#isStanding() && this.#disk.isMetaDurable) this.#countVote(now, this.#options.id)
     if (this.#role === "leader") this.#advance(now)
     return this.#done()
   }
@@ -220,37 +220,37 @@ export class ConsensusGroup {
 
   #askPromises(now: number): void {
     this.#elections.restart(now, this.#term)
-    this.#candidacy.everyone = (this.#damaged && this.#options.rules.learnersNeedEveryone) || this.#mayNeedEveryone()
+    const learns = this.#damaged && this.#options.rules.learnersNeedEveryone
+    this.#candidacy.askPromises(learns || (this.#role === "pre-candidate" && this.#candidacy.mayNeedEveryone(this.#peers())))
     this.#become(this.#damaged ? "learner" : "pre-candidate")
     this.#leader = null
-    this.#candidacy.begin()
-    this.#toPeers({ step: "pre-vote", term: this.#term + 1, ...this.#candidacy.terms(this.#log) })
+    this.#toPeers({ step: "pre-vote", term: this.#term + 1, ...this.#candidacy.terms("promises", this.#log) })
     this.#countPromise(now, this.#options.id)
   }
 
-  /** All others answered and no majority promised, so some of them may only learn (C6). Where one is silent, everyone would not agree either. */
-  #mayNeedEveryone(): boolean {
-    return this.#role === "pre-candidate" && !this.#candidacy.everyone && this.#candidacy.wasAnsweredBy(this.#peers())
-  }
-
   #countPromise(now: number, from: ActorId): void {
-    this.#candidacy.grantedBy(from)
-    if (!this.#candidacy.isElected(this.#voters)) return
+    this.#candidacy.promisedBy(from)
+    if (!this.#candidacy.isPromised(this.#voters)) return
     this.#become("candidate")
     // Its term has its own time, or it would be given up for a new one while the votes are on their way.
     this.#elections.restart(now, this.#term)
     this.#term++
     this.#vote = this.#options.id
-    this.#candidacy.begin()
+    this.#candidacy.askVotes(this.#term)
     this.#writeMeta()
     // Others may be asked at once; the own vote counts when it is on disk (C1).
-    this.#toPeers({ step: "vote", term: this.#term, ...this.#candidacy.terms(this.#log) })
+    this.#toPeers({ step: "vote", term: this.#term, ...this.#candidacy.terms("votes", this.#log) })
     if (!this.#options.rules.persistsVotes) this.#countVote(now, this.#options.id)
   }
 
+  /** For the votes of its term, or for promises of the next one while those may still come. */
+  #isStanding(): boolean {
+    return this.#role === "candidate" || (this.#role === "pre-candidate" && this.#vote === this.#options.id)
+  }
+
   #countVote(now: number, from: ActorId): void {
-    this.#candidacy.grantedBy(from)
-    if (!this.#candidacy.isElected(this.#voters) || !this.#candidacy.has(this.#options.id)) return
+    this.#candidacy.votedBy(from, this.#term)
+    if (!this.#candidacy.isElected(this.#options.id, this.#term, this.#voters)) return
     this.#become("leader")
     this.#leader = this.#options.id
     this.#followers.begin(this.#peers(), this.#log.lastIndex + 1)
@@ -262,6 +262,7 @@ export class ConsensusGroup {
     const isLed = this.#role === "leader" || (this.#elections.trustsLeader(now) && gone !== true)
     const isFree = this.#mayVote(everyone) && !isLed && term > this.#term
     const granted = isFree && this.#isUpToDate(lastIndex, lastTerm)
+    if (granted && this.#role === "follower") this.#elections.promised(now, this.#term, from)
     // Two that stand at once would each vote for themselves: the one behind in the order leaves it to the other.
     if (granted && this.#role === "pre-candidate" && this.#elections.isBefore(from, this.#term)) {
       this.#become("follower")
@@ -424,12 +425,12 @@ export class ConsensusGroup {
     const { rules } = this.#options
     const own = rules.persistsEntries ? this.#disk.durableIndex : this.#log.lastIndex
     const most = this.#voters.reached((majority, ids) => this.#followers.matchOf(majority, { ids, id: this.#options.id, own }))
-    const index = Math.max(this.#candidacy.everyone ? 0 : most, this.#followers.matchOfAll(own))
+    const index = Math.max(this.#candidacy.electedByEveryone ? 0 : most, this.#followers.matchOfAll(own))
     if (index <= this.commit) return
     if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
     this.#commitUpTo(index)
     if (this.#damaged) this.#isSound()
-    if (this.#candidacy.everyone && this.#followers.areVoters) this.#candidacy.everyone = false
+    if (this.#candidacy.electedByEveryone && this.#followers.areVoters) this.#candidacy.needsMajority()
     this.#answerReads()
     // Followers hear of it with the next message; at the latest a heartbeat from now.
     this.#heartbeatAt = Math.min(this.#heartbeatAt, now + this.#options.heartbeat)

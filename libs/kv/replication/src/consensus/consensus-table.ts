@@ -13,7 +13,7 @@ export type Step = ConsensusMessage["step"]
  *
  * - `promise`: say whether a vote would be given (nothing is written).
  * - `vote`: give the one vote of the term, or not.
- * - `count-promise`, `count-vote`: a majority makes the next role.
+ * - `count-promise`, `count-vote`: a majority makes the next role. Votes for who asks for promises again by now still do.
  * - `accept`: this is the leader of the term: take its entries.
  * - `progress`: a follower has them.
  * - `ignore`: of no use any more.
@@ -42,7 +42,7 @@ export const MOVES: Readonly<Record<Role, Readonly<Record<Step, Move>>>> = {
     "pre-vote": "promise",
     "pre-vote-answer": "count-promise",
     vote: "vote",
-    "vote-answer": "ignore",
+    "vote-answer": "count-vote",
     append: "accept",
     "append-answer": "ignore",
   },

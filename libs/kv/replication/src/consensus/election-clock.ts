@@ -17,6 +17,8 @@ export class ElectionClock {
   /** Null before the first tick. */
   #at: number | null = null
   #heardLeaderAt = Number.NEGATIVE_INFINITY
+  /** To whom a promise was given, as `term candidate`. */
+  #promised = ""
 
   constructor(options: ElectionClockOptions) {
     this.#options = options
@@ -30,6 +32,17 @@ export class ElectionClock {
 
   restart(now: number, term: number): void {
     this.#at = this.#next(now, term)
+  }
+
+  /**
+   * Who has promised waits for what comes of it: standing now, it would take its own vote from the other. Once for each candidate and term, or one
+   * that hears no answer would keep all others from standing.
+   */
+  promised(now: number, term: number, candidate: ActorId): void {
+    const promise = `${term} ${candidate}`
+    if (promise === this.#promised) return
+    this.#promised = promise
+    this.restart(now, term)
   }
 
   heardLeader(now: number): void {
