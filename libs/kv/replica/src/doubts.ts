@@ -78,7 +78,7 @@ export class Doubts {
   #canAsk(place: Place): boolean {
     const core = this.#core
     const hasOthers = core.isHolder(place) && core.holders(place).length > 1
-    return hasOthers && core.isInPlace(place) && !core.isUnsure(place) && !core.lone.has(place)
+    return hasOthers && !core.isUnsure(place) && !core.lone.has(place)
   }
 
   #open(from: ActorId, place: Place, { dots, again }: { readonly dots: readonly Dot[]; readonly again: Again }): boolean {

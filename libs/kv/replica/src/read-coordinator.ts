@@ -316,7 +316,7 @@ export class ReadCoordinator {
   /** Who holds the key and has answered, with what they told; null where no version of it can be in doubt. */
   #holdersTold({ place, states }: PendingRead): Witness[] | null {
     const core = this.#core
-    if (!core.isInPlace(place) || !core.canDoubt(place.bucket)) return null
+    if (!core.canDoubt(place.bucket)) return null
     return core.holders(place).flatMap((holder) => states.get(holder) ?? [])
   }
 

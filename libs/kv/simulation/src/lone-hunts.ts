@@ -62,10 +62,10 @@ function forgetBy(scene: Scene, id: ActorId, operation: Extract<Operation, { rea
   for (let index = 0; index < LATER; index++) context = scene.success([id], { ...operation, value: `later-${index}`, context }).context
 }
 
-/** What is read at each holder of `k0`, which all know how it was replaced. */
-function demandLatest(scene: Scene): void {
-  for (const id of scene.holders("plain", "k0")) {
-    const { values } = scene.success([id], read("k0"))
+/** What is read at each holder of the key, which all know how it was replaced. */
+function demandLatest(scene: Scene, key = "k0"): void {
+  for (const id of scene.holders("plain", key)) {
+    const { values } = scene.success([id], read(key))
     assert(values.join() === `later-${LATER - 1}`, `a replaced value came back: ${values.join()}`)
   }
 }
@@ -83,6 +83,29 @@ export const cutOffVersion: DirectedHunt = (rules, seed) => {
   demandLatest(scene)
   scene.run(10 * SECOND)
   demandLatest(scene)
+}
+
+/** As before, while the key's partition is moved, and for long: who is to hold it is away. */
+export const cutOffWhileMoved: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed })
+  const key = scene.keyThatMoves("plain", scene.replicas, (next) => next.includes(scene.spare))
+  const [lone, other, third] = scene.holders("plain", key) as [ActorId, ActorId, ActorId]
+  const twice = { ...plain(key, "twice"), context: scene.success([lone], plain(key, "first")).context }
+  scene.world.partition([[lone], [other, third]])
+  const sequence = scene.ask(lone, twice)
+  scene.run(20 * MS)
+  const context = againBy(scene, other, { sequence, operation: twice })
+  forgetBy(scene, other, { ...twice, context })
+  scene.crash(scene.spare)
+  scene.change(scene.replicas)
+  scene.world.healNetwork()
+  for (const seconds of [0, 10]) {
+    scene.run(seconds * SECOND)
+    demandLatest(scene, key)
+  }
+  scene.world.restart(scene.spare)
+  scene.moved()
+  demandLatest(scene, key)
 }
 
 /**

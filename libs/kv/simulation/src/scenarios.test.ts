@@ -14,6 +14,7 @@ import { linkTo } from "./link-faults.ts"
 import {
   collectedVersion,
   cutOffVersion,
+  cutOffWhileMoved,
   heldVersion,
   loneCount,
   loneVersion,
@@ -147,6 +148,12 @@ describe("a request that is sent again", () => {
   it("is refused where its coordinator alone has it and was cut off until others have forgotten it", () => {
     for (const seed of [1, 2, 3]) cutOffVersion({}, seed)
     expect(() => cutOffVersion({ doubtsNews: false }, 1)).toThrow("a replaced value came back: twice")
+  })
+
+  // Found by seed 74233: it was not asked about while its partition was moved.
+  it("is refused likewise where its partition is moved meanwhile", () => {
+    for (const seed of [1, 2, 3]) cutOffWhileMoved({}, seed)
+    expect(() => cutOffWhileMoved({ doubtsNews: false }, 1)).toThrow("a replaced value came back: twice")
   })
 
   // Seeds 909, 978, 1438, 1444 and 1903 of loss, delay, pause, power, flip, slow and backup on bucket plain.
