@@ -204,11 +204,6 @@ export class ReplicaCore {
     return this.rules.doubtsNews && this.versions.keeps(2) && canBeDoubted(this.reconciler(bucket))
   }
 
-  /** False while the key's partition is moved: then everything may be the last of its kind. */
-  isInPlace(place: Place): boolean {
-    return this.holders(place).length === this.keepers(place).length
-  }
-
   /** What this replica tells of the key as one of its holders, where it knows `state`. */
   witnessOf(place: Place, state: KeyState): Witness {
     const [weak, collected] = [this.table.isWeak(place), this.table.collectedUpTo(place)]

@@ -74,7 +74,10 @@ export class Doubts {
     return true
   }
 
-  /** Only where all is in its place: of a partition that is moved, and where data was lost, everything may be the last of its kind. */
+  /**
+   * Who holds the key testifies, its next holders do not: what was answered is on two of the holders' disks as long as a partition is moved, for its
+   * writes need a majority of both, and who is to hold it copies as it is told. Where data was lost, everything may be the last of its kind.
+   */
   #canAsk(place: Place): boolean {
     const core = this.#core
     const hasOthers = core.isHolder(place) && core.holders(place).length > 1
