@@ -20,7 +20,7 @@ const UNDER_WAY = 4
 
 export interface FailoverOptions {
   readonly seed: number
-  /** The longest that a message takes; the notice of a broken link takes up to half as long again. Cycles. */
+  /** The longest that a message, or the notice of a broken link, takes. Cycles. */
   readonly delayMax: number
   readonly syncCycles: number
 }
@@ -41,9 +41,9 @@ export function failoverCycles({ seed, delayMax, syncCycles }: FailoverOptions):
   }
   scene.crash(leader)
   const killedAt = scene.world.now
-  // A link brings the notice behind all that was sent on it.
+  // It comes by another way than what was said before, and may be there first.
   for (const to of left)
-    scene.world.at(after(killedAt, random.between(delayMax, 1.5 * delayMax)), () =>
+    scene.world.at(after(killedAt, random.between(1, delayMax)), () =>
       scene.world.inject({ from: linkTo(leader), to, body: { kind: "KvGone" } }),
     )
   const open = left.map((id) => ({ id, sequence: scene.ask(id, { type: "get", ...place }), at: Number(killedAt) }))

@@ -123,6 +123,47 @@ describe("three replicas of one register", () => {
     expect([first, other].map((id) => cluster.of(id).role)).toEqual(["follower", "leader"])
   })
 
+  it("likewise where its log became longer only when it had promised its vote already", () => {
+    const cluster = new Cluster()
+    cluster.carry(A, 0, cluster.of(A).hurry(0))
+    cluster.tick(10)
+    const late = [...cluster.of(A).propose(set(1, null, "a")), ...cluster.of(A).flush(15)].find(
+      (action) => action.do === "send" && action.to === C,
+    )
+    const vote = { step: "vote", term: 2, lastIndex: 1, lastTerm: 1, gone: true } as const
+    cluster.down = A
+    expect(cluster.of(C).hear(20, B, { ...vote, step: "pre-vote" })).toMatchObject([{ message: { granted: true } }])
+    cluster.carry(C, 30, late?.do === "send" ? cluster.of(C).hear(30, A, late.message) : [])
+    cluster.carry(C, 40, cluster.of(C).hear(40, B, vote))
+    expect(cluster.of(C).role).toBe("leader")
+  })
+
+  // Found likewise: the word of a broken link came before what had been said, and the dead led again.
+  it("what the dead said before makes them no leader again, but where they go on speaking, or lead another term", () => {
+    const follower = (): ConsensusGroup => {
+      const cluster = new Cluster()
+      cluster.carry(A, 0, cluster.of(A).hurry(0))
+      cluster.tick(10)
+      cluster.of(C).gone(20, A)
+      return cluster.of(C)
+    }
+    const said = (term: number): Parameters<ConsensusGroup["hear"]>[2] => {
+      const entries = [{ term, command: set(1, null, "late") }]
+      return { step: "append", term, previousIndex: 1, previousTerm: 1, entries, commit: 2, round: 0 }
+    }
+    const heard = ([at, term]: readonly [at: number, term: number]): readonly unknown[] => {
+      const group = follower()
+      group.hear(at, A, said(term))
+      return [group.leader, group.committed(2)?.command.value]
+    }
+    expect([[25, 1] as const, [119, 1] as const, [120, 1] as const, [25, 2] as const].map(heard)).toEqual([
+      [null, "late"],
+      [null, "late"],
+      [A, "late"],
+      [A, "late"],
+    ])
+  })
+
   // Found likewise: every second time it asked for the word of the dead, too, and had to ask a third time.
   it("who was answered too late by one, while another is gone, needs a majority the next time too, not everyone", () => {
     const cluster = new Cluster()

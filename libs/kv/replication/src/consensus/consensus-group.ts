@@ -134,7 +134,7 @@ export class ConsensusGroup {
     this.#leader = null
     this.#candidacy.leaderGone = true
     const others = [...this.#peers(), this.#options.id].filter((voter) => voter !== peer)
-    if (this.#elections.leaderGone(now, this.#term, others) === 0) this.#askPromises(now)
+    if (this.#elections.leaderGone(now, this.#term, { leader: peer, others }) === 0) this.#askPromises(now)
     return this.#done()
   }
 
@@ -278,7 +278,7 @@ export class ConsensusGroup {
     this.#askPromises(now)
   }
 
-  #giveVote(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone }: AnyVote): void {
+  #giveVote(now: number, from: ActorId, { term, lastIndex, lastTerm, everyone, gone }: AnyVote): void {
     const free = (this.#vote === null || this.#vote === from) && this.#mayVote(everyone)
     const granted = free && this.#isUpToDate(lastIndex, lastTerm) && this.#role !== "leader"
     if (granted && this.#vote === null) {
@@ -289,6 +289,7 @@ export class ConsensusGroup {
     const answer: ConsensusMessage = { step: "vote-answer", term, granted }
     if (this.#options.rules.persistsVotes) this.#hold(from, answer, 0)
     else this.#send(from, answer)
+    if (free && !granted && gone === true && this.#role === "follower") this.#standInstead(now)
   }
 
   /** A learner only with everyone (C6). */
@@ -339,9 +340,12 @@ export class ConsensusGroup {
   }
 
   #accept(now: number, from: ActorId, append: Append): void {
-    this.#follow(now, append.term, from)
-    this.#elections.heardLeader(now)
-    this.#candidacy.leaderGone = false
+    // What the dead said brings what it brings, but is no sign of life: that would keep this one from standing, and requests would be passed on to it.
+    if (!this.#elections.saidBefore(now, append.term, from)) {
+      this.#follow(now, append.term, from)
+      this.#elections.heardLeader(now)
+      this.#candidacy.leaderGone = false
+    }
     // The vote of the term is the leader's by now: a learner that forgot it gives it to nobody else.
     if (this.#role === "learner" && this.#vote !== from) {
       this.#vote = from

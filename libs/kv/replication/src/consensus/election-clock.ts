@@ -17,6 +17,8 @@ export class ElectionClock {
   /** Null before the first tick. */
   #at: number | null = null
   #heardLeaderAt = Number.NEGATIVE_INFINITY
+  /** Who led in which term and is known to be gone, and until when what it said before may still come. */
+  #gone: { readonly leader: ActorId; readonly term: number; readonly until: number } | null = null
   /** To whom a promise was given, as `term candidate`. */
   #promised = ""
 
@@ -58,12 +60,21 @@ export class ElectionClock {
    * The leader is known to be gone. Not all ask at once, or none would have a majority: all know the same order, a different one for each partition
    * and term, so that one replica does not lead everything. Gives the own place in it; 0 may ask now.
    */
-  leaderGone(now: number, term: number, others: readonly ActorId[]): number {
-    this.#heardLeaderAt = Number.NEGATIVE_INFINITY
+  leaderGone(now: number, term: number, { leader, others }: { readonly leader: ActorId; readonly others: readonly ActorId[] }): number {
     const { id, election } = this.#options
+    this.#heardLeaderAt = Number.NEGATIVE_INFINITY
+    this.#gone = { leader, term, until: now + election }
     const place = others.filter((each) => each !== id && this.isBefore(each, term)).length
     this.#at = now + place * Math.ceil(election / GONE_SHARE)
     return place
+  }
+
+  /**
+   * Whether what a leader says in this term was said, most likely, before it went: the notice came by a broken link, what it said perhaps by another
+   * way. One that goes on speaking for an election's time is there after all.
+   */
+  saidBefore(now: number, term: number, leader: ActorId): boolean {
+    return this.#gone !== null && this.#gone.leader === leader && this.#gone.term === term && now < this.#gone.until
   }
 
   /** Whether the other is before this one in the order of the partition and term. */
