@@ -3,7 +3,7 @@ import type { Json } from "@backplane/foundation-base/json"
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { ConsensusGroup, DAMAGED } from "./consensus-group.ts"
 import { SOUND_CONSENSUS } from "./consensus-rules.ts"
-import { MOVES } from "./consensus-table.ts"
+import { MOVES, type Role } from "./consensus-table.ts"
 import type { GroupAction } from "./group-types.ts"
 
 const VOTERS = [0, 1, 2].map((index) => actorId(`kv-shard.${index}`))
@@ -210,11 +210,12 @@ describe("three replicas of one register", () => {
       cluster.tick(10)
       cluster.down = A
       const stands = cluster.of(B)
+      const is = (role: Role): boolean => stands.role === role
       let now = 20
-      for (; stands.role !== "pre-candidate"; now++) stands.tick(now)
+      for (; !is("pre-candidate"); now++) stands.tick(now)
       const writes = stands.hear(now, C, { step: "pre-vote-answer", term: 2, granted: true })
       for (const action of writes) if (action.do === "write" && action.ticket !== null) stands.durable(action.ticket, now)
-      for (; stands.role === "candidate"; now++) stands.tick(now)
+      for (; is("candidate"); now++) stands.tick(now)
       expect([stands.role, stands.term]).toEqual(["pre-candidate", 2])
       stands.hear(now, C, { step: "vote-answer", term: isLate ? 1 : 2, granted: true })
       expect(stands.role).toBe(isLate ? "pre-candidate" : "leader")
