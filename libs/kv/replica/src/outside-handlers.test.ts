@@ -85,6 +85,19 @@ describe("a handler outside the store", () => {
     expect(third.look(SECOND_ASKS)).toEqual([])
   })
 
+  it("its answer is a trace that names rule, siblings, bytes and the replicas that get it", () => {
+    const trial = new Trial(FIRST)
+    trial.siblings()
+    const [question] = trial.look(20_000)
+    const spans = trial
+      .told(HANDLER, question?.id ?? "", "7")
+      .flatMap((effect) => (effect.kind === "span" && effect.op === "open" ? [effect] : []))
+    const reconciled = spans.find(({ name }) => name === "kv.reconcile handler")
+    expect(reconciled?.attributes).toMatchObject({ "backplane.key": "merged/k", "backplane.siblings": 2, "backplane.bytes": 2 })
+    expect(String(reconciled?.attributes?.["backplane.replicas"]).split(" ").sort()).toEqual([...IDS].sort())
+    expect(reconciled?.attributes?.["backplane.rule"]).toContain("handler")
+  })
+
   it("its answer replaces what it was told, and goes to the other holders as any write", () => {
     const trial = new Trial(FIRST)
     trial.siblings()

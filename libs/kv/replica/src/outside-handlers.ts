@@ -116,6 +116,7 @@ export class OutsideHandlers {
       "backplane.rule": core.reconciler(place.bucket).rule,
       "backplane.siblings": shownVersions(told).length,
       "backplane.bytes": sizeOf([told]),
+      "backplane.replicas": core.keepers(place).join(" "),
     }
     core.outbox.effect(openSpan(span, "kv.reconcile handler", attributes, { root: true, links: core.traces.linksOf([told]) }))
     core.outbox.atEnd(closeSpan(span))

@@ -5,6 +5,7 @@
  */
 import type { TraceContext } from "@backplane/foundation-actor/trace-context"
 import type { KeyState } from "@backplane/kv-contract/versions"
+import { lastDone } from "@backplane/kv-versioning/done"
 
 const REMEMBERED_MAX = 4096
 const LINKS_MAX = 16
@@ -12,20 +13,20 @@ const LINKS_MAX = 16
 export class WriteTraces {
   readonly #traces = new Map<string, TraceContext>()
 
-  /** The newest version of the state was written in `trace`. */
+  /** The newest event of the state came about in `trace`. */
   remember(state: KeyState, trace: string): void {
-    const dot = state.versions.at(-1)?.dot
-    if (dot === undefined) return
-    this.#traces.set(dot.join("#"), traceOf(trace))
+    const event = newestOf(state)
+    if (event === undefined) return
+    this.#traces.set(event, traceOf(trace))
     for (const oldest of this.#traces.keys()) {
       if (this.#traces.size <= REMEMBERED_MAX) break
       this.#traces.delete(oldest)
     }
   }
 
-  /** As requests carry it: where the newest version of the state was written, if that is remembered. */
+  /** As requests carry it: where the newest event of the state came about, if that is remembered. */
   nameOf(state: KeyState): string | undefined {
-    const trace = this.#traces.get(state.versions.at(-1)?.dot.join("#") ?? "")
+    const trace = this.#traces.get(newestOf(state) ?? "")
     return trace === undefined ? undefined : `${trace.traceId}-${trace.spanId}`
   }
 
@@ -33,12 +34,20 @@ export class WriteTraces {
     return this.#traces.size === 0
   }
 
-  /** The traces of the versions of `states`, each once. */
+  /** The traces of the versions of `states`, of a CRDT's of the last operation that each has seen; each once. */
   linksOf(states: readonly KeyState[]): readonly TraceContext[] {
     if (this.#traces.size === 0) return []
-    const dots = new Set(states.flatMap(({ versions }) => versions.map(({ dot }) => dot.join("#"))))
-    return [...dots].flatMap((dot) => this.#traces.get(dot) ?? []).slice(0, LINKS_MAX)
+    const events = new Set(
+      states.flatMap((state) => (state.versions.length > 0 ? state.versions.map(({ dot }) => dot.join("#")) : (newestOf(state) ?? []))),
+    )
+    return [...events].flatMap((event) => this.#traces.get(event) ?? []).slice(0, LINKS_MAX)
   }
+}
+
+/** A version names its event; what made a CRDT's state is only in the list of requests that were done. */
+function newestOf({ versions, crdt, done }: KeyState): string | undefined {
+  const dot = versions.at(-1)?.dot ?? (crdt === undefined ? undefined : lastDone(done))
+  return dot?.join("#")
 }
 
 /** `<trace>-<span>` as requests carry it. */

@@ -55,6 +55,12 @@ function eventIn(text: string): string {
   return text.slice(0, text.indexOf(" ", text.indexOf(" ") + 1))
 }
 
+/** The latest event of the requests that are remembered. */
+export function lastDone(done: Done | undefined): Dot | undefined {
+  const [time, writer] = done?.at(-1)?.split(" ") ?? []
+  return time === undefined || writer === undefined ? undefined : [writer, Number(time)]
+}
+
 /** Whether the request made an event of the key, as far as is remembered. */
 export function isDone(done: Done | undefined, [requester, sequence]: RequestName): boolean {
   if (done === undefined) return false
