@@ -8,8 +8,8 @@
 import { spawn, type ChildProcess } from "node:child_process"
 import type { PolicyName } from "@backplane/scenario-machine/machine-spec"
 import { queuesOf, schedulerActor } from "@backplane/scenario-machine/topology"
+import { environmentOf, untilHeard } from "./attached-program.ts"
 import { ROOT } from "./checkout.ts"
-import { environmentOf, untilHeard } from "./commands/sched-services.ts"
 import { bad } from "./failure.ts"
 import { readStack, type StackClient, type StackProcess } from "./stack-client.ts"
 
