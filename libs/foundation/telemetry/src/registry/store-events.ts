@@ -1,5 +1,5 @@
 /** Events of the key-value store. */
-import { count, countBy } from "./event-parts.ts"
+import { countBy } from "./event-parts.ts"
 import type { EventEntry } from "./kinds.ts"
 
 export const STORE_EVENTS: Readonly<Record<string, EventEntry>> = {
