@@ -10,18 +10,18 @@ import type { SchedulerManifest } from "@backplane/cluster-hosting/scheduler-ser
 import { Hosting, type AliveNotice, type HostingRequest } from "@backplane/cluster-hosting/hosting"
 import type { HostMode } from "@backplane/foundation-runtime/control-protocol"
 import type { EventSink } from "@backplane/foundation-runtime/sinks"
-import { hostSubject } from "@backplane/foundation-runtime/subjects"
 import { withoutImages } from "@backplane/scenario-machine/guest-images"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { Rejection } from "@backplane/scenario-machine/rejection"
 import { hostedActors, HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Msg, NatsConnection } from "@nats-io/nats-core"
 import type { ImageFiles } from "./image-files.ts"
+import { MachineEndings } from "./machine-endings.ts"
 import { OfficeFile } from "./office-file.ts"
 import { parseOfficeRequest, refused, type OfficeReply } from "./office-protocol.ts"
+import { askProcess, type ProcessReply } from "./process-requests.ts"
 
 const TICK_MILLISECONDS = 500
-const REQUEST_MILLISECONDS = 3_000
 /** How long the first scenario waits for the other services. */
 const FIRST_WAIT_MILLISECONDS = 30_000
 const HEARD_ALL_MILLISECONDS = 1_200
@@ -53,8 +53,7 @@ export class MachineOffice {
   readonly #origins = new Map<string, number>()
   readonly #file: OfficeFile
   #timer: NodeJS.Timeout | null = null
-  /** Machines that are being taken down: until what they kept is gone, nobody may take their names. */
-  readonly #ending = new Set<string>()
+  readonly #endings: MachineEndings
   /** By when every live process has said once that it is there. */
   #heardAllAt = 0
   /** The scenario of the stack's start, until all services are there for it. */
@@ -63,6 +62,13 @@ export class MachineOffice {
   constructor(options: MachineOfficeOptions) {
     this.#options = options
     this.#file = new OfficeFile(options.dataFolder, options.run)
+    this.#endings = new MachineEndings({
+      ask: ({ instance, ...request }) => this.#request(instance, request),
+      living: () => new Set(this.#hosting.instances().map(({ instance }) => instance)),
+      forget: (machine) => this.#forget(machine),
+      isMachine: (machine) => this.#hosting.machines.has(machine),
+      isStopped: () => this.#timer === null,
+    })
   }
 
   async start(first: MachineSpec | null): Promise<void> {
@@ -171,7 +177,7 @@ export class MachineOffice {
   }
 
   #create(spec: MachineSpec): OfficeReply {
-    if (this.#ending.has(spec.name)) return refused("spec", `a machine ${spec.name} is being taken down: try again, or take another name`)
+    if (this.#endings.has(spec.name)) return refused("spec", `a machine ${spec.name} is being taken down: try again, or take another name`)
     const made = this.#hosting.create(spec)
     if ("refused" in made) return refused("spec", made.refused)
     // Virtual time begins when all processes have had time to take their actors.
@@ -207,25 +213,9 @@ export class MachineOffice {
     this.#origins.delete(machine)
     this.#save()
     const ofClock = { op: "unhost", instance: this.#options.instance, machine, actors: [CLOCK] } as const
-    void this.#takeDown(machine, spec.clock.mode === "lock-step" ? [...requests, ofClock] : requests)
+    void this.#endings.takeDown(machine, spec.clock.mode === "lock-step" ? [...requests, ofClock] : requests)
     this.#say("machine-destroyed", "info", { "backplane.machine": machine })
     return { ok: true, machine }
-  }
-
-  /**
-   * What its actors kept goes when nobody writes it any more: a process that does not answer may still, and is asked until it does or is taken for
-   * gone. One that comes back after that is told when it says what it hosts (`#carryOut`), and what it wrote meanwhile goes then.
-   */
-  async #takeDown(machine: string, requests: readonly HostingRequest[]): Promise<void> {
-    this.#ending.add(machine)
-    for (let left = requests; left.length > 0 && this.#timer !== null;) {
-      const replies = await Promise.all(left.map(({ instance, ...request }) => this.#request(instance, request)))
-      const living = new Set(this.#hosting.instances().map(({ instance }) => instance))
-      left = left.filter(({ instance }, index) => replies[index]?.ok !== true && living.has(instance))
-      if (left.length > 0) await new Promise((resolve) => setTimeout(resolve, TICK_MILLISECONDS))
-    }
-    this.#forget(machine)
-    this.#ending.delete(machine)
   }
 
   #forget(machine: string): void {
@@ -234,13 +224,6 @@ export class MachineOffice {
     } catch (error) {
       this.#say("machine-leftover", "warn", { "backplane.machine": machine, "backplane.reason": String(error) })
     }
-  }
-
-  /** Takes actors off a process that should not have them. */
-  async #unhost({ instance, ...request }: HostingRequest): Promise<void> {
-    const { machine } = request
-    const { ok } = await this.#request(instance, request)
-    if (ok && !this.#hosting.machines.has(machine) && !this.#ending.has(machine)) this.#forget(machine)
   }
 
   #list(): Json {
@@ -265,7 +248,7 @@ export class MachineOffice {
 
   #carryOut(requests: readonly HostingRequest[]): void {
     for (const request of requests) {
-      if (request.op === "unhost") void this.#unhost(request)
+      if (request.op === "unhost") void this.#endings.takeOff(request)
       else void this.#host(request)
     }
     if (requests.length > 0) this.#save()
@@ -304,23 +287,8 @@ export class MachineOffice {
     if (!reply.ok) this.#say("host-refused", "error", { "backplane.machine": spec.name, "backplane.reason": `${CLOCK}: ${reply.reason}` })
   }
 
-  /** Asks a process; a silence is an answer too. */
-  async #request(
-    instance: string,
-    request: Readonly<Record<string, Json>>,
-  ): Promise<{ readonly ok: true } | { readonly ok: false; readonly field: string; readonly reason: string }> {
-    try {
-      const reply = await this.#options.connection.request(hostSubject(instance), JSON.stringify(request), {
-        timeout: REQUEST_MILLISECONDS,
-      })
-      return reply.json()
-    } catch (error) {
-      return {
-        ok: false,
-        field: "instance",
-        reason: `${instance} does not answer: ${error instanceof Error ? error.message : String(error)}`,
-      }
-    }
+  #request(instance: string, request: Readonly<Record<string, Json>>): Promise<ProcessReply> {
+    return askProcess(this.#options.connection, instance, request)
   }
 
   #save(): void {
