@@ -6,8 +6,8 @@
 import { defined } from "@backplane/foundation-base/assert"
 import type { BoardEnd } from "@backplane/trap-board/board-types"
 import type { Width } from "@backplane/trap-devices/device"
-import type { IdleLoop } from "./idle-loop.ts"
 import type { MachineSwitch } from "./machine-switch.ts"
+import type { PollWatch } from "./poll-watch.ts"
 import type { Vcpu } from "./vcpu.ts"
 import type { VcpuTimes } from "./vcpu-times.ts"
 import type { VmDevices } from "./vm-devices.ts"
@@ -26,7 +26,7 @@ export interface VmSidePort {
   end(end: BoardEnd): void
   readonly vcpus: readonly Vcpu[]
   readonly machineSwitch: MachineSwitch
-  readonly idleLoops: readonly IdleLoop[]
+  readonly polls: PollWatch
 }
 
 export class VmSide {
@@ -80,6 +80,6 @@ export class VmSide {
 
   /** A page has gone, or a device has written: a proof that a loop only polls holds no longer. */
   written(): void {
-    for (const idle of this.#port.idleLoops) idle.disturbed()
+    this.#port.polls.disturbed()
   }
 }

@@ -21,8 +21,8 @@ import { GiveWays } from "./give-ways.ts"
 import { exitHandler, inject, LOOK_UP, type HandleExit } from "./handle-exit.ts"
 import { HeldExits } from "./held-exits.ts"
 import { Hypercalls, OWN_QUOTA } from "./hypercalls.ts"
-import { IdleLoop, totalsOf } from "./idle-loop.ts"
 import { PhysicalMap } from "./physical-map.ts"
+import { PollWatch } from "./poll-watch.ts"
 import { bootVm } from "./boot-vm.ts"
 import { servingOf } from "./vcpu-serving.ts"
 import { Vcpu } from "./vcpu.ts"
@@ -60,8 +60,6 @@ export class Vm {
   readonly #clock: MachineClock
   /** By vCPU, where they are scheduled one by one. */
   readonly #times: VcpuTimes
-  /** vCPUs that were last said to poll. */
-  readonly #polling = new Set<number>()
   /** Exits that are handled elsewhere. */
   readonly heldExits: HeldExits
   readonly #devices: VmDevices
@@ -69,10 +67,8 @@ export class Vm {
   readonly #views: readonly ExitView[]
   readonly #addressSpaces: AddressSpaces
   readonly #waits: HartWaits<Vcpu>
-  readonly #idleLoops: readonly IdleLoop[]
+  readonly #polls: PollWatch
   readonly #idleRounds: IdleRounds
-  /** Units that the present run may skip of a loop, before it gives the CPU away; null: it does not give it away. */
-  #skippable: number | null = null
   readonly #giveWays = new GiveWays()
   readonly #handleExit: HandleExit
   #state: "running" | "paused" | "destroyed" = "running"
@@ -135,15 +131,14 @@ export class Vm {
       lines: (index) => this.#devices.lines(index),
       timer: (index) => this.#devices.timer(index),
     })
-    this.#idleLoops = this.vcpus.map(() => new IdleLoop(engine))
+    this.#polls = this.#newPollWatch()
     this.#idleRounds = new IdleRounds(options.vcpus)
     this.#handleExit = handler(this.#devices)
     this.heldExits = this.#newHeldExits()
-    const idleLoops = this.#idleLoops
     this.side = new VmSide({
       vcpus,
       machineSwitch,
-      idleLoops,
+      polls: this.#polls,
       devices: this.#devices,
       times: this.#times,
       end: (end) => void (this.#end ??= end),
@@ -152,13 +147,24 @@ export class Vm {
     else this.#goOn(restored)
   }
 
+  #newPollWatch(): PollWatch {
+    return new PollWatch({
+      ...{ engine: this.#place.engine, vcpus: this.vcpus },
+      ran: (vcpu, retired) => this.#ran(vcpu, retired),
+      onExit: (vcpu, left) => this.#onExit(vcpu, left),
+      // Under a scheduler of vCPUs the siblings are its business.
+      othersCanRun: (vcpu) =>
+        this.#options.turns !== "scheduled" && this.vcpus.some((other) => other !== vcpu && this.#waits.couldRun(other)),
+    })
+  }
+
   #newHeldExits(): HeldExits {
     return new HeldExits({
       ...{ ...this.#place, vcpus: this.vcpus, handleExit: this.#handleExit, state: () => this.#state },
       ...{ viewOf: (vcpu) => this.#viewOf(vcpu), hasFirmware: () => this.#devices.sbi !== null || this.para !== null },
       ...{ turnTo: ({ index }) => (this.#turn = index), ran: (vcpu, retired) => this.#ran(vcpu, retired) },
       interrupted: (vcpu, { cause }) => {
-        this.#idleLoopOf(vcpu).disturbed()
+        this.#polls.loopOf(vcpu).disturbed()
         this.#books.count(vcpu, { cause, class: "B", exited: true })
       },
       finish: (vcpu, { exit, cpu, answer }) => {
@@ -174,7 +180,7 @@ export class Vm {
     assert(this.#state !== "destroyed", "a destroyed VM is not run")
     if (this.#state === "paused") return { kind: "paused" }
     this.#spent = 0
-    this.#skippable = onWait === "yield" ? this.#waited : null
+    this.#polls.begin(onWait === "yield" ? this.#waited : null)
     while (this.#end === null && this.#spent < budgetInstructions) {
       while (this.#windowLeft === 0) this.#nextTurn()
       const vcpu = defined(this.vcpus[this.#turn], "the turn is a vCPU's")
@@ -205,9 +211,9 @@ export class Vm {
     const { part } = this.#place
     if (part?.isHeld(index) === true && this.#end === null) return { kind: "away" }
     this.#turn = index
-    this.#polling.delete(index)
+    this.#polls.delete(vcpu)
     this.#work.begin(limit)
-    this.#skippable = this.#options.idleLoops !== "yield" ? null : this.#times.isResting(index) ? 0 : waited
+    this.#polls.begin(this.#options.idleLoops !== "yield" ? null : this.#times.isResting(index) ? 0 : waited)
     if (part !== undefined) this.#times.keepUp(index, part.units())
     this.#times.endRest(index, waited, () => this.#unitsToTimer(vcpu))
     while (this.#end === null) {
@@ -222,7 +228,7 @@ export class Vm {
       if (part?.isHeld(index) === true && this.#end === null) return { kind: "away" }
       if (this.#giveWays.takeYield() && this.#end === null) return { kind: "yielded", to: this.#giveWays.takePreferred() }
       if (!this.#giveWays.takePolls() || this.#end !== null) continue
-      this.#polling.add(index)
+      this.#polls.add(vcpu)
       return { kind: "polling", units: this.#unitsToRing(vcpu) }
     }
     return this.#end
@@ -237,15 +243,14 @@ export class Vm {
     if (this.heldExits.has(index)) return false
     if (this.#end !== null || vcpu.stuck()) return true
     if (this.#place.part?.isHeld(index) === true) return false
-    if (this.#polling.has(index)) return interruptToTake(vcpu.file, this.#viewOf(vcpu).moment) !== null
+    if (this.#polls.has(vcpu)) return interruptToTake(vcpu.file, this.#viewOf(vcpu).moment) !== null
     if (!this.#times.isResting(index)) return true // if it waits, nobody was told
     return vcpu.state !== "stopped" && (!vcpu.waiting || wakes(vcpu.file, this.#viewOf(vcpu).moment))
   }
 
   /** A device has written to the guest's memory while it was off the CPU: who polls may find what it waited for. */
   written(): void {
-    this.#polling.clear()
-    this.side.written()
+    this.#polls.written()
   }
 
   /** Others had the CPU for so long: if this one waits, it waits so much less. How far its clock goes is its own timer's business. */
@@ -296,7 +301,7 @@ export class Vm {
 
   /** Polling loops that were found, and instructions counted without being executed. */
   idleLoops(): { readonly found: number; readonly skipped: number } {
-    return totalsOf(this.#idleLoops)
+    return this.#polls.totals()
   }
 
   get tlbMisses(): TlbMisses {
@@ -383,7 +388,7 @@ export class Vm {
     const most = isAsking ? 1 : Math.min(budget, this.#windowLeft, this.#unitsToRing(vcpu) ?? Infinity)
     const cpu = vcpu.index % engine.options.cpus
     machineSwitch.enter(vcpu, cpu)
-    const idle = this.#options.idleLoops === "run" ? null : this.#idleLoopOf(vcpu)
+    const idle = this.#options.idleLoops === "run" ? null : this.#polls.loopOf(vcpu)
     if (interrupt !== null) idle?.disturbed()
     const { exit, served } = machineSwitch.run(
       vcpu,
@@ -398,9 +403,8 @@ export class Vm {
     }
     if (served !== null || exit.kind !== "budget") idle?.disturbed()
     if (exit.kind !== "budget") this.#onExit(vcpu, { exit, cpu })
-    else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired })) {
-      this.#lookAtLoop(vcpu, { idle, cpu, most: most - exit.retired })
-    }
+    else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired }))
+      this.#giveWays.polls(this.#polls.look(vcpu, { cpu, most: most - exit.retired }))
   }
 
   /** Units of its own time until its timer rings; null without one ahead. */
@@ -411,33 +415,6 @@ export class Vm {
     if (deadline <= now) return null
     const ahead = this.#options.turns === "scheduled" ? this.#times.lag(vcpu.index) : 0
     return ahead + this.#clock.unitsUntil(deadline - now)
-  }
-
-  #idleLoopOf(vcpu: Vcpu): IdleLoop {
-    return defined(this.#idleLoops[vcpu.index], "every vCPU has its watch")
-  }
-
-  /** Does it only poll? Then whole rounds are counted as executed; who may give the CPU away, does so when it has caught up. */
-  #lookAtLoop(vcpu: Vcpu, { idle, cpu, most }: { readonly idle: IdleLoop; readonly cpu: number; readonly most: number }): void {
-    const { engine } = this.#place
-    const { steps, round, exit } = idle.look(cpu, most)
-    this.#ran(vcpu, steps)
-    if (exit !== null) {
-      idle.disturbed()
-      this.#onExit(vcpu, { exit, cpu })
-    }
-    if (round === null) return
-    // Under a scheduler of vCPUs the siblings are its business.
-    const othersCanRun = (): boolean =>
-      this.#options.turns !== "scheduled" && this.vcpus.some((other) => other !== vcpu && this.#waits.couldRun(other))
-    const givesAway = this.#skippable !== null && !othersCanRun()
-    const rounds = Math.floor(Math.min(most - steps, givesAway ? (this.#skippable ?? 0) : Infinity) / round)
-    if (rounds > 0) {
-      engine.writeInstret(cpu, engine.readInstret(cpu) + BigInt(rounds * round))
-      this.#ran(vcpu, rounds * round)
-      idle.skipped(rounds * round)
-    }
-    this.#giveWays.polls(givesAway)
   }
 
   #ran(vcpu: Vcpu, retired: number): void {
