@@ -3,7 +3,7 @@
  * protocol, and the devices are at node 0 (board-devices.ts). Without a VMM: what the native board (trap/board) is on one node.
  *
  * An access to a device at another node, and an SBI call, is a message to node 0 and waits for the answer (class B); interrupt lines are told
- * as levels when they change. Time is the world's: the same on all nodes. A page that has come is kept for a moment (page-holds.ts), a hart that
+ * as levels when they change. Time is the world's: the same on all nodes. A page that has come is kept for a moment (`PageHolds`), a hart that
  * only polls rests (hart-rests.ts), an AMO on a page that is taken again and again goes to the page (`farOperations`).
  * Not here: loss of the messages between these nodes (linked-node.ts), remote fences.
  */
@@ -15,6 +15,7 @@ import { assert, defined, unreachable } from "@backplane/foundation-base/assert"
 import { PAGE_BYTES, type EngineExit } from "@backplane/compute-contract/engine"
 import type { AgentCounts } from "@backplane/memory-agent/agent-options"
 import { PageAgent } from "@backplane/memory-agent/page-agent"
+import { PageHolds, whileCpusGoOn } from "@backplane/memory-agent/page-holds"
 import { gathered } from "@backplane/memory-agent/page-runs"
 import { amoOf, isLoadReserved, operationOf } from "@backplane/memory-agent/operation"
 import { MEMORY_CONTROLLER, nodeActor } from "@backplane/scenario-machine/topology"
@@ -31,7 +32,6 @@ import type { HartState } from "@backplane/trap-sbi/sbi-numbers"
 import { BoardDevices } from "./board-devices.ts"
 import { addressOf, pageOf } from "./guest-pages.ts"
 import { HartRests } from "./hart-rests.ts"
-import { PageHolds } from "./page-holds.ts"
 import type { BoardMessage, BoardNodeConfig, Hears, Out, Says, SharedEnd } from "./board-messages.ts"
 
 /** Cycles of one tick of the 10 MHz timebase: one instruction a cycle at 1 GHz. */
@@ -86,7 +86,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
     this.#blocked = new Array<Blocked>(total).fill(null)
     this.#brought = this.harts.map(() => new Set<number>())
     this.#lines = new Array<bigint>(total).fill(NOTHING_PENDING)
-    this.#holds = new PageHolds(config.holdCycles)
+    this.#holds = new PageHolds(whileCpusGoOn(config.holdCycles))
     this.#rests = new HartRests(total, { restCycles: config.restCycles, backOffCycles: config.holdCycles })
     boot(engine, image, { harts: this.harts, memoryBytes: engine.options.memoryBytes })
     this.#states = this.harts.map(({ state }) => state)
@@ -334,10 +334,10 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
   }
 
   #letGo(now: VirtualTime, out: Out): void {
-    const pages = this.#holds.due(
-      this.#cycles,
-      this.#local.some((hart) => this.#ready(hart)),
-    )
+    const pages = this.#holds.due(this.#cycles, {
+      goOn: this.#local.some((hart) => this.#ready(hart)),
+      wait: this.#local.some((hart) => this.#blocked[hart]?.kind === "page"),
+    })
     if (pages.length > 0) this.agent.retired(now, pages, out)
   }
 

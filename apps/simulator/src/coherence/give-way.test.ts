@@ -1,26 +1,6 @@
-/** When a node keeps a page that has come, and when a hart rests: the decisions alone. */
+/** When a hart rests: the decision alone. */
 import { describe, expect, it } from "vitest"
 import { HartRests } from "./hart-rests.ts"
-import { PageHolds } from "./page-holds.ts"
-
-describe("pages are held", () => {
-  it("for their time while harts get on, the oldest first", () => {
-    const holds = new PageHolds(100)
-    holds.hold([7], 0)
-    holds.hold([7, 8], 50)
-    expect(holds.due(99, true)).toEqual([])
-    expect(holds.due(100, true)).toEqual([7])
-    expect(holds.due(149, true)).toEqual([])
-    expect(holds.due(150, true)).toEqual([8])
-    expect(holds.due(1000, true)).toEqual([])
-  })
-
-  it("no longer than until no hart can go on", () => {
-    const holds = new PageHolds(100)
-    holds.hold([7, 8], 0)
-    expect(holds.due(1, false)).toEqual([7, 8])
-  })
-})
 
 describe("a hart that goes round", () => {
   const COSTS = { restCycles: 1000, backOffCycles: 100 }

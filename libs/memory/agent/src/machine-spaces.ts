@@ -4,6 +4,7 @@ import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { controllerOfPage, memoryController, nodeActor, pageStoreActor } from "@backplane/scenario-machine/topology"
 import type { AgentOptions, PageText } from "./agent-options.ts"
+import { byTurnsOfNodes } from "./page-holds.ts"
 import { pagesReports, type SpacePages } from "./page-reports.ts"
 import { SpaceMember } from "./space-member.ts"
 
@@ -17,6 +18,8 @@ const WALK_PAGES = 64
 export interface MemberOptions extends Pick<AgentOptions, "space" | "memory" | "onChange"> {
   readonly pages: number
   readonly now: VirtualTime
+  /** Nodes that have part in it, by whose turns pages are kept. */
+  readonly members: readonly number[]
   readonly onRefused: (page: number, reason: string) => void
 }
 
@@ -41,8 +44,10 @@ export function machineSpaces(spec: MachineSpec, node: number, text?: PageText):
     ...(text !== undefined && { text }),
   }
   return {
-    open: ({ pages, now, ...options }) =>
-      new SpaceMember({ ...shape, ...options, onResult, walkPages: { ahead: WALK_PAGES, pages, when: "at-once" } }, now),
+    open: ({ pages, now, members, ...options }) => {
+      const holdRule = byTurnsOfNodes({ rank: members.indexOf(node), nodes: members.length, tickCycles })
+      return new SpaceMember({ ...shape, ...options, onResult, holdRule, walkPages: { ahead: WALK_PAGES, pages, when: "at-once" } }, now)
+    },
     reports: (epoch, spaces) => pagesReports(node, epoch, spaces),
   }
 }

@@ -9,18 +9,21 @@ import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { PageMessage, PagesAdvice, PagesAsk, PagesGone, PagesRun } from "@backplane/memory-contract/coherence-messages"
 import type { AgentCounts, AgentOptions, AgentSays } from "./agent-options.ts"
 import { PageAgent } from "./page-agent.ts"
+import { PageHolds, type CpusNow, type HoldRule } from "./page-holds.ts"
 import { gathered } from "./page-runs.ts"
 import { isLoadReserved } from "./operation.ts"
 import type { SpacePages } from "./page-reports.ts"
 
 export class SpaceMember {
   readonly #agent: PageAgent
+  readonly #holds: PageHolds
   #now: VirtualTime
   /** Of the step under way: a step is told by where its effects go. */
   #out: Effect<AgentSays>[] = []
 
-  constructor(options: AgentOptions, now: VirtualTime) {
+  constructor(options: AgentOptions & { readonly holdRule: HoldRule }, now: VirtualTime) {
     this.#agent = new PageAgent(options)
+    this.#holds = new PageHolds(options.holdRule)
     this.#now = now
   }
 
@@ -42,7 +45,19 @@ export class SpaceMember {
     return this.#agent.access(this.#now, { page, write: true }, this.#out)
   }
 
-  /** What these pages were brought for has been done. */
+  /** Instructions that these pages were brought for have retired: they are kept for a moment (page-holds.ts). */
+  hold(pages: Iterable<number>): void {
+    this.#holds.hold(pages, this.#now)
+  }
+
+  /** Pages go whose moment is over. When the next one's is, if nothing changes; null: none is held. */
+  letGo(cpus: CpusNow): number | null {
+    const due = this.#holds.due(this.#now, cpus)
+    if (due.length > 0) this.retired(due)
+    return this.#holds.nextAt(this.#now, cpus)
+  }
+
+  /** What these pages were brought for has been done, and they may go. */
   retired(pages: Iterable<number>): void {
     this.#agent.retired(this.#now, pages, this.#out)
   }

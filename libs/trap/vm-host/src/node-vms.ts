@@ -80,7 +80,7 @@ export class NodeVms implements VmHost {
     this.#vmm = new NodeVmm(spec, { node: place.node, parts, recorder: this.#tap })
     const { node } = place
     const say = (...said: readonly VmSaid[]): void => void this.#says.push(...said)
-    this.#spans = new SpanParts({ node, say, tickCycles: spec.clock.tickCycles, spaces: parts.makeSpaces?.() ?? null })
+    this.#spans = new SpanParts({ node, say, spaces: parts.makeSpaces?.() ?? null })
     this.#departures = new Departures({ node, disks: this.#disks, hosted: (of) => this.#of(of), say })
     this.#arrivals = new Arrivals({
       ...{ node, say },

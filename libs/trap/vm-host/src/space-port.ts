@@ -19,6 +19,8 @@ export interface SpaceOptions {
   readonly space: string
   readonly pages: number
   readonly now: VirtualTime
+  /** Nodes of the VM, in its order. */
+  readonly members: readonly number[]
   readonly memory: SpaceMemory
   /** Who waits for the page may try again. */
   readonly onChange: (page: number) => void
@@ -32,7 +34,11 @@ export interface SpacePort {
   access(page: number, exit: { readonly access: string; readonly write: boolean; readonly instruction: number }): boolean
   /** A device is to read and write it. True: it may. */
   accessForDevice(page: number): boolean
-  /** What these were brought for has been done. */
+  /** Instructions that these were brought for have retired: they are kept for a moment. */
+  hold(pages: Iterable<number>): void
+  /** Pages go whose moment is over. When the next one's is, if nothing changes; null: none is held. */
+  letGo(vcpus: { readonly goOn: boolean; readonly wait: boolean }): number | null
+  /** What these were brought for has been done, and they may go. */
   retired(pages: Iterable<number>): void
   hear(from: ActorId, body: PageMessage | PagesRun | PagesGone | PagesAdvice): void
   asked(from: ActorId, ask: PagesAsk): SpacePages | null

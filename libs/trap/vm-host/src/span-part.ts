@@ -27,7 +27,6 @@ import type { Vm } from "@backplane/trap-vmm/vm"
 import { NodeSet } from "./node-set.ts"
 import { hex, setSoftware, VmHome, type CallAnswer } from "./vm-home.ts"
 import { VmLinks } from "./vm-links.ts"
-import { PageHolds } from "./page-holds.ts"
 import type { SpacePort, Spaces } from "./space-port.ts"
 
 const SUPERVISOR = 1n
@@ -47,7 +46,6 @@ export interface SpanPartOptions {
   readonly spec: VmSpec
   readonly life: number
   readonly node: number
-  readonly tickCycles: number
   readonly spaces: Spaces
   readonly say: (...said: readonly VmSaid[]) => void
   /** The VM cannot go on: a page of it is lost, or memory is out. */
@@ -75,7 +73,7 @@ export class SpanPart implements VmPart {
   #using = -1
   /** Cycles for which the timer of the clock is set. */
   #timerAt = 0
-  readonly #holds: PageHolds
+  /** Cycles for which the timer of pages that are kept is set. */
   #holdsAt = 0
   /** Why it retires nothing more; null: it does. */
   #lostFor: string | null = null
@@ -86,8 +84,6 @@ export class SpanPart implements VmPart {
     const { spec, life, node, say } = options
     this.#options = options
     this.space = spaceOfVm(spec.name, life)
-    const nodes = spec.span ?? [node]
-    this.#holds = new PageHolds({ rank: nodes.indexOf(node), nodes: nodes.length, tickCycles: options.tickCycles })
     this.#nodes = new NodeSet(spec, node)
     this.away = this.#nodes.isHome ? null : this.#awayDevices()
     this.#links = new VmLinks({
@@ -104,7 +100,7 @@ export class SpanPart implements VmPart {
     this.#vm = vm
     const { memory } = vm
     const pages = spaces.open({
-      ...{ space: this.space, pages: spec.memoryBytes / PAGE_BYTES, now },
+      ...{ space: this.space, pages: spec.memoryBytes / PAGE_BYTES, now, members: spec.span ?? [this.#options.node] },
       memory: {
         read: (page) => memory.copyOf(page),
         write: (page, bytes) => memory.writePage(page, bytes),
@@ -224,7 +220,7 @@ export class SpanPart implements VmPart {
   retired(vcpu: number): void {
     const brought = this.#brought.get(vcpu)
     if (brought === undefined || brought.size === 0) return
-    this.#holds.hold(brought, this.#now)
+    this.pages.hold(brought)
     brought.clear()
   }
 
@@ -404,9 +400,7 @@ export class SpanPart implements VmPart {
 
   #letGo(): void {
     const waits = this.#waiting.size > 0
-    const due = this.#holds.due(this.#now, waits)
-    if (due.length > 0) this.pages.retired(due)
-    const next = waits ? this.#holds.nextAt(this.#now) : null
+    const next = this.#pages?.letGo({ goOn: !waits, wait: waits }) ?? null
     if (next === null || (this.#holdsAt > this.#now && this.#holdsAt <= next)) return
     this.#holdsAt = next
     this.#options.say(timer(`pages/${this.space}/holds`, virtualTime(Math.ceil(next))))

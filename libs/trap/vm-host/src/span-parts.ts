@@ -14,7 +14,6 @@ const PREFIX = "pages/"
 
 export interface SpanPartsOptions {
   readonly node: number
-  readonly tickCycles: number
   /** Null: this node shares no memory. */
   readonly spaces: Spaces | null
   readonly say: (...said: readonly VmSaid[]) => void
@@ -37,9 +36,9 @@ export class SpanParts {
   /** This node's part of a VM that lies on several; null: it lies on one. */
   make(spec: VmSpec, life: number, onLost: (reason: string) => void): SpanPart | null {
     if (spec.span === undefined) return null
-    const { node, spaces, say, tickCycles } = this.#options
+    const { node, spaces, say } = this.#options
     assert(spaces !== null, "a node whose VMs lie on several has its memory shared")
-    const part = new SpanPart({ spec, life, node, tickCycles, spaces, say, onLost })
+    const part = new SpanPart({ spec, life, node, spaces, say, onLost })
     part.at(this.#now)
     return part
   }
