@@ -183,6 +183,44 @@ describe("a vCPU of a VM over two nodes", () => {
     expect(budgets).toEqual([PER_TICK, PER_TICK - 300])
   })
 
+  it("that finds nothing to do looks again after a tick, and after twice as many each further time, until it finds something", () => {
+    const vain: [HostedStop, number] = [{ kind: "polling", how: "guess", units: null }, 100]
+    const { task, budgets, come } = waiting([
+      vain,
+      vain,
+      vain,
+      vain,
+      vain,
+      [{ kind: "budget" }, PER_TICK],
+      vain,
+      [AWAY, 10],
+      [{ kind: "budget" }, PER_TICK],
+      vain,
+    ])
+    const rest = (): number | null => {
+      const { pause } = slice(task)
+      return pause?.kind === "blocked" && pause.wakeTick !== null ? pause.wakeTick - 5 : null
+    }
+    expect(Array.from({ length: 7 }, rest)).toEqual([1, 2, 4, 8, 8, null, 1])
+    task.plan({ cache: CACHE, fromTick: 5, budgetTicks: 10 })
+    come(true)
+    task.goOn()
+    expect(task.run({ cache: CACHE, fromTick: 5, budgetTicks: 1 }).pause).toBe(undefined)
+    expect(rest()).toBe(1)
+    expect(budgets).toHaveLength(10)
+  })
+
+  it("that finds nothing to do rests no longer than to its timer; who polls for sure looks again in a tick", () => {
+    const { task } = waiting([
+      [{ kind: "polling", how: "guess", units: null }, 300],
+      [{ kind: "polling", how: "guess", units: null }, 300],
+      [{ kind: "polling", how: "guess", units: 2_500 }, 100],
+      [{ kind: "polling", how: "proof", units: null }, 100],
+      [{ kind: "polling", how: "proof", units: null }, 100],
+    ])
+    expect(Array.from({ length: 5 }, () => slice(task).pause)).toMatchObject([1, 2, 3, 1, 1].map((ticks) => ({ wakeTick: 5 + ticks })))
+  })
+
   it("that ends, or waits for its timer, in what it went on with says so at the end of its tick", () => {
     const over = waiting([
       [AWAY, 300],

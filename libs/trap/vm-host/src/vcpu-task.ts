@@ -46,6 +46,8 @@ export class VcpuTask implements EngineTask {
   #unspent = 0
   /** All of its last part went by so. */
   #isFruitless = false
+  /** So many ticks it rests when it has looked for work in vain the next time. */
+  #restTicks = 1
   /** It was reported blocked, and nobody has been told since that it can go on. */
   #isBlocked = false
 
@@ -115,6 +117,7 @@ export class VcpuTask implements EngineTask {
     const stop = this.#hosted.run(this.#index, { budget: left, waited: 0, work: PART_WORK })
     const spent = this.#hosted.vm.instructions() - before
     this.#isFruitless &&= spent === 0
+    if (stop.kind === "budget") this.#restTicks = 1 // it has found something
     this.#left = stop.kind === "away" && spent < left ? left - spent : null
     this.#planned = this.#endsWith(stop, planned)
   }
@@ -141,10 +144,22 @@ export class VcpuTask implements EngineTask {
     }
   }
 
-  /** When its timer rings; who polls and has siblings looks again in a tick, since one may end the loop with any store. */
-  #wakeTick({ kind, units }: Extract<HostedStop, { kind: "waiting" | "polling" }>, tick: number): number | null {
-    const cycles = kind === "polling" && this.#hosted.spec.cpus > 1 ? Math.min(units ?? Infinity, this.#tickCycles) : units
+  /**
+   * When its timer rings; who polls and has siblings looks again in a tick, since one may end the loop with any store. Who has nothing to do looks more and more
+   * seldom: each look takes pages from whoever works, and what a sibling leaves undone that one takes up itself.
+   */
+  #wakeTick(stop: Extract<HostedStop, { kind: "waiting" | "polling" }>, tick: number): number | null {
+    const { kind, units } = stop
+    const looksAfter = kind === "polling" && stop.how === "guess" ? this.#rest() : 1
+    const cycles = kind === "polling" && this.#hosted.spec.cpus > 1 ? Math.min(units ?? Infinity, looksAfter * this.#tickCycles) : units
     return cycles === null ? null : tick + Math.max(1, Math.ceil(cycles / this.#tickCycles))
+  }
+
+  /** Ticks that it rests now: twice as many each time. */
+  #rest(): number {
+    const ticks = this.#restTicks
+    this.#restTicks = Math.min(REST_TICKS_MAX, 2 * ticks)
+    return ticks
   }
 
   /** True once for each block that is over. */
@@ -185,6 +200,7 @@ export class VcpuTask implements EngineTask {
     if (stop.kind !== "paused" && stop.kind !== "full") this.#restingSince = null
     this.#pageCycles += this.#hosted.takePagesMoved() * PAGE_CYCLES
     const spent = this.#debt + this.#hosted.vm.instructions() - before
+    if (stop.kind === "budget") this.#restTicks = 1 // it has found something
     switch (stop.kind) {
       case "budget":
         this.#debt = 0
@@ -261,6 +277,9 @@ export class VcpuTask implements EngineTask {
 export const PART_WORK = 4_000_000
 /** For each instruction that a tick pays for, where that is more: a guest that leaves once in a hundred gets what it is paid for, however fast its machine. */
 const TICK_WORK = 4
+
+/** Ticks that a vCPU rests at most that has nothing to do, before it looks again; an interrupt ends that. */
+const REST_TICKS_MAX = 8
 
 /** What a page from or to the swap store takes: 100 µs of a machine of 100 MHz, as a solid-state disk has it. */
 const PAGE_CYCLES = 10_000

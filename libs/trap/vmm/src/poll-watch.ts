@@ -17,11 +17,14 @@ export interface PollPort {
   othersCanRun(vcpu: Vcpu): boolean
 }
 
+/** Nothing but the outside ends its loop; or it came round in its kernel and found nothing to do, as far as its CPU can tell (`ServingHow.rounds`). */
+export type Polls = "proof" | "guess"
+
 export class PollWatch {
   readonly #port: PollPort
   readonly #loops: readonly IdleLoop[]
-  /** vCPUs that were last said to poll. */
-  readonly #polling = new Set<number>()
+  /** vCPUs that were last said to poll, and how that is known. */
+  readonly #polling = new Map<number, Polls>()
   /** Units that the present run may skip of a loop, before it gives the CPU away; null: it does not give it away. */
   #skippable: number | null = null
 
@@ -61,8 +64,8 @@ export class PollWatch {
   }
 
   /** It is said to poll. */
-  add({ index }: Vcpu): void {
-    this.#polling.add(index)
+  add({ index }: Vcpu, how: Polls): void {
+    this.#polling.set(index, how)
   }
 
   /** It runs. */
@@ -74,13 +77,13 @@ export class PollWatch {
     return this.#polling.has(index)
   }
 
-  /** Memory was written by the outside: who polls may find what it waited for. */
+  /** Memory was written by the outside: proofs hold no longer, and who polls may find what it waited for. Who has nothing to do is told by interrupts. */
   written(): void {
-    this.#polling.clear()
+    for (const [index, how] of this.#polling) if (how === "proof") this.#polling.delete(index)
     this.disturbed()
   }
 
-  /** A proof that a loop only polls holds no longer. */
+  /** A page has gone: a proof that a loop only polls holds no longer. Who was said to poll looks again in its next tick. */
   disturbed(): void {
     for (const idle of this.#loops) idle.disturbed()
   }

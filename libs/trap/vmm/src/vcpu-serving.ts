@@ -19,7 +19,7 @@ import type { VmOptions } from "./vm-types.ts"
 export function servingOf(
   engine: Engine,
   { mode, mmu, image, served, exits, idleLoops, turns, vcpus }: VmOptions,
-  { isRecorded }: { readonly isRecorded: boolean },
+  { isRecorded, isPart }: { readonly isRecorded: boolean; readonly isPart: boolean },
 ): ServingHow | null {
   if (engine.privileged === null || mmu === "softtlb" || served === "outside") return null
   const nested = mmu === "nested"
@@ -31,7 +31,7 @@ export function servingOf(
     translations: nested ? "own" : "told",
     supervisorCalls: mode === "para" || image.start === "supervisor" ? "leave" : "trap",
     exits: mode === "trap" ? "all" : nested ? "none" : "spaces",
-    rounds: idleLoops === "give-way" && turns !== "scheduled" && vcpus > 1 ? "told" : "none",
+    rounds: (turns === "scheduled" ? isPart && idleLoops === "yield" : idleLoops === "give-way" && vcpus > 1) ? "told" : "none",
     tables: nested ? "noted" : "unknown",
   }
 }

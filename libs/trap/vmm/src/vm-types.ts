@@ -11,6 +11,7 @@ import type { FrameQuota } from "./hypercalls.ts"
 import type { MachineFrames } from "./machine-frames.ts"
 import type { MachineSwitch } from "./machine-switch.ts"
 import type { Paging } from "./physical-map.ts"
+import type { Polls } from "./poll-watch.ts"
 import type { VmPart } from "./vm-part.ts"
 import type { VmMmu } from "./guest-mmu.ts"
 import type { VmParts } from "./vm-parts.ts"
@@ -109,9 +110,9 @@ export type VcpuStop =
   | { readonly kind: "yielded"; readonly to: number | null }
   /**
    * It polls in a loop that only a sibling, a device or its timer can end: `units` of its time until the timer, null without one. Run it again
-   * when something happened, or with `waited`: so many instructions of the loop then count as executed.
+   * when something happened, or with `waited`: so many instructions of the loop then count as executed. By a guess: run it again after a while.
    */
-  | { readonly kind: "polling"; readonly units: number | null }
+  | { readonly kind: "polling"; readonly how: Polls; readonly units: number | null }
 
 /** What a run does when every vCPU waits for a timer: goes on to it at once, or leaves the CPU to others. */
 export type OnWait = "skip" | "yield"

@@ -97,7 +97,7 @@ export class Vm {
     this.#books = new ExitBooks(options.costs ?? MODERN, place.recorder ?? null)
     this.memory = new PhysicalMap({ engine, frames, owner: number, bytes: options.memoryBytes, ...place.paging })
     const softwareTlb = options.mmu === "softtlb"
-    const serving = servingOf(engine, options, { isRecorded: place.recorder !== undefined })
+    const serving = servingOf(engine, options, { isRecorded: place.recorder !== undefined, isPart: place.part !== undefined })
     this.vcpus = Array.from({ length: options.vcpus }, (_, index) => new Vcpu({ vm: number, index, softwareTlb, serving }))
     const { memory, vcpus, console } = this
     const quota = place.quota ?? OWN_QUOTA
@@ -192,7 +192,7 @@ export class Vm {
         if (held !== null) return held
       }
       if (this.#giveWays.takeYield() && onWait === "yield" && this.#end === null) return { kind: "yielded" }
-      if (this.#giveWays.takePolls() && this.#end === null) return { kind: "polling" }
+      if (this.#giveWays.takePolls() !== null && this.#end === null) return { kind: "polling" }
     }
     return this.#end ?? { kind: "budget" }
   }
@@ -227,9 +227,10 @@ export class Vm {
       if (this.heldExits.has(index)) return { kind: "exit" }
       if (part?.isHeld(index) === true && this.#end === null) return { kind: "away" }
       if (this.#giveWays.takeYield() && this.#end === null) return { kind: "yielded", to: this.#giveWays.takePreferred() }
-      if (!this.#giveWays.takePolls() || this.#end !== null) continue
-      this.#polls.add(vcpu)
-      return { kind: "polling", units: this.#unitsToRing(vcpu) }
+      const how = this.#giveWays.takePolls()
+      if (how === null || this.#end !== null) continue
+      this.#polls.add(vcpu, how)
+      return { kind: "polling", how, units: this.#unitsToRing(vcpu) }
     }
     return this.#end
   }
@@ -397,14 +398,11 @@ export class Vm {
     )
     this.#ran(vcpu, exit.retired)
     if (served !== null) this.#books.served(vcpu, served)
-    if (served?.cameBack === true) {
-      this.#idleRounds.cameRound(vcpu.index)
-      this.#leaveWindow()
-    }
+    if (served?.cameBack === true) this.#cameRound(vcpu)
     if (served !== null || exit.kind !== "budget") idle?.disturbed()
     if (exit.kind !== "budget") this.#onExit(vcpu, { exit, cpu })
     else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired }))
-      this.#giveWays.polls(this.#polls.look(vcpu, { cpu, most: most - exit.retired }))
+      this.#giveWays.polls(this.#polls.look(vcpu, { cpu, most: most - exit.retired }) ? "proof" : null)
   }
 
   /** Units of its own time until its timer rings; null without one ahead. */
@@ -415,6 +413,13 @@ export class Vm {
     if (deadline <= now) return null
     const ahead = this.#options.turns === "scheduled" ? this.#times.lag(vcpu.index) : 0
     return ahead + this.#clock.unitsUntil(deadline - now)
+  }
+
+  /** In its kernel, with nothing to do: it leaves its window to its siblings, or its CPU to others. */
+  #cameRound({ index }: Vcpu): void {
+    if (this.#options.turns === "scheduled") return this.#giveWays.polls("guess")
+    this.#idleRounds.cameRound(index)
+    this.#leaveWindow()
   }
 
   #ran(vcpu: Vcpu, retired: number): void {
