@@ -1,6 +1,7 @@
 /** Virtual machines over several nodes, in simulation: one guest, its vCPUs on two nodes, its memory coherent by page, whatever fails. */
 import { readFileSync } from "node:fs"
-import { actorId, actorKind } from "@backplane/foundation-actor/actor-id"
+import { actorId, actorKind, type ActorId } from "@backplane/foundation-actor/actor-id"
+import { virtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { World } from "@backplane/foundation-simulation/world"
 import type { WorldOptions } from "@backplane/foundation-simulation/world-options"
 import { NodeMachine } from "@backplane/compute-node/node"
@@ -15,6 +16,7 @@ import { describe, expect, it, vi } from "vitest"
 import { actorsWith, type ActorMaker } from "./machine-actors.ts"
 import { machineWorld, outcomeOf } from "./simulate.ts"
 import { MemoryImages } from "./memory-images.ts"
+import { deafNode, placesSpan } from "./testing/deaf-node.ts"
 import { nodeWithSpaces } from "./testing/planted-spaces.ts"
 import { VmOperator } from "./vm-operator.ts"
 
@@ -69,7 +71,14 @@ const executedBy = (running: World): readonly number[] =>
     const view = running.inspect(node, NodeMachine)?.inspect() as unknown as NodeView | undefined
     return view?.vms.vms[0]?.instructions ?? -1
   })
-const later = (running: World, spec: MachineSpec, ticks: number) => (Number(running.now) + ticks * spec.clock.tickCycles) as never
+const later = (running: Pick<World, "now">, spec: MachineSpec, ticks: number) =>
+  (Number(running.now) + ticks * spec.clock.tickCycles) as never
+
+/** One node takes in nothing of that. */
+function withDeaf(node: ActorId, misses: Parameters<typeof deafNode>[1]): ActorMaker {
+  const made = actorsWith(images)
+  return (of, id, incarnation) => (id === node ? deafNode(made(of, id, incarnation), misses) : made(of, id, incarnation))
+}
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -247,6 +256,52 @@ describe("the lives of a VM over two nodes", () => {
     const [first] = viewsOf(running)
     expect(first?.vms.vms).toEqual([])
     expect(end(running)["smp"]).toMatchObject({ state: "refused", reason: expect.stringContaining("memoryBytes: node 1 has") })
+  })
+
+  it("is refused by name where a node is of the version before, which has no word for it, and leaves nothing on the other", () => {
+    const spec = machine({ vms: [vm("smp"), { name: "alone", kernel, node: 1, append: "run=primes 300", memoryBytes: 8 << 20 }] })
+    const running = world(spec, {}, withDeaf(NODES[1], placesSpan))
+    const ends = end(running)
+    expect(ends["smp"]?.state).toBe("refused")
+    expect(ends["smp"]?.reason).toContain(
+      "span: node 1 lives and says nothing to a VM over several nodes, as the version before does; start",
+    )
+    expect(ends["alone"]).toMatchObject({ state: "ended", outcome: { exit: 0 } })
+    running.run({ until: later(running, spec, 100) })
+    expect([spacesOf(running), viewsOf(running).map(({ vms }) => vms.framesLeft)]).toEqual([[], [FRAMES, FRAMES]])
+  })
+
+  it("is given time where its images come slowly: a node that asks for them is at work", () => {
+    const spec = machine({ vms: [vm("sbi")] })
+    const late = later({ now: virtualTime(0) }, spec, 3_000)
+    const running = world(
+      spec,
+      {},
+      withDeaf(NODES[1], ({ kind }, now) => kind === "ImageChunk" && now < late),
+    )
+    expect(end(running)["sbi"]).toMatchObject({ state: "ended", boots: 1, outcome: { exit: 0 } })
+    expect(running.now).toBeGreaterThan(late)
+  })
+
+  it("is lost by name when memory is out in the middle of its run, and leaves nothing", () => {
+    const image = readFileSync(imagePath(guest("bench-short"))).toString("base64")
+    const hog = { image, memoryBytes: 4 << 20, instructionsPerTick: 1 }
+    // Each node has room for the VM; of all frames the others have, but for two dozen.
+    const topology = { nodes: 2, cpus: 4, framesPerNode: 2_072 }
+    const jobs = [0, 1, 2, 3].map((index) => ({ name: `hog-${index}`, affinity: [index], guest: hog }))
+    const spec = machine({ topology, jobs, clock: { mode: "free" }, vms: [] })
+    const running = world(spec)
+    const told: string[] = []
+    running.onEvent((_at, _actor, { name }) => void told.push(name))
+    const operator = new VmOperator(running, spec.clock.tickCycles)
+    const [described] = machine({ topology, vms: [teaching("run=primes 100", { name: "busy" })] }).vms ?? []
+    operator.ticks(100)
+    operator.create(described!)
+    operator.until("it is lost", () => operator.stateOf("busy") === "lost")
+    expect(operator.list()).toMatchObject([{ life: 1, reason: expect.stringContaining("free frame; give the machine more framesPerNode") }])
+    expect(told.filter((name) => name.startsWith("vm-") && name !== "vm-exits")).toEqual(["vm-started", "vm-lost"])
+    operator.ticks(100)
+    expect([spacesOf(running), viewsOf(running).map(({ vms }) => vms.framesLeft)]).toEqual([[], [2_072, 2_072]])
   })
 
   it("what such a VM cannot have is refused with the field and the remedy", () => {

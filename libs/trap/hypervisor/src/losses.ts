@@ -120,6 +120,7 @@ export class Losses {
       job.unseen = 0
     }
     for (const job of this.#jobs.inState("live")) if (job.node === report.node && !held.has(job.spec.name)) job.unseen++
+    this.#vms.onNodeReport(report.node, out)
   }
 
   /** Our first word of this node. What an earlier life of ours submitted to an earlier life of the node may have begun there. */

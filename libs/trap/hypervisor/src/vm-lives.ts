@@ -229,6 +229,20 @@ export class VmLives {
     }
   }
 
+  /** The node has told of itself once more. */
+  onNodeReport(node: number, out: Out): void {
+    for (const vm of this.#parts.vms.all()) {
+      const reason = this.#spans.onReport(vm, node)
+      if (reason !== null) this.#refused(vm, reason, out)
+    }
+  }
+
+  /** The node asks for an image, for a VM that it is to have. */
+  heardFrom(node: number): void {
+    this.moves.heardFrom(node)
+    this.#spans.heardFrom(node)
+  }
+
   onPersisted(key: string, out: Out): void {
     if (!key.startsWith(VM_PREFIX)) return
     const name = key.slice(VM_PREFIX.length)

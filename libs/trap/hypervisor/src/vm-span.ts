@@ -12,6 +12,12 @@ import type { HypervisorContext, Out } from "./hypervisor-context.ts"
 import type { NodeWatch } from "./node-watch.ts"
 import { vmSpan, type VmRecord } from "./vm-table.ts"
 
+/**
+ * Reports of a node in a row that is to place a VM and says nothing of it: neither that it has it, nor that it has not, nor that it wants an image. A program of the
+ * version before refuses the very message, and has no word for that.
+ */
+const UNANSWERED_REPORTS_MAX = 20
+
 /** Requests of ours for the end of a memory begin so. */
 const CLOSE = "close/"
 
@@ -24,6 +30,8 @@ export class VmSpans {
   readonly #parts: VmSpansParts
   /** By VM: nodes that have confirmed what it shall be, by its number. */
   readonly #confirmed = new Map<string, { readonly seq: number; readonly nodes: Set<number> }>()
+  /** By VM that is placed: its life, and reports of its nodes since they said anything of images or VMs. */
+  readonly #unanswered = new Map<string, { readonly life: number; readonly reports: Map<number, number> }>()
   /** By memory: controllers that have forgotten it. */
   readonly #forgotten = new Map<string, Set<number>>()
 
@@ -70,6 +78,24 @@ export class VmSpans {
   placed(vm: VmRecord, node: number): boolean {
     vm.parts = vm.parts.map((part) => (part.node === node ? { ...part, isPlaced: true } : part))
     return vm.parts.every(({ isPlaced }) => isPlaced)
+  }
+
+  /** The node is at work on a VM. */
+  heardFrom(node: number): void {
+    for (const { reports } of this.#unanswered.values()) reports.delete(node)
+  }
+
+  /** A node has told of itself. Why it will never have the VM; null: it may yet. */
+  onReport({ spec, life, state, parts }: VmRecord, node: number): string | null {
+    if (state !== "placing" || !parts.some((part) => part.node === node && part.nodeLife > 0 && !part.isPlaced)) return null
+    const known = this.#unanswered.get(spec.name)
+    const { reports } = known?.life === life ? known : { reports: new Map<number, number>() }
+    this.#unanswered.set(spec.name, { life, reports })
+    const count = (reports.get(node) ?? 0) + 1
+    reports.set(node, count)
+    if (count <= UNANSWERED_REPORTS_MAX) return null
+    this.#unanswered.delete(spec.name)
+    return `span: node ${node} lives and says nothing to a VM over several nodes, as the version before does; start that node with this version, or leave out span`
   }
 
   /** A node confirms how it shall be, or is dead. True: now all are one or the other. */

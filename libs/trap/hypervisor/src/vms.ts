@@ -79,7 +79,7 @@ export class Vms {
       case "VmMoveOffSeen":
         return this.lives.moves.onOffSeen(body, out)
       case "ImageAsk":
-        this.lives.moves.heardFrom(body.node)
+        this.lives.heardFrom(body.node)
         return answerImage(this.#images, body, out)
       case "VmOutput":
         return this.consoles.onOutput(now, from, body, out)
