@@ -20,11 +20,19 @@ export interface PollPort {
 /** Nothing but the outside ends its loop; or it came round in its kernel and found nothing to do, as far as its CPU can tell (`ServingHow.rounds`). */
 export type Polls = "proof" | "guess"
 
+/**
+ * So many rounds are a guess that is worth a rest of ticks. A loop that works may look like one in vain, where all that changes lies on its stack (xv6 that frees the
+ * pages of a process): it gets on by so many before each rest.
+ */
+const ROUNDS_MIN = 16
+
 export class PollWatch {
   readonly #port: PollPort
   readonly #loops: readonly IdleLoop[]
   /** vCPUs that were last said to poll, and how that is known. */
   readonly #polling = new Map<number, Polls>()
+  /** By vCPU: how often it has come round since that was last a guess. */
+  readonly #rounds = new Map<number, number>()
   /** Units that the present run may skip of a loop, before it gives the CPU away; null: it does not give it away. */
   #skippable: number | null = null
 
@@ -61,6 +69,13 @@ export class PollWatch {
       idle.skipped(rounds * round)
     }
     return givesAway
+  }
+
+  /** It came round in its kernel. True: often enough. */
+  cameRound({ index }: Vcpu): boolean {
+    const rounds = ((this.#rounds.get(index) ?? 0) + 1) % ROUNDS_MIN
+    this.#rounds.set(index, rounds)
+    return rounds === 0
   }
 
   /** It is said to poll. */

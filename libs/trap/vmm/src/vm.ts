@@ -416,9 +416,9 @@ export class Vm {
   }
 
   /** In its kernel, with nothing to do: it leaves its window to its siblings, or its CPU to others. */
-  #cameRound({ index }: Vcpu): void {
-    if (this.#options.turns === "scheduled") return this.#giveWays.polls("guess")
-    this.#idleRounds.cameRound(index)
+  #cameRound(vcpu: Vcpu): void {
+    if (this.#options.turns === "scheduled") return this.#polls.cameRound(vcpu) ? this.#giveWays.polls("guess") : undefined
+    this.#idleRounds.cameRound(vcpu.index)
     this.#leaveWindow()
   }
 
