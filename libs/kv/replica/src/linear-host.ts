@@ -14,6 +14,7 @@ import type { GroupAction } from "@backplane/kv-replication/consensus/group-type
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
 import type { ReplicaCore } from "./core.ts"
+import { FollowedEntries } from "./followed-entries.ts"
 import { LeaderWait, type AskedLinear, type LinearOperation } from "./leader-wait.ts"
 import { rejection, REUSED, type Rejection } from "./rejections.ts"
 
@@ -32,6 +33,7 @@ export class LinearHost {
   readonly #restored = new Map<number, Map<string, Json>>()
   readonly #pending = new Map<string, PendingLinear>()
   readonly #waiting: LeaderWait
+  readonly #followed: FollowedEntries
   /** Who led each partition at the end of the last step, as far as this replica knew. */
   readonly #leaders = new Map<number, ActorId>()
 
@@ -42,6 +44,7 @@ export class LinearHost {
     this.#core = core
     this.#onConfig = onConfig
     this.#waiting = new LeaderWait(2 * core.timings.election)
+    this.#followed = new FollowedEntries(core)
   }
 
   /** Requests under way. */
@@ -90,11 +93,12 @@ export class LinearHost {
     const number = name === requester ? sequence : 1
     this.#pending.set(`${name}#${number}`, { requester, sequence, isWrite, startedAt: core.now })
     if (operation.type === "get") this.#carry(partition, group.read({ requester, sequence, bucket, key }))
-    else
-      this.#carry(
-        partition,
-        group.propose({ requester: name, sequence: number, bucket, key, expect: operation.expect, value: operation.value }),
-      )
+    else {
+      const { expect, value } = operation
+      const actions = group.propose({ requester: name, sequence: number, bucket, key, expect, value })
+      if (request.trace !== undefined) this.#followed.proposed(partition, group, { bucket, key, value, trace: request.trace })
+      this.#carry(partition, actions)
+    }
   }
 
   #rejected(requester: ActorId, sequence: number, why: Rejection): void {
@@ -168,6 +172,7 @@ export class LinearHost {
       if (this.#waiting.has(partition)) this.#letGo(partition, group)
       this.#carry(partition, group.flush(this.#core.now))
     }
+    this.#followed.progressed(this.#groups)
   }
 
   #wake(partition: number): ConsensusGroup {
@@ -220,7 +225,11 @@ export class LinearHost {
     for (const action of actions) {
       switch (action.do) {
         case "send":
-          outbox.send(action.to, { type: "consensus", partition, message: action.message })
+          outbox.send(
+            action.to,
+            { type: "consensus", partition, message: action.message },
+            this.#followed.spanOf(partition, action.message),
+          )
           break
         case "write":
           durable.write(

@@ -88,4 +88,33 @@ describe("a write that is followed", () => {
     expect(brought.flatMap((span) => words(span, "backplane.replicas"))).toContain(third)
     expect(scene.states("plain", "k").map(({ versions }) => versions.length)).toEqual([1, 1, 1])
   })
+
+  it("of a register is followed at its leader until the last voter has it, and what was said to the voters is in its trace", () => {
+    const spans = new SpanRecorder()
+    const scene = new Scene({ spans })
+    const place = { bucket: "register", key: "k" }
+    const holders = scene.holders(place.bucket, place.key)
+    scene.success(holders, { type: "cas", ...place, expect: null, value: "a" })
+    scene.run(SECOND)
+    const leader = scene.leader(place.bucket, place.key) as ActorId
+    const [other, third] = holders.filter((id) => id !== leader) as [ActorId, ActorId]
+    const cas = (expect: string, value: string): number => scene.ask(leader, { type: "cas", ...place, expect, value })
+    const writeOf = (sequence: number): SimulatedSpan | undefined =>
+      spans.spans.find((span) => span.traceId === traceId(sequence) && span.name === "kv.write")
+
+    const everywhere = cas("a", "bb")
+    scene.run(SECOND)
+    expect(writeOf(everywhere)).toMatchObject({ actor: leader, attributes: { "backplane.key": "register/k", "backplane.bytes": 2 } })
+    expect(writeOf(everywhere)?.error ?? null).toBeNull()
+    expect(words(writeOf(everywhere), "backplane.replicas")).toEqual([...holders].sort())
+    const actors = spans.spans.filter((span) => span.traceId === traceId(everywhere)).map(({ actor }) => actor)
+    expect(new Set(actors)).toEqual(new Set(holders))
+
+    scene.crash(third)
+    const short = cas("bb", "c")
+    scene.run(10 * SECOND)
+    expect(scene.answer(short)).toMatchObject({ ok: true, swapped: true })
+    expect(writeOf(short)?.error).toBe("not with every replica in time")
+    expect(words(writeOf(short), "backplane.replicas")).toEqual([leader, other].sort())
+  })
 })

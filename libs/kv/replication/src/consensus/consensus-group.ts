@@ -23,7 +23,7 @@ import { CommittedRegisters } from "./committed-registers.ts"
 import { ConsensusLog, ENTRIES_PER_MESSAGE, firstEntry, type LogWrite } from "./consensus-log.ts"
 import { MOVES, type Role } from "./consensus-table.ts"
 import { DiskGate } from "./disk-gate.ts"
-import { FollowersProgress } from "./followers-progress.ts"
+import { FollowersProgress, type Held } from "./followers-progress.ts"
 import type { AnyVote, Append, AppendAnswer, GroupAction, GroupOptions, Read, Voters } from "./group-types.ts"
 import { PendingReads } from "./pending-reads.ts"
 import { VoterSets } from "./voter-sets.ts"
@@ -109,6 +109,11 @@ export class ConsensusGroup {
 
   registers(): readonly (readonly [place: string, value: string])[] {
     return this.#committed.registers()
+  }
+
+  /** Who has the entry on disk, the last one where none is named, as far as its leader knows. */
+  heldBy(index = this.#log.lastIndex): Held {
+    return { index, ...this.#followers.heldBy(index, { id: this.#options.id, own: this.#disk.durableIndex }) }
   }
 
   /** Of what lies on disk, for who gives the partition up. */
@@ -224,7 +229,8 @@ export class ConsensusGroup {
     this.#candidacy.askPromises(learns || (this.#role === "pre-candidate" && this.#candidacy.mayNeedEveryone(this.#peers())))
     this.#become(this.#damaged ? "learner" : "pre-candidate")
     this.#leader = null
-    this.#toPeers({ step: "pre-vote", term: this.#term + 1, ...this.#candidacy.terms("promises", this.#log) })
+    const terms = { term: this.#term + 1, ...this.#candidacy.terms("promises", this.#log) }
+    for (const peer of this.#peers()) this.#send(peer, { step: "pre-vote", ...terms })
     this.#countPromise(now, this.#options.id)
   }
 
@@ -239,7 +245,8 @@ export class ConsensusGroup {
     this.#candidacy.askVotes(this.#term)
     this.#writeMeta()
     // Others may be asked at once; the own vote counts when it is on disk (C1).
-    this.#toPeers({ step: "vote", term: this.#term, ...this.#candidacy.terms("votes", this.#log) })
+    const terms = { term: this.#term, ...this.#candidacy.terms("votes", this.#log) }
+    for (const peer of this.#peers()) this.#send(peer, { step: "vote", ...terms })
     if (!this.#options.rules.persistsVotes) this.#countVote(now, this.#options.id)
   }
 
@@ -479,10 +486,6 @@ export class ConsensusGroup {
 
   #peers(): readonly ActorId[] {
     return this.#voters.others(this.#options.id)
-  }
-
-  #toPeers(message: ConsensusMessage): void {
-    for (const peer of this.#peers()) this.#send(peer, message)
   }
 
   #send(to: ActorId, message: ConsensusMessage): void {

@@ -19,6 +19,14 @@ export interface VoterSet {
   readonly own: number
 }
 
+/** Where an entry of the log lies on disk. */
+export interface Held {
+  readonly index: number
+  readonly holders: readonly ActorId[]
+  /** Nobody lacks it, learners included. */
+  readonly everywhere: boolean
+}
+
 export class FollowersProgress {
   readonly #followers = new Map<ActorId, Progress>()
 
@@ -47,6 +55,12 @@ export class FollowersProgress {
   /** The greatest index that every one has, learners too. */
   matchOfAll(own: number): number {
     return Math.min(own, ...[...this.#followers.values()].map(({ match }) => match))
+  }
+
+  heldBy(index: number, { id, own }: Pick<VoterSet, "id" | "own">): Pick<Held, "holders" | "everywhere"> {
+    const followers = [...this.#followers].flatMap(([follower, { match }]) => (match >= index ? [follower] : []))
+    const holders = own >= index ? [id, ...followers] : followers
+    return { holders, everywhere: holders.length > this.#followers.size }
   }
 
   /** False while one of them only learns. */
