@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process"
 import { closeSync, openSync } from "node:fs"
 import { describe, expect, it } from "vitest"
-import { ConsoleSession } from "./console-session.ts"
+import { ConsoleSession, QUIET_MILLISECONDS } from "./console-session.ts"
 import type { ConsolePort } from "./vm-client.ts"
 
 /** Echoes what it takes, at most `room` bytes at a time, every other time nothing. */
@@ -36,7 +36,10 @@ class SlowGuest implements ConsolePort {
   }
 }
 
-function session(guest: SlowGuest, { isTerminal = false, restartable = false } = {}) {
+function session(
+  guest: SlowGuest,
+  { isTerminal = false, restartable = false, quietMilliseconds = QUIET_MILLISECONDS, onSleep = (_sleeps: number): void => undefined } = {},
+) {
   const out: number[] = []
   const holds: boolean[] = []
   let sleeps = 0
@@ -46,8 +49,10 @@ function session(guest: SlowGuest, { isTerminal = false, restartable = false } =
     {
       output: (bytes) => void out.push(...bytes),
       hold: isTerminal ? null : (hold) => holds.push(hold),
+      quietMilliseconds,
       sleep: () => {
         if (++sleeps > 100_000) throw new Error("sleeps for ever")
+        onSleep(sleeps)
         return new Promise((resolve) => setImmediate(resolve))
       },
     },
@@ -140,6 +145,21 @@ describe("a console session", () => {
     deaf.made.input(bytes("hello"))
     void deaf.made.inputEnded()
     expect([await stalled, deaf.made.untyped]).toEqual([{ kind: "stalled", state: "running" }, 5])
+  })
+
+  it.each([
+    [QUIET_MILLISECONDS, false],
+    [10_000, true],
+  ])("a guest that is silent for seconds before it answers, where %i ms are waited for a word", async (quietMilliseconds, isHeard) => {
+    const guest = new SlowGuest(5, "$ ")
+    // Five seconds: a look takes 200 ms.
+    const onSleep = (sleeps: number): void => {
+      if (sleeps === 25) guest.written = Uint8Array.from([...guest.written, ...bytes("late")])
+    }
+    const { made, text } = session(guest, { quietMilliseconds, onSleep })
+    const end = made.run()
+    await made.inputEnded()
+    expect([await end, text().includes("late")]).toEqual([{ kind: "input-ended" }, isHeard])
   })
 
   it("a quiet guest that has more to read is not left before it has read it, and given up when it reads no more", async () => {

@@ -12,8 +12,8 @@ const FULL_WAIT_MILLISECONDS = 20
 const REST_MILLISECONDS = 200
 /** After the end of the input: how often it is looked whether the guest still says something. */
 const LOOK_MILLISECONDS = 200
-/** So long without a word, and it has said what it had to say. */
-const QUIET_MILLISECONDS = 2_000
+/** So long without a word, and it has said what it had to say; unless the caller knows that it takes longer. */
+export const QUIET_MILLISECONDS = 2_000
 /** A guest that has not said anything yet still boots: it is given so long for its first word, and one that never stops is heard for so long. */
 const PATIENCE_MILLISECONDS = 30_000
 /** Who leaves is kept for so long by a guest that takes nothing more of what was typed before. */
@@ -27,6 +27,8 @@ export interface SessionEnds {
   readonly output: (bytes: Uint8Array) => void
   /** Called with true when no more shall be typed for now. Null for a person at a terminal: whoever is not heard cannot leave, either. */
   readonly hold: ((hold: boolean) => void) | null
+  /** After the end of the input: silence of the guest that ends the session. Default: QUIET_MILLISECONDS. */
+  readonly quietMilliseconds?: number
 }
 
 /** Who is talked with. One that is restartable and lost with its node boots again when a node has room for it: its console goes on. */
@@ -55,6 +57,9 @@ export class ConsoleSession {
   readonly #alive: readonly State[]
   readonly #ends: SessionEnds
   readonly #sleep: (milliseconds: number) => Promise<void>
+  readonly #quiet: number
+  /** PATIENCE_MILLISECONDS, or what the caller waits for a word where that is longer. */
+  readonly #patience: number
   #waiting = new Uint8Array(0)
   #typing = false
   #end: SessionEnd | null = null
@@ -81,6 +86,8 @@ export class ConsoleSession {
     this.#alive = restartable ? [...ALIVE, "lost"] : ALIVE
     this.#ends = ends
     this.#sleep = ends.sleep
+    this.#quiet = ends.quietMilliseconds ?? QUIET_MILLISECONDS
+    this.#patience = Math.max(PATIENCE_MILLISECONDS, this.#quiet)
   }
 
   /** Reads from byte `from` of the console until it is left or the VM is over. Throws what reading and typing throw. */
@@ -123,7 +130,7 @@ export class ConsoleSession {
       if (!this.hasTyped && still >= PATIENCE_MILLISECONDS) this.#end ??= { kind: "stalled", state: this.#state }
       if (!this.hasTyped) continue
       answering += LOOK_MILLISECONDS
-      if (still < (this.#heard === 0 ? PATIENCE_MILLISECONDS : QUIET_MILLISECONDS) && answering < PATIENCE_MILLISECONDS) continue
+      if (still < (this.#heard === 0 ? this.#patience : this.#quiet) && answering < this.#patience) continue
       // Quiet, or talkative for long: one that shares its CPU may still have much of what was typed before it.
       const left = await this.#unreadNow()
       if (left === 0) this.#end ??= { kind: "input-ended" }

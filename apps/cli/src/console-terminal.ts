@@ -1,6 +1,6 @@
 /** Joins this process's terminal (or pipe) to a VM's console. */
 import { setTimeout as sleep } from "node:timers/promises"
-import { ConsoleSession, type SessionEnd, type Talked } from "./console-session.ts"
+import { ConsoleSession, type SessionEnd, type SessionEnds, type Talked } from "./console-session.ts"
 import type { ConsolePort } from "./vm-client.ts"
 
 /** A pipe that is not at its end by then may never be. */
@@ -9,9 +9,14 @@ const LATE_MILLISECONDS = 2_000
 /** How it ended, and how many bytes of the input nobody has taken. */
 export type TerminalEnd = SessionEnd & { readonly untyped: number }
 
-export async function attachTerminal(port: ConsolePort, vm: Talked, from = 0): Promise<TerminalEnd> {
+export async function attachTerminal(
+  port: ConsolePort,
+  vm: Talked,
+  ends: Pick<SessionEnds, "quietMilliseconds"> = {},
+): Promise<TerminalEnd> {
   const { stdin, stdout } = process
   const session = new ConsoleSession(port, vm, {
+    ...ends,
     output: (bytes) => void stdout.write(bytes),
     hold: stdin.isTTY ? null : (hold) => (hold ? stdin.pause() : stdin.resume()),
     sleep: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
@@ -28,7 +33,7 @@ export async function attachTerminal(port: ConsolePort, vm: Talked, from = 0): P
   stdin.on("data", onData).once("end", onEnd).once("error", onEnd)
   stdout.on("error", onDeaf)
   try {
-    const end = await session.run(from)
+    const end = await session.run()
     // A VM that is over is told of at once, maybe before a pipe has brought what was to be typed.
     if (end.kind === "over" && !stdin.isTTY) await Promise.race([inputEnds, sleep(LATE_MILLISECONDS, undefined, { ref: false })])
     return { ...end, untyped: session.untyped }

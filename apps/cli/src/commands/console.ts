@@ -1,7 +1,9 @@
 /** `backplane console <vm>`: a terminal at a VM of the running stack. */
 import type { Command } from "commander"
+import { QUIET_MILLISECONDS } from "../console-session.ts"
 import { attachTerminal, type TerminalEnd } from "../console-terminal.ts"
 import { CommandFailure } from "../failure.ts"
+import { seconds } from "../number-flags.ts"
 import { onRunningStack } from "../running-stack.ts"
 import { VmClient } from "../vm-client.ts"
 
@@ -11,13 +13,19 @@ export function register(program: Command): void {
     .description("a terminal at a VM's console: what it wrote last, then what it writes; Ctrl-] leaves")
     .argument("<vm>", "see `backplane vm list`")
     .option("--machine <name>", "which machine", "demo")
-    .action(async (vm: string, flags: { readonly machine: string }, command: Command) => {
+    .option(
+      "--wait <seconds>",
+      "where the input is no terminal: after its end, leave when the guest has said nothing for so long",
+      seconds,
+      QUIET_MILLISECONDS / 1_000,
+    )
+    .action(async (vm: string, flags: { readonly machine: string; readonly wait: number }, command: Command) => {
       await onRunningStack(command, async (client) => {
         const vms = new VmClient(client, flags.machine)
         const view = await vms.find(vm)
         if (view === null) throw new CommandFailure("unknown-vm", `${flags.machine} has no VM ${vm}; \`backplane vm list\` shows them`)
         if (process.stdin.isTTY) console.error(`backplane: ${vm} is ${view.state}; Ctrl-] leaves`)
-        const end = await attachTerminal(vms, view.spec)
+        const end = await attachTerminal(vms, view.spec, { quietMilliseconds: 1_000 * flags.wait })
         // What was typed at a life that is over (lost with its node, for one) went with it.
         const { life } = (end.kind === "input-ended" ? await vms.find(vm) : null) ?? view
         if (life !== view.life) throw new CommandFailure("begun-anew", `${vm} was booted again meanwhile: part of the input may be lost`)
