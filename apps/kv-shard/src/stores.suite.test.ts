@@ -9,7 +9,7 @@ import type { Restored } from "@backplane/foundation-actor/machine"
 import { FileStore } from "@backplane/foundation-runtime/file-store"
 import type { Store } from "@backplane/foundation-runtime/store"
 import { actorStoreSuite, type StoreWorld } from "@backplane/foundation-runtime/suite/actor-store-suite"
-import { DAMAGE_KEY } from "@backplane/kv-store/log-store"
+import { DAMAGE_KEY, losesEndOnly } from "@backplane/kv-store/log-store"
 import type { Backend } from "./config.ts"
 import { storeOf } from "./stores.ts"
 
@@ -125,6 +125,31 @@ describe.each(BACKENDS)("%s on disk", (backend) => {
     expect((await restored(backend, folder)).has(DAMAGE_KEY)).toBe(true)
     rmSync(folder, { recursive: true, force: true })
   })
+})
+
+it("the log tells a torn end where a power cut kept a later page of what was not synced and not an earlier one", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "backplane-cut-"))
+  const store = storeOf("log", folder)
+  const own = store.open("store", ACTOR)
+  await own.load()
+  for (let number = 0; number < 100; number++)
+    await new Promise<void>((resolve, reject) =>
+      own.write(`k${number}`, "x".repeat(200), (error) => (error === null ? resolve() : reject(error))),
+    )
+  await store.close?.()
+  const path = join(folder, "store", ACTOR, "0.log")
+  const bytes = readFileSync(path)
+  const kept =
+    bytes
+      .subarray(0, 8_192)
+      .toString("latin1")
+      .match(/"k\d+","x{200}"/g)?.length ?? 0
+  writeFileSync(path, bytes.fill(0, 8_192, 12_288))
+  const values = await restored("log", folder)
+  expect(kept).toBeGreaterThan(30)
+  expect([...values.keys()].filter((key) => key !== DAMAGE_KEY)).toHaveLength(kept)
+  expect(losesEndOnly(values.get(DAMAGE_KEY))).toBe(true)
+  rmSync(folder, { recursive: true, force: true })
 })
 
 /** One bit within each place where the text lies. */

@@ -11,13 +11,14 @@ import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Restored } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import { syncFolder } from "./folder-sync.ts"
+import { withoutRoom } from "./log-room.ts"
 import { SegmentFile, SyncPace } from "./segment-file.ts"
 import type { ActorStore, Store } from "./store.ts"
 
 export type LogOperation =
   { readonly op: "append"; readonly segment: number; readonly bytes: Uint8Array } | { readonly op: "remove"; readonly segment: number }
 
-/** A log as a pure object: what to do to the disk comes out, what the disk has done goes in. */
+/** A log as a pure object: what to do to the disk comes out, what the disk has done goes in. No bytes that it appends end in a zero (log-room.ts). */
 export interface AppendLog {
   readonly values: ReadonlyMap<string, Json>
   begin(): readonly LogOperation[]
@@ -94,7 +95,7 @@ class ActorLog implements ActorStore {
     const segments = new Map<number, Uint8Array>()
     for (const name of await readdir(this.#folder)) {
       const number = SEGMENT.exec(name)?.[1]
-      if (number !== undefined) segments.set(Number(number), await readFile(join(this.#folder, name)))
+      if (number !== undefined) segments.set(Number(number), withoutRoom(await readFile(join(this.#folder, name))))
     }
     // What only the page cache kept may still go: the checkpoint that begins this life is synced before anything is served.
     this.#log = this.#openLog(segments)

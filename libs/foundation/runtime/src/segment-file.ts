@@ -6,6 +6,7 @@
  */
 import { fdatasync, fdatasyncSync, writeSync } from "node:fs"
 import { open, type FileHandle } from "node:fs/promises"
+import { roomBehind, ROOM_PIECE_BYTES } from "./log-room.ts"
 
 /** A disk that full is tried again after this. */
 const FULL_RETRY_MILLISECONDS = 50
@@ -13,6 +14,8 @@ const FULL_RETRY_MILLISECONDS = 50
 const IN_PLACE_MILLISECONDS = 2
 /** One sync in so many is done in place all the same, to see whether the disk is fast by now. */
 const PROBE_EVERY = 64
+
+const ZEROS = Buffer.alloc(ROOM_PIECE_BYTES)
 
 /** How long syncs take, and what follows for the next one. */
 export class SyncPace {
@@ -33,6 +36,8 @@ export class SyncPace {
 export class SegmentFile {
   readonly #handle: FileHandle
   #bytes = 0
+  /** The file is so long: what is behind `#bytes` is room. */
+  #length = 0
 
   private constructor(handle: FileHandle) {
     this.#handle = handle
@@ -44,23 +49,36 @@ export class SegmentFile {
 
   /** At its place in the file, so that a part that found no room before is written over. Null: done; nothing is to be waited for. */
   append(bytes: Uint8Array): Promise<void> | null {
-    const done = this.#write(bytes, 0)
+    const done = this.#write(bytes, this.#bytes)
     if (done < bytes.length) return this.#appendRest(bytes, done)
     this.#bytes += bytes.length
+    if (this.#bytes > this.#length) this.#makeRoom()
     return null
   }
 
   async #appendRest(bytes: Uint8Array, from: number): Promise<void> {
-    for (let done = from; done < bytes.length; done = this.#write(bytes, done))
+    for (let done = from; done < bytes.length; done += this.#write(bytes.subarray(done), this.#bytes + done))
       await new Promise((resolve) => setTimeout(resolve, FULL_RETRY_MILLISECONDS))
     this.#bytes += bytes.length
   }
 
-  /** Into the page cache, which is never slow enough to be worth a thread: up to where it got, short of the end where the disk is full. */
-  #write(bytes: Uint8Array, from: number): number {
-    let done = from
+  /** Less of it, or none, where the disk is full: then it is needed for better things. */
+  #makeRoom(): void {
+    const end = roomBehind(this.#bytes)
+    this.#length = this.#bytes
+    while (this.#length < end) {
+      const piece = Math.min(end, this.#length + ROOM_PIECE_BYTES - (this.#length % ROOM_PIECE_BYTES)) - this.#length
+      const done = this.#write(ZEROS.subarray(0, piece), this.#length)
+      this.#length += done
+      if (done < piece) return
+    }
+  }
+
+  /** Into the page cache, which is never slow enough to be worth a thread. How much of it: less than all where the disk is full. */
+  #write(bytes: Uint8Array, place: number): number {
+    let done = 0
     try {
-      while (done < bytes.length) done += writeSync(this.#handle.fd, bytes, done, bytes.length - done, this.#bytes + done)
+      while (done < bytes.length) done += writeSync(this.#handle.fd, bytes, done, bytes.length - done, place + done)
     } catch (error) {
       if (!(error instanceof Error && "code" in error && (error.code === "ENOSPC" || error.code === "EDQUOT"))) throw error
     }
@@ -82,7 +100,8 @@ export class SegmentFile {
     return null
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
+  async close(): Promise<void> {
+    if (this.#length > this.#bytes) await this.#handle.truncate(this.#bytes)
+    await this.#handle.close()
   }
 }
