@@ -16,6 +16,7 @@
 import { actorId, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { send, timer } from "@backplane/foundation-actor/effects"
 import type { Effect, Input } from "@backplane/foundation-actor/machine"
+import { YoungMap } from "@backplane/foundation-base/young-map"
 import { after, type VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { KvAnswer, KvRejection, KvRequest, Operation, RejectionReason } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
@@ -112,7 +113,7 @@ interface Outstanding {
 interface Replica {
   readonly patience: Patience
   /** Waiting to leave for it. */
-  readonly waiting: Set<Outstanding>
+  waiting: Set<Outstanding>
   /** Batches that it has not wholly answered. */
   batches: Batch[]
   /** Requests that it may have now, that it has, and the characters of their values. */
@@ -149,7 +150,7 @@ export class KvRequester {
   #members: readonly ActorId[]
   #holders: readonly (readonly ActorId[])[] = []
   #epoch = -1
-  readonly #outstanding = new Map<number, Outstanding>()
+  readonly #outstanding = new YoungMap<number, Outstanding>()
   /** Who answered last for a partition's registers: its leader, most likely. */
   readonly #leaders = new Map<number, ActorId>()
   /** Replicas that broke off or were silent. */
@@ -215,7 +216,7 @@ export class KvRequester {
 
   /** Whoever asked has gone: it is not sent again, and its answer told to nobody. What has left may still take effect. */
   forget(done: Wish["done"]): void {
-    for (const [sequence, open] of this.#outstanding) {
+    for (const [sequence, open] of this.#outstanding.entries()) {
       if (open.done !== done) continue
       this.#take(open)
       this.#outstanding.delete(sequence)
@@ -270,6 +271,8 @@ export class KvRequester {
       open.firstSentAt ??= now
       leaving.push(open)
     }
+    // A set that much passes through keeps more than it has (foundation/base's young-map).
+    if (replica.waiting.size === 0) replica.waiting = new Set()
     if (leaving.length > 0) replica.batches.push(batch)
     return leaving
   }
@@ -319,7 +322,7 @@ export class KvRequester {
   #tick(now: VirtualTime): readonly Effect<KvMessage>[] {
     const silent = new Set<ActorId>()
     for (const [id, { inFlight, since, patience }] of this.#replicas) if (inFlight > 0 && now - since >= patience.cycles) silent.add(id)
-    const repeated = [...this.#outstanding.values()].filter((open) => now < open.givenUpAt && this.#isToBeRepeated(now, open, silent))
+    const repeated = this.#outstanding.values().filter((open) => now < open.givenUpAt && this.#isToBeRepeated(now, open, silent))
     for (const id of silent) this.#wasSilent(now, id)
     for (const open of repeated) this.#repeat(now, open)
     for (const open of this.#outstanding.values()) if (now >= open.givenUpAt) this.#giveUp(open)

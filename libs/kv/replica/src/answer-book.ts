@@ -1,4 +1,5 @@
 /** Answers that were given, by requester and sequence, so that a repeat gets the same; and which requests are being worked on. Bounded. */
+import { YoungMap } from "@backplane/foundation-base/young-map"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { KvAnswer } from "@backplane/kv-contract/client-messages"
 
@@ -7,7 +8,7 @@ const REQUESTERS_MAX = 4096
 
 export class AnswerBook {
   /** Oldest use first, both. "open": the answer will come. */
-  readonly #requesters = new Map<ActorId, Map<number, KvAnswer | "open">>()
+  readonly #requesters = new YoungMap<ActorId, YoungMap<number, KvAnswer | "open">>()
   /** The last of them: mostly the one that is used next, too. */
   #newest: ActorId | null = null
 
@@ -16,7 +17,7 @@ export class AnswerBook {
   }
 
   set(requester: ActorId, sequence: number, answer: KvAnswer | "open"): void {
-    const answers = this.#requesters.get(requester) ?? new Map<number, KvAnswer | "open">()
+    const answers = this.#requesters.get(requester) ?? new YoungMap<number, KvAnswer | "open">()
     if (requester !== this.#newest) {
       this.#requesters.delete(requester)
       this.#requesters.set(requester, answers)
@@ -33,10 +34,6 @@ export class AnswerBook {
   }
 }
 
-function dropOldest<Key>(map: Map<Key, unknown>, limit: number): void {
-  if (map.size <= limit) return
-  for (const key of map.keys()) {
-    if (map.size <= limit) return
-    map.delete(key)
-  }
+function dropOldest<Key>(map: YoungMap<Key, unknown>, limit: number): void {
+  while (map.size > limit) map.delete(map.firstKey() as Key)
 }

@@ -4,6 +4,7 @@
  * Invariant D1: what a waiter stands for (an acknowledgement, a vote) is told to nobody before its notice came.
  */
 import type { Json } from "@backplane/foundation-base/json"
+import { YoungMap } from "@backplane/foundation-base/young-map"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Dot, KeyState } from "@backplane/kv-contract/versions"
 import { persist } from "@backplane/foundation-actor/effects"
@@ -39,7 +40,7 @@ export class DurableWrites {
   readonly #outbox: Outbox
   /** Who waits for a write of another; `behind` counts the writes until then. */
   readonly #joined = new Map<string, { behind: number; readonly waiter: Waiter }[]>()
-  readonly #waiting = new Map<string, (Waiter | null)[]>()
+  readonly #waiting = new YoungMap<string, (Waiter | null)[]>()
 
   constructor(outbox: Outbox) {
     this.#outbox = outbox

@@ -9,6 +9,7 @@
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
+import { YoungMap } from "@backplane/foundation-base/young-map"
 import type { KvRequest, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
 import type { PeerItemOf } from "@backplane/kv-contract/peer-items"
 import type { Dot, KeyState, SessionToken, Vector } from "@backplane/kv-contract/versions"
@@ -72,7 +73,7 @@ interface PendingRead {
 
 export class ReadCoordinator {
   readonly #core: ReplicaCore
-  readonly #pending = new Map<string, PendingRead>()
+  readonly #pending = new YoungMap<string, PendingRead>()
   readonly #hedge: Hedge
 
   constructor(core: ReplicaCore) {
@@ -169,7 +170,7 @@ export class ReadCoordinator {
   tick(): void {
     const { timings, now, outbox, pace } = this.#core
     const askedAgain = new Set<ActorId>()
-    for (const read of [...this.#pending.values()]) {
+    for (const read of this.#pending.values()) {
       const age = now - read.startedAt
       if (read.answered && age >= timings.handoff) {
         for (const peer of read.asked) if (!read.states.has(peer)) pace.missed(peer, read.sent)
@@ -192,8 +193,7 @@ export class ReadCoordinator {
 
   /** Whether a read may come to wait for one while there is another to ask. */
   get mayHedge(): boolean {
-    for (const read of this.#pending.values()) if (!read.answered && read.hedged === null) return true
-    return false
+    return this.#pending.some((read) => !read.answered && read.hedged === null)
   }
 
   /** Reads that wait longer than most ask one more, who did not have to be asked. */

@@ -13,6 +13,7 @@
  * W8 One name that callers gave to two requests is one request's: the other is refused, where the first is known.
  */
 import { defined } from "@backplane/foundation-base/assert"
+import { YoungMap } from "@backplane/foundation-base/young-map"
 import { compareActors, type ActorId } from "@backplane/foundation-actor/actor-id"
 import { closeSpan, openSpan } from "@backplane/foundation-actor/effects"
 import type { KvRequest, KvSuccess, Operation } from "@backplane/kv-contract/client-messages"
@@ -78,7 +79,7 @@ const NOBODY: ReadonlyMap<ActorId, ActorId> = new Map()
 
 export class WriteCoordinator {
   readonly #core: ReplicaCore
-  readonly #pending = new Map<string, PendingWrite>()
+  readonly #pending = new YoungMap<string, PendingWrite>()
 
   constructor(core: ReplicaCore) {
     this.#core = core
@@ -135,7 +136,7 @@ export class WriteCoordinator {
   tick(): void {
     const { timings, now, pace } = this.#core
     const asked = new Set<ActorId>()
-    for (const write of [...this.#pending.values()]) {
+    for (const write of this.#pending.values()) {
       const age = now - write.startedAt
       // Nobody is overdue so soon, and nothing is handed off (PeerPace waits for `retry` at least).
       if (now - write.sent.at < timings.retry && age < timings.handoff && age < timings.deadline) continue

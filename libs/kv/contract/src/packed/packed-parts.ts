@@ -125,13 +125,22 @@ export function writeState(writer: PackWriter, { context, versions, crdt, done, 
 export function readState(reader: PackReader): KeyState {
   const flags = reader.byte()
   const context = readVector(reader)
-  const versions: Version[] = []
-  for (let left = readCount(reader, "/versions", SIBLINGS_MAX); left > 0; left--) versions.push(readVersion(reader))
+  const versions = readList(reader, readCount(reader, "/versions", SIBLINGS_MAX), readVersion)
+  // Most have just these: what is added to an object later lies beside it, and takes more room for as long as the key is known.
+  if (flags === HAS_DONE) return { context, versions, done: readTexts(reader, "/done", DONE_LENGTH_MAX) }
   const state: KeyState = { context, versions }
   if ((flags & HAS_CRDT) !== 0) state.crdt = readJson(reader)
   if ((flags & HAS_DONE) !== 0) state.done = readTexts(reader, "/done", DONE_LENGTH_MAX)
   if ((flags & HAS_COUNTED) !== 0) state.counted = readTexts(reader, "/counted", COUNTED_LENGTH_MAX)
   return state
+}
+
+/** Most have one item, and a list that begins empty takes room for seventeen with the first. */
+function readList<Item>(reader: PackReader, count: number, read: (reader: PackReader) => Item): Item[] {
+  if (count === 0) return []
+  const items = [read(reader)]
+  while (items.length < count) items.push(read(reader))
+  return items
 }
 
 function readVersion(reader: PackReader): Version {
@@ -155,9 +164,7 @@ export function writeDots(writer: PackWriter, dots: readonly Dot[]): void {
 }
 
 export function readDots(reader: PackReader, field: string): Dot[] {
-  const dots: Dot[] = []
-  for (let left = readCount(reader, field, SIBLINGS_MAX); left > 0; left--) dots.push(readDot(reader))
-  return dots
+  return readList(reader, readCount(reader, field, SIBLINGS_MAX), readDot)
 }
 
 function readJson(reader: PackReader): Json {
@@ -174,7 +181,7 @@ function writeTexts(writer: PackWriter, texts: readonly string[]): void {
 }
 
 function readTexts(reader: PackReader, field: string, most: number): string[] {
-  const texts: string[] = []
-  for (let left = readCount(reader, field, REQUESTS_MAX); left > 0; left--) texts.push(checked(reader.text(), field, { most }))
-  return texts
+  const count = readCount(reader, field, REQUESTS_MAX)
+  const readText = (): string => checked(reader.text(), field, { most })
+  return readList(reader, count, readText)
 }
