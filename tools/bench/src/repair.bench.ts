@@ -2,8 +2,8 @@
  * Anti-entropy by Merkle trees: two replicas of which one key in a hundred differs, against sending everything; and two that are equal.
  *
  * The machines alone, in one process, every message through JSON: what is measured is what a repair says and computes, not a network. 100,000 keys of
- * 1 KiB; `BACKPLANE_BENCH_KEYS=1000000` is the issue's size and takes some gigabytes. The limit of bytes is of that size: of fewer keys, fewer
- * of those that differ share a path through the tree.
+ * 1 KiB; `BACKPLANE_BENCH_KEYS=1000000` is the issue's size and takes some gigabytes. The limit of bytes is of that size, where more of the keys
+ * that differ share a path through the tree; fewer keys keep it too.
  */
 import { execFileSync } from "node:child_process"
 import { join } from "node:path"

@@ -13,6 +13,8 @@ import { BucketName, Dot, Key, KeyState, TraceName, Vector } from "./versions.ts
 const Id = Type.String({ maxLength: 96, description: "of the coordinator's life: unique, so that late answers find nothing" })
 const Partition = Type.Integer({ minimum: 0, maximum: PARTITIONS - 1 })
 const Hash = Type.String({ pattern: "^[0-9a-f]{16}$" })
+const Node = Type.Integer({ minimum: 0, maximum: 63 })
+const Digest = Type.String({ pattern: "^[A-Za-z0-9+/]{256}$" })
 const Actor = Type.String({ maxLength: 64 })
 const Place = { bucket: BucketName, key: Key }
 
@@ -81,14 +83,26 @@ export const SyncRoots = Type.Object(
   { ...open, description: "roots of the Merkle trees of the partitions that both hold" },
 )
 export const SyncNodes = Type.Object(
-  { type: Type.Literal("sync-nodes"), partition: Partition, hashes: Type.Array(Hash, { maxItems: 64 }) },
+  {
+    type: Type.Literal("sync-nodes"),
+    partition: Partition,
+    hashes: Type.Array(Hash, { maxItems: 64 }),
+    brief: Type.Optional(Type.Boolean({ description: "the leaves may be told by digests: I understand those", since: 2 })),
+  },
   { ...open, description: "the roots differ: these are the hashes below mine" },
 )
 export const SyncLeaves = Type.Object(
   {
     type: Type.Literal("sync-leaves"),
     partition: Partition,
-    nodes: Type.Array(Type.Tuple([Type.Integer({ minimum: 0, maximum: 63 }), Type.Array(Hash, { maxItems: 64 })]), { maxItems: 64 }),
+    nodes: Type.Array(Type.Tuple([Node, Type.Array(Hash, { maxItems: 64 })]), { maxItems: 64 }),
+    digests: Type.Optional(
+      Type.Array(Type.Tuple([Node, Hash, Digest]), {
+        maxItems: 64,
+        description: "of such nodes the hash, and of each leaf 24 bits of its hash, for who asked so (`brief`); `nodes` is empty then",
+        since: 2,
+      }),
+    ),
   },
   { ...open, description: "of the nodes that differ, the hashes of the leaves" },
 )

@@ -3,7 +3,7 @@
  *
  * 1. asker → other: roots of all partitions that both hold
  * 2. other → asker: the equal ones, told back; of the others the hashes of the nodes
- * 3. asker → other: of the nodes that differ, the hashes of the leaves
+ * 3. asker → other: of the nodes that differ, the hashes of the leaves, or a digest of those where the other says that it understands it
  * 4. other → asker: of the leaves that differ, its keys with the hash and the latest event of each
  * 5. asker → other: its states where it has the later event or the other has nothing, and the keys it wants; other → asker: those.
  *    Whoever makes more of a state by joining it sends the join back, so a state crosses once where one side had all that the other has.
@@ -59,20 +59,32 @@ export class AntiEntropy {
     if (answer) return
     core.outbox.send(from, { type: "sync-roots", roots: equal, answer: true })
     const apart = mine.filter((each) => !equal.includes(each))
+    // Not by the version: there were programs of the second that know no digests. They ignore the word, and tell hashes.
+    const brief = core.versions.knows(from, 2) ? { brief: true } : {}
     for (const [partition] of apart)
-      core.outbox.send(from, { type: "sync-nodes", partition, hashes: [...core.table.tree(partition).nodes()] })
+      core.outbox.send(from, { type: "sync-nodes", partition, hashes: [...core.table.tree(partition).nodes()], ...brief })
   }
 
-  onNodes(from: ActorId, { partition, hashes }: PeerItemOf<"sync-nodes">): void {
-    const tree = this.#core.table.tree(partition)
-    const nodes = differing(tree.nodes(), hashes).map((node): [number, string[]] => [node, [...tree.leaves(node)]])
-    if (nodes.length > 0) this.#core.outbox.send(from, { type: "sync-leaves", partition, nodes })
-  }
-
-  onLeaves(from: ActorId, { partition, nodes }: PeerItemOf<"sync-leaves">): void {
+  onNodes(from: ActorId, { partition, hashes, brief }: PeerItemOf<"sync-nodes">): void {
     const { table, outbox } = this.#core
     const tree = table.tree(partition)
-    const leaves = nodes.flatMap(([node, hashes]) => differing(tree.leaves(node), hashes).map((leaf) => node * LEAVES_PER_NODE + leaf))
+    const mine = tree.nodes()
+    const apart = differing(mine, hashes)
+    if (apart.length === 0) return
+    const leaves =
+      brief === true
+        ? { nodes: [], digests: apart.map((node): [number, string, string] => [node, mine[node] ?? "", tree.digest(node)]) }
+        : { nodes: apart.map((node): [number, string[]] => [node, [...tree.leaves(node)]]) }
+    outbox.send(from, { type: "sync-leaves", partition, ...leaves })
+  }
+
+  onLeaves(from: ActorId, { partition, nodes, digests = [] }: PeerItemOf<"sync-leaves">): void {
+    const { table, outbox } = this.#core
+    const tree = table.tree(partition)
+    const leaves = [
+      ...nodes.flatMap(([node, hashes]) => differing(tree.leaves(node), hashes).map((leaf) => node * LEAVES_PER_NODE + leaf)),
+      ...digests.flatMap(([node, hash, digest]) => tree.differingBy(node, hash, digest).map((leaf) => node * LEAVES_PER_NODE + leaf)),
+    ]
     for (let first = 0; first < leaves.length; first += LEAVES_PER_MESSAGE) {
       const some = leaves.slice(first, first + LEAVES_PER_MESSAGE)
       const entries = table

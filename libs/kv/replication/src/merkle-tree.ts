@@ -20,6 +20,10 @@ const EMPTY_ROOT = hexOf(hashOf(new Array<string>(NODES).fill(EMPTY_NODE).join("
 
 const NO_LEAVES = new Uint32Array(0)
 
+/** What a leaf is told as in a digest: 24 of its 64 bits, which are four characters of base64 (RFC 4648). */
+const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+const DIGEST_LEAF_LENGTH = 4
+
 export class MerkleTree {
   /** Of an empty tree nothing is kept: most partitions of a small store are. */
   #high = NO_LEAVES
@@ -73,6 +77,31 @@ export class MerkleTree {
       const leaf = node * LEAVES_PER_NODE + index
       return hexOf({ high: this.#high[leaf] ?? 0, low: this.#low[leaf] ?? 0 })
     })
+  }
+
+  /**
+   * The leaves of one node in a fifth of what their hashes take. Two leaves that differ have the same digits once in 2^24, so they tell *which* leaves of a
+   * node differ, never *that* none does: that says the node's hash alone (`differingBy`).
+   */
+  digest(node: number): string {
+    let digits = ""
+    for (let leaf = node * LEAVES_PER_NODE; leaf < (node + 1) * LEAVES_PER_NODE; leaf++) {
+      const bits = this.#low[leaf] ?? 0
+      for (let shift = 18; shift >= 0; shift -= 6) digits += DIGITS[(bits >>> shift) & 63]
+    }
+    return digits
+  }
+
+  /** The leaves of a node, by their index in it, that are not as in the tree of which `hash` and `digest` are told: all of them where the digest hides which. */
+  differingBy(node: number, hash: string, digest: string): readonly number[] {
+    if (this.nodes()[node] === hash) return []
+    const mine = this.digest(node)
+    const all = Array.from({ length: LEAVES_PER_NODE }, (_, index) => index)
+    const told = all.filter((index) => {
+      const start = index * DIGEST_LEAF_LENGTH
+      return mine.slice(start, start + DIGEST_LEAF_LENGTH) !== digest.slice(start, start + DIGEST_LEAF_LENGTH)
+    })
+    return told.length === 0 ? all : told
   }
 }
 

@@ -107,6 +107,26 @@ describe("the Merkle tree", () => {
     )
   })
 
+  it("tells by digests which leaves of a node differ, and names all of them where those hide it", () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(place, { maxLength: 30 }), place, (places, other) => {
+        const [mine, theirs] = [new MerkleTree(), new MerkleTree()]
+        for (const each of places) for (const tree of [mine, theirs]) tree.replace(each, null, hashOf(each))
+        const node = Math.floor(leafOf(other) / LEAVES_PER_NODE)
+        const apart = (): readonly number[] => mine.differingBy(node, theirs.nodes()[node] ?? "", theirs.digest(node))
+        expect(apart()).toEqual([])
+        const before = places.includes(other) ? hashOf(other) : null
+        mine.replace(other, before, hashOf("new" + other))
+        expect(apart()).toEqual([leafOf(other) % LEAVES_PER_NODE])
+        // As one in 2^24 does: another state with the same 24 bits.
+        const { high, low } = hashOf("new" + other)
+        theirs.replace(other, before, { high: high ^ 1, low: low ^ (1 << 24) })
+        expect(apart()).toEqual(Array.from({ length: LEAVES_PER_NODE }, (_, leaf) => leaf))
+      }),
+      { numRuns: 200 },
+    )
+  })
+
   it("costs equal replicas one exchange of at most 4 KiB", () => {
     const roots = Array.from({ length: PARTITIONS }, (_, partition) => [partition, hexOf(hashOf(`${partition}`))])
     const question = { kind: "KvPeer", items: [{ type: "sync-roots", roots, answer: false }] }
