@@ -10,7 +10,7 @@ import { partitionMap } from "@backplane/kv-replication/partition-map"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { ComputeActor } from "./compute-actor.ts"
 import { LIVE_TIMINGS, readShardConfig, workerOf } from "./config.ts"
-import { storeOf } from "./stores.ts"
+import { storesOf } from "./stores.ts"
 
 /** A peer whose link breaks has ended, most likely: who waits for it hears of it at once. */
 const GONE: KvGone = { kind: "KvGone" }
@@ -22,8 +22,8 @@ export async function start(environment: Environment): Promise<ActorService> {
     environment,
     codec: new MessageCodec(),
     links: { lost: GONE },
-    store: ({ dataFolder, instance }) =>
-      dataFolder === null ? new MemoryStore() : storeOf(readShardConfig(instance, environment).backend, dataFolder),
+    store: async ({ dataFolder, instance }) =>
+      dataFolder === null ? new MemoryStore() : (await storesOf(readShardConfig(instance, environment).backend))(dataFolder),
     actorFactory: (id) => {
       const worker = workerOf(service.instance)
       if (id === worker) return new ComputeActor((source) => replica?.entries(source) ?? null) as Machine

@@ -11,9 +11,10 @@ import type { Store } from "@backplane/foundation-runtime/store"
 import { actorStoreSuite, type StoreWorld } from "@backplane/foundation-runtime/suite/actor-store-suite"
 import { DAMAGE_KEY, losesEndOnly } from "@backplane/kv-store/log-store"
 import type { Backend } from "./config.ts"
-import { storeOf } from "./stores.ts"
+import { storesOf } from "./stores.ts"
 
 const BACKENDS: readonly Backend[] = ["log", "lmdb"]
+const MAKERS: Readonly<Record<Backend, (folder: string) => Store>> = { log: await storesOf("log"), lmdb: await storesOf("lmdb") }
 const ACTOR = actorId("replica.0")
 const KILLED_AFTER = 150
 
@@ -43,7 +44,7 @@ function inFolder(make: (folder: string) => Store, keyLengthMax = KEY_LENGTH_MAX
 for (const backend of BACKENDS)
   actorStoreSuite(
     backend,
-    inFolder((folder) => storeOf(backend, folder)),
+    inFolder((folder) => MAKERS[backend](folder)),
   )
 actorStoreSuite(
   "a file a key",
@@ -64,7 +65,7 @@ async function killedWriter(backend: Backend, folder: string): Promise<number> {
 }
 
 async function restored(backend: Backend, folder: string): Promise<Restored> {
-  const store = storeOf(backend, folder)
+  const store = MAKERS[backend](folder)
   const values = await store.open("store", ACTOR).load()
   await store.close?.()
   return values
@@ -87,7 +88,7 @@ describe.each(BACKENDS)("%s on disk", (backend) => {
 
   it("keeps all that one turn writes, short and long, in any script", async () => {
     const folder = mkdtempSync(join(tmpdir(), "backplane-turn-"))
-    const store = storeOf(backend, folder)
+    const store = MAKERS[backend](folder)
     const own = store.open("store", ACTOR)
     await own.load()
     const texts = ["plain", "zweiunddreißig", "値段", "🛰 and more"]
@@ -108,7 +109,7 @@ describe.each(BACKENDS)("%s on disk", (backend) => {
 
   it("a byte that is flipped in a value is never served: the value is gone, and it is told until somebody has repaired it", async () => {
     const folder = mkdtempSync(join(tmpdir(), "backplane-flipped-"))
-    const store = storeOf(backend, folder)
+    const store = MAKERS[backend](folder)
     const own = store.open("store", ACTOR)
     await own.load()
     const marks = ["MARK-ONE", "MARK-TWO", "MARK-THREE"]
@@ -129,7 +130,7 @@ describe.each(BACKENDS)("%s on disk", (backend) => {
 
 it("the log tells a torn end where a power cut kept a later page of what was not synced and not an earlier one", async () => {
   const folder = mkdtempSync(join(tmpdir(), "backplane-cut-"))
-  const store = storeOf("log", folder)
+  const store = MAKERS.log(folder)
   const own = store.open("store", ACTOR)
   await own.load()
   for (let number = 0; number < 100; number++)

@@ -3,14 +3,17 @@ import { AppendLogStore } from "@backplane/foundation-runtime/append-log-store"
 import type { Store } from "@backplane/foundation-runtime/store"
 import { LogStore } from "@backplane/kv-store/log-store"
 import { SEGMENT_BYTES, type Backend } from "./config.ts"
-import { LmdbStore } from "./lmdb-store.ts"
 
-export function storeOf(backend: Backend, folder: string): Store {
+/** What makes a store in a folder. LMDB is loaded by those who use it: a shard that is killed is waited for, and what it loads is most of its start. */
+export async function storesOf(backend: Backend): Promise<(folder: string) => Store> {
   switch (backend) {
     case "log":
-      return new AppendLogStore(folder, (segments) => new LogStore(segments, { segmentBytesMin: SEGMENT_BYTES, encode, decode }))
-    case "lmdb":
-      return new LmdbStore(folder, encode)
+      return (folder) =>
+        new AppendLogStore(folder, (segments) => new LogStore(segments, { segmentBytesMin: SEGMENT_BYTES, encode, decode }))
+    case "lmdb": {
+      const { LmdbStore } = await import("./lmdb-store.ts")
+      return (folder) => new LmdbStore(folder, encode)
+    }
   }
 }
 

@@ -24,7 +24,7 @@ export interface ActorServiceOptions {
   readonly codec: BodyCodec
   readonly actorFactory: ActorFactory
   /** Where actors' state is kept, made from the settings. Default: a file a key. */
-  readonly store?: (settings: ServiceEnvironment) => Store
+  readonly store?: (settings: ServiceEnvironment) => Store | Promise<Store>
   /** Lets its actors have links beside the bus: for those who speak much. */
   readonly links?: LinkSettings
   /** More to stop, before telemetry. */
@@ -97,7 +97,7 @@ export async function startActorService(options: ActorServiceOptions): Promise<A
     codec,
     readsFrames: (to) => ONLY_OURS.has(actorKind(to)),
     ...(options.links === undefined ? {} : { links: options.links }),
-    ...(options.store === undefined ? {} : { store: options.store(settings) }),
+    ...(options.store === undefined ? {} : { store: await options.store(settings) }),
     events: telemetry,
     spans: telemetry,
     spanIds: telemetry.ids,
