@@ -9,9 +9,9 @@ import type { KeyState } from "@backplane/kv-contract/versions"
 import { partitionOf } from "@backplane/kv-replication/hash"
 import { partitionMap } from "@backplane/kv-replication/partition-map"
 import { Compile } from "typebox/compile"
-import type { KvEffect } from "./outbox.ts"
-import { ReplicaMachine } from "./replica.ts"
-import { SOUND_RULES } from "./rules.ts"
+import type { KvEffect } from "@backplane/kv-replica/outbox"
+import { ReplicaMachine } from "@backplane/kv-replica/replica"
+import { SOUND_RULES } from "@backplane/kv-replica/rules"
 
 const IDS = [actorId("kv-shard.0"), actorId("kv-shard.1")] as const
 const MAP = partitionMap(IDS.map((id) => ({ id, zone: "a" })))
