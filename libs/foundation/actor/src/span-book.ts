@@ -12,6 +12,7 @@
  * A step has a span of its own only where the incoming message carried a context or the machine noted one; whether it has
  * is settled before the first effect, so the place of a `note` among the effects does not matter.
  */
+import { YoungMap } from "@backplane/foundation-base/young-map"
 import type { ActorId } from "./actor-id.ts"
 import type { Body, Effect, Input, SendEffect, SpanEffect } from "./machine.ts"
 import type { Attributes, TraceContext } from "./trace-context.ts"
@@ -76,7 +77,7 @@ export class SpanBook<Time> {
   readonly #ids: SpanIdSource
   readonly #openMax: number
   /** Oldest first: a Map keeps the order of insertion. At most `openMax`. */
-  readonly #open = new Map<string, RunningSpan<Time>>()
+  readonly #open = new YoungMap<string, RunningSpan<Time>>()
   /** The span of the current step; null between steps and in steps without one. */
   #step: RunningSpan<Time> | null = null
   #finished: FinishedSpan<Time>[] = []
@@ -139,16 +140,16 @@ export class SpanBook<Time> {
 
   /** Ends every open span with an error: for a host that stops in good order. A crash loses them instead. */
   closeAll(time: Time, error: string): readonly FinishedSpan<Time>[] {
-    for (const key of [...this.#open.keys()]) this.#close(time, key, NO_ATTRIBUTES, error)
+    for (const [key] of this.#open.entries()) this.#close(time, key, NO_ATTRIBUTES, error)
     return this.#drain()
   }
 
   #onOpen(time: Time, effect: Extract<SpanEffect, { op: "open" }>): void {
     this.#close(time, effect.key, NO_ATTRIBUTES, null)
-    const oldest = this.#open.keys().next()
-    if (this.#open.size >= this.#openMax && oldest.done !== true) {
+    const oldest = this.#open.size < this.#openMax ? undefined : this.#open.firstKey()
+    if (oldest !== undefined) {
       this.#evicted++
-      this.#close(time, oldest.value, NO_ATTRIBUTES, "evicted: too many open spans")
+      this.#close(time, oldest, NO_ATTRIBUTES, "evicted: too many open spans")
     }
     const around = this.#step?.context ?? null
     const isRoot = effect.root === true
