@@ -116,24 +116,35 @@ export class NodeLinks {
 
   /** Sends one commit to each node that waits for an answer or has decisions. */
   flush(out: Out): void {
-    for (const link of this.#links) if (link.owed || link.decisions.length > 0) this.flushNode(link.node, out)
+    this.#flush(
+      this.#links.filter((link) => link.owed || link.decisions.length > 0),
+      out,
+    )
   }
 
   flushNode(node: number, out: Out): void {
-    const link = this.#links[node]
-    if (link === undefined || link.incarnation === 0) return
-    const { epoch, queue } = this.#context
-    const { generation, incarnation } = link
-    const commit = ++link.commits
-    const decisions = link.decisions
-    out.push(
-      send(
-        nodeActor(node),
-        { kind: "SchedulerCommit", epoch, queue, generation, incarnation, commit, seen: link.seen, decisions },
-        link.owed ? pickSpan(node) : undefined,
-      ),
+    this.#flush(
+      this.#links.filter((link) => link.node === node),
+      out,
     )
-    if (link.owed) out.push(closeSpan(pickSpan(node), { "backplane.reason": `${decisions.length} decisions` }))
+  }
+
+  #flush(links: readonly NodeLink[], out: Out): void {
+    const open = links.filter((link) => link.incarnation > 0)
+    const heard = open.filter((link) => link.owed)
+    for (const link of open) this.#commit(link, causeOf(link, heard), out)
+    // Last, because a commit to another node may be part of one of them.
+    for (const { node, commits, sent } of heard)
+      out.push(closeSpan(pickSpan(node), { "backplane.reason": `${sent.get(commits)?.length ?? 0} decisions` }))
+  }
+
+  #commit(link: NodeLink, cause: string | undefined, out: Out): void {
+    const { epoch, queue } = this.#context
+    const { node, generation, incarnation, decisions } = link
+    const commit = ++link.commits
+    out.push(
+      send(nodeActor(node), { kind: "SchedulerCommit", epoch, queue, generation, incarnation, commit, seen: link.seen, decisions }, cause),
+    )
     if (decisions.length > 0) link.sent.set(commit, decisions)
     if (link.sent.size > SENT_MAX) link.sent.delete(link.sent.keys().next().value as number)
     link.decisions = []
@@ -147,6 +158,17 @@ export class NodeLinks {
     this.#links[node]?.sent.delete(commit)
     return decisions ?? []
   }
+}
+
+/**
+ * The span that a commit is part of: that of the node's own events; else that of the events of another that are answered in the same
+ * instant, the node of a task that it is about first. (A stolen task is told by its node, and its CPU may be another's.)
+ */
+function causeOf({ node, owed, decisions }: NodeLink, heard: readonly NodeLink[]): string | undefined {
+  if (owed) return pickSpan(node)
+  const about = decisions.flatMap((decision) => (decision.type === "RUN" ? [decision.at] : []))
+  const cause = heard.find((link) => about.includes(link.node)) ?? heard[0]
+  return cause === undefined ? undefined : pickSpan(cause.node)
 }
 
 function newLink(node: number, generation: number): NodeLink {

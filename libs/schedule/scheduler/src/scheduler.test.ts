@@ -321,6 +321,34 @@ describe("a stream", () => {
   })
 })
 
+describe("the trace of a decision", () => {
+  // Found live: of the migrations of stolen tasks every third began a trace of its own, and nobody could say why the task had moved.
+  it("goes on at the node of the CPU when another node tells of the task, and ends after both commits", () => {
+    const scheduler = new Scheduler()
+    scheduler.events(0, [idle(0), { type: "SYNC" }])
+    scheduler.events(1, [{ type: "SYNC" }])
+    const generation = scheduler.generation(1)
+    const events = [fresh("stolen", { node: 1 })]
+    const message = {
+      kind: "SchedulerEvents",
+      epoch: 1,
+      queue: "cpu-0",
+      generation,
+      node: 1,
+      incarnation: 1,
+      at: NOW,
+      seq: 2,
+      events,
+    } as const
+    scheduler.hear(nodeActor(1), message)
+    const said = scheduler.due("decide").flatMap((effect) => {
+      if (effect.kind === "send") return [`${effect.body.kind} → ${effect.to}, ${effect.span}`]
+      return effect.kind === "span" && effect.op === "close" ? [`end of ${effect.key}`] : []
+    })
+    expect(said.slice(0, 3)).toEqual(["SchedulerCommit → node.0, pick/1", "SchedulerCommit → node.1, pick/1", "end of pick/1"])
+  })
+})
+
 describe("a policy of one's own, attached as a service", () => {
   const attachesTo = (own: QueuePolicyKind | undefined, seat: { readonly policy: string; readonly layout?: "all" | "cpu" }): string[] => {
     const spec = resolveMachineSpec({ topology: { nodes: 2, cpus: 2 }, schedule: { policy: "mqms" }, jobs: [] })
