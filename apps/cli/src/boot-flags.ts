@@ -1,7 +1,7 @@
 /** The flags of `backplane boot`, most of them also of `backplane ledger`: what can be asked, and what of it is refused because it is not built. */
 import { readFile } from "./guest-file.ts"
 import { bad, type CommandFailure } from "./failure.ts"
-import { bytes, count, seconds } from "./number-flags.ts"
+import { count, seconds, sizeOption } from "./number-flags.ts"
 import type { ConversationStep } from "@backplane/trap-board/conversation"
 import type { Command } from "commander"
 
@@ -66,7 +66,7 @@ export function addBootFlags(command: Command, steps: BootStep[], kernel: "requi
       "which harts an interrupt goes to, such as 10:0,1:1+2 (source:hart+hart); others go to all that enable it",
     )
     .option("--cpus <n>", "vCPUs", count, 1)
-    .option("--memory <size>", "RAM of the guest, such as 128M", bytes, DEFAULT_MEMORY)
+    .addOption(sizeOption("--memory <size>", "RAM of the guest", DEFAULT_MEMORY))
     .option("--mode <mode>", "native, trap, assist, or para (assist with hypercalls)", "trap")
     .option("--mmu <mmu>", "native: walk or softtlb; else shadow, nested, softtlb or softtlb,l2 (with the VMM's second level)")
     .option(

@@ -1,5 +1,5 @@
 /** Numbers as flags say them: counts, seconds, sizes. */
-import { InvalidArgumentError } from "commander"
+import { InvalidArgumentError, Option } from "commander"
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
 
@@ -26,6 +26,21 @@ export function bytes(text: string): number {
   const value = Number(match?.[1]) * (UNITS[match?.[2] ?? ""] ?? NaN)
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError("give a size such as 128M, with K, M or G")
   return value
+}
+
+/** A size in bytes whose default `--help` shows as one would give it. */
+export function sizeOption(flags: string, meaning: string, defaultBytes: number): Option {
+  const [unit, unitBytes] = Object.entries(UNITS).findLast(([, each]) => defaultBytes % each === 0) ?? ["", 1]
+  return new Option(flags, meaning).argParser(bytes).default(defaultBytes, `${defaultBytes / unitBytes}${unit}`)
+}
+
+/** A list whose default `--help` shows as one would give it: with commas, and as nothing where it is empty. */
+export function listOption<Item>(
+  flags: string,
+  meaning: string,
+  parsed: { readonly parse: (text: string) => readonly Item[]; readonly default: readonly Item[] },
+): Option {
+  return new Option(flags, meaning).argParser(parsed.parse).default(parsed.default, parsed.default.join(",") || "none")
 }
 
 /** CPUs: `3`, `0-3`, `0,2,4-5`; ascending, each once. */

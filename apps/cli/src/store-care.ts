@@ -127,41 +127,34 @@ interface MapReduceFlags {
 function registerShards(kv: Command): void {
   const shards = kv.command("shards").description("members of the store: partitions move while reads and writes go on")
   const change = (name: "add" | "remove", meaning: string): void => {
-    shards
-      .command(name)
-      .description(meaning)
-      .argument("<replica>", "as replica.3, hosted by the process kv-shard-3")
-      .option("--zone <name>", "availability zone of one that comes", "zone-0")
-      .option("--json", "print JSON")
-      .action(async (replica: string, flags: { zone: string; json?: true }, command: Command) => {
-        if (!/^replica\.\d+$/.test(replica))
-          throw new CommandFailure(
-            "bad-input",
-            `replica: ${replica} is none; give one such as replica.3, which the process kv-shard-3 hosts`,
-          )
-        const store = storeOf(command)
-        const before = await store.json<Placement>("/v1/store")
-        const isMember = before.members.some(({ id }) => id === replica)
-        if (isMember === (name === "add"))
-          throw new CommandFailure("bad-input", `${replica} is ${isMember ? "a member already" : "no member"}: see \`backplane kv status\``)
-        const others = before.members.filter(({ id }) => id !== replica)
-        const members = name === "add" ? [...others, { id: replica, zone: flags.zone }] : others
-        const process = `kv-shard-${replica.slice("replica.".length)}`
-        if (name === "add") await onRunningStack(command, (client) => client.power(process, "on"))
-        const started = Date.now()
-        const { copies } = await store.json<Placement>("/v1/store/members", { method: "PUT", body: JSON.stringify({ members }) })
-        const after = await moved(command)
-        if (name === "remove") await onRunningStack(command, (client) => client.power(process, "off"))
-        const seconds = (Date.now() - started) / 1000
-        const { replicas } = await look(command)
-        const keys = replicas.reduce((sum, { keysCopied }) => sum + keysCopied, 0)
-        const total = replicas.reduce((sum, state) => sum + state.keys, 0)
-        if (flags.json === true)
-          return console.log(
-            JSON.stringify({ replica, members: after.members, partitions_copied: copies, keys_copied: keys, keys_held: total, seconds }),
-          )
-        console.log(`${after.members.length} members; ${copies} copies of partitions moved in ${seconds.toFixed(1)} s`)
-      })
+    const command = shards.command(name).description(meaning).argument("<replica>", "as replica.3, hosted by the process kv-shard-3")
+    if (name === "add") command.option("--zone <name>", "its availability zone", "zone-0")
+    command.option("--json", "print JSON").action(async (replica: string, flags: { zone?: string; json?: true }, command: Command) => {
+      if (!/^replica\.\d+$/.test(replica))
+        throw new CommandFailure("bad-input", `replica: ${replica} is none; give one such as replica.3, which the process kv-shard-3 hosts`)
+      const store = storeOf(command)
+      const before = await store.json<Placement>("/v1/store")
+      const isMember = before.members.some(({ id }) => id === replica)
+      if (isMember === (name === "add"))
+        throw new CommandFailure("bad-input", `${replica} is ${isMember ? "a member already" : "no member"}: see \`backplane kv status\``)
+      const others = before.members.filter(({ id }) => id !== replica)
+      const members = name === "add" ? [...others, { id: replica, zone: flags.zone ?? "zone-0" }] : others
+      const process = `kv-shard-${replica.slice("replica.".length)}`
+      if (name === "add") await onRunningStack(command, (client) => client.power(process, "on"))
+      const started = Date.now()
+      const { copies } = await store.json<Placement>("/v1/store/members", { method: "PUT", body: JSON.stringify({ members }) })
+      const after = await moved(command)
+      if (name === "remove") await onRunningStack(command, (client) => client.power(process, "off"))
+      const seconds = (Date.now() - started) / 1000
+      const { replicas } = await look(command)
+      const keys = replicas.reduce((sum, { keysCopied }) => sum + keysCopied, 0)
+      const total = replicas.reduce((sum, state) => sum + state.keys, 0)
+      if (flags.json === true)
+        return console.log(
+          JSON.stringify({ replica, members: after.members, partitions_copied: copies, keys_copied: keys, keys_held: total, seconds }),
+        )
+      console.log(`${after.members.length} members; ${copies} copies of partitions moved in ${seconds.toFixed(1)} s`)
+    })
   }
   change("add", "start a shard, and let it hold its share")
   change("remove", "move everything off a shard, and let it go")

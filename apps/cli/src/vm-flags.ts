@@ -16,7 +16,7 @@ import { Value } from "typebox/value"
 import type { Command } from "commander"
 import { affinityOf } from "./boot-devices.ts"
 import { bad } from "./failure.ts"
-import { bytes, count } from "./number-flags.ts"
+import { count, sizeOption } from "./number-flags.ts"
 
 /** Without the files, which become images. */
 export interface VmFlags {
@@ -53,7 +53,7 @@ export function addVmFlags(command: Command): Command {
     .option("--initrd <file>", "a RAM disk")
     .option("--append <text>", "the kernel's command line")
     .option("--cpus <n>", "vCPUs", count, VM_DEFAULTS.cpus)
-    .option("--memory <size>", "RAM, such as 128M", bytes, VM_DEFAULTS.memoryBytes)
+    .addOption(sizeOption("--memory <size>", "RAM", VM_DEFAULTS.memoryBytes))
     .option("--mode <mode>", VM_MODES.join(", "), VM_DEFAULTS.mode)
     .option("--mmu <mmu>", `${VM_MMUS.join(", ")}; left out: that of the mode`)
     .option("--trap-path <path>", "resident: exits are handled in the node; bus: by the hypervisor", VM_DEFAULTS.trapPath)

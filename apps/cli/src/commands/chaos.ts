@@ -4,7 +4,7 @@ import { passThrough } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
 import { MACHINE_FAULTS, type MachineFault } from "../machine-chaos-nemesis.ts"
 import type { MachineChaosReport } from "../machine-chaos.ts"
-import { count } from "../number-flags.ts"
+import { count, listOption } from "../number-flags.ts"
 
 export function register(program: Command): void {
   const chaos = program.command("chaos").description("hurt real processes on purpose, and judge what their users saw")
@@ -20,12 +20,12 @@ function registerMachine(chaos: Command): void {
     )
     .option("--seed <n>", "which processes are hurt, and how", count, 1)
     .option("--duration <seconds>", "how long it is hurt", count, 60)
-    .option("--faults <list>", "of kill, pause, partition; commas between", faultsOf, [...MACHINE_FAULTS])
-    .option("--only <list>", "only processes whose names begin so, such as numa-node,kv-shard-1", (text) => text.split(","), [])
+    .addOption(listOption("--faults <list>", "of kill, pause, partition; commas between", { parse: faultsOf, default: MACHINE_FAULTS }))
+    .option("--only <list>", "only processes whose names begin so, such as numa-node,kv-shard-1", (text) => text.split(","))
     .option("--json", "print JSON")
-    .action(async (flags: { seed: number; duration: number; faults: readonly MachineFault[]; only: readonly string[]; json?: true }) => {
+    .action(async (flags: { seed: number; duration: number; faults: readonly MachineFault[]; only?: readonly string[]; json?: true }) => {
       const { runMachineChaos } = await import("../machine-chaos.ts")
-      const { seed, duration: seconds, faults, only } = flags
+      const { seed, duration: seconds, faults, only = [] } = flags
       const say = (line: string): void => void (flags.json === true || console.error(line))
       const report = await runMachineChaos({ seed, seconds, faults, only, say })
       console.log(flags.json === true ? JSON.stringify(report) : textOf(report))

@@ -5,7 +5,7 @@
 import { checkCoherence, checkPlanted } from "@backplane/memory-coherence/checker/check"
 import { InvalidArgumentError, type Command } from "commander"
 import { passThrough } from "../checkout.ts"
-import { bytes, count } from "../number-flags.ts"
+import { count, sizeOption } from "../number-flags.ts"
 
 /** 64 bits of hash and what leads back: about 26 bytes a state, beside the states still to be looked at. */
 const STATES_MAX = 50_000_000
@@ -135,7 +135,7 @@ function registerGuest(check: Command): void {
     .option("--disk <file>", "image of a virtio disk; what is written goes nowhere")
     .option("--cpus <n>", "harts; hart h lies on node h modulo the number of nodes", count, 2)
     .option("--nodes <n>", "nodes", count, 2)
-    .option("--memory <bytes>", "RAM, such as 128M", bytes, 16 * 2 ** 20)
+    .addOption(sizeOption("--memory <bytes>", "RAM", 16 * 2 ** 20))
     .option("--expect <text>", "wait until the guest has written this (again and again, in order with --type)", step("expect"))
     .option("--type <text>", "type this and a line break", step("type"))
     .option("--seed <n>", "how long messages take is drawn from it", count, 1)

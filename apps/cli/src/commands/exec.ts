@@ -1,6 +1,6 @@
 /** `backplane exec <elf|Image>`: one guest on the native machine, without the stack. */
 import type { Command } from "commander"
-import { bytes, count, seconds } from "../number-flags.ts"
+import { count, seconds, sizeOption } from "../number-flags.ts"
 import type { GuestFlags } from "../guest-run.ts"
 
 export function register(program: Command): void {
@@ -11,7 +11,7 @@ export function register(program: Command): void {
     )
     .argument("<image>", "ELF64 executable or Linux Image")
     .option("--cpus <n>", "harts", count, 1)
-    .option("--memory <size>", "RAM, such as 128M", bytes, 128 * 2 ** 20)
+    .addOption(sizeOption("--memory <size>", "RAM", 128 * 2 ** 20))
     .option("--max-instructions <n>", "stop exactly there", count)
     .option("--timeout <seconds>", "stop after this much wall clock", seconds)
     .option("--trace-instructions <n>", "write the first n instructions to standard error", count)

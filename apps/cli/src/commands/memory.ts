@@ -19,7 +19,7 @@ import {
   wholeNumbers,
 } from "../memory-flags.ts"
 import { hartLine, mapText, pageLine, statsText, type MemoryView } from "../memory-text.ts"
-import { count } from "../number-flags.ts"
+import { count, listOption } from "../number-flags.ts"
 import { onRunningStack } from "../running-stack.ts"
 
 interface Common {
@@ -49,18 +49,29 @@ interface RunFlags extends RulesFlags {
   readonly seed: number
 }
 
+/** What is asked of every machine. */
+function common(command: Command): Command {
+  return command.option("--machine <name>", "which machine", "demo").option("--json", "print JSON")
+}
+
+/** How pages of a space are placed and moved. */
+function ruled(command: Command): Command {
+  return common(command)
+    .addOption(
+      new Option("--placement <where>", "first-touch, interleave, local:<node>, bind:<node>,<node>…")
+        .argParser(placement)
+        .default({ kind: "first-touch" }, "first-touch"),
+    )
+    .option("--migrate", "a page that one node misses on most goes there")
+    .option("--replicate", "a page that is read, or nearly, is copied to the nodes that read it")
+    .option("--follow", "a node's hottest pages go along when the last task of this memory that ran there moves")
+    .option("--hot <misses>", "in an interval, from which a page is hot", count, 8)
+    .option("--share", "pages that are equal to others share one frame (needs a machine with a page store)")
+    .option("--limit <frames>", "that the space may have; the rest of its pages lies in the page store", count)
+}
+
 export function register(program: Command): void {
   const memory = program.command("memory").description("memory that the nodes of a running machine share")
-  const common = (command: Command): Command => command.option("--machine <name>", "which machine", "demo").option("--json", "print JSON")
-  const ruled = (command: Command): Command =>
-    common(command)
-      .option("--placement <where>", "first-touch, interleave, local:<node>, bind:<node>,<node>…", placement, { kind: "first-touch" })
-      .option("--migrate", "a page that one node misses on most goes there")
-      .option("--replicate", "a page that is read, or nearly, is copied to the nodes that read it")
-      .option("--follow", "a node's hottest pages go along when the last task of this memory that ran there moves")
-      .option("--hot <misses>", "in an interval, from which a page is hot", count, 8)
-      .option("--share", "pages that are equal to others share one frame (needs a machine with a page store)")
-      .option("--limit <frames>", "that the space may have; the rest of its pages lies in the page store", count)
   common(
     memory
       .command("map")
@@ -116,12 +127,12 @@ export function register(program: Command): void {
       print(flags, await viewOf(client, space), mapText)
     }),
   )
-  registerRun(memory, ruled)
-  registerEnds(memory, common)
+  registerRun(memory)
+  registerEnds(memory)
 }
 
 /** What the harts of a space are at, and its end. */
-function registerEnds(memory: Command, common: (command: Command) => Command): void {
+function registerEnds(memory: Command): void {
   common(memory.command("harts").description("what the harts of a shared memory are at").argument("<space>", "its name", spaceName)).action(
     (space: string, flags: Common, command: Command) =>
       withMemory(command, flags, async (client) => {
@@ -162,10 +173,11 @@ async function isKnown(
   return has(client.map(space))
 }
 
-function registerRun(memory: Command, ruled: (command: Command) => Command): void {
+function registerRun(memory: Command): void {
   ruled(
     memory
       .command("run")
+      .summary("harts of several nodes in one memory, with a program of ours or yours")
       .description(
         `harts of several nodes in one memory: ${Object.entries(SHARED_PROGRAMS)
           .map(([name, what]) => `${name} (${what})`)
@@ -175,7 +187,7 @@ function registerRun(memory: Command, ruled: (command: Command) => Command): voi
   )
     .addOption(new Option("--program <program>", "what they do").choices(Object.keys(SHARED_PROGRAMS)).default("own"))
     .option("--image <file>", "flat RV64 code instead, at the start of the memory; an ecall ends a hart")
-    .option("--harts <nodes>", "the node of each hart", wholeNumbers, [0, 1])
+    .addOption(listOption("--harts <nodes>", "the node of each hart", { parse: wholeNumbers, default: [0, 1] }))
     .option("--pages <n>", "that a hart goes over; with --image, of the memory", spacePages, 8)
     .option("--rounds <n>", "how often", count, 10_000)
     .option("--copies <n>", "of pages of other nodes that a node keeps; 0: any", wholeNumber, 4)

@@ -23,7 +23,7 @@ interface AttachFlags {
   readonly contract: number
   readonly version: string
   readonly language: string
-  readonly feature: readonly string[]
+  readonly feature?: readonly string[]
 }
 
 export function registerServices(sched: Command): void {
@@ -37,7 +37,7 @@ export function registerServices(sched: Command): void {
     .option("--contract <version>", "version of the contract that it speaks", count, 1)
     .option("--version <text>", "its own version", "0")
     .option("--language <text>", "what it is written in", "")
-    .option("--feature <text...>", "what of the contract it uses", [])
+    .option("--feature <text...>", "what of the contract it uses")
     .action(async (name: string, flags: AttachFlags, command: Command) => {
       if ((flags.run === undefined) === (flags.instance === undefined))
         throw new CommandFailure("bad-input", "--run or --instance: say which program it is, or which process")
@@ -63,7 +63,7 @@ export function registerServices(sched: Command): void {
 }
 
 async function attach(client: StackClient, state: StackState, name: string, flags: AttachFlags): Promise<void> {
-  const { layout, contract, version, language, feature } = flags
+  const { layout, contract, version, language, feature = [] } = flags
   const instance = flags.instance ?? `${name}-${process.pid}`
   const request = { op: "attach", instance, manifest: { name, version, contract, language, layout, features: [...feature] } }
   await client.office(request).catch((error: unknown) => {
