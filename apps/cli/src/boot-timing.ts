@@ -6,6 +6,7 @@
  */
 import { makeTimedEngine, type TimedEngine } from "@backplane/compute-engine/timed-engine"
 import { timingParameters } from "@backplane/memory-timing/timing-parameters"
+import { reasonOf } from "@backplane/scenario-machine/schema-error"
 import { resolveTiming } from "@backplane/scenario-machine/timing-presets"
 import { FIDELITIES, TIMING_PRESETS, TimingInput, type EventCosts, type TimingSpec } from "@backplane/scenario-machine/timing-spec"
 import { Compile } from "typebox/compile"
@@ -73,7 +74,7 @@ function costsOf(name: string): TimingInput {
   if (timing === undefined) throw refuse("--timing", `${name} has no field timing`, "give a scenario with one: see SCENARIO.md")
   const wrong = checkTimingInput.Errors(timing)[0]
   if (wrong !== undefined)
-    throw refuse("--timing", `${name}: timing${wrong.instancePath.replaceAll("/", ".")} ${wrong.message}`, "see SCENARIO.md")
+    throw refuse("--timing", `${name}: timing${wrong.instancePath.replaceAll("/", ".")}: ${reasonOf(wrong)}`, "see SCENARIO.md")
   return timing as TimingInput
 }
 

@@ -42,6 +42,7 @@ describe("a command that fails", { timeout: COMMAND_MS }, () => {
     ["bench", "exit", "--svg", "x.svg"],
     ["sched", "conform", "--mutant", "nowhere"],
     ["sched", "conform", "--run", "true", "--mutant", "nowhere"],
+    ["sched", "conform", "--nats", "nats://127.0.0.1:4222"],
     ["trace", "sim", "nowhere"],
   ])("in a program of its own is told as JSON too: %s %s", (...args) => {
     const { code, out, err } = backplane(...args, "--json")

@@ -1,5 +1,7 @@
 /** Reads the flags of `backplane jobs`: the names and forms of the OSTEP homework, as a scenario. */
+import type { MachineSpec } from "@backplane/scenario-machine/machine-spec"
 import { Rejection } from "@backplane/scenario-machine/rejection"
+import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 
 export interface JobFlags {
   readonly cpus: string
@@ -23,8 +25,37 @@ export interface JobFlags {
   readonly restartable?: true
 }
 
+/** Fields of the scenario, by the flag that gives them. */
+const FLAGS: Readonly<Record<string, string>> = {
+  seed: "--seed",
+  "topology.cpus": "--cpus",
+  "topology.nodes": "--nodes",
+  "cache.size": "--cache",
+  "cache.warmupTicks": "--warmup",
+  "cache.warmRate": "--warm-rate",
+  "schedule.policy": "--policy",
+  "schedule.sliceTicks": "--slice",
+  "schedule.peekTicks": "--peek",
+  "schedule.compat": "--compat",
+  "draw.count": "--job-count",
+  "draw.maxRun": "--max-run",
+  "draw.maxWorkingSet": "--max-wset",
+  maxTicks: "--max-ticks",
+}
+
+/** The machine that the flags describe. What is wrong with it is told of the flag: who types flags knows no scenario. */
+export function specOf(flags: JobFlags): MachineSpec {
+  try {
+    return resolveMachineSpec(scenarioOf(flags))
+  } catch (error) {
+    if (!(error instanceof Rejection)) throw error
+    const flag = FLAGS[error.field] ?? (/^jobs\b/.test(error.field) ? "--list" : undefined)
+    throw flag === undefined ? error : new Rejection(flag, error.reason)
+  }
+}
+
 /** The scenario that the flags describe; `resolveMachineSpec` checks it. */
-export function scenarioOf(flags: JobFlags): Record<string, unknown> {
+function scenarioOf(flags: JobFlags): Record<string, unknown> {
   const peekTicks = whole("--peek", flags.peek)
   const affinity = parseAffinity(flags.affinity ?? "")
   const jobs = flags.list === undefined || flags.list === "" ? undefined : parseList(flags.list)

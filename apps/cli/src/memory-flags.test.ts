@@ -1,16 +1,6 @@
 import { InvalidArgumentError } from "commander"
 import { describe, expect, it } from "vitest"
-import {
-  checkNodes,
-  checkSize,
-  memoryNodes,
-  pageNumber,
-  placement,
-  readImage,
-  spaceName,
-  spacePages,
-  wholeNumbers,
-} from "./memory-flags.ts"
+import { checkNodes, checkSize, memoryNodes, pageNumber, placement, spaceName, spacePages, wholeNumbers } from "./memory-flags.ts"
 
 describe("flags of memory", () => {
   it.each([
@@ -41,6 +31,5 @@ describe("flags of memory", () => {
       "--pages: a memory has at most 4096 pages, and 2 harts would go over 5000",
     )
     expect(() => checkSize({ pages: 10, harts: new Array<number>(65).fill(0) })).toThrow("--harts: at most 64, not 65")
-    expect(() => readImage("/nowhere/image.bin")).toThrow("--image: ENOENT")
   })
 })

@@ -1,5 +1,4 @@
 /** Flags and arguments of `backplane memory`: their text, and whether the machine at hand has what they name. */
-import { readFileSync } from "node:fs"
 import {
   NODE_NUMBER_MAX,
   PAGE_NUMBER_MAX,
@@ -83,12 +82,4 @@ export function checkSize({ pages, harts }: { readonly pages: number; readonly h
       "bad-input",
       `--pages: a memory has at most ${SPACE_PAGES_MAX} pages, and ${harts.length} harts would go over ${pages}`,
     )
-}
-
-export function readImage(file: string): Uint8Array {
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    throw new CommandFailure("bad-input", `--image: ${error instanceof Error ? error.message : String(error)}`)
-  }
 }

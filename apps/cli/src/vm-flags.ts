@@ -1,5 +1,6 @@
 /** The flags that describe a VM, and the description that they make once its images are on the stack. */
 import { randomBytes } from "node:crypto"
+import { reasonOf } from "@backplane/scenario-machine/schema-error"
 import { SPAN_MMU } from "@backplane/scenario-machine/vm-span"
 import {
   TRAP_PATHS,
@@ -104,7 +105,7 @@ export function vmSpecOf(name: string, flags: VmFlags, images: VmImages): VmSpec
     instructionsPerTick: speed ?? VM_DEFAULTS.instructionsPerTick,
   }
   const [wrong] = Value.Errors(VmSpec, spec)
-  if (wrong !== undefined) throw bad(flagOf(wrong.instancePath.slice(1)), wrong.message)
+  if (wrong !== undefined) throw bad(flagOf(wrong.instancePath.slice(1)), reasonOf(wrong))
   const problem = vmModeProblem(spec as VmSpec)
   if (problem !== null) throw bad(`--${problem.slice(0, problem.indexOf(":"))}`, problem.slice(problem.indexOf(":") + 2))
   return spec as VmSpec

@@ -38,6 +38,8 @@ export async function conformCommand(args: readonly string[]): Promise<number> {
   const isOurs = values.service === undefined && values.run === undefined
   if (!isOurs && values.mutant !== undefined)
     throw new FlagError("--mutant: a fault is planted in a scheduler of ours; leave out --run and --service")
+  if (isOurs && values.nats !== undefined)
+    throw new FlagError("--nats: a scheduler of ours is tried in this process, without a bus; leave it out, or add --run or --service")
   const ours = isOurs ? ownOrMutant(values.mutant) : null
   if (isOurs && !values.json)
     console.log(`ours, policy ${policy}${values.mutant === undefined ? "" : `, ${values.mutant}`} (--run tries another)`)

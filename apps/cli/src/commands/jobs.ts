@@ -1,9 +1,8 @@
 /** `backplane jobs`: OSTEP chapter 10's multiprocessor, as a machine of nodes, schedulers and a hypervisor. */
 import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
-import { resolveMachineSpec } from "@backplane/scenario-machine/resolve"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
-import { scenarioOf, type JobFlags } from "../job-flags.ts"
+import { specOf, type JobFlags } from "../job-flags.ts"
 import { runInSimulator, runLive, unwrap } from "../machine-run.ts"
 import { fileToWrite } from "../output-file.ts"
 import { printRun } from "../run-report.ts"
@@ -50,7 +49,7 @@ export function register(program: Command): void {
 
 async function runJobs(flags: Flags, home: string): Promise<void> {
   if (flags.sim === true && flags.live === true) throw new CommandFailure("bad-input", "--sim and --live exclude each other: give one")
-  const spec = resolveMachineSpec(scenarioOf(flags))
+  const spec = specOf(flags)
   const output = flags.live === true ? await runLive(spec, home) : await runInSimulator(spec)
   await printRun({ spec, result: unwrap(output), bus: flags.live === true ? "nats" : "sim" }, flags)
 }

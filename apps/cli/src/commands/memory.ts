@@ -4,6 +4,7 @@ import type { PagePlacement, SpaceAnswer, SpaceRules } from "@backplane/memory-c
 import { Option, type Command } from "commander"
 import { passThrough } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
+import { readFile } from "../guest-file.ts"
 import { MemoryClient } from "../memory-client.ts"
 import {
   checkNodes,
@@ -12,7 +13,6 @@ import {
   memoryNodes,
   pageNumber,
   placement,
-  readImage,
   spaceName,
   spacePages,
   wholeNumber,
@@ -215,7 +215,7 @@ function registerRun(memory: Command): void {
         process.exitCode = await passThrough("apps/simulator/src/main.ts", ["spaces", JSON.stringify(request)])
         return
       }
-      const code = image === undefined ? sharedProgram(program, { pages, rounds }) : readImage(image)
+      const code = image === undefined ? sharedProgram(program, { pages, rounds }) : readFile(image, "--image")
       const all = image === undefined ? sharedProgramPages(program, { pages, harts: harts.length }) : pages
       checkSize({ pages: all, harts })
       await withMemory(command, flags, async (client) => {

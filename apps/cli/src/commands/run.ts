@@ -75,7 +75,7 @@ export function readScenario(file: string, seed: string | undefined, files: stri
     return imageRef(path, { flag: "image" }).ref
   }
   if (seed === undefined) return resolveMachineSpec(content, readGuest, readImage)
-  if (!/^\d+$/.test(seed)) throw new Rejection("--seed", `${seed} is not a whole number`)
+  if (!/^\d+$/.test(seed)) throw new Rejection("--seed", `${seed} is not a whole number; give one of at least 0`)
   return resolveMachineSpec(
     typeof content === "object" && content !== null ? { ...content, seed: Number(seed) } : content,
     readGuest,

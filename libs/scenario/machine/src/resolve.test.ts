@@ -16,7 +16,7 @@ describe("what a user writes", () => {
     ["a name twice", { jobs: [job("a"), job("a")] }, "jobs[1].name", "given twice; names are unique"],
     ["a name that arrivals give", { jobs: [job("j7")], arrivals: arrivals() }, "jobs[0].name", "take one that is not j and a number"],
     ["a CPU that is not there", { jobs: [job("a", { affinity: [5] })] }, "jobs[0].affinity", "the CPUs are 0 to 1"],
-    ["an unknown policy", { schedule: { policy: "best" } }, "schedule.policy", ""],
+    ["an unknown policy", { schedule: { policy: "best" } }, "schedule.policy", "give one of sqms, mqms, "],
     ["arrivals of least above most", { arrivals: arrivals({ run: { least: 9, most: 1 } }) }, "arrivals.run", "least is above most"],
     [
       "a tick too short for its messages",

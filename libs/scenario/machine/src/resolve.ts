@@ -22,6 +22,7 @@ import { ActionSpec, ArrivalSpec, JobSpec, MachineSpec } from "./machine-spec.ts
 import { OSTEP_POLICIES, POLICY_LAYOUTS } from "./policy-layouts.ts"
 import { phaseProblem, type PhaseSpec } from "./phase-spec.ts"
 import { Rejection } from "./rejection.ts"
+import { rejectionOf } from "./schema-error.ts"
 import { cpusOfNode } from "./topology.ts"
 import { checkTiming, resolveTiming } from "./timing-presets.ts"
 import { TimingInput } from "./timing-spec.ts"
@@ -87,10 +88,7 @@ const DRAWS_PER_JOB = 4
 /** Readers of the files that guests and VMs name; without one, a guest brings its image and a VM the hashes of its files. */
 export function resolveMachineSpec(input: unknown, readGuest?: GuestFileReader, readImage?: ImageFileReader): MachineSpec {
   const wrong = checkInput.Errors(input)[0]
-  if (wrong !== undefined) {
-    const unknown = wrong.keyword === "boolean" || wrong.keyword === "additionalProperties"
-    throw new Rejection(fieldOf(wrong.instancePath, wrong.params), unknown ? "there is no such field; leave it out" : wrong.message)
-  }
+  if (wrong !== undefined) throw rejectionOf(wrong)
   const given = input as MachineInput
   if (given.name !== undefined && TAKEN.has(given.name))
     throw new Rejection("name", `a part of the stack has the name ${given.name} on the bus and on the disk; take another`)
@@ -167,7 +165,7 @@ const checkSpec = Compile(MachineSpec)
 /** A whole spec that came over the bus: checked, never completed. */
 export function machineSpecOf(value: unknown): MachineSpec {
   const wrong = checkSpec.Errors(value)[0]
-  if (wrong !== undefined) throw new Rejection(fieldOf(wrong.instancePath, wrong.params), wrong.message)
+  if (wrong !== undefined) throw rejectionOf(wrong)
   const spec = value as MachineSpec
   checkTogether(spec)
   return spec
@@ -289,14 +287,4 @@ function checkSlices({ jobs, topology, schedule }: MachineSpec): void {
         `${cpus} CPUs of a node would run ${instructions} instructions in a slice of ${schedule.sliceTicks} ticks, and ${SLICE_INSTRUCTIONS_MAX} are allowed; take less, or shorter slices`,
       )
   }
-}
-
-function fieldOf(path: string, params: object): string {
-  const parts = path.split("/").filter((part) => part !== "")
-  const extra = "additionalProperties" in params && Array.isArray(params.additionalProperties) ? String(params.additionalProperties[0]) : ""
-  const missing = "requiredProperties" in params && Array.isArray(params.requiredProperties) ? String(params.requiredProperties[0]) : ""
-  const all = [...parts, extra, missing].filter((part) => part !== "")
-  return all.length === 0
-    ? "scenario"
-    : all.map((part, index) => (/^\d+$/.test(part) ? `[${part}]` : index === 0 ? part : `.${part}`)).join("")
 }
