@@ -76,12 +76,17 @@ function onlyPost(signal: Signal, method: string | undefined): Problem {
 
 function asProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
-  if (error instanceof OtlpError)
-    return new Problem({ status: 400, title: "Bad request", detail: error.message, field: error.field, remedy: error.remedy })
+  if (error instanceof OtlpError) {
+    const { message: detail, field } = error
+    // Of a body that cannot be read at all the decoder knows nothing that belongs there.
+    return new Problem({ status: 400, title: "Bad request", detail, field, remedy: field === "body" ? OTLP_REMEDY : error.remedy })
+  }
   // Ours, not the sender's: say it on the log too, with the stack.
   console.error(error)
   return new Problem({ status: 500, title: "Internal error", detail: "the gateway failed; its log has the reason" })
 }
+
+const OTLP_REMEDY = "send an export request of opentelemetry-proto, as an OTLP/HTTP exporter does"
 
 function passedHeaders({ headers }: IncomingMessage): Readonly<Record<string, string>> {
   return Object.fromEntries(

@@ -114,7 +114,12 @@ describe("shared memory over HTTP", () => {
       `{"to":7}`,
     )
     expect(refused.status).toBe(409)
-    expect(await refused.json()).toMatchObject({ detail: "there is no live node 7" })
+    expect(await refused.json()).toMatchObject({ detail: "there is no live node 7", field: "page" })
+    const unknown = await setup({ answer: "refused", reason: "there is no space a", controllers: 1 }).request(
+      "GET",
+      "/v1/machines/demo/memory/a",
+    )
+    expect(await unknown.json()).toMatchObject({ status: 409, field: "space" })
     expect((await setup(null).request("GET", "/v1/machines/demo/memory")).status).toBe(504)
   })
 })

@@ -60,7 +60,8 @@ export function memoryRoutes(operator: () => Operator | null, access: Access): H
 function accepted(machine: string, answer: MemoryAnswer): MemoryAnswer {
   if (answer.answer !== "refused") return answer
   const { reason: detail } = answer
-  throw new Problem({ status: 409, title: "Refused", detail, field: "page", remedy: `GET /v1/machines/${machine}/memory` })
+  const field = detail.startsWith("there is no space") ? "space" : "page"
+  throw new Problem({ status: 409, title: "Refused", detail, field, remedy: `GET /v1/machines/${machine}/memory` })
 }
 
 function wrong(field: string, what: string, remedy: string): Problem {

@@ -78,6 +78,12 @@ describe("the operator's routes", () => {
     expect(await answer.json()).toMatchObject({ detail: "there is no policy best", field: "policy" })
   })
 
+  it("say which CPUs there are not", async () => {
+    const { request } = setup({ hypervisor: { state: "refused", reason: "cpus: there is no CPU 99; there are 0 to 3", epoch: 0 } })
+    const answer = await request("PUT", "/v1/machines/demo/policy", { policy: "rr", cpus: [99] })
+    expect(await answer.json()).toMatchObject({ status: 409, field: "cpus", detail: "there is no CPU 99; there are 0 to 3" })
+  })
+
   it.each([["no json"], [{}], [{ policy: 3 }], [[]]])("refuse the body %j by its field", async (body) => {
     const { request, asked } = setup({})
     const answer = await request("PUT", "/v1/machines/demo/policy", body)

@@ -33,14 +33,7 @@ export function operatorRoutes(operator: () => Operator | null, access: Access):
     const machine = context.req.param("machine")
     const wish = await wishOf(context)
     const answer = await answered(hand(operator).askHypervisor(machine, { kind: "SwapAsk", ...wish }))
-    if (answer["state"] === "refused")
-      throw new Problem({
-        status: 409,
-        title: "Refused",
-        detail: String(answer["reason"]),
-        field: "policy",
-        remedy: "`npx backplane sched list`",
-      })
+    if (answer["state"] === "refused") throw swapRefusal(machine, String(answer["reason"]))
     return context.json({ machine, ...wish, epoch: answer["epoch"] ?? null }, 202)
   })
   return routes
@@ -72,6 +65,13 @@ async function wishOf(context: Context): Promise<Wish> {
 
 function isCount(value: Json | undefined, least: number, most: number): value is number {
   return typeof value === "number" && Number.isInteger(value) && value >= least && value <= most
+}
+
+/** A reason that is not about the policy begins with its field: `cpus: there is no CPU 9`. */
+function swapRefusal(machine: string, reason: string): Problem {
+  const [, field, detail] = /^(cpus?): (.*)$/s.exec(reason) ?? [undefined, "policy", reason]
+  const remedy = field === "policy" ? "`npx backplane sched list`" : `GET /api/machine: which CPUs ${machine} has`
+  return new Problem({ status: 409, title: "Refused", detail: detail ?? reason, field: field ?? "policy", remedy })
 }
 
 function refusal(answer: OperatorAnswer): Problem {

@@ -38,10 +38,11 @@ describe("the scoreboard's routes", () => {
     expect(boards[0]?.scores.map(({ contender }) => contender)).toEqual(["fallback", "mqms"])
     expect(boards[0]?.measures[0]).toEqual({ name: "lag", unit: "ticks", better: "less" })
     const refused = await compare({ policies: ["nope"], workload: "ostep", seeds: 1 })
-    expect([refused.status, ((await refused.json()) as { detail: string }).detail]).toEqual([
-      400,
-      expect.stringContaining("there is no policy nope"),
-    ])
+    expect(await refused.json()).toMatchObject({
+      status: 400,
+      field: "policies",
+      detail: expect.stringMatching(/^there is no policy nope/),
+    })
   })
 
   it("run one at a time", async () => {

@@ -64,13 +64,20 @@ async function wishOf(context: Context): Promise<Wish> {
   return { policies: policies as string[], workload, seeds }
 }
 
+/** The simulator says it of its flag, `--workloads: there is none`; the caller knows a field. */
+function usageProblem(message: string): Problem {
+  const [, flag = "", detail = message] = /^--(\w+): (.*)$/s.exec(message) ?? []
+  const field = { policies: "policies", workloads: "workload", seeds: "seeds" }[flag] ?? "body"
+  const remedy = field === "policies" ? "GET /api/policies" : "GET /v1/scoreboard/workloads"
+  return new Problem({ status: 400, title: "Bad request", detail, field, remedy })
+}
+
 async function answered(answer: Promise<Json>): Promise<Json> {
   try {
     return await answer
   } catch (error) {
     if (!(error instanceof ScoreboardFailure)) throw error
-    if (error.isUsage)
-      throw new Problem({ status: 400, title: "Bad request", detail: error.message, field: "body", remedy: "GET /v1/scoreboard/workloads" })
+    if (error.isUsage) throw usageProblem(error.message)
     throw new Problem({ status: 503, title: "Not done", detail: error.message, remedy: "`npx backplane sched compare` says more" })
   }
 }

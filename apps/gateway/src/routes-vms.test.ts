@@ -73,6 +73,8 @@ describe("virtual machines over HTTP", () => {
       [{ kernel: "file.bin" }, "vm.kernel"],
       [{ kernel, disk: "kv:No name" }, "vm.disk"],
       [{ kernel, cpus: 99 }, "cpus"],
+      [{}, "kernel"],
+      [{ kernel, colour: 1 }, "colour"],
     ] as const) {
       const refused = await put(body)
       expect([refused.status, ((await refused.json()) as { field: string }).field]).toEqual([400, field])

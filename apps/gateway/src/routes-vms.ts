@@ -7,6 +7,7 @@
 import type { Json } from "@backplane/foundation-base/json"
 import { Rejection } from "@backplane/scenario-machine/rejection"
 import { resolveVm } from "@backplane/scenario-machine/resolve-vms"
+import { rejectionOf } from "@backplane/scenario-machine/schema-error"
 import { VmInput, type VmSpec } from "@backplane/scenario-machine/vm-spec"
 import { CONSOLE_CHUNK_BYTES } from "@backplane/trap-contract/vm-messages"
 import { VM_OPERATIONS } from "@backplane/trap-contract/vm-operator-messages"
@@ -124,7 +125,10 @@ function describedAs(name: string, text: string): VmSpec {
   }
   const input = { ...(typeof given === "object" ? given : {}), name }
   const [error] = Value.Errors(VmInput, input)
-  if (error !== undefined) throw wrong(error.instancePath === "" ? "vm" : error.instancePath.slice(1).replaceAll("/", "."), error.message)
+  if (error !== undefined) {
+    const { field, reason } = rejectionOf(error)
+    throw wrong(field, reason)
+  }
   try {
     return resolveVm(input as VmInput, "vm", undefined)
   } catch (refusal) {

@@ -30,9 +30,16 @@ export function succeeded(answer: KvAnswer): KvSuccess {
 
 export function problemOf({ reason, field, remedy, unknown }: KvRejection): Problem {
   const status = STATUS[reason]
+  if (reason === "compute-failed") return computeProblem(status, { detail: `${reason}: ${remedy}`, field: field ?? "map" })
   const detail = unknown ? `${reason}: the write may still take effect` : reason
   const document = { status, title: "Refused by the store", detail, remedy, ...(field === undefined ? {} : { field }) }
   return new Problem(document, status === 503 ? { "retry-after": "1" } : {})
+}
+
+/** What a replica says of a function that fails is what is wrong with it. */
+function computeProblem(status: number, what: { readonly detail: string; readonly field: string }): Problem {
+  const remedy = "give functions that run and end: (key, values) => … and (a, b) => …, or count, bytes, number and sum, max, min"
+  return new Problem({ status, title: "Refused by the store", ...what, remedy })
 }
 
 export function headersOf(answer: KvSuccess): Record<string, string> {

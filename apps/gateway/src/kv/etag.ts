@@ -14,9 +14,12 @@ export function isNamed(header: string | undefined, etag: string): boolean {
   return (header ?? "").split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === etag)
 }
 
-/** Null where the header is missing or `*`: the write then replaces nothing that it has not seen. */
+/**
+ * Null where the header is missing: the write then replaces nothing that it has not seen. `*` (RFC 9110, 13.1.1: only where there is
+ * something) is refused like all that is no context: no replica can promise that alone, and to write all the same would be a lie.
+ */
 export function contextOf(header: string | undefined): Vector | null {
-  if (header === undefined || header.trim() === "*") return null
+  if (header === undefined) return null
   const text = /^(?:W\/)?"([A-Za-z0-9_-]*)"$/.exec(header.trim())?.[1]
   if (text === undefined || text.length > BYTES_MAX) throw malformed()
   try {

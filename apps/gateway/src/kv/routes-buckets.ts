@@ -8,6 +8,7 @@ import { PARTITIONS } from "@backplane/kv-contract/limits"
 import { WIRE_VERSION_FIRST } from "@backplane/kv-contract/forms"
 import { BUCKETS_MAX, SYSTEM_BUCKET, type StoreConfig } from "@backplane/kv-contract/store-config"
 import { copiesUnderWay, withBucket, withMembers } from "@backplane/kv-replication/placement"
+import { reasonOf } from "@backplane/scenario-machine/schema-error"
 import { needs } from "../access.ts"
 import { Problem } from "../problem.ts"
 import { bucketParameter, keyQuery } from "./parameters.ts"
@@ -148,7 +149,7 @@ async function bucketOf(context: Context): Promise<Bucket> {
     return bucket
   }
   const [wrong] = Value.Errors(Bucket, bucket)
-  throw badBucket(wrong?.message ?? "not of the right form", wrong?.instancePath.slice(1) || "body")
+  throw badBucket(wrong === undefined ? "not of the right form" : reasonOf(wrong), wrong?.instancePath.slice(1) || "body")
 }
 
 function badBucket(detail: string, field: string): Problem {
