@@ -36,7 +36,11 @@ export async function answerOf<Answer extends { readonly request: string }>(
 }
 
 /** Nobody answers for a machine that there is not: that is known at once, but on a stack without any, whose first may just be made. */
-async function mustBeThere(client: StackClient, machine: string, when: "early" | "late"): Promise<void> {
+export async function mustBeThere(
+  client: Pick<StackClient, "machineNames">,
+  machine: string,
+  when: "early" | "late" = "early",
+): Promise<void> {
   const names = await client.machineNames(machine)
   if (names.includes(machine) || (names.length === 0 && when === "early")) return
   throw bad("--machine", `there is no machine ${machine}; ${names.length === 0 ? "none is running" : `there is ${names.join(", ")}`}`)

@@ -3,6 +3,7 @@ import type { Json } from "@backplane/foundation-base/json"
 import type { Command } from "commander"
 import { passThrough } from "./checkout.ts"
 import { CommandFailure } from "./failure.ts"
+import { count } from "./number-flags.ts"
 import { onRunningStack } from "./running-stack.ts"
 import { storeOf } from "./store-client.ts"
 
@@ -97,12 +98,12 @@ function registerMapReduce(kv: Command): void {
     .requiredOption("--map <function>", "(key, values) => …, or count, bytes, number")
     .requiredOption("--reduce <function>", "(a, b) => …, or sum, max, min")
     .option("--prefix <text>", "keys that begin so", "")
-    .option("--milliseconds <n>", "for a partition", "5000")
-    .option("--megabytes <n>", "for a worker", "64")
+    .option("--milliseconds <n>", "for a partition", count, 5000)
+    .option("--megabytes <n>", "for a worker", count, 64)
     .option("--json", "print JSON")
     .action(async (bucket: string, flags: MapReduceFlags, command: Command) => {
       const { map, reduce, prefix, milliseconds, megabytes } = flags
-      const body = JSON.stringify({ map, reduce, prefix, milliseconds: Number(milliseconds), megabytes: Number(megabytes) })
+      const body = JSON.stringify({ map, reduce, prefix, milliseconds, megabytes })
       const path = `/v1/mapreduce/${encodeURIComponent(bucket)}`
       const answer = await storeOf(command).json<{ result: Json; keys: number; coverage: { missing: number[] } }>(path, {
         method: "POST",
@@ -119,8 +120,8 @@ interface MapReduceFlags {
   readonly map: string
   readonly reduce: string
   readonly prefix: string
-  readonly milliseconds: string
-  readonly megabytes: string
+  readonly milliseconds: number
+  readonly megabytes: number
   readonly json?: true
 }
 

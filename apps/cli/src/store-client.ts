@@ -83,6 +83,26 @@ export function keyPath(bucket: string, key: string): string {
   return `/v1/kv/${encodeURIComponent(bucket)}/${encodeURIComponent(key)}`
 }
 
+/** Of a request that is wrong by itself, whatever the store holds. */
+const WRONG_INPUT: readonly number[] = [400, 413, 414]
+
+/** What gives a field of the API. */
+const FLAGS: Readonly<Record<string, string>> = {
+  r: "--r",
+  w: "--w",
+  limit: "--limit",
+  "Kv-Session": "--session",
+  "If-Match": "--context",
+  "Idempotency-Key": "--idempotency-key",
+  policy: "--policy",
+  crdt: "--crdt",
+  handler: "--handler",
+  map: "--map",
+  reduce: "--reduce",
+  milliseconds: "--milliseconds",
+  megabytes: "--megabytes",
+}
+
 function failureOf(status: number, text: string): CommandFailure {
   let problem: { readonly detail?: string; readonly field?: string; readonly remedy?: string } = {}
   try {
@@ -91,6 +111,9 @@ function failureOf(status: number, text: string): CommandFailure {
     // Not ours: told as it came.
   }
   const { detail = text.slice(0, 200), field, remedy } = problem
+  // Who typed it knows flags and arguments, no headers and queries.
+  if (WRONG_INPUT.includes(status) && field !== undefined)
+    return bad(FLAGS[field] ?? field, [detail, remedy].filter((part) => part !== undefined).join(": "), field)
   const kind = status === 404 ? "not-found" : status >= 500 ? "unavailable" : "refused"
   return new CommandFailure(
     kind,

@@ -1,7 +1,7 @@
 /** `backplane cpu list | offline | online`: CPUs that go and come while the machine runs. */
 import type { Command } from "commander"
 import { askHypervisor } from "../ask-hypervisor.ts"
-import { CommandFailure } from "../failure.ts"
+import { bad, CommandFailure } from "../failure.ts"
 import { onRunningStack } from "../running-stack.ts"
 import type { StackClient } from "../stack-client.ts"
 
@@ -58,7 +58,7 @@ function cpuNumber(text: string): number {
 async function nodesOf(client: StackClient, machine: string): Promise<readonly NodeState[]> {
   const listed = (await client.office({ op: "list" }))["machines"] as unknown as readonly { machine: string; nodes: number }[]
   const nodes = listed.find((one) => one.machine === machine)?.nodes
-  if (nodes === undefined) throw new CommandFailure("machine", `there is no machine ${machine}; \`backplane status\` shows those there are`)
+  if (nodes === undefined) throw bad("--machine", `there is no machine ${machine}; \`backplane status\` shows those there are`)
   const states = await Promise.all(Array.from({ length: nodes }, (_, node) => client.inspect(machine, `node.${node}`)))
   return states as unknown as readonly NodeState[]
 }

@@ -92,3 +92,34 @@ describe("kv get", () => {
     expect(asked).toEqual([])
   })
 })
+
+describe("flags of kv", () => {
+  it("that say how many replicas must have an operation go along with it", async () => {
+    replies = [{ status: 200, json: { values: [], result: 1 } }]
+    expect(await kv("update", "counts", "k", '{"op":"increment"}', "--w", "3")).toBe(0)
+    expect(asked.map(({ path }) => path)).toEqual(["/v1/kv/counts/k?w=3"])
+  })
+
+  it("that the gateway refuses are told by their own names, as asked wrongly", async () => {
+    replies = [{ status: 400, json: { detail: "If-Match is no context of this store", field: "If-Match", remedy: "send the ETag" } }]
+    await expect(kv("put", "default", "k", "v", "--context", "zzz")).rejects.toMatchObject({
+      exitCode: 2,
+      message: "--context: If-Match is no context of this store: send the ETag",
+    })
+  })
+
+  it.each([
+    ["watch", "default", "--count", "zzz"],
+    ["get", "default", "k", "--r", "zzz"],
+    ["scan", "default", "--limit", "0"],
+    ["mapreduce", "default", "--map", "count", "--reduce", "sum", "--milliseconds", "zzz"],
+  ])("that want a number take none for it: %s %s", async (...args) => {
+    const left = vi.spyOn(process, "exit").mockImplementation(() => {
+      throw new Error("refused")
+    })
+    vi.spyOn(process.stderr, "write").mockReturnValue(true)
+    await expect(kv(...args)).rejects.toThrow("refused")
+    expect(left).toHaveBeenCalled()
+    expect(asked).toEqual([])
+  })
+})

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
+import { count } from "../number-flags.ts"
 import { keyPath, storeOf, type StoreAnswer } from "../store-client.ts"
 import { registerStoreCare } from "../store-care.ts"
 
@@ -13,8 +14,8 @@ interface Flags {
   readonly context?: string
   readonly idempotencyKey?: string
   readonly session?: string
-  readonly w?: string
-  readonly r?: string
+  readonly w?: number
+  readonly r?: number
 }
 
 export function register(program: Command): void {
@@ -58,24 +59,28 @@ function registerKeys(kv: Command): void {
   ).action(async (bucket: string, key: string, flags: Flags, command: Command) => {
     await remove(command, flags, keyPath(bucket, key))
   })
-  withWrites(
-    kv
-      .command("update")
-      .description('an operation of the bucket\'s data type, as {"op": "increment"}')
-      .argument("<bucket>")
-      .argument("<key>")
-      .argument("<operation>"),
+  named(
+    withWishes(
+      kv
+        .command("update")
+        .description('an operation of the bucket\'s data type, as {"op": "increment"}')
+        .argument("<bucket>")
+        .argument("<key>")
+        .argument("<operation>"),
+      "w",
+    ),
   ).action(async (bucket: string, key: string, operation: string, flags: Flags, command: Command) => {
-    await write(command, flags, keyPath(bucket, key), { method: "POST", body: operation })
+    await write(command, flags, keyPath(bucket, key) + query({ w: flags.w }), { method: "POST", body: operation })
   })
-  withWrites(
+  named(
     kv
       .command("cas")
       .description("compare and set a register of a linear bucket; - stands for: not there")
       .argument("<bucket>")
       .argument("<key>")
       .argument("<expect>")
-      .argument("<value>"),
+      .argument("<value>")
+      .option("--json", "print JSON"),
   ).action(async (bucket: string, key: string, expect: string, value: string, flags: Flags, command: Command) => {
     const orNull = (text: string): string | null => (text === "-" ? null : text)
     const body = JSON.stringify({ expect: orNull(expect), value: orNull(value) })
@@ -89,11 +94,11 @@ function registerLists(kv: Command): void {
     .argument("<bucket>")
     .option("--prefix <text>", "keys that begin so", "")
     .option("--after <key>", "keys behind this one")
-    .option("--limit <n>", "how many", "100")
+    .option("--limit <n>", "how many", count, 100)
     .option("--keys", "without values")
     .option("--json", "print JSON")
     .action(
-      async (bucket: string, flags: { prefix: string; after?: string; limit: string; keys?: true; json?: true }, command: Command) => {
+      async (bucket: string, flags: { prefix: string; after?: string; limit: number; keys?: true; json?: true }, command: Command) => {
         const path = `/v1/kv/${encodeURIComponent(bucket)}${query({ prefix: flags.prefix, after: flags.after, limit: flags.limit, keys: flags.keys === true ? "" : undefined })}`
         const page = await storeOf(command).json<{
           entries: { key: string; values: string[]; result?: unknown }[]
@@ -111,10 +116,10 @@ function registerLists(kv: Command): void {
     .description("changes of a bucket as they come, one JSON line each")
     .argument("<bucket>")
     .option("--prefix <text>", "keys that begin so", "")
-    .option("--count <n>", "end after so many")
+    .option("--count <n>", "end after so many", count)
     .option("--json", "the same: changes are JSON lines")
-    .action(async (bucket: string, flags: { prefix: string; count?: string }, command: Command) => {
-      let left = flags.count === undefined ? Number.POSITIVE_INFINITY : Number(flags.count)
+    .action(async (bucket: string, flags: { prefix: string; count?: number }, command: Command) => {
+      let left = flags.count ?? Number.POSITIVE_INFINITY
       for await (const { event, data } of storeOf(command).events(
         `/v1/kv/${encodeURIComponent(bucket)}${query({ prefix: flags.prefix, watch: "" })}`,
       )) {
@@ -161,15 +166,17 @@ function registerBuckets(kv: Command): void {
 
 function withWishes(command: Command, quorum: "r" | "w"): Command {
   return command
-    .option(`--${quorum} <n>`, quorum === "r" ? "replicas that must answer" : "replicas that must have it on disk")
+    .option(`--${quorum} <n>`, quorum === "r" ? "replicas that must answer" : "replicas that must have it on disk", count)
     .option("--session <token>", 'session token of the last answer (Kv-Session), or "new"')
     .option("--json", "print JSON")
 }
 
 function withWrites(command: Command): Command {
-  return withWishes(command, "w")
-    .option("--context <etag>", "the ETag of the read that this write replaces")
-    .option("--idempotency-key <key>", "sent again under the same key, the write is done once")
+  return named(withWishes(command, "w").option("--context <etag>", "the ETag of the read that this write replaces"))
+}
+
+function named(command: Command): Command {
+  return command.option("--idempotency-key <key>", "sent again under the same key, the write is done once")
 }
 
 async function write(
@@ -217,7 +224,7 @@ function sessionHeader({ session }: Flags): Record<string, string> {
   return session === undefined ? {} : { "kv-session": session }
 }
 
-function query(fields: Readonly<Record<string, string | undefined>>): string {
-  const given = Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined)
+function query(fields: Readonly<Record<string, string | number | undefined>>): string {
+  const given = Object.entries(fields).flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, String(value)]]))
   return given.length === 0 ? "" : `?${new URLSearchParams(given).toString()}`
 }

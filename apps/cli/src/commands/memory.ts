@@ -2,6 +2,7 @@
 import { SHARED_PROGRAMS, sharedProgram, sharedProgramPages, type SharedProgram } from "@backplane/compute-riscv/shared-programs"
 import type { PagePlacement, SpaceAnswer, SpaceRules } from "@backplane/memory-contract/memory-operator-messages"
 import { Option, type Command } from "commander"
+import { mustBeThere } from "../ask-hypervisor.ts"
 import { passThrough } from "../checkout.ts"
 import { CommandFailure } from "../failure.ts"
 import { readFile } from "../guest-file.ts"
@@ -259,5 +260,8 @@ function print<Answer>(flags: Common, answer: Answer, text: (answer: Answer) => 
 }
 
 async function withMemory(command: Command, { machine }: Common, use: (client: MemoryClient) => Promise<void>): Promise<void> {
-  await onRunningStack(command, (client) => use(new MemoryClient(client, machine)))
+  await onRunningStack(command, async (client) => {
+    await mustBeThere(client, machine)
+    await use(new MemoryClient(client, machine))
+  })
 }

@@ -5,6 +5,7 @@ import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
 import type { Command } from "commander"
 import type { ExitRecord } from "../exit-record.ts"
+import { mustBeThere } from "../ask-hypervisor.ts"
 import { passThrough, ROOT } from "../checkout.ts"
 import { fileToWrite } from "../output-file.ts"
 import { onRunningStack } from "../running-stack.ts"
@@ -69,6 +70,7 @@ function registerExits(sched: Command): void {
     .option("--json", "print JSON")
     .action(async (flags: { machine: string; long?: true; json?: true }, command: Command) => {
       await onRunningStack(command, async (client) => {
+        await mustBeThere(client, flags.machine)
         const state = (await client.inspect(flags.machine, HYPERVISOR)) as {
           exits?: readonly ExitRecord[]
           quarantined?: readonly string[]

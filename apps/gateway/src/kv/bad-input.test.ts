@@ -14,6 +14,11 @@ describe("a context in If-Match", () => {
     expect(contextOf(undefined)).toBeNull()
   })
 
+  // A busy computer: another replica answered the next read, and If-None-Match found nothing unchanged.
+  it("is the same for the same, in whatever order the writers are told", () => {
+    expect(etagOf({ "replica.1@b.1": 7, "replica.0@a.1": 5 })).toBe(etagOf({ "replica.0@a.1": 5, "replica.1@b.1": 7 }))
+  })
+
   it.each([
     ["no quotes", "abc"],
     // It was taken for "no condition", and wrote what was not there.

@@ -1,12 +1,15 @@
 /** A causal context as an ETag and back: `"<base64url of its JSON>"`. What came with a read goes back with `If-Match`. */
+import { compareText } from "@backplane/foundation-base/json"
 import { VECTOR_ENTRIES_MAX } from "@backplane/kv-contract/limits"
 import type { Vector } from "@backplane/kv-contract/versions"
 import { Problem } from "../problem.ts"
 
 const BYTES_MAX = 16_384
 
+/** Of equal contexts the same, whichever replica answers: each has the writers in the order in which it heard of them. */
 export function etagOf(context: Vector): string {
-  return `"${Buffer.from(JSON.stringify(context)).toString("base64url")}"`
+  const ordered = Object.entries(context).sort(([a], [b]) => compareText(a, b))
+  return `"${Buffer.from(JSON.stringify(Object.fromEntries(ordered))).toString("base64url")}"`
 }
 
 /** Whether `If-None-Match` names what there is: compared as it stands, weak or not (RFC 9110, 13.1.2). */

@@ -89,7 +89,8 @@ export const API: readonly ApiRoute[] = [
     path: "/v1/kv/{bucket}/{key}",
     summary: 'an operation of the bucket\'s data type ({"op": "increment"}), or compare and set ({"expect": …, "value": …}) of a register',
     scope: "write",
-    headers: { "Idempotency-Key": WRITE_HEADERS["Idempotency-Key"] },
+    query: WRITE_QUERY,
+    headers: { "Idempotency-Key": WRITE_HEADERS["Idempotency-Key"], "Kv-Session": WRITE_HEADERS["Kv-Session"] },
     body: { type: "application/json", schema: { type: "object" } },
     answers: {
       "200": "done",
