@@ -2,13 +2,14 @@
 import { event, openSpan, closeSpan, send } from "@backplane/foundation-actor/effects"
 import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import type { TaskFinished, TaskFinishedSeen } from "@backplane/compute-contract/task-messages"
+import { isOverdue, type Said } from "@backplane/foundation-actor/repeats"
 import { HYPERVISOR } from "@backplane/scenario-machine/topology"
-import type { NodeContext, Out } from "./node-context.ts"
+import { RETRY_TICKS, RETRY_TICKS_MAX, type NodeContext, type Out } from "./node-context.ts"
 import type { Task } from "./task-table.ts"
 
 export class Completions {
   readonly #context: NodeContext
-  readonly #unseen = new Map<string, { readonly message: TaskFinished; sentAt: VirtualTime }>()
+  readonly #unseen = new Map<string, Said & { readonly message: TaskFinished }>()
 
   constructor(context: NodeContext) {
     this.#context = context
@@ -24,7 +25,7 @@ export class Completions {
     const guest = this.#context.works.end(task)
     const { node } = this.#context
     const message: TaskFinished = { kind: "TaskFinished", task: name, attempt, node, tick, runtime: task.runtime, ...(guest && { guest }) }
-    this.#unseen.set(`${name}/${attempt}`, { message, sentAt: now })
+    this.#unseen.set(`${name}/${attempt}`, { message, firstAt: now, lastAt: now })
     const key = `finish/${name}`
     out.push(openSpan(key, "task.finish", { "backplane.task": name, "backplane.node": this.#context.node }, { root: true }))
     out.push(send(HYPERVISOR, message, key), closeSpan(key))
@@ -36,9 +37,11 @@ export class Completions {
   }
 
   repeat(now: VirtualTime, out: Out): void {
+    const { tickCycles } = this.#context.spec.clock
+    const patience = { least: RETRY_TICKS * tickCycles, most: RETRY_TICKS_MAX * tickCycles }
     for (const item of this.#unseen.values()) {
-      if (!this.#context.isOverdue(now, item.sentAt)) continue
-      item.sentAt = now
+      if (!isOverdue(item, now, patience)) continue
+      item.lastAt = now
       out.push(send(HYPERVISOR, item.message))
     }
   }

@@ -138,6 +138,8 @@ export type Out = Effect<NodeSays>[]
 
 /** A request without an answer is repeated after so many ticks. */
 export const RETRY_TICKS = 2
+/** Of what the hypervisor has not confirmed: it may have fallen behind, and copies would keep it there. */
+export const RETRY_TICKS_MAX = 64
 /** A node states what it holds this often: the hypervisor's heartbeat. */
 export const REPORT_TICKS = 50
 

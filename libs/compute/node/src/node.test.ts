@@ -474,4 +474,21 @@ describe("the end of a task", () => {
     expect(kinds(node.due(tick(104), "retry")).filter((kind) => kind.startsWith("TaskFinished"))).toEqual([])
     expect(kinds(node.hear(tick(105), MEMORY_CONTROLLER, grant("a")))).toEqual(["FrameRelease → memory.0"])
   })
+
+  // Found live, behind some 30 busy processes: six ends were told fifty times a second each, the hypervisor's inbox stayed full of copies
+  // (130,000 dropped in eight minutes), and no operator was answered any more.
+  it("is told less and less often to a hypervisor that does not confirm it, but never given up", () => {
+    const node = new Node()
+    node.begin("a")
+    node.attach("cpu-0")
+    node.due(tick(0), "begin")
+    node.decide(tick(0), "cpu-0", [run("a", { until: tick(100) })])
+    node.due(tick(100), "cpu/0000")
+    const told: number[] = []
+    for (let at = 102; at <= 1_000; at += 2)
+      if (kinds(node.due(tick(at), "retry")).some((kind) => kind.startsWith("TaskFinished"))) told.push(at)
+    expect(told.slice(0, 7)).toEqual([102, 104, 108, 116, 132, 164, 228])
+    expect(told.at(-1)).toBeGreaterThan(1_000 - 64)
+    expect(told.length).toBeLessThan(25)
+  })
 })

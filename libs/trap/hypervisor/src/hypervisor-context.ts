@@ -85,6 +85,8 @@ export type Out = Effect<HypervisorSays>[]
 
 /** A request without an answer is repeated after so many ticks. */
 export const RETRY_TICKS = 2
+/** Of a job that its node does not take up, at most: a node that has fallen behind must be able to catch up. */
+export const RETRY_TICKS_MAX = 64
 /** How often the hypervisor looks whether all is well. */
 export const CHECK_TICKS = 50
 /** A node that has not reported for so long is taken to be lost. */

@@ -125,6 +125,15 @@ describe("a job is started", () => {
     expect(kinds(hypervisor.due(tick(3), "retry"))).toEqual(["TaskSubmit → node.1"])
   })
 
+  it("again, less and less often where the node has no time to answer", () => {
+    const hypervisor = new Hypervisor({ jobs: [job("a")] })
+    hypervisor.ready()
+    const said: number[] = []
+    for (let at = 3; at <= 700; at += 2) if (kinds(hypervisor.due(tick(at), "retry")).includes("TaskSubmit → node.0")) said.push(at)
+    expect(said.slice(0, 7)).toEqual([3, 5, 7, 11, 19, 35, 67])
+    expect(said.length).toBeLessThan(20)
+  })
+
   it("on no second node: one that is seen on another node was accepted", () => {
     const hypervisor = new Hypervisor({ jobs: [job("a")] })
     hypervisor.ready()

@@ -203,7 +203,7 @@ export class HypervisorMachine implements Machine<HypervisorHears, HypervisorSay
 
   #repeatAll(now: VirtualTime, out: Out): void {
     this.#retrying = false
-    this.#starts.repeat(out)
+    this.#starts.repeat(now, out)
     this.#losses.repeat(out)
     this.#swaps.repeat(out)
     this.#lines.repeat(out)

@@ -6,8 +6,10 @@
  */
 import { closeSpan, openSpan, persist, send } from "@backplane/foundation-actor/effects"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import { isOverdue, type Said } from "@backplane/foundation-actor/repeats"
+import type { VirtualTime } from "@backplane/foundation-actor/virtual-time"
 import { nodeActor, type Seat } from "@backplane/scenario-machine/topology"
-import type { HypervisorContext, Out } from "./hypervisor-context.ts"
+import { RETRY_TICKS, RETRY_TICKS_MAX, type HypervisorContext, type Out } from "./hypervisor-context.ts"
 import { recordOf, type Job, type JobTable } from "./job-table.ts"
 import type { NodeWatch } from "./node-watch.ts"
 import { dealJobs, placeOne } from "./placement.ts"
@@ -20,6 +22,8 @@ export class JobStarts {
   readonly #jobs: JobTable
   readonly #watch: NodeWatch
   readonly #writes = new Writes()
+  /** Lives of jobs that their nodes have not taken up, when they were repeated. */
+  #repeated: ReadonlyMap<string, Said> = new Map()
   /** Who waits to hear that the end of a job has been seen. */
   readonly #confirmations = new Map<string, { readonly to: ActorId; readonly attempt: number }>()
 
@@ -115,9 +119,23 @@ export class JobStarts {
     this.#sendConfirmation(name, out)
   }
 
-  repeat(out: Out): void {
-    for (const job of this.#jobs.inState("submitted"))
-      if (job.nodeLife > 0 && !this.#writes.isPending(job.spec.name)) this.#sendSubmit(job, out)
+  repeat(now: VirtualTime, out: Out): void {
+    const { tickCycles } = this.#context.spec.clock
+    const patience = { least: RETRY_TICKS * tickCycles, most: RETRY_TICKS_MAX * tickCycles }
+    const before = this.#repeated
+    const repeated = new Map<string, Said>()
+    this.#repeated = repeated
+    for (const job of this.#jobs.inState("submitted")) {
+      const { name } = job.spec
+      if (job.nodeLife === 0 || this.#writes.isPending(name)) continue
+      // A new life of the job, or one for a new life of the node, is a new question.
+      const life = `${name}/${job.attempt}/${job.node}/${job.nodeLife}`
+      const said = before.get(life) ?? { firstAt: now, lastAt: now }
+      repeated.set(life, said)
+      if (before.has(life) && !isOverdue(said, now, patience)) continue
+      said.lastAt = now
+      this.#sendSubmit(job, out)
+    }
   }
 
   #sendSubmit(job: Job, out: Out): void {
