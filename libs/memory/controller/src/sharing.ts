@@ -20,8 +20,13 @@ interface Out {
 /** Pages that are asked for, and that go, in one look. */
 const ASKED_MAX = 256
 const SHARED_MAX = 64
-/** A page that was shared in vain so often is left alone. */
+/** From so often in vain on, a page is looked at no less often: once in 256 looks. What it is used for may change. */
 const VAIN_MAX = 8
+
+/** Whether a page that was shared in vain so often has its turn at this look. */
+export function hasTurn(look: number, inVain: number): boolean {
+  return look % 2 ** Math.min(inVain, VAIN_MAX) === 0
+}
 
 export class Sharing {
   readonly #directory: Directory
@@ -65,7 +70,7 @@ export class Sharing {
 
   /** Not known as it is now, not moving, and not written again and again. An owner may write without a word: it is asked each time. */
   #isDue(page: DirectoryPage): boolean {
-    if (!this.#directory.canLeave(page) || page.unshared >= VAIN_MAX || this.#looks % 2 ** page.unshared !== 0) return false
+    if (!this.#directory.canLeave(page) || !hasTurn(this.#looks, page.unshared)) return false
     return page.entry.owner >= 0 || page.hash?.serial !== page.entry.serial
   }
 
