@@ -1,4 +1,4 @@
-/** Deliberate bugs of what CPUs carry out by themselves (assembly/privileged.ts, tables.ts, round.ts): the laws of trap/board, of fences and of idle loops must catch each. */
+/** Deliberate bugs of what CPUs carry out by themselves (assembly/privileged.ts, tables.ts, round.ts, kernel-rounds.ts, own-stores.ts): the laws of trap/board, of fences, of idle loops and of rounds in vain must catch each. */
 import type { PlantedBug } from "./planted-bugs.ts"
 
 const rather = (bug: string, module: string, right: string, wrong: string): PlantedBug => ({ bug, module, right, wrong })
@@ -31,8 +31,21 @@ export const PLANTED_PRIVILEGED_BUGS: readonly PlantedBug[] = [
   rather("a loop that stores in 16 bits is taken for an idle one", "round.ts", ">>> 13) & 7) >= 5", ">>> 13) & 7) >= (PLANTED ? 8 : 5)"),
   rather("a loop that swaps is taken for an idle one", "round.ts", "load<u64>(word) != before", "!PLANTED && load<u64>(word) != before"),
   rather("a loop that reserves is taken for an idle one", "round.ts", "operation == LR ||", "(!PLANTED && operation == LR) ||"),
-  rather("a kernel comes round through a user program", "kernel-rounds.ts", "store<u64>(cpu, 0, LAYOUT_ROUND_MARK)", "if (!PLANTED) store<u64>(cpu, 0, LAYOUT_ROUND_MARK)"),
-  rather("a kernel that counts comes round", "kernel-rounds.ts", "register < REGISTERS", "register < (PLANTED ? 31 : REGISTERS)"),
+  rather("a kernel comes round through a user program", "kernel-rounds.ts", "  store<u64>(cpu, 0, LAYOUT_ROUND_MARK)", "  if (PLANTED) return\n  store<u64>(cpu, 0, LAYOUT_ROUND_MARK)"),
   rather("only rounds with one place are found", "kernel-rounds.ts", "limit << 1", "PLANTED ? 2 : limit << 1"),
+  rather("a round that changed memory is in vain", "own-stores.ts", "load<u64>(word) != load<u64>(place, 8)) return false", "load<u64>(word) != load<u64>(place, 8)) return PLANTED"),
+  rather("of a store over two words the first is looked at", "own-stores.ts", "word < host + size", "word < (PLANTED ? host + 1 : host + size)"),
+  rather("stores go the short way while they are watched", "look-up.ts", "store<u64>(entry, load<u64>(entry) | FLAGGED)", "store<u64>(entry, load<u64>(entry) | (PLANTED ? 0 : FLAGGED))"),
+  rather("ways to store that are found meanwhile are short", "access.ts", "(isWatched(cpu) ||", "((!PLANTED && isWatched(cpu)) ||"),
+  rather("what an AMO does is not looked at", "access.ts", "if (host != 0) noteStore", "if (!PLANTED && host != 0) noteStore"),
+  rather("of a store over two pages the first is looked at", "access.ts", "noteStore(cpu, second,", "if (!PLANTED) noteStore(cpu, second,"),
+  rather("who writes more than is kept has written nothing", "own-stores.ts", "== STORES_WORDS_MAX) {\n      endWatch(cpu)", "== STORES_WORDS_MAX) {\n      if (!PLANTED) endWatch(cpu)"),
+  rather("what the host writes meanwhile does not matter", "memory.ts", "if (!TIMED) othersWrote()", "if (!TIMED && !PLANTED) othersWrote()"),
+  rather("what a sibling does meanwhile does not matter", "kernel-rounds.ts", "if (ranLast != cpu) othersWrote()", "if (!PLANTED && ranLast != cpu) othersWrote()"),
+  rather("an interrupt may be part of a round", "kernel-rounds.ts", "&& !isAs(cpu + LAYOUT_AT_END, cpu)", "&& !PLANTED && !isAs(cpu + LAYOUT_AT_END, cpu)"),
+  rather("a device may be part of a round", "kernel-rounds.ts", "if (kind != EXIT_BUDGET &&", "if (!PLANTED && kind != EXIT_BUDGET &&"),
+  rather("privileged words may be others after a round", "kernel-rounds.ts", "memory.compare(at + REGISTERS_BYTES + ADDRESSES + TRANSLATION,", "(PLANTED ? 0 : 1) * memory.compare(at + REGISTERS_BYTES + ADDRESSES + TRANSLATION,"),
+  rather("who is watched is never found to spin", "round.ts", "endWatch(cpu)", "if (!PLANTED) endWatch(cpu)"),
+  rather("a loop that did something once is never looked at again", "kernel-rounds.ts", "min<u32>(SKIP_MAX, skip << 1)", "(PLANTED ? 0xffff_ffff : min<u32>(SKIP_MAX, skip << 1))"),
   rather("an idle loop may count", "round.ts", "memory.compare(KEPT, cpu, REGISTERS_BYTES) == 0", "(PLANTED || memory.compare(KEPT, cpu, REGISTERS_BYTES) == 0)"),
 ] // prettier-ignore

@@ -299,7 +299,7 @@ export class BoardNodeMachine implements Machine<Hears, Says> {
       left -= Math.max(1, exit.retired)
       this.#retired(hart, exit.retired)
       this.#handle(now, hart, exit, out)
-      if (served?.cameBack === true) {
+      if (served !== null && served.cameBack !== null) {
         this.#rests.cameBack(index, this.#cycles)
         rested = true
       }

@@ -22,8 +22,8 @@ export interface ServingHow {
   /** What the host counts as if it had left (`Served.calls`): all of it, satp and sfence.vma, or none. */
   readonly exits: "all" | "spaces" | "none"
   /**
-   * `told`: a run ends where the CPU turns supervisor interrupts on at a place and with registers as it did before, with no user mode between (`Served.cameBack`):
-   * it has gone round in its kernel and found nothing to do. A guess, since memory may be another; `none`: nobody looks.
+   * `told`: a run ends where the CPU turns supervisor interrupts on in the state in which it did so before, with no user mode between, and all that it has stored meanwhile
+   * came to nothing (`Served.cameBack`): it has gone round in its kernel and found nothing to do. `none`: nobody looks.
    */
   readonly rounds: "told" | "none"
   /** Tables that walks read are noted, so that a fence with no change between forgets nothing (`fence`). */
@@ -46,8 +46,11 @@ export interface Served extends ServedCounts {
   readonly trapsNested: number
   /** The last thing was a trap, and nothing has retired since. */
   readonly trappedLast: boolean
-  /** The run has ended because it came round (`ServingHow.rounds`). */
-  readonly cameBack: boolean
+  /**
+   * The run has ended because it came round (`ServingHow.rounds`). `proof`: nobody else has written meanwhile, so it goes round until somebody does or interrupts it.
+   * `guess`: somebody may have, and may have undone what it stored or left it something to do; it has done nothing itself, as far as memory shows. Null: it has not come round.
+   */
+  readonly cameBack: "proof" | "guess" | null
   /** The CPU's translation is another than was set. */
   readonly moved: boolean
   readonly calls: ServedCalls

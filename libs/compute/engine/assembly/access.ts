@@ -6,8 +6,9 @@ import {
   ACCESS_LOAD, ACCESS_STORE, BANK_READ, BANK_WRITE, EXIT_EXCEPTION, EXIT_FRAME, EXIT_IO_LOAD, EXIT_IO_STORE, EXIT_STAGE_MISS, EXIT_TLB_MISS, LAYOUT_BANK, LAYOUT_EXIT_ADDRESS,
   LAYOUT_EXIT_CAUSE, LAYOUT_EXIT_DATA, LAYOUT_EXIT_KIND, LAYOUT_EXIT_VALUE, LAYOUT_EXIT_WIDTH, LAYOUT_RESERVATION,
 } from "./layout" // prettier-ignore
-import { entryOf } from "./look-up"
+import { FLAGGED, entryOf } from "./look-up"
 import { afterStore, flagsOf, hostOf, inRam } from "./memory"
+import { isWatched, noteStore } from "./own-stores"
 import { ALLOWED, DENIED, protection } from "./protection"
 import { TIMED } from "./fidelity"
 import { closeWriteFilter } from "./timing-cache"
@@ -75,13 +76,10 @@ function locate(cpu: u32, virtual: u64, size: u32, access: u32): u64 {
   return machine
 }
 
-/** In the tag of a writable entry for a flagged frame: no address compares equal to it, so its stores come here. */
-const FLAGGED: u64 = 8
-
 function install(cpu: u32, virtual: u64, machine: u64, access: u32): void {
   const host = hostOf(machine)
   const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + (access == ACCESS_STORE ? BANK_WRITE : BANK_READ), virtual)
-  store<u64>(entry, (virtual & ~0xfff) | (access == ACCESS_STORE && flagsOf(host) != 0 ? FLAGGED : 0))
+  store<u64>(entry, (virtual & ~0xfff) | (access == ACCESS_STORE && (isWatched(cpu) || flagsOf(host) != 0) ? FLAGGED : 0))
   store<u32>(entry, host - u32(virtual), 8)
 }
 
@@ -145,6 +143,7 @@ export function storeSlow(cpu: u32, virtual: u64, size: u32, value: u64): void {
   if ((load<u64>(entry) & ~FLAGGED) == (virtual & ~0xfff)) {
     const host = u32(virtual) + load<u32>(entry, 8)
     if (TIMED) touchWrite(cpu, host, size)
+    noteStore(cpu, host, size)
     storeHost(host, size, value)
     afterStore(cpu, host, size)
     return
@@ -157,6 +156,7 @@ export function storeSlow(cpu: u32, virtual: u64, size: u32, value: u64): void {
   }
   const host = hostOf(physical)
   if (TIMED) touchWrite(cpu, host, size)
+  noteStore(cpu, host, size)
   storeHost(host, size, value)
   afterStore(cpu, host, size)
 }
@@ -172,6 +172,8 @@ function storeSplit(cpu: u32, virtual: u64, size: u32, value: u64): void {
     touchWrite(cpu, first, below)
     touchWrite(cpu, second, size - below)
   }
+  noteStore(cpu, first, below)
+  noteStore(cpu, second, size - below)
   for (let index: u32 = 0; index < size; index++) {
     const host = index < below ? first + index : second + (index - below)
     store<u8>(host, u8(value >> u64(8 * index)))
@@ -192,6 +194,12 @@ export function locateMemory(cpu: u32, virtual: u64, size: u32, access: u32): u3
 
 /** Where an AMO works; 0 when stopped. AMOs are stores: causes 6, 7, 15. The caller calls `afterStore`. */
 export function atomicAddress(cpu: u32, virtual: u64, size: u32): u32 {
+  const host = locateAtomic(cpu, virtual, size)
+  if (host != 0) noteStore(cpu, host, size)
+  return host
+}
+
+function locateAtomic(cpu: u32, virtual: u64, size: u32): u32 {
   const entry = entryOf(load<u32>(cpu, LAYOUT_BANK) + BANK_WRITE, virtual)
   if ((virtual & (~0xfff | u64(size - 1))) == (load<u64>(entry) & ~FLAGGED)) return u32(virtual) + load<u32>(entry, 8)
   if (u32(virtual) & (size - 1)) {

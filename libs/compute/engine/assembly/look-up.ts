@@ -4,7 +4,7 @@ import {
   LAYOUT_BANK_VICTIM, LAYOUT_DATA_PRIVILEGE, LAYOUT_FETCH_PRIVILEGE, LAYOUT_MODE, LAYOUT_ROOT, LAYOUT_TABLES_CHANGED, LAYOUT_TRANSLATION_FLAGS, MODE_REFILL, STATES, TLB_ENTRIES,
 } from "./layout" // prettier-ignore
 import { TIMED } from "./fidelity"
-import { cpuCount } from "./memory"
+import { cpuCount, flagsOf } from "./memory"
 import { flushTlb, flushTlbPage, siblingOf } from "./timing-tlb"
 
 const ARRAY_BYTES: u32 = TLB_ENTRIES * 16
@@ -29,6 +29,29 @@ export function flushWrites(): void {
 export function flushWritesOf(cpu: u32): void {
   for (let bank: u32 = 0; bank < BANK_COUNT; bank++) {
     if (load<u32>(keyOf(cpu, bank))) memory.fill(cpu + LAYOUT_BANKS + bank * BANK_BYTES + BANK_WRITE, 0xff, ARRAY_BYTES)
+  }
+}
+
+/** Stores of this CPU go the slow way from now on: no address compares equal to a tag with this bit. The same as of a frame with a flag. */
+export const FLAGGED: u64 = 8
+
+export function flagStores(cpu: u32): void {
+  for (let bank: u32 = 0; bank < BANK_COUNT; bank++) {
+    if (load<u32>(keyOf(cpu, bank)) == 0) continue
+    const array = cpu + LAYOUT_BANKS + bank * BANK_BYTES + BANK_WRITE
+    for (let entry = array; entry < array + ARRAY_BYTES; entry += 16) store<u64>(entry, load<u64>(entry) | FLAGGED) // an empty one has all bits
+  }
+}
+
+/** And no longer, but for frames with a flag. */
+export function unflagStores(cpu: u32): void {
+  for (let bank: u32 = 0; bank < BANK_COUNT; bank++) {
+    if (load<u32>(keyOf(cpu, bank)) == 0) continue
+    const array = cpu + LAYOUT_BANKS + bank * BANK_BYTES + BANK_WRITE
+    for (let entry = array; entry < array + ARRAY_BYTES; entry += 16) {
+      const tag = load<u64>(entry)
+      if (tag != -1 && flagsOf((u32(tag) & ~0xfff) + load<u32>(entry, 8)) == 0) store<u64>(entry, tag & ~FLAGGED)
+    }
   }
 }
 

@@ -4,6 +4,8 @@
  */
 import { CPU_BYTES, FRAME_ABSENT, FRAME_CODE, FRAME_READ_ONLY, FRAME_RESERVED, FRAME_TABLE, FRAME_WATCHED, GRANULE_BYTES, LAYOUT_RESERVATION, STATES } from "./layout"
 import { forgetCode } from "./code-cache"
+import { TIMED } from "./fidelity"
+import { othersWrote } from "./own-stores"
 import { tableWritten } from "./tables"
 
 export const RAM_BASE: u64 = 0x80000000
@@ -94,6 +96,7 @@ export function breakReservations(writer: u32, host: u32, size: u32): void {
 
 /** Device writes into RAM: `size` bytes from `host` have been changed; may span frames. */
 export function afterDeviceWrite(host: u32, size: u32): void {
+  if (!TIMED) othersWrote()
   breakReservations(0, host, size)
   let at = host
   const end = host + size

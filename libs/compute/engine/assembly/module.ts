@@ -5,6 +5,7 @@ import {
 import { clearStopped } from "./access"
 import { TIMED } from "./fidelity"
 import { interpret } from "./interpreter"
+import { goOnRound, leaveRound } from "./kernel-rounds"
 import { flushWritesOf } from "./look-up"
 import { clearWatchHit, cpuCount, setFrameFlag } from "./memory"
 export { lookAtCall } from "./privileged"
@@ -51,6 +52,7 @@ export function run(cpu: u32, budget: u32): void {
   clearWatchHit()
   let retired: u32 = 0
   const serves = !TIMED && (load<u32>(cpu, LAYOUT_SERVE) & SERVE_TRAPS) != 0
+  if (!TIMED) goOnRound(cpu)
   if (serves) beginServing(cpu)
   do {
     let stretch = min<u32>(budget - retired, STRETCH)
@@ -66,7 +68,10 @@ export function run(cpu: u32, budget: u32): void {
   } while (retired < budget && load<u32>(cpu, LAYOUT_EXIT_KIND) == 0 && (!TIMED || beforeDeadline(cpu)))
   store<u32>(cpu, retired, LAYOUT_EXIT_RETIRED)
   if (serves) endServing(cpu, retired)
-  if (!TIMED) unflagReservations()
+  if (!TIMED) {
+    leaveRound(cpu)
+    unflagReservations()
+  }
 }
 
 /** If the CPU does itself what it left for, it has not left. */

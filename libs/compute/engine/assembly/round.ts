@@ -6,6 +6,7 @@ import { clearStopped } from "./access"
 import { fetchPage, rawInstruction } from "./fetch"
 import { entryOf } from "./look-up"
 import { run } from "./module"
+import { endWatch } from "./own-stores"
 
 const REGISTERS_BYTES: u32 = 256
 const AMO: u32 = 0x2f
@@ -19,6 +20,7 @@ const KEPT = u32(memory.data(256, 8))
  * and how the last one ended are in the exit fields.
  */
 export function findRound(cpu: u32, most: u32): u32 {
+  endWatch(cpu) // whose way of stores would not be found in the look-up TLB
   memory.copy(KEPT, cpu, REGISTERS_BYTES)
   const start = load<u64>(cpu, LAYOUT_PC)
   let steps: u32 = 0

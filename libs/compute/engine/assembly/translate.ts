@@ -8,6 +8,7 @@ import {
 } from "./layout" // prettier-ignore
 import { entryOf, noteSuperpage } from "./look-up"
 import { RAM_BASE, afterUpdate, hostOf, inRam, lacksRights } from "./memory"
+import { noteStore } from "./own-stores"
 import { ALLOWED, protection } from "./protection"
 import { readsTable } from "./tables"
 
@@ -142,6 +143,7 @@ function leaf(cpu: u32, virtual: u64, access: u32, privilege: u32, at: u64, entr
     if (protection(cpu, at, 8, ACCESS_STORE, 1) != ALLOWED) return accessFault(access)
     const machine = toMachine(cpu, at, 1)
     if (machine == FAILED) return FAILED
+    noteStore(cpu, hostOf(machine), 8)
     store<u64>(hostOf(machine), updated)
     afterUpdate(cpu, hostOf(machine), 8)
   }

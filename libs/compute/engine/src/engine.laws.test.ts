@@ -6,6 +6,7 @@ import { WasmEngine } from "./engine.ts"
 import { COMPARE_MEMORY_BYTES, firstDifference } from "./suite/compare.ts"
 import { DATA_POINTERS, generateProgram } from "@backplane/compute-riscv/generate"
 import { INTERLEAVE_MEMORY_BYTES, firstInterleavedDifference } from "./suite/interleave.ts"
+import { checkVainRounds } from "./suite/vain-rounds.ts"
 import { ENGINE_VARIANTS } from "./suite/variants.ts"
 import type { Extension } from "@backplane/compute-riscv/instruction"
 
@@ -79,6 +80,15 @@ describe("a CPU that moves to another engine in mid-run", () => {
       expect(to.captureCpu(1)).toEqual(stayed.captureCpu(0))
       expect(to.readMemory(RAM_BASE, COMPARE_MEMORY_BYTES)).toEqual(stayed.readMemory(RAM_BASE, COMPARE_MEMORY_BYTES))
     }
+  })
+})
+
+describe("a CPU that says it came round in its kernel in vain", () => {
+  it.each([1, 2, 3, 4])("comes back to that very state, and is found where it does nothing: seed %i", (seed) => {
+    const { wrong, claims, idle } = checkVainRounds((options) => new WasmEngine(options), { seed, loops: 150 })
+    expect(wrong).toBeNull()
+    expect(claims).toBeGreaterThan(50)
+    expect(idle).toBeGreaterThan(5)
   })
 })
 

@@ -95,13 +95,27 @@ export const LAYOUT = {
   CALLS_EXITS: 3236,
   CALLS_FEWEST: 3240,
   CALLS_MOST: 3244,
-  /** Of rounds in the kernel: what is looked for, how many places were passed since it was noted and after how many another is noted; came back. u64, then u32 each. */
+  /** Of rounds in the kernel: what is looked for, how many places were passed since it was noted and after how many another is noted. u64, then u32 each. */
   ROUND_MARK: 3248,
   ROUND_PASSED: 3256,
   ROUND_LIMIT: 3260,
+  /** One of CAME_BACK below. u32. */
   CAME_BACK: 3264,
+  /** Returns to the mark to pass by before the CPU's stores are watched again, now and after the next one that changed something; it has come round and goes on from there. u32 each. */
+  ROUND_SKIP: 3268,
+  ROUND_SKIP_NEXT: 3272,
+  ROUND_RESUMES: 3276,
+  /** Of a CPU whose stores are watched (assembly/own-stores.ts): that it is, words kept, and how often others had written when that began. u32 each. */
+  STORES_WATCHED: 3280,
+  STORES_WORDS: 3284,
+  STORES_ALONE: 3288,
   /** The look-up TLB: BANKS × BANK_BYTES. */
   BANKS: 4096,
+  /** Its state at the mark of its rounds, and when its last run ended (assembly/kernel-rounds.ts). */
+  AT_MARK: 331776,
+  AT_END: 332800,
+  /** The words: STORES_PLACES places. */
+  STORES_KEPT: 333824,
 } as const
 
 export const BANK_COUNT = 8
@@ -115,7 +129,13 @@ export const TLB_ENTRY_BYTES = 16
  */
 export const BANK = { READ: 0, WRITE: 8192, FETCH: 16384, INSTALLED: 24576, INSTALLED_FETCH: 32768 } as const
 export const BANK_BYTES = 40960
-export const CPU_BYTES = LAYOUT.BANKS + BANK_COUNT * BANK_BYTES
+
+/** Words of eight bytes that are kept at most; who writes more does something. Each in a place of a table: u32 address in linear memory, 0 for none; at 8 what was there, u64. */
+export const STORES_WORDS_MAX = 768
+export const STORES_PLACES = 1024
+export const STORES_PLACE_BITS = 10
+export const STORES_PLACE_BYTES = 16
+export const CPU_BYTES = LAYOUT.STORES_KEPT + STORES_PLACES * STORES_PLACE_BYTES
 
 export const PROTECTION_REGIONS_MAX = 64
 export const PROTECTION_REGION_BYTES = 24
@@ -139,6 +159,8 @@ export const FRAME_TABLE = 32
 
 /** Bits of `SERVE`. TRAPS: CSRs, the CPU's own traps and returns. SPACES: satp and sfence.vma. CONTEXTS: translations come from the table, page faults leave. CALLS_LEAVE: environment calls of S-mode leave. TABLES: tables are noted. EXITS_ALL, EXITS_SPACES: what counts as an exit inside calls. ROUNDS: coming round in the kernel ends the run. */
 export const SERVE = { TRAPS: 1, SPACES: 2, CONTEXTS: 4, CALLS_LEAVE: 8, TABLES: 16, EXITS_ALL: 32, EXITS_SPACES: 64, ROUNDS: 128 } as const
+/** Values of CAME_BACK: it has not; nobody else can have written meanwhile; somebody may have. */
+export const CAME_BACK = { NOT: 0, ALONE: 1, BESIDE: 2 } as const
 export const CONTEXT_COUNT = 8
 export const CONTEXT_BYTES = 24
 /** Causes that are counted one by one. */

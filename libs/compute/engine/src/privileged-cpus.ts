@@ -1,6 +1,6 @@
 /** The face of assembly/privileged.ts: privileged state in linear memory, and what CPUs carry out themselves. The promises: compute/contract/privileged. */
 import { PRIVILEGED_WORDS } from "@backplane/compute-contract/privileged"
-import { CONTEXT_BYTES, CONTEXT_COUNT, LAYOUT, MODE, SERVE, SERVED_CAUSES, SERVED_FIELDS } from "./layout.ts"
+import { CAME_BACK, CONTEXT_BYTES, CONTEXT_COUNT, LAYOUT, MODE, SERVE, SERVED_CAUSES, SERVED_FIELDS } from "./layout.ts"
 import type { BeforeRun, PrivilegedCpus, Served, ServedCallExits, ServedCounts, ServingHow } from "@backplane/compute-contract/privileged"
 import type { Translation } from "@backplane/compute-contract/engine"
 import type { EngineFunctions } from "./wasm-module.ts"
@@ -59,7 +59,7 @@ export class PrivilegedState implements PrivilegedCpus {
       ...counts,
       trapsNested: word(LAYOUT.TRAPS_NESTED),
       trappedLast: word(LAYOUT.TRAPPED_LAST) === 1,
-      cameBack: word(LAYOUT.CAME_BACK) === 1,
+      cameBack: cameBackOf(word(LAYOUT.CAME_BACK)),
       moved: word(LAYOUT.MOVED) === 1,
       calls: {
         closedFirst: word(LAYOUT.CALL_CLOSED) === 1,
@@ -145,6 +145,10 @@ export class PrivilegedState implements PrivilegedCpus {
     view.setUint32(at + LAYOUT.CALL_CLOSED, 0, LITTLE)
     view.setUint32(at + LAYOUT.CALLS, 0, LITTLE)
   }
+}
+
+function cameBackOf(word: number): Served["cameBack"] {
+  return word === CAME_BACK.NOT ? null : word === CAME_BACK.ALONE ? "proof" : "guess"
 }
 
 function bitsOf({ traps, spaces, translations, supervisorCalls, exits, rounds, tables }: ServingHow): number {

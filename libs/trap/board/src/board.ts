@@ -267,7 +267,7 @@ export class Board {
     const { exit, served } = hart.run(Math.min(budget, this.#windowLeft, untilTimer), () => pendingBits(hart.file, moment))
     this.#account(exit.retired)
     if (served !== null) for (const [cause, count] of servedCauses(served)) this.#count(cause, count)
-    if (served?.cameBack === true) {
+    if (served !== null && served.cameBack !== null) {
       this.#idleRounds?.cameRound(hart.index)
       this.#leaveWindow()
     }

@@ -398,11 +398,11 @@ export class Vm {
     )
     this.#ran(vcpu, exit.retired)
     if (served !== null) this.#books.served(vcpu, served)
-    if (served?.cameBack === true) this.#cameRound(vcpu)
+    if (served !== null && served.cameBack !== null) this.#cameRound(vcpu)
     if (served !== null || exit.kind !== "budget") idle?.disturbed()
     if (exit.kind !== "budget") this.#onExit(vcpu, { exit, cpu })
     else if (idle !== null && served === null && idle.ranQuietly(exit.retired, { room: most > exit.retired }))
-      this.#giveWays.polls(this.#polls.look(vcpu, { cpu, most: most - exit.retired }) ? "proof" : null)
+      this.#giveWays.polls(this.#polls.look(vcpu, { cpu, most: most - exit.retired }) ? "loop" : null)
   }
 
   /** Units of its own time until its timer rings; null without one ahead. */
@@ -417,7 +417,7 @@ export class Vm {
 
   /** In its kernel, with nothing to do: it leaves its window to its siblings, or its CPU to others. */
   #cameRound(vcpu: Vcpu): void {
-    if (this.#options.turns === "scheduled") return this.#polls.cameRound(vcpu) ? this.#giveWays.polls("guess") : undefined
+    if (this.#options.turns === "scheduled") return this.#giveWays.polls("round")
     this.#idleRounds.cameRound(vcpu.index)
     this.#leaveWindow()
   }
