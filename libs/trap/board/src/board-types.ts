@@ -34,7 +34,7 @@ export interface BoardOptions {
   readonly order?: TurnOrder
   /**
    * Harts that go round in their kernel and find nothing to do: `run` on, or `give-way`, which leaves the rest of the window to the others and passes some by
-   * (idle-rounds.ts). A guess: the turns are others then. Absent: `run`. Not beside `order`, and not for a board that is captured.
+   * (idle-rounds.ts). The turns are others then. Absent: `run`. Not beside `order`, and not for a board that is captured.
    */
   readonly idleRounds?: "run" | "give-way"
   /** By virtio slot. */

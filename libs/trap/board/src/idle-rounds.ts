@@ -2,7 +2,7 @@
  * Windows that a hart (of the native board or of a VM) passes by after it came round in its kernel with nothing to do (the board's `idleRounds`, a VM's `idleLoops`: "give-way").
  *
  * It looked through its run queue in vain and would do so in each window to come. So it passes one by, twice as many each further time, as a poll that backs off;
- * an interrupt ends that. Like the guess that it rests on, this only delays: what becomes ready meanwhile is found by whoever runs, or by this one REST_MAX windows later.
+ * an interrupt ends that. This only delays: what becomes ready meanwhile is found by whoever runs, or by this one REST_MAX windows later.
  */
 import { defined } from "@backplane/foundation-base/assert"
 

@@ -184,7 +184,7 @@ describe("a vCPU of a VM over two nodes", () => {
   })
 
   it("that finds nothing to do looks again after a tick, and after twice as many each further time, until it finds something", () => {
-    const vain: [HostedStop, number] = [{ kind: "polling", how: "guess", units: null }, 100]
+    const vain: [HostedStop, number] = [{ kind: "polling", how: "round", units: null }, 100]
     const { task, budgets, come } = waiting([
       vain,
       vain,
@@ -212,11 +212,11 @@ describe("a vCPU of a VM over two nodes", () => {
 
   it("that finds nothing to do rests no longer than to its timer; who polls for sure looks again in a tick", () => {
     const { task } = waiting([
-      [{ kind: "polling", how: "guess", units: null }, 300],
-      [{ kind: "polling", how: "guess", units: null }, 300],
-      [{ kind: "polling", how: "guess", units: 2_500 }, 100],
-      [{ kind: "polling", how: "proof", units: null }, 100],
-      [{ kind: "polling", how: "proof", units: null }, 100],
+      [{ kind: "polling", how: "round", units: null }, 300],
+      [{ kind: "polling", how: "round", units: null }, 300],
+      [{ kind: "polling", how: "round", units: 2_500 }, 100],
+      [{ kind: "polling", how: "loop", units: null }, 100],
+      [{ kind: "polling", how: "loop", units: null }, 100],
     ])
     expect(Array.from({ length: 5 }, () => slice(task).pause)).toMatchObject([1, 2, 3, 1, 1].map((ticks) => ({ wakeTick: 5 + ticks })))
   })

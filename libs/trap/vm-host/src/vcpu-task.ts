@@ -150,7 +150,7 @@ export class VcpuTask implements EngineTask {
    */
   #wakeTick(stop: Extract<HostedStop, { kind: "waiting" | "polling" }>, tick: number): number | null {
     const { kind, units } = stop
-    const looksAfter = kind === "polling" && stop.how === "guess" ? this.#rest() : 1
+    const looksAfter = kind === "polling" && stop.how === "round" ? this.#rest() : 1
     const cycles = kind === "polling" && this.#hosted.spec.cpus > 1 ? Math.min(units ?? Infinity, looksAfter * this.#tickCycles) : units
     return cycles === null ? null : tick + Math.max(1, Math.ceil(cycles / this.#tickCycles))
   }

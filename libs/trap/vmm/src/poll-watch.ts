@@ -17,22 +17,14 @@ export interface PollPort {
   othersCanRun(vcpu: Vcpu): boolean
 }
 
-/** Nothing but the outside ends its loop; or it came round in its kernel and found nothing to do, as far as its CPU can tell (`ServingHow.rounds`). */
-export type Polls = "proof" | "guess"
-
-/**
- * So many rounds are a guess that is worth a rest of ticks. A loop that works may look like one in vain, where all that changes lies on its stack (xv6 that frees the
- * pages of a process): it gets on by so many before each rest.
- */
-const ROUNDS_MIN = 16
+/** Nothing but the outside ends its `loop`; or it came `round` in its kernel and found nothing to do (`Served.cameBack`). */
+export type Polls = "loop" | "round"
 
 export class PollWatch {
   readonly #port: PollPort
   readonly #loops: readonly IdleLoop[]
   /** vCPUs that were last said to poll, and how that is known. */
   readonly #polling = new Map<number, Polls>()
-  /** By vCPU: how often it has come round since that was last a guess. */
-  readonly #rounds = new Map<number, number>()
   /** Units that the present run may skip of a loop, before it gives the CPU away; null: it does not give it away. */
   #skippable: number | null = null
 
@@ -71,13 +63,6 @@ export class PollWatch {
     return givesAway
   }
 
-  /** It came round in its kernel. True: often enough. */
-  cameRound({ index }: Vcpu): boolean {
-    const rounds = ((this.#rounds.get(index) ?? 0) + 1) % ROUNDS_MIN
-    this.#rounds.set(index, rounds)
-    return rounds === 0
-  }
-
   /** It is said to poll. */
   add({ index }: Vcpu, how: Polls): void {
     this.#polling.set(index, how)
@@ -94,7 +79,7 @@ export class PollWatch {
 
   /** Memory was written by the outside: proofs hold no longer, and who polls may find what it waited for. Who has nothing to do is told by interrupts. */
   written(): void {
-    for (const [index, how] of this.#polling) if (how === "proof") this.#polling.delete(index)
+    for (const [index, how] of this.#polling) if (how === "loop") this.#polling.delete(index)
     this.disturbed()
   }
 

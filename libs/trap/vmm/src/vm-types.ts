@@ -110,7 +110,7 @@ export type VcpuStop =
   | { readonly kind: "yielded"; readonly to: number | null }
   /**
    * It polls in a loop that only a sibling, a device or its timer can end: `units` of its time until the timer, null without one. Run it again
-   * when something happened, or with `waited`: so many instructions of the loop then count as executed. By a guess: run it again after a while.
+   * when something happened, or with `waited`: so many instructions of the loop then count as executed. Of rounds in its kernel: run it again after a while.
    */
   | { readonly kind: "polling"; readonly how: Polls; readonly units: number | null }
 
