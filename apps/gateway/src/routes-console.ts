@@ -1,7 +1,8 @@
 /** The console's page and its data. The page is served as it stands in apps/console, its TypeScript with the types taken out. */
 import { readFileSync } from "node:fs"
-import { createRequire, stripTypeScriptTypes } from "node:module"
+import { stripTypeScriptTypes } from "node:module"
 import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 import type { Json } from "@backplane/foundation-base/json"
 import { POLICY_NAMES } from "@backplane/scenario-machine/machine-spec"
 import { POLICY_SUMMARIES } from "@backplane/scenario-machine/policy-summaries"
@@ -24,8 +25,6 @@ const VENDOR: ReadonlyMap<string, string> = new Map([
   ["xterm.mjs", "@xterm/xterm/lib/xterm.mjs"],
   ["xterm.css", "@xterm/xterm/css/xterm.css"],
 ])
-/** By the place of this file, wherever it is run from. */
-const INSTALLED = createRequire(import.meta.url)
 const SECURITY = {
   "content-security-policy": "default-src 'self'; img-src data:; style-src 'self' 'unsafe-inline'",
   "x-content-type-options": "nosniff",
@@ -49,7 +48,7 @@ export function consoleRoutes(sight: () => Sight | null): Hono {
     const path = VENDOR.get(context.req.param("file"))
     if (path === undefined) throw notHere(`vendor/${context.req.param("file")}`)
     const type = path.endsWith(".css") ? "text/css" : "text/javascript"
-    const text = readFileSync(INSTALLED.resolve(path), "utf8")
+    const text = readFileSync(fileURLToPath(import.meta.resolve(path)), "utf8")
     return context.body(text, 200, { "content-type": `${type}; charset=utf-8`, "cache-control": "max-age=86400", ...SECURITY })
   })
   routes.get("/console/:file", (context) => {

@@ -2,12 +2,11 @@
 import { spawn, type ChildProcess } from "node:child_process"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { join } from "node:path"
 import { connect, type NatsConnection } from "@nats-io/transport-node"
 import { startNatsServer, type RunningServer } from "@backplane/nats/start-server"
 import { nodeArguments } from "@backplane/stack/service-manifest"
 import { makeWholePackages } from "@backplane/stack/whole-packages"
-import { makeWholeServices } from "@backplane/stack/whole-services"
 
 const ROOT = join(import.meta.dirname, "../../..")
 const OPERATOR = "chaos"
@@ -105,7 +104,7 @@ export class LiveStore {
       NODE_COMPILE_CACHE: join(tmpdir(), "backplane-chaos-compile-cache"),
     })
     const argumentsOf = (service: string): readonly string[] =>
-      nodeArguments(service).map((each) => (each.startsWith("-") ? each : resolve(ROOT, each)))
+      nodeArguments(service).map((each) => (each.startsWith("-") ? each : join(ROOT, each)))
     this.shards = Array.from(
       { length: options.shards },
       (_, index) => new LiveProcess(`kv-shard-${index}`, argumentsOf("kv-shard"), shared("kv-shard", index)),
@@ -127,7 +126,6 @@ export class LiveStore {
     readonly until?: Promise<never>
   }): Promise<LiveStore> {
     await makeWholePackages()
-    await makeWholeServices()
     const folder = mkdtempSync(join(tmpdir(), "backplane-chaos-"))
     const server = await startNatsServer({ unrestrictedUsers: [OPERATOR] })
     const connection = await connect({ servers: server.url, user: OPERATOR, pass: server.credentials.get(OPERATOR) ?? "" })

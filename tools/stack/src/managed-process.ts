@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from "node:child_process"
 import { performance } from "node:perf_hooks"
 import type { LogFile } from "./log-file.ts"
-import { startArguments } from "./whole-services.ts"
+import { wholePackagesFlags } from "./whole-packages.ts"
 
 export interface Launch {
   readonly command: readonly string[]
@@ -27,7 +27,7 @@ export class ManagedProcess {
 
   constructor(launch: Launch) {
     const [program = "", ...args] = launch.command
-    const asNode = [process.execPath, startArguments(args)] as const
+    const asNode = [process.execPath, [...wholePackagesFlags(), ...args]] as const
     const [file, fileArgs] = launch.shell ? (["sh", ["-c", `exec ${program}`]] as const) : program === "node" ? asNode : [program, args]
     this.#child = spawn(file, fileArgs, {
       cwd: launch.folder,

@@ -3,7 +3,7 @@
  *
  * The table is all there is to say about a service; the supervisor knows none by name except the bus itself.
  */
-import { startArguments } from "./whole-services.ts"
+import { wholePackagesFlags } from "./whole-packages.ts"
 
 /** bus: answers `$SRV.PING.<name>` on NATS. http: a path of the stack's HTTP port answers with success. */
 export type Readiness = { readonly kind: "bus" } | { readonly kind: "http"; readonly path: string }
@@ -67,9 +67,9 @@ export const SERVICES: readonly ServiceDeclaration[] = [
   app("hypervisor", { dependsOn: ["memory-controller", "cpu-scheduler", "numa-node"] }),
 ]
 
-/** What Node.js is given to start a service outside a stack, a file relative to the checkout or with its whole path: benches and chaos measure what a stack runs. */
+/** What Node.js is given to start a service outside a stack, relative to the checkout: benches and chaos measure what a stack runs. */
 export function nodeArguments(name: string): readonly string[] {
   const service = SERVICES.find((each) => each.name === name)
   if (service === undefined) throw new Error(`there is no service ${name}`)
-  return startArguments(service.command.slice(1))
+  return [...wholePackagesFlags(), ...service.command.slice(1)]
 }

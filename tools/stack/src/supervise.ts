@@ -15,7 +15,6 @@ import { homeOf, layOut, ROOT, type StackLayout } from "./stack-layout.ts"
 import { prepareHome, removeStackState, writeStackState, type StackState } from "./stack-state.ts"
 import { DEADLINES, Supervisor, type Deadlines } from "./supervisor.ts"
 import { makeWholePackages } from "./whole-packages.ts"
-import { makeWholeServices } from "./whole-services.ts"
 
 /** A stack that did not stop by then is ended the hard way, by the watchdog. */
 const HARD_STOP_MS = 2_900
@@ -32,8 +31,7 @@ async function main(args: readonly string[]): Promise<void> {
   })
   if (layout === null) return
   for (const text of layout.notices) tell({ kind: "line", text })
-  for (const make of [makeWholePackages, makeWholeServices])
-    await make().catch((error: unknown) => tell({ kind: "line", text: `services start more slowly: ${String(error)}` }))
+  await makeWholePackages().catch((error: unknown) => tell({ kind: "line", text: `services start more slowly: ${String(error)}` }))
   const startedAt = Date.now()
   const supervisor: Supervisor = new Supervisor({
     folder: ROOT,

@@ -1,5 +1,5 @@
 /** Ours: three kv-shard processes on logs of their own, one nats-server between them and the clients, W = 2 on disk. */
-import { join, resolve } from "node:path"
+import { join } from "node:path"
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import { ActorPort } from "@backplane/foundation-runtime/actor-port"
 import { linkedNatsBus } from "@backplane/foundation-runtime/link/linked-nats-bus"
@@ -12,7 +12,6 @@ import { startNatsServer } from "@backplane/nats/start-server"
 import { MessageCodec } from "@backplane/scenario-codec/message-codec"
 import { nodeArguments } from "@backplane/stack/service-manifest"
 import { makeWholePackages } from "@backplane/stack/whole-packages"
-import { makeWholeServices } from "@backplane/stack/whole-services"
 import { connect } from "@nats-io/transport-node"
 import { launch, until } from "./programs.ts"
 import type { KvConnection, RunningStore, StoreUnderTest } from "./store-under-test.ts"
@@ -61,10 +60,9 @@ interface RunningBackplane extends RunningStore {
 /** Three shards and a nats-server on `folder`. */
 export async function startBackplane(folder: string): Promise<RunningBackplane> {
   await makeWholePackages()
-  await makeWholeServices()
   const server = await startNatsServer({ unrestrictedUsers: [USER] })
   const password = server.credentials.get(USER) ?? ""
-  const shardArguments = nodeArguments("kv-shard").map((each) => (each.startsWith("-") ? each : resolve(ROOT, each)))
+  const shardArguments = nodeArguments("kv-shard").map((each) => (each.startsWith("-") ? each : join(ROOT, each)))
   const shards = Array.from({ length: SHARDS }, (_, index) =>
     launch([process.execPath, ...profilerFlags(index), ...shardArguments], {
       BACKPLANE_NATS_URL: server.url,
