@@ -43,6 +43,11 @@ describe.skipIf(kind !== "program")("one run of the default scenario (needs the 
     }
     throw new Error(`no whole ${flow}; the last had ${spans.map(({ name, service }) => `${name} (${service})`).join(", ")}`)
   }
+  /** A span of one process may have come before the one of another that it is below. */
+  const hasAllParents = (spans: readonly Span[]): boolean => {
+    const ids = new Set(spans.map(({ spanId }) => spanId))
+    return spans.every(({ parentSpanId }) => parentSpanId === null || ids.has(parentSpanId))
+  }
   /** One of the last traces with a span of this name that is as `isWhole` wants it. */
   const oneWith = async (span: string, isWhole: (spans: readonly Span[]) => boolean): Promise<readonly Span[]> => {
     for (let waited = 0; waited < DEADLINE_MS - 30_000; waited += LOOK_EVERY_MS) {
@@ -50,7 +55,7 @@ describe.skipIf(kind !== "program")("one run of the default scenario (needs the 
       for (const { traceId } of traces) {
         const response = await fetch(`${gateway()}/api/traces/${traceId}`)
         const { spans = [] } = (await response.json()) as { spans?: readonly Span[] }
-        if (isWhole(spans)) return spans
+        if (isWhole(spans) && hasAllParents(spans)) return spans
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
     }
