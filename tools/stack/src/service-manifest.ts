@@ -31,8 +31,11 @@ export const BUS = "nats-server"
 /**
  * V8's young generation, in megabytes. What a shard makes for a batch is dead when the batch is answered; in the one megabyte that V8 begins
  * with, too much of it is alive whenever that is full, and is copied: a fifth of the CPU of a request (`kv bench`, same minutes, both ways).
+ *
+ * And its helpers: four threads a process, woken for each collection of it. A computer has several shards and each has little to copy, so they cost more than
+ * they help: a tenth of the CPU of a request (same minutes, both ways, two cores).
  */
-const SHARD_MEMORY = ["--min-semi-space-size=16", "--max-semi-space-size=32"]
+const SHARD_MEMORY = ["--min-semi-space-size=16", "--max-semi-space-size=32", "--no-parallel-scavenge", "--v8-pool-size=1"]
 
 /**
  * Of those who pass pages on: what a page is carried in is dead as soon as it has been read or sent, but goes only when the young generation is
