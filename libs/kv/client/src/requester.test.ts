@@ -260,6 +260,21 @@ describe("a requester of keys", () => {
     expect(answers).toEqual([])
   })
 
+  it("does not give up what was forgotten by whoever was told just before", () => {
+    const requester = new KvRequester({ members: MEMBERS })
+    const told: string[] = []
+    const second = (): void => void told.push("second")
+    const first = (): void => {
+      told.push("first")
+      requester.forget(second)
+    }
+    for (const done of [first, second]) requester.ask(at(0), { operation: put, done })
+    requester.settle(at(0))
+    requester.step(at(REQUESTER_TIMINGS.deadline), { kind: "timer", key: "tick" })
+    expect(told).toEqual(["first"])
+    expect(requester.outstanding).toBe(0)
+  })
+
   it("refuses one more than it may have under way", () => {
     const { answers, ask } = asker()
     for (let index = 0; index <= OUTSTANDING_MAX; index++) ask(0, get("a"))

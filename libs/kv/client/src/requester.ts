@@ -365,8 +365,9 @@ export class KvRequester {
 
   #giveUp(open: Outstanding): void {
     const { request, done, attempt } = open
+    // Whoever was told just before may have forgotten it.
+    if (!this.#outstanding.delete(request.sequence)) return
     this.#take(open)
-    this.#outstanding.delete(request.sequence)
     const remedy = "ask again: the replicas that hold the key did not answer in time"
     done(
       refused(request.sequence, "quorum-not-met", remedy, ["put", "delete", "update", "cas"].includes(request.operation.type)),
