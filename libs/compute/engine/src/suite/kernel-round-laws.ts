@@ -6,6 +6,7 @@ import { RAM_BASE } from "@backplane/compute-contract/engine"
 import { encode } from "@backplane/compute-riscv/encode"
 import { expectSame, firstWrong } from "./setting.ts"
 import type { EngineLaw } from "./setting.ts"
+import { SERVING } from "./vain-rounds.ts"
 
 /** csrsi sstatus, 2; sret */
 const [ON, SRET] = [0x1001_6073, 0x1020_0073]
@@ -30,17 +31,6 @@ const LOOPS: readonly Loop[] = [
   { name: "that turns none on", body: [NOP, NOP], round: null },
 ]
 const back = (body: readonly number[]): number => encode("jal", { rd: 0, immediate: -4 * body.length })
-
-/** All that the CPU may serve by itself, and is to say when it has come round. */
-const SERVING = {
-  traps: "served",
-  spaces: true,
-  translations: "own",
-  supervisorCalls: "trap",
-  exits: "none",
-  rounds: "told",
-  tables: "noted",
-} as const
 
 const throughUser: EngineLaw = {
   law: "a kernel that comes back through a user program has not come round",

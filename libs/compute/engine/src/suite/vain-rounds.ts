@@ -152,7 +152,8 @@ function loopOf(random: Random, meddler: Meddler): Loop {
   return { code: [...body, encode("jal", { rd: 0, immediate: -4 * body.length })], works, always }
 }
 
-const SERVING: ServingHow = {
+/** All that the CPU may serve by itself, and is to say when it has come round. */
+export const SERVING: ServingHow = {
   traps: "served",
   spaces: true,
   translations: "own",
