@@ -2,17 +2,18 @@
  * Keeps an actor's values in an append log on files, with one fdatasync for all writes that wait (group commit).
  *
  * What the records look like, when a segment ends and what may be removed is the log's business (`AppendLog`, handed in); this only carries
- * its operations out, in order: `<folder>/<machine>/<actor>/<segment>.log`. A lone write waits for nothing but its own sync; what comes while
- * a sync is under way goes with the next. A disk that is full holds everything back and is tried again: nothing is acknowledged meanwhile.
+ * its operations out, in order: `<folder>/<machine>/<actor>/<segment>.log`. A lone write waits for no timer, only for its own sync; what comes
+ * while a sync is under way goes with the next. A disk that is full holds everything back and is tried again: nothing is acknowledged meanwhile.
  */
 import { mkdir, readdir, readFile, rm } from "node:fs/promises"
 import { join } from "node:path"
+import { setImmediate as nextRound } from "node:timers/promises"
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import type { Restored } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import { syncFolder } from "./folder-sync.ts"
 import { withoutRoom } from "./log-room.ts"
-import { SegmentFile, SyncPace } from "./segment-file.ts"
+import { SegmentFile } from "./segment-file.ts"
 import type { ActorStore, Store } from "./store.ts"
 
 export type LogOperation =
@@ -80,7 +81,6 @@ class ActorLog implements ActorStore {
   /** Nobody reads or writes it: from a close until the next load begins. */
   isClosed = false
   readonly #files = new Map<number, SegmentFile>()
-  readonly #pace = new SyncPace()
 
   constructor(folder: string, openLog: OpenAppendLog) {
     this.#folder = folder
@@ -130,9 +130,9 @@ class ActorLog implements ActorStore {
   }
 
   async #drain(): Promise<void> {
-    // What the same turn still writes belongs to the first sync.
-    await Promise.resolve()
     while (this.#waiting.length > 0) {
+      // What was read from other sockets in the same round of the event loop belongs to this sync.
+      await nextRound()
       const operations = this.#operations
       const waiting = this.#waiting
       this.#operations = []
@@ -168,10 +168,7 @@ class ActorLog implements ActorStore {
       touched.add(file)
       parts = []
     }
-    for (const file of touched) {
-      const syncing = file.sync(this.#pace)
-      if (syncing !== null) await syncing
-    }
+    for (const file of touched) await file.sync()
     if (foldersChanged) await syncFolder(this.#folder)
   }
 

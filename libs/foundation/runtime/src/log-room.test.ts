@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { Random } from "@backplane/foundation-base/random"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { roomBehind, withoutRoom } from "./log-room.ts"
-import { SegmentFile, SyncPace } from "./segment-file.ts"
+import { SegmentFile } from "./segment-file.ts"
 
 const CASES = 300
 
@@ -23,10 +23,9 @@ function record(random: Random): Uint8Array {
 
 async function written(path: string, records: readonly Uint8Array[]): Promise<SegmentFile> {
   const file = await SegmentFile.create(path)
-  const pace = new SyncPace()
   for (const bytes of records) {
     await file.append(bytes)
-    await file.sync(pace)
+    await file.sync()
   }
   return file
 }
@@ -60,11 +59,10 @@ describe("room behind a log", () => {
     const path = join(folder, "0.log")
     const lengths = new Set<number>()
     const file = await SegmentFile.create(path)
-    const pace = new SyncPace()
     const one = Buffer.alloc(999, "x")
     for (let count = 1; count <= 1_000; count++) {
       await file.append(one)
-      await file.sync(pace)
+      await file.sync()
       const { size } = statSync(path)
       expect(size).toBeGreaterThanOrEqual(count * one.length)
       expect(size).toBeLessThanOrEqual(roomBehind(count * one.length))

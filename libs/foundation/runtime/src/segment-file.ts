@@ -1,37 +1,17 @@
 /**
  * One file of a log: appended to, synced, closed.
  *
- * A hop through the thread pool costs more than a sync on a fast disk takes, and on a busy computer many times more. So the time of a sync is
- * measured, and while it is short the event loop does it in place; a disk that is slow, or becomes so, is left to the thread pool.
+ * Appends go into the page cache in place; a sync is left to the thread pool even where the disk is fast. In place it costs less by itself, but while a
+ * process waits for its disk it reads and sends nothing, and its peers soon wait for it: a quarter of the machine stood still (`kv bench`).
  */
-import { fdatasync, fdatasyncSync, writeSync } from "node:fs"
+import { fdatasync, writeSync } from "node:fs"
 import { open, type FileHandle } from "node:fs/promises"
 import { roomBehind, ROOM_PIECE_BYTES } from "./log-room.ts"
 
 /** A disk that full is tried again after this. */
 const FULL_RETRY_MILLISECONDS = 50
-/** In place while the mean of the last syncs is below this. */
-const IN_PLACE_MILLISECONDS = 2
-/** One sync in so many is done in place all the same, to see whether the disk is fast by now. */
-const PROBE_EVERY = 64
 
 const ZEROS = Buffer.alloc(ROOM_PIECE_BYTES)
-
-/** How long syncs take, and what follows for the next one. */
-export class SyncPace {
-  #mean = Number.POSITIVE_INFINITY
-  #syncs = 0
-
-  /** Whether the next sync is done in place. */
-  isInPlace(): boolean {
-    this.#syncs++
-    return this.#mean < IN_PLACE_MILLISECONDS || this.#syncs % PROBE_EVERY === 1
-  }
-
-  took(milliseconds: number): void {
-    this.#mean = Number.isFinite(this.#mean) ? this.#mean * 0.9 + milliseconds * 0.1 : milliseconds
-  }
-}
 
 export class SegmentFile {
   readonly #handle: FileHandle
@@ -85,19 +65,14 @@ export class SegmentFile {
     return done
   }
 
-  /** Null: done in place. By the plain callback, which costs a third of what a file handle's promises do. */
-  sync(pace: SyncPace): Promise<void> | null {
-    if (!pace.isInPlace())
-      return new Promise((resolve, reject) =>
-        fdatasync(this.#handle.fd, (error) => {
-          if (error === null) resolve()
-          else reject(error)
-        }),
-      )
-    const began = performance.now()
-    fdatasyncSync(this.#handle.fd)
-    pace.took(performance.now() - began)
-    return null
+  /** By the plain callback, which costs a third of what a file handle's promises do. */
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fdatasync(this.#handle.fd, (error) => {
+        if (error === null) resolve()
+        else reject(error)
+      }),
+    )
   }
 
   async close(): Promise<void> {
