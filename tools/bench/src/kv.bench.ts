@@ -5,7 +5,7 @@
  * bytes and 1 KiB; 2,000 keys. Ours is durable on W = 2 of three replicas and reads R = 2; etcd reads are linearizable; JetStream's are of any
  * replica. What is not installed is left out, and its ratios with it. `BACKPLANE_BENCH_CELLS` narrows the cells by a part of their name,
  * `BACKPLANE_BENCH_STORES` the stores; `BACKPLANE_BENCH_CELL_MS` is how long a cell is measured. Each store first works for WARM_MILLISECONDS uncounted:
- * stores run for days, and ours (like any program of V8) is compiled while it runs.
+ * stores run for days, and ours (like any program of V8) is compiled while it runs, for some fifteen seconds of load.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -20,7 +20,7 @@ import type { RunningStore, StoreUnderTest } from "./kv/store-under-test.ts"
 import { median } from "./rounds.ts"
 
 const STORES: readonly StoreUnderTest[] = [backplaneStore, etcdStore, jetstreamStore, redisStore]
-const WARM_MILLISECONDS = 4_000
+const WARM_MILLISECONDS = 15_000
 const CELL_MILLISECONDS = Number(process.env["BACKPLANE_BENCH_CELL_MS"] ?? 1_500)
 
 type Rounds = Map<string, Measured[]>
