@@ -175,6 +175,9 @@ export const MovePage = Type.Object(
     cut: Vector,
     certifiedAt: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
     hasGroup: Type.Boolean({ description: "the replica could take part in a commit of linear registers of the partition" }),
+    learns: Type.Optional(
+      Type.Boolean({ description: "the replica may have lost what it knew of the partition's linear registers (from version 2 on)" }),
+    ),
   },
   { ...open, description: "the keys of some leaves with their hashes; states are then wanted as in any reconciliation" },
 )

@@ -72,8 +72,10 @@ export class LinearHost {
     for (const [partition, values] of [...this.#restored].sort(([a], [b]) => a - b)) if (values.has("meta")) this.#wake(partition)
   }
 
-  /** The disk lost something: whatever was voted or acknowledged in the partition may be forgotten, so it is only learned from now on (C5). */
+  /** Something of the partition is lost, or was never here: whatever was voted or acknowledged may be missing, so it is only learned from now on (C5). */
   damaged(partition: number): void {
+    const group = this.#groups.get(partition)
+    if (group !== undefined) return this.#carry(partition, group.learn())
     const key = `r/${partition}/${DAMAGED}`
     this.restore(key, true)
     this.#core.durable.write(key, true, null)
@@ -202,6 +204,16 @@ export class LinearHost {
   /** Whether this replica could take part in a commit of the partition's registers. */
   isActive(partition: number): boolean {
     return this.#groups.get(partition)?.isActive === true
+  }
+
+  /** Whether what this replica was to have of the partition's registers may be missing. */
+  isDamaged(partition: number): boolean {
+    return this.#groups.get(partition)?.isDamaged ?? this.#restored.get(partition)?.has(DAMAGED) === true
+  }
+
+  /** Somebody waits for an entry of the partition: its voters hear of it, and one of them is to lead. */
+  rouse(partition: number): void {
+    this.#carry(partition, this.#wake(partition).hurry(this.#core.now))
   }
 
   /** The latest configuration that an entry of the partition names, as far as is committed here; null where there is no group. */

@@ -3,8 +3,8 @@
  *
  * Procedure: of each partition that comes, ask an old holder for its keys and their hashes, page by page; want the states that are missing or
  * other; when all of a holder's pages are in and on disk, go on to the next holder, which costs hashes only. After a majority of the old
- * holders (all of them, if they answer in time) the partition is ready (P1). Of linear registers the log's own way brings them: ready means
- * that an entry which names the move is committed here. What was given up is dropped when the writes that this replica coordinated are done.
+ * holders (all of them, if they answer in time) the partition is ready (P1), once its linear registers are (register-wait.ts). What was given up is
+ * dropped when the writes that this replica coordinated are done.
  */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
 import { event } from "@backplane/foundation-actor/effects"
@@ -18,6 +18,7 @@ import { holdersIn, nextIn } from "@backplane/kv-replication/placement"
 import type { ConfigKeeper } from "./config-keeper.ts"
 import type { ReplicaCore } from "./core.ts"
 import type { LinearHost } from "./linear-host.ts"
+import { RegisterWait, type Registers } from "./register-wait.ts"
 
 const NOTHING: readonly number[] = []
 /** Partitions that are copied at a time. */
@@ -29,6 +30,8 @@ const REPEAT_CYCLES = 100_000
 const AGAIN_CYCLES = 1_000_000
 /** A holder that is silent for so long is left out, where a majority has been copied. */
 const SILENT_CYCLES = 2_000_000
+/** One that was silent for another partition. */
+const STILL_SILENT_CYCLES = 300_000
 /** What was given up is dropped after this: the writes that it still had under way are over. */
 const DROP_CYCLES = 3_000_000
 
@@ -51,8 +54,10 @@ interface Copy {
   askedAt: number
   startedAt: number
   readonly begunAt: number
-  /** Holders that could take part in a commit of registers. */
-  readonly active: Set<ActorId>
+  /** What the holders have of the partition's registers, as far as they told. */
+  readonly registers: Map<ActorId, Registers>
+  /** Nothing is left to be copied: its registers are waited for. */
+  waits: boolean
   saving: boolean
   keys: number
 }
@@ -63,6 +68,9 @@ export class Mover {
   readonly #linear: LinearHost
   readonly #copies = new Map<number, Copy>()
   readonly #givenUp = new Map<number, number>()
+  readonly #registers: RegisterWait
+  /** Holders that did not answer when they were asked last. */
+  readonly #silent = new Set<ActorId>()
   /** The partitions that come, under this configuration and with so many ready. */
   #coming: {
     readonly config: StoreConfig | null
@@ -76,6 +84,7 @@ export class Mover {
     this.#core = core
     this.#configs = configs
     this.#linear = linear
+    this.#registers = new RegisterWait(core, linear)
   }
 
   get isIdle(): boolean {
@@ -85,6 +94,7 @@ export class Mover {
   /** The configuration changed. */
   reconfigured(): void {
     const core = this.#core
+    this.#registers.reconfigured((partition) => this.#comes(partition))
     for (const [partition, { epoch }] of this.#copies)
       if (core.config.changed[partition] !== epoch || !this.#comes(partition)) this.#copies.delete(partition)
     for (let partition = 0; partition < PARTITIONS; partition++) {
@@ -99,10 +109,16 @@ export class Mover {
     const core = this.#core
     for (const [partition, since] of this.#givenUp) if (core.now - since >= DROP_CYCLES && !isBusyWith(partition)) this.#drop(partition)
     for (const copy of this.#copies.values()) this.#push(copy)
-    for (const partition of this.#whatComes()) {
-      if (this.#copies.size >= COPIES_AT_ONCE) break
+    for (const partition of this.#registers.inTurn(this.#whatComes())) {
+      if (this.#copying >= COPIES_AT_ONCE) break
       if (!this.#copies.has(partition)) this.#begin(partition)
     }
+  }
+
+  get #copying(): number {
+    let count = 0
+    for (const { waits } of this.#copies.values()) if (!waits) count++
+    return count
   }
 
   onAsk(from: ActorId, { partition, leaf }: PeerItemOf<"move-ask">): void {
@@ -115,17 +131,20 @@ export class Mover {
       nextLeaf = table.nextLeaf(partition, nextLeaf + 1)
     }
     const hasGroup = this.#linear.isActive(partition)
+    const learns = this.#linear.isDamaged(partition) && this.#core.versions.knows(from, 2) ? { learns: true } : {}
     const [cut, certifiedAt] = [table.cut(partition), table.certifiedAt(partition)]
-    outbox.send(from, { type: "move-page", partition, leaf, nextLeaf, entries: entries.slice(0, 4096), cut, certifiedAt, hasGroup })
+    const page = { partition, leaf, nextLeaf, entries: entries.slice(0, 4096), cut, certifiedAt, hasGroup, ...learns }
+    outbox.send(from, { type: "move-page", ...page })
   }
 
   onPage(from: ActorId, page: PeerItemOf<"move-page">): void {
+    this.#silent.delete(from)
     const copy = this.#copies.get(page.partition)
     if (copy === undefined || copy.source !== from || copy.pageIn || copy.leaf !== page.leaf) return
     const { table } = this.#core
     copy.pageIn = true
     copy.nextLeaf = page.nextLeaf
-    if (page.hasGroup) copy.active.add(from)
+    copy.registers.set(from, page.learns === true ? "lost" : page.hasGroup ? "some" : "none")
     copy.wanted = new Map()
     copy.isOther = false
     for (const entry of page.entries) {
@@ -214,12 +233,14 @@ export class Mover {
       askedAt: 0,
       startedAt: core.now,
       begunAt: core.now,
-      active: new Set(),
+      registers: new Map(holders.includes(core.id) ? [[core.id, this.#registers.own(partition)]] : []),
+      waits: false,
       saving: false,
       keys: 0,
     }
     this.#copies.set(partition, copy)
-    if (source === undefined || !core.rules.copiesBeforeReady) this.#finish(copy)
+    if (!core.rules.copiesBeforeReady) this.#isReady(copy)
+    else if (source === undefined) this.#finish(copy)
     else this.#ask(copy)
   }
 
@@ -238,10 +259,14 @@ export class Mover {
     const { now, config } = this.#core
     if (copy.saving || copy.source === this.#core.id) return
     const isEnough = copy.copied.size > holdersIn(config, copy.partition).length / 2
-    if (copy.copied.has(copy.source) || (isEnough && now - copy.startedAt > SILENT_CYCLES)) return this.#finish(copy)
-    if (now - copy.askedAt < REPEAT_CYCLES) return
+    const isLate = now - copy.startedAt > (this.#silent.has(copy.source) ? STILL_SILENT_CYCLES : SILENT_CYCLES)
+    const isToRepeat = now - copy.askedAt >= REPEAT_CYCLES
+    if (copy.copied.has(copy.source)) return this.#finish(copy)
+    if (isLate && isToRepeat) this.#silent.add(copy.source)
+    if (isEnough && isLate) return this.#finish(copy)
+    if (!isToRepeat) return
     // A source that says nothing gives way to the next: another round comes back to it.
-    if (!isEnough && now - copy.startedAt > SILENT_CYCLES) return this.#nextSource(copy)
+    if (isLate) return this.#nextSource(copy)
     copy.pageIn = false
     this.#ask(copy)
   }
@@ -251,11 +276,18 @@ export class Mover {
     copy.leaf = copy.nextLeaf
     copy.pageIn = false
     if (copy.leaf < LEAVES) return this.#ask(copy)
-    copy.saving = true
-    const { durable, now, table } = this.#core
+    const { table } = this.#core
     // Whatever the holder's cut covers and its pages did not list is dead (T2): here too, now that all it had is here, and not before.
     if (copy.cut.at !== null) table.certify(copy.partition, copy.cut.vector, copy.cut.at)
-    durable.write(`m/${copy.partition}`, { epoch: copy.epoch, at: now }, { kind: "moved", partition: copy.partition, source: copy.source })
+    this.#save(copy)
+  }
+
+  /** What was written before is on disk when this is. */
+  #save(copy: Copy): void {
+    const { partition, source, epoch } = copy
+    const { durable, now } = this.#core
+    copy.saving = true
+    durable.write(`m/${partition}`, { epoch, at: now }, { kind: "moved", partition, source })
   }
 
   #nextSource(copy: Copy): void {
@@ -267,18 +299,24 @@ export class Mover {
     this.#ask(copy)
   }
 
-  /** Ready, unless the partition has registers whose log is not here yet. */
+  /** Ready, unless the partition has registers that are not here yet. */
   #finish(copy: Copy): void {
-    // Fewer than a majority commit nothing: there is no entry to wait for.
-    const commits = copy.active.size > holdersIn(this.#core.config, copy.partition).length / 2
-    if (commits && (this.#linear.committedEpoch(copy.partition) ?? -1) < copy.epoch) {
-      // Holders may have been damaged since, so that nothing commits any more: looked at again from the beginning.
-      if (this.#core.now - copy.begunAt > AGAIN_CYCLES) this.#copies.delete(copy.partition)
-      return
+    const verdict = this.#registers.verdict(copy)
+    if (verdict === "may-vote") return this.#isReady(copy)
+    if (verdict === "learns") {
+      this.#linear.damaged(copy.partition)
+      return this.#save(copy)
     }
-    this.#copies.delete(copy.partition)
-    this.#configs.ready(copy.partition)
-    this.#core.outbox.effect(event("kv.moved", { shard: this.#core.id, partition: copy.partition, keys: copy.keys }, "info"))
+    copy.waits = true
+    // Holders may have lost what they had since, or have it again: looked at from the beginning.
+    if (this.#core.now - copy.begunAt > AGAIN_CYCLES) this.#copies.delete(copy.partition)
+  }
+
+  #isReady({ partition, keys }: Copy): void {
+    this.#copies.delete(partition)
+    this.#registers.over(partition)
+    this.#configs.ready(partition)
+    this.#core.outbox.effect(event("kv.moved", { shard: this.#core.id, partition, keys }, "info"))
   }
 
   #drop(partition: number): void {

@@ -30,6 +30,8 @@ export interface ReplicaRules {
   readonly asksEveryMember: boolean
   /** Whether a partition is copied before its next holders take over. */
   readonly copiesBeforeReady: boolean
+  /** Whether who takes a partition over waits for its registers, unless most of its holders never had any. */
+  readonly awaitsRegisters: boolean
   /** Whether a quorum of a partition that is moved is one of both its sets of holders. */
   readonly needsBothSets: boolean
   /** Whether a read asks every holder at once: dearer, and what diverged is found sooner. */
@@ -84,6 +86,7 @@ export const SOUND_RULES: ReplicaRules = {
   asksEveryMember: true,
   fencesEpochs: true,
   copiesBeforeReady: true,
+  awaitsRegisters: true,
   needsBothSets: true,
   asksAllForReads: false,
   collectsUncertified: false,

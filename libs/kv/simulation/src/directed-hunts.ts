@@ -9,6 +9,7 @@ import type { ConsensusItem } from "@backplane/kv-contract/consensus-items"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import type { Operation } from "@backplane/kv-contract/client-messages"
 import { DONE_SEQUENCES_MAX } from "@backplane/kv-contract/limits"
+import { CONFIG_KEY, SYSTEM_BUCKET } from "@backplane/kv-contract/store-config"
 import type { Vector } from "@backplane/kv-contract/versions"
 import type { ReplicaRules } from "@backplane/kv-replica/rules"
 import { partitionOf } from "@backplane/kv-replication/hash"
@@ -133,6 +134,50 @@ export const votersWithoutData: DirectedHunt = (rules, seed) => {
   }
   scene.world.healNetwork()
   const { values } = scene.success(scene.holders(REGISTER.bucket, REGISTER.key), { type: "get", ...REGISTER })
+  assert(values[0] === "0", "a register lost what was written")
+}
+
+/**
+ * One of two that have an entry loses its data and is to go, the other is never there for long, and the third never had it: if who comes instead counted as
+ * one that has all, these two would know of nothing.
+ */
+export const movedWithoutEntry: DirectedHunt = (rules, seed) => {
+  const scene = new Scene({ rules, seed, members: 4, timings: { election: 5 * SECOND } })
+  const voters = scene.holders(SYSTEM_BUCKET, CONFIG_KEY)
+  const rare = defined(
+    scene.replicas.find((id) => id !== scene.spare && !voters.includes(id)),
+    "three of four hold the configuration",
+  )
+  const { bucket } = REGISTER
+  const isOfRare = (next: readonly string[], holders: readonly string[]): boolean =>
+    next.includes(rare) && next.includes(scene.spare) && holders.includes(rare)
+  const key = scene.keyThatMoves(bucket, scene.replicas, isOfRare)
+  const after = scene.nextHolders(bucket, key, scene.replicas)
+  const [lost] = scene.holders(bucket, key).filter((id) => !after.includes(id)) as [ActorId]
+  const [late] = scene.holders(bucket, key).filter((id) => id !== rare && id !== lost) as [ActorId]
+  const without = (id: ActorId): ActorId[] => scene.replicas.filter((each) => each !== id)
+  scene.world.partition([without(late), [late]])
+  scene.success([rare, lost], { type: "cas", bucket, key, expect: null, value: "0" })
+  scene.damage(lost)
+  scene.world.partition([[rare], without(rare)])
+  scene.world.restart(lost)
+  scene.run(15 * SECOND)
+  scene.change(scene.replicas)
+  for (let time = 0; time < 20; time++) {
+    // Long enough to be asked what it has, too short to stand.
+    scene.crash(rare)
+    scene.world.restart(rare)
+    scene.world.healNetwork()
+    scene.run(SECOND)
+    scene.world.partition([[rare], without(rare)])
+    const sequence = scene.ask(time % 2 === 0 ? late : scene.spare, { type: "get", bucket, key })
+    scene.run(SECOND)
+    const answer = scene.answer(sequence)
+    assert(answer?.ok !== true || answer.values[0] === "0", "a register lost what was written")
+  }
+  scene.world.healNetwork()
+  scene.moved()
+  const { values } = scene.success(scene.holders(bucket, key), { type: "get", bucket, key })
   assert(values[0] === "0", "a register lost what was written")
 }
 

@@ -33,7 +33,7 @@ export function throughEdge(body: KvMessage, version: number, edge: OldEdge): Kv
   return checks.get(body.kind)?.Check(body) === true ? body : null
 }
 
-const LATER_FIELDS = ["version", "counted", "refused", "weak", "collected", "brief", "digests"]
+const LATER_FIELDS = ["version", "counted", "refused", "weak", "collected", "brief", "digests", "learns"]
 
 function stripped(value: Json): Json {
   if (value === null || typeof value !== "object") return value

@@ -19,6 +19,7 @@ import {
   lostEntry,
   missedDelete,
   missedPut,
+  movedWithoutEntry,
   oldHoldersAlone,
   readTooEarly,
   repeatedCommand,
@@ -308,6 +309,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "moved partition taken over before it is copied",
     hunt: { ...rules({ copiesBeforeReady: false }), ...only("plain", "last"), ...BUSY, pace: 2, ...classes("move") },
     directed: emptyJoiner,
+  },
+  {
+    name: "moved partition taken over without its registers",
+    hunt: { ...rules({ awaitsRegisters: false }), ...register, pace: 2, ...classes("move", "flip", "crash", "pause") },
+    directed: movedWithoutEntry,
   },
   {
     name: "quorum of the old holders alone while a partition moves",

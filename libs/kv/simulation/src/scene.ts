@@ -220,6 +220,14 @@ export class Scene {
     throw new Error("no key moves so")
   }
 
+  /** Who holds the key when `members` have come. */
+  nextHolders(bucket: string, key: string, members: readonly ActorId[]): readonly ActorId[] {
+    const after = withMembers(this.config, this.#members(members))
+    if ("refused" in after) throw new Error(after.refused)
+    const partition = partitionOf(bucket, key)
+    return (after.next[String(partition)] ?? after.holders[partition] ?? []).map(actorId)
+  }
+
   /** A key of the bucket in the partition that is copied first when `members` come. */
   keyCopiedFirst(bucket: string, members: readonly ActorId[]): string {
     const after = withMembers(this.config, this.#members(members))

@@ -25,6 +25,7 @@ import { MOVES, type Role } from "./consensus-table.ts"
 import { DiskGate } from "./disk-gate.ts"
 import { FollowersProgress, type Held } from "./followers-progress.ts"
 import type { AnyVote, Append, AppendAnswer, GroupAction, GroupOptions, Read, Voters } from "./group-types.ts"
+import { Learning } from "./learning.ts"
 import { PendingReads } from "./pending-reads.ts"
 import { VoterSets } from "./voter-sets.ts"
 
@@ -45,11 +46,8 @@ export class ConsensusGroup {
   readonly #reads = new PendingReads()
   #voters: VoterSets
   readonly #elections: ElectionClock
-  /** On disk as DAMAGED (C5). */
-  #damaged = false
+  readonly #learning: Learning
   #heartbeatAt = 0
-  /** As a learner: the leader's last index when learning began. */
-  #learningFrom: number | null = null
   #hasNews = false
   #actions: GroupAction[] = []
 
@@ -64,10 +62,10 @@ export class ConsensusGroup {
     const meta = options.restored.get("meta") as { readonly term: number; readonly vote: string | null } | undefined
     this.#term = meta?.term ?? 0
     this.#vote = meta?.vote ?? null
-    this.#damaged = options.restored.has(DAMAGED) && options.rules.learnsAfterDamage
-    if (this.#damaged) this.#role = "learner"
+    this.#learning = new Learning(options.restored.has(DAMAGED) && options.rules.learnsAfterDamage)
+    if (this.#learning.isOn) this.#role = "learner"
     // The term may be forgotten, what was written in it is not.
-    if (this.#damaged) this.#term = Math.max(this.#term, this.#log.lastTerm)
+    if (this.#learning.isOn) this.#term = Math.max(this.#term, this.#log.lastTerm)
   }
 
   get role(): Role {
@@ -86,8 +84,20 @@ export class ConsensusGroup {
   get isActive(): boolean {
     return this.#role !== "learner" && this.#log.lastIndex > 0
   }
+  get isDamaged(): boolean {
+    return this.#learning.isOn
+  }
   get committedEpoch(): number {
     return this.#committed.epoch
+  }
+
+  /** It may lack what was committed before it was a voter: it only learns, as after a loss (C5). A leader has all. */
+  learn(): readonly GroupAction[] {
+    if (this.#learning.isOn || this.#role === "leader") return []
+    this.#learning.begin()
+    this.#become("learner")
+    this.#write([{ key: DAMAGED, value: true }])
+    return this.#done()
   }
 
   /** Other voters, by a later configuration. A leader says so in the log: when that entry is committed, the next voters have all. */
@@ -225,9 +235,9 @@ export class ConsensusGroup {
 
   #askPromises(now: number): void {
     this.#elections.restart(now, this.#term)
-    const learns = this.#damaged && this.#options.rules.learnersNeedEveryone
+    const learns = this.#learning.isOn && this.#options.rules.learnersNeedEveryone
     this.#candidacy.askPromises(learns || (this.#role === "pre-candidate" && this.#candidacy.mayNeedEveryone(this.#peers())))
-    this.#become(this.#damaged ? "learner" : "pre-candidate")
+    this.#become(this.#learning.isOn ? "learner" : "pre-candidate")
     this.#leader = null
     const terms = { term: this.#term + 1, ...this.#candidacy.terms("promises", this.#log) }
     for (const peer of this.#peers()) this.#send(peer, { step: "pre-vote", ...terms })
@@ -310,7 +320,7 @@ export class ConsensusGroup {
 
   #follow(now: number, term: number, leader: ActorId | null): void {
     assert(term >= this.#term, "a term only grows")
-    this.#become(this.#damaged ? "learner" : "follower")
+    this.#become(this.#learning.isOn ? "learner" : "follower")
     this.#leader = leader
     if (term > this.#term) {
       this.#term = term
@@ -366,7 +376,10 @@ export class ConsensusGroup {
       return
     }
     this.#commitUpTo(Math.min(append.commit, match))
-    this.#learn(append, match)
+    if (this.#role === "learner" && this.#learning.hasCaughtUp(match, [append.commit, this.commit])) {
+      this.#role = "follower"
+      this.#isSound()
+    }
     this.#hold(from, this.#appendAnswer(true, match, append.round), match)
   }
 
@@ -393,33 +406,20 @@ export class ConsensusGroup {
     this.#disk.durableIndex = Math.min(this.#disk.durableIndex, this.#log.lastIndex)
   }
 
-  #learn({ commit }: Append, match: number): void {
-    if (this.#role !== "learner") return
-    this.#learningFrom ??= match
-    if (commit <= this.#learningFrom || this.commit <= this.#learningFrom) return
-    this.#role = "follower"
-    this.#isSound()
-  }
-
   /** All that may have been lost is here again, or was on no disk. */
   #isSound(): void {
-    this.#damaged = false
+    this.#learning.isOn = false
     this.#write([{ key: DAMAGED, value: null }])
   }
 
   #onProgress(now: number, from: ActorId, answer: AppendAnswer): void {
-    const progress = this.#followers.of(from)
+    const progress = this.#followers.answered(from, answer)
     if (progress === undefined) return
-    progress.voter = answer.voter
-    progress.round = Math.max(progress.round, answer.round)
     if (!answer.ok) {
-      progress.next = Math.max(1, Math.min(progress.next - 1, answer.match + 1))
       this.#sendAppend(from)
       this.#answerReads()
       return
     }
-    progress.match = answer.voter ? Math.max(progress.match, answer.match) : answer.match
-    progress.next = Math.max(progress.next, answer.match + 1)
     // A learner may vote again once something committed without it: give it something to see.
     if (!answer.voter && answer.match === this.#log.lastIndex && this.commit === this.#log.lastIndex)
       this.#write(this.#log.append([firstEntry(this.#term, this.#voters.epoch)]))
@@ -440,7 +440,7 @@ export class ConsensusGroup {
     if (index <= this.commit) return
     if (rules.commitsOwnTermOnly && this.#log.termAt(index) !== this.#term) return
     this.#commitUpTo(index)
-    if (this.#damaged) this.#isSound()
+    if (this.#learning.isOn) this.#isSound()
     if (this.#candidacy.electedByEveryone && this.#followers.areVoters) this.#candidacy.needsMajority()
     this.#answerReads()
     // Followers hear of it with the next message; at the latest a heartbeat from now.

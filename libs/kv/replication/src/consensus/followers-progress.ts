@@ -1,5 +1,6 @@
 /** What a leader knows of the others: how far each has its log on disk, and which read round each confirmed. */
 import type { ActorId } from "@backplane/foundation-actor/actor-id"
+import type { AppendAnswer } from "./group-types.ts"
 
 export interface Progress {
   /** First entry that the follower is thought to lack. */
@@ -45,6 +46,21 @@ export class FollowersProgress {
 
   of(follower: ActorId): Progress | undefined {
     return this.#followers.get(follower)
+  }
+
+  /** What its answer says of it; undefined: it is no follower. */
+  answered(follower: ActorId, { ok, match, round, voter }: AppendAnswer): Progress | undefined {
+    const progress = this.#followers.get(follower)
+    if (progress === undefined) return undefined
+    progress.voter = voter
+    progress.round = Math.max(progress.round, round)
+    if (!ok) {
+      progress.next = Math.max(1, Math.min(progress.next - 1, match + 1))
+      return progress
+    }
+    progress.match = voter ? Math.max(progress.match, match) : match
+    progress.next = Math.max(progress.next, match + 1)
+    return progress
   }
 
   /** The greatest index that `majority` of the set have. */
