@@ -2,6 +2,7 @@
  * `backplane check`: `coherence` searches every state that the coherence protocol can reach within bounds; `memory`, `guest` and `store` try
  * memory, a guest and the key-value store out in simulation.
  */
+import { availableParallelism } from "node:os"
 import { checkCoherence, checkPlanted } from "@backplane/memory-coherence/checker/check"
 import { InvalidArgumentError, type Command } from "commander"
 import { passThrough } from "../checkout.ts"
@@ -71,10 +72,12 @@ export function register(program: Command): void {
     .option("--planted", "break the store in each of the known ways instead, and demand that 95 % be found")
     .option("--bug <text>", "with --planted: only bugs with this in their name")
     .option("--pairs", "each class of fault alone and each two of them, a seed each, instead of what the seeds draw")
-    .action(async ({ seeds, from, planted: hunts, bug, pairs }: StoreFlags) => {
+    .option("--jobs <n>", "processes that share the seeds (default: the computer's cores)", count)
+    .action(async ({ seeds, from, planted: hunts, bug, pairs, jobs }: StoreFlags) => {
       const args = hunts === true ? ["--seeds", String(seeds ?? 200)] : ["--from", String(from), "--count", String(seeds ?? 100)]
       if (bug !== undefined && hunts === true) args.push("--bug", bug)
       if (pairs === true && hunts !== true) args.push("--pairs")
+      if (hunts !== true) args.push("--jobs", String(jobs ?? availableParallelism()))
       process.exitCode = await passThrough(`libs/kv/simulation/src/${hunts === true ? "score" : "main"}.ts`, args)
     })
   check
@@ -103,6 +106,7 @@ interface StoreFlags {
   readonly planted?: true
   readonly bug?: string
   readonly pairs?: true
+  readonly jobs?: number
 }
 
 interface GuestFlags {
