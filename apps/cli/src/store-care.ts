@@ -20,6 +20,8 @@ interface Placement {
   readonly holders: readonly (readonly string[])[]
 }
 
+const REGISTERS_COME = "they come when most of the old holders have theirs, or all answer; start those that are down"
+
 export interface ReplicaState {
   readonly shard: string
   readonly keys: number
@@ -31,6 +33,8 @@ export interface ReplicaState {
   readonly apart: number
   readonly certified?: number
   readonly keysCopied: number
+  /** Partitions that come to it, of which only the linear registers are waited for; absent: its program does not tell. */
+  readonly awaitsRegisters?: number
   /** The version that its program speaks; the store's rises when all speak it. */
   readonly speaks: number
   readonly roots: readonly (string | null)[]
@@ -49,10 +53,13 @@ export function registerStoreCare(kv: Command): void {
       for (const { id, zone } of placement.members) {
         const state = replicas.find(({ shard }) => shard === id)
         if (state === undefined) console.log(`  ${id.padEnd(12)} ${zone.padEnd(8)} does not answer`)
-        else
+        else {
+          const { awaitsRegisters: awaited = 0 } = state
+          const waits = awaited === 0 ? "" : `, waits for the registers of ${awaited} partitions: ${REGISTERS_COME}`
           console.log(
-            `  ${id.padEnd(12)} ${zone.padEnd(8)} speaks ${state.speaks}, ${state.keys} keys, ${state.hints} hints, ${state.unsure} unsure, ${state.apart} of ${state.reads} reads found replicas apart`,
+            `  ${id.padEnd(12)} ${zone.padEnd(8)} speaks ${state.speaks}, ${state.keys} keys, ${state.hints} hints, ${state.unsure} unsure, ${state.apart} of ${state.reads} reads found replicas apart${waits}`,
           )
+        }
       }
     },
   )

@@ -87,6 +87,11 @@ export class Mover {
     this.#registers = new RegisterWait(core, linear)
   }
 
+  /** Partitions of which only the linear registers are waited for. */
+  get awaitsRegisters(): number {
+    return this.#registers.count
+  }
+
   get isIdle(): boolean {
     return this.#copies.size === 0 && this.#givenUp.size === 0 && this.#whatComes().length === 0
   }

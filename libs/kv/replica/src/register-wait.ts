@@ -34,6 +34,11 @@ export class RegisterWait {
     this.#linear = linear
   }
 
+  /** Partitions that wait. */
+  get count(): number {
+    return this.#awaited.size
+  }
+
   /** `comes`: whether the partition is still to come to this replica. */
   reconfigured(comes: (partition: number) => boolean): void {
     for (const [partition, { epoch }] of this.#awaited)

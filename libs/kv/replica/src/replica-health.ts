@@ -23,8 +23,11 @@ export function healthOf(core: ReplicaCore): Attributes {
   }
 }
 
-/** The same with members and the roots of the trees. `keysCopied`: since it began. */
-export function inspected(core: ReplicaCore, { keysCopied }: { readonly keysCopied: number }): Json {
+/**
+ * The same with members and the roots of the trees. `keysCopied`: since it began. `awaitsRegisters`: partitions that come, of which only the linear registers
+ * are waited for.
+ */
+export function inspected(core: ReplicaCore, moves: { readonly keysCopied: number; readonly awaitsRegisters: number }): Json {
   const { table, config } = core
   const roots = Array.from({ length: PARTITIONS }, (_, partition) => (core.keeps(partition) ? table.tree(partition).root() : null))
   return {
@@ -32,6 +35,6 @@ export function inspected(core: ReplicaCore, { keysCopied }: { readonly keysCopi
     members: config.members.map(({ id, zone }) => ({ id, zone })),
     roots,
     speaks: core.versions.own,
-    keysCopied,
+    ...moves,
   }
 }

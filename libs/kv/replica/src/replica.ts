@@ -441,7 +441,8 @@ export class ReplicaMachine implements Machine<KvMessage, KvMessage> {
   }
 
   inspect(): Json {
-    return inspected(this.#core, { keysCopied: this.#mover.keysCopied })
+    const { keysCopied, awaitsRegisters } = this.#mover
+    return inspected(this.#core, { keysCopied, awaitsRegisters })
   }
 
   #arm(key: string, cycles: number): void {

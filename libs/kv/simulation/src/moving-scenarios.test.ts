@@ -7,6 +7,7 @@ import { partitionOf } from "@backplane/kv-replication/hash"
 import { holdersIn, keepersIn } from "@backplane/kv-replication/placement"
 import { crdtType } from "@backplane/kv-versioning/crdt/crdt-types"
 import { liveValues } from "@backplane/kv-versioning/reconcile/reconciler"
+import { DiskedReplica } from "./disked-replica.ts"
 import { movedWithoutEntry } from "./directed-hunts.ts"
 import { MS, Scene, SECOND } from "./scene.ts"
 
@@ -117,6 +118,8 @@ describe("a partition that moves", () => {
     scene.change(left)
     scene.run(15 * SECOND)
     expect(Object.keys(scene.config.next)).toContain(String(partition))
+    const inspect = scene.world.inspect(joiner, DiskedReplica)?.inner.inspect() as { readonly awaitsRegisters: number } | undefined
+    expect(inspect?.awaitsRegisters).toBeGreaterThan(0)
     let learned = false
     scene.world.addChecker("learns first", () => void (learned ||= isDamaged(joiner) === true))
     scene.moved(60)
