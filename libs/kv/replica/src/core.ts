@@ -29,6 +29,7 @@ import { Outbox } from "./outbox.ts"
 import { LoneVersions } from "./lone-versions.ts"
 import { PeerPace } from "./peer-pace.ts"
 import { PeerVersions } from "./peer-versions.ts"
+import { TimeHistory } from "./time-history.ts"
 import { WriteTraces } from "./write-traces.ts"
 import { TIMINGS_DEFAULT, type ReplicaOptions, type ReplicaTimings } from "./replica-options.ts"
 import { SOUND_RULES, type ReplicaRules } from "./rules.ts"
@@ -74,6 +75,7 @@ export class ReplicaCore {
   #life = ""
   /** Latest hybrid time seen or made. */
   #time = 0
+  readonly #times = new TimeHistory()
   #config: StoreConfig
   /** By partition, as the configuration has them: every request asks several times. The same list where the partition is not moved. */
   #holders: readonly (readonly ActorId[])[] = []
@@ -155,6 +157,7 @@ export class ReplicaCore {
     this.writer = this.rules.writerName({ id: this.id, wall: this.wall(), count: lives })
     this.#life = `${this.id}/${lives}/${now.toString(36)}`
     this.#time = this.table.highestTime()
+    this.#times.rose(now, this.#time)
   }
 
   wall(): number {
@@ -237,9 +240,23 @@ export class ReplicaCore {
 
   /** The time of a new event, past everything in `seen`. */
   nextTime(...seen: readonly Vector[]): number {
-    for (const vector of seen) this.#time = observed(this.#time, highestCount(vector))
-    this.#time = this.rules.nextTime(this.#time, this.wall())
+    let known = this.#time
+    for (const vector of seen) known = observed(known, highestCount(vector))
+    this.#rises(this.rules.nextTime(known, this.wall()))
     return this.#time
+  }
+
+  /** A hybrid time that had come `age` cycles ago: this replica's clock stood there, and its wall too if it did not jump since. */
+  timeBefore(age: number): number {
+    const byWall = this.wall() - age
+    const known = this.rules.knowsTimes ? this.#times.at(this.now - age) : null
+    return known === null ? byWall : Math.min(known, byWall)
+  }
+
+  #rises(time: number): void {
+    if (time === this.#time) return
+    this.#time = time
+    this.#times.rose(this.now, time)
   }
 
   /** Joins `incoming` into what is known here. */
@@ -254,7 +271,7 @@ export class ReplicaCore {
 
   /** Takes `state` over, in memory now and on disk when `waiter` hears of it. `weak`: it is promised on fewer than two of the holders' disks. */
   keep(place: Place, state: KeyState, waiter: Waiter | null, weak = false): void {
-    this.#time = observed(this.#time, highestCount(state.context))
+    this.#rises(observed(this.#time, highestCount(state.context)))
     const record: KeyRecord = { ...place, state }
     this.table.set(record)
     for (const hear of this.onKept) hear(record)

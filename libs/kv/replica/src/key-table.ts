@@ -67,6 +67,8 @@ interface Partition {
   /** Time of the latest event in `cut`. */
   cutTime: number
   certifiedAt: number | null
+  /** Of events up to this time the requests may be forgotten: their keys were collected, here or before this replica had the partition. */
+  forgottenUpTo: number
 }
 
 export class KeyTable {
@@ -89,6 +91,7 @@ export class KeyTable {
       cut: NO_EVENTS,
       cutTime: 0,
       certifiedAt: null,
+      forgottenUpTo: 0,
     }))
   }
 
@@ -151,6 +154,7 @@ export class KeyTable {
     of.cut = NO_EVENTS
     of.cutTime = 0
     of.certifiedAt = null
+    of.forgottenUpTo = 0
   }
 
   remove(place: Place): void {
@@ -158,6 +162,7 @@ export class KeyTable {
     if (entry === undefined) return
     const partition = this.#of(entry.partition)
     entry.isStale = false
+    partition.forgottenUpTo = Math.max(partition.forgottenUpTo, highestCount(entry.record.state.context))
     partition.tree.replaceIn(entry.leaf, entry.hash, null)
     partition.keys.delete(entry.name)
     partition.leaves.get(entry.leaf)?.delete(entry.name)
@@ -229,11 +234,18 @@ export class KeyTable {
     return this.#of(partition).certifiedAt
   }
 
-  certify(partition: number, cut: Vector, at: number): void {
+  /** Of events of the key up to this time the requests may be forgotten. */
+  forgottenUpTo(place: Place): number {
+    return this.#of(this.partitionOf(place)).forgottenUpTo
+  }
+
+  /** `byOthers`: what it let go was here never, or in another life. */
+  certify(partition: number, cut: Vector, at: number, byOthers = false): void {
     const of = this.#of(partition)
     of.cut = joinVectors(of.cut, cut)
     of.cutTime = highestCount(of.cut)
     of.certifiedAt = Math.max(of.certifiedAt ?? 0, at)
+    if (byOthers) of.forgottenUpTo = Math.max(of.forgottenUpTo, of.cutTime)
   }
 
   /** The join of all contexts of the partition: its causal cut. */

@@ -283,7 +283,7 @@ export class Mover {
     if (copy.leaf < LEAVES) return this.#ask(copy)
     const { table } = this.#core
     // Whatever the holder's cut covers and its pages did not list is dead (T2): here too, now that all it had is here, and not before.
-    if (copy.cut.at !== null) table.certify(copy.partition, copy.cut.vector, copy.cut.at)
+    if (copy.cut.at !== null) table.certify(copy.partition, copy.cut.vector, copy.cut.at, true)
     this.#save(copy)
   }
 

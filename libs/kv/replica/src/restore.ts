@@ -25,6 +25,6 @@ export function restore(
     core.shelf.put({ target: actorId(bucket), bucket: name.slice(0, inner), key: name.slice(inner + 1), state })
   } else if (key.startsWith("c/") && !forgetsCuts) {
     const { cut, at } = value as { readonly cut: Vector; readonly at: number }
-    core.table.certify(Number(key.slice(2)), cut, at)
+    core.table.certify(Number(key.slice(2)), cut, at, true)
   } else if (key.startsWith("r/")) linear(key, value)
 }

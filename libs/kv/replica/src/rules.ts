@@ -32,6 +32,10 @@ export interface ReplicaRules {
   readonly copiesBeforeReady: boolean
   /** Whether who takes a partition over waits for its registers, unless most of its holders never had any. */
   readonly awaitsRegisters: boolean
+  /** Whether a replica remembers where its clock stood, or goes by the wall of now alone. */
+  readonly knowsTimes: boolean
+  /** Whether a repeat is not done where its key may have been collected since it was sent first. */
+  readonly mindsCollected: boolean
   /** Whether a quorum of a partition that is moved is one of both its sets of holders. */
   readonly needsBothSets: boolean
   /** Whether a read asks every holder at once: dearer, and what diverged is found sooner. */
@@ -87,6 +91,8 @@ export const SOUND_RULES: ReplicaRules = {
   fencesEpochs: true,
   copiesBeforeReady: true,
   awaitsRegisters: true,
+  knowsTimes: true,
+  mindsCollected: true,
   needsBothSets: true,
   asksAllForReads: false,
   collectsUncertified: false,

@@ -182,14 +182,18 @@ export class WriteCoordinator {
     const standing = standingOf(before.done, write.name)
     if (standing === "done") return before
     if (standing === "reused") return REUSED
-    if (this.#mayBeForgotten(before, write.name, write.age)) return FORGOTTEN
+    if (this.#mayBeForgotten(before, write)) return FORGOTTEN
     return this.#minted(write.place, before, write)
   }
 
-  /** A repeat behind so many others that nothing would tell whether it was done (W6). */
-  #mayBeForgotten({ done }: KeyState, name: RequestName, age: number | undefined): boolean {
-    const core = this.#core
-    return age !== undefined && core.rules.refusesForgotten && mayHaveBeenDone(done, name, core.wall() - age)
+  /** A repeat behind so many others that nothing would tell whether it was done, or of a key that was let go since (W6). */
+  #mayBeForgotten(
+    { done }: KeyState,
+    { place, name, age }: { readonly place: Place; readonly name: RequestName; readonly age: number | undefined },
+  ): boolean {
+    const { rules, table } = this.#core
+    if (age === undefined || !rules.refusesForgotten) return false
+    return mayHaveBeenDone(done, name, this.#core.timeBefore(age), rules.mindsCollected ? table.forgottenUpTo(place) : 0)
   }
 
   /** The state with the new version on top (W1). */

@@ -173,7 +173,9 @@ export class KvClient implements Machine<KvMessage, KvMessage> {
 
   #write(open: Outstanding, ok: boolean | null, answer: KvSuccess | null, now: VirtualTime): void {
     const { operation, value, saw, start, attempt } = open
-    const isTwiceIn = operation.bucket === "last" || (operation.bucket === "map" && !open.isPresent)
+    // Who is not told how old a repeat is cannot tell that it may have been done and forgotten.
+    const isUntold = operation.bucket === "plain" && !this.#options.tellsWhenSent
+    const isTwiceIn = isUntold || operation.bucket === "last" || (operation.bucket === "map" && !open.isPresent)
     const expect = operation.type === "cas" ? operation.expect : null
     this.#options.history.push({
       client: this.#options.id,

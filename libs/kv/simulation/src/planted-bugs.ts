@@ -31,6 +31,7 @@ import {
 } from "./directed-hunts.ts"
 import { collectedVersion, cutOffVersion, loneCount, refusedWrite, weakVersion } from "./lone-hunts.ts"
 import { droppedField, oldAmongNew, putBack, raisedEarly } from "./mixed-hunts.ts"
+import { repeatedAfterCollection, repeatedAfterJump } from "./repeat-hunts.ts"
 import type { FaultClass } from "./kv-faults.ts"
 import type { KvWorldOptions } from "./kv-world.ts"
 
@@ -309,6 +310,16 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "moved partition taken over before it is copied",
     hunt: { ...rules({ copiesBeforeReady: false }), ...only("plain", "last"), ...BUSY, pace: 2, ...classes("move") },
     directed: emptyJoiner,
+  },
+  {
+    name: "repeat of a request done again after its key was collected",
+    hunt: { ...rules({ mindsCollected: false }), ...only("plain"), ...BUSY, ...classes("loss", "partition", "pause") },
+    directed: repeatedAfterCollection,
+  },
+  {
+    name: "age of a repeat measured by a wall clock that jumped",
+    hunt: { ...rules({ knowsTimes: false }), ...only("plain"), ...BUSY, ...classes("loss", "clock", "pause") },
+    directed: repeatedAfterJump,
   },
   {
     name: "moved partition taken over without its registers",

@@ -22,6 +22,7 @@ import {
   standInVersion,
   weakVersion,
 } from "./lone-hunts.ts"
+import { repeatedAfterCollection, repeatedAfterJump } from "./repeat-hunts.ts"
 import { MS, Scene, SECOND } from "./scene.ts"
 
 /** Clients that hardly wait, half a minute. */
@@ -130,6 +131,17 @@ describe("a request that is sent again", () => {
   it("is not done by a replica that stood still, when others have written more since than a key remembers", () => {
     standsStill({}, 1)
     expect(() => standsStill({ doesLateRequests: true }, 1)).toThrow("what was replaced came back")
+  })
+
+  // Found by seed 600151.
+  it("is not done again where the key was deleted and let go since it was sent first", () => {
+    repeatedAfterCollection({}, 1)
+    expect(() => repeatedAfterCollection({ mindsCollected: false }, 1)).toThrow("what was deleted came back")
+  })
+
+  it("is not done again behind many others, though the clocks on the wall have jumped since", () => {
+    repeatedAfterJump({}, 1)
+    expect(() => repeatedAfterJump({ knowsTimes: false }, 1)).toThrow("what was replaced came back")
   })
 
   // Found by a live run on a machine that was starved for seconds: what had been replaced came back.

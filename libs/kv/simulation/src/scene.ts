@@ -50,6 +50,8 @@ export interface SceneOptions {
   readonly delay?: CycleRange
   /** Where spans go; then each request is followed. */
   readonly spans?: SpanRecorder
+  /** How far clocks on the wall are off, by the time. Default: not at all. */
+  readonly clockError?: (now: number) => number
   /** Of what little chance there is: how much of what was not synced a crash leaves. */
   readonly seed?: number
 }
@@ -79,6 +81,7 @@ export class Scene {
 
   constructor(options: SceneOptions = {}) {
     const { members = 3, rules = {}, timings = {}, buckets = [], syncCycles = 4 * MS, seed = 1, spans, versions, oldEdge, delay } = options
+    const { clockError = () => 0 } = options
     const more = {
       ...(spans === undefined ? {} : { spans }),
       ...(delay === undefined ? {} : { faults: { until: virtualTime(DELAYED_CYCLES), delay } }),
@@ -101,7 +104,7 @@ export class Scene {
           id,
           map,
           buckets: [...BUCKETS, ...buckets],
-          wall: (now) => WALL + now,
+          wall: (now) => WALL + now + clockError(now),
           rules: { ...SOUND_RULES, ...rules },
           timings,
           version,
@@ -125,9 +128,13 @@ export class Scene {
   }
 
   /** Asks, and gives the sequence: the same for a repeat. */
-  ask(to: ActorId, operation: Operation, { sequence = ++this.#sequence, attempt = 0, from = CLIENT } = {}): number {
-    const followed = this.#isFollowed ? { trace: traceName(sequence) } : {}
-    const body: KvMessage = { kind: "KvAsk", requests: [{ sequence, attempt, operation, ...followed }], ...this.#sent() }
+  ask(
+    to: ActorId,
+    operation: Operation,
+    { sequence = ++this.#sequence, attempt = 0, from = CLIENT, age = null as number | null } = {},
+  ): number {
+    const more = { ...(this.#isFollowed ? { trace: traceName(sequence) } : {}), ...(age === null ? {} : { age }) }
+    const body: KvMessage = { kind: "KvAsk", requests: [{ sequence, attempt, operation, ...more }], ...this.#sent() }
     this.world.inject({ from, to, body })
     return sequence
   }

@@ -194,11 +194,12 @@ export function mayHaveForgotten(done: Done | undefined, own: Done | undefined, 
 }
 
 /**
- * Whether a request that was sent first at `since`, and is not in `done`, may have been done and forgotten. Of a key that was collected nothing tells;
- * nor does a key that has always been there and had too few requests.
+ * Whether a request that was sent first at `since`, and is not in `done`, may have been done and forgotten: as many were later as are remembered, or the key
+ * may have been collected since. `forgotten`: nothing later was collected; a key that remembers what is not later than `since` was not collected after that.
  */
-export function mayHaveBeenDone(done: Done | undefined, [requester]: RequestName, since: number): boolean {
-  return isPast(done, requester.startsWith("~"), since)
+export function mayHaveBeenDone(done: Done | undefined, [requester]: RequestName, since: number, forgotten = 0): boolean {
+  if (isPast(done, requester.startsWith("~"), since)) return true
+  return forgotten > since && (done ?? []).every((text) => Number.parseInt(text, 10) > since)
 }
 
 /** As many requests of the kind as are remembered, all later than `time`. */
