@@ -149,13 +149,14 @@ function registerShards(kv: Command): void {
       const members = name === "add" ? [...others, { id: replica, zone: flags.zone ?? "zone-0" }] : others
       const process = `kv-shard-${replica.slice("replica.".length)}`
       if (name === "add") await onRunningStack(command, (client) => client.power(process, "on"))
+      const { replicas: earlier } = await look(command)
       const started = Date.now()
       const { copies } = await store.json<Placement>("/v1/store/members", { method: "PUT", body: JSON.stringify({ members }) })
       const after = await moved(command)
       if (name === "remove") await onRunningStack(command, (client) => client.power(process, "off"))
       const seconds = (Date.now() - started) / 1000
       const { replicas } = await look(command)
-      const keys = replicas.reduce((sum, { keysCopied }) => sum + keysCopied, 0)
+      const keys = keysCopiedSince(earlier, replicas)
       const total = replicas.reduce((sum, state) => sum + state.keys, 0)
       if (flags.json === true)
         return console.log(
@@ -167,6 +168,17 @@ function registerShards(kv: Command): void {
   change("add", "start a shard, and let it hold its share")
   change("remove", "move everything off a shard, and let it go")
 }
+
+/** Each replica counts since it began: who began again meanwhile, or was not there before, began at 0. */
+export function keysCopiedSince(earlier: readonly Copying[], now: readonly Copying[]): number {
+  const before = new Map(earlier.map(({ shard, keysCopied }) => [shard, keysCopied]))
+  return now.reduce((sum, { shard, keysCopied }) => {
+    const known = before.get(shard) ?? 0
+    return sum + (keysCopied >= known ? keysCopied - known : keysCopied)
+  }, 0)
+}
+
+type Copying = Pick<ReplicaState, "shard" | "keysCopied">
 
 async function moved(command: Command): Promise<Placement> {
   const deadline = Date.now() + WAIT_MILLISECONDS

@@ -18,6 +18,7 @@ import { ConfigError, type GatewayConfig } from "./config.ts"
 import { Forwarder } from "./forwarder.ts"
 import { otlpReceiver } from "./otlp-receiver.ts"
 import { Problem, problemResponse } from "./problem.ts"
+import { answerUnreadable } from "./unreadable.ts"
 import { queryRoutes } from "./routes-query.ts"
 
 export interface Readiness {
@@ -55,10 +56,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { now, host } = options
   const takeOtlp = otlpReceiver({ collector, forwarder, now, admit: ({ headers }) => refuseForeignHost(headers.host, host) })
   const takeRest = getRequestListener(gatewayRoutes(options, collector).fetch, { overrideGlobalObjects: false })
-  const server = await listen(
-    createServer((incoming, outgoing) => takeOtlp(incoming, outgoing) || void takeRest(incoming, outgoing)),
-    options,
-  )
+  const answers = createServer((incoming, outgoing) => takeOtlp(incoming, outgoing) || void takeRest(incoming, outgoing))
+  answerUnreadable(answers)
+  const server = await listen(answers, options)
   const url = urlOf(server, options.host)
   const telemetry = startTelemetry({
     service: "gateway",

@@ -1,8 +1,8 @@
 /** `backplane kv …`: keys of the running stack's store, its buckets, its members, its health. */
-import { readFileSync } from "node:fs"
 import type { Command } from "commander"
 import { CommandFailure } from "../failure.ts"
 import { count } from "../number-flags.ts"
+import { textOf } from "../standard-input.ts"
 import { keyPath, storeOf, type StoreAnswer } from "../store-client.ts"
 import { registerStoreCare } from "../store-care.ts"
 
@@ -47,7 +47,7 @@ function registerKeys(kv: Command): void {
       .argument("<key>")
       .argument("<value>"),
   ).action(async (bucket: string, key: string, value: string, flags: Flags, command: Command) => {
-    const body = value === "-" ? readFileSync(0, "utf8") : value
+    const body = value === "-" ? await textOf(process.stdin) : value
     await write(command, flags, keyPath(bucket, key) + query({ w: flags.w }), { method: "PUT", body })
   })
   withWrites(

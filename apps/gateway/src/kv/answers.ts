@@ -42,10 +42,16 @@ function computeProblem(status: number, what: { readonly detail: string; readonl
   return new Problem({ status, title: "Refused by the store", ...what, remedy })
 }
 
+/** Null of a register: it has no context, so one tag would stand for all that it ever held. It is replaced by what it is expected to hold. */
+export function tagOf({ context, values }: KvSuccess): string | null {
+  return values.length > 0 && Object.keys(context).length === 0 ? null : etagOf(context)
+}
+
 export function headersOf(answer: KvSuccess): Record<string, string> {
-  const { context, session, staleness, values } = answer
+  const { session, staleness, values } = answer
+  const etag = tagOf(answer)
   return {
-    etag: etagOf(context),
+    ...(etag === null ? {} : { etag }),
     "kv-values": String(values.length),
     "cache-control": "no-store",
     ...(session === undefined ? {} : { "kv-session": Buffer.from(JSON.stringify(session)).toString("base64url") }),

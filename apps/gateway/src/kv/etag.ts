@@ -12,8 +12,8 @@ export function etagOf(context: Vector): string {
   return `"${Buffer.from(JSON.stringify(Object.fromEntries(ordered))).toString("base64url")}"`
 }
 
-/** Whether `If-None-Match` names what there is: compared as it stands, weak or not (RFC 9110, 13.1.2). */
-export function isNamed(header: string | undefined, etag: string): boolean {
+/** Whether `If-None-Match` names what there is: compared as it stands, weak or not (RFC 9110, 13.1.2). `etag`: null where it has none. */
+export function isNamed(header: string | undefined, etag: string | null): boolean {
   return (header ?? "").split(",").some((one) => one.trim() === "*" || one.trim().replace(/^W\//, "") === etag)
 }
 

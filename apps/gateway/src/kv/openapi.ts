@@ -51,7 +51,8 @@ export const API: readonly ApiRoute[] = [
       "If-None-Match": "ETags of reads: where one is that of what is there, it is not sent again",
     },
     answers: {
-      "200": "the value, its context as ETag, what is known of its staleness as Kv-… headers",
+      "200":
+        "the value, its context as ETag (a register has none: `expect` names what it holds), what is known of its staleness as Kv-… headers",
       "300": "concurrent values",
       "304": "what is there is what If-None-Match names",
       "414": TOO_LONG,
@@ -126,7 +127,7 @@ export const API: readonly ApiRoute[] = [
       after: "keys behind this one",
       limit: "1 to 10000, default 100",
       keys: "without values",
-      watch: "changes from now on",
+      watch: "empty or true: changes from now on",
     },
     answers: { "200": "entries, where to go on, and which partitions were covered", ...REFUSALS },
   },

@@ -28,3 +28,19 @@ export function keyQuery(context: Context, name: "prefix" | "after"): string | u
   const detail = `${name} has ${text.length} characters`
   throw new Problem({ status: 400, title: "Bad request", detail, field: name, remedy: `at most ${KEY_LENGTH_MAX}, as a key` })
 }
+
+/** Of a body: a field that is passed over is a wish that its sender believes granted. */
+export function mustKnowAll(body: object, known: readonly string[]): void {
+  const field = Object.keys(body).find((name) => !known.includes(name))
+  if (field === undefined) return
+  const remedy = `leave it out; there are ${known.join(", ")}`
+  throw new Problem({ status: 400, title: "Bad request", detail: "there is no such field", field, remedy })
+}
+
+/** `?watch`, or `?watch=true`. */
+export function isWatched(context: Context): boolean {
+  const text = context.req.query("watch")
+  if (text === undefined || text === "" || text === "true") return text !== undefined
+  const remedy = "leave it out to scan; ?watch to be told of changes"
+  throw new Problem({ status: 400, title: "Bad request", detail: `watch is ${text}`, field: "watch", remedy })
+}

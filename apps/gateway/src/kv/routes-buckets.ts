@@ -11,7 +11,7 @@ import { copiesUnderWay, withBucket, withMembers } from "@backplane/kv-replicati
 import { reasonOf } from "@backplane/scenario-machine/schema-error"
 import { needs } from "../access.ts"
 import { Problem } from "../problem.ts"
-import { bucketParameter, keyQuery } from "./parameters.ts"
+import { bucketParameter, isWatched, keyQuery } from "./parameters.ts"
 import { scanBucket } from "./scan.ts"
 import type { StoreDoor } from "./store-door.ts"
 import { readText } from "./text-body.ts"
@@ -47,8 +47,9 @@ export function bucketRoutes(door: StoreDoor): Hono {
   routes.get("/v1/kv/:bucket", needs(door.access, "read"), async (context) => {
     const bucket = bucketParameter(context)
     const [prefix = "", after] = [keyQuery(context, "prefix"), keyQuery(context, "after")]
-    if (context.req.header("accept")?.includes("text/event-stream") === true || context.req.query("watch") !== undefined) {
+    if (isWatched(context) || context.req.header("accept")?.includes("text/event-stream") === true) {
       const store = door.store()
+      mustBeThere(bucket, await store.readConfig())
       const cut = (): void => void outgoingOf(context)?.destroy()
       return streamSSE(context, (stream) => watchBucket(stream, { store, bucket, prefix, cut }))
     }
@@ -72,6 +73,13 @@ export function bucketRoutes(door: StoreDoor): Hono {
     return context.json(shown(config), 202)
   })
   return routes
+}
+
+/** What is not there never changes: a watch of it would wait for ever. */
+function mustBeThere(bucket: string, { buckets }: StoreConfig): void {
+  if (buckets.some(({ name }) => name === bucket)) return
+  const remedy = "make the bucket first, or see `kv buckets`"
+  throw new Problem({ status: 404, title: "Not found", detail: `there is no bucket ${bucket}`, field: "bucket", remedy })
 }
 
 function shown(config: StoreConfig): object {

@@ -7,7 +7,7 @@ import { KEY_LENGTH_MAX, PARTITIONS } from "@backplane/kv-contract/limits"
 import { needs } from "../access.ts"
 import { Problem } from "../problem.ts"
 import { problemOf } from "./answers.ts"
-import { bucketParameter } from "./parameters.ts"
+import { bucketParameter, mustKnowAll } from "./parameters.ts"
 import type { StoreDoor } from "./store-door.ts"
 import { readText } from "./text-body.ts"
 
@@ -67,6 +67,7 @@ function wishOf(text: string): Wish {
   } catch {
     throw bad("body", "a JSON object with map and reduce")
   }
+  if (body === null || typeof body !== "object" || Array.isArray(body)) throw bad("body", "a JSON object with map and reduce")
   const { map, reduce, prefix = "", milliseconds = MILLISECONDS_DEFAULT, megabytes = MEGABYTES_DEFAULT } = body
   const isFunction = (given: unknown): given is string => typeof given === "string" && given !== "" && given.length <= FUNCTION_LENGTH_MAX
   const within = (given: unknown, least: number, most: number): given is number =>
@@ -76,6 +77,7 @@ function wishOf(text: string): Wish {
   if (typeof prefix !== "string" || prefix.length > KEY_LENGTH_MAX) throw bad("prefix", `text of at most ${KEY_LENGTH_MAX} characters`)
   if (!within(milliseconds, 1, 60_000)) throw bad("milliseconds", "a whole number from 1 to 60000")
   if (!within(megabytes, 8, 512)) throw bad("megabytes", "a whole number from 8 to 512")
+  mustKnowAll(body, ["map", "reduce", "prefix", "milliseconds", "megabytes"])
   return { map, reduce, prefix, milliseconds, megabytes }
 }
 

@@ -17,10 +17,10 @@ import { SessionToken } from "@backplane/kv-contract/versions"
 import type { Json } from "@backplane/foundation-base/json"
 import { needs } from "../access.ts"
 import { Problem } from "../problem.ts"
-import { readResponse, succeeded, unchangedResponse, writtenResponse } from "./answers.ts"
-import { contextOf, etagOf, isNamed } from "./etag.ts"
-import { bucketParameter } from "./parameters.ts"
-import { readText } from "./text-body.ts"
+import { readResponse, succeeded, tagOf, unchangedResponse, writtenResponse } from "./answers.ts"
+import { contextOf, isNamed } from "./etag.ts"
+import { bucketParameter, mustKnowAll } from "./parameters.ts"
+import { readText, readValue } from "./text-body.ts"
 import type { StoreDoor } from "./store-door.ts"
 
 /** A character has at most four bytes of UTF-8; the store counts characters. */
@@ -35,12 +35,12 @@ export function keyRoutes(door: StoreDoor): Hono {
     const place = placeOf(context)
     const operation: Operation = { type: "get", ...place, ...number(context, "r"), ...session(context) }
     const answer = succeeded(await door.ask(context, operation))
-    if (answer.values.length > 0 && isNamed(context.req.header("if-none-match"), etagOf(answer.context))) return unchangedResponse(answer)
+    if (answer.values.length > 0 && isNamed(context.req.header("if-none-match"), tagOf(answer))) return unchangedResponse(answer)
     return readResponse(answer, context.req.header("accept")?.includes("application/json") === true)
   })
   routes.put(path, needs(door.access, "write"), async (context) => {
     const place = writablePlaceOf(context)
-    const value = await readText(context, BODY_BYTES_MAX)
+    const value = await readValue(context, BODY_BYTES_MAX)
     if (value.length > VALUE_LENGTH_MAX) throw tooLong(value.length)
     const operation: Operation = { type: "put", ...place, value, ...seen(context), ...wishes(context) }
     return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context, place, value))))
@@ -56,8 +56,11 @@ export function keyRoutes(door: StoreDoor): Hono {
     const place = writablePlaceOf(context)
     const text = await readText(context, BODY_BYTES_MAX)
     const body = jsonOf(text)
-    const operation =
-      "expect" in body ? compareAndSet(place, body) : ({ type: "update", ...place, operation: body as Json, ...wishes(context) } as const)
+    // What has a value and names no operation is meant for a register, though it says not what is expected.
+    const isForRegister = "expect" in body || ("value" in body && !("op" in body))
+    const operation = isForRegister
+      ? compareAndSet(place, body)
+      : ({ type: "update", ...place, operation: body as Json, ...wishes(context) } as const)
     return writtenResponse(succeeded(await door.ask(context, operation, idempotency(context, place, text))))
   })
   return routes
@@ -124,6 +127,7 @@ function compareAndSet(place: Place, body: Readonly<Record<string, unknown>>): O
   if (typeof value === "string" && value.length > VALUE_LENGTH_MAX) throw tooLong(value.length)
   if (!isText(expect)) throw badBody("expect", "the text that the register must hold, or null where it must not be there")
   if (value === undefined || !isText(value)) throw badBody("value", "the text to set, or null to delete")
+  mustKnowAll(body, ["expect", "value"])
   return { type: "cas", ...place, expect, value }
 }
 

@@ -214,6 +214,24 @@ describe("keys over HTTP", () => {
     expect(await refused.json()).toMatchObject({ swapped: false, values: ["1"] })
   })
 
+  // Its context is empty, whatever it holds: who named the tag of that was told that nothing had changed.
+  it("a register has no tag, so none of before is taken for what it holds now", async () => {
+    const tagOf = async (path: string): Promise<string | null> => (await ask(path)).headers.get("etag")
+    expect((await post("/v1/kv/registers/tagged", { expect: null, value: "1" })).headers.get("etag")).toBeNull()
+    expect(await tagOf("/v1/kv/registers/tagged")).toBeNull()
+    for (const tag of ['"e30"', (await tagOf("/v1/kv/registers/absent")) ?? ""]) {
+      const read = await ask("/v1/kv/registers/tagged", { headers: { "if-none-match": tag } })
+      expect([read.status, await read.text()]).toEqual([200, "1"])
+    }
+    expect((await ask("/v1/kv/registers/tagged", { headers: { "if-none-match": "*" } })).status).toBe(304)
+  })
+
+  it("a value keeps its first character, though that be a byte order mark", async () => {
+    await put("/v1/kv/last/marked", "\uFEFFx")
+    expect(Buffer.from(await (await ask("/v1/kv/last/marked")).arrayBuffer()).toString("hex")).toBe("efbbbf78")
+    expect((await post("/v1/kv/registers/marked", { expect: null, value: "\uFEFFx" })).status).toBe(200)
+  })
+
   // The edge of a replica drops a whole message for a part of it that is none, and with it what others asked for in the same moment.
   it.each<[string, string, Record<string, string>, string]>([
     ["a session token with numbers in it", "a", { "kv-session": coded([1, 2]) }, "Kv-Session"],
@@ -336,6 +354,13 @@ describe("what is wrong with a request", () => {
     ["a body that is no JSON", () => ask("/v1/kv/counters/c", { method: "POST", body: "{" }), 400, "body"],
     ["bytes that are no text", () => ask("/v1/kv/default/a", { method: "PUT", body: new Uint8Array([0xff, 0xfe]) }), 400, "body"],
     ["members that are none", () => put("/v1/store/members", '{"members":["x"]}'), 400, "members"],
+    ["a watch of a bucket that is not there", () => ask("/v1/kv/nowhere?watch"), 404, "bucket"],
+    ["a watch that is neither asked for nor left out", () => ask("/v1/kv/last?watch=no"), 400, "watch"],
+    ["a value for a register that does not say what is expected", () => post("/v1/kv/registers/r", { value: "2" }), 400, "expect"],
+    ["a field that a compare and set has not", () => post("/v1/kv/registers/r", { expect: null, value: "2", w: 1 }), 400, "w"],
+    ["a function that is none", () => post("/v1/mapreduce/last", { map: 7, reduce: "sum" }), 400, "map"],
+    ["a map/reduce that is a list", () => post("/v1/mapreduce/last", []), 400, "body"],
+    ["a field that map/reduce has not", () => post("/v1/mapreduce/last", { map: "count", reduce: "sum", timeoutMs: 1 }), 400, "timeoutMs"],
     ["a limit that is none", () => ask("/v1/kv/default?limit=0"), 400, "limit"],
     ["an idempotency key that is none", () => put("/v1/kv/default/a", "x", { "idempotency-key": "a b" }), 400, "Idempotency-Key"],
   ])("%s is answered by one problem that names the field", async (_what, request, status, field) => {

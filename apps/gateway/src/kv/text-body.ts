@@ -6,7 +6,13 @@ import { Problem } from "../problem.ts"
 
 const SLOW_MILLISECONDS = 10_000
 
+/** Without a byte order mark at its beginning, which JSON has none of. */
 export async function readText(context: Context, bytesMax: number, milliseconds = SLOW_MILLISECONDS): Promise<string> {
+  return (await readValue(context, bytesMax, milliseconds)).replace(/^\uFEFF/, "")
+}
+
+/** To the last character as it was sent: what is put is what is got. */
+export async function readValue(context: Context, bytesMax: number, milliseconds = SLOW_MILLISECONDS): Promise<string> {
   if (Number(context.req.header("content-length") ?? 0) > bytesMax) throw tooLarge(bytesMax)
   const chunks: Uint8Array[] = []
   let size = 0
@@ -20,7 +26,7 @@ export async function readText(context: Context, bytesMax: number, milliseconds 
     chunks.push(part.value)
   }
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks))
   } catch {
     const remedy = "send text as UTF-8; bytes as base64"
     throw new Problem({ status: 400, title: "Bad request", detail: "the body is not UTF-8", field: "body", remedy })
