@@ -52,7 +52,10 @@ export function registerStoreCare(kv: Command): void {
       )
       for (const { id, zone } of placement.members) {
         const state = replicas.find(({ shard }) => shard === id)
-        if (state === undefined) console.log(`  ${id.padEnd(12)} ${zone.padEnd(8)} does not answer`)
+        if (state === undefined)
+          console.log(
+            `  ${id.padEnd(12)} ${zone.padEnd(8)} does not answer: see \`backplane ps\`, and what it says in \`npx nx run stack:logs ${processOf(id)}\``,
+          )
         else {
           const { awaitsRegisters: awaited = 0 } = state
           const waits = awaited === 0 ? "" : `, waits for the registers of ${awaited} partitions: ${REGISTERS_COME}`
@@ -147,7 +150,7 @@ function registerShards(kv: Command): void {
         throw new CommandFailure("bad-input", `${replica} is ${isMember ? "a member already" : "no member"}: see \`backplane kv status\``)
       const others = before.members.filter(({ id }) => id !== replica)
       const members = name === "add" ? [...others, { id: replica, zone: flags.zone ?? "zone-0" }] : others
-      const process = `kv-shard-${replica.slice("replica.".length)}`
+      const process = processOf(replica)
       if (name === "add") await onRunningStack(command, (client) => client.power(process, "on"))
       const { replicas: earlier } = await look(command)
       const started = Date.now()
@@ -180,6 +183,10 @@ export function keysCopiedSince(earlier: readonly Copying[], now: readonly Copyi
 
 type Copying = Pick<ReplicaState, "shard" | "keysCopied">
 
+function processOf(replica: string): string {
+  return `kv-shard-${replica.slice("replica.".length)}`
+}
+
 async function moved(command: Command): Promise<Placement> {
   const deadline = Date.now() + WAIT_MILLISECONDS
   for (;;) {
@@ -204,7 +211,7 @@ async function look(command: Command): Promise<Look> {
   return await onRunningStack(command, async (client) => {
     const ask = async (id: string): Promise<ReplicaState | null> => {
       try {
-        return (await client.inspectAt(`kv-shard-${id.slice("replica.".length)}`, "store", id)) as unknown as ReplicaState | null
+        return (await client.inspectAt(processOf(id), "store", id)) as unknown as ReplicaState | null
       } catch {
         return null
       }

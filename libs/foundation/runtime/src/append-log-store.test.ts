@@ -1,10 +1,11 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { actorId } from "@backplane/foundation-actor/actor-id"
 import type { Json } from "@backplane/foundation-base/json"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { AppendLogStore, type AppendLog, type LogOperation } from "./append-log-store.ts"
+import { SegmentFile } from "./segment-file.ts"
 import type { ActorStore } from "./store.ts"
 
 const ACTOR = actorId("replica.0")
@@ -117,5 +118,18 @@ describe("append log store", () => {
 
   it("a write before the log was read is refused", async () => {
     expect((await put(open(), "a", 1))?.message).toContain("read before it is written")
+  })
+})
+
+describe("a file on a disk that is full", () => {
+  // The actor waited, and nobody was told what for. Not every system has a file that is always full.
+  it.skipIf(!existsSync("/dev/full"))("says so at once, and acknowledges nothing meanwhile", async () => {
+    const heard: string[] = []
+    const file = await SegmentFile.create("/dev/full", (room) => heard.push(room))
+    let isDone = false
+    void file.append(new Uint8Array(10))?.then(() => (isDone = true))
+    expect(heard).toEqual(["none"])
+    await new Promise((resolve) => setTimeout(resolve, 120))
+    expect([heard, isDone]).toEqual([["none"], false])
   })
 })

@@ -13,7 +13,7 @@ import type { Restored } from "@backplane/foundation-actor/machine"
 import type { Json } from "@backplane/foundation-base/json"
 import { syncFolder } from "./folder-sync.ts"
 import { withoutRoom } from "./log-room.ts"
-import { SegmentFile } from "./segment-file.ts"
+import { SegmentFile, type OnRoom } from "./segment-file.ts"
 import type { ActorStore, Store } from "./store.ts"
 
 export type LogOperation =
@@ -32,19 +32,29 @@ export type OpenAppendLog = (segments: ReadonlyMap<number, Uint8Array>) => Appen
 const SEGMENT = /^(\d+)\.log$/
 type Done = (error: Error | null) => void
 
+export type OnFolderRoom = (folder: string, ...room: Parameters<OnRoom>) => void
+
+function sayRoom(folder: string, room: "none" | "again"): void {
+  if (room === "again") console.error(`the disk of ${folder} has room again`)
+  else console.error(`the disk of ${folder} is full: nothing is acknowledged until it has room; delete what is not needed there`)
+}
+
 export class AppendLogStore implements Store {
   readonly #folder: string
   readonly #openLog: OpenAppendLog
+  readonly #onRoom: OnFolderRoom
   readonly #opened = new Map<string, ActorLog>()
 
-  constructor(folder: string, openLog: OpenAppendLog) {
+  /** `onRoom`: whoever looks after the disks, for an actor that waits for room says nothing itself. */
+  constructor(folder: string, openLog: OpenAppendLog, onRoom: OnFolderRoom = sayRoom) {
     this.#folder = folder
     this.#openLog = openLog
+    this.#onRoom = onRoom
   }
 
   open(machine: string, actor: ActorId): ActorStore {
     const path = join(this.#folder, machine, actor)
-    const opened = this.#opened.get(path) ?? new ActorLog(path, this.#openLog)
+    const opened = this.#opened.get(path) ?? new ActorLog(path, this.#openLog, (room) => this.#onRoom(path, room))
     this.#opened.set(path, opened)
     return opened
   }
@@ -81,10 +91,12 @@ class ActorLog implements ActorStore {
   /** Nobody reads or writes it: from a close until the next load begins. */
   isClosed = false
   readonly #files = new Map<number, SegmentFile>()
+  readonly #onRoom: OnRoom
 
-  constructor(folder: string, openLog: OpenAppendLog) {
+  constructor(folder: string, openLog: OpenAppendLog, onRoom: OnRoom) {
     this.#folder = folder
     this.#openLog = openLog
+    this.#onRoom = onRoom
   }
 
   async load(): Promise<Restored> {
@@ -173,7 +185,7 @@ class ActorLog implements ActorStore {
   }
 
   async #create(segment: number): Promise<SegmentFile> {
-    const file = await SegmentFile.create(join(this.#folder, `${segment}.log`))
+    const file = await SegmentFile.create(join(this.#folder, `${segment}.log`), this.#onRoom)
     this.#files.set(segment, file)
     return file
   }

@@ -22,7 +22,7 @@ function record(random: Random): Uint8Array {
 }
 
 async function written(path: string, records: readonly Uint8Array[]): Promise<SegmentFile> {
-  const file = await SegmentFile.create(path)
+  const file = await SegmentFile.create(path, () => undefined)
   for (const bytes of records) {
     await file.append(bytes)
     await file.sync()
@@ -58,7 +58,7 @@ describe("room behind a log", () => {
   it("grows with the file up to a limit, so that most records change no length of it", async () => {
     const path = join(folder, "0.log")
     const lengths = new Set<number>()
-    const file = await SegmentFile.create(path)
+    const file = await SegmentFile.create(path, () => undefined)
     const one = Buffer.alloc(999, "x")
     for (let count = 1; count <= 1_000; count++) {
       await file.append(one)

@@ -13,18 +13,23 @@ const FULL_RETRY_MILLISECONDS = 50
 
 const ZEROS = Buffer.alloc(ROOM_PIECE_BYTES)
 
+/** Hears that a disk is full and everything waits for it, and that it has room again. */
+export type OnRoom = (room: "none" | "again") => void
+
 export class SegmentFile {
   readonly #handle: FileHandle
+  readonly #onRoom: OnRoom
   #bytes = 0
   /** The file is so long: what is behind `#bytes` is room. */
   #length = 0
 
-  private constructor(handle: FileHandle) {
+  private constructor(handle: FileHandle, onRoom: OnRoom) {
     this.#handle = handle
+    this.#onRoom = onRoom
   }
 
-  static async create(path: string): Promise<SegmentFile> {
-    return new SegmentFile(await open(path, "w", 0o600))
+  static async create(path: string, onRoom: OnRoom): Promise<SegmentFile> {
+    return new SegmentFile(await open(path, "w", 0o600), onRoom)
   }
 
   /** At its place in the file, so that a part that found no room before is written over. Null: done; nothing is to be waited for. */
@@ -37,9 +42,11 @@ export class SegmentFile {
   }
 
   async #appendRest(bytes: Uint8Array, from: number): Promise<void> {
+    this.#onRoom("none")
     for (let done = from; done < bytes.length; done += this.#write(bytes.subarray(done), this.#bytes + done))
       await new Promise((resolve) => setTimeout(resolve, FULL_RETRY_MILLISECONDS))
     this.#bytes += bytes.length
+    this.#onRoom("again")
   }
 
   /** Less of it, or none, where the disk is full: then it is needed for better things. */
