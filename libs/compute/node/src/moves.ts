@@ -155,7 +155,10 @@ export class Moves {
       this.onStuck?.(now, task)
       return this.#giveUp(now, fetch, out)
     }
+    // Back on the CPU where it ran last, or on its first: nothing that is counted as a migration, but it came, and what it was fetched under is over.
+    const isCounted = task.lastCpu !== null && task.lastCpu !== index
     this.#dispatcher.dispatch(now, { cpu: fetch.cpu, task, untilTick: fetch.untilTick }, out)
+    if (!isCounted) out.push(closeSpan(`migrate/${name}`))
   }
 
   onRefusal(now: VirtualTime, refusal: TaskFetchRefusal, out: Out): void {

@@ -407,12 +407,17 @@ describe("a move", () => {
     expect(kinds(node.due(tick(5), "retry"))).toEqual([])
   })
 
-  it("takes what it asked for, once", () => {
-    const node = new Node()
+  // Of one that ran on that CPU last, or nowhere, the span stayed open: what came of it was without a parent.
+  it.each([null, 0, 3])("takes what it asked for, once, and ends its span; it ran on CPU %s last", (lastCpu) => {
+    const [node, given] = [new Node(), { ...state, token: { ...token, lastCpu } }]
     node.attach("cpu-0")
     node.due(tick(0), "begin")
-    expect(kinds(node.decide(tick(0), "cpu-0", [remote]))).toEqual(["TaskFetch → node.1"])
-    expect(kinds(node.hear(tick(0), nodeActor(1), state))).toEqual(["TaskReceived → node.1", "TaskMoved → hypervisor.0"])
+    const asked = node.decide(tick(0), "cpu-0", [remote])
+    expect(kinds(asked)).toEqual(["TaskFetch → node.1"])
+    const taken = node.hear(tick(0), nodeActor(1), given)
+    expect(kinds(taken)).toEqual(["TaskReceived → node.1", "TaskMoved → hypervisor.0"])
+    const ops = [...asked, ...taken].flatMap((each) => ("op" in each && "key" in each && each.key === "migrate/a" ? [each.op] : []))
+    expect(ops).toEqual(["open", "close"])
     expect(kinds(node.hear(tick(0), nodeActor(1), state))).toEqual(["TaskReceived → node.1"])
     expect(node.machine.inspect().cpus[0]).toMatchObject({ state: "running", task: "a" })
   })
