@@ -393,8 +393,8 @@ export class LinkBus implements Bus {
   }
 
   #pend(pair: Pair): void {
-    // Behind what the turn still has to do, such as a short sync of the disk and what that sets free; no timer.
-    if (this.#pending.length === 0) setImmediate(() => this.flush())
+    // At the end of the turn, which is a microtask itself: what other sockets bring in the same round would only keep the peers waiting for it.
+    if (this.#pending.length === 0) queueMicrotask(() => this.flush())
     this.#pending.push(pair)
   }
 
