@@ -5,7 +5,7 @@ import type { Effect } from "@backplane/foundation-actor/machine"
 import type { KvAnswer, Operation } from "@backplane/kv-contract/client-messages"
 import type { KvMessage } from "@backplane/kv-contract/kv-messages"
 import { PARTITIONS } from "@backplane/kv-contract/limits"
-import { IN_FLIGHT_MAX, KvRequester, OUTSTANDING_MAX, REQUESTER_TIMINGS } from "./requester.ts"
+import { BATCHES_MAX, IN_FLIGHT_MAX, KvRequester, OUTSTANDING_MAX, REQUESTER_TIMINGS } from "./requester.ts"
 
 const MEMBERS = [0, 1, 2].map((index) => actorId(`replica.${index}`))
 const at = virtualTime
@@ -35,24 +35,25 @@ function asker(): { requester: KvRequester; answers: string[]; ask: (now: number
 }
 
 describe("a requester of keys", () => {
-  it("sends what was asked in one turn for one replica as one message; what comes while three are under way leaves when one is answered", () => {
+  it("sends what was asked in one turn for one replica as one message; what comes while enough are under way leaves when one is answered", () => {
     const { requester, answers, ask } = asker()
     ask(0, put)
     ask(0, put)
     const [first = ""] = said(requester.settle(at(0)))
     const replica = Number(first[8])
+    const to = first.slice(0, 9)
     expect(first).toMatch(/: 1\/0 2\/0$/)
-    ask(10, put)
-    expect(said(requester.settle(at(10)))).toEqual([`${first.slice(0, 9)}: 3/0`])
-    ask(11, put)
-    expect(said(requester.settle(at(11)))).toEqual([`${first.slice(0, 9)}: 4/0`])
-    ask(12, put)
-    ask(13, put)
-    expect(said(requester.settle(at(13)))).toEqual([])
-    requester.step(at(20), tell(replica, success(1)))
-    expect(said(requester.settle(at(20)))).toEqual([])
-    requester.step(at(21), tell(replica, success(2)))
-    expect(said(requester.settle(at(21)))).toEqual([`${first.slice(0, 9)}: 5/0 6/0`])
+    for (let batch = 2; batch <= BATCHES_MAX; batch++) {
+      ask(10 + batch, put)
+      expect(said(requester.settle(at(10 + batch)))).toEqual([`${to}: ${batch + 1}/0`])
+    }
+    ask(20, put)
+    ask(21, put)
+    expect(said(requester.settle(at(21)))).toEqual([])
+    requester.step(at(22), tell(replica, success(1)))
+    expect(said(requester.settle(at(22)))).toEqual([])
+    requester.step(at(23), tell(replica, success(2)))
+    expect(said(requester.settle(at(23)))).toEqual([`${to}: ${BATCHES_MAX + 2}/0 ${BATCHES_MAX + 3}/0`])
     expect(answers).toEqual(["ok", "ok"])
   })
 
