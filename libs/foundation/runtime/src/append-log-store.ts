@@ -24,7 +24,10 @@ export interface AppendLog {
   readonly values: ReadonlyMap<string, Json>
   begin(): readonly LogOperation[]
   write(key: string, value: Json): readonly LogOperation[]
-  synced(): readonly LogOperation[]
+  /** How far it goes, counted upwards in its own way. */
+  readonly position: number
+  /** All operations that came before it went so far are synced, later ones may be lost: what may be done now. */
+  synced(position: number): readonly LogOperation[]
 }
 
 export type OpenAppendLog = (segments: ReadonlyMap<number, Uint8Array>) => AppendLog
@@ -147,13 +150,14 @@ class ActorLog implements ActorStore {
       await nextRound()
       const operations = this.#operations
       const waiting = this.#waiting
+      const position = this.#log?.position ?? 0
       this.#operations = []
       this.#waiting = []
       const error = await this.#commit(operations).then(
         () => null,
         (reason: unknown) => (reason instanceof Error ? reason : new Error(String(reason))),
       )
-      if (error === null) this.#operations.unshift(...(this.#log?.synced() ?? []))
+      if (error === null) this.#operations.unshift(...(this.#log?.synced(position) ?? []))
       for (const done of waiting) done(error)
     }
     this.#draining = null

@@ -54,6 +54,8 @@ export const NO_DISK_BUGS: DiskBugs = { skipsSync: false, hidesDamage: false }
 
 interface Sync {
   readonly covered: ReadonlyMap<number, number>
+  /** How far the log went when it began. */
+  readonly position: number
   readonly writes: readonly (readonly [string, Json])[]
 }
 
@@ -134,7 +136,7 @@ export class DiskedReplica implements Machine<KvMessage, KvMessage> {
     const { disk, durable } = this.#place
     if (!this.#bugs.skipsSync) disk.sync(sync.covered)
     if (!disk.lies && !this.#bugs.skipsSync) for (const [key, value] of sync.writes) durable.set(key, value)
-    this.#do(this.#store?.synced() ?? [])
+    this.#do(this.#store?.synced(sync.position) ?? [])
     return sync.writes.flatMap(([key]) => this.#carried(now, this.inner.step(now, { kind: "persisted", key }), "if written"))
   }
 
@@ -154,7 +156,7 @@ export class DiskedReplica implements Machine<KvMessage, KvMessage> {
     }
     if (this.#blocked.length > 0) carried.push(timer(RETRY, after(now, RETRY_CYCLES)))
     else if (written) {
-      this.#syncs.push({ covered: this.#place.disk.lengths(), writes: this.#unsynced })
+      this.#syncs.push({ covered: this.#place.disk.lengths(), writes: this.#unsynced, position: this.#store?.position ?? 0 })
       this.#unsynced = []
       carried.push(persist(SYNC, this.#syncs.length))
     }

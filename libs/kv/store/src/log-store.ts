@@ -44,12 +44,14 @@ export class LogStore {
   readonly #values: Map<string, Json>
   /** What recovery found wrong; empty for a clean log. */
   readonly damage: readonly Damage[]
+  /** Segments of earlier lives. */
+  readonly #recovered: readonly number[]
   #nextSequence: number
   #segment: number
   #segmentBytes = 0
   #checkpointBytes = 0
-  /** Segments that may go once the present one is synced (S2). */
-  #obsolete: number[]
+  /** Segments that may go once all up to `before` is synced: the checkpoint behind them (S2). */
+  #obsolete: { readonly segment: number; readonly before: number }[] = []
 
   constructor(segments: Segments, options: Partial<LogStoreOptions> = {}) {
     const recovered = recover(segments, options.decode)
@@ -57,7 +59,7 @@ export class LogStore {
     this.#values = new Map(recovered.values)
     this.#nextSequence = recovered.nextSequence
     this.#segment = Math.max(-1, ...segments.keys())
-    this.#obsolete = [...segments.keys()]
+    this.#recovered = [...segments.keys()]
     this.damage = recovered.damage
     if (this.damage.length > 0) {
       const before = this.#values.get(DAMAGE_KEY)
@@ -81,7 +83,12 @@ export class LogStore {
 
   /** The first operations of a life (S3): a segment with a checkpoint of what was recovered. */
   begin(): readonly DiskOperation[] {
-    return [this.#checkpoint()]
+    return [this.#checkpointAfter(this.#recovered)]
+  }
+
+  /** How far the log goes: to be taken down when a sync begins, and told when it is done. */
+  get position(): number {
+    return this.#nextSequence
   }
 
   /** Writes `value` under `key`, null removes it. On disk once everything appended so far is synced. */
@@ -91,10 +98,7 @@ export class LogStore {
     else this.#values.set(key, value)
     const full = this.#segmentBytes > this.#options.segmentBytesMin && this.#segmentBytes > 2 * this.#checkpointBytes
     // The checkpoint holds the write: no record of its own.
-    if (full) {
-      this.#obsolete.push(this.#segment)
-      return [this.#checkpoint()]
-    }
+    if (full) return [this.#checkpointAfter([this.#segment])]
     const sequence = this.#nextSequence++
     const record: LogRecord = value === null ? { kind: "remove", sequence, key } : { kind: "put", sequence, key, value }
     const bytes = encodeRecord(record, this.#options.encode)
@@ -102,11 +106,19 @@ export class LogStore {
     return [{ op: "append", segment: this.#segment, bytes }]
   }
 
-  /** Everything appended so far is synced: what may go now. */
-  synced(): readonly DiskOperation[] {
-    const operations = this.#obsolete.map((segment): DiskOperation => ({ op: "remove", segment }))
-    this.#obsolete = []
+  /** Everything that was appended before `position` is synced: what may go now. What came while the sync was under way may still be lost. */
+  synced(position: number): readonly DiskOperation[] {
+    const operations = this.#obsolete.flatMap(({ segment, before }): DiskOperation[] =>
+      before <= position ? [{ op: "remove", segment }] : [],
+    )
+    this.#obsolete = this.#obsolete.filter(({ before }) => before > position)
     return operations
+  }
+
+  #checkpointAfter(segments: readonly number[]): DiskOperation {
+    const checkpoint = this.#checkpoint()
+    this.#obsolete.push(...segments.map((segment) => ({ segment, before: this.#nextSequence })))
+    return checkpoint
   }
 
   #checkpoint(): DiskOperation {
