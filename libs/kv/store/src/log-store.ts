@@ -83,7 +83,7 @@ export class LogStore {
 
   /** The first operations of a life (S3): a segment with a checkpoint of what was recovered. */
   begin(): readonly DiskOperation[] {
-    return [this.#checkpointAfter(this.#recovered)]
+    return [this.#checkpoint(this.#recovered)]
   }
 
   /** How far the log goes: to be taken down when a sync begins, and told when it is done. */
@@ -98,7 +98,7 @@ export class LogStore {
     else this.#values.set(key, value)
     const full = this.#segmentBytes > this.#options.segmentBytesMin && this.#segmentBytes > 2 * this.#checkpointBytes
     // The checkpoint holds the write: no record of its own.
-    if (full) return [this.#checkpointAfter([this.#segment])]
+    if (full) return [this.#checkpoint([this.#segment])]
     const sequence = this.#nextSequence++
     const record: LogRecord = value === null ? { kind: "remove", sequence, key } : { kind: "put", sequence, key, value }
     const bytes = encodeRecord(record, this.#options.encode)
@@ -115,13 +115,8 @@ export class LogStore {
     return operations
   }
 
-  #checkpointAfter(segments: readonly number[]): DiskOperation {
-    const checkpoint = this.#checkpoint()
-    this.#obsolete.push(...segments.map((segment) => ({ segment, before: this.#nextSequence })))
-    return checkpoint
-  }
-
-  #checkpoint(): DiskOperation {
+  /** `replaced`: the segments that it stands for. */
+  #checkpoint(replaced: readonly number[]): DiskOperation {
     this.#segment++
     const records: LogRecord[] = [
       { kind: "checkpoint-begin", sequence: this.#nextSequence++ },
@@ -131,6 +126,7 @@ export class LogStore {
     const bytes = joined(records.map((record) => encodeRecord(record, this.#options.encode)))
     this.#checkpointBytes = bytes.length
     this.#segmentBytes = bytes.length
+    this.#obsolete.push(...replaced.map((segment) => ({ segment, before: this.#nextSequence })))
     return { op: "append", segment: this.#segment, bytes }
   }
 }
