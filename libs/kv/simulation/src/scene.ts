@@ -180,8 +180,7 @@ export class Scene {
   change(members: readonly ActorId[]): void {
     const place = { bucket: SYSTEM_BUCKET, key: CONFIG_KEY }
     const [text] = this.success(this.replicas.slice(0, 3), { type: "get", ...place }, OPERATOR).values
-    const next = withMembers(text === undefined ? this.#first : (JSON.parse(text) as StoreConfig), this.#members(members))
-    if ("refused" in next) throw new Error(next.refused)
+    const next = this.#after(members, text === undefined ? this.#first : (JSON.parse(text) as StoreConfig))
     const value = canonicalJson(next as unknown as Json)
     this.success(this.replicas.slice(0, 3), { type: "cas", ...place, expect: text ?? null, value }, OPERATOR)
   }
@@ -217,8 +216,7 @@ export class Scene {
 
   /** A key of the bucket for which `is` holds of its partition's next holders when `members` come. */
   keyThatMoves(bucket: string, members: readonly ActorId[], is: (next: readonly string[], holders: readonly string[]) => boolean): string {
-    const next = withMembers(this.config, this.#members(members))
-    if ("refused" in next) throw new Error(next.refused)
+    const next = this.#after(members)
     for (let index = 0; index < 1000; index++) {
       const partition = partitionOf(bucket, `k${index}`)
       const after = next.next[String(partition)]
@@ -229,21 +227,26 @@ export class Scene {
 
   /** Who holds the key when `members` have come. */
   nextHolders(bucket: string, key: string, members: readonly ActorId[]): readonly ActorId[] {
-    const after = withMembers(this.config, this.#members(members))
-    if ("refused" in after) throw new Error(after.refused)
+    const after = this.#after(members)
     const partition = partitionOf(bucket, key)
     return (after.next[String(partition)] ?? after.holders[partition] ?? []).map(actorId)
   }
 
   /** A key of the bucket in the partition that is copied first when `members` come. */
   keyCopiedFirst(bucket: string, members: readonly ActorId[]): string {
-    const after = withMembers(this.config, this.#members(members))
-    if ("refused" in after) throw new Error(after.refused)
+    const after = this.#after(members)
     const first = Object.keys(after.next).find((each) =>
       after.next[each]?.some((id) => after.holders[Number(each)]?.includes(id) === false),
     )
     for (let index = 0; index < 1000; index++) if (partitionOf(bucket, `k${index}`) === Number(first)) return `k${index}`
     throw new Error("no key moves so")
+  }
+
+  /** The configuration behind `before` in which the members are to be these. */
+  #after(members: readonly ActorId[], before = this.config): StoreConfig {
+    const after = withMembers(before, this.#members(members))
+    if ("refused" in after) throw new Error(after.refused)
+    return after
   }
 
   #members(ids: readonly ActorId[]): { id: ActorId; zone: string }[] {
